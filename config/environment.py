@@ -1,0 +1,110 @@
+"""Typed helpers that read the process environment, and refuse with a remedy."""
+
+import os
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+# Django's own threshold (security.W009), applied as a condition to start.
+SECRET_MIN_LENGTH = 50
+SECRET_MIN_UNIQUE = 5
+INSECURE_PREFIX = "django-insecure-"
+
+NEW_SECRET_COMMAND = 'python -c "import secrets; print(secrets.token_urlsafe(64))"'
+
+
+def read_required(name: str, *, example: str) -> str:
+    """Return the value of the variable. Raise ImproperlyConfigured if it is empty."""
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise ImproperlyConfigured(
+            f"{name} is not set. Set it in the environment, for example {name}={example}"
+        )
+    return value
+
+
+def read_secret(name: str) -> str:
+    """Return the secret. Raise ImproperlyConfigured if it is missing or weak."""
+    value = os.environ.get(name, "").strip()
+    if not value:
+        fault = "is not set"
+    elif value.startswith(INSECURE_PREFIX):
+        fault = f"starts with {INSECURE_PREFIX!r}, which marks a sample"
+    elif len(value) < SECRET_MIN_LENGTH:
+        fault = f"has {len(value)} characters; at least {SECRET_MIN_LENGTH} are needed"
+    elif len(set(value)) < SECRET_MIN_UNIQUE:
+        fault = f"uses fewer than {SECRET_MIN_UNIQUE} different characters"
+    else:
+        return value
+    raise ImproperlyConfigured(f"{name} {fault}. Make one with: {NEW_SECRET_COMMAND}")
+
+
+def read_flag(name: str, *, default: bool) -> bool:
+    """Return a yes-or-no variable. Raise ImproperlyConfigured for any other word."""
+    value = os.environ.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} must be true or false, got {value!r}")
+
+
+def read_whole_number(name: str, *, default: int, least: int = 0) -> int:
+    """Return an integer variable of at least `least`."""
+    value = os.environ.get(name, "").strip()
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit() or int(value) < least:
+        raise ImproperlyConfigured(
+            f"{name} must be a whole number of at least {least}, got {value!r}"
+        )
+    return int(value)
+
+
+def read_words(name: str, *, default: tuple[str, ...] = ()) -> list[str]:
+    """Return a comma-separated variable as a list without blanks."""
+    value = os.environ.get(name)
+    if value is None:
+        return list(default)
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def make_broker_url(redis_url: str) -> str:
+    """Return Celery's spelling of a Redis URL; only Unix sockets are spelt anew."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    return f"redis+socket://{quote(parts.path)}"
+
+
+def read_database(name: str) -> dict[str, Any]:
+    """Return Django's database settings for a libpq-style URL.
+
+    A socket folder is given as libpq spells it: `postgres://user@/name?host=/folder`.
+    """
+    url = read_required(name, example="postgres://casefile:…@db.example.org/casefile")
+    try:
+        database = dict(environ.Env.db_url_config(url))
+    except (ValueError, KeyError) as error:
+        raise ImproperlyConfigured(f"{name} is not a database URL: {error}") from error
+    if database.get("ENGINE") != "django.db.backends.postgresql":
+        raise ImproperlyConfigured(
+            f"{name} must start with postgres://, since history needs PostgreSQL's "
+            "row locks and triggers"
+        )
+    options = database.setdefault("OPTIONS", {})
+    if "host" in options:
+        database["HOST"] = options.pop("host")
+    return database
+
+
+def read_email(name: str, *, default: str) -> dict[str, Any]:
+    """Return Django's `EMAIL_…` settings for a mail URL such as smtp+tls://u:p@host."""
+    try:
+        return dict(environ.Env.email_url_config(os.environ.get(name) or default))
+    except (ValueError, KeyError) as error:
+        raise ImproperlyConfigured(f"{name} is not a mail URL: {error}") from error

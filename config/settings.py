@@ -1,0 +1,263 @@
+"""Django settings. Everything that differs between machines is an environment variable.
+
+docs/deploy.md lists the variables. A missing or bad value stops the start.
+"""
+
+from pathlib import Path
+
+from config.csp import POLICIES_BY_PATH, STRICT_POLICY
+from config.environment import (
+    make_broker_url,
+    read_database,
+    read_email,
+    read_flag,
+    read_required,
+    read_secret,
+    read_whole_number,
+    read_words,
+)
+from config.logs import make_logging
+from config.schedule import BEAT_SCHEDULE
+from config.storages import make_storages
+from config.unfold import UNFOLD  # noqa: F401  (a Django setting)
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Core -------------------------------------------------------------------------
+
+SECRET_KEY = read_secret("SECRET_KEY")
+DEBUG = read_flag("DEBUG", default=False)
+ALLOWED_HOSTS = read_required("ALLOWED_HOSTS", example="casefile.example.org").split(
+    ","
+)
+CSRF_TRUSTED_ORIGINS = read_words("CSRF_TRUSTED_ORIGINS")
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "config",
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "django.forms",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "knox",
+    "axes",
+    "csp",
+    "pgtrigger",
+    "django_prometheus",
+    "django_structlog",
+    "evidence",
+    "policy",
+    "incidents",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "config.middleware.TrustedProxyMiddleware",
+    "config.middleware.HealthMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.PathPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+# --- Database, cache, tasks ---------------------------------------------------------
+
+DATABASES = {"default": read_database("DATABASE_URL")}
+if read_flag("DATABASE_POOL", default=False):
+    DATABASES["default"]["OPTIONS"]["pool"] = True
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = read_whole_number(
+        "DATABASE_CONN_MAX_AGE_SECONDS", default=60
+    )
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+REDIS_URL = read_required("REDIS_URL", example="redis://redis.example.org:6379/0")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "casefile",
+    }
+}
+
+CELERY_BROKER_URL = (read_words("CELERY_BROKER_URL") or [make_broker_url(REDIS_URL)])[0]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_TIME_LIMIT = read_whole_number("TASK_TIME_LIMIT_SECONDS", default=1800)
+CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT - 30
+# A task is delivered again when it is not acknowledged within the visibility timeout,
+# so the timeout is longer than any task may run.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 2 * CELERY_TASK_TIME_LIMIT}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# One long verification must not hold back the short tasks queued behind it.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 1_000_000  # KiB
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+
+# --- Evidence and files -------------------------------------------------------------
+
+EVIDENCE_MAX_BYTES = read_whole_number(
+    "EVIDENCE_MAX_BYTES", default=256 * 1024 * 1024, least=1
+)
+EVIDENCE_ROOT = read_required("EVIDENCE_ROOT", example="/var/lib/casefile/evidence")
+STATIC_URL = "static/"
+STATIC_ROOT = read_words("STATIC_ROOT", default=(str(BASE_DIR / "staticfiles"),))[0]
+# Without a manifest, files are served from the apps and nothing has to be collected.
+STATIC_MANIFEST = read_flag("STATIC_MANIFEST", default=True)
+WHITENOISE_USE_FINDERS = not STATIC_MANIFEST
+STORAGES = make_storages(EVIDENCE_ROOT, static_manifest=STATIC_MANIFEST)
+# A request's fields are read into memory; its files are not, above this size.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+FILE_UPLOAD_TEMP_DIR = (read_words("UPLOAD_TEMP_DIR") or [None])[0]
+
+PLAYBOOK_FOLDERS = read_words("PLAYBOOK_FOLDERS")
+
+# --- Sign-in ------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+_VALIDATION = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+    {
+        "NAME": f"{_VALIDATION}.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+SESSION_COOKIE_AGE = read_whole_number("SESSION_HOURS", default=12, least=1) * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+
+AXES_FAILURE_LIMIT = read_whole_number("LOGIN_FAILURE_LIMIT", default=5, least=1)
+AXES_COOLOFF_TIME = read_whole_number("LOGIN_COOLOFF_HOURS", default=1, least=1)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_IPWARE_META_PRECEDENCE_ORDER = ["REMOTE_ADDR"]
+
+# --- HTTP security ------------------------------------------------------------------
+
+# How many proxies in front are ours. Their X-Forwarded-… headers are believed, and
+# with none of ours in front, nobody's are.
+TRUSTED_PROXY_COUNT = read_whole_number("TRUSTED_PROXY_COUNT", default=0)
+if TRUSTED_PROXY_COUNT:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+HTTPS = read_flag("HTTPS", default=True)
+SECURE_SSL_REDIRECT = read_flag("SSL_REDIRECT", default=HTTPS)
+SECURE_HSTS_SECONDS = read_whole_number(
+    "HSTS_SECONDS", default=31_536_000 if HTTPS else 0
+)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = read_flag("HSTS_INCLUDE_SUBDOMAINS", default=HTTPS)
+SECURE_HSTS_PRELOAD = read_flag("HSTS_PRELOAD", default=HTTPS)
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": STRICT_POLICY}
+CONTENT_SECURITY_POLICIES_BY_PATH = POLICIES_BY_PATH
+
+# --- API ----------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Casefile API",
+    "DESCRIPTION": "Incidents, evidence, verification reports and their history.",
+    "VERSION": "1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- Mail, links, language ----------------------------------------------------------
+
+CASEFILE_BASE_URL = read_required(
+    "CASEFILE_BASE_URL", example="https://casefile.example.org"
+).rstrip("/")
+globals().update(read_email("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = read_words("DEFAULT_FROM_EMAIL", default=("casefile@localhost",))[
+    0
+]
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+
+LANGUAGE_CODE = "en"
+USE_I18N = True
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# --- Logs and metrics ---------------------------------------------------------------
+
+LOGGING = make_logging(
+    level=read_words("LOG_LEVEL", default=("INFO",))[0],
+    as_json=read_words("LOG_FORMAT", default=("json",))[0] == "json",
+)
+METRICS_TOKEN = (read_words("METRICS_TOKEN") or [""])[0]
+METRICS_ALLOWED = read_words("METRICS_ALLOWED")
+PROMETHEUS_EXPORT_MIGRATIONS = False

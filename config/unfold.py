@@ -1,0 +1,29 @@
+"""The admin's name, look and sidebar."""
+
+from typing import Any
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Casefile",
+    "SITE_HEADER": "Casefile",
+    "SITE_SUBHEADER": "Security incident cases",
+    "SITE_SYMBOL": "folder_managed",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.7% .014 200)",
+            "100": "oklch(94.8% .032 200)",
+            "200": "oklch(90.1% .058 200)",
+            "300": "oklch(83% .098 200)",
+            "400": "oklch(74% .121 202)",
+            "500": "oklch(63.7% .117 205)",
+            "600": "oklch(53.5% .103 208)",
+            "700": "oklch(45.8% .087 211)",
+            "800": "oklch(39.2% .072 214)",
+            "900": "oklch(34.5% .060 216)",
+            "950": "oklch(25.4% .047 219)",
+        },
+    },
+    "SIDEBAR": {"show_search": True, "show_all_applications": True},
+}
