@@ -1,0 +1,59 @@
+"""The error family of the policy rules: stable codes, JSON paths, no secrets.
+
+A message says what was expected, what was found, and what to do. It never
+repeats a value from a document, since that value may be a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class PolicyError(Exception):
+    """The root of every error that the policy rules raise."""
+
+    code = "policy_error"
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+
+
+class DocumentError(PolicyError):
+    """A document that cannot be read at all; `reason` is the reader's own code."""
+
+    code = "document_refused"
+
+    def __init__(
+        self, message: str, *, path: str | None = None, reason: str = "malformed"
+    ) -> None:
+        super().__init__(message, path=path)
+        self.reason = reason
+
+
+class TrustTransitionError(PolicyError):
+    """A move that the trust state machine does not have."""
+
+    code = "trust_transition_refused"
+
+
+class KillSwitchError(PolicyError):
+    """A move that a kill switch cannot make."""
+
+    code = "kill_switch_refused"
+
+
+class QuotaError(PolicyError):
+    """A quota change that lacks what it needs."""
+
+    code = "quota_change_refused"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong in a document that could be read, named by its JSON path."""
+
+    path: str
+    code: str
+    message: str
