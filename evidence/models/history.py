@@ -1,0 +1,85 @@
+"""The audit history: one hash chain for each incident, each extension, the system."""
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+
+from evidence.models.append_only import AppendOnlyModel
+
+CONTINUE_THE_CHAIN = """
+    SELECT sequence, entry_hash INTO last
+      FROM evidence_auditentry
+     WHERE stream = NEW.stream
+     ORDER BY sequence DESC
+     LIMIT 1;
+    IF NEW.sequence <> COALESCE(last.sequence, 0) + 1
+       OR NEW.previous_hash IS DISTINCT FROM last.entry_hash THEN
+        RAISE EXCEPTION 'audit stream % stands at %: entry % does not continue it',
+            NEW.stream, COALESCE(last.sequence, 0), NEW.sequence
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+"""
+
+
+class AuditEntry(AppendOnlyModel):
+    """One recorded action. `entry_hash` covers every other column but the id.
+
+    `stream` is `incident:<pk>`, `extension:<extension_id>` or `system`; `sequence`
+    counts from 1 in each stream. `before` and `after` hold the changed values only.
+    """
+
+    stream = models.CharField(max_length=300)
+    sequence = models.PositiveBigIntegerField()
+    recorded_at = models.DateTimeField()
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Who acted; empty where the system itself did.",
+    )
+    actor_name = models.CharField(max_length=150)
+    action = models.CharField(max_length=80)
+    object_type = models.CharField(max_length=80)
+    object_id = models.CharField(max_length=80)
+    object_label = models.CharField(max_length=300)
+    reason = models.TextField(blank=True)
+    before = models.JSONField(null=True, blank=True)
+    after = models.JSONField(null=True, blank=True)
+    previous_hash = models.CharField(max_length=64, null=True, blank=True)
+    entry_hash = models.CharField(max_length=64, unique=True)
+
+    class Meta(AppendOnlyModel.Meta):
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit entries"
+        ordering = ("-recorded_at", "-id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("stream", "sequence"), name="audit_stream_sequence_unique"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(sequence__gte=1), name="audit_sequence_from_one"
+            ),
+        )
+        indexes = (
+            models.Index(fields=("recorded_at",), name="audit_recorded_at"),
+            models.Index(
+                fields=("object_type", "object_id"), name="audit_object_lookup"
+            ),
+        )
+        triggers = (
+            *AppendOnlyModel.Meta.triggers,
+            pgtrigger.Trigger(
+                name="continue_chain",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                declare=[("last", "record")],
+                func=CONTINUE_THE_CHAIN,
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.stream} #{self.sequence} {self.action}"

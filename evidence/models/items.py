@@ -1,0 +1,166 @@
+"""Evidence items and their chain of custody."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import OuterRef, Q, Subquery
+
+from evidence.models.append_only import AppendOnlyModel
+
+SHA256_HEX = r"^[0-9a-f]{64}$"
+
+
+class EvidenceKind(models.TextChoices):
+    BUNDLE = "bundle", "Incident evidence bundle"
+    LEDGER = "ledger", "Runtime risk ledger"
+    POLICY_SNAPSHOT = "policy_snapshot", "Policy snapshot"
+    POLICY_EXPLANATION = "policy_explanation", "Policy explanation"
+    SCAN_RESULT = "scan_result", "Scan result"
+    EXTENSION_SOURCE = "extension_source", "Extension source"
+    LOG = "log", "Log"
+    OTHER = "other", "Other"
+
+
+VERIFIABLE_KINDS = (EvidenceKind.BUNDLE, EvidenceKind.LEDGER)
+
+
+class Channel(models.TextChoices):
+    """By which door something came in or went out."""
+
+    ADMIN = "admin", "Web admin"
+    API = "api", "API"
+    COMMAND = "command", "Command line"
+    WORKER = "worker", "Worker"
+
+
+class EvidenceItemQuerySet(models.QuerySet["EvidenceItem"]):
+    def with_latest_report(self) -> EvidenceItemQuerySet:
+        """Annotate the newest verification report's id, outcome and time."""
+        from evidence.models.verification import VerificationReport
+
+        newest = VerificationReport.objects.filter(item=OuterRef("pk")).order_by("-id")
+        return self.annotate(
+            latest_report_id=Subquery(newest.values("pk")[:1]),
+            latest_outcome=Subquery(newest.values("outcome")[:1]),
+            latest_checked_at=Subquery(newest.values("finished_at")[:1]),
+        )
+
+
+class EvidenceItem(AppendOnlyModel):
+    """Bytes that were received for an incident. The bytes live in evidence/storage.py.
+
+    `sha256_hex` is computed by the server while the bytes stream in and is the
+    address they are stored under. What later happens to an item (reports, custody,
+    exports) are rows of their own; this row never changes.
+    """
+
+    incident = models.ForeignKey(
+        "incidents.Incident", on_delete=models.PROTECT, related_name="evidence_items"
+    )
+    sha256_hex = models.CharField("SHA-256", max_length=64)
+    size_bytes = models.PositiveBigIntegerField("size in bytes")
+    kind = models.CharField(max_length=30, choices=EvidenceKind)
+    original_name = models.CharField(max_length=255)
+    media_type = models.CharField(max_length=127)
+    channel = models.CharField("received by", max_length=10, choices=Channel)
+    source = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="Where the sender says it comes from: a host, a gate, a person.",
+    )
+    received_at = models.DateTimeField()
+    received_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    derived_from = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="derived_items",
+        help_text="The stored bundle that this one was exported from.",
+    )
+
+    objects = EvidenceItemQuerySet.as_manager()
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-received_at", "-id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("incident", "sha256_hex"), name="evidence_once_per_incident"
+            ),
+            models.CheckConstraint(
+                condition=Q(sha256_hex__regex=SHA256_HEX), name="evidence_sha256_hex"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=EvidenceKind.values), name="evidence_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(channel__in=Channel.values), name="evidence_channel_known"
+            ),
+        )
+        indexes = (
+            models.Index(fields=("sha256_hex",), name="evidence_sha256"),
+            models.Index(fields=("received_at",), name="evidence_received_at"),
+        )
+        permissions = (
+            ("verify_evidenceitem", "Can have evidence verified"),
+            ("download_evidenceitem", "Can download evidence"),
+            ("export_evidenceitem", "Can export evidence"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.original_name} ({self.sha256_hex[:12]})"
+
+    @property
+    def is_verifiable(self) -> bool:
+        """Tell whether its content has a verifier: a bundle or a ledger."""
+        return self.kind in VERIFIABLE_KINDS
+
+
+class CustodyKind(models.TextChoices):
+    RECEIVED = "received", "Received"
+    VIEWED = "viewed", "Viewed"
+    VERIFIED = "verified", "Verified"
+    DOWNLOADED = "downloaded", "Downloaded"
+    EXPORTED = "exported", "Exported"
+
+
+class CustodyEvent(AppendOnlyModel):
+    """One link of an item's chain of custody: who did what, when, from where."""
+
+    item = models.ForeignKey(
+        EvidenceItem, on_delete=models.PROTECT, related_name="custody_events"
+    )
+    kind = models.CharField(max_length=12, choices=CustodyKind)
+    happened_at = models.DateTimeField()
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    actor_name = models.CharField(max_length=150)
+    channel = models.CharField(max_length=10, choices=Channel)
+    ip_address = models.GenericIPAddressField(null=True, blank=True)
+    detail = models.CharField(max_length=300, blank=True)
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-happened_at", "-id")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(kind__in=CustodyKind.values), name="custody_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(channel__in=Channel.values), name="custody_channel_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} by {self.actor_name}"

@@ -1,0 +1,299 @@
+"""Incidents, the cycles they go through, and what they are linked to."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from evidence.models import AppendOnlyModel
+from evidence.models.choices import choices_of, values_of
+from incidents.models.playbooks import PlaybookVersion
+from incidents.workflow.incident_states import IncidentSource, IncidentStatus, Severity
+from policy.models import Extension
+
+
+class Team(models.Model):
+    """The people who share a case."""
+
+    name = models.CharField(max_length=100, unique=True)
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, blank=True, related_name="incident_teams"
+    )
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ReferenceCounter(models.Model):
+    """The last incident number given out in a year.
+
+    Its row is locked while an incident opens: a rolled-back opening gives its number
+    back, so references have no gap and no duplicate.
+    """
+
+    year = models.PositiveSmallIntegerField(primary_key=True)
+    last_number = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.year}: {self.last_number}"
+
+
+class IncidentQuerySet(models.QuerySet["Incident"]):
+    def visible_to(self, user: AbstractUser | AnonymousUser) -> IncidentQuerySet:
+        """Return the incidents this person may see: the single gate to cases."""
+        if user.is_active and user.has_perm("incidents.view_incident"):
+            return self
+        return self.none()
+
+    def open(self) -> IncidentQuerySet:
+        return self.filter(status=IncidentStatus.OPEN)
+
+
+class Incident(models.Model):
+    """One security incident, from the alert to the signed postmortem.
+
+    `detected_at` is when the event was seen and starts every clock; `reported_at` is
+    when the case was opened here. `revision` counts saved edits and is the optimistic
+    lock. The reference is never changed or reused, and no incident is deleted.
+    """
+
+    year = models.PositiveSmallIntegerField(editable=False)
+    number = models.PositiveIntegerField(editable=False)
+    reference = models.CharField(max_length=24, unique=True, editable=False)
+    title = models.CharField(max_length=200)
+    playbook_version = models.ForeignKey(
+        PlaybookVersion, on_delete=models.PROTECT, related_name="incidents"
+    )
+    severity = models.CharField(max_length=10, choices=choices_of(Severity))
+    source = models.CharField(
+        max_length=20, choices=choices_of(IncidentSource), default=IncidentSource.MANUAL
+    )
+    status = models.CharField(
+        max_length=20, choices=choices_of(IncidentStatus), default=IncidentStatus.OPEN
+    )
+    detected_at = models.DateTimeField()
+    reported_at = models.DateTimeField()
+    opened_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    lead = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="led_incidents",
+    )
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.PROTECT, related_name="incidents"
+    )
+    labels = ArrayField(models.CharField(max_length=50), default=list, blank=True)
+    extensions = models.ManyToManyField(Extension, related_name="incidents", blank=True)
+    duplicate_of = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="duplicates",
+    )
+    related = models.ManyToManyField("self", blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    closing_reason = models.TextField(blank=True)
+    revision = models.PositiveIntegerField(default=1, editable=False)
+    last_activity_at = models.DateTimeField()
+
+    objects = IncidentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-detected_at", "-id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("year", "number"), name="incident_number_unique_in_year"
+            ),
+            models.CheckConstraint(
+                condition=Q(severity__in=values_of(Severity)),
+                name="incident_severity_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(source__in=values_of(IncidentSource)),
+                name="incident_source_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=values_of(IncidentStatus)),
+                name="incident_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=IncidentStatus.OPEN, closed_at__isnull=True)
+                | (~Q(status=IncidentStatus.OPEN) & Q(closed_at__isnull=False)),
+                name="incident_closed_has_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=IncidentStatus.CLOSED_DUPLICATE)
+                | Q(duplicate_of__isnull=False),
+                name="incident_duplicate_names_original",
+            ),
+            models.CheckConstraint(
+                condition=Q(duplicate_of__isnull=True) | ~Q(duplicate_of=F("id")),
+                name="incident_not_its_own_duplicate",
+            ),
+        )
+        indexes = (
+            models.Index(fields=("status", "-detected_at"), name="incident_by_status"),
+        )
+        permissions = (
+            ("work_incident", "Can work incidents: evidence, phases, checklist, notes"),
+            ("review_incident", "Can review: waive, sign, close without postmortem"),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.ReadOnly(
+                name="reference_is_fixed",
+                fields=["year", "number", "reference", "opened_by", "reported_at"],
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.reference} {self.title}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == IncidentStatus.OPEN
+
+
+class TicketLink(models.Model):
+    """A ticket ("bead") in another system that belongs to an incident."""
+
+    incident = models.ForeignKey(
+        Incident, on_delete=models.PROTECT, related_name="ticket_links"
+    )
+    ticket = models.CharField(max_length=100)
+    url = models.URLField(blank=True)
+    added_at = models.DateTimeField()
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+
+    class Meta:
+        ordering = ("ticket",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("incident", "ticket"), name="ticket_link_once_per_incident"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.ticket
+
+
+class Cycle(models.Model):
+    """One passage through the phases. Reopening starts another; this one stays."""
+
+    incident = models.ForeignKey(
+        Incident, on_delete=models.PROTECT, related_name="cycles"
+    )
+    number = models.PositiveSmallIntegerField()
+    started_at = models.DateTimeField()
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    reason = models.TextField(blank=True, help_text="Why it was reopened.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("number",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("incident", "number"), name="cycle_number_unique"
+            ),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="ended_stays_ended",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__ended_at__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"cycle {self.number}"
+
+
+class TimelineKind(models.TextChoices):
+    NOTE = "note", "Note"
+    EVENT = "event", "Event"
+    STATE = "state", "State change"
+    EVIDENCE = "evidence", "Evidence"
+    ALERT = "alert", "Alert"
+    POLICY = "policy", "Policy and trust"
+    DECISION = "decision", "Decision"
+
+
+class TimelineEntry(AppendOnlyModel):
+    """One line of a case's timeline. A correction is a new line that names the old.
+
+    `event_at` is when it happened, `entered_at` when it was written down. `body` is
+    Markdown; it is rendered safely on display.
+    """
+
+    incident = models.ForeignKey(
+        Incident, on_delete=models.PROTECT, related_name="timeline"
+    )
+    cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="timeline")
+    kind = models.CharField(max_length=10, choices=TimelineKind)
+    phase = models.CharField(max_length=12, blank=True)
+    event_at = models.DateTimeField()
+    entered_at = models.DateTimeField()
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    author_name = models.CharField(max_length=150)
+    body = models.TextField()
+    corrects = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="corrections",
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        verbose_name_plural = "timeline entries"
+        ordering = ("event_at", "id")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(kind__in=TimelineKind.values), name="timeline_kind_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} at {self.event_at:%Y-%m-%d %H:%M %Z}"

@@ -1,0 +1,142 @@
+"""The seven phases of a cycle, their clocks, and the gates between them."""
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
+from incidents.models.cases import Cycle
+from incidents.workflow.phases import Phase
+
+PHASE_CHOICES = [(phase.value, phase.label) for phase in Phase]
+
+
+class IncidentPhase(models.Model):
+    """One phase of a cycle with its clock. Once completed it never changes.
+
+    `target_seconds` and `due_at` are frozen when the clock starts; REMEDIATE has none
+    until the lead sets a due time, with `due_reason`.
+    """
+
+    cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="phases")
+    phase = models.CharField(max_length=12, choices=PHASE_CHOICES)
+    position = models.PositiveSmallIntegerField()
+    target_seconds = models.PositiveIntegerField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    due_reason = models.TextField(blank=True)
+    due_set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    completed_at = models.DateTimeField(null=True, blank=True)
+    completed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    breached_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("cycle", "position")
+        constraints = (
+            models.UniqueConstraint(fields=("cycle", "phase"), name="phase_once"),
+            models.CheckConstraint(
+                condition=Q(phase__in=[phase.value for phase in Phase]),
+                name="phase_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(completed_at__isnull=True) | Q(started_at__isnull=False),
+                name="phase_completed_was_started",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("due_at",),
+                condition=Q(completed_at__isnull=True),
+                name="phase_running_due_at",
+            ),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="completed_stays_completed",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__completed_at__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.get_phase_display()
+
+
+class GateStatement(AppendOnlyModel):
+    """What a person states for one condition of a phase's gate; the newest counts.
+
+    For "isolation verified" it says how; for a failed report it is the explanation of
+    `report`; for the root cause it is the text itself.
+    """
+
+    phase = models.ForeignKey(
+        IncidentPhase, on_delete=models.PROTECT, related_name="statements"
+    )
+    condition_key = models.CharField(max_length=60)
+    statement = models.TextField()
+    report = models.ForeignKey(
+        VerificationReport,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="explanations",
+    )
+    evidence_item = models.ForeignKey(
+        EvidenceItem,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    stated_at = models.DateTimeField()
+    stated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.condition_key}: {self.statement[:60]}"
+
+
+class GateWaiver(AppendOnlyModel):
+    """A reviewer's decision to let a phase pass without one of its conditions."""
+
+    phase = models.ForeignKey(
+        IncidentPhase, on_delete=models.PROTECT, related_name="waivers"
+    )
+    condition_key = models.CharField(max_length=60)
+    reason = models.TextField()
+    waived_at = models.DateTimeField()
+    waived_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("phase", "condition_key"), name="gate_waived_once"
+            ),
+            models.CheckConstraint(
+                condition=~Q(reason=""), name="gate_waiver_has_reason"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.condition_key} waived"

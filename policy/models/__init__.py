@@ -1,0 +1,3 @@
+from policy.models.extensions import Extension, ExtensionVersion
+
+__all__ = ("Extension", "ExtensionVersion")

@@ -1,0 +1,62 @@
+"""Extensions: what alerts, bundles and people name."""
+
+from django.db import models
+
+from evidence.models.choices import choices_of, values_of
+from policy.rules.trust import TrustState
+
+
+class Extension(models.Model):
+    """An extension of the runtime, made on first mention.
+
+    `trust_state` repeats the newest trust transition, so that lists can show it; the
+    history is the truth.
+    """
+
+    extension_id = models.CharField("extension ID", max_length=255, unique=True)
+    name = models.CharField(max_length=255, blank=True)
+    publisher = models.CharField(max_length=255, blank=True)
+    notes = models.TextField(blank=True)
+    trust_state = models.CharField(
+        max_length=12,
+        choices=choices_of(TrustState),
+        default=TrustState.UNKNOWN.value,
+        editable=False,
+    )
+    first_seen_at = models.DateTimeField()
+    first_seen_in = models.CharField(
+        max_length=200, blank=True, help_text="What mentioned it first."
+    )
+
+    class Meta:
+        ordering = ("extension_id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(trust_state__in=values_of(TrustState)),
+                name="extension_trust_state_known",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name or self.extension_id
+
+
+class ExtensionVersion(models.Model):
+    """A version of an extension that was seen, and when first."""
+
+    extension = models.ForeignKey(
+        Extension, on_delete=models.PROTECT, related_name="versions"
+    )
+    version = models.CharField(max_length=100)
+    first_seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-first_seen_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("extension", "version"), name="extension_version_unique"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.extension} {self.version}"
