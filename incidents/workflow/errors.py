@@ -1,0 +1,62 @@
+"""The errors of the workflow package, each with a stable ``code``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class WorkflowError(Exception):
+    """Base of the family: a message for people, a ``code`` for programs."""
+
+    code = "workflow_error"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault of a document: the JSON path at fault and what is wrong there."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class DocumentError(WorkflowError):
+    """A document that cannot be read; every fault found is in ``problems``."""
+
+    code = "invalid_document"
+
+    def __init__(self, name: str, problems: tuple[Problem, ...]) -> None:
+        self.name = name
+        self.problems = problems
+        super().__init__("; ".join(f"{name}: {problem}" for problem in problems))
+
+    @property
+    def path(self) -> str:
+        """The path of the first fault."""
+        return self.problems[0].path
+
+
+class PlaybookError(DocumentError):
+    """A playbook that cannot be loaded; the message names the file."""
+
+    code = "invalid_playbook"
+
+
+class AlertError(DocumentError):
+    """An alert that cannot be kept; one of a batch says nothing of the others."""
+
+    code = "invalid_alert"
+
+
+class MoveError(WorkflowError):
+    """A move of state that does not exist, or lacks what it needs."""
+
+    code = "invalid_move"
+
+
+class MomentError(WorkflowError):
+    """A moment without a time zone, which no clock can be computed from."""
+
+    code = "naive_moment"
