@@ -1,0 +1,100 @@
+"""JSON Schema checks whose faults are told by JSON path, for every document here.
+
+Schemas follow JSON Schema 2020-12. A message says what was expected and what was
+found; a long value found is cut, so that an error never repeats a document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from incidents.workflow.errors import Problem
+
+# A person corrects a few faults at a time; a hostile document has thousands.
+PROBLEMS_MAX = 20
+FOUND_MAX_CHARS = 60
+
+
+def json_path(parts: Iterable[str | int]) -> str:
+    """Return ``$.checklist[3].kind`` for ("checklist", 3, "kind")."""
+    path = "$"
+    for part in parts:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part.replace("_", "a").isalnum():
+            path += f".{part}"
+        else:
+            path += f"[{part!r}]"
+    return path
+
+
+def schema_problems(
+    validator: Draft202012Validator, value: object
+) -> tuple[Problem, ...]:
+    """Return the faults of ``value`` under the schema, in order of their paths."""
+    problems: list[Problem] = []
+    for error in sorted(validator.iter_errors(value), key=_place):
+        problems += _problems_of(error)
+    return tuple(problems[:PROBLEMS_MAX])
+
+
+def _place(error: ValidationError) -> list[str]:
+    """Sort key: paths part by part, entries of a list by their number."""
+    return [
+        f"{part:09d}" if isinstance(part, int) else part for part in error.absolute_path
+    ]
+
+
+def _problems_of(error: ValidationError) -> list[Problem]:
+    path = list(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        expected = ", ".join(known)
+        return [
+            Problem(json_path([*path, name]), f"unknown member; expected {expected}")
+            for name in error.instance
+            if name not in known
+        ]
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        # jsonschema reports one error for each missing name: take the one of this.
+        name = next((one for one in missing if error.message.startswith(repr(one))), "")
+        return [Problem(json_path([*path, name]), "missing; this member is required")]
+    return [Problem(json_path(path), _message(error))]
+
+
+def _message(error: ValidationError) -> str:
+    """Say what was expected and what was found."""
+    limit = error.validator_value
+    expected = {
+        "enum": lambda: f"expected one of {', '.join(map(str, limit))}",
+        "const": lambda: f"expected {limit!r}",
+        "type": lambda: f"expected {_either(limit)}",
+        "pattern": lambda: f"expected text that matches {limit}",
+        "minLength": lambda: f"expected {limit} characters or more",
+        "maxLength": lambda: f"expected at most {limit} characters",
+        "minItems": lambda: f"expected {limit} entries or more",
+        "maxItems": lambda: f"expected at most {limit} entries",
+        "minProperties": lambda: f"expected {limit} members or more",
+        "minimum": lambda: f"expected {limit} or more",
+        "maximum": lambda: f"expected at most {limit}",
+        "uniqueItems": lambda: "expected no entry twice",
+    }.get(str(error.validator), lambda: "not allowed here")()
+    return f"{expected}, got {_found(error.instance)}"
+
+
+def _either(types: str | list[str]) -> str:
+    return types if isinstance(types, str) else " or ".join(types)
+
+
+def _found(value: Any) -> str:
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= FOUND_MAX_CHARS else text[:FOUND_MAX_CHARS] + "…"
