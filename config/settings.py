@@ -214,6 +214,7 @@ CONTENT_SECURITY_POLICIES_BY_PATH = POLICIES_BY_PATH
 
 # --- API ----------------------------------------------------------------------------
 
+KNOX_TOKEN_MODEL = "evidence.ApiToken"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "knox.auth.TokenAuthentication",

@@ -1,0 +1,56 @@
+"""Runs a command, pytest above all, with servers of its own in a fresh folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from config.launcher.folders import ROOT, fresh_folder
+from config.launcher.processes import start_process
+from config.launcher.servers import running_servers
+
+# Set for this machine's own services, they must not reach the tests.
+SERVER_VARIABLES = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def run_tests(arguments: Sequence[str]) -> int:
+    """Run pytest and return its exit code."""
+    return run_beside_servers([sys.executable, "-m", "pytest", *arguments])
+
+
+def run_beside_servers(command: Sequence[str]) -> int:
+    """Run a command under test settings, beside fresh servers; return its exit code."""
+    for name in SERVER_VARIABLES:
+        os.environ.pop(name, None)
+    for number in STOP_SIGNALS:
+        signal.signal(number, _interrupt)
+    with (
+        fresh_folder() as folders,
+        running_servers(folders, durable=False) as variables,
+    ):
+        environment = {
+            **os.environ,
+            **variables,
+            "DJANGO_SETTINGS_MODULE": "config.settings_test",
+            "CASEFILE_TEST_FOLDER": str(folders.data),
+        }
+        process = start_process(
+            "tests", command, environment=environment, own_session=False
+        )
+        try:
+            return process.popen.wait()
+        except KeyboardInterrupt:
+            # Ctrl-C reached the command too: let it report what it has.
+            process.stops = ((signal.SIGINT, 15.0), (signal.SIGTERM, 5.0))
+            process.stop()
+            return 130
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+__all__ = ["ROOT", "run_beside_servers", "run_tests"]
