@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pgtrigger
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.utils.functional import cached_property
 
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
 from incidents.models.playbooks import PlaybookVersion
 from incidents.workflow.incident_states import IncidentSource, IncidentStatus, Severity
 from policy.models import Extension
+
+if TYPE_CHECKING:
+    from incidents.models.phases import IncidentPhase
 
 
 class Team(models.Model):
@@ -176,6 +182,17 @@ class Incident(models.Model):
     def is_open(self) -> bool:
         return self.status == IncidentStatus.OPEN
 
+    @cached_property
+    def current_cycle(self) -> Cycle:
+        """The newest cycle. Costs a query unless `cycles` is prefetched."""
+        return max(self.cycles.all(), key=lambda cycle: cycle.number)
+
+    @property
+    def current_phase_name(self) -> str:
+        """The phase that is running, or "" when all are complete. May query."""
+        phase = self.current_cycle.running_phase
+        return phase.phase if phase else ""
+
 
 class TicketLink(models.Model):
     """A ticket ("bead") in another system that belongs to an incident."""
@@ -242,6 +259,11 @@ class Cycle(models.Model):
 
     def __str__(self) -> str:
         return f"cycle {self.number}"
+
+    @property
+    def running_phase(self) -> IncidentPhase | None:
+        """The first phase that is not complete. May query for `phases`."""
+        return next((one for one in self.phases.all() if not one.completed_at), None)
 
 
 class TimelineKind(models.TextChoices):

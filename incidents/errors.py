@@ -1,0 +1,71 @@
+"""The error family of the incidents app. Each error has a stable `code`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evidence.errors import CasefileError
+
+
+class IncidentError(CasefileError):
+    """A case could not be opened, changed, moved or closed."""
+
+    code = "incident_refused"
+
+
+class ReasonMissing(IncidentError):
+    """The change needs a reason, and none was given."""
+
+    code = "reason_missing"
+
+
+class IncidentClosed(IncidentError):
+    """The case is closed; reopen it first."""
+
+    code = "incident_closed"
+
+
+class TransitionError(IncidentError):
+    """A move of state that does not exist from here."""
+
+    code = "invalid_transition"
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One field of a conflict: what it was, what it is now, what was wanted."""
+
+    field: str
+    label: str
+    before: str
+    current: str
+    wanted: str
+
+
+class EditConflict(IncidentError):
+    """Somebody saved the case since it was read; nothing was overwritten.
+
+    `changes` tells field by field what differs, `revision` is the current one and
+    `changed_by` names the last who saved.
+    """
+
+    code = "edit_conflict"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        revision: int,
+        changes: tuple[FieldChange, ...],
+        changed_by: str,
+    ) -> None:
+        super().__init__(message)
+        self.revision = revision
+        self.changes = changes
+        self.changed_by = changed_by
+
+
+class PlaybookRefused(IncidentError):
+    """A playbook file cannot be loaded; the message names file and path."""
+
+    code = "invalid_playbook"

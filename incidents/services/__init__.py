@@ -1,0 +1,1 @@
+"""Every change of state of a case, one function each."""
