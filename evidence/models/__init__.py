@@ -1,6 +1,6 @@
 from evidence.models.append_only import AppendOnlyModel
 from evidence.models.exports import ExportRequest
-from evidence.models.history import AuditEntry
+from evidence.models.history import AuditEntry, HistoryCheck, NotedHead
 from evidence.models.items import (
     VERIFIABLE_KINDS,
     Channel,
@@ -17,11 +17,12 @@ from evidence.models.verification import (
     VerificationError,
     VerificationReport,
     VerificationRequest,
-    WorkState,
 )
+from evidence.models.work import UNFINISHED_STATES, QueuedWork, WorkState
 
 __all__ = (
     "PASSING_OUTCOMES",
+    "UNFINISHED_STATES",
     "VERIFIABLE_KINDS",
     "ApiToken",
     "AppendOnlyModel",
@@ -32,7 +33,10 @@ __all__ = (
     "EvidenceItem",
     "EvidenceKind",
     "ExportRequest",
+    "HistoryCheck",
+    "NotedHead",
     "Outcome",
+    "QueuedWork",
     "ReplayStep",
     "TokenScope",
     "VerificationError",

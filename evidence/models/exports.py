@@ -1,14 +1,13 @@
 """Export requests: a stored bundle, filtered and redacted into a new one."""
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from evidence.models.items import EvidenceItem
-from evidence.models.verification import WorkState
+from evidence.models.work import QueuedWork, WorkState
 
 
-class ExportRequest(models.Model):
+class ExportRequest(QueuedWork):
     """A wish for a filtered, redacted bundle; the result is an evidence item.
 
     `filter` and `redaction` are the members of docs/evidence-format.md, sections 4
@@ -21,18 +20,6 @@ class ExportRequest(models.Model):
     filter = models.JSONField(default=dict)
     redaction = models.JSONField(default=dict)
     generated_at_ms = models.BigIntegerField()
-    state = models.CharField(max_length=10, choices=WorkState, default=WorkState.QUEUED)
-    progress_percent = models.PositiveSmallIntegerField(default=0)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    requested_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    finished_at = models.DateTimeField(null=True, blank=True)
     failure = models.TextField(blank=True)
     report = models.JSONField(
         null=True, blank=True, help_text="The five steps over the new bundle."
@@ -45,13 +32,10 @@ class ExportRequest(models.Model):
         related_name="made_by_exports",
     )
 
-    class Meta:
-        ordering = ("-id",)
+    class Meta(QueuedWork.Meta):
+        abstract = False
         constraints = (
-            models.CheckConstraint(
-                condition=Q(state__in=WorkState.values),
-                name="export_request_state_known",
-            ),
+            *QueuedWork.Meta.constraints,
             models.CheckConstraint(
                 condition=~Q(state=WorkState.DONE) | Q(result__isnull=False),
                 name="export_done_has_result",

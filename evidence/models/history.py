@@ -48,7 +48,9 @@ class AuditEntry(AppendOnlyModel):
     reason = models.TextField(blank=True)
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
-    previous_hash = models.CharField(max_length=64, null=True, blank=True)
+    previous_hash = models.CharField(  # noqa: DJ001 (null is what is hashed)
+        max_length=64, null=True, blank=True
+    )
     entry_hash = models.CharField(max_length=64, unique=True)
 
     class Meta(AppendOnlyModel.Meta):
@@ -83,3 +85,60 @@ class AuditEntry(AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.stream} #{self.sequence} {self.action}"
+
+
+class HistoryCheck(AppendOnlyModel):
+    """One recomputation of every stream, with what it found."""
+
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    stream_count = models.PositiveIntegerField()
+    entry_count = models.PositiveBigIntegerField()
+    fault_count = models.PositiveIntegerField()
+    faults = models.JSONField(
+        default=list, help_text="The first faults: stream, sequence, code, message."
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        found = f"{self.fault_count} faults" if self.fault_count else "holds"
+        return f"history check {self.pk}: {found}"
+
+    @property
+    def is_passing(self) -> bool:
+        return self.fault_count == 0
+
+
+class NotedHead(AppendOnlyModel):
+    """The newest entry of a stream as a check found it.
+
+    A chain alone cannot show that its newest entries were cut off; a later check that
+    misses a noted head does.
+    """
+
+    check_run = models.ForeignKey(
+        HistoryCheck, on_delete=models.PROTECT, related_name="noted_heads"
+    )
+    stream = models.CharField(max_length=300)
+    sequence = models.PositiveBigIntegerField()
+    entry_hash = models.CharField(max_length=64)
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("stream", "sequence")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("stream", "sequence"), name="noted_head_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.stream} #{self.sequence}"

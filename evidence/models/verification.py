@@ -1,57 +1,36 @@
-"""Verification: a request, the one report that answers it, and what the report lists."""
+"""Verification: a request, the one report that answers it, and the report's rows."""
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from evidence.models.append_only import AppendOnlyModel
 from evidence.models.items import EvidenceItem
+from evidence.models.work import UNFINISHED_STATES, QueuedWork
 
 
-class WorkState(models.TextChoices):
-    """Where a piece of queued work stands."""
+class VerificationRequest(QueuedWork):
+    """A wish to have an item verified; one report answers it.
 
-    QUEUED = "queued", "Queued"
-    RUNNING = "running", "Running"
-    DONE = "done", "Done"
-    FAILED = "failed", "Failed"
-
-
-class VerificationRequest(models.Model):
-    """A wish to have an item verified; the worker's progress is kept here."""
+    An item has at most one that is pending: asking again meanwhile is the same wish.
+    """
 
     item = models.ForeignKey(
         EvidenceItem, on_delete=models.PROTECT, related_name="verification_requests"
     )
-    state = models.CharField(max_length=10, choices=WorkState, default=WorkState.QUEUED)
-    progress_percent = models.PositiveSmallIntegerField(default=0)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    requested_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
 
-    class Meta:
-        ordering = ("-id",)
+    class Meta(QueuedWork.Meta):
+        abstract = False
         constraints = (
-            models.CheckConstraint(
-                condition=Q(state__in=WorkState.values),
-                name="verification_request_state_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(progress_percent__lte=100),
-                name="verification_request_progress_percent",
+            *QueuedWork.Meta.constraints,
+            models.UniqueConstraint(
+                fields=("item",),
+                condition=Q(state__in=UNFINISHED_STATES),
+                name="verification_pending_once",
             ),
         )
 
     def __str__(self) -> str:
-        return f"verification of {self.item_id}: {self.get_state_display()}"
+        return f"verification of item {self.item_id}: {self.get_state_display()}"
 
 
 class Outcome(models.TextChoices):
@@ -60,6 +39,7 @@ class Outcome(models.TextChoices):
     REFUSED = "refused", "Refused: not a readable document"
     DAMAGED = "damaged", "Stored bytes differ from their digest"
     DIGEST_ONLY = "digest_only", "Digest matches; content has no verifier"
+    UNFINISHED = "unfinished", "Could not be verified"
 
 
 PASSING_OUTCOMES = (Outcome.VALID, Outcome.DIGEST_ONLY)
@@ -70,7 +50,9 @@ class VerificationReport(AppendOnlyModel):
 
     `details` is the engine's report (docs/evidence-format.md, sections 2 and 3)
     without `verification_errors`, which are rows of their own so that a page of them
-    is as quick in a long ledger as in a short one.
+    is as quick in a long ledger as in a short one. `overview` is what the evidence page
+    draws, worked out once: the document's summary, its alerts counted by category and
+    severity, and the points of the risk plot.
     """
 
     request = models.OneToOneField(
@@ -89,6 +71,7 @@ class VerificationReport(AppendOnlyModel):
         default=dict, help_text="Step name to pass, fail or not_applicable."
     )
     details = models.JSONField(default=dict)
+    overview = models.JSONField(default=dict)
     refusal_code = models.CharField(max_length=60, blank=True)
     refusal_path = models.CharField(max_length=500, blank=True)
     refusal_message = models.TextField(blank=True)
@@ -143,6 +126,11 @@ class VerificationError(AppendOnlyModel):
         return f"[{self.entry_index}] {self.code}"
 
 
+def _optional_text() -> models.TextField:
+    # Null is a member that is missing, which an empty string is not.
+    return models.TextField(null=True)
+
+
 class ReplayStep(AppendOnlyModel):
     """One step of the forensic replay (docs/evidence-format.md, section 6).
 
@@ -156,15 +144,15 @@ class ReplayStep(AppendOnlyModel):
     index = models.PositiveIntegerField()
     sequence = models.BigIntegerField(null=True)
     ts_ms = models.BigIntegerField(null=True)
-    extension_id = models.TextField(null=True)
-    call_id = models.TextField(null=True)
-    capability = models.TextField(null=True)
-    method = models.TextField(null=True)
-    policy_decision = models.TextField(null=True)
-    policy_reason = models.TextField(null=True)
+    extension_id = _optional_text()
+    call_id = _optional_text()
+    capability = _optional_text()
+    method = _optional_text()
+    policy_decision = _optional_text()
+    policy_reason = _optional_text()
     risk_score = models.FloatField(null=True)
-    selected_action = models.TextField(null=True)
-    outcome = models.TextField(null=True)
+    selected_action = _optional_text()
+    outcome = _optional_text()
     triggers = models.JSONField(default=list)
     trusted = models.BooleanField()
 

@@ -1,0 +1,86 @@
+"""Queued work: what a person asked for and a worker does, and how far it has come."""
+
+from typing import ClassVar
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class WorkState(models.TextChoices):
+    """Where a piece of queued work stands."""
+
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+
+
+UNFINISHED_STATES = (WorkState.QUEUED, WorkState.RUNNING)
+
+
+class QueuedWork(models.Model):
+    """Base of requests that a worker answers. A finished one never changes again.
+
+    `attempts` counts the starts that did not come back; `touched_at` is when a worker
+    last said how far it is, by which the sweep tells work that was lost.
+    """
+
+    state = models.CharField(max_length=10, choices=WorkState, default=WorkState.QUEUED)
+    progress_percent = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    last_problem = models.TextField(
+        blank=True, help_text="Why the work waits: what the last try ran into."
+    )
+    requested_at = models.DateTimeField()
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    started_at = models.DateTimeField(null=True, blank=True)
+    touched_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+        ordering = ("-id",)
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(state__in=WorkState.values), name="%(class)s_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(progress_percent__lte=100), name="%(class)s_percent"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=UNFINISHED_STATES, finished_at__isnull=True)
+                | Q(
+                    state__in=(WorkState.DONE, WorkState.FAILED),
+                    finished_at__isnull=False,
+                ),
+                name="%(class)s_finished_has_time",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=("touched_at",),
+                condition=Q(state__in=UNFINISHED_STATES),
+                name="%(class)s_open",
+            ),
+        ]
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="finished_stays_finished",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__finished_at__isnull=False),
+            ),
+        )
+
+    @property
+    def is_pending(self) -> bool:
+        """Tell whether a worker still has to finish it."""
+        return self.state in UNFINISHED_STATES
