@@ -2,7 +2,7 @@
 
 import os
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -12,7 +12,7 @@ SECRET_MIN_LENGTH = 50
 SECRET_MIN_UNIQUE = 5
 INSECURE_PREFIX = "django-insecure-"
 
-NEW_SECRET_COMMAND = 'python -c "import secrets; print(secrets.token_urlsafe(64))"'
+HOW_TO_MAKE_ONE = 'python -c "import secrets; print(secrets.token_urlsafe(64))"'
 
 
 def read_required(name: str, *, example: str) -> str:
@@ -38,7 +38,7 @@ def read_secret(name: str) -> str:
         fault = f"uses fewer than {SECRET_MIN_UNIQUE} different characters"
     else:
         return value
-    raise ImproperlyConfigured(f"{name} {fault}. Make one with: {NEW_SECRET_COMMAND}")
+    raise ImproperlyConfigured(f"{name} {fault}. Make one with: {HOW_TO_MAKE_ONE}")
 
 
 def read_flag(name: str, *, default: bool) -> bool:
@@ -78,7 +78,26 @@ def make_broker_url(redis_url: str) -> str:
     parts = urlsplit(redis_url)
     if parts.scheme != "unix":
         return redis_url
-    return f"redis+socket://{quote(parts.path)}"
+    number = _read_database_number(redis_url)
+    return f"redis+socket://{parts.path}?virtual_host={number}"
+
+
+def make_cache_url(redis_url: str) -> str:
+    """Return the URL of the next database of the same server.
+
+    Emptying Django's cache empties its whole database, and would drop queued tasks.
+    """
+    parts = urlsplit(redis_url)
+    number = _read_database_number(redis_url) + 1
+    if parts.scheme == "unix":
+        return f"unix://{parts.path}?db={number}"
+    return urlunsplit(parts._replace(path=f"/{number}"))
+
+
+def _read_database_number(redis_url: str) -> int:
+    parts = urlsplit(redis_url)
+    numbers = parse_qs(parts.query).get("db") or [parts.path.strip("/")]
+    return int(numbers[-1]) if numbers[-1].isdigit() else 0
 
 
 def read_database(name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from config.csp import POLICIES_BY_PATH, STRICT_POLICY
 from config.environment import (
     make_broker_url,
+    make_cache_url,
     read_database,
     read_email,
     read_flag,
@@ -116,7 +117,7 @@ REDIS_URL = read_required("REDIS_URL", example="redis://redis.example.org:6379/0
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
+        "LOCATION": (read_words("CACHE_URL") or [make_cache_url(REDIS_URL)])[0],
         "KEY_PREFIX": "casefile",
     }
 }

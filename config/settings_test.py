@@ -21,6 +21,16 @@ os.environ.setdefault("LOG_FORMAT", "console")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 os.environ.setdefault("EMAIL_URL", "memorymail://")
 
-from config.settings import *  # noqa: E402, F403
+# Parallel pytest processes share the server, each with two databases of its own.
+_NUMBER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+if int(_NUMBER):
+    os.environ["REDIS_URL"] += f"?db={2 * int(_NUMBER)}"
 
+from config.settings import *  # noqa: E402, F403
+from config.settings import DATABASES  # noqa: E402
+
+# PostgreSQL, with leave to empty append-only tables between two tests.
+DATABASES["default"]["ENGINE"] = "tests.backend"
+# Look static files up when asked, instead of listing them for every test client.
+WHITENOISE_AUTOREFRESH = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -2,11 +2,20 @@
 
 from typing import Any
 
+from django.templatetags.static import static
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Casefile",
     "SITE_HEADER": "Casefile",
     "SITE_SUBHEADER": "Security incident cases",
     "SITE_SYMBOL": "folder_managed",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("casefile/favicon.svg"),
+        },
+    ],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",

@@ -1,8 +1,18 @@
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 
+
+def show_favicon(request: HttpRequest) -> HttpResponse:
+    """Answer the one address that browsers ask for unasked."""
+    return redirect(static("casefile/favicon.svg"))
+
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("favicon.ico", show_favicon),
     path("admin/", admin.site.urls),
 ]

@@ -1,0 +1,155 @@
+"""Fixtures for every test: people by role, a real worker, a real browser."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.cache import cache
+
+from tests.live import LiveWorker, start_live_worker
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+PASSWORD = "a long and quiet sentence"
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_OPTIONS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-dev-shm-usage",
+)
+
+
+def make_user(name: str, *groups: str) -> User:
+    """Make a member of staff in the groups that the migrations made."""
+    user = User.objects.create_user(
+        name, email=f"{name}@example.org", password=PASSWORD, is_staff=True
+    )
+    user.groups.set([Group.objects.get(name=group) for group in groups])
+    return user
+
+
+@pytest.fixture
+def responder(db: None) -> User:
+    return make_user("responder", "responder")
+
+
+@pytest.fixture
+def reviewer(db: None) -> User:
+    return make_user("reviewer", "reviewer")
+
+
+@pytest.fixture
+def auditor(db: None) -> User:
+    return make_user("auditor", "auditor")
+
+
+@pytest.fixture
+def administrator(db: None) -> User:
+    return make_user("administrator", "administrator")
+
+
+@pytest.fixture
+def machine(db: None) -> User:
+    return make_user("machine", "machine")
+
+
+@pytest.fixture
+def outsider(db: None) -> User:
+    """A member of staff without any role, who must be refused everywhere."""
+    return make_user("outsider")
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    """Forget throttles and heartbeats of the test before. The queue is elsewhere."""
+    cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def evidence_folder(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give each test an evidence store of its own, so that none sees another's files."""
+    folder = tmp_path_factory.mktemp("evidence")
+    storages = {name: dict(value) for name, value in settings.STORAGES.items()}  # type: ignore[attr-defined]
+    storages["evidence"]["OPTIONS"] = {
+        **storages["evidence"]["OPTIONS"],
+        "location": str(folder),
+    }
+    settings.STORAGES = storages  # type: ignore[attr-defined]
+    settings.EVIDENCE_ROOT = str(folder)  # type: ignore[attr-defined]
+    return folder
+
+
+@pytest.fixture
+def live_worker(
+    transactional_db: None, evidence_folder: Path, tmp_path: Path
+) -> Iterator[LiveWorker]:
+    """Run a real Celery worker on the test's database, broker and evidence store."""
+    worker = start_live_worker(evidence_folder, tmp_path / "worker.log")
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def find_chromium() -> str | None:
+    """Return the path of a Chromium on this machine, or None."""
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    """Run this machine's Chromium, without a network of its own and a fresh profile."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip(
+            f"no Chromium found on PATH (looked for {', '.join(CHROMIUM_NAMES)}); "
+            "install your distribution's chromium package to run browser tests"
+        )
+    from playwright.sync_api import sync_playwright
+
+    # Playwright's own loop runs in this thread, where the tests use the database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    options = list(CHROMIUM_OPTIONS)
+    if os.geteuid() == 0:
+        options.append("--no-sandbox")
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=program, args=options)
+            yield browser
+            browser.close()
+    finally:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def browser_page(chromium: "Browser") -> "Iterator[Page]":
+    """Give a page in a profile of its own; it fails the test on requests elsewhere."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    strays: list[str] = []
+    context.on("request", lambda request: _note_stray(request.url, strays))
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    yield page
+    context.close()
+    assert not strays, f"the page asked other sites: {strays}"
+
+
+def _note_stray(url: str, strays: list[str]) -> None:
+    if not url.startswith(("http://localhost", "http://127.0.0.1", "data:", "blob:")):
+        strays.append(url)
+
+
+def sign_in(page: "Page", base_url: str, user: User) -> None:
+    """Sign in through the form, as a person does."""
+    page.goto(f"{base_url}/admin/login/?next=/admin/")
+    page.fill("input[name=username]", user.username)
+    page.fill("input[name=password]", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_url(f"{base_url}/admin/")
