@@ -29,6 +29,69 @@ class EvidenceError(CasefileError):
     code = "evidence_refused"
 
 
+class TokenError(CasefileError):
+    """An API token cannot be made as asked."""
+
+    code = "token_refused"
+
+
+class UploadTooLarge(EvidenceError):
+    """More bytes than EVIDENCE_MAX_BYTES arrived; none was kept."""
+
+    code = "too_large"
+
+
+class UploadBroken(EvidenceError):
+    """The sender stopped before the end; nothing was kept."""
+
+    code = "upload_broken"
+
+
+class DigestMismatch(EvidenceError):
+    """The bytes that arrived are not those the sender said it sent."""
+
+    code = "digest_mismatch"
+
+
+class UnreadableDocument(EvidenceError):
+    """A bundle or ledger that the strict reader refuses. `path` says where, if known.
+
+    `reason_code` is the reader's own code for the fault.
+    """
+
+    code = "document_refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None,
+        reason_code: str,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.path = path
+        self.reason_code = reason_code
+
+
+class EvidenceMissing(EvidenceError):
+    """The stored bytes are not where their digest says."""
+
+    code = "evidence_missing"
+
+
+class EvidenceDamaged(EvidenceError):
+    """The stored bytes no longer have the digest they were received under."""
+
+    code = "evidence_damaged"
+
+
+class StorageUnavailable(EvidenceError):
+    """The evidence store cannot be reached or written just now: worth another try."""
+
+    code = "storage_unavailable"
+
+
 class HistoryError(CasefileError):
     """The audit history cannot be read or does not hold together."""
 

@@ -1,0 +1,310 @@
+"""The evidence store: the only code that opens evidence bytes.
+
+Content-addressed: the SHA-256 that the server computes while the bytes stream in is
+the name they are kept under, behind Django's storage alias `evidence`. Bytes are
+written to a temporary file, synced, and only then given their name, in one step that
+never overwrites. Stored files are read-only. An upload that breaks leaves nothing; a
+process that is killed in mid-upload leaves a temporary file, which `sweep_incoming`
+removes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage, Storage, storages
+
+from evidence.errors import (
+    EvidenceDamaged,
+    EvidenceMissing,
+    StorageUnavailable,
+    UploadBroken,
+    UploadTooLarge,
+)
+
+ALIAS = "evidence"
+INCOMING = "incoming"
+CHUNK_BYTES = 1024 * 1024
+READ_ONLY = 0o400
+# Long enough for any upload to have got its lock; the lock itself tells the rest.
+ABANDONED_AFTER_SECONDS = 600
+
+
+class Readable(Protocol):
+    """What an upload must offer: Django's uploaded files and raw requests both do."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Incoming:
+    """Bytes that arrived: hashed and synced, and under a temporary name until kept."""
+
+    def __init__(self, path: Path, sha256_hex: str, size_bytes: int) -> None:
+        self.path = path
+        self.sha256_hex = sha256_hex
+        self.size_bytes = size_bytes
+
+    def open(self) -> IO[bytes]:
+        return self.path.open("rb")
+
+    def keep(self) -> None:
+        """Give the bytes their name. Keeping what is there already changes nothing."""
+        with _storage_errors():
+            storage = storages[ALIAS]
+            if isinstance(storage, FileSystemStorage):
+                _keep_file(self, Path(storage.location))
+            else:
+                _keep_object(self, storage)
+
+
+@contextmanager
+def receive_stream(stream: Readable) -> Iterator[Incoming]:
+    """Take in a stream and yield it for a decision; what is not kept then, is gone.
+
+    Raise UploadTooLarge as soon as EVIDENCE_MAX_BYTES is passed, UploadBroken where
+    the sender goes away.
+    """
+    with _storage_errors():
+        path = _incoming_folder() / f"{uuid.uuid4()}.part"
+        file = _open_locked(path)
+    try:
+        # The lock is held to the end: the sweep must not take a file in hand.
+        with file:
+            with _storage_errors():
+                sha256_hex, size_bytes = _write_through(stream, file)
+                _sync_file(file)
+            yield Incoming(path, sha256_hex, size_bytes)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def open_stored(sha256_hex: str) -> IO[bytes]:
+    """Open stored bytes for reading. Raise EvidenceMissing where there are none."""
+    with _storage_errors():
+        try:
+            return storages[ALIAS].open(key_of(sha256_hex), "rb")  # type: ignore[return-value]
+        except FileNotFoundError as error:
+            raise EvidenceMissing(
+                f"the store has no bytes for SHA-256 {sha256_hex}: they were removed "
+                "or the store is not the one they were received into"
+            ) from error
+
+
+def iter_stored(sha256_hex: str) -> Iterator[bytes]:
+    """Yield stored bytes in chunks, for a download."""
+    with _storage_errors(), open_stored(sha256_hex) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def read_verified(sha256_hex: str) -> bytes:
+    """Return stored bytes whose digest was recomputed and matched.
+
+    Raise EvidenceDamaged where it does not match, EvidenceMissing where they are gone.
+    """
+    data = b"".join(iter_stored(sha256_hex))
+    _require_digest(hashlib.sha256(data).hexdigest(), sha256_hex)
+    return data
+
+
+def require_intact(sha256_hex: str) -> None:
+    """Recompute the digest of stored bytes in a stream; raise as read_verified does."""
+    digest = hashlib.sha256()
+    for chunk in iter_stored(sha256_hex):
+        digest.update(chunk)
+    _require_digest(digest.hexdigest(), sha256_hex)
+
+
+def sweep_incoming(*, older_than_seconds: float = ABANDONED_AFTER_SECONDS) -> int:
+    """Remove temporary files whose upload is no more; return how many.
+
+    An upload holds a lock on its file while it lives, so a slow one is left alone.
+    """
+    removed = 0
+    oldest = time.time() - older_than_seconds
+    for path in _incoming_folder().glob("*.part"):
+        if _is_abandoned(path, oldest):
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def probe() -> None:
+    """Write and remove a temporary file; raise StorageUnavailable if that fails."""
+    with _storage_errors():
+        path = _incoming_folder() / f"probe-{uuid.uuid4()}.part"
+        path.write_bytes(b"")
+        path.unlink()
+        storages[ALIAS].exists(key_of("0" * 64))
+
+
+def key_of(sha256_hex: str) -> str:
+    """Return the name that bytes are kept under, fanned out over folders."""
+    return f"sha256/{sha256_hex[:2]}/{sha256_hex[2:4]}/{sha256_hex}"
+
+
+def _incoming_folder() -> Path:
+    storage = storages[ALIAS]
+    if isinstance(storage, FileSystemStorage):
+        # On the same file system as the final name: a link cannot cross.
+        folder = Path(storage.location) / INCOMING
+    else:
+        spool = settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir()
+        folder = Path(spool) / f"casefile-{INCOMING}-{os.geteuid()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _open_locked(path: Path) -> IO[bytes]:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return os.fdopen(descriptor, "wb")
+
+
+def _sync_file(file: IO[bytes]) -> None:
+    file.flush()
+    os.fchmod(file.fileno(), READ_ONLY)
+    os.fsync(file.fileno())
+
+
+def _write_through(stream: Readable, file: IO[bytes]) -> tuple[str, int]:
+    limit: int = settings.EVIDENCE_MAX_BYTES
+    digest, size_bytes = hashlib.sha256(), 0
+    while chunk := _read_chunk(stream):
+        size_bytes += len(chunk)
+        if size_bytes > limit:
+            raise UploadTooLarge(
+                f"the file has more than {limit} bytes, the most that is accepted "
+                "(EVIDENCE_MAX_BYTES). Compress it with gzip, or split it."
+            )
+        digest.update(chunk)
+        file.write(chunk)
+    return digest.hexdigest(), size_bytes
+
+
+def _read_chunk(stream: Readable) -> bytes:
+    try:
+        return stream.read(CHUNK_BYTES)
+    except (ConnectionError, TimeoutError, EOFError) as error:
+        raise UploadBroken(
+            "the upload stopped before its end; nothing was kept. Send it again."
+        ) from error
+    except OSError as error:
+        # Django's UnreadablePostError is an OSError and nothing narrower.
+        raise UploadBroken(
+            f"the upload could not be read ({type(error).__name__}); nothing was kept. "
+            "Send it again."
+        ) from error
+
+
+def _keep_file(incoming: Incoming, root: Path) -> None:
+    final = root / key_of(incoming.sha256_hex)
+    _make_folders(final.parent, root)
+    try:
+        os.link(incoming.path, final)
+    except FileExistsError:
+        _require_same_size(final.stat().st_size, incoming)
+    _sync_folder(final.parent)
+
+
+def _make_folders(folder: Path, root: Path) -> None:
+    """Make the folders down to this one, each synced into its parent."""
+    if folder.is_dir():
+        return
+    if folder != root:
+        _make_folders(folder.parent, root)
+    folder.mkdir(mode=0o750, exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _keep_object(incoming: Incoming, storage: Storage) -> None:
+    """Put an object on condition that none has its name: one step, nothing overwritten.
+
+    A put that breaks leaves nothing, so object storage needs no temporary key.
+    """
+    from botocore.exceptions import ClientError
+
+    key = key_of(incoming.sha256_hex)
+    bucket: Any = storage.bucket  # type: ignore[attr-defined]
+    with incoming.open() as file:
+        try:
+            bucket.Object(key).put(
+                Body=file, ContentLength=incoming.size_bytes, IfNoneMatch="*"
+            )
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            # 412: it is there. 409: somebody else is putting the same bytes now.
+            if status not in (409, 412):
+                raise
+            _require_same_size(storage.size(key), incoming)
+
+
+def _require_same_size(size_bytes: int, incoming: Incoming) -> None:
+    if size_bytes != incoming.size_bytes:
+        raise EvidenceDamaged(
+            f"the store already has {size_bytes} bytes under SHA-256 "
+            f"{incoming.sha256_hex}, and {incoming.size_bytes} were sent: the stored "
+            "bytes are damaged. Restore them from a backup; nothing was overwritten."
+        )
+
+
+def _require_digest(found: str, expected: str) -> None:
+    if found != expected:
+        raise EvidenceDamaged(
+            f"the stored bytes hash to {found}, and were received as {expected}: "
+            "they were changed in the store. Restore them from a backup."
+        )
+
+
+def _is_abandoned(path: Path, oldest: float) -> bool:
+    try:
+        if path.stat().st_mtime > oldest:
+            return False
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return True
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """Translate what the disk or the object store raises into StorageUnavailable."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(
+            f"the evidence store does not answer: {error.strerror or error}. Check its "
+            "disk or its address, and try again."
+        ) from error
+    except _object_store_errors() as error:
+        raise StorageUnavailable(
+            f"the evidence store does not answer: {type(error).__name__}. Check its "
+            "address and its keys, and try again."
+        ) from error
+
+
+def _object_store_errors() -> tuple[type[Exception], ...]:
+    if isinstance(storages[ALIAS], FileSystemStorage):
+        return ()
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return (BotoCoreError, ClientError)
