@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from incidents.workflow.decisions import Decision
 from incidents.workflow.playbook_document import Expectation
+from policy.rules.decisions import Decision, Refusal
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def match_artifact(
         *_report_faults(expects, facts),
         *_record_faults(expects, facts, case_extensions),
     )
-    return Decision(allowed=not faults, reasons=faults)
+    return Decision(tuple(Refusal("artifact_not_expected", fault) for fault in faults))
 
 
 def _evidence_faults(expects: Expectation, facts: ArtifactFacts) -> Iterator[str]:

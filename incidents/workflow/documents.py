@@ -6,7 +6,9 @@ found; a long value found is cut, so that an error never repeats a document.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -17,6 +19,10 @@ from incidents.workflow.errors import Problem
 # A person corrects a few faults at a time; a hostile document has thousands.
 PROBLEMS_MAX = 20
 FOUND_MAX_CHARS = 60
+# The limit of the evidence format (docs/evidence-format.md section 1).
+DEPTH_MAX = 64
+# PostgreSQL keeps no NUL, and UTF-8 has no lone surrogate.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def json_path(parts: Iterable[str | int]) -> str:
@@ -40,6 +46,35 @@ def schema_problems(
     for error in sorted(validator.iter_errors(value), key=_place):
         problems += _problems_of(error)
     return tuple(problems[:PROBLEMS_MAX])
+
+
+def unstorable_problems(value: object) -> tuple[Problem, ...]:
+    """Return a fault where JSON text could not be stored and given back as it came."""
+    for path, one in _walk(value):
+        if len(path) > DEPTH_MAX:
+            fault = f"nested more than {DEPTH_MAX} levels deep"
+        elif isinstance(one, str) and UNSTORABLE.search(one):
+            fault = "NUL and lone surrogates cannot be stored"
+        elif isinstance(one, float) and not math.isfinite(one):
+            fault = "expected a finite number"
+        else:
+            continue
+        return (Problem(json_path(path[:DEPTH_MAX]), fault),)
+    return ()
+
+
+def _walk(value: object) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """Yield every value and member name with its path, without recursing."""
+    waiting: list[tuple[tuple[str | int, ...], object]] = [((), value)]
+    while waiting:
+        path, one = waiting.pop()
+        yield path, one
+        if isinstance(one, dict):
+            for name, member in one.items():
+                yield path, name
+                waiting.append(((*path, name), member))
+        elif isinstance(one, list):
+            waiting.extend(((*path, i), entry) for i, entry in enumerate(one))
 
 
 def _place(error: ValidationError) -> list[str]:

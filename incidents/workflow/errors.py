@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from evidence.errors import CasefileError
 
-class WorkflowError(Exception):
+
+class WorkflowError(CasefileError):
     """Base of the family: a message for people, a ``code`` for programs."""
 
     code = "workflow_error"
@@ -50,13 +52,31 @@ class AlertError(DocumentError):
     code = "invalid_alert"
 
 
+class AlertRuleError(WorkflowError):
+    """A rule that no number of alerts could be held against."""
+
+    code = "invalid_alert_rule"
+
+
 class MoveError(WorkflowError):
     """A move of state that does not exist, or lacks what it needs."""
 
     code = "invalid_move"
 
 
+class ConditionError(WorkflowError):
+    """A waiver of a condition that the gate does not have, or without a reason."""
+
+    code = "invalid_waiver"
+
+
 class MomentError(WorkflowError):
     """A moment without a time zone, which no clock can be computed from."""
 
     code = "naive_moment"
+
+
+class ReminderPlanError(WorkflowError):
+    """A plan of reminders that cannot be followed."""
+
+    code = "invalid_reminder_plan"

@@ -9,7 +9,6 @@ safe loader reads it, less duplicate keys and aliases; JSON Schema 2020-12.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +18,7 @@ from jsonschema import Draft202012Validator
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
-from incidents.workflow.documents import json_path, schema_problems
+from incidents.workflow.documents import UNSTORABLE, json_path, schema_problems
 from incidents.workflow.errors import PlaybookError, Problem
 from incidents.workflow.incident_states import ItemKind, RemediationAction, Severity
 from incidents.workflow.phases import PHASE_ORDER, Phase
@@ -27,8 +26,6 @@ from incidents.workflow.playbook_schema import PLAYBOOK_SCHEMA
 
 # The runbook's playbooks are about 10 kB each.
 PLAYBOOK_MAX_CHARS = 512 * 1024
-# PostgreSQL keeps no NUL, and UTF-8 has no lone surrogate.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _VALIDATOR = Draft202012Validator(PLAYBOOK_SCHEMA)
 
 
@@ -228,15 +225,15 @@ def _repeated_keys(content: dict[str, Any]) -> tuple[Problem, ...]:
     item_keys: set[str] = set()
     choice_keys: set[str] = set()
     for index, item in enumerate(content["checklist"]):
-        _note_key(item["key"], ["checklist", index, "key"], item_keys, problems)
+        _note_key(item["key"], ("checklist", index, "key"), item_keys, problems)
         for place, choice in enumerate(item.get("choices", ())):
-            path = ["checklist", index, "choices", place, "key"]
+            path = ("checklist", index, "choices", place, "key")
             _note_key(choice["key"], path, choice_keys, problems)
     return tuple(problems)
 
 
 def _note_key(
-    key: str, path: list[str | int], seen: set[str], problems: list[Problem]
+    key: str, path: tuple[str | int, ...], seen: set[str], problems: list[Problem]
 ) -> None:
     if key in seen:
         message = f"expected a key that no other has, got {key!r} again"
@@ -255,7 +252,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_scalar(self, node: Any) -> Any:
-        if _UNSTORABLE.search(node.value):
+        if UNSTORABLE.search(node.value):
             raise _error("NUL and lone surrogates cannot be stored", node)
         return super().construct_scalar(node)
 

@@ -1,0 +1,94 @@
+"""What the gates look at: values that services gather under the lock of the case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from incidents.workflow.incident_states import ItemKind, ItemState, RemediationAction
+from incidents.workflow.phases import Phase
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a named person stated; it counts only with both a name and a text."""
+
+    by: str
+    text: str
+
+    @property
+    def counts(self) -> bool:
+        """True where somebody said something."""
+        return bool(self.by.strip() and self.text.strip())
+
+
+@dataclass(frozen=True)
+class BundleFact:
+    """A bundle of the case. ``valid`` and ``chain_valid`` are its current report's.
+
+    ``valid`` None: no report, or none since the bytes were last to be verified.
+    """
+
+    name: str
+    valid: bool | None = None
+    chain_valid: bool | None = None
+    explanation: Statement | None = None
+
+
+@dataclass(frozen=True)
+class ItemFact:
+    """A checklist item of the case."""
+
+    key: str
+    kind: ItemKind
+    phase: Phase
+    required: bool
+    state: ItemState
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class ActionFact:
+    """A remediation action and whether something proves it."""
+
+    action: RemediationAction
+    has_proof: bool
+
+
+@dataclass(frozen=True)
+class ChoiceFact:
+    """A remediation choice of the playbook; ``chosen`` None is undecided."""
+
+    key: str
+    text: str
+    required: bool = False
+    chosen: bool | None = None
+
+
+@dataclass(frozen=True)
+class PostmortemFact:
+    """The postmortem as it stands; a voided signature is no signature."""
+
+    is_written: bool = False
+    author: str = ""
+    signed_by: str = ""
+    signature_is_current: bool = False
+    artifacts_archived: bool = False
+
+
+@dataclass(frozen=True)
+class GateFacts:
+    """Everything that the gates look at, gathered under the lock of the case."""
+
+    extension_ids: tuple[str, ...] = ()
+    kill_switched: frozenset[str] = frozenset()
+    killed_otherwise: Statement | None = None
+    isolation: Statement | None = None
+    bundles: tuple[BundleFact, ...] = ()
+    snapshot_count: int = 0
+    failed_verification_is_finding: bool = False
+    root_cause: Statement | None = None
+    replay_viewed: Statement | None = None
+    items: tuple[ItemFact, ...] = ()
+    actions: tuple[ActionFact, ...] = ()
+    choices: tuple[ChoiceFact, ...] = ()
+    postmortem: PostmortemFact = PostmortemFact()

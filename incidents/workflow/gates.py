@@ -1,0 +1,391 @@
+"""The gates of the phases: what must hold before each can be completed.
+
+A gate is a list of conditions over ``GateFacts``, which services gather. Every
+condition is always evaluated and shown. One that does not hold can be waived, by a
+reviewer and with a reason; the waiver stays visible beside the condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from incidents.workflow.errors import ConditionError
+from incidents.workflow.gate_facts import BundleFact, GateFacts, Statement
+from incidents.workflow.incident_states import ItemKind
+from incidents.workflow.phases import Phase
+from policy.rules.decisions import Decision, Refusal
+
+
+class ConditionKey(StrEnum):
+    """Stable names of the conditions; statements and waivers point at them."""
+
+    EXTENSION_KILLED = "extension-killed"
+    ISOLATION_VERIFIED = "isolation-verified"
+    BUNDLE_STORED = "bundle-stored"
+    CONFIGURATION_SNAPSHOT = "configuration-snapshot"
+    REPORTS_CURRENT = "reports-current"
+    FAILURES_EXPLAINED = "failures-explained"
+    ROOT_CAUSE_WRITTEN = "root-cause-written"
+    REPLAY_VIEWED = "replay-viewed"
+    INVESTIGATION_ANSWERED = "investigation-answered"
+    ACTION_PROVEN = "action-proven"
+    REMEDIATION_CHOSEN = "remediation-chosen"
+    POSTMORTEM_WRITTEN = "postmortem-written"
+    POSTMORTEM_SIGNED = "postmortem-signed"
+    ARTIFACTS_ARCHIVED = "artifacts-archived"
+
+
+# A refusal is read on a phone.
+NAMES_MAX = 5
+
+# A condition that a checklist item of every playbook asks for as well: whoever meets
+# the one answers the other.
+ITEM_OF_CONDITION: Mapping[ConditionKey, str] = {
+    ConditionKey.EXTENSION_KILLED: "kill-extension",
+    ConditionKey.ISOLATION_VERIFIED: "verify-isolation",
+    ConditionKey.BUNDLE_STORED: "export-evidence-bundle",
+    ConditionKey.CONFIGURATION_SNAPSHOT: "snapshot-configuration",
+    ConditionKey.ROOT_CAUSE_WRITTEN: "root-cause",
+    ConditionKey.REPLAY_VIEWED: "forensic-replay",
+    ConditionKey.POSTMORTEM_WRITTEN: "write-postmortem",
+    ConditionKey.POSTMORTEM_SIGNED: "review-postmortem",
+    ConditionKey.ARTIFACTS_ARCHIVED: "archive-artifacts",
+}
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A reviewer's decision to let a condition go; never without a reason."""
+
+    key: ConditionKey
+    by: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        if not self.by.strip() or not self.reason.strip():
+            raise ConditionError("a waiver needs the reviewer's name and a reason")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition as it stands; ``detail`` says what is there or what is missing.
+
+    ``anchor`` is the part of the incident page where it can be met.
+    """
+
+    key: ConditionKey
+    text: str
+    met: bool
+    detail: str
+    anchor: str
+    waiver: Waiver | None = None
+
+    @property
+    def passes(self) -> bool:
+        """True where it holds or is waived."""
+        return self.met or self.waiver is not None
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """A gate as it stands, with every condition."""
+
+    phase: Phase
+    conditions: tuple[Condition, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True where every condition holds or is waived."""
+        return all(condition.passes for condition in self.conditions)
+
+    @property
+    def failed(self) -> tuple[Condition, ...]:
+        """The conditions that stand in the way."""
+        return tuple(c for c in self.conditions if not c.passes)
+
+    @property
+    def waived(self) -> tuple[Condition, ...]:
+        """The conditions that do not hold and were let go."""
+        return tuple(c for c in self.conditions if not c.met and c.waiver is not None)
+
+    @property
+    def decision(self) -> Decision:
+        """The answer, with one refusal for each condition in the way."""
+        return Decision(
+            tuple(Refusal(c.key, f"{c.text}: {c.detail}") for c in self.failed)
+        )
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A condition before it is evaluated; ``check`` returns (met, detail)."""
+
+    key: ConditionKey
+    text: str
+    anchor: str
+    check: Callable[[GateFacts], tuple[bool, str]]
+
+
+def evaluate_gate(
+    phase: Phase, facts: GateFacts, *, waivers: Iterable[Waiver] = ()
+) -> GateResult:
+    """Return every condition of a phase's gate as it stands.
+
+    Raise ConditionError for a waiver of a condition that this gate does not have.
+    """
+    by_key = {waiver.key: waiver for waiver in waivers}
+    unknown = sorted(by_key.keys() - set(condition_keys(phase)))
+    if unknown:
+        raise ConditionError(
+            f"the gate of {phase.label} has no condition {', '.join(unknown)}"
+        )
+    conditions = []
+    for rule in _GATES[phase]:
+        met, detail = rule.check(facts)
+        conditions.append(
+            Condition(
+                rule.key, rule.text, met, detail, rule.anchor, by_key.get(rule.key)
+            )
+        )
+    return GateResult(phase, tuple(conditions))
+
+
+def condition_keys(phase: Phase) -> tuple[ConditionKey, ...]:
+    """Return the keys of a phase's conditions, in the order they are shown."""
+    return tuple(rule.key for rule in _GATES[phase])
+
+
+def _extension_killed(facts: GateFacts) -> tuple[bool, str]:
+    stated = facts.killed_otherwise
+    if stated is not None and stated.counts:
+        return True, f"stated by {stated.by}: {stated.text}"
+    running = [one for one in facts.extension_ids if one not in facts.kill_switched]
+    if running:
+        return False, f"no kill switch, and no other means stated: {_names(running)}"
+    if not facts.extension_ids:
+        return False, "the case names no extension: name it, or state what was done"
+    return True, f"kill switch active for {_names(facts.extension_ids)}"
+
+
+def _isolation_verified(facts: GateFacts) -> tuple[bool, str]:
+    return _stated(facts.isolation, "nobody has said how isolation was verified")
+
+
+def _bundle_stored(facts: GateFacts) -> tuple[bool, str]:
+    if not facts.bundles:
+        return False, "attach an incident evidence bundle"
+    return True, _names(bundle.name for bundle in facts.bundles)
+
+
+def _configuration_snapshot(facts: GateFacts) -> tuple[bool, str]:
+    if not facts.snapshot_count:
+        return False, "take a snapshot of the configuration"
+    return True, f"{facts.snapshot_count} stored"
+
+
+def _reports_current(facts: GateFacts) -> tuple[bool, str]:
+    if not facts.bundles:
+        return False, "the case has no bundle to verify"
+    waiting = [bundle.name for bundle in facts.bundles if bundle.valid is None]
+    if waiting:
+        return False, f"no current report: {_names(waiting)}"
+    return True, f"{len(facts.bundles)} verified"
+
+
+def _failures_explained(facts: GateFacts) -> tuple[bool, str]:
+    failed = [bundle for bundle in facts.bundles if bundle.valid is False]
+    open_names = [b.name for b in failed if not _is_explained(b, facts)]
+    if open_names:
+        return False, f"failed and not explained: {_names(open_names)}"
+    if not failed:
+        return True, "no bundle failed"
+    return True, f"{len(failed)} failed, each explained"
+
+
+def _is_explained(bundle: BundleFact, facts: GateFacts) -> bool:
+    """Return True where somebody explained it, or the failure is what the case is."""
+    if bundle.explanation is not None and bundle.explanation.counts:
+        return True
+    # Of a ledger-integrity case the broken chain is the finding, not just any fault.
+    return facts.failed_verification_is_finding and bundle.chain_valid is False
+
+
+def _root_cause_written(facts: GateFacts) -> tuple[bool, str]:
+    return _stated(facts.root_cause, "write down which control failed, and why")
+
+
+def _replay_viewed(facts: GateFacts) -> tuple[bool, str]:
+    return _stated(facts.replay_viewed, "open the forensic replay of a bundle")
+
+
+def _investigation_answered(facts: GateFacts) -> tuple[bool, str]:
+    # Those with a condition of their own are not asked for twice.
+    own = set(ITEM_OF_CONDITION.values())
+    asked = [
+        item
+        for item in facts.items
+        if item.kind is ItemKind.INVESTIGATION and item.required and item.key not in own
+    ]
+    unanswered = [i.text or i.key for i in asked if not i.state.is_answered]
+    if unanswered:
+        return False, f"{len(unanswered)} of {len(asked)} open: {_names(unanswered)}"
+    return True, f"{len(asked)} answered"
+
+
+def _action_proven(facts: GateFacts) -> tuple[bool, str]:
+    proven = [one.action for one in facts.actions if one.has_proof]
+    if proven:
+        return True, _names(action.replace("_", " ") for action in proven)
+    if facts.actions:
+        return False, "no action has its proof yet"
+    return False, "record an action and link what proves it"
+
+
+def _remediation_chosen(facts: GateFacts) -> tuple[bool, str]:
+    chosen = [choice.text for choice in facts.choices if choice.chosen]
+    missing = [c.text for c in facts.choices if c.required and not c.chosen]
+    if missing:
+        return False, f"required and not chosen: {_names(missing)}"
+    if not chosen:
+        return False, "choose a remediation of the playbook"
+    return True, _names(chosen)
+
+
+def _postmortem_written(facts: GateFacts) -> tuple[bool, str]:
+    if not facts.postmortem.is_written:
+        return False, "write the postmortem and submit it"
+    return True, f"written by {facts.postmortem.author}"
+
+
+def _postmortem_signed(facts: GateFacts) -> tuple[bool, str]:
+    postmortem = facts.postmortem
+    if not postmortem.signed_by:
+        return False, "a reviewer has to sign it"
+    if postmortem.signed_by == postmortem.author:
+        return False, "its author cannot sign it: somebody else has to"
+    if not postmortem.signature_is_current:
+        return False, f"edited after {postmortem.signed_by} signed: sign it again"
+    return True, f"signed by {postmortem.signed_by}"
+
+
+def _artifacts_archived(facts: GateFacts) -> tuple[bool, str]:
+    if not facts.postmortem.artifacts_archived:
+        return False, "archive the artifacts of the case"
+    return True, "archived"
+
+
+def _stated(statement: Statement | None, missing: str) -> tuple[bool, str]:
+    if statement is None or not statement.counts:
+        return False, missing
+    return True, f"{statement.by}: {statement.text}"
+
+
+def _names(names: Collection[str] | Iterable[str]) -> str:
+    """Return the first names, and how many more there are."""
+    listed = list(names)
+    shown = "; ".join(listed[:NAMES_MAX])
+    more = len(listed) - NAMES_MAX
+    return f"{shown}; and {more} more" if more > 0 else shown
+
+
+_GATES: Mapping[Phase, tuple[_Rule, ...]] = {
+    Phase.DETECT: (),
+    Phase.CONTAIN: (
+        _Rule(
+            ConditionKey.EXTENSION_KILLED,
+            "Extension killed",
+            "kill-switch",
+            _extension_killed,
+        ),
+        _Rule(
+            ConditionKey.ISOLATION_VERIFIED,
+            "Isolation verified",
+            "isolation",
+            _isolation_verified,
+        ),
+    ),
+    Phase.COLLECT: (
+        _Rule(
+            ConditionKey.BUNDLE_STORED,
+            "At least one evidence bundle stored",
+            "evidence",
+            _bundle_stored,
+        ),
+        _Rule(
+            ConditionKey.CONFIGURATION_SNAPSHOT,
+            "Configuration snapshot taken",
+            "policy",
+            _configuration_snapshot,
+        ),
+    ),
+    Phase.VERIFY: (
+        _Rule(
+            ConditionKey.REPORTS_CURRENT,
+            "Every bundle has a current verification report",
+            "evidence",
+            _reports_current,
+        ),
+        _Rule(
+            ConditionKey.FAILURES_EXPLAINED,
+            "Every failed report explained by a named person",
+            "evidence",
+            _failures_explained,
+        ),
+    ),
+    Phase.ANALYZE: (
+        _Rule(
+            ConditionKey.ROOT_CAUSE_WRITTEN,
+            "Root cause written",
+            "root-cause",
+            _root_cause_written,
+        ),
+        _Rule(
+            ConditionKey.REPLAY_VIEWED,
+            "Forensic replay looked at",
+            "evidence",
+            _replay_viewed,
+        ),
+        _Rule(
+            ConditionKey.INVESTIGATION_ANSWERED,
+            "Required investigation items answered",
+            "checklist",
+            _investigation_answered,
+        ),
+    ),
+    Phase.REMEDIATE: (
+        _Rule(
+            ConditionKey.ACTION_PROVEN,
+            "At least one action done, with proof",
+            "remediation",
+            _action_proven,
+        ),
+        _Rule(
+            ConditionKey.REMEDIATION_CHOSEN,
+            "Required remediation of the playbook chosen",
+            "remediation",
+            _remediation_chosen,
+        ),
+    ),
+    Phase.POSTMORTEM: (
+        _Rule(
+            ConditionKey.POSTMORTEM_WRITTEN,
+            "Postmortem written",
+            "postmortem",
+            _postmortem_written,
+        ),
+        _Rule(
+            ConditionKey.POSTMORTEM_SIGNED,
+            "Reviewed and signed by somebody else",
+            "postmortem",
+            _postmortem_signed,
+        ),
+        _Rule(
+            ConditionKey.ARTIFACTS_ARCHIVED,
+            "Artifacts archived",
+            "postmortem",
+            _artifacts_archived,
+        ),
+    ),
+}
