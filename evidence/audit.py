@@ -9,6 +9,7 @@ to the same.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -70,8 +71,8 @@ def record_entry(
             object_id=str(obj.pk),
             object_label=str(obj)[:LABEL_LENGTH],
             reason=reason,
-            before=before,
-            after=after,
+            before=_to_plain(before),
+            after=_to_plain(after),
         )
         entries.append(_append(entry))
     return entries
@@ -121,6 +122,11 @@ def _append(entry: AuditEntry) -> AuditEntry:
     entry.entry_hash = entry_hash(entry_document(entry))
     entry.save(force_insert=True)
     return entry
+
+
+def _to_plain(value: Any) -> Any:
+    """Return the value as JSON reads it back: enum members become their text."""
+    return json.loads(json.dumps(value))
 
 
 def _lock_stream(stream: str) -> None:

@@ -12,6 +12,7 @@ from incidents.models import Incident, PlaybookVersion
 from incidents.services.opening import open_incident
 from incidents.services.playbooks import BUILT_IN_FOLDER, load_folder
 from incidents.workflow.incident_states import IncidentSource, Severity
+from tests.conftest import PASSWORD
 
 NOON = dt.datetime(2026, 3, 10, 12, 0, tzinfo=dt.UTC)
 """When things happen, unless a test says otherwise."""
@@ -25,7 +26,7 @@ def make_user(role: Role | None = Role.RESPONDER, username: str = "") -> User:
         defaults={"is_staff": role is not Role.MACHINE, "email": f"{name}@example.org"},
     )
     if created:
-        user.set_password("correct horse battery staple")
+        user.set_password(PASSWORD)
         user.save()
         if role is not None:
             user.groups.add(Group.objects.get(name=role))

@@ -27,12 +27,20 @@ ROLE_PERMISSIONS = {
         "auth.change_user",
         "auth.view_group",
         "evidence.add_apitoken",
-        "evidence.delete_apitoken",
+        "evidence.revoke_apitoken",
+        "incidents.add_alertrule",
+        "incidents.change_alertrule",
         "incidents.add_playbookversion",
         "incidents.add_team",
         "incidents.change_team",
     ),
-    "machine": ("evidence.add_evidenceitem",),
+    # A machine names the case that its evidence belongs to, and so may see cases; what
+    # it can read is narrowed by its token's scopes.
+    "machine": (
+        "evidence.add_evidenceitem",
+        "incidents.add_alert",
+        "incidents.view_incident",
+    ),
 }
 
 

@@ -1,3 +1,11 @@
+from incidents.models.alerts import (
+    ALERT_SOURCES,
+    Alert,
+    AlertAssignment,
+    AlertDecision,
+    AlertMove,
+    AlertRule,
+)
 from incidents.models.cases import (
     Cycle,
     Incident,
@@ -7,11 +15,30 @@ from incidents.models.cases import (
     TimelineEntry,
     TimelineKind,
 )
+from incidents.models.checklists import (
+    ArtifactKind,
+    ArtifactLink,
+    ChecklistEntry,
+    ChecklistItem,
+    EntryAction,
+)
 from incidents.models.phases import GateStatement, GateWaiver, IncidentPhase
 from incidents.models.playbooks import Playbook, PlaybookVersion
+from incidents.models.remediations import RemediationAction, RemediationDecision
 
 __all__ = (
+    "ALERT_SOURCES",
+    "Alert",
+    "AlertAssignment",
+    "AlertDecision",
+    "AlertMove",
+    "AlertRule",
+    "ArtifactKind",
+    "ArtifactLink",
+    "ChecklistEntry",
+    "ChecklistItem",
     "Cycle",
+    "EntryAction",
     "GateStatement",
     "GateWaiver",
     "Incident",
@@ -19,6 +46,8 @@ __all__ = (
     "Playbook",
     "PlaybookVersion",
     "ReferenceCounter",
+    "RemediationAction",
+    "RemediationDecision",
     "Team",
     "TicketLink",
     "TimelineEntry",

@@ -1,5 +1,7 @@
 """The seven phases of a cycle, their clocks, and the gates between them."""
 
+import datetime as dt
+
 import pgtrigger
 from django.conf import settings
 from django.db import models
@@ -7,22 +9,55 @@ from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
 from incidents.models.cases import Cycle
+from incidents.workflow.clocks import Clock
 from incidents.workflow.phases import Phase
 
 PHASE_CHOICES = [(phase.value, phase.label) for phase in Phase]
+
+REFUSE_ENDED_CYCLE = """
+    IF EXISTS (SELECT 1 FROM incidents_cycle
+                WHERE id = OLD.cycle_id AND ended_at IS NOT NULL) THEN
+        RAISE EXCEPTION 'the cycle has ended: % stays as it was', TG_TABLE_NAME
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+"""
+REFUSE_OUT_OF_ORDER = """
+    IF NEW.completed_at IS NOT NULL AND EXISTS (
+        SELECT 1 FROM incidents_incidentphase
+         WHERE cycle_id = NEW.cycle_id AND position < NEW.position
+           AND completed_at IS NULL) THEN
+        RAISE EXCEPTION 'phases complete in order: % is before its turn', NEW.phase
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+"""
+
+
+def refuse_ended_cycle() -> pgtrigger.Trigger:
+    """Return the trigger that keeps the rows of an ended cycle as they were."""
+    return pgtrigger.Trigger(
+        name="ended_cycle_stays",
+        level=pgtrigger.Row,
+        when=pgtrigger.Before,
+        operation=pgtrigger.Update,
+        func=REFUSE_ENDED_CYCLE,
+    )
 
 
 class IncidentPhase(models.Model):
     """One phase of a cycle with its clock. Once completed it never changes.
 
-    `target_seconds` and `due_at` are frozen when the clock starts; REMEDIATE has none
-    until the lead sets a due time, with `due_reason`.
+    `counted_from`, `target_seconds` and `due_at` are frozen when the clock starts,
+    which is at detection for most; `started_at` is when work on the phase could begin.
+    REMEDIATE has no due time until the lead sets one, with `due_reason`.
     """
 
     cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="phases")
     phase = models.CharField(max_length=12, choices=PHASE_CHOICES)
     position = models.PositiveSmallIntegerField()
     target_seconds = models.PositiveIntegerField(null=True, blank=True)
+    counted_from = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)
     due_reason = models.TextField(blank=True)
@@ -70,10 +105,40 @@ class IncidentPhase(models.Model):
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__completed_at__isnull=False),
             ),
+            refuse_ended_cycle(),
+            pgtrigger.Trigger(
+                name="complete_in_order",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func=REFUSE_OUT_OF_ORDER,
+            ),
         )
 
     def __str__(self) -> str:
         return self.get_phase_display()
+
+    @property
+    def name(self) -> Phase:
+        return Phase(self.phase)
+
+    @property
+    def duration(self) -> dt.timedelta | None:
+        """Time from where the clock counts to the completion; None until then."""
+        if self.completed_at is None or self.counted_from is None:
+            return None
+        return self.completed_at - self.counted_from
+
+    def as_clock(self) -> Clock:
+        """Return the pure clock. Costs a query unless `waivers` is prefetched."""
+        return Clock(
+            phase=self.name,
+            counted_from=self.counted_from,
+            started_at=self.started_at,
+            due_at=self.due_at,
+            completed_at=self.completed_at,
+            waived=bool(self.waivers.all()),
+        )
 
 
 class GateStatement(AppendOnlyModel):

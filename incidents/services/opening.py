@@ -81,10 +81,7 @@ def open_incident(
 def start_cycle(
     incident: Incident, *, actor: Actor, now: dt.datetime, reason: str = ""
 ) -> Cycle:
-    """Start the next cycle with its phases and checklist; DETECT is complete.
-
-    The first cycle's clocks run from detection, a later one's from its start.
-    """
+    """Start the next cycle with its phases and checklist; DETECT is complete."""
     last = incident.cycles.order_by("-number").first()
     cycle = Cycle.objects.create(
         incident=incident,
@@ -94,7 +91,7 @@ def start_cycle(
         reason=reason,
     )
     incident.current_cycle = cycle
-    plan_cycle(incident, cycle, actor=actor, now=now)
+    plan_cycle(incident, cycle, now=now)
     return cycle
 
 

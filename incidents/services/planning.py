@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
-from evidence.access import Actor
-from incidents.models import Cycle, Incident, IncidentPhase, PlaybookVersion
+from incidents.models import (
+    ChecklistItem,
+    Cycle,
+    Incident,
+    IncidentPhase,
+    PlaybookVersion,
+)
+from incidents.workflow.clocks import due_at
 from incidents.workflow.phases import Phase
+from incidents.workflow.playbook_document import ChecklistItem as PlannedItem
 from incidents.workflow.playbook_document import (
     PhaseTarget,
     PlaybookDocument,
@@ -19,15 +27,49 @@ def document_of(version: PlaybookVersion) -> PlaybookDocument:
     return read_playbook(version.document, name=str(version))
 
 
-def plan_cycle(
-    incident: Incident, cycle: Cycle, *, actor: Actor, now: dt.datetime
-) -> None:
-    """Make the phases of a new cycle; DETECT is complete and CONTAIN is running."""
+def plan_cycle(incident: Incident, cycle: Cycle, *, now: dt.datetime) -> None:
+    """Make the phases and the checklist of a new cycle.
+
+    DETECT is complete and CONTAIN can begin. The first cycle counts from detection, a
+    later one from its own start.
+    """
     document = document_of(incident.playbook_version)
     detected_at = incident.detected_at if cycle.number == 1 else cycle.started_at
     IncidentPhase.objects.bulk_create(
         _new_phase(cycle, target, detected_at=detected_at, now=now)
         for target in document.phases
+    )
+    add_items(cycle, incident.playbook_version, enumerate(document.checklist))
+
+
+def start_clock(
+    phase: IncidentPhase, target: PhaseTarget, *, counted_from: dt.datetime
+) -> None:
+    """Freeze the playbook's figures on a phase whose clock starts."""
+    phase.counted_from = counted_from
+    phase.target_seconds = target.target_seconds
+    phase.due_at = due_at(target, counted_from=counted_from)
+
+
+def add_items(
+    cycle: Cycle, version: PlaybookVersion, planned: Iterable[tuple[int, PlannedItem]]
+) -> None:
+    """Add items of a playbook version, each with its place in the document."""
+    contents = version.document["checklist"]
+    ChecklistItem.objects.bulk_create(
+        ChecklistItem(
+            cycle=cycle,
+            playbook_version=version,
+            key=item.key,
+            kind=item.kind,
+            phase=item.phase,
+            phase_position=item.phase.position,
+            position=position,
+            required=item.required,
+            text=item.text,
+            content=contents[position],
+        )
+        for position, item in planned
     )
 
 
@@ -37,12 +79,11 @@ def _new_phase(
     phase = IncidentPhase(
         cycle=cycle, phase=target.phase, position=target.phase.position
     )
-    if target.counts_from == "detection" and target.target_seconds is not None:
-        phase.target_seconds = target.target_seconds
-        phase.due_at = detected_at + dt.timedelta(seconds=target.target_seconds)
+    if target.counts_from == "detection":
+        start_clock(phase, target, counted_from=detected_at)
     if target.phase is Phase.DETECT:
-        phase.started_at = detected_at
-        phase.completed_at = now
+        phase.started_at = phase.counted_from = detected_at
+        phase.completed_at = max(now, detected_at)
     if target.phase is Phase.CONTAIN:
         phase.started_at = now
     return phase

@@ -1,5 +1,6 @@
 """Opening a case: reference, phases, clocks, and what is refused."""
 
+import contextlib
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,13 +32,20 @@ def test_opening_plans_seven_phases_with_their_clocks():
         if one.due_at
     }
     assert minutes == {
-        "detect": 0,
         "contain": 5,
         "collect": 15,
         "verify": 30,
         "analyze": 120,
     }
     assert [one.position for one in phases] == list(range(7))
+
+
+def test_opening_makes_the_checklist_of_the_playbook_version():
+    cycle = make_incident(playbook="INC-3").current_cycle
+    document = cycle.incident.playbook_version.document
+    keys = [one["key"] for one in document["checklist"]]
+    assert list(cycle.checklist.values_list("key", flat=True)) == keys
+    assert not cycle.checklist.exclude(state="open").exists()
 
 
 def test_detect_completes_by_itself_and_contain_runs():
@@ -74,7 +82,7 @@ def test_only_those_who_work_cases_open_one(role):
         ({"title": "  "}, "title of 1 to 200"),
         ({"title": "x" * 201}, "got 201"),
         ({"detected_at": NOON + dt.timedelta(hours=1)}, "that has passed"),
-        ({"detected_at": dt.datetime(2026, 3, 10, 12)}, "time zone"),  # noqa: DTZ001
+        ({"detected_at": dt.datetime(2026, 3, 10, 12)}, "time zone"),
         ({"labels": ["x" * 51]}, "labels of at most 50"),
     ],
 )
@@ -92,15 +100,13 @@ def test_concurrent_openings_leave_no_gap_and_no_duplicate():
         try:
             for turn in range(5):
                 fails = (worker + turn) % 3 == 0
-                try:
+                with contextlib.suppress(IncidentError):
                     make_incident(
                         playbook_version=version,
                         extension_ids=("ext.z", "ext.a"),
                         # Refused after the number was taken, so it is rolled back.
                         labels=["x" * 51] if fails else [],
                     )
-                except IncidentError:
-                    pass
         finally:
             connection.close()
 

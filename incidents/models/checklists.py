@@ -1,0 +1,235 @@
+"""The checklist of a cycle: items, their answers, the artifacts linked to them."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.choices import choices_of, values_of
+from incidents.models.cases import Cycle
+from incidents.models.phases import PHASE_CHOICES, refuse_ended_cycle
+from incidents.models.playbooks import PlaybookVersion
+from incidents.workflow.incident_states import ItemKind, ItemState
+from incidents.workflow.phases import Phase
+
+
+class ChecklistItemQuerySet(models.QuerySet["ChecklistItem"]):
+    def asked(self) -> ChecklistItemQuerySet:
+        """Return the items that the case's playbook asks for today."""
+        return self.filter(retired_at__isnull=True)
+
+    def waiting(self) -> ChecklistItemQuerySet:
+        """Return the open items of cycles that have not ended."""
+        return self.asked().filter(state=ItemState.OPEN, cycle__ended_at__isnull=True)
+
+
+class ChecklistItem(models.Model):
+    """One thing to do or to find, as the playbook version words it.
+
+    `state` and the answer repeat the newest entry, so that pages need not read them
+    all; the entries are the truth. An item that a reclassification no longer asks for
+    is retired and keeps its answer.
+    """
+
+    cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="checklist")
+    playbook_version = models.ForeignKey(
+        PlaybookVersion, on_delete=models.PROTECT, related_name="+"
+    )
+    key = models.CharField(max_length=64)
+    kind = models.CharField(max_length=14, choices=choices_of(ItemKind))
+    phase = models.CharField(max_length=12, choices=PHASE_CHOICES)
+    phase_position = models.PositiveSmallIntegerField()
+    position = models.PositiveSmallIntegerField()
+    required = models.BooleanField()
+    text = models.TextField()
+    content = models.JSONField(
+        help_text="The item as the playbook version has it (docs/playbooks.md)."
+    )
+    state = models.CharField(
+        max_length=14, choices=choices_of(ItemState), default=ItemState.OPEN
+    )
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    note = models.TextField(blank=True)
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="checklist_items",
+    )
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ChecklistItemQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("phase_position", "position", "id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("cycle", "playbook_version", "key"),
+                name="checklist_item_key_unique",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=values_of(ItemKind)),
+                name="checklist_item_kind_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(phase__in=values_of(Phase)),
+                name="checklist_item_phase_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=values_of(ItemState)),
+                name="checklist_item_state_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=ItemState.OPEN, answered_at__isnull=True)
+                | (~Q(state=ItemState.OPEN) & Q(answered_at__isnull=False)),
+                name="checklist_item_answer_has_time",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("assignee",),
+                condition=Q(state=ItemState.OPEN, retired_at__isnull=True),
+                name="checklist_open_by_assignee",
+            ),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            refuse_ended_cycle(),
+        )
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def is_open(self) -> bool:
+        return self.state == ItemState.OPEN
+
+
+class EntryAction(models.TextChoices):
+    ANSWERED = "answered", "Answered"
+    UNDONE = "undone", "Taken back"
+    LINKED = "linked", "Artifact linked"
+    ASSIGNED = "assigned", "Assigned"
+    RETIRED = "retired", "No longer asked"
+    RESTORED = "restored", "Asked again"
+
+
+class ChecklistEntry(AppendOnlyModel):
+    """One thing that happened to an item. Taking an answer back keeps both entries."""
+
+    item = models.ForeignKey(
+        ChecklistItem, on_delete=models.PROTECT, related_name="entries"
+    )
+    action = models.CharField(max_length=10, choices=EntryAction)
+    state = models.CharField(max_length=14, choices=choices_of(ItemState))
+    note = models.TextField(blank=True)
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    recorded_at = models.DateTimeField()
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    actor_name = models.CharField(max_length=150)
+
+    class Meta(AppendOnlyModel.Meta):
+        verbose_name_plural = "checklist entries"
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(action__in=EntryAction.values),
+                name="checklist_entry_action_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=values_of(ItemState)),
+                name="checklist_entry_state_known",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()} by {self.actor_name}"
+
+
+class ArtifactKind(models.TextChoices):
+    EVIDENCE = "evidence", "Evidence item"
+    ALERT = "alert", "Alert"
+    TRUST_TRANSITION = "trust_transition", "Trust transition"
+    KILL_SWITCH = "kill_switch", "Kill switch record"
+
+
+class ArtifactLink(models.Model):
+    """An artifact that was linked to an item. Taken back, it stays as withdrawn."""
+
+    item = models.ForeignKey(
+        ChecklistItem, on_delete=models.PROTECT, related_name="links"
+    )
+    kind = models.CharField(max_length=16, choices=ArtifactKind)
+    evidence_item = models.ForeignKey(
+        EvidenceItem,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="checklist_links",
+    )
+    record_id = models.CharField(
+        max_length=64, blank=True, help_text="The key of a record that is not evidence."
+    )
+    label = models.CharField(max_length=300)
+    linked_at = models.DateTimeField()
+    linked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(kind=ArtifactKind.EVIDENCE, evidence_item__isnull=False)
+                | (
+                    Q(kind__in=ArtifactKind.values)
+                    & ~Q(kind=ArtifactKind.EVIDENCE)
+                    & ~Q(record_id="")
+                ),
+                name="artifact_link_names_artifact",
+            ),
+            models.UniqueConstraint(
+                fields=("item", "evidence_item"),
+                condition=Q(withdrawn_at__isnull=True),
+                name="artifact_link_evidence_once",
+            ),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="withdrawn_stays_withdrawn",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__withdrawn_at__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.label

@@ -1,0 +1,98 @@
+"""Remediation: what of the playbook was chosen, and what was done, with its proof."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.choices import choices_of, values_of
+from incidents.models.cases import Cycle, TicketLink
+from incidents.models.checklists import ChecklistItem
+from incidents.workflow.incident_states import RemediationAction as ActionKind
+
+
+class RemediationDecision(AppendOnlyModel):
+    """Whether a remediation of the playbook was chosen, and why; the newest counts."""
+
+    item = models.ForeignKey(
+        ChecklistItem, on_delete=models.PROTECT, related_name="decisions"
+    )
+    choice_key = models.CharField(max_length=64)
+    chosen = models.BooleanField()
+    reason = models.TextField()
+    decided_at = models.DateTimeField()
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    decided_by_name = models.CharField(max_length=150)
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=~Q(reason=""), name="remediation_decision_has_reason"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.choice_key}: {'chosen' if self.chosen else 'not chosen'}"
+
+
+class RemediationAction(AppendOnlyModel):
+    """Something done about the cause, with proof: a text, a ticket or an artifact."""
+
+    cycle = models.ForeignKey(
+        Cycle, on_delete=models.PROTECT, related_name="remediation_actions"
+    )
+    kind = models.CharField(max_length=20, choices=choices_of(ActionKind))
+    choice_key = models.CharField(max_length=64, blank=True)
+    description = models.TextField()
+    proof = models.TextField(blank=True)
+    ticket = models.ForeignKey(
+        TicketLink,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="remediation_actions",
+    )
+    evidence_item = models.ForeignKey(
+        EvidenceItem,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    done_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    recorded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    recorded_by_name = models.CharField(max_length=150)
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(kind__in=values_of(ActionKind)),
+                name="remediation_action_kind_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(proof="")
+                | Q(ticket__isnull=False)
+                | Q(evidence_item__isnull=False),
+                name="remediation_action_has_proof",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.description[:60]}"
