@@ -154,7 +154,7 @@ def runtime_instruction(
             command=DISABLE_ALL_COMMAND,
             settings_patch=None,
             effect="Starts the runtime with no extension discovered or loaded.",
-            limits="A session that runs already keeps its extensions: end it first.",
+            limits="It starts a new session: end those that run already.",
         )
     if not extension_id:
         raise KillSwitchError(
@@ -173,7 +173,7 @@ def runtime_instruction(
         limits=(
             "The runtime has no command that unloads a single extension: its code "
             "stays loaded and every hostcall of it is refused. A session that runs "
-            "already keeps the old settings: end it first. Where the extension must "
+            "already may hold the old settings: end it. Where the extension must "
             f"not run at all, use `{DISABLE_ALL_COMMAND}`."
         ),
     )

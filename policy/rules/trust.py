@@ -92,9 +92,9 @@ def needs_reviewer(from_state: TrustState, to_state: TrustState) -> bool:
 class TransitionFacts:
     """What a move is judged by. People are given by any stable identifier.
 
-    `approved_by` is None until somebody approves. `open_cases` are references of
-    the extension's open cases other than by the exception stated in
-    `open_case_exception`.
+    `approved_by` is None until somebody approves. `open_cases` are the references
+    of the extension's open cases; `open_case_exception` is the reviewer's
+    statement why they need not stand in the way.
     """
 
     from_state: TrustState

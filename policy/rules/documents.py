@@ -1,0 +1,43 @@
+"""Reading the bytes of a document that other software wrote, strictly.
+
+Guarantees: I-JSON (RFC 7493) by the reader of docs/evidence-format.md section 1,
+and one error family. A byte order mark, as some editors write, is not a fault. A
+refusal never repeats a text that looks like a secret.
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import Any, Final
+
+from evidence.format.errors import DocumentRefused
+from evidence.format.reading import read_document
+from policy.rules.errors import DocumentError
+from policy.rules.redaction import find_text_kind
+
+# A settings file is a few KB; a thousand times that is no settings file.
+MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """Return the object that a document is; raise DocumentError where it is none."""
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise DocumentError(
+            f"Expected at most {MAX_DOCUMENT_BYTES} bytes; got {len(data)}. "
+            "Give the settings file or the explanation by itself.",
+            reason="too_large",
+        )
+    try:
+        return read_document(data.removeprefix(codecs.BOM_UTF8))
+    except DocumentRefused as error:
+        raise _translate(error) from None
+
+
+def _translate(error: DocumentRefused) -> DocumentError:
+    """Return our error; a member name that is a secret stays out of it."""
+    if find_text_kind(f"{error.path} {error.message}") is not None:
+        return DocumentError(
+            "Malformed at a member whose name looks like a secret, and is not shown.",
+            reason=error.code,
+        )
+    return DocumentError(error.message, path=error.path, reason=error.code)

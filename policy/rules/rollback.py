@@ -1,0 +1,378 @@
+"""Rollback plans: to safe defaults or to an earlier snapshot, and their proof.
+
+Guarantees: a plan holds the settings before and after, every effect of the
+change, the decisions it is to end in, and the commands that verify it. A plan is
+verified against a new snapshot's decisions, never against a claim.
+
+On the risk controller the runbook's document reverts to `enabled: false`, and its
+next line offers `enabled: false` as the other choice; the runtime's own default is
+`enabled: true`. So the choice is the proposer's, has no default, and each choice
+states its consequence.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from policy.rules.capabilities import Capability
+from policy.rules.comparison import (
+    ALL_EXTENSIONS,
+    SnapshotComparison,
+    compare_risk,
+    compare_snapshots,
+    named_capabilities,
+)
+from policy.rules.errors import Fault
+from policy.rules.kill_switch import EXPLAIN_COMMAND
+from policy.rules.precedence import (
+    EffectivePolicy,
+    ExtensionOverride,
+    Mode,
+    PolicyDecision,
+    Profile,
+    evaluate,
+)
+from policy.rules.quotas import effective_max_memory_mb
+from policy.rules.redaction import PLACEHOLDER
+from policy.rules.risk import DEFAULT_RISK, RiskSettings
+from policy.rules.settings_document import (
+    POLICY_MEMBER,
+    RISK_MEMBER,
+    SettingsSnapshot,
+    interpret_settings,
+)
+
+
+class RiskChoice(StrEnum):
+    """What a rollback to safe defaults does to the risk controller."""
+
+    RUNBOOK_DOCUMENT = "runbook_document"
+    SCORING_DEFAULTS = "scoring_defaults"
+    DISABLED = "disabled"
+    UNCHANGED = "unchanged"
+
+
+class OverrideChoice(StrEnum):
+    """What a rollback to safe defaults does to per-extension overrides."""
+
+    KEEP_TIGHTENING = "keep_tightening"
+    KEEP = "keep"
+    DROP = "drop"
+
+
+_STOPS_SCORING: Final = (
+    "The controller stops scoring, so nothing is hardened, denied or terminated for "
+    "its risk; existing ledger entries are preserved."
+)
+RISK_CONSEQUENCES: Final[Mapping[RiskChoice, str]] = MappingProxyType(
+    {
+        RiskChoice.RUNBOOK_DOCUMENT: "The runbook's document as it stands, with "
+        f"`enabled: false`. {_STOPS_SCORING}",
+        RiskChoice.SCORING_DEFAULTS: "The runbook's figures with the controller on: "
+        "calls go on being scored, and a call that cannot be scored is refused.",
+        RiskChoice.DISABLED: f"Only `enabled: false` is set. {_STOPS_SCORING}",
+        RiskChoice.UNCHANGED: "The risk controller stays as it is.",
+    }
+)
+OVERRIDE_CONSEQUENCES: Final[Mapping[OverrideChoice, str]] = MappingProxyType(
+    {
+        OverrideChoice.KEEP_TIGHTENING: "An override keeps its deny list, a strict "
+        "mode and a quota below the default; its allow list, a looser mode and a "
+        "higher quota go.",
+        OverrideChoice.KEEP: "Overrides stay as they are, those that loosen the safe "
+        "profile included.",
+        OverrideChoice.DROP: "All overrides go, those that deny something included: "
+        "an extension held back by one is let loose.",
+    }
+)
+
+
+@dataclass(frozen=True)
+class VerificationCommand:
+    """A command to run after the rollback, and what it is to show."""
+
+    command: str
+    purpose: str
+
+
+VERIFICATION_COMMANDS: Final = (
+    VerificationCommand(EXPLAIN_COMMAND, "Confirm safe profile active"),
+    VerificationCommand(
+        "cargo test --test security_conformance_benign -- --nocapture",
+        "Confirm compatibility",
+    ),
+)
+_COMMANDS_TO_EARLIER: Final = (
+    VerificationCommand(EXPLAIN_COMMAND, "Confirm the planned profile active"),
+    VERIFICATION_COMMANDS[1],
+)
+
+
+@dataclass(frozen=True)
+class PlannedDecision:
+    """What a capability must be decided as afterwards; None: for all extensions."""
+
+    extension: str | None
+    capability: str
+    decision: PolicyDecision
+
+
+@dataclass(frozen=True)
+class RollbackPlan:
+    """A rollback as it is proposed, before anybody applies it.
+
+    `before` and `after` are whole settings documents, redacted. `notes` say what
+    a person must know before applying it.
+    """
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    effects: SnapshotComparison
+    planned: tuple[PlannedDecision, ...]
+    target: SettingsSnapshot
+    commands: tuple[VerificationCommand, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RollbackDeviation:
+    """One thing that is not as planned. `subject` names a decision or a setting."""
+
+    subject: str
+    planned: str
+    actual: str
+    message: str
+
+
+def plan_safe_defaults(
+    before: SettingsSnapshot,
+    *,
+    risk: RiskChoice,
+    overrides: OverrideChoice = OverrideChoice.KEEP_TIGHTENING,
+) -> RollbackPlan:
+    """Plan the way back to the safe profile, with the chosen risk settings."""
+    after = copy.deepcopy(dict(before.settings.redacted_document))
+    policy = _object_member(after, POLICY_MEMBER)
+    policy["profile"] = Profile.SAFE.value
+    policy["allowDangerous"] = False
+    _apply_overrides(policy, before, overrides)
+    _apply_risk(after, risk)
+    notes = [RISK_CONSEQUENCES[risk]]
+    if before.settings.policy.per_extension:
+        notes.append(OVERRIDE_CONSEQUENCES[overrides])
+    if not before.effective.secret_broker.enabled:
+        notes.append("The secret broker is off, and this plan leaves it off.")
+    return _make_plan(before, after, VERIFICATION_COMMANDS, notes)
+
+
+def plan_earlier_snapshot(
+    before: SettingsSnapshot, earlier: SettingsSnapshot
+) -> RollbackPlan:
+    """Plan the way back to an earlier snapshot's policy and risk settings.
+
+    Members beside the two sections stay as they are now.
+    """
+    after = copy.deepcopy(dict(before.settings.redacted_document))
+    for member in (POLICY_MEMBER, RISK_MEMBER):
+        if member in earlier.settings.redacted_document:
+            after[member] = copy.deepcopy(earlier.settings.redacted_document[member])
+        else:
+            after.pop(member, None)
+    notes = []
+    if earlier.settings.faults:
+        notes.append(
+            "The earlier snapshot has faults; what is faulty there takes its default."
+        )
+    return _make_plan(before, after, _COMMANDS_TO_EARLIER, notes)
+
+
+def verify_rollback(
+    plan: RollbackPlan, new: SettingsSnapshot
+) -> list[RollbackDeviation]:
+    """Return what the new snapshot has otherwise than planned; empty means done."""
+    return find_deviations(plan.target, new)
+
+
+def find_deviations(
+    target: SettingsSnapshot, new: SettingsSnapshot
+) -> list[RollbackDeviation]:
+    """Return where a snapshot differs from a target in what it decides.
+
+    For a plan that was stored, the target is its `after` document, interpreted.
+    Decisions for extensions that the target does not name are compared too: an
+    override added since is a deviation where it changes a decision.
+    """
+    return [
+        *_deviating_decisions(target.effective, new.effective),
+        *_deviating_quotas(target.effective, new.effective),
+        *_deviating_risk(target.settings.risk, new.settings.risk),
+        *_faults_as_deviations(new.settings.faults),
+    ]
+
+
+def _deviating_risk(
+    planned: RiskSettings, actual: RiskSettings
+) -> list[RollbackDeviation]:
+    return [
+        RollbackDeviation(
+            effect.path,
+            effect.before,
+            effect.after,
+            f"{effect.path} is {effect.after}; {effect.before} is planned.",
+        )
+        for effect in compare_risk(planned, actual)
+    ]
+
+
+def _faults_as_deviations(faults: Iterable[Fault]) -> list[RollbackDeviation]:
+    return [
+        RollbackDeviation(
+            fault.path,
+            "a sound settings file",
+            fault.code,
+            f"{fault.path}: {fault.message}",
+        )
+        for fault in faults
+    ]
+
+
+def _deviating_decisions(
+    planned: EffectivePolicy, actual: EffectivePolicy
+) -> list[RollbackDeviation]:
+    extensions = sorted(planned.per_extension.keys() | actual.per_extension.keys())
+    found = []
+    for extension in (None, *extensions):
+        for capability in named_capabilities(planned, actual):
+            wanted = evaluate(planned, extension, capability)
+            got = evaluate(actual, extension, capability)
+            if wanted.decision is not got.decision:
+                scope = ALL_EXTENSIONS if extension is None else extension
+                found.append(
+                    RollbackDeviation(
+                        f"{capability} for {scope}",
+                        wanted.decision,
+                        got.decision,
+                        f"{capability} for {scope} is decided {got.decision} "
+                        f"({got.reason}); {wanted.decision} is planned.",
+                    )
+                )
+    return found
+
+
+def _deviating_quotas(
+    planned: EffectivePolicy, actual: EffectivePolicy
+) -> list[RollbackDeviation]:
+    found = []
+    for extension in sorted(planned.per_extension.keys() | actual.per_extension.keys()):
+        wanted = effective_max_memory_mb(planned, extension)
+        got = effective_max_memory_mb(actual, extension)
+        if wanted != got:
+            found.append(
+                RollbackDeviation(
+                    f"memory quota of {extension}",
+                    f"{wanted} MB",
+                    f"{got} MB",
+                    f"The memory quota of {extension} is {got} MB; {wanted} MB is "
+                    "planned.",
+                )
+            )
+    return found
+
+
+def _make_plan(
+    before: SettingsSnapshot,
+    after: dict[str, Any],
+    commands: tuple[VerificationCommand, ...],
+    notes: list[str],
+) -> RollbackPlan:
+    # The settings file must take effect for the plan to hold: no profile is
+    # given beside it.
+    target = SettingsSnapshot(interpret_settings(after))
+    planned = tuple(
+        PlannedDecision(ext, capability, evaluate(target.effective, ext, capability))
+        for ext in (None, *sorted(target.effective.per_extension))
+        for capability in Capability
+    )
+    return RollbackPlan(
+        before=before.settings.redacted_document,
+        after=target.settings.redacted_document,
+        effects=compare_snapshots(before, target),
+        planned=planned,
+        target=target,
+        commands=commands,
+        notes=(*notes, *_general_notes(before, after)),
+    )
+
+
+def _general_notes(before: SettingsSnapshot, after: Mapping[str, Any]) -> list[str]:
+    notes = []
+    if before.cli is not None and before.cli.strip():
+        notes.append(
+            "The profile comes from the command line, which wins over settings.json: "
+            "start the runtime without it."
+        )
+    if before.env is not None and before.env.strip():
+        notes.append(
+            "The profile comes from PI_EXTENSION_POLICY, which wins over "
+            "settings.json: unset it."
+        )
+    if PLACEHOLDER in str(after):
+        notes.append(
+            f"Where the document shows {PLACEHOLDER}, keep what the live file has: "
+            "secrets are not stored here."
+        )
+    return notes
+
+
+def _object_member(parent: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return an object member; put an empty one where it is absent or no object."""
+    if not isinstance(parent.get(name), dict):
+        parent[name] = {}
+    member: dict[str, Any] = parent[name]
+    return member
+
+
+def _apply_risk(after: dict[str, Any], choice: RiskChoice) -> None:
+    if choice is RiskChoice.UNCHANGED:
+        return
+    if choice is RiskChoice.DISABLED:
+        _object_member(after, RISK_MEMBER)["enabled"] = False
+        return
+    is_enabled = choice is RiskChoice.SCORING_DEFAULTS
+    after[RISK_MEMBER] = DEFAULT_RISK.as_json() | {"enabled": is_enabled}
+
+
+def _apply_overrides(
+    policy: dict[str, Any], before: SettingsSnapshot, choice: OverrideChoice
+) -> None:
+    if choice is OverrideChoice.KEEP or "perExtension" not in policy:
+        return
+    del policy["perExtension"]
+    if choice is OverrideChoice.DROP:
+        return
+    default_mb = before.effective.max_memory_mb
+    kept = {
+        extension: tightening
+        for extension, override in before.settings.policy.per_extension.items()
+        if (tightening := _tightening_part(override, default_mb))
+    }
+    if kept:
+        policy["perExtension"] = kept
+
+
+def _tightening_part(override: ExtensionOverride, default_mb: int) -> dict[str, Any]:
+    """Return the members of an override that only take something away."""
+    quota_mb = override.quota.max_memory_mb
+    part: dict[str, Any] = {}
+    if override.mode is Mode.STRICT:
+        part["mode"] = Mode.STRICT.value
+    if override.deny:
+        part["deny"] = sorted(override.deny)
+    if quota_mb is not None and quota_mb < default_mb:
+        part["quota"] = {"maxMemoryMb": quota_mb}
+    return part

@@ -1,0 +1,246 @@
+"""The runtime's own record of trust: JSON lines of transitions and kill switches.
+
+A line is one object with `extension`, `from`, `to`, `reason`, `operator`,
+`acknowledged` and `time`. `event` is `transition`, `kill_switch_activated` or
+`kill_switch_lifted`; without it, a boolean `activated` makes the line a kill
+switch's, and anything else a transition. The longer names of `_ALIASES` are read
+too. `time` is integer milliseconds since the epoch, or RFC 3339 with a zone.
+
+Guarantees: every line is read or named as faulty, by number and JSON path; a
+missing reason, operator or acknowledgement is no fault, since it is what the
+replay is to find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from policy.rules.documents import read_object
+from policy.rules.errors import DocumentError, Fault
+from policy.rules.members import Findings, ObjectReader
+
+# A record of every move of a thousand extensions stays well below.
+MAX_HISTORY_BYTES: Final = 32 * 1024 * 1024
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ALIASES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "extension_id": "extension",
+        "from_state": "from",
+        "previous_state": "from",
+        "to_state": "to",
+        "new_state": "to",
+        "ts_ms": "time",
+        "kind": "event",
+    }
+)
+_ALL: Final = "*"
+
+
+class RuntimeState(StrEnum):
+    """The states that the runtime's record names; `active` is no trust state."""
+
+    UNKNOWN = "unknown"
+    PROBATION = "probation"
+    TRUSTED = "trusted"
+    QUARANTINED = "quarantined"
+    ACTIVE = "active"
+
+
+class RuntimeEvent(StrEnum):
+    """What a line of the record tells."""
+
+    TRANSITION = "transition"
+    KILL_SWITCH_ACTIVATED = "kill_switch_activated"
+    KILL_SWITCH_LIFTED = "kill_switch_lifted"
+
+
+@dataclass(frozen=True)
+class RuntimeRecord:
+    """One line of the record. `extension` None stands for all extensions."""
+
+    line: int
+    event: RuntimeEvent
+    extension: str | None
+    from_state: RuntimeState | None
+    to_state: RuntimeState | None
+    reason: str
+    operator: str
+    acknowledged: bool
+    at: datetime
+
+
+@dataclass(frozen=True)
+class LineFault:
+    """What is wrong in one line."""
+
+    line: int
+    fault: Fault
+
+
+@dataclass(frozen=True)
+class RuntimeHistory:
+    """The lines that could be read, in order, and what was wrong in any line."""
+
+    records: tuple[RuntimeRecord, ...]
+    faults: tuple[LineFault, ...]
+
+
+def parse_runtime_history(data: bytes) -> RuntimeHistory:
+    """Read a record from its bytes; raise DocumentError where it is too large.
+
+    Empty lines are passed over; a line with a fault in what the replay needs
+    gives no record.
+    """
+    if len(data) > MAX_HISTORY_BYTES:
+        raise DocumentError(
+            f"Expected at most {MAX_HISTORY_BYTES} bytes; got {len(data)}. "
+            "Import the record in parts.",
+            reason="too_large",
+        )
+    records: list[RuntimeRecord] = []
+    faults: list[LineFault] = []
+    for number, line in _numbered_lines(data):
+        findings = Findings()
+        record = _read_line(number, line, findings)
+        faults += [LineFault(number, fault) for fault in findings.faults]
+        if record is not None:
+            records.append(record)
+    return RuntimeHistory(tuple(records), tuple(faults))
+
+
+def _numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if line.strip():
+            yield number, line
+
+
+def _read_line(number: int, line: bytes, findings: Findings) -> RuntimeRecord | None:
+    try:
+        document = read_object(line)
+    except DocumentError as error:
+        findings.add_fault(error.path or "$", error.reason, error.message)
+        return None
+    reader = ObjectReader(_unalias(document, findings), "$", findings)
+    event = _read_event(reader)
+    at = _read_time(reader, findings)
+    from_state = reader.read_choice("from", RuntimeState)
+    to_state = reader.read_choice("to", RuntimeState)
+    extension = _read_extension(reader)
+    _require_members(reader, event, extension)
+    is_usable = not findings.faults
+    reason = _text_or_blank(reader, "reason")
+    operator = _text_or_blank(reader, "operator")
+    acknowledged = _flag_or_false(reader, "acknowledged")
+    if not is_usable or event is None or at is None:
+        return None
+    return RuntimeRecord(
+        line=number,
+        event=event,
+        extension=extension,
+        from_state=from_state,
+        to_state=to_state,
+        reason=reason,
+        operator=operator,
+        acknowledged=acknowledged,
+        at=at,
+    )
+
+
+def _unalias(document: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
+    """Return the members under their short names; two of one meaning are a fault."""
+    members: dict[str, Any] = {}
+    for name, value in document.items():
+        short = _ALIASES.get(name, name)
+        if short in members:
+            findings.add_fault(
+                f"$.{short}", "duplicate", f"Expected `{short}` under one name only."
+            )
+        members[short] = value
+    return members
+
+
+def _read_event(reader: ObjectReader) -> RuntimeEvent | None:
+    if "event" in reader.members:
+        return reader.read_choice("event", RuntimeEvent)
+    if "activated" not in reader.members:
+        return RuntimeEvent.TRANSITION
+    activated = reader.read_flag("activated")
+    if activated is None:
+        return None
+    return (
+        RuntimeEvent.KILL_SWITCH_ACTIVATED
+        if activated
+        else RuntimeEvent.KILL_SWITCH_LIFTED
+    )
+
+
+def _read_extension(reader: ObjectReader) -> str | None:
+    if reader.members.get("extension") is None:
+        return None
+    name = reader.read_text("extension")
+    return None if name == _ALL else name
+
+
+def _require_members(
+    reader: ObjectReader, event: RuntimeEvent | None, extension: str | None
+) -> None:
+    """Note what a transition lacks: a kill switch may be for all, without states."""
+    reader.require("time")
+    if event is not RuntimeEvent.TRANSITION:
+        return
+    reader.require("from", "to")
+    if not extension:
+        reader.findings.add_fault(
+            "$.extension", "missing", "Expected the extension that moved."
+        )
+
+
+def _read_time(reader: ObjectReader, findings: Findings) -> datetime | None:
+    value = reader.members.get("time")
+    if isinstance(value, str):
+        moment = _parse_moment(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        moment = _from_epoch_ms(value)
+    else:
+        moment = None
+    if moment is None and "time" in reader.members:
+        findings.add_fault(
+            "$.time",
+            "invalid_time",
+            "Expected milliseconds since the epoch, or RFC 3339 with a zone.",
+        )
+    return moment
+
+
+def _parse_moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _from_epoch_ms(milliseconds: int) -> datetime | None:
+    try:
+        return _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return None
+
+
+def _text_or_blank(reader: ObjectReader, name: str) -> str:
+    """Return a text; null and absence are both blank."""
+    if reader.members.get(name) is None:
+        return ""
+    return (reader.read_text(name) or "").strip()
+
+
+def _flag_or_false(reader: ObjectReader, name: str) -> bool:
+    if reader.members.get(name) is None:
+        return False
+    return reader.read_flag(name) or False
