@@ -1,10 +1,17 @@
-"""API tokens: hashed, scoped, expiring."""
+"""API tokens: hashed, scoped, expiring, revoked but never deleted."""
 
+from __future__ import annotations
+
+import datetime as dt
 from typing import ClassVar
 
+import pgtrigger
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import F, Q
 from knox.models import AbstractAuthToken, AuthTokenManager
+from knox.settings import CONSTANTS
 
 
 class TokenScope(models.TextChoices):
@@ -19,11 +26,36 @@ class ApiToken(AbstractAuthToken):
     """A token of which only the hash is kept; it can do what its scopes name.
 
     What its user may not do, the token may not either: a scope narrows, it never adds.
+    A token that expired or was revoked stays as a row, so that history keeps its name.
     """
 
+    digest = models.CharField(
+        max_length=CONSTANTS.DIGEST_LENGTH, unique=True, editable=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="auth_token_set",
+    )
     name = models.CharField(max_length=100)
     scopes = ArrayField(models.CharField(max_length=30, choices=TokenScope))
+    expiry = models.DateTimeField("expires at")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
     last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
 
     objects: ClassVar[AuthTokenManager] = AuthTokenManager()
 
@@ -32,10 +64,35 @@ class ApiToken(AbstractAuthToken):
         ordering = ("-created",)
         constraints = (
             models.CheckConstraint(
-                condition=models.Q(scopes__contained_by=TokenScope.values),
+                condition=Q(scopes__contained_by=TokenScope.values),
                 name="api_token_scopes_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(scopes__len__gte=1), name="api_token_has_scope"
+            ),
+            models.CheckConstraint(
+                condition=Q(expiry__gt=F("created")), name="api_token_expires_later"
+            ),
+        )
+        permissions = (("revoke_apitoken", "Can revoke API tokens"),)
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.ReadOnly(
+                name="grant_is_fixed",
+                fields=["digest", "token_key", "user", "scopes", "expiry", "created"],
+            ),
+            pgtrigger.Protect(
+                name="revoked_stays_revoked",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__revoked_at__isnull=False),
             ),
         )
 
     def __str__(self) -> str:
         return f"{self.name} ({self.token_key}…)"
+
+    def state_at(self, moment: dt.datetime) -> str:
+        """Return `active`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expiry <= moment else "active"

@@ -1,0 +1,49 @@
+import argparse
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+
+from evidence.errors import CasefileError
+from evidence.models import TokenScope
+from evidence.services.tokens import create_token
+
+DEFAULT_DAYS = 90
+
+
+class Command(BaseCommand):
+    help = "Make an API token and print it. It is shown this once and never again."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("username", help="whose permissions the token uses")
+        parser.add_argument(
+            "--scope",
+            action="append",
+            required=True,
+            choices=TokenScope.values,
+            help="what it may do; give the option again for more",
+        )
+        parser.add_argument("--days", type=int, default=DEFAULT_DAYS)
+        parser.add_argument("--name", default="", help="what it is for")
+
+    def handle(
+        self, *, username: str, scope: list[str], days: int, name: str, **options: object
+    ) -> None:
+        users = get_user_model()._default_manager
+        user = users.filter(username=username).first()
+        if user is None:
+            raise CommandError(f"expected an existing user, got {username!r}")
+        try:
+            token, secret = create_token(
+                user=user,
+                name=name or f"made for {username} on the command line",
+                scopes=scope,
+                days=days,
+                actor=None,
+            )
+        except CasefileError as error:
+            raise CommandError(error.message) from error
+        self.stderr.write(
+            f"{token}: scopes {', '.join(token.scopes)}; "
+            f"expires {token.expiry:%Y-%m-%d %H:%M} UTC. Keep it: it is not stored."
+        )
+        self.stdout.write(secret)

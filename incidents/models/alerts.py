@@ -1,0 +1,242 @@
+"""Alerts as machines post them, the rules that open cases, and where alerts went."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from evidence.models import AppendOnlyModel
+from evidence.models.choices import choices_of, values_of
+from incidents.models.cases import Incident
+from incidents.workflow.alert_rules import (
+    DAY_SECONDS,
+    JOIN_WINDOW_SECONDS,
+    AlertSeverity,
+)
+from incidents.workflow.incident_states import IncidentSource, Severity
+from policy.models import Extension
+
+ALERT_SOURCES = (IncidentSource.RISK_CONTROLLER, IncidentSource.CI_GATE)
+
+
+class AlertDecision(models.TextChoices):
+    """What the rules made of an alert when it came in."""
+
+    KEPT = "kept", "Kept"
+    OPENED = "opened", "Opened a case"
+    JOINED = "joined", "Joined a case"
+
+
+class AlertRule(models.Model):
+    """When alerts open a case, and how far from its alerts others join it.
+
+    A case opens once `count` alerts of one extension and of `category`, each of at
+    least `least_severity`, lie within the window. Disabled, never deleted: cases that
+    a rule opened keep naming it.
+    """
+
+    key = models.SlugField(max_length=60, unique=True)
+    is_enabled = models.BooleanField("enabled", default=True)
+    category = models.CharField(max_length=100)
+    least_severity = models.CharField(max_length=10, choices=choices_of(AlertSeverity))
+    opens_severity = models.CharField(
+        max_length=10,
+        choices=choices_of(Severity),
+        help_text="The severity of the case that opens.",
+    )
+    count = models.PositiveIntegerField(
+        default=1, help_text="How many alerts within the window open a case."
+    )
+    window_seconds = models.PositiveIntegerField(default=DAY_SECONDS)
+    join_window_seconds = models.PositiveIntegerField(
+        default=JOIN_WINDOW_SECONDS,
+        help_text="How far from the alerts of an open case another one still joins "
+        "it. The widest of a category's enabled rules counts.",
+    )
+
+    class Meta:
+        ordering = ("category", "key")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(least_severity__in=values_of(AlertSeverity)),
+                name="alert_rule_severity_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(opens_severity__in=values_of(Severity)),
+                name="alert_rule_opens_severity_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(count__gte=1, window_seconds__gte=1),
+                name="alert_rule_counts_from_one",
+            ),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+        )
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Alert(models.Model):
+    """One alert, kept as it was sent. `(source, alert_id)` comes in once.
+
+    `document` is the alert with all its members, also those that no column repeats,
+    and `document_sha256` is its canonical hash. Nothing of it changes but `incident`,
+    the case it belongs to now; how it came there is in its assignments.
+    """
+
+    source = models.CharField(
+        max_length=20, choices=[(one.value, one.value) for one in ALERT_SOURCES]
+    )
+    alert_id = models.CharField("alert ID", max_length=200)
+    extension = models.ForeignKey(
+        Extension, on_delete=models.PROTECT, related_name="alerts"
+    )
+    category = models.CharField(max_length=100)
+    severity = models.CharField(max_length=10, choices=choices_of(AlertSeverity))
+    happened_at = models.DateTimeField()
+    capability = models.CharField(max_length=100, blank=True)
+    method = models.CharField(max_length=100, blank=True)
+    call_id = models.CharField("call ID", max_length=200, blank=True)
+    reason_codes = ArrayField(
+        models.CharField(max_length=200), default=list, blank=True
+    )
+    summary = models.TextField(blank=True)
+    risk_score = models.FloatField(null=True, blank=True)
+    document = models.JSONField()
+    document_sha256 = models.CharField("document SHA-256", max_length=64)
+    received_at = models.DateTimeField()
+    received_from = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    decision = models.CharField(max_length=10, choices=AlertDecision)
+    decided_incident = models.ForeignKey(
+        Incident,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="The case that the rules gave it to when it came in.",
+    )
+    rule = models.ForeignKey(
+        AlertRule,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="alerts",
+        help_text="The rule that decided; empty where none fitted.",
+    )
+    incident = models.ForeignKey(
+        Incident,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="alerts",
+    )
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("source", "alert_id"), name="alert_once_per_source"
+            ),
+            models.CheckConstraint(
+                condition=Q(source__in=[one.value for one in ALERT_SOURCES]),
+                name="alert_source_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(severity__in=values_of(AlertSeverity)),
+                name="alert_severity_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(decision=AlertDecision.KEPT, decided_incident__isnull=True)
+                | Q(
+                    decision__in=(AlertDecision.OPENED, AlertDecision.JOINED),
+                    decided_incident__isnull=False,
+                ),
+                name="alert_decision_names_case",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("extension", "category", "happened_at"),
+                condition=Q(incident__isnull=True),
+                name="alert_kept_by_group",
+            ),
+            models.Index(fields=("happened_at",), name="alert_happened_at"),
+            models.Index(fields=("category", "severity"), name="alert_by_category"),
+            models.Index(fields=("call_id",), name="alert_by_call"),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.ReadOnly(name="only_its_case_changes", exclude=["incident"]),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.category} {self.alert_id}"
+
+
+class AlertMove(models.TextChoices):
+    """Why an alert's case is the one it is."""
+
+    OPENED = "opened", "Opened the case"
+    JOINED = "joined", "Joined the case"
+    MOVED = "moved", "Moved by hand"
+    SPLIT = "split", "Split off by hand"
+
+
+class AlertAssignment(AppendOnlyModel):
+    """One move of an alert into a case, to another, or out of one."""
+
+    alert = models.ForeignKey(
+        Alert, on_delete=models.PROTECT, related_name="assignments"
+    )
+    kind = models.CharField(max_length=10, choices=AlertMove)
+    incident = models.ForeignKey(
+        Incident,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="alert_assignments",
+        help_text="The case it went to; empty where it was split off.",
+    )
+    previous_incident = models.ForeignKey(
+        Incident, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    rule = models.ForeignKey(
+        AlertRule, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    assigned_at = models.DateTimeField()
+    assigned_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Empty where a rule decided.",
+    )
+    reason = models.TextField(blank=True)
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(kind__in=AlertMove.values), name="alert_move_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(incident__isnull=True, kind=AlertMove.SPLIT)
+                | (Q(incident__isnull=False) & ~Q(kind=AlertMove.SPLIT)),
+                name="alert_move_names_case",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.alert}: {self.get_kind_display()}"
