@@ -1,0 +1,108 @@
+"""The one entry point for bytes: read, tell what they are, verify them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from .bundle import require_bundle, verify_incident_evidence_bundle
+from .errors import DocumentRefused
+from .ledger import serialize_entries, verify_runtime_risk_ledger_artifact
+from .names import LEDGER_SCHEMA
+from .reading import collector_paused, read
+from .reports import IncidentEvidenceBundleReport, RuntimeRiskLedgerVerificationReport
+
+Progress = Callable[[float], None]
+
+
+class DocumentKind(StrEnum):
+    BUNDLE = "bundle"
+    LEDGER = "ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentReport:
+    """What a document is, and what verifying it found."""
+
+    kind: DocumentKind
+    report: IncidentEvidenceBundleReport | RuntimeRiskLedgerVerificationReport
+
+    @property
+    def valid(self) -> bool:
+        return self.report.valid
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind.value, "report": self.report.as_dict()}
+
+
+def verify_document(
+    data: bytes,
+    *,
+    source: bytes | None = None,
+    progress: Progress | None = None,
+    max_bytes: int | None = None,
+) -> DocumentReport:
+    """Verify the bytes of a bundle or a ledger; raise `DocumentRefused` for others.
+
+    `source` is the unredacted bundle that a redacted one is checked against.
+    `progress` is called a few times with the fraction done. `max_bytes` refuses more.
+    """
+    advance = progress or (lambda fraction: None)
+    require_size(data, max_bytes)
+    with collector_paused():
+        reading = read(data)
+        advance(0.3)
+        document = reading.value
+        if kind_of(document) is DocumentKind.LEDGER:
+            return DocumentReport(
+                DocumentKind.LEDGER, _verify_ledger(document, reading.plain)
+            )
+        original = None if source is None else _read_source(source, max_bytes)
+        report = verify_incident_evidence_bundle(
+            document,
+            source=original,
+            plain=reading.plain,
+            progress=lambda fraction: advance(0.3 + 0.7 * fraction),
+        )
+    return DocumentReport(DocumentKind.BUNDLE, report)
+
+
+def kind_of(document: dict[str, Any]) -> DocumentKind:
+    """Tell a bundle from a ledger by its members, since `schema` may be wrong."""
+    if "risk_ledger" in document:
+        return DocumentKind.BUNDLE
+    if "entries" in document or document.get("schema") == LEDGER_SCHEMA:
+        return DocumentKind.LEDGER
+    return DocumentKind.BUNDLE
+
+
+def require_size(data: bytes, max_bytes: int | None) -> None:
+    if max_bytes is not None and len(data) > max_bytes:
+        raise DocumentRefused(
+            "too_large", f"expected at most {max_bytes} bytes, got {len(data)}"
+        )
+
+
+def _verify_ledger(
+    ledger: dict[str, Any], plain: bool
+) -> RuntimeRiskLedgerVerificationReport:
+    entries = ledger.get("entries")
+    serialized = (
+        serialize_entries(entries, plain=plain) if type(entries) is list else None
+    )
+    return verify_runtime_risk_ledger_artifact(ledger, serialized=serialized)
+
+
+def _read_source(data: bytes, max_bytes: int | None) -> dict[str, Any]:
+    """Read the source; what is wrong with it is said to be the source's fault."""
+    try:
+        require_size(data, max_bytes)
+        document = read(data).value
+        require_bundle(document)
+    except DocumentRefused as refusal:
+        raise DocumentRefused(
+            "source_refused", f"in the source: {refusal.message}", refusal.path
+        ) from None
+    return document

@@ -1,0 +1,106 @@
+"""The figures of a bundle: section 7 of docs/evidence-format.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+from .canonical import canonical_record
+from .names import BLOCKING_ACTIONS, RECORD_SECTIONS
+from .reports import RuntimeRiskLedgerVerificationReport
+from .values import integer_of
+
+Sections = dict[str, list[Any]]
+
+FIGURES = (
+    "distinct_extensions",
+    "peak_risk_score",
+    "blocked_count",
+    "first_ts_ms",
+    "last_ts_ms",
+    "ledger_chain_valid",
+)
+
+
+def sections_of(document: dict[str, Any]) -> Sections:
+    """Return the sections of records by name, the ledger's entries first."""
+    sections = {"risk_ledger": document["risk_ledger"]["entries"]}
+    sections.update((name, document[name]) for name in RECORD_SECTIONS)
+    return sections
+
+
+def summarise(
+    sections: Sections,
+    replay: dict[str, Any] | None,
+    report: RuntimeRiskLedgerVerificationReport,
+) -> dict[str, Any]:
+    """Compute every figure of the summary from the records themselves."""
+    entries = sections["risk_ledger"]
+    moments = list(
+        chain.from_iterable(_integers(records) for records in sections.values())
+    )
+    extensions = set(
+        chain.from_iterable(
+            _values(records, "extension_id", {str}) for records in sections.values()
+        )
+    )
+    actions = Counter(_values(entries, "selected_action", {str}))
+    return {
+        "counts": _counts(sections, replay),
+        "distinct_extensions": len(extensions),
+        "peak_risk_score": max(_values(entries, "risk_score", {int, float}), default=0),
+        "blocked_count": sum(actions[action] for action in BLOCKING_ACTIONS),
+        "first_ts_ms": min(moments, default=None),
+        "last_ts_ms": max(moments, default=None),
+        "ledger_chain_valid": report.chain_valid,
+    }
+
+
+def compare_figures(
+    stored: dict[str, Any], recomputed: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return {name, stored, recomputed, ok} for every figure, in the format's order."""
+    held = stored.get("counts")
+    counts = held if type(held) is dict else {}
+    rows = [
+        _compare(f"counts.{name}", counts, name, figure)
+        for name, figure in recomputed["counts"].items()
+    ]
+    return rows + [_compare(name, stored, name, recomputed[name]) for name in FIGURES]
+
+
+def _counts(sections: Sections, replay: dict[str, Any] | None) -> dict[str, int]:
+    steps = None if replay is None else replay.get("steps")
+    counts = {name: len(records) for name, records in sections.items()}
+    return {**counts, "risk_replay": len(steps) if type(steps) is list else 0}
+
+
+def _compare(
+    label: str, holder: dict[str, Any], name: str, recomputed: Any
+) -> dict[str, Any]:
+    stored = holder.get(name)
+    same = name in holder and canonical_record(stored) == canonical_record(recomputed)
+    # Only figures are repeated in a report, whatever a document holds in their place.
+    shown = stored if type(stored) in (int, float, bool) else None
+    return {"name": label, "stored": shown, "recomputed": recomputed, "ok": same}
+
+
+def _values(records: list[Any], name: str, kinds: set[type]) -> list[Any]:
+    """Return a member's values, without the missing and those of other types."""
+    try:
+        column = list(map(itemgetter(name), records))
+    except (KeyError, TypeError, IndexError):
+        held = [record for record in records if type(record) is dict]
+        column = [record.get(name) for record in held]
+    if set(map(type, column)) <= kinds:
+        return column
+    return [value for value in column if type(value) in kinds]
+
+
+def _integers(records: list[Any]) -> list[int]:
+    moments = _values(records, "ts_ms", {int, float})
+    if set(map(type, moments)) <= {int}:
+        return moments
+    return [moment for moment in map(integer_of, moments) if moment is not None]
