@@ -20,7 +20,7 @@ def read_required(name: str, *, example: str) -> str:
     value = os.environ.get(name, "").strip()
     if not value:
         raise ImproperlyConfigured(
-            f"{name} is not set. Set it in the environment, for example {name}={example}"
+            f"{name} is not set. Set it in the environment, such as {name}={example}"
         )
     return value
 

@@ -157,7 +157,7 @@ STORAGES = make_storages(EVIDENCE_ROOT, static_manifest=STATIC_MANIFEST)
 # A request's fields are read into memory; its files are not, above this size.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-FILE_UPLOAD_TEMP_DIR = (read_words("UPLOAD_TEMP_DIR") or [None])[0]
+FILE_UPLOAD_TEMP_DIR = next(iter(read_words("UPLOAD_TEMP_DIR")), None)
 
 PLAYBOOK_FOLDERS = read_words("PLAYBOOK_FOLDERS")
 
@@ -215,7 +215,7 @@ CONTENT_SECURITY_POLICIES_BY_PATH = POLICIES_BY_PATH
 
 # --- API ----------------------------------------------------------------------------
 
-KNOX_TOKEN_MODEL = "evidence.ApiToken"
+KNOX_TOKEN_MODEL = "evidence.ApiToken"  # noqa: S105  (a model's name)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "knox.auth.TokenAuthentication",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
+from pytest_django.fixtures import SettingsWrapper
 
 from tests.live import LiveWorker, start_live_worker
 
@@ -73,16 +74,18 @@ def empty_cache() -> None:
 
 
 @pytest.fixture(autouse=True)
-def evidence_folder(settings: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def evidence_folder(
+    settings: SettingsWrapper, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Give each test an evidence store of its own, so that none sees another's files."""
     folder = tmp_path_factory.mktemp("evidence")
-    storages = {name: dict(value) for name, value in settings.STORAGES.items()}  # type: ignore[attr-defined]
+    storages = {name: dict(value) for name, value in settings.STORAGES.items()}
     storages["evidence"]["OPTIONS"] = {
         **storages["evidence"]["OPTIONS"],
         "location": str(folder),
     }
-    settings.STORAGES = storages  # type: ignore[attr-defined]
-    settings.EVIDENCE_ROOT = str(folder)  # type: ignore[attr-defined]
+    settings.STORAGES = storages
+    settings.EVIDENCE_ROOT = str(folder)
     return folder
 
 

@@ -1,34 +1,53 @@
-"""`python -m config.launcher run | test | beside | manage`, from any Python 3."""
+"""`python3 -m config.launcher COMMAND`: with any Python 3, from a bare clone."""
+
+from __future__ import annotations
 
 import sys
 
-USAGE = """usage: python -m config.launcher COMMAND
+USAGE = """usage: python3 -m config.launcher COMMAND
+  run                       run Casefile on this machine until Ctrl-C
+  manage ARGUMENTS          run a management command on the local run's data
   test [PYTEST ARGUMENTS]   run the tests beside servers of their own
-  beside COMMAND…           run any command beside such servers"""
+  beside COMMAND            run any command beside such servers, on test settings
+  install                   only make .venv and install everything into it"""
 
 
-def main(arguments):
-    # Old Pythons must get as far as the message about their age, so this file and
-    # bootstrap.py hold to their syntax.
+def main(arguments: list[str]) -> int:
+    """Run a command and return its exit code."""
     from config.launcher.errors import LaunchError
 
-    command, rest = (arguments or ["help"])[0], arguments[1:]
-    if rest[:1] == ["--"]:
-        rest = rest[1:]
     try:
-        if command == "test":
-            from config.launcher.testing import run_tests
-
-            return run_tests(rest)
-        if command == "beside":
-            from config.launcher.testing import run_beside_servers
-
-            return run_beside_servers(rest)
+        return _dispatch(arguments)
     except LaunchError as error:
-        print("casefile: {}".format(error), file=sys.stderr)
+        print(f"casefile: {error}", file=sys.stderr)
         return 1
-    print(USAGE)
-    return 0 if command == "help" else 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _dispatch(arguments: list[str]) -> int:
+    from config.launcher import bootstrap
+
+    command = arguments[0] if arguments else "help"
+    words = arguments[2:] if arguments[1:2] == ["--"] else arguments[1:]
+    if command not in {"run", "manage", "test", "beside", "install"}:
+        print(USAGE)
+        return 0 if command in {"help", "-h", "--help"} else 2
+    local = command in {"run", "manage"}
+    needed = bootstrap.RUN if local else bootstrap.DEVELOPMENT
+    bootstrap.enter_environment(needed, arguments)
+
+    # Inside the environment, so with a Python that understands the rest.
+    from config.launcher import local as local_run
+    from config.launcher import testing
+
+    if command == "run":
+        return local_run.run_local()
+    if command == "manage":
+        return local_run.run_command(words)
+    if command == "test":
+        return testing.run_tests(words)
+    return testing.run_beside_servers(words) if command == "beside" else 0
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def state_folder() -> Iterator[ServerFolders]:
 
 @contextlib.contextmanager
 def fresh_folder() -> Iterator[ServerFolders]:
-    """Hold a new folder and remove it at the end, with those that a crash left behind."""
+    """Hold a new folder and remove it at the end, with those that crashes left."""
     parent = Path(tempfile.gettempdir())
     if len(os.fsencode(parent)) > SOCKET_FOLDER_BYTES - 40:
         parent = Path("/tmp")  # noqa: S108  (mkdtemp makes a private folder in it)
@@ -115,7 +115,7 @@ def _socket_folder(folder: Path) -> Iterator[Path]:
         inside.mkdir(mode=0o700, exist_ok=True)
         yield inside
         return
-    short = Path(tempfile.mkdtemp(prefix="casefile-sockets-", dir="/tmp"))  # noqa: S108
+    short = Path(tempfile.mkdtemp(prefix="casefile-sockets-", dir="/tmp"))
     try:
         yield short
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import locale
 import os
-import secrets
 import shutil
 import signal
 import time
@@ -16,6 +15,7 @@ from config.launcher.binaries import PostgresBinaries, find_postgres
 from config.launcher.errors import LaunchError
 from config.launcher.folders import ServerFolders
 from config.launcher.processes import Process, start_process
+from config.launcher.secret_files import read_or_make_secret
 from config.launcher.users import ServerUser, find_server_user
 from config.launcher.waiting import explain_log, wait_until_ready
 
@@ -57,7 +57,7 @@ def start_postgres(folders: ServerFolders, *, durable: bool) -> tuple[Process, s
     _clear_stale_pid_file(cluster)
     process = _start_server(binaries, home, folders.sockets, user, durable=durable)
     wait_until_ready(lambda: _is_ready(cluster), process, home / "server.log")
-    password = (home / "password").read_text().strip()
+    password = read_or_make_secret(home / "password")
     host = quote(str(folders.sockets))
     return process, f"postgres://{OWNER}:{password}@/{DATABASE}?host={host}"
 
@@ -98,8 +98,8 @@ def _make_cluster(
     )
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
-    password.touch(mode=0o600)
-    password.write_text(secrets.token_urlsafe(24) + "\n")
+    password.unlink(missing_ok=True)
+    read_or_make_secret(password)
     user.take(unfinished)
     user.take(password)
     command: list[str | Path] = [binaries.initdb, "-D", unfinished, "-U", OWNER]

@@ -32,7 +32,7 @@ class ServerUser:
 
 
 def find_server_user(data: Path, program: Path) -> ServerUser:
-    """Return a user that can run the program on the data. Raise LaunchError for none."""
+    """Return a user for the program and its data. Raise LaunchError for none."""
     if os.geteuid() != 0:
         return ServerUser()
     if _can_unshare():
@@ -60,5 +60,7 @@ def _can_unshare() -> bool:
 
 
 def _can_nobody_reach(path: Path) -> bool:
-    tether = [sys.executable, "-I", "-S", TETHER, "9", str(os.getpid()), str(NOBODY)]
-    return subprocess.run([*tether, "test", "-x", path]).returncode == 0
+    tether = [sys.executable, "-I", "-S", str(TETHER)]
+    become = ["9", str(os.getpid()), str(NOBODY)]
+    test = ["test", "-x", str(path)]
+    return subprocess.run([*tether, *become, *test]).returncode == 0

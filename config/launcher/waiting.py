@@ -15,7 +15,7 @@ LAST_LINES = 15
 
 REMEDIES = {
     "No space left on device": "The disk is full: free some space, and run this again.",
-    "Disk quota exceeded": "Your disk quota is used up: free some space, then try again.",
+    "Disk quota exceeded": "The disk quota is used up: free some space first.",
     "could not create shared memory": "Shared memory is short: free some in /dev/shm.",
     "Permission denied": "The state folder belongs to somebody else: run `make clean`, "
     "or run this as the user who made it.",

@@ -1,0 +1,50 @@
+# Casefile's commands. Everything happens in .venv and in .casefile; see docs/deploy.md
+# for production.
+
+PYTHON ?= python3
+LAUNCH := $(PYTHON) -m config.launcher
+VENV := .venv/bin
+PURE := evidence/format policy/rules incidents/workflow incidents/findings
+SERVICES = $(wildcard */services.py */services)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test slow browser bench lint manage install clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+run: ## Run Casefile on http://127.0.0.1:8000 (PORT=…) until Ctrl-C; data is kept
+	@$(LAUNCH) run
+
+test: ## Run the tests beside servers of their own (ARGS="tests/policy -x")
+	@$(LAUNCH) test -- $(ARGS)
+
+slow: ## Run the tests that take long, fuzzing above all
+	@$(LAUNCH) test -- -m slow $(ARGS)
+
+browser: ## Run the browser tests only
+	@$(LAUNCH) test -- -m browser $(ARGS)
+
+bench: install ## Measure, and print what was measured
+	@for file in tests/bench/bench_*.py; do \
+		module=$$(echo "$${file%.py}" | tr / .); \
+		echo "== $$module"; \
+		$(LAUNCH) beside $(VENV)/python -m "$$module" $(ARGS) || exit 1; \
+	done
+
+lint: install ## Check format, style, types, migrations and production settings
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(VENV)/mypy config $(PURE) $(SERVICES)
+	@$(LAUNCH) beside $(VENV)/python manage.py makemigrations --check --dry-run
+	@$(LAUNCH) beside $(VENV)/python -m config.launcher.deploy_check
+
+manage: ## Run a management command on the local run's data (ARGS="verify_audit")
+	@$(LAUNCH) manage -- $(ARGS)
+
+install: ## Make .venv and install everything into it
+	@$(LAUNCH) install
+
+clean: ## Remove caches and .venv, and the local run's data after a question
+	@$(PYTHON) -m config.launcher.clean

@@ -1,0 +1,43 @@
+"""gunicorn's settings, from the environment: `gunicorn -c config/gunicorn.py`."""
+
+import ctypes
+import os
+import signal
+import sys
+import tempfile
+from typing import Any
+
+wsgi_app = "config.wsgi:application"
+bind = os.environ.get("GUNICORN_BIND", "0.0.0.0:8000")
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+threads = int(os.environ.get("WEB_THREADS", "8"))
+# A thread worker tells that it lives between requests; this is for one that hangs.
+timeout = 120
+graceful_timeout = 20
+keepalive = 5
+# Slow leaks end with the process; the spread keeps workers from ending together.
+max_requests = 5000
+max_requests_jitter = 500
+forwarded_allow_ips = ""
+accesslog = None  # requests are logged by Django, with their ids
+
+# Each worker keeps its own counts; /metrics adds up what they leave in this folder.
+os.environ.setdefault(
+    "PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="casefile-metrics-")
+)
+
+PR_SET_PDEATHSIG = 1
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let workers die with a master that was killed: nobody else would end them."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Take the gauges of an ended worker out of the sum."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)

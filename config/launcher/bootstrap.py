@@ -1,0 +1,144 @@
+"""Makes `.venv` and keeps it in step with the requirements files.
+
+Runs on whatever `python3` is on PATH, however old, to be able to say what is missing:
+standard library only, and no syntax newer than Python 3.7.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from config.launcher.errors import LaunchError
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "casefile-requirements.json"
+SUPPORTED = ((3, 13), (3, 12), (3, 11))
+
+RUN = ("requirements.txt", "requirements-embedded.txt")
+DEVELOPMENT = ("requirements-dev.txt", "requirements-embedded.txt")
+EMBEDDED = "requirements-embedded.txt"
+INCLUDED = {"requirements-dev.txt": ("requirements.txt",)}
+
+
+def enter_environment(requirements: tuple[str, ...], arguments: list[str]) -> None:
+    """Make the environment where needed, and go on inside it; return if inside."""
+    if os.name != "posix":
+        raise LaunchError("Casefile runs on Linux and macOS; on Windows, use WSL.")
+    VENV.mkdir(exist_ok=True)
+    with (VENV / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not VENV_PYTHON.exists():
+            _make_environment()
+        _require_working_environment()
+        _install_changed(requirements)
+    if Path(sys.prefix).resolve() != VENV.resolve():
+        command = [str(VENV_PYTHON), "-m", "config.launcher", *arguments]
+        os.chdir(str(ROOT))
+        os.execv(command[0], command)
+
+
+def find_interpreter() -> str:
+    """Return a Python of a supported version. Raise LaunchError for none."""
+    names = [sys.executable, *(f"python{one}.{two}" for one, two in SUPPORTED)]
+    for name in names:
+        path = shutil.which(name)
+        if path and _read_version(path) in SUPPORTED:
+            return path
+    raise LaunchError(
+        "Casefile needs Python 3.11, 3.12 or 3.13; python3 here is "
+        f"{sys.version_info[0]}.{sys.version_info[1]}, and none of python3.13, "
+        "python3.12 and python3.11 on PATH works. Install one of them, or name one: "
+        "make run PYTHON=/path/to/python3.12"
+    )
+
+
+def _read_version(path: str) -> tuple[int, ...]:
+    """Ask the program itself: names on PATH may be wrappers that do not work."""
+    code = "import sys; print(sys.version_info[0], sys.version_info[1])"
+    try:
+        told = subprocess.run(
+            [path, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ).stdout.decode()
+    except OSError:
+        return ()
+    return tuple(int(word) for word in told.split() if word.isdigit())
+
+
+def _make_environment() -> None:
+    interpreter = find_interpreter()
+    _say(f"making .venv with {interpreter}")
+    uv = shutil.which("uv")
+    if uv:
+        command = [uv, "venv", "--quiet", "--allow-existing", "--python", interpreter]
+        done = subprocess.run([*command, str(VENV)])
+    else:
+        done = subprocess.run([interpreter, "-m", "venv", str(VENV)])
+    if done.returncode:
+        shutil.rmtree(str(VENV), ignore_errors=True)
+        raise LaunchError(
+            "The environment .venv could not be made (see above). On Debian and "
+            "Ubuntu, install python3-venv; anywhere, putting uv on PATH helps too. If "
+            "the disk is full, free about 700 MB."
+        )
+
+
+def _require_working_environment() -> None:
+    version = _read_version(str(VENV_PYTHON))
+    if version not in SUPPORTED:
+        found = ".".join(map(str, version)) or "none that works"
+        raise LaunchError(
+            f"The Python in .venv is {found}, and 3.11, 3.12 or 3.13 is needed. Remove "
+            "it with `rm -r .venv`, and run this again."
+        )
+
+
+def _install_changed(requirements: tuple[str, ...]) -> None:
+    """Install those files whose content differs from what was last installed."""
+    stamps = json.loads(STAMP.read_text()) if STAMP.exists() else {}
+    for name in requirements:
+        stamp = _hash_files((name, *INCLUDED.get(name, ())))
+        if stamps.get(name) == stamp:
+            continue
+        _say(f"installing {name}")
+        _install(name)
+        stamps[name] = stamp
+        for included in INCLUDED.get(name, ()):
+            stamps[included] = _hash_files((included,))
+        STAMP.write_text(json.dumps(stamps, indent=1))
+
+
+def _hash_files(names: tuple[str, ...]) -> str:
+    content = b"\0".join((ROOT / name).read_bytes() for name in names)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _install(name: str) -> None:
+    options = ["--require-hashes", "--no-deps"] if name == EMBEDDED else []
+    uv = shutil.which("uv")
+    if uv:
+        command = [uv, "pip", "install", "--quiet", "--python", str(VENV_PYTHON)]
+    else:
+        command = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--quiet"]
+        command += ["--disable-pip-version-check", "--no-input"]
+    done = subprocess.run(command + options + ["-r", str(ROOT / name)])
+    if done.returncode and name == EMBEDDED:
+        _say("no embedded servers for this machine; looking for installed ones")
+    elif done.returncode:
+        raise LaunchError(
+            f"{name} could not be installed (see above). Without a network, point pip "
+            "at a folder of wheels (PIP_FIND_LINKS, PIP_NO_INDEX=1). If the disk is "
+            "full, free about 700 MB."
+        )
+
+
+def _say(text: str) -> None:
+    print(f"casefile: {text}", flush=True)

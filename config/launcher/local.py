@@ -1,0 +1,192 @@
+"""`make run`: all of Casefile on this machine, for one person to try and work on."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from config.launcher.errors import LaunchError
+from config.launcher.folders import ROOT, ServerFolders, state_folder
+from config.launcher.processes import Process, start_process
+from config.launcher.roles import make_app_role, make_database
+from config.launcher.secret_files import read_or_make_secret
+from config.launcher.servers import running_servers
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+READY_SECONDS = 90.0
+POLL_SECONDS = 0.2
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_local() -> int:
+    """Run until Ctrl-C. Return 0 then, and 1 when a part of it ended by itself."""
+    port = _read_port()
+    for number in STOP_SIGNALS:
+        signal.signal(number, _stop)
+    try:
+        with _prepared_state(port) as (folders, environment):
+            if _manage(environment, "create_demo"):
+                raise LaunchError("`manage.py create_demo` failed (see above).")
+            with _running_parts(environment, folders) as parts:
+                return _stay(parts, port)
+    except KeyboardInterrupt:
+        return 0
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run a management command on the local run's data, while `make run` is stopped."""
+    with _prepared_state(_read_port()) as (_, environment):
+        return _manage(environment, *arguments)
+
+
+@contextlib.contextmanager
+def _prepared_state(port: int) -> Iterator[tuple[ServerFolders, dict[str, str]]]:
+    """Hold the state folder, start the servers, and bring the database up to date."""
+    with state_folder() as folders:
+        _require_free(port)
+        with running_servers(folders, durable=True) as servers:
+            environment = _make_environment(folders, servers, port)
+            own_database = not os.environ.get("DATABASE_URL")
+            if own_database:
+                make_database(servers["DATABASE_URL"])
+            _prepare_database(environment)
+            if own_database:
+                environment["DATABASE_URL"] = make_app_role(
+                    folders, servers["DATABASE_URL"], environment
+                )
+            yield folders, environment
+
+
+def _make_environment(
+    folders: ServerFolders, servers: Mapping[str, str], port: int
+) -> dict[str, str]:
+    """Return the environment of every part; what the caller's own says, stands."""
+    defaults = {
+        "SECRET_KEY": read_or_make_secret(folders.data / "secret-key"),
+        "ALLOWED_HOSTS": f"{HOST},localhost",
+        "EVIDENCE_ROOT": str(folders.data / "evidence"),
+        "CASEFILE_BASE_URL": f"http://{HOST}:{port}",
+        "HTTPS": "false",
+        "STATIC_MANIFEST": "false",
+        "LOG_FORMAT": "console",
+        "GUNICORN_BIND": f"{HOST}:{port}",
+        "WEB_CONCURRENCY": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**defaults, **os.environ, **servers}
+
+
+def _prepare_database(environment: Mapping[str, str]) -> None:
+    for words in (("migrate", "--verbosity", "0"), ("load_playbooks",)):
+        if _manage(environment, *words):
+            raise LaunchError(
+                f"`manage.py {words[0]}` failed (see above). If the data is of a newer "
+                "version of Casefile, use that one, or set CASEFILE_STATE to a new "
+                "folder to start anew beside it."
+            )
+
+
+def _manage(environment: Mapping[str, str], *words: str) -> int:
+    command = [sys.executable, "manage.py", *words]
+    return subprocess.run(command, cwd=ROOT, env=dict(environment)).returncode
+
+
+@contextlib.contextmanager
+def _running_parts(
+    environment: Mapping[str, str], folders: ServerFolders
+) -> Iterator[list[Process]]:
+    """Run worker, beat and web; stop them in the opposite order.
+
+    Requests end first, so that nothing new is queued; the worker ends its tasks last.
+    """
+    celery = [sys.executable, "-m", "celery", "-A", "config"]
+    schedule = folders.data / "beat-schedule"
+    commands: dict[str, list[str]] = {
+        "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"],
+        "beat": [*celery, "beat", "--schedule", str(schedule), "--pidfile="],
+        "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py"],
+    }
+    parts: list[Process] = []
+    try:
+        for name, command in commands.items():
+            part = start_process(
+                name, command, environment=environment, output=subprocess.PIPE
+            )
+            parts.append(part)
+        yield parts
+    finally:
+        for part in reversed(parts):
+            part.stop()
+
+
+def _stay(parts: Sequence[Process], port: int) -> int:
+    _wait_for_web(parts, port)
+    print(f"\nCasefile runs on http://{HOST}:{port}/  (Ctrl-C stops it)\n", flush=True)
+    while not (ended := _find_ended(parts)):
+        time.sleep(POLL_SECONDS)
+    print(
+        f"casefile: {ended.name} ended with code {ended.popen.returncode} (see above); "
+        "stopping the rest",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _wait_for_web(parts: Sequence[Process], port: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not _answers(port):
+        if _find_ended(parts) or time.monotonic() > deadline:
+            return  # _stay tells which part it was, or goes on waiting in the open
+        time.sleep(POLL_SECONDS)
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _find_ended(parts: Sequence[Process]) -> Process | None:
+    return next((part for part in parts if part.popen.poll() is not None), None)
+
+
+def _read_port() -> int:
+    value = os.environ.get("PORT") or str(DEFAULT_PORT)
+    if not value.isascii() or not value.isdigit() or not 0 < int(value) < 65536:
+        raise LaunchError(f"PORT must be a number from 1 to 65535, got {value!r}.")
+    return int(value)
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        # As the web server does: an address in TIME_WAIT counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            other = port + 1 if port < 65535 else DEFAULT_PORT
+            raise LaunchError(
+                f"Port {port} of {HOST} cannot be used ({error.strerror}). Choose "
+                f"another one: make run PORT={other}"
+            ) from error
+
+
+def _stop(number: int, frame: object) -> None:
+    """Stop once: a second Ctrl-C must not break off the orderly end."""
+    for stop_signal in STOP_SIGNALS:
+        signal.signal(stop_signal, signal.SIG_IGN)
+    print("\ncasefile: stopping", flush=True)
+    raise KeyboardInterrupt

@@ -1,0 +1,61 @@
+"""`manage.py grant_app_role ROLE`: the rights that web, worker and beat work with."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import ProgrammingError, connection, transaction
+from django.db.backends.utils import CursorWrapper
+from psycopg import sql
+
+from evidence.checks import find_append_only_tables
+
+MIGRATIONS_TABLE = "django_migrations"
+
+
+class Command(BaseCommand):
+    help = (
+        "Grant a database role what the application needs and no more: append-only "
+        "tables can be read and added to, never changed or emptied. Run it as the "
+        "owner of the tables, after every `migrate`."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("role", help="an existing role that owns no table")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                _grant(cursor, sql.Identifier(options["role"]))
+        except ProgrammingError as error:
+            raise CommandError(
+                f"the rights of {options['role']} could not be set: {error}. Run this "
+                "as the owner of the tables, for a role that exists."
+            ) from error
+        self.stdout.write(
+            f"rights of {options['role']} are up to date", self.style.NOTICE
+        )
+
+
+def _grant(cursor: CursorWrapper, role: sql.Identifier) -> None:
+    # Everything is taken first: a table that became append-only loses its rights.
+    statements = [
+        "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}",
+        "REVOKE ALL ON SCHEMA public FROM {role}",
+        "GRANT USAGE ON SCHEMA public TO {role}",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+        "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
+    ]
+    for statement in statements:
+        cursor.execute(sql.SQL(statement).format(role=role))
+    for table in find_append_only_tables():
+        cursor.execute(
+            sql.SQL("REVOKE UPDATE, DELETE ON {table} FROM {role}").format(
+                table=sql.Identifier(table), role=role
+            )
+        )
+    cursor.execute(
+        sql.SQL("REVOKE INSERT, UPDATE, DELETE ON {table} FROM {role}").format(
+            table=sql.Identifier(MIGRATIONS_TABLE), role=role
+        )
+    )
