@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
+from evidence.format import hash_value
 from incidents.workflow.documents import UNSTORABLE, json_path, schema_problems
 from incidents.workflow.errors import PlaybookError, Problem
 from incidents.workflow.incident_states import ItemKind, RemediationAction, Severity
@@ -118,8 +119,6 @@ class PlaybookDocument:
     @cached_property
     def content_sha256(self) -> str:
         """Hash of the content, which tells one version from another."""
-        from evidence.format import hash_value
-
         return hash_value(self.content)
 
     def target(self, phase: Phase) -> PhaseTarget:
