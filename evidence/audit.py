@@ -9,16 +9,20 @@ to the same.
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, models, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from evidence.access import Actor, name_of
 from evidence.audit_chain import SCHEMA, ChainFault, entry_hash, find_chain_faults
-from evidence.models import AuditEntry
+from evidence.columns import SAFE_INTEGER
+from evidence.models import AuditEntry, NotedHead
 
 SYSTEM_STREAM = "system"
 LABEL_LENGTH = 300
@@ -69,10 +73,10 @@ def record_entry(
             action=action,
             object_type=obj._meta.label_lower,
             object_id=str(obj.pk),
-            object_label=str(obj)[:LABEL_LENGTH],
-            reason=reason,
-            before=_to_plain(before),
-            after=_to_plain(after),
+            object_label=plain_json(str(obj)[:LABEL_LENGTH]),
+            reason=plain_json(reason),
+            before=plain_json(before),
+            after=plain_json(after),
         )
         entries.append(_append(entry))
     return entries
@@ -100,6 +104,49 @@ def entry_document(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
+def plain_json(value: Any) -> Any:
+    """Return a value as JSON that hashes the same before and after the database.
+
+    Enums, moments and IDs become text. PostgreSQL takes no NUL, keeps no negative
+    zero and writes large numbers out in full, so none of these is left.
+    """
+    if isinstance(value, str):
+        text = str.__str__(value).replace("\x00", "\ufffd")
+        return text.encode("utf-8", "replace").decode()
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return _plain_number(value)
+    if isinstance(value, Mapping):
+        return {plain_json(str(name)): plain_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain_json(item) for item in value), key=repr)
+    if isinstance(value, dt.datetime | dt.date):
+        return value.isoformat()
+    if isinstance(value, UUID | Decimal):
+        return str(value)
+    raise TypeError(
+        f"an audit entry holds JSON values; {type(value).__name__} has to be given as "
+        "an ID or a text"
+    )
+
+
+def _plain_number(value: float) -> int | float | str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int):
+        return int(value) if abs(value) < SAFE_INTEGER else str(value)
+    return value if math.isfinite(value) else str(value)
+
+
+def stream_documents(stream: str) -> Iterator[dict[str, Any]]:
+    """Yield a stream's entries as documents, in sequence order, a few at a time."""
+    rows = AuditEntry.objects.filter(stream=stream).order_by("sequence")
+    return (entry_document(row) for row in rows.iterator())
+
+
 def list_streams() -> list[str]:
     """Return the names of all streams."""
     return list(
@@ -111,7 +158,38 @@ def list_streams() -> list[str]:
 
 def verify_stream(stream: str) -> list[ChainFault]:
     """Recompute one stream from its rows; an empty list means that it holds."""
-    return list(find_chain_faults(_documents(stream)))
+    return [*find_chain_faults(stream_documents(stream)), *find_lost_heads(stream)]
+
+
+def find_lost_heads(stream: str | None = None) -> list[ChainFault]:
+    """Return the heads that a check once noted and that the history no longer has.
+
+    A chain alone cannot show that its newest entries were cut off; this can. None
+    looks at all streams.
+    """
+    entry = AuditEntry.objects.filter(
+        stream=OuterRef("stream"),
+        sequence=OuterRef("sequence"),
+        entry_hash=OuterRef("entry_hash"),
+    )
+    lost = NotedHead.objects.filter(~Exists(entry))
+    if stream is not None:
+        lost = lost.filter(stream=stream)
+    return [
+        ChainFault(
+            head.stream,
+            head.sequence,
+            "head_lost",
+            f"history check {head.check_run_id} noted the entry {head.entry_hash}, "
+            "which is no longer there: entries were cut off or replaced",
+        )
+        for head in lost
+    ]
+
+
+def read_heads() -> list[AuditEntry]:
+    """Return the newest entry of every stream, by stream."""
+    return list(AuditEntry.objects.order_by("stream", "-sequence").distinct("stream"))
 
 
 def _append(entry: AuditEntry) -> AuditEntry:
@@ -124,23 +202,11 @@ def _append(entry: AuditEntry) -> AuditEntry:
     return entry
 
 
-def _to_plain(value: Any) -> Any:
-    """Return the value as JSON reads it back: enum members become their text."""
-    return json.loads(json.dumps(value))
-
-
 def _lock_stream(stream: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK_NAMESPACE, stream]
         )
-
-
-def _documents(stream: str) -> Iterator[dict[str, Any]]:
-    rows: Iterable[AuditEntry] = (
-        AuditEntry.objects.filter(stream=stream).order_by("sequence").iterator()
-    )
-    return (entry_document(row) for row in rows)
 
 
 def _to_milliseconds(moment: dt.datetime) -> dt.datetime:

@@ -92,7 +92,7 @@ def open_stored(sha256_hex: str) -> IO[bytes]:
     """Open stored bytes for reading. Raise EvidenceMissing where there are none."""
     with _storage_errors():
         try:
-            return storages[ALIAS].open(key_of(sha256_hex), "rb")  # type: ignore[return-value]
+            return storages[ALIAS].open(key_of(sha256_hex), "rb")
         except FileNotFoundError as error:
             raise EvidenceMissing(
                 f"the store has no bytes for SHA-256 {sha256_hex}: they were removed "
@@ -101,8 +101,13 @@ def open_stored(sha256_hex: str) -> IO[bytes]:
 
 
 def iter_stored(sha256_hex: str) -> Iterator[bytes]:
-    """Yield stored bytes in chunks, for a download."""
-    with _storage_errors(), open_stored(sha256_hex) as file:
+    """Yield stored bytes in chunks."""
+    return iter_open(open_stored(sha256_hex))
+
+
+def iter_open(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield an open file in chunks, and close it."""
+    with _storage_errors(), file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
 

@@ -1,1 +1,23 @@
-"""Every change of state in the evidence app, one function each."""
+"""Every change of state that evidence knows, one function each."""
+
+from evidence.services.custody import record_custody, record_viewing
+from evidence.services.downloads import Download, open_download
+from evidence.services.exports import request_export, run_export
+from evidence.services.history import check_history
+from evidence.services.receipt import receive_evidence
+from evidence.services.verification import request_verification, run_verification
+from evidence.services.work import requeue_lost_work
+
+__all__ = (
+    "Download",
+    "check_history",
+    "open_download",
+    "receive_evidence",
+    "record_custody",
+    "record_viewing",
+    "request_export",
+    "request_verification",
+    "requeue_lost_work",
+    "run_export",
+    "run_verification",
+)

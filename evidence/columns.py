@@ -1,0 +1,65 @@
+"""Values out of documents, made safe for database columns.
+
+A document may hold what PostgreSQL cannot: NUL characters, integers beyond 64 bits,
+texts longer than an index takes. What is stored here is for lists and filters; the
+bytes themselves are never touched.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+BIGINT_MAX = 2**63 - 1
+# Four bytes a character at most stays below what a B-tree page takes.
+TEXT_LENGTH = 500
+LIST_LENGTH = 50
+JSON_LIST_LENGTH = 1000
+JSON_TEXT_LENGTH = 2000
+# The largest integer that survives a way through a double.
+SAFE_INTEGER = 2**53
+
+
+def safe_text(value: Any, *, length: int = TEXT_LENGTH) -> str | None:
+    """Return a string without NUL and of limited length; None for what is none."""
+    if not isinstance(value, str):
+        return None
+    return value.replace("\x00", "\ufffd")[:length]
+
+
+def safe_bigint(value: Any) -> int | None:
+    """Return an integer that a 64-bit column holds, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    number = int(value)
+    return number if -BIGINT_MAX <= number <= BIGINT_MAX else None
+
+
+def safe_float(value: Any) -> float | None:
+    """Return a finite number as a float, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def safe_texts(value: Any) -> list[str]:
+    """Return the strings of a list, each safe, and no more than LIST_LENGTH."""
+    if not isinstance(value, list):
+        return []
+    texts = (safe_text(item) for item in value[:LIST_LENGTH])
+    return [text for text in texts if text is not None]
+
+
+def safe_json(value: Any) -> Any:
+    """Return a JSON value that jsonb takes, with long lists and texts cut short."""
+    if isinstance(value, str):
+        return safe_text(value, length=JSON_TEXT_LENGTH)
+    if isinstance(value, dict):
+        return {str(safe_text(k)): safe_json(item) for k, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [safe_json(item) for item in value[:JSON_LIST_LENGTH]]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

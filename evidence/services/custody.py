@@ -1,0 +1,73 @@
+"""The chain of custody: every touch of an item, by whom, when and from where."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import Actor, name_of, require_permission
+from evidence.models import Channel, CustodyEvent, CustodyKind, EvidenceItem
+
+# A person who pages through a replay views the item once, not at every click.
+VIEWING_WINDOW = dt.timedelta(minutes=30)
+DETAIL_LENGTH = 300
+
+
+def record_custody(
+    item: EvidenceItem,
+    kind: CustodyKind,
+    *,
+    actor: Actor,
+    channel: Channel,
+    ip_address: str | None = None,
+    detail: str = "",
+    now: dt.datetime | None = None,
+) -> CustodyEvent:
+    """Add one link to an item's chain of custody."""
+    return CustodyEvent.objects.create(
+        item=item,
+        kind=kind,
+        happened_at=now or timezone.now(),
+        actor=actor,
+        actor_name=name_of(actor),
+        channel=channel,
+        ip_address=ip_address,
+        detail=detail.replace("\x00", "\ufffd")[:DETAIL_LENGTH],
+    )
+
+
+@transaction.atomic
+def record_viewing(
+    item: EvidenceItem,
+    *,
+    actor: Actor,
+    channel: Channel,
+    ip_address: str | None = None,
+    now: dt.datetime | None = None,
+) -> CustodyEvent | None:
+    """Record that a person looked at an item; None where that was within the window.
+
+    Once per person, address and VIEWING_WINDOW. Looking twice at the same moment may
+    leave two events, which is no untruth.
+    """
+    require_permission(actor, "evidence.view_evidenceitem")
+    moment = now or timezone.now()
+    recent = CustodyEvent.objects.filter(
+        item=item,
+        kind=CustodyKind.VIEWED,
+        actor=actor,
+        ip_address=ip_address,
+        happened_at__gt=moment - VIEWING_WINDOW,
+    )
+    if recent.exists():
+        return None
+    return record_custody(
+        item,
+        CustodyKind.VIEWED,
+        actor=actor,
+        channel=channel,
+        ip_address=ip_address,
+        now=moment,
+    )

@@ -1,0 +1,249 @@
+"""Exports: a stored bundle, filtered and redacted into a new one, proven before use."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import logging
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from evidence import storage
+from evidence.access import Actor, require_permission
+from evidence.audit import incident_stream, record_entry
+from evidence.columns import safe_json
+from evidence.errors import EvidenceError
+from evidence.format import (
+    DocumentRefused,
+    IncidentBundleFilter,
+    IncidentBundleRedactionPolicy,
+    build_bundle,
+    read_document,
+    serialize_document,
+    verify_document,
+)
+from evidence.models import (
+    Channel,
+    CustodyKind,
+    EvidenceItem,
+    EvidenceKind,
+    ExportRequest,
+    WorkState,
+)
+from evidence.queue import queue_on_commit
+from evidence.services.custody import record_custody
+from evidence.services.documents import unpack_document
+from evidence.services.receipt import Delivery, add_item
+from evidence.services.work import (
+    MAX_ATTEMPTS,
+    TRANSIENT_ERRORS,
+    lock_name,
+    progress_recorder,
+    put_back,
+    session_lock,
+    start_work,
+)
+
+log = logging.getLogger(__name__)
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class ExportFailed(EvidenceError):
+    """The new bundle could not be made or did not pass; nothing is handed out."""
+
+    code = "export_failed"
+
+
+@transaction.atomic
+def request_export(
+    *,
+    item_id: int,
+    filter: dict[str, Any],
+    redaction: dict[str, Any],
+    actor: Actor,
+    now: dt.datetime | None = None,
+) -> ExportRequest:
+    """Ask for a bundle made from a stored one; a worker makes it.
+
+    `filter` and `redaction` are the members of docs/evidence-format.md, sections 4
+    and 5. Raise EvidenceError where they say what the format does not know.
+    """
+    require_permission(actor, "evidence.export_evidenceitem")
+    item = EvidenceItem.objects.select_for_update(no_key=True).get(pk=item_id)
+    if item.kind != EvidenceKind.BUNDLE:
+        raise EvidenceError(
+            f"only a bundle can be exported; {item} is: {item.get_kind_display()}",
+            code="not_a_bundle",
+        )
+    moment = now or timezone.now()
+    scope, policy = _read_choices(filter, redaction)
+    request = ExportRequest.objects.create(
+        source=item,
+        filter=scope.as_dict(),
+        redaction=policy.as_dict(),
+        generated_at_ms=(moment - EPOCH) // dt.timedelta(milliseconds=1),
+        requested_by=actor,
+        requested_at=moment,
+        touched_at=moment,
+    )
+    record_entry(
+        streams=[incident_stream(item.incident_id)],
+        action="evidence.export_requested",
+        actor=actor,
+        obj=item,
+        after={"export": request.pk, "filter": request.filter, "flags": policy.flags},
+        now=moment,
+    )
+    queue_on_commit("evidence.export_bundle", request.pk)
+    return request
+
+
+def run_export(*, request_id: int) -> ExportRequest | None:
+    """Make the bundle that a request asks for; None where another worker is at it.
+
+    Must run outside a transaction. The bundle is stored only when all five steps of
+    its verification, with the source at hand, find nothing; otherwise the request
+    fails and says why. Raise one of TRANSIENT_ERRORS where another try may help.
+    """
+    with session_lock(lock_name(ExportRequest, request_id)) as mine:
+        if not mine:
+            return None
+        request = start_work(ExportRequest, request_id)
+        if request is None:
+            return ExportRequest.objects.get(pk=request_id)
+        try:
+            return _export(request)
+        except TRANSIENT_ERRORS as error:
+            put_back(request, error)
+            raise
+        except (EvidenceError, DocumentRefused) as error:
+            return _fail(request, str(error))
+        except Exception as error:
+            # As for verification: whatever happens, it ends, and hands nothing out.
+            log.exception("export request %s failed", request_id)
+            return _fail(request, f"the export ended early ({type(error).__name__})")
+
+
+def _export(request: ExportRequest) -> ExportRequest:
+    if request.attempts > MAX_ATTEMPTS:
+        return _fail(request, f"{MAX_ATTEMPTS} workers ended while they made it")
+    source = unpack_document(storage.read_verified(request.source.sha256_hex))
+    scope, policy = _read_choices(request.filter, request.redaction)
+    made = build_bundle(
+        read_document(source),
+        filter=scope,
+        redaction=policy,
+        generated_at_ms=request.generated_at_ms,
+        progress=progress_recorder(request, first=5, last=45),
+    )
+    data = serialize_document(made)
+    report = verify_document(
+        data, source=source, progress=progress_recorder(request, first=45, last=90)
+    ).as_dict()["report"]
+    if not report["valid"]:
+        return _fail(request, _explain(report), report)
+    return _hand_out(request, data, report)
+
+
+def _hand_out(
+    request: ExportRequest, data: bytes, report: dict[str, Any]
+) -> ExportRequest:
+    now = timezone.now()
+    with storage.receive_stream(io.BytesIO(data)) as incoming:
+        incoming.keep()
+        with transaction.atomic():
+            # In the order of every receipt: the incident's row first.
+            item, _ = add_item(
+                request.source.incident_id,
+                incoming,
+                Delivery(
+                    original_name=f"export-{request.pk}-of-{request.source_id}.json",
+                    channel=Channel.WORKER,
+                    media_type="application/json",
+                    source=f"export {request.pk} of {request.source}",
+                ),
+                kind=EvidenceKind.BUNDLE,
+                actor=request.requested_by,
+                now=now,
+                derived_from=request.source,
+            )
+            return _conclude(request, now, report=report, item=item)
+
+
+def _fail(
+    request: ExportRequest, why: str, report: dict[str, Any] | None = None
+) -> ExportRequest:
+    with transaction.atomic():
+        return _conclude(request, timezone.now(), report=report, failure=why)
+
+
+def _conclude(
+    request: ExportRequest,
+    now: dt.datetime,
+    *,
+    report: dict[str, Any] | None,
+    item: EvidenceItem | None = None,
+    failure: str = "",
+) -> ExportRequest:
+    locked = ExportRequest.objects.select_for_update().get(pk=request.pk)
+    if not locked.is_pending:
+        return locked
+    locked.state = WorkState.DONE if item else WorkState.FAILED
+    locked.progress_percent = 100
+    locked.touched_at = locked.finished_at = now
+    locked.failure = failure.replace("\x00", "\ufffd")
+    locked.last_problem = ""
+    locked.report = safe_json(report) if report else None
+    locked.result = item
+    locked.save()
+    _record_export(locked, now)
+    return locked
+
+
+def _record_export(request: ExportRequest, now: dt.datetime) -> None:
+    result = request.result
+    record_custody(
+        request.source,
+        CustodyKind.EXPORTED,
+        actor=request.requested_by,
+        channel=Channel.WORKER,
+        detail=f"to {result}" if result else f"refused: {request.failure}",
+        now=now,
+    )
+    record_entry(
+        streams=[incident_stream(request.source.incident_id)],
+        action="evidence.exported" if result else "evidence.export_failed",
+        actor=request.requested_by,
+        obj=request.source,
+        after={
+            "export": request.pk,
+            "result": result.sha256_hex if result else None,
+            "failure": request.failure,
+        },
+        now=now,
+    )
+
+
+def _read_choices(
+    filter: dict[str, Any], redaction: dict[str, Any]
+) -> tuple[IncidentBundleFilter, IncidentBundleRedactionPolicy]:
+    if "\\u0000" in json.dumps(filter, default=str):
+        raise EvidenceError("a filter holds no NUL character", code="invalid_filter")
+    try:
+        return (
+            IncidentBundleFilter.from_dict(filter),
+            IncidentBundleRedactionPolicy.from_dict(redaction),
+        )
+    except DocumentRefused as refusal:
+        raise EvidenceError(str(refusal), code=refusal.code) from refusal
+
+
+def _explain(report: dict[str, Any]) -> str:
+    """Say which of the five steps the new bundle failed, and how."""
+    failed = [name for name, status in report["steps"].items() if status == "fail"]
+    why = "; ".join(f"{name}: {report['details'][name]['message']}" for name in failed)
+    return f"the new bundle does not pass its verification, so it was not kept. {why}"

@@ -1,0 +1,123 @@
+"""What the evidence page draws from a document, worked out once per verification.
+
+Values in, JSON values out. However long the ledger, the plot keeps at most
+PLOT_BUCKETS points of its line, each the highest score of its stretch of time, and as
+many marks per action: nothing above the rest is averaged away.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from evidence.columns import safe_bigint, safe_float, safe_json, safe_text
+
+PLOT_BUCKETS = 300
+MARKED_ACTIONS = ("harden", "deny", "terminate")
+MAX_CATEGORIES = 50
+OTHER_CATEGORIES = "(other names)"
+
+Point = tuple[int, int, float, str]
+"""Index, ts_ms, risk_score, selected_action."""
+
+
+def make_overview(
+    document: dict[str, Any], entries: list[Any], *, break_index: int | None
+) -> dict[str, Any]:
+    """Return the document's own summary, its alerts counted, and its risk plot."""
+    alerts = document.get("security_alerts")
+    return {
+        "summary": safe_json(document.get("summary") or {}),
+        "filter": safe_json(document.get("filter") or {}),
+        "redaction": safe_json(document.get("redaction") or {}),
+        "generated_at_ms": safe_bigint(document.get("generated_at_ms")),
+        "alerts": count_alerts(alerts if isinstance(alerts, list) else []),
+        "plot": plot_risk(entries, break_index=break_index),
+    }
+
+
+def count_alerts(alerts: list[Any]) -> list[dict[str, Any]]:
+    """Return {category, severity, count} rows, most frequent category first."""
+    pairs = Counter(
+        (_name(alert.get("category")), _name(alert.get("severity")))
+        for alert in alerts
+        if isinstance(alert, dict)
+    )
+    totals: Counter[str] = Counter()
+    for (category, _), count in pairs.items():
+        totals[category] += count
+    ranked = [category for category, _ in totals.most_common()]
+    shown = set(ranked[:MAX_CATEGORIES])
+    rows: Counter[tuple[str, str]] = Counter()
+    for (category, severity), count in pairs.items():
+        kept = category if category in shown else OTHER_CATEGORIES
+        rows[kept, severity] += count
+    rank = {category: place for place, category in enumerate(ranked)}
+    ordered = sorted(
+        rows.items(), key=lambda row: (rank.get(row[0][0], len(rank)), row)
+    )
+    return [
+        {"category": category, "severity": severity, "count": count}
+        for (category, severity), count in ordered
+    ]
+
+
+def plot_risk(entries: list[Any], *, break_index: int | None) -> dict[str, Any]:
+    """Return the line, the marks by action, and the moment of the break."""
+    points = [
+        point
+        for index, entry in enumerate(entries)
+        if (point := _point(index, entry)) is not None
+    ]
+    if not points:
+        return {}
+    first = min(point[1] for point in points)
+    last = max(point[1] for point in points)
+    return {
+        "first_ts_ms": first,
+        "last_ts_ms": last,
+        "point_count": len(points),
+        "line": [point[:3] for point in _highest(points, first, last)],
+        "marks": {
+            action: [point[:3] for point in _highest(taken, first, last)]
+            for action in MARKED_ACTIONS
+            if (taken := [point for point in points if point[3] == action])
+        },
+        "action_counts": dict(Counter(point[3] for point in points).most_common(20)),
+        "break_ts_ms": _moment_of_break(points, break_index),
+        "break_index": break_index,
+    }
+
+
+def _point(index: int, entry: Any) -> Point | None:
+    if not isinstance(entry, dict):
+        return None
+    moment = safe_bigint(entry.get("ts_ms"))
+    score = safe_float(entry.get("risk_score"))
+    if moment is None or score is None:
+        return None
+    return index, moment, min(1.0, max(0.0, score)), _name(entry.get("selected_action"))
+
+
+def _highest(points: list[Point], first: int, last: int) -> list[Point]:
+    """Return the highest point of each stretch of time, in order of time."""
+    width = max(1, last - first + 1)
+    best: dict[int, Point] = {}
+    for point in points:
+        bucket = (point[1] - first) * PLOT_BUCKETS // width
+        if bucket not in best or point[2] > best[bucket][2]:
+            best[bucket] = point
+    return [best[bucket] for bucket in sorted(best)]
+
+
+def _moment_of_break(points: list[Point], break_index: int | None) -> int | None:
+    if break_index is None:
+        return None
+    for index, moment, *_ in points:
+        if index >= break_index:
+            return moment
+    return points[-1][1]
+
+
+def _name(value: Any) -> str:
+    return safe_text(value, length=80) or "(none)"

@@ -1,0 +1,223 @@
+"""Receiving evidence: bytes in, one item, its first link of custody."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hmac
+import mimetypes
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import Actor, require_permission
+from evidence.audit import incident_stream, record_entry
+from evidence.errors import DigestMismatch, EvidenceError
+from evidence.models import Channel, CustodyKind, EvidenceItem, EvidenceKind
+from evidence.models.items import SHA256_HEX
+from evidence.services.custody import record_custody
+from evidence.services.documents import decide_kind
+from evidence.services.verification import add_verification_request
+from evidence.storage import Incoming, Readable, receive_stream
+
+DEFAULT_MEDIA_TYPE = "application/octet-stream"
+MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}\Z", re.ASCII)
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+NAME_LENGTH = 255
+SOURCE_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What the sender says about the bytes, and who sends them by which door.
+
+    `kind` None: the content decides. `declared_sha256` None: the sender gave none.
+    """
+
+    original_name: str
+    channel: Channel
+    kind: EvidenceKind | None = None
+    media_type: str = ""
+    source: str = ""
+    declared_sha256: str | None = None
+    ip_address: str | None = None
+
+
+def receive_evidence(
+    *,
+    incident_id: int,
+    stream: Readable,
+    original_name: str,
+    channel: Channel,
+    actor: Actor,
+    kind: EvidenceKind | str | None = None,
+    media_type: str = "",
+    source: str = "",
+    declared_sha256: str | None = None,
+    ip_address: str | None = None,
+    now: dt.datetime | None = None,
+) -> tuple[EvidenceItem, bool]:
+    """Take in a stream as evidence of an incident; return (item, created).
+
+    The same bytes for the same case are one item: `created` is False where it was
+    there, even with two sending at once. Raise UploadTooLarge, UploadBroken,
+    DigestMismatch, UnreadableDocument or StorageUnavailable; nothing is kept then.
+    Bundles and ledgers are verified by a worker after the commit, the digest of
+    everything else likewise.
+    """
+    require_permission(actor, "evidence.add_evidenceitem")
+    delivery = Delivery(
+        original_name=_clean_name(original_name),
+        channel=channel,
+        kind=_require_kind(kind),
+        media_type=_clean_media_type(media_type, original_name),
+        source=CONTROL_CHARACTERS.sub(" ", source).strip()[:SOURCE_LENGTH],
+        declared_sha256=_require_sha256(declared_sha256),
+        ip_address=ip_address,
+    )
+    _require_incident(incident_id)
+    with receive_stream(stream) as incoming:
+        _require_declared_digest(incoming, delivery.declared_sha256)
+        decided = decide_kind(
+            incoming, name=delivery.original_name, declared=delivery.kind
+        )
+        # Before the row: a row always has its bytes. Bytes whose row then fails to be
+        # written are found again, by their digest, when they are sent again.
+        incoming.keep()
+        return add_item(
+            incident_id,
+            incoming,
+            delivery,
+            kind=decided,
+            actor=actor,
+            now=now or timezone.now(),
+        )
+
+
+@transaction.atomic
+def add_item(
+    incident_id: int,
+    incoming: Incoming,
+    delivery: Delivery,
+    *,
+    kind: EvidenceKind,
+    actor: Actor,
+    now: dt.datetime,
+    derived_from: EvidenceItem | None = None,
+) -> tuple[EvidenceItem, bool]:
+    # Two uploads of the same bytes take turns here; the second finds the first's row.
+    _incident_model().objects.select_for_update(no_key=True).get(pk=incident_id)
+    same = EvidenceItem.objects.filter(
+        incident_id=incident_id, sha256_hex=incoming.sha256_hex
+    )
+    if (item := same.first()) is not None:
+        _record_receipt(item, delivery, actor, now, "the same bytes were sent again")
+        return item, False
+    item = EvidenceItem.objects.create(
+        incident_id=incident_id,
+        sha256_hex=incoming.sha256_hex,
+        size_bytes=incoming.size_bytes,
+        kind=kind,
+        original_name=delivery.original_name,
+        media_type=delivery.media_type,
+        channel=delivery.channel,
+        source=delivery.source,
+        received_at=now,
+        received_by=actor,
+        derived_from=derived_from,
+    )
+    _record_receipt(item, delivery, actor, now, delivery.source)
+    record_entry(
+        streams=[incident_stream(incident_id)],
+        action="evidence.received",
+        actor=actor,
+        obj=item,
+        after={
+            "sha256_hex": item.sha256_hex,
+            "size_bytes": item.size_bytes,
+            "kind": str(item.kind),
+            "channel": str(item.channel),
+        },
+        now=now,
+    )
+    add_verification_request(item, actor=actor, now=now)
+    return item, True
+
+
+def _record_receipt(
+    item: EvidenceItem,
+    delivery: Delivery,
+    actor: Actor,
+    now: dt.datetime,
+    detail: str,
+) -> None:
+    record_custody(
+        item,
+        CustodyKind.RECEIVED,
+        actor=actor,
+        channel=delivery.channel,
+        ip_address=delivery.ip_address,
+        detail=detail,
+        now=now,
+    )
+
+
+def _incident_model() -> Any:
+    # The case is named by a string in the model, so that no app above is imported.
+    return EvidenceItem._meta.get_field("incident").related_model
+
+
+def _require_incident(incident_id: int) -> None:
+    if not _incident_model().objects.filter(pk=incident_id).exists():
+        raise EvidenceError(
+            f"there is no incident {incident_id}: name an incident that is open here",
+            code="no_such_incident",
+        )
+
+
+def _require_kind(kind: EvidenceKind | str | None) -> EvidenceKind | None:
+    if not kind:
+        return None
+    if kind not in EvidenceKind.values:
+        raise EvidenceError(
+            f"expected a kind out of {', '.join(EvidenceKind.values)}, got {kind!r}",
+            code="unknown_kind",
+        )
+    return EvidenceKind(kind)
+
+
+def _require_sha256(declared: str | None) -> str | None:
+    if not declared:
+        return None
+    lowered = declared.strip().lower()
+    if not re.fullmatch(SHA256_HEX, lowered):
+        raise EvidenceError(
+            "expected the SHA-256 as 64 hexadecimal digits", code="malformed_digest"
+        )
+    return lowered
+
+
+def _require_declared_digest(incoming: Incoming, declared: str | None) -> None:
+    if declared is None or hmac.compare_digest(declared, incoming.sha256_hex):
+        return
+    raise DigestMismatch(
+        f"the sender announced SHA-256 {declared}, and the bytes that arrived hash to "
+        f"{incoming.sha256_hex}: they were changed on the way, or it is another file. "
+        "Nothing was stored; send it again."
+    )
+
+
+def _clean_name(name: str) -> str:
+    """Return the last part of a name, without control characters."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return CONTROL_CHARACTERS.sub("_", last)[-NAME_LENGTH:] or "unnamed"
+
+
+def _clean_media_type(media_type: str, name: str) -> str:
+    plain = media_type.partition(";")[0].strip().lower()
+    if MEDIA_TYPE.match(plain):
+        return plain
+    return mimetypes.guess_type(name)[0] or DEFAULT_MEDIA_TYPE

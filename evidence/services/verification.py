@@ -1,0 +1,347 @@
+"""Verification: asking for it, doing it, and keeping the one report that answers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from evidence import storage
+from evidence.access import Actor, require_permission
+from evidence.audit import incident_stream, record_entry
+from evidence.columns import (
+    safe_bigint,
+    safe_float,
+    safe_json,
+    safe_text,
+    safe_texts,
+)
+from evidence.errors import EvidenceDamaged, EvidenceError, EvidenceMissing
+from evidence.format import (
+    DocumentRefused,
+    read_document,
+    replay_steps,
+    verify_document,
+)
+from evidence.models import (
+    UNFINISHED_STATES,
+    Channel,
+    CustodyKind,
+    EvidenceItem,
+    Outcome,
+    ReplayStep,
+    VerificationError,
+    VerificationReport,
+    VerificationRequest,
+    WorkState,
+)
+from evidence.queue import queue_on_commit
+from evidence.services.custody import record_custody
+from evidence.services.documents import unpack_document
+from evidence.services.overview import make_overview
+from evidence.services.work import (
+    MAX_ATTEMPTS,
+    TRANSIENT_ERRORS,
+    lock_name,
+    progress_recorder,
+    put_back,
+    session_lock,
+    start_work,
+)
+
+log = logging.getLogger(__name__)
+
+ENGINE_VERSION = "evidence.format 1.0"
+MESSAGE_LENGTH = 1000
+PATH_LENGTH = 500
+STEPS_PER_SLICE = 5000
+STEP_TEXTS = (
+    *("extension_id", "call_id", "capability", "method", "policy_decision"),
+    *("policy_reason", "selected_action", "outcome"),
+)
+STEP_COLUMNS = (
+    *("report_id", "index", "trusted", "sequence", "ts_ms", "risk_score", "triggers"),
+    *STEP_TEXTS,
+)
+ERROR_COLUMNS = (
+    *("report_id", "position", "entry_index", "sequence", "code", "message"),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What verifying found, not yet stored. `entries` are the ledger's, as read."""
+
+    outcome: Outcome
+    document_kind: str = ""
+    steps: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    overview: dict[str, Any] = field(default_factory=dict)
+    refusal: DocumentRefused | EvidenceError | None = None
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[Any] = field(default_factory=list)
+    trusted_prefix: int | None = None
+    break_index: int | None = None
+    diagnosis: str = ""
+
+
+@transaction.atomic
+def request_verification(
+    *, item_id: int, actor: Actor, now: dt.datetime | None = None
+) -> VerificationRequest:
+    """Ask for an item to be verified again; another report will answer.
+
+    While one is pending, asking again returns that one.
+    """
+    require_permission(actor, "evidence.verify_evidenceitem")
+    item = EvidenceItem.objects.select_for_update(no_key=True).get(pk=item_id)
+    return add_verification_request(item, actor=actor, now=now or timezone.now())
+
+
+def add_verification_request(
+    item: EvidenceItem, *, actor: Actor, now: dt.datetime
+) -> VerificationRequest:
+    """Queue a verification inside the caller's transaction, the item's row locked."""
+    pending = item.verification_requests.filter(state__in=UNFINISHED_STATES).first()
+    request = pending or VerificationRequest.objects.create(
+        item=item, requested_by=actor, requested_at=now, touched_at=now
+    )
+    queue_on_commit("evidence.verify_item", request.pk)
+    return request
+
+
+def run_verification(*, request_id: int) -> VerificationReport | None:
+    """Do what a request asks and return its report; None where another worker is at it.
+
+    Must run outside a transaction. Running it twice, at once or after a crash, leaves
+    one report. Raise one of TRANSIENT_ERRORS where another try may help; everything
+    else that goes wrong is a report too, as is a document that has ended several
+    workers.
+    """
+    with session_lock(lock_name(VerificationRequest, request_id)) as mine:
+        if not mine:
+            return None
+        request = start_work(VerificationRequest, request_id)
+        if request is None:
+            return VerificationReport.objects.get(request_id=request_id)
+        started_at = timezone.now()
+        try:
+            return _finish(request, _find(request), started_at)
+        except TRANSIENT_ERRORS as error:
+            put_back(request, error)
+            raise
+        except Exception as error:
+            # The boundary that can act: whatever the engine or the database makes of
+            # this document, it ends as a report and not as a retry loop.
+            log.exception("verification request %s failed", request_id)
+            return _finish(request, _gave_up(type(error).__name__), started_at)
+
+
+def _find(request: VerificationRequest) -> Finding:
+    if request.attempts > MAX_ATTEMPTS:
+        return _gave_up(f"{MAX_ATTEMPTS} workers ended while they verified it")
+    item = request.item
+    try:
+        if not item.is_verifiable:
+            storage.require_intact(item.sha256_hex)
+            return Finding(outcome=Outcome.DIGEST_ONLY)
+        return _find_in_document(request, storage.read_verified(item.sha256_hex))
+    except (EvidenceDamaged, EvidenceMissing) as error:
+        return Finding(outcome=Outcome.DAMAGED, refusal=error)
+    except DocumentRefused as refusal:
+        return Finding(outcome=Outcome.REFUSED, refusal=refusal)
+
+
+def _find_in_document(request: VerificationRequest, data: bytes) -> Finding:
+    document_bytes = unpack_document(data)
+    result = verify_document(
+        document_bytes,
+        source=_source_of(request.item),
+        progress=progress_recorder(request, first=5, last=60),
+    ).as_dict()
+    kind, report = str(result["kind"]), result["report"]
+    ledger = report["ledger"] if kind == "bundle" else report
+    valid = report["valid"] if kind == "bundle" else report["chain_valid"]
+    document = read_document(document_bytes)
+    holder = document["risk_ledger"] if kind == "bundle" else document
+    return Finding(
+        outcome=Outcome.VALID if valid else Outcome.INVALID,
+        document_kind=kind,
+        steps=report.get("steps", {}),
+        details=_details(report, ledger, kind),
+        overview=make_overview(
+            document, holder["entries"], break_index=ledger["break_index"]
+        ),
+        errors=ledger["verification_errors"],
+        entries=holder["entries"],
+        trusted_prefix=ledger["trusted_prefix"],
+        break_index=ledger["break_index"],
+        diagnosis=ledger["diagnosis"],
+    )
+
+
+def _source_of(item: EvidenceItem) -> bytes | None:
+    """Return the unredacted source of an export made here, to look for leaks."""
+    if item.derived_from is None:
+        return None
+    return unpack_document(storage.read_verified(item.derived_from.sha256_hex))
+
+
+def _details(
+    report: dict[str, Any], ledger: dict[str, Any], kind: str
+) -> dict[str, Any]:
+    """Return the report without its errors, which are rows; long lists say so."""
+    facts = {name: ledger[name] for name in ledger if name != "verification_errors"}
+    facts["gap_count"] = len(ledger["gaps"])
+    if kind == "ledger":
+        return dict(safe_json(facts))
+    members = {name: report[name] for name in report if name not in ("ledger", "steps")}
+    return dict(
+        safe_json({**members, "leak_count": len(report["leaks"]), "ledger": facts})
+    )
+
+
+def _gave_up(why: str) -> Finding:
+    return Finding(
+        outcome=Outcome.UNFINISHED,
+        refusal=EvidenceError(
+            f"verification could not be completed: {why}. The evidence is kept as it "
+            "is. Have it verified again, or look into the worker's log.",
+            code="verification_unfinished",
+        ),
+    )
+
+
+@transaction.atomic
+def _finish(
+    request: VerificationRequest, finding: Finding, started_at: dt.datetime
+) -> VerificationReport:
+    now = timezone.now()
+    locked = VerificationRequest.objects.select_for_update().get(pk=request.pk)
+    if not locked.is_pending:
+        return VerificationReport.objects.get(request=locked)
+    report = _create_report(request, finding, started_at, now)
+    _copy_errors(report, finding.errors)
+    _copy_steps(report, finding)
+    locked.state = WorkState.DONE
+    locked.progress_percent = 100
+    locked.last_problem = ""
+    locked.touched_at = locked.finished_at = now
+    locked.save()
+    _record_verified(request, report, now)
+    return report
+
+
+def _create_report(
+    request: VerificationRequest,
+    finding: Finding,
+    started_at: dt.datetime,
+    now: dt.datetime,
+) -> VerificationReport:
+    refusal = finding.refusal
+    return VerificationReport.objects.create(
+        request=request,
+        item=request.item,
+        outcome=finding.outcome,
+        document_kind=finding.document_kind,
+        started_at=started_at,
+        finished_at=now,
+        duration_ms=max(0, (now - started_at) // dt.timedelta(milliseconds=1)),
+        engine_version=ENGINE_VERSION,
+        steps=finding.steps,
+        details=finding.details,
+        overview=finding.overview,
+        refusal_code=refusal.code if refusal else "",
+        refusal_path=safe_text(getattr(refusal, "path", None), length=PATH_LENGTH)
+        or "",
+        refusal_message=safe_text(refusal.message, length=MESSAGE_LENGTH) or ""
+        if refusal
+        else "",
+        error_count=len(finding.errors),
+        step_count=len(finding.entries),
+        trusted_prefix=finding.trusted_prefix,
+        break_index=finding.break_index,
+        diagnosis=finding.diagnosis,
+    )
+
+
+def _record_verified(
+    request: VerificationRequest, report: VerificationReport, now: dt.datetime
+) -> None:
+    """Write the history last: its lock is shared by everybody who works the case."""
+    record_custody(
+        request.item,
+        CustodyKind.VERIFIED,
+        actor=request.requested_by,
+        channel=Channel.WORKER,
+        detail=f"report {report.pk}: {report.get_outcome_display()}",
+        now=now,
+    )
+    record_entry(
+        streams=[incident_stream(request.item.incident_id)],
+        action="evidence.verified",
+        actor=request.requested_by,
+        obj=request.item,
+        after={
+            "report": report.pk,
+            "outcome": str(report.outcome),
+            "diagnosis": report.diagnosis,
+            "error_count": report.error_count,
+        },
+        now=now,
+    )
+
+
+def _copy_errors(report: VerificationReport, errors: list[dict[str, Any]]) -> None:
+    if not errors:
+        return
+    with connection.cursor() as cursor, _copy(cursor, VerificationError) as copy:
+        for position, error in enumerate(errors):
+            sequence = error["sequence"]
+            copy.write_row(
+                (
+                    report.pk,
+                    position,
+                    error["index"],
+                    "" if sequence is None else str(sequence)[:40],
+                    error["code"],
+                    safe_text(error["message"], length=MESSAGE_LENGTH) or "",
+                )
+            )
+
+
+def _copy_steps(report: VerificationReport, finding: Finding) -> None:
+    """Store the replay; COPY is three times as quick as INSERT, and as safe."""
+    if not finding.entries:
+        return
+    trusted = finding.trusted_prefix or 0
+    with connection.cursor() as cursor, _copy(cursor, ReplayStep) as copy:
+        for start in range(0, len(finding.entries), STEPS_PER_SLICE):
+            stop = start + STEPS_PER_SLICE
+            for step in replay_steps(finding.entries, trusted, start=start, stop=stop):
+                copy.write_row(_step_row(report.pk, step))
+
+
+def _copy(cursor: Any, model: type[VerificationError] | type[ReplayStep]) -> Any:
+    columns = ERROR_COLUMNS if model is VerificationError else STEP_COLUMNS
+    names = ", ".join(connection.ops.quote_name(column) for column in columns)
+    table = connection.ops.quote_name(model._meta.db_table)
+    return cursor.copy(f"COPY {table} ({names}) FROM STDIN")
+
+
+def _step_row(report_id: int, step: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        report_id,
+        step["index"],
+        step["trusted"],
+        safe_bigint(step.get("sequence")),
+        safe_bigint(step.get("ts_ms")),
+        safe_float(step.get("risk_score")),
+        json.dumps(safe_texts(step.get("triggers"))),
+        *(safe_text(step.get(name)) for name in STEP_TEXTS),
+    )

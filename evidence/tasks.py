@@ -1,0 +1,43 @@
+"""Celery tasks: one service call each, with IDs as arguments."""
+
+from celery import shared_task
+
+from evidence import services, storage
+from evidence.services.work import TRANSIENT_ERRORS
+
+# A worker that is killed gives its message back; running twice is harmless, since the
+# service claims the work. What is not transient has become a report by then.
+RELIABLY = {
+    "acks_late": True,
+    "reject_on_worker_lost": True,
+    "autoretry_for": TRANSIENT_ERRORS,
+    "max_retries": 5,
+    "retry_backoff": 2,
+    "retry_backoff_max": 300,
+    "retry_jitter": True,
+}
+
+
+@shared_task(name="evidence.verify_item", **RELIABLY)
+def verify_item(request_id: int) -> None:
+    services.run_verification(request_id=request_id)
+
+
+@shared_task(name="evidence.export_bundle", **RELIABLY)
+def export_bundle(request_id: int) -> None:
+    services.run_export(request_id=request_id)
+
+
+@shared_task(name="evidence.requeue_lost_work")
+def requeue_lost_work() -> int:
+    return services.requeue_lost_work()
+
+
+@shared_task(name="evidence.sweep_incoming")
+def sweep_incoming() -> int:
+    return storage.sweep_incoming()
+
+
+@shared_task(name="evidence.check_history", acks_late=True)
+def check_history() -> None:
+    services.check_history(actor=None)
