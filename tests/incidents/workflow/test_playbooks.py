@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,7 @@ SHARED_KEYS = (
 )
 
 
+@cache
 def load(code: str) -> PlaybookDocument:
     path = FOLDER / f"{code.lower()}.yaml"
     return parse_playbook(path.read_text(encoding="utf-8"), file_name=path.name)
