@@ -24,15 +24,15 @@ def keys(items: tuple[PlannedItem, ...]) -> set[str]:
     return {one.item.key for one in items}
 
 
+def own_keys(code: str) -> set[str]:
+    return {item.key for item in load(code).checklist} - set(SHARED_KEYS)
+
+
 def test_open_items_of_the_old_class_close_and_the_new_ones_come() -> None:
     plan = plan_reclassification(planned("INC-2"), load("INC-5"))
     assert keys(plan.keep) == set(SHARED_KEYS)
-    assert keys(plan.close) == {i.key for i in load("INC-2").checklist} - set(
-        SHARED_KEYS
-    )
-    assert {i.key for i in plan.add} == {i.key for i in load("INC-5").checklist} - set(
-        SHARED_KEYS
-    )
+    assert keys(plan.close) == own_keys("INC-2")
+    assert {item.key for item in plan.add} == own_keys("INC-5")
     assert plan.carried == ()
 
 
@@ -49,13 +49,8 @@ def test_answered_item_of_the_same_key_stays_and_the_new_one_comes() -> None:
     old = planned("INC-2", remediation=ItemState.DONE)
     plan = plan_reclassification(old, load("INC-5"))
     assert [p.item.key for p in plan.carried] == ["remediation"]
-    (added,) = (item for item in plan.add if item.key == "remediation")
-    assert (
-        added
-        == load("INC-5").checklist[
-            [i.key for i in load("INC-5").checklist].index("remediation")
-        ]
-    )
+    new = [item for item in load("INC-5").checklist if item.key == "remediation"]
+    assert [item for item in plan.add if item.key == "remediation"] == new
 
 
 def test_shared_answers_are_not_asked_again() -> None:
