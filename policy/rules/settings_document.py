@@ -135,7 +135,10 @@ def _read_override(reader: ObjectReader) -> ExtensionOverride:
 
 def _read_capabilities(reader: ObjectReader, name: str) -> frozenset[str]:
     """Read a list of capabilities; a name that is none is a fault, and is kept."""
-    for index, value in enumerate(reader.members.get(name) or ()):
+    names = reader.read_texts(name)
+    if names is None:
+        return frozenset()
+    for index, value in enumerate(reader.members[name]):
         if isinstance(value, str) and find_capability(value) is None:
             reader.findings.add_fault(
                 f"{reader.path_of(name)}[{index}]",
@@ -143,7 +146,7 @@ def _read_capabilities(reader: ObjectReader, name: str) -> frozenset[str]:
                 "Expected the name of a capability; no hostcall needs one of this "
                 "name, so it changes nothing.",
             )
-    return frozenset(reader.read_texts(name) or ())
+    return frozenset(names)
 
 
 def _read_quota(reader: ObjectReader) -> ExtensionQuota:
