@@ -12,6 +12,9 @@ SECRET_MIN_LENGTH = 50
 SECRET_MIN_UNIQUE = 5
 INSECURE_PREFIX = "django-insecure-"
 
+# A server that does not answer must not hold a request for minutes.
+CONNECT_SECONDS = 10
+
 HOW_TO_MAKE_ONE = 'python -c "import secrets; print(secrets.token_urlsafe(64))"'
 
 
@@ -116,6 +119,7 @@ def read_database(name: str) -> dict[str, Any]:
             "row locks and triggers"
         )
     options = database.setdefault("OPTIONS", {})
+    options.setdefault("connect_timeout", CONNECT_SECONDS)
     if "host" in options:
         database["HOST"] = options.pop("host")
     return database

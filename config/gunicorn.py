@@ -7,6 +7,8 @@ import sys
 import tempfile
 from typing import Any
 
+from config.logs import make_logging
+
 wsgi_app = "config.wsgi:application"
 bind = os.environ.get("GUNICORN_BIND", "0.0.0.0:8000")
 worker_class = "gthread"
@@ -21,6 +23,11 @@ max_requests = 5000
 max_requests_jitter = 500
 forwarded_allow_ips = ""
 accesslog = None  # requests are logged by Django, with their ids
+control_socket_disable = True  # it would lie in the user's home
+logconfig_dict = make_logging(
+    level=os.environ.get("LOG_LEVEL") or "INFO",
+    as_json=os.environ.get("LOG_FORMAT", "json") == "json",
+) | {"loggers": {"gunicorn.error": {"handlers": [], "propagate": True}}}
 
 # Each worker keeps its own counts; /metrics adds up what they leave in this folder.
 os.environ.setdefault(

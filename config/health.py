@@ -1,10 +1,115 @@
-"""Health probes: /healthz (this process answers) and /readyz (its parts answer too)."""
+"""Probes: /healthz says that this process answers, /readyz that its parts do too.
 
+`READINESS_CHECKS` names the parts: each is a function without arguments that returns a
+short text for the reader and raises when its part cannot do its work. Apps add theirs
+there. The reasons of a failure go to the log; the probe's reader learns which part.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from celery import current_app
+from django.conf import settings
+from django.core.cache import cache
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.module_loading import import_string
+
+from config.heartbeat import STALE_SECONDS, WORKER_SEEN_KEY
+
+log = logging.getLogger(__name__)
+
+BROKER_SECONDS = 3
+
+_lock = threading.Lock()
+_last: tuple[float, dict[str, Any]] | None = None
+
+
+class PartFailure(Exception):
+    """A part answers, but not as it should."""
 
 
 def find_health_response(request: HttpRequest) -> HttpResponse | None:
     """Return the probe's answer, or None if the request is not a probe."""
     if request.path_info == "/healthz":
         return JsonResponse({"status": "ok"})
+    if request.path_info == "/readyz":
+        report = read_report()
+        ready = report["status"] == "ok"
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return JsonResponse(report, status=status)
     return None
+
+
+def read_report() -> dict[str, Any]:
+    """Return the report, at most READINESS_SECONDS old: anybody may ask, often."""
+    global _last
+    with _lock:
+        if _last is None or time.monotonic() - _last[0] >= settings.READINESS_SECONDS:
+            _last = time.monotonic(), _make_report()
+        return _last[1]
+
+
+def _make_report() -> dict[str, Any]:
+    parts = {
+        name: _probe(name, import_string(path))
+        for name, path in settings.READINESS_CHECKS.items()
+    }
+    ready = all(part["status"] == "ok" for part in parts.values())
+    return {"status": "ok" if ready else "failing", "parts": parts}
+
+
+def _probe(name: str, check: Callable[[], str]) -> dict[str, Any]:
+    start = time.perf_counter()
+    status = "ok"
+    try:
+        detail = check()
+    except Exception as error:
+        # Whatever it was, it is what the probe is for: this part does not work.
+        log.warning("readiness: %s fails", name, exc_info=True)
+        status, detail = "failing", type(error).__name__
+    milliseconds = round((time.perf_counter() - start) * 1000, 1)
+    return {"status": status, "detail": detail, "milliseconds": milliseconds}
+
+
+def check_database() -> str:
+    """Ask the database for a row."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return "answers"
+
+
+def check_broker() -> str:
+    """Connect to the broker that carries the tasks."""
+    with current_app.connection_for_write() as broker:
+        broker.ensure_connection(max_retries=1, timeout=BROKER_SECONDS)
+    return "answers"
+
+
+def check_workers() -> str:
+    """Look for a worker's heartbeat."""
+    seen_at = cache.get(WORKER_SEEN_KEY)
+    if seen_at is None:
+        raise PartFailure(f"no worker has reported for {STALE_SECONDS} seconds")
+    return f"reported {max(0, round(time.time() - seen_at))} s ago"
+
+
+def check_evidence_storage() -> str:
+    """Write a file to the evidence store, read it back, and remove it."""
+    storage = storages["evidence"]
+    content = uuid4().hex.encode()
+    name = storage.save(f"probes/{uuid4().hex}", ContentFile(content))
+    try:
+        with storage.open(name) as stored:
+            if stored.read() != content:
+                raise PartFailure("the store gave back other bytes than it was given")
+    finally:
+        storage.delete(name)
+    return "writes and reads"

@@ -48,6 +48,7 @@ def make_logging(*, level: str, as_json: bool) -> dict[str, Any]:
         },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
+            "axes": {"level": "WARNING"},
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
         },

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from config.health import find_health_response
+from config.metrics import find_metrics_response
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -31,8 +32,8 @@ class TrustedProxyMiddleware:
         return self.get_response(request)
 
 
-class HealthMiddleware:
-    """Answer health probes before host names and HTTPS are enforced.
+class ProbeMiddleware:
+    """Answer probes and /metrics before host names and HTTPS are enforced.
 
     A load balancer asks by address and over plain HTTP; it would be redirected.
     """
@@ -41,7 +42,11 @@ class HealthMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return find_health_response(request) or self.get_response(request)
+        for find_response in (find_health_response, find_metrics_response):
+            response = find_response(request)
+            if response is not None:
+                return response
+        return self.get_response(request)
 
 
 class PathPolicyMiddleware(CSPMiddleware):

@@ -3,7 +3,9 @@
 docs/deploy.md lists the variables. A missing or bad value stops the start.
 """
 
+import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from config.csp import POLICIES_BY_PATH, STRICT_POLICY
 from config.environment import (
@@ -70,7 +72,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "config.middleware.TrustedProxyMiddleware",
-    "config.middleware.HealthMiddleware",
+    "config.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.PathPolicyMiddleware",
@@ -129,9 +131,16 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_TIME_LIMIT = read_whole_number("TASK_TIME_LIMIT_SECONDS", default=1800)
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT - 30
-# A task is delivered again when it is not acknowledged within the visibility timeout,
-# so the timeout is longer than any task may run.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 2 * CELERY_TASK_TIME_LIMIT}
+if urlsplit(CELERY_BROKER_URL).scheme.startswith(("redis", "rediss")):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        # A task is delivered again when it is not acknowledged within this time, so
+        # the time is longer than any task may run.
+        "visibility_timeout": 2 * CELERY_TASK_TIME_LIMIT,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+    }
+else:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # One long verification must not hold back the short tasks queued behind it.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -149,9 +158,11 @@ EVIDENCE_MAX_BYTES = read_whole_number(
 )
 EVIDENCE_ROOT = read_required("EVIDENCE_ROOT", example="/var/lib/casefile/evidence")
 STATIC_URL = "static/"
-STATIC_ROOT = read_words("STATIC_ROOT", default=(str(BASE_DIR / "staticfiles"),))[0]
 # Without a manifest, files are served from the apps and nothing has to be collected.
 STATIC_MANIFEST = read_flag("STATIC_MANIFEST", default=True)
+STATIC_ROOT = os.environ.get("STATIC_ROOT") or str(BASE_DIR / "staticfiles")
+if not STATIC_MANIFEST:
+    STATIC_ROOT = None
 WHITENOISE_USE_FINDERS = not STATIC_MANIFEST
 STORAGES = make_storages(EVIDENCE_ROOT, static_manifest=STATIC_MANIFEST)
 # A request's fields are read into memory; its files are not, above this size.
@@ -254,12 +265,19 @@ USE_I18N = True
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-# --- Logs and metrics ---------------------------------------------------------------
+# --- Logs, probes, metrics ----------------------------------------------------------
 
 LOGGING = make_logging(
     level=read_words("LOG_LEVEL", default=("INFO",))[0],
     as_json=read_words("LOG_FORMAT", default=("json",))[0] == "json",
 )
+READINESS_CHECKS = {
+    "database": "config.health.check_database",
+    "broker": "config.health.check_broker",
+    "workers": "config.health.check_workers",
+    "evidence_storage": "config.health.check_evidence_storage",
+}
+READINESS_SECONDS = read_whole_number("READINESS_SECONDS", default=2)
 METRICS_TOKEN = (read_words("METRICS_TOKEN") or [""])[0]
 METRICS_ALLOWED = read_words("METRICS_ALLOWED")
 PROMETHEUS_EXPORT_MIGRATIONS = False

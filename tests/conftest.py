@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from tests.live import LiveWorker, start_live_worker
 
@@ -75,9 +75,9 @@ def empty_cache() -> None:
 
 @pytest.fixture(autouse=True)
 def evidence_folder(
-    settings: SettingsWrapper, tmp_path_factory: pytest.TempPathFactory
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Give each test an evidence store of its own, so that none sees another's files."""
+    """Give each test an evidence store of its own."""
     folder = tmp_path_factory.mktemp("evidence")
     storages = {name: dict(value) for name, value in settings.STORAGES.items()}
     storages["evidence"]["OPTIONS"] = {

@@ -79,7 +79,10 @@ def _make_environment(
         "LOG_FORMAT": "console",
         "GUNICORN_BIND": f"{HOST}:{port}",
         "WEB_CONCURRENCY": "1",
+        "METRICS_ALLOWED": HOST,
         "PYTHONUNBUFFERED": "1",
+        # As root in a container, the worker would warn about it at every start.
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser",
     }
     return {**defaults, **os.environ, **servers}
 
@@ -107,11 +110,19 @@ def _running_parts(
 
     Requests end first, so that nothing new is queued; the worker ends its tasks last.
     """
-    celery = [sys.executable, "-m", "celery", "-A", "config"]
+    celery = [sys.executable, "-m", "celery", "-A", "config", "--quiet"]
     schedule = folders.data / "beat-schedule"
     commands: dict[str, list[str]] = {
         "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"],
-        "beat": [*celery, "beat", "--schedule", str(schedule), "--pidfile="],
+        "beat": [
+            *celery,
+            "beat",
+            "--loglevel",
+            "INFO",
+            "--schedule",
+            str(schedule),
+            "--pidfile=",
+        ],
         "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py"],
     }
     parts: list[Process] = []

@@ -1,0 +1,23 @@
+"""Where the API's resources, its schema and its documentation page are reached."""
+
+from django.contrib.auth.decorators import login_required
+from django.urls import URLPattern, URLResolver, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from evidence.api.urls import urlpatterns as evidence_urls
+from evidence.api.views import UnknownResource
+from incidents.api.urls import urlpatterns as incident_urls
+
+app_name = "api"
+urlpatterns: list[URLPattern | URLResolver] = [
+    *evidence_urls,
+    *incident_urls,
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path(
+        "docs/",
+        login_required(SpectacularSwaggerSplitView.as_view(url_name="api:schema")),
+        name="docs",
+    ),
+    # Last: under the API even what does not exist is answered by a problem document.
+    re_path("", UnknownResource.as_view()),
+]

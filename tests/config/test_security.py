@@ -1,0 +1,80 @@
+"""Headers, client addresses and sign-in limits, as a browser meets them."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client, RequestFactory
+from pytest_django import Settings
+
+from config.middleware import TrustedProxyMiddleware
+from tests.conftest import PASSWORD
+
+
+def read_policy(response) -> dict[str, str]:
+    parts = response["Content-Security-Policy"].split("; ")
+    return dict(part.partition(" ")[::2] for part in parts)
+
+
+def test_pages_outside_the_admin_get_the_strict_policy(client: Client) -> None:
+    policy = read_policy(client.get("/"))
+    assert policy["default-src"] == "'self'"
+    assert "script-src" not in policy
+    assert "unsafe" not in str(policy)
+    assert policy["frame-ancestors"] == "'none'"
+
+
+@pytest.mark.usefixtures("db")
+def test_admin_gets_its_own_policy_and_no_inline_scripts(client: Client) -> None:
+    policy = read_policy(client.get("/admin/login/"))
+    assert policy["script-src"] == "'self' 'unsafe-eval'"
+    assert policy["style-src"] == "'self' 'unsafe-inline'"
+    assert policy["default-src"] == "'self'"
+    assert policy["object-src"] == "'none'"
+
+
+def test_a_path_that_only_looks_like_the_admin_stays_strict(client: Client) -> None:
+    assert "script-src" not in read_policy(client.get("/administrator/"))
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, "203.0.113.9", "127.0.0.1"),
+        (1, "203.0.113.9", "203.0.113.9"),
+        (1, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (2, "198.51.100.1, 203.0.113.9, 10.0.0.1", "203.0.113.9"),
+        (2, "203.0.113.9", "127.0.0.1"),
+        (1, "", "127.0.0.1"),
+    ],
+)
+def test_client_address_comes_only_from_our_own_proxies(
+    settings: Settings, proxies: int, forwarded: str, address: str
+) -> None:
+    settings.TRUSTED_PROXY_COUNT = proxies
+    seen: list[str] = []
+    middleware = TrustedProxyMiddleware(
+        lambda request: seen.append(request.META["REMOTE_ADDR"])  # type: ignore[arg-type]
+    )
+    middleware(RequestFactory().get("/", headers={"x-forwarded-for": forwarded}))
+    assert seen == [address]
+
+
+def test_sign_in_is_locked_after_repeated_failures(
+    client: Client, settings: Settings, responder: User
+) -> None:
+    form = {"username": responder.username, "password": "not the password"}
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        client.post("/admin/login/", form)
+    response = client.post("/admin/login/", form | {"password": PASSWORD})
+    assert response.status_code == 429
+    assert "_auth_user_id" not in client.session
+
+
+def test_sign_in_elsewhere_is_not_locked_with_it(
+    client: Client, settings: Settings, responder: User
+) -> None:
+    form = {"username": responder.username, "password": "not the password"}
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        client.post("/admin/login/", form)
+    elsewhere = Client(REMOTE_ADDR="203.0.113.9")
+    elsewhere.post("/admin/login/", form | {"password": PASSWORD})
+    assert elsewhere.session["_auth_user_id"] == str(responder.pk)
