@@ -1,0 +1,141 @@
+"""The direction of imports, as README.md's map of the code states it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+APPS = ("evidence", "policy", "incidents")
+PURE = (
+    "evidence/format",
+    "evidence/simulation",
+    "evidence/audit_chain.py",
+    "evidence/errors.py",
+    "policy/rules",
+    "incidents/workflow",
+    "incidents/findings",
+)
+NOT_FOR_PURE = ("django", "celery", "rest_framework", "psycopg", "redis", "config")
+# Layer of a module inside its app: it may import its own layer and those below.
+LAYERS = {"models": 1, "services": 2, "tasks": 3, "admin": 3, "api": 3}
+
+
+def modules_of(place: str) -> list[Path]:
+    path = ROOT / place
+    if path.is_file():
+        return [path]
+    return [
+        module
+        for module in sorted(path.rglob("*.py"))
+        if "migrations" not in module.parts
+    ]
+
+
+def imports_of(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def is_inside(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def apps_modules() -> list[Path]:
+    return [module for app in APPS for module in modules_of(app)]
+
+
+def relative(module: Path) -> str:
+    return module.relative_to(ROOT).as_posix()
+
+
+def test_there_is_code_to_check() -> None:
+    assert len(apps_modules()) > 50
+    assert all(modules_of(place) for place in PURE)
+
+
+@pytest.mark.parametrize("place", PURE)
+def test_pure_code_knows_no_framework(place: str) -> None:
+    found = {
+        (relative(module), name)
+        for module in modules_of(place)
+        for name in imports_of(module)
+        if any(is_inside(name, package) for package in NOT_FOR_PURE)
+    }
+    assert not found
+
+
+@pytest.mark.parametrize("place", PURE)
+def test_pure_code_imports_only_pure_code_of_the_apps(place: str) -> None:
+    pure_names = [place.removesuffix(".py").replace("/", ".") for place in PURE]
+    found = {
+        (relative(module), name)
+        for module in modules_of(place)
+        for name in imports_of(module)
+        if any(is_inside(name, app) for app in APPS)
+        and not any(is_inside(name, pure) for pure in pure_names)
+    }
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("app", "forbidden"),
+    [
+        ("evidence", ("policy", "incidents", "config", "tests")),
+        ("policy", ("incidents", "config", "tests")),
+        ("incidents", ("config", "tests")),
+    ],
+)
+def test_app_imports_only_what_stands_below_it(
+    app: str, forbidden: tuple[str, ...]
+) -> None:
+    found = {
+        (relative(module), name)
+        for module in modules_of(app)
+        for name in imports_of(module)
+        if any(is_inside(name, package) for package in forbidden)
+    }
+    assert not found
+
+
+def layer_of(name: str) -> int | None:
+    parts = name.split(".")
+    if len(parts) < 2 or parts[0] not in APPS:
+        return None
+    return LAYERS.get(parts[1])
+
+
+def test_layers_inside_an_app_point_downwards() -> None:
+    found = set()
+    for module in apps_modules():
+        own_name = relative(module).removesuffix(".py").replace("/", ".")
+        own = layer_of(own_name)
+        for name in imports_of(module):
+            other = layer_of(name)
+            same_app = name.split(".")[0] == own_name.split(".")[0]
+            if own and other and same_app and other > own:
+                found.add((own_name, name))
+    assert not found
+
+
+def test_no_room_for_leftovers() -> None:
+    leftovers = {"common", "core", "utils", "helpers", "misc"}
+    assert not [
+        relative(module)
+        for module in apps_modules()
+        if leftovers & {module.stem, *module.relative_to(ROOT).parts}
+    ]
+
+
+def test_only_storage_opens_evidence_bytes() -> None:
+    found = [
+        relative(module)
+        for module in apps_modules()
+        if "storages[" in module.read_text()
+        and relative(module) != "evidence/storage.py"
+    ]
+    assert not found
