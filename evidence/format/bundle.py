@@ -173,7 +173,7 @@ def _check_chain(report: RuntimeRiskLedgerVerificationReport) -> StepResult:
     faults = len(report.verification_errors)
     message = f"the chain of {report.entry_count} entries holds"
     if faults:
-        message = f"{report.diagnosis.value}: {faults} fault(s) in the ledger"
+        message = f"{report.diagnosis.value}: faults in the ledger: {faults}"
     details = {
         "diagnosis": report.diagnosis.value,
         "error_count": faults,
@@ -224,9 +224,12 @@ def _check_redaction(
     }
     if not flags:
         return StepResult(Status.NOT_APPLICABLE, "nothing is redacted", details)
-    message = "every flagged member holds the placeholder"
-    if source_checked:
-        message += ", and no value of the source is left"
+    message = "every flagged member holds the placeholder, "
+    message += (
+        "and no replaced value of the source is left in any text"
+        if source_checked
+        else "text was not searched, as the source is not at hand"
+    )
     if leaks:
-        message = f"{len(leaks)} place(s) still give away what was to be hidden"
+        message = f"places that still give away what was to be hidden: {len(leaks)}"
     return StepResult(_status(not leaks), message, details)
