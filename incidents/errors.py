@@ -69,3 +69,9 @@ class PlaybookRefused(IncidentError):
     """A playbook file cannot be loaded; the message names file and path."""
 
     code = "invalid_playbook"
+
+
+class ArtifactRefused(IncidentError):
+    """The artifact is not the one that the checklist item expects."""
+
+    code = "artifact_not_expected"

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 
 from evidence.access import Role
+from evidence.audit import incident_stream, record_entry
+from evidence.models import Channel, EvidenceItem, EvidenceKind
+from evidence.services.receipt import receive_evidence
+from evidence.services.verification import run_verification
 from incidents.models import Incident, PlaybookVersion
 from incidents.services.opening import open_incident
 from incidents.services.playbooks import BUILT_IN_FOLDER, load_folder
 from incidents.workflow.incident_states import IncidentSource, Severity
 from tests.conftest import PASSWORD
 
+VECTORS = Path(__file__).parent / "data" / "vectors"
 NOON = dt.datetime(2026, 3, 10, 12, 0, tzinfo=dt.UTC)
 """When things happen, unless a test says otherwise."""
 
@@ -52,3 +60,52 @@ def make_incident(*, playbook: str = "INC-2", **fields: Any) -> Incident:
     }
     version = fields.pop("playbook_version", None) or make_playbooks()[playbook]
     return open_incident(playbook_version=version, **{**defaults, **fields})
+
+
+def make_evidence(
+    incident: Incident,
+    *,
+    vector: str = "plain",
+    name: str = "",
+    content: bytes = b"",
+    kind: EvidenceKind | None = None,
+    actor: User | None = None,
+    verified: bool = True,
+) -> EvidenceItem:
+    """Attach a document of the vectors, or these bytes, and have it verified."""
+    data = content or (VECTORS / f"{vector}.json").read_bytes()
+    item, _ = receive_evidence(
+        incident_id=incident.pk,
+        stream=io.BytesIO(data),
+        original_name=name or f"{vector}.json",
+        channel=Channel.ADMIN,
+        actor=actor,
+        kind=kind,
+        now=incident.reported_at,
+    )
+    if verified:
+        request = item.verification_requests.latest("id")
+        run_verification(request_id=request.pk)
+    return item
+
+
+def make_snapshot(incident: Incident) -> EvidenceItem:
+    """Attach a configuration snapshot."""
+    return make_evidence(
+        incident,
+        name="settings.json",
+        content=b'{"extensionPolicy": {"profile": "safe"}}',
+        kind=EvidenceKind.POLICY_SNAPSHOT,
+    )
+
+
+def view_replay(item: EvidenceItem, *, actor: User, now: dt.datetime = NOON) -> None:
+    """Record that a person opened the forensic replay, as its page does."""
+    with transaction.atomic():
+        record_entry(
+            streams=[incident_stream(item.incident_id)],
+            action="evidence.replay_viewed",
+            actor=actor,
+            obj=item,
+            now=now,
+        )

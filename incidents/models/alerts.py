@@ -140,6 +140,7 @@ class Alert(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="alerts",
+        db_index=False,  # alert_by_case
     )
 
     class Meta:
@@ -171,6 +172,7 @@ class Alert(models.Model):
                 condition=Q(incident__isnull=True),
                 name="alert_kept_by_group",
             ),
+            models.Index(fields=("incident", "happened_at"), name="alert_by_case"),
             models.Index(fields=("happened_at",), name="alert_happened_at"),
             models.Index(fields=("category", "severity"), name="alert_by_category"),
             models.Index(fields=("call_id",), name="alert_by_call"),

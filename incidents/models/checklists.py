@@ -75,7 +75,8 @@ class ChecklistItem(models.Model):
         ordering = ("phase_position", "position", "id")
         constraints = (
             models.UniqueConstraint(
-                fields=("cycle", "playbook_version", "key"),
+                fields=("cycle", "key"),
+                condition=Q(retired_at__isnull=True),
                 name="checklist_item_key_unique",
             ),
             models.CheckConstraint(

@@ -60,7 +60,7 @@ def open_incident(
     _require_detected(detected_at, moment)
     incident = Incident.objects.create(
         **_next_reference(moment.astimezone(dt.UTC).year),
-        title=_require_title(title),
+        title=clean_title(title),
         playbook_version=playbook_version,
         severity=Severity(severity),
         source=IncidentSource(source),
@@ -132,7 +132,8 @@ def _next_reference(year: int) -> dict[str, object]:
     }
 
 
-def _require_title(title: str) -> str:
+def clean_title(title: str) -> str:
+    """Return the title on one line; raise IncidentError where it does not fit."""
     text = " ".join(title.replace("\x00", " ").split())
     limit = Incident._meta.get_field("title").max_length or 0
     if not text or len(text) > limit:

@@ -1,0 +1,102 @@
+"""What every service on a case does first and last: lock it, check it, record it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import F
+
+from evidence.access import Actor
+from evidence.audit import incident_stream, record_entry
+from incidents.errors import IncidentClosed, IncidentError, ReasonMissing
+from incidents.models import Incident, TimelineKind
+from incidents.services.timeline import add_entry
+
+REASON_LENGTH = 5_000
+WORK = "incidents.work_incident"
+REVIEW = "incidents.review_incident"
+
+
+def lock_incident(incident_id: int) -> Incident:
+    """Return the case, locked until the transaction ends: the first act of a service.
+
+    Raise Incident.DoesNotExist where there is none.
+    """
+    return (
+        Incident.objects.select_for_update(of=("self",))
+        .select_related("playbook_version__playbook", "lead", "team")
+        .get(pk=incident_id)
+    )
+
+
+def lock_open_incident(incident_id: int) -> Incident:
+    """Return the case, locked; raise IncidentClosed where it is closed."""
+    incident = lock_incident(incident_id)
+    if not incident.is_open:
+        raise IncidentClosed(
+            f"{incident.reference} is {incident.get_status_display().lower()}: "
+            "a reviewer has to reopen it first"
+        )
+    return incident
+
+
+def require_reason(reason: str) -> str:
+    """Return the reason trimmed; raise ReasonMissing where there is none."""
+    text = reason.replace("\x00", "\ufffd").strip()
+    if not text:
+        raise ReasonMissing("expected a reason, got nothing: say why")
+    if len(text) > REASON_LENGTH:
+        raise IncidentError(
+            f"expected a reason of at most {REASON_LENGTH} characters, got {len(text)}"
+        )
+    return text
+
+
+def require_worker(user: User | None) -> None:
+    """Raise IncidentError unless this person can be given work on a case."""
+    if user is not None and not (user.is_active and user.has_perm(WORK)):
+        raise IncidentError(
+            f"expected an active responder or reviewer, got {user.get_username()}"
+        )
+
+
+def bump_revision(incident: Incident) -> None:
+    """Count an edit, so that whoever read the case before is told of it."""
+    Incident.objects.filter(pk=incident.pk).update(revision=F("revision") + 1)
+    incident.revision += 1
+
+
+def record_change(
+    incident: Incident,
+    *,
+    action: str,
+    actor: Actor,
+    now: dt.datetime,
+    body: str,
+    kind: TimelineKind = TimelineKind.STATE,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    reason: str = "",
+    phase: str | None = None,
+) -> None:
+    """Write the timeline entry and the audit entry of one change of a case."""
+    add_entry(
+        incident=incident,
+        kind=kind,
+        body=f"{body}\n\n{reason}" if reason else body,
+        actor=actor,
+        phase=incident.current_phase_name if phase is None else phase,
+        now=now,
+    )
+    record_entry(
+        streams=[incident_stream(incident.pk)],
+        action=action,
+        actor=actor,
+        obj=incident,
+        reason=reason,
+        before=before,
+        after=after,
+        now=now,
+    )
