@@ -1,0 +1,79 @@
+"""The timeline as Markdown and as CSV, for people and for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+from incidents.models import Incident, TimelineEntry
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a spreadsheet takes for the start of a formula (OWASP, CSV injection)."""
+CSV_COLUMNS = (
+    "event_at",
+    "entered_at",
+    "kind",
+    "phase",
+    "cycle",
+    "author",
+    "entry",
+    "corrects",
+    "text",
+)
+
+
+def safe_cell(value: object) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    text = str(value)
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
+
+
+def write_csv(entries: Iterable[TimelineEntry]) -> str:
+    """Return the entries as CSV (RFC 4180) with times in UTC, ISO 8601."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(CSV_COLUMNS)
+    for entry in entries:
+        writer.writerow(safe_cell(value) for value in _csv_row(entry))
+    return out.getvalue()
+
+
+def write_markdown(incident: Incident, entries: Iterable[TimelineEntry]) -> str:
+    """Return the entries as a Markdown document with times in UTC."""
+    lines = [f"# Timeline of {incident.reference}: {one_line(incident.title)}", ""]
+    for entry in entries:
+        lines += _markdown_lines(entry)
+    return "\n".join(lines) + "\n"
+
+
+def one_line(text: str) -> str:
+    """Return text that stays within its line of a Markdown document."""
+    return " ".join(text.split()).replace("<", "&lt;")
+
+
+def _csv_row(entry: TimelineEntry) -> tuple[object, ...]:
+    return (
+        entry.event_at.isoformat(timespec="seconds"),
+        entry.entered_at.isoformat(timespec="seconds"),
+        entry.kind,
+        entry.phase,
+        entry.cycle.number,
+        entry.author_name,
+        entry.pk,
+        entry.corrects_id or "",
+        entry.body,
+    )
+
+
+def _markdown_lines(entry: TimelineEntry) -> list[str]:
+    corrects = f", corrects #{entry.corrects_id}" if entry.corrects_id else ""
+    head = (
+        f"## {entry.event_at:%Y-%m-%d %H:%M:%S} UTC · {entry.get_kind_display()}"
+        f" · #{entry.pk}{corrects}"
+    )
+    entered = f"{entry.entered_at:%Y-%m-%d %H:%M:%S} UTC"
+    by = f"*{one_line(entry.author_name)}, entered {entered}*"
+    # A quoted body cannot pass for a heading or an entry of its own.
+    quoted = [f"> {line}".rstrip() for line in entry.body.splitlines()]
+    return [head, "", by, "", *quoted, ""]
