@@ -12,7 +12,11 @@ OFFLINE_COMMANDS = frozenset({"verify_evidence", "build_evidence", "simulate"})
 def main() -> None:
     """Run a management command."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
-    offline = command in OFFLINE_COMMANDS and "SECRET_KEY" not in os.environ
+    reads_file = command == "verify_audit" and any(
+        argument.startswith("--file") for argument in sys.argv
+    )
+    offline = command in OFFLINE_COMMANDS or reads_file
+    offline = offline and "SECRET_KEY" not in os.environ
     module = "config.settings_offline" if offline else "config.settings"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", module)
 

@@ -5,6 +5,15 @@ Every task here claims its work by row locks: two beats, or a late one, do no ha
 
 from typing import Any
 
+from celery.schedules import crontab
+
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "requeue-lost-work": {"task": "evidence.requeue_lost_work", "schedule": 60.0},
+    "sweep-incoming": {"task": "evidence.sweep_incoming", "schedule": 3600.0},
+    # At night, when few write history.
+    "check-history": {
+        "task": "evidence.check_history",
+        "schedule": crontab(hour=3, minute=17),
+    },
     "mark-breaches": {"task": "incidents.mark_breaches", "schedule": 15.0},
 }

@@ -225,7 +225,7 @@ def _finish(
     locked = VerificationRequest.objects.select_for_update().get(pk=request.pk)
     if not locked.is_pending:
         return VerificationReport.objects.get(request=locked)
-    report = _create_report(request, finding, started_at, now)
+    report = _create_report(locked, finding, started_at, now)
     _copy_errors(report, finding.errors)
     _copy_steps(report, finding)
     locked.state = WorkState.DONE
@@ -233,7 +233,7 @@ def _finish(
     locked.last_problem = ""
     locked.touched_at = locked.finished_at = now
     locked.save()
-    _record_verified(request, report, now)
+    _record_verified(locked, report, now)
     return report
 
 

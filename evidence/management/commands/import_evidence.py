@@ -1,0 +1,85 @@
+"""`manage.py import_evidence`: files on this machine become evidence of an incident."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+
+from evidence.access import Actor
+from evidence.errors import CasefileError
+from evidence.models import Channel, EvidenceItem, EvidenceKind
+from evidence.services import receive_evidence
+
+
+class Command(BaseCommand):
+    help = "Take files in as evidence of an incident. Exit code 1 if one was refused."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        parser.add_argument(
+            "--incident", required=True, help="its reference, such as SEC-INC-2026-0001"
+        )
+        parser.add_argument(
+            "--kind",
+            choices=EvidenceKind.values,
+            help="what the files are; the content decides otherwise",
+        )
+        parser.add_argument("--source", default="", help="where they come from")
+        parser.add_argument(
+            "--as", dest="username", help="the person who imports; the system otherwise"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        incident_id = _find_incident(options["incident"])
+        actor = _find_user(options["username"])
+        refused = 0
+        for path in options["files"]:
+            try:
+                item, created = _import(path, incident_id, actor, options)
+            except (CasefileError, OSError) as error:
+                self.stderr.write(f"{path}: {error}")
+                refused += 1
+                continue
+            said = "received" if created else "was there already"
+            self.stdout.write(
+                f"{path}: {said} as item {item.pk}, {item.get_kind_display()}, "
+                f"SHA-256 {item.sha256_hex}"
+            )
+        if refused:
+            raise CommandError(f"{refused} of {len(options['files'])} files refused")
+
+
+def _import(
+    path: Path, incident_id: int, actor: Actor, options: dict[str, Any]
+) -> tuple[EvidenceItem, bool]:
+    with path.open("rb") as file:
+        return receive_evidence(
+            incident_id=incident_id,
+            stream=file,
+            original_name=path.name,
+            channel=Channel.COMMAND,
+            actor=actor,
+            kind=options["kind"],
+            source=options["source"],
+        )
+
+
+def _find_incident(reference: str) -> int:
+    incidents = EvidenceItem._meta.get_field("incident").related_model
+    found = incidents.objects.filter(reference=reference).values_list("pk", flat=True)
+    if not found:
+        raise CommandError(f"there is no incident {reference}")
+    return int(found[0])
+
+
+def _find_user(username: str | None) -> Actor:
+    if username is None:
+        return None
+    try:
+        return User.objects.get(username=username)
+    except User.DoesNotExist as error:
+        raise CommandError(f"there is no user {username}") from error

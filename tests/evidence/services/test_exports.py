@@ -1,0 +1,182 @@
+import gzip
+import json
+
+import pytest
+
+from evidence import storage
+from evidence.errors import EvidenceError, PermissionRefused
+from evidence.format import (
+    REDACTION_FLAGS,
+    read_document,
+    verify_document,
+)
+from evidence.models import (
+    AuditEntry,
+    CustodyKind,
+    EvidenceItem,
+    ExportRequest,
+    Outcome,
+    WorkState,
+)
+from evidence.services import request_export, run_export, run_verification
+from evidence.services.work import MAX_ATTEMPTS, start_work
+from tests.evidence.helpers import read_expected, read_vector, receive
+from tests.factories import make_incident
+
+FULL = dict.fromkeys(REDACTION_FLAGS, True)
+
+
+def export(item, actor, *, filter=None, redaction=None):
+    request = request_export(
+        item_id=item.pk, filter=filter or {}, redaction=redaction or {}, actor=actor
+    )
+    return run_export(request_id=request.pk)
+
+
+def receive_source(name="redaction.source", **options):
+    return receive(make_incident().pk, read_vector(name), f"{name}.json", **options)
+
+
+def test_export_is_a_new_item_that_names_its_source(db, responder):
+    source = receive_source()
+    done = export(source, responder, redaction=FULL)
+    assert (done.state, done.failure) == (WorkState.DONE, "")
+    result = done.result
+    assert result.derived_from == source
+    assert result.incident_id == source.incident_id
+    assert str(source) in result.source
+    assert done.report["steps"] == {
+        "bundle_hash": "pass",
+        "ledger_chain": "pass",
+        "summary_counts": "pass",
+        "schema": "pass",
+        "redaction": "pass",
+    }
+    data = storage.read_verified(result.sha256_hex)
+    assert b"[REDACTED]" in data
+    assert verify_document(data, source=read_vector("redaction.source")).valid
+    kinds = list(source.custody_events.values_list("kind", flat=True))
+    assert CustodyKind.EXPORTED in kinds
+    entry = AuditEntry.objects.get(action="evidence.exported")
+    assert entry.after["result"] == result.sha256_hex
+
+
+def test_export_is_the_bundle_that_the_format_describes(db, responder):
+    """The vectors give the hash of what building from this source must make."""
+    vector = json.loads(read_vector("redacted-full"))
+    request = request_export(
+        item_id=receive_source(read_expected("redacted-full")["source"][:-5]).pk,
+        filter=vector["filter"],
+        redaction=vector["redaction"],
+        actor=responder,
+    )
+    ExportRequest.objects.filter(pk=request.pk).update(
+        generated_at_ms=vector["generated_at_ms"]
+    )
+    done = run_export(request_id=request.pk)
+    document = read_document(storage.read_verified(done.result.sha256_hex))
+    assert document["bundle_hash"] == vector["bundle_hash"]
+
+
+def test_export_of_a_gzip_bundle(db, responder):
+    packed = gzip.compress(read_vector("redaction.source"))
+    source = receive(make_incident().pk, packed, "bundle.json.gz")
+    assert export(source, responder).state == WorkState.DONE
+
+
+def test_filter_narrows_what_is_exported(db, responder):
+    done = export(receive_source(), responder, filter={"min_severity": "critical"})
+    document = read_document(storage.read_verified(done.result.sha256_hex))
+    severities = {alert["severity"] for alert in document["security_alerts"]}
+    assert severities <= {"critical"}
+    assert document["filter"]["min_severity"] == "critical"
+
+
+def test_export_that_leaks_is_not_handed_out(db, responder, evidence_folder):
+    """The summary spells a variable's name, which redacting its hash cannot hide."""
+    source = receive_source("leak.source")
+    before = sorted(evidence_folder.rglob("*"))
+    done = export(source, responder, redaction=FULL)
+    assert done.state == WorkState.FAILED
+    assert done.result is None
+    assert "redaction" in done.failure
+    assert done.report["steps"]["redaction"] == "fail"
+    assert EvidenceItem.objects.count() == 1
+    assert sorted(evidence_folder.rglob("*")) == before
+    assert AuditEntry.objects.filter(action="evidence.export_failed").count() == 1
+
+
+def test_export_of_a_tampered_bundle_is_not_handed_out(db, responder):
+    done = export(receive_source("tampered-rehashed-entry"), responder)
+    assert (done.state, done.result) == (WorkState.FAILED, None)
+    assert "ledger_chain" in done.failure
+
+
+def test_changed_source_bytes_are_not_exported(db, responder, evidence_folder):
+    source = receive_source()
+    path = evidence_folder / storage.key_of(source.sha256_hex)
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes() + b" ")
+    done = export(source, responder)
+    assert done.state == WorkState.FAILED
+    assert "changed in the store" in done.failure
+
+
+def test_exported_item_is_verified_with_its_source_at_hand(db, responder):
+    done = export(receive_source(), responder, redaction=FULL)
+    request = done.result.verification_requests.get()
+    report = run_verification(request_id=request.pk)
+    assert report.outcome == Outcome.VALID
+    assert report.steps["redaction"] == "pass"
+
+
+def test_second_delivery_makes_no_second_export(db, responder):
+    done = export(receive_source(), responder)
+    assert run_export(request_id=done.pk) == done
+    assert EvidenceItem.objects.count() == 2
+
+
+def test_export_that_ends_its_workers_fails(db, responder):
+    request = request_export(
+        item_id=receive_source().pk, filter={}, redaction={}, actor=responder
+    )
+    for _ in range(MAX_ATTEMPTS):
+        start_work(ExportRequest, request.pk)
+    done = run_export(request_id=request.pk)
+    assert done.state == WorkState.FAILED
+    assert "3 workers ended" in done.failure
+
+
+@pytest.mark.parametrize(
+    ("filter", "redaction", "message"),
+    [
+        ({"colour": "red"}, {}, "no such limit"),
+        ({"min_severity": "loud"}, {}, "min_severity"),
+        ({"extension_id": "a\x00"}, {}, "NUL"),
+        ({}, {"redact_everything": True}, "redact_everything"),
+        ({}, {"redact_name_hash": "yes"}, "true or false"),
+    ],
+)
+def test_choices_the_format_does_not_know_are_refused(
+    db, responder, filter, redaction, message
+):
+    item = receive_source()
+    with pytest.raises(EvidenceError, match=message):
+        request_export(
+            item_id=item.pk, filter=filter, redaction=redaction, actor=responder
+        )
+    assert not ExportRequest.objects.exists()
+
+
+def test_only_bundles_are_exported(db, responder):
+    item = receive_source("ledger-plain")
+    with pytest.raises(EvidenceError, match="only a bundle"):
+        request_export(item_id=item.pk, filter={}, redaction={}, actor=responder)
+
+
+@pytest.mark.parametrize("person", ["auditor", "administrator", "machine", "outsider"])
+def test_who_may_not_export_is_refused(db, request, person):
+    item = receive_source()
+    actor = request.getfixturevalue(person)
+    with pytest.raises(PermissionRefused, match="export_evidenceitem"):
+        request_export(item_id=item.pk, filter={}, redaction={}, actor=actor)

@@ -1,0 +1,201 @@
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from evidence import storage
+from evidence.errors import (
+    EvidenceDamaged,
+    EvidenceMissing,
+    StorageUnavailable,
+    UploadBroken,
+    UploadTooLarge,
+)
+
+DATA = b"evidence" * 1000
+DIGEST = hashlib.sha256(DATA).hexdigest()
+
+
+def keep(data: bytes = DATA) -> str:
+    with storage.receive_stream(io.BytesIO(data)) as incoming:
+        incoming.keep()
+        return incoming.sha256_hex
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+class StreamThatBreaks:
+    """Gives one chunk and then fails, as a connection that goes away does."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.given = False
+
+    def read(self, size: int) -> bytes:
+        if self.given:
+            raise self.error
+        self.given = True
+        return b"half"
+
+
+def test_kept_bytes_are_found_by_their_digest(evidence_folder):
+    assert keep() == DIGEST
+    assert b"".join(storage.iter_stored(DIGEST)) == DATA
+    assert [path.name for path in files_in(evidence_folder)] == [DIGEST]
+
+
+def test_kept_files_are_read_only(evidence_folder):
+    keep()
+    (path,) = files_in(evidence_folder)
+    assert path.stat().st_mode & 0o777 == 0o400
+
+
+def test_bytes_that_are_not_kept_leave_nothing(evidence_folder):
+    with storage.receive_stream(io.BytesIO(DATA)) as incoming:
+        assert incoming.sha256_hex == DIGEST
+        assert len(files_in(evidence_folder)) == 1
+    assert files_in(evidence_folder) == []
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError("gone"), TimeoutError(), OSError("unreadable")]
+)
+def test_broken_upload_leaves_nothing(evidence_folder, error):
+    with (
+        pytest.raises(UploadBroken, match="nothing was kept"),
+        storage.receive_stream(StreamThatBreaks(error)),
+    ):
+        pass
+    assert files_in(evidence_folder) == []
+
+
+def test_too_large_upload_is_refused_while_it_streams(evidence_folder, settings):
+    settings.EVIDENCE_MAX_BYTES = 10
+
+    with (
+        pytest.raises(UploadTooLarge, match="more than 10 bytes"),
+        storage.receive_stream(io.BytesIO(DATA)),
+    ):
+        pass
+    assert files_in(evidence_folder) == []
+
+
+def test_keeping_the_same_bytes_again_changes_nothing(evidence_folder):
+    keep()
+    (path,) = files_in(evidence_folder)
+    before = path.stat()
+    keep()
+    assert files_in(evidence_folder) == [path]
+    assert path.stat().st_ino == before.st_ino
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_damaged_file_of_another_size_is_not_overwritten(evidence_folder):
+    keep()
+    (path,) = files_in(evidence_folder)
+    path.chmod(0o600)
+    path.write_bytes(b"short")
+    with pytest.raises(EvidenceDamaged, match="nothing was overwritten"):
+        keep()
+    assert path.read_bytes() == b"short"
+
+
+def test_changed_bytes_are_found_out(evidence_folder):
+    keep()
+    (path,) = files_in(evidence_folder)
+    path.chmod(0o600)
+    path.write_bytes(DATA[:-1] + b"!")
+    with pytest.raises(EvidenceDamaged, match="were changed in the store"):
+        storage.read_verified(DIGEST)
+    with pytest.raises(EvidenceDamaged):
+        storage.require_intact(DIGEST)
+
+
+def test_missing_bytes_are_told_from_an_unavailable_store(evidence_folder):
+    with pytest.raises(EvidenceMissing, match=DIGEST):
+        storage.open_stored(DIGEST)
+    evidence_folder.joinpath("sha256").write_text("a file where a folder should be")
+    with pytest.raises(StorageUnavailable, match="does not answer"):
+        storage.open_stored(DIGEST)
+
+
+def test_two_at_once_keep_one_file(evidence_folder):
+    gate = threading.Barrier(2)
+    digests: list[str] = []
+
+    def upload() -> None:
+        with storage.receive_stream(io.BytesIO(DATA)) as incoming:
+            gate.wait(10)
+            incoming.keep()
+            digests.append(incoming.sha256_hex)
+
+    threads = [threading.Thread(target=upload) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert digests == [DIGEST, DIGEST]
+    assert [path.name for path in files_in(evidence_folder)] == [DIGEST]
+
+
+KILLED_UPLOAD = """
+import os, sys, time
+import django
+django.setup()
+from django.test.utils import override_settings
+from django.conf import settings
+from evidence import storage
+
+class Slow:
+    given = False
+    def read(self, size):
+        if self.given:
+            print("half", flush=True)
+            time.sleep(60)
+        self.given = True
+        return b"x" * 100_000
+
+with storage.receive_stream(Slow()) as incoming:
+    incoming.keep()
+"""
+
+
+def test_killed_upload_leaves_nothing_that_counts_and_is_swept(evidence_folder):
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED_UPLOAD],
+        env={**os.environ, "EVIDENCE_ROOT": str(evidence_folder)},
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"half\n"
+    (left,) = files_in(evidence_folder)
+
+    # While the upload lives, however slow, its file is left alone.
+    assert storage.sweep_incoming(older_than_seconds=-1) == 0
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert left.exists()
+    assert not (evidence_folder / "sha256").exists()
+    assert storage.sweep_incoming(older_than_seconds=3600) == 0
+    assert storage.sweep_incoming(older_than_seconds=-1) == 1
+    assert files_in(evidence_folder) == []
+
+
+def test_probe_says_when_the_store_cannot_be_written(evidence_folder):
+    storage.probe()
+    started = time.monotonic()
+    folder = evidence_folder / "incoming"
+    folder.rmdir()
+    folder.write_text("a file where a folder should be")
+    with pytest.raises(StorageUnavailable):
+        storage.probe()
+    assert time.monotonic() - started < 5
