@@ -227,26 +227,38 @@ CONTENT_SECURITY_POLICIES_BY_PATH = POLICIES_BY_PATH
 # --- API ----------------------------------------------------------------------------
 
 KNOX_TOKEN_MODEL = "evidence.ApiToken"  # noqa: S105  (a model's name)
+REST_KNOX = {"TOKEN_PREFIX": "cf_"}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "evidence.api.authentication.ApiTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["evidence.api.permissions.ScopePermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["evidence.api.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "evidence.api.problems.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+# Requests a minute for one token; a batch of alerts is one request.
+API_RATES_PER_MINUTE = {
+    "read": read_whole_number("API_READ_RATE", default=600, least=1),
+    "write": read_whole_number("API_WRITE_RATE", default=120, least=1),
+    "evidence": read_whole_number("API_EVIDENCE_RATE", default=120, least=1),
+    "alerts": read_whole_number("API_ALERT_RATE", default=6000, least=1),
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Casefile API",
     "DESCRIPTION": "Incidents, evidence, verification reports and their history.",
     "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "SERVE_PERMISSIONS": ["evidence.api.permissions.ScopePermission"],
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": ["evidence.api.schema.add_problems"],
 }
 
 # --- Mail, links, language ----------------------------------------------------------

@@ -26,7 +26,13 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="", help="what it is for")
 
     def handle(
-        self, *, username: str, scope: list[str], days: int, name: str, **options: object
+        self,
+        *,
+        username: str,
+        scope: list[str],
+        days: int,
+        name: str,
+        **options: object,
     ) -> None:
         users = get_user_model()._default_manager
         user = users.filter(username=username).first()

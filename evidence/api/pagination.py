@@ -1,0 +1,192 @@
+"""Pages that stay put: a cursor names the last row seen, not how many there were.
+
+Rows that come in while somebody pages neither repeat nor hide others. Rows are ordered
+by one field and then by id, so that equal values cannot change places either.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError as FieldError
+from django.db.models import Model, Q, QuerySet
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+PAGE_SIZE = 50
+LARGEST_PAGE = 500
+CURSOR_LENGTH = 500
+ID_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The row that a page starts after; `backwards` leads to the page before it."""
+
+    ordering: str
+    value: str
+    pk: int
+    backwards: bool
+
+    def encode(self) -> str:
+        fields = [self.ordering, self.value, self.pk, int(self.backwards)]
+        text = json.dumps(fields, separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(text).decode().rstrip("=")
+
+
+def decode_cursor(text: str, *, ordering: str) -> Cursor:
+    """Return the cursor; raise ValidationError for one that this list did not give."""
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        named, value, pk, backwards = json.loads(base64.urlsafe_b64decode(padded))
+    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+        raise _bad_cursor() from error
+    well_typed = isinstance(value, str) and type(pk) is int and 0 < pk <= ID_MAX
+    if named != ordering or not well_typed or "\x00" in value:
+        raise _bad_cursor()
+    return Cursor(ordering, value, pk, bool(backwards))
+
+
+def _bad_cursor() -> ValidationError:
+    return ValidationError(
+        {"cursor": "Not a cursor of this list and ordering: start at the first page."},
+        code="invalid_cursor",
+    )
+
+
+class KeysetPagination(BasePagination):
+    """`?cursor=…&page_size=…&ordering=…`; the body is `{next, previous, results}`.
+
+    The view says what it can be ordered by (`ordering_fields`) and how it is unless
+    asked (`default_ordering`). Every such field is never null.
+    """
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Any], request: Request, view: Any = None
+    ) -> list[Any]:
+        self.request = request
+        self.ordering = _read_ordering(request, view)
+        self.size = _read_size(request)
+        self.cursor = self._read_cursor()
+        rows = list(self._page_of(queryset)[: self.size + 1])
+        self.has_more = len(rows) > self.size
+        rows = rows[: self.size]
+        self.page = rows[::-1] if self.cursor and self.cursor.backwards else rows
+        return self.page
+
+    def get_paginated_response(self, data: Any) -> Response:
+        backwards = self.cursor is not None and self.cursor.backwards
+        has_next = self.has_more if not backwards else True
+        has_previous = self.has_more if backwards else self.cursor is not None
+        return Response(
+            {
+                "next": self._link(-1, backwards=False) if has_next else None,
+                "previous": self._link(0, backwards=True) if has_previous else None,
+                "results": data,
+            }
+        )
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        link = {"type": "string", "format": "uri", "nullable": True}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": link, "previous": link, "results": schema},
+        }
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        fields = [*view.ordering_fields, *(f"-{one}" for one in view.ordering_fields)]
+        size = {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE}
+        order = {"type": "string", "enum": fields, "default": view.default_ordering}
+        return [
+            _parameter("cursor", {"type": "string"}, "From `next` or `previous`."),
+            _parameter("page_size", {**size, "default": PAGE_SIZE}, "Rows in a page."),
+            _parameter("ordering", order, "A minus sign turns the order round."),
+        ]
+
+    def _read_cursor(self) -> Cursor | None:
+        text = self.request.query_params.get("cursor", "")
+        if not text:
+            return None
+        if len(text) > CURSOR_LENGTH:
+            raise _bad_cursor()
+        return decode_cursor(text, ordering=self.ordering)
+
+    def _page_of(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        field, cursor = self.ordering.lstrip("-"), self.cursor
+        descending = self.ordering.startswith("-")
+        if cursor and cursor.backwards:
+            descending = not descending
+        sign = "-" if descending else ""
+        if cursor is not None:
+            queryset = queryset.filter(
+                _after(queryset.model, field, cursor, descending)
+            )
+        names = [f"{sign}{field}"] if field == "id" else [f"{sign}{field}", f"{sign}id"]
+        return queryset.order_by(*names)
+
+    def _link(self, index: int, *, backwards: bool) -> str | None:
+        if not self.page:
+            return None
+        row = self.page[index]
+        value = getattr(row, self.ordering.lstrip("-"))
+        text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+        cursor = Cursor(self.ordering, text, row.pk, backwards).encode()
+        parameters = self.request.query_params.copy()
+        parameters["cursor"] = cursor
+        return self.request.build_absolute_uri(
+            f"{self.request.path}?{parameters.urlencode()}"
+        )
+
+
+def _after(model: type[Model], field: str, cursor: Cursor, descending: bool) -> Q:
+    """Return the rows that come after the cursor's in this direction."""
+    side = "lt" if descending else "gt"
+    if field == "id":
+        return Q(**{f"id__{side}": cursor.pk})
+    try:
+        value = model._meta.get_field(field).to_python(cursor.value)
+    except FieldError as error:
+        raise _bad_cursor() from error
+    # The first condition says nothing new, and lets the database use the field's index.
+    return Q(**{f"{field}__{side}e": value}) & (
+        Q(**{f"{field}__{side}": value}) | Q(**{f"id__{side}": cursor.pk})
+    )
+
+
+def _read_ordering(request: Request, view: Any) -> str:
+    ordering = request.query_params.get("ordering") or view.default_ordering
+    if ordering.removeprefix("-") not in view.ordering_fields:
+        known = ", ".join(view.ordering_fields)
+        raise ValidationError(
+            {"ordering": f"Expected one of {known}, with or without a minus sign."},
+            code="invalid_ordering",
+        )
+    return str(ordering)
+
+
+def _read_size(request: Request) -> int:
+    text = request.query_params.get("page_size") or str(PAGE_SIZE)
+    is_number = text.isascii() and text.isdigit() and len(text) < 5
+    if not is_number or not 1 <= int(text) <= LARGEST_PAGE:
+        raise ValidationError(
+            {"page_size": f"Expected a whole number from 1 to {LARGEST_PAGE}."},
+            code="invalid_page_size",
+        )
+    return int(text)
+
+
+def _parameter(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "required": False,
+        "in": "query",
+        "description": text,
+        "schema": schema,
+    }

@@ -1,0 +1,216 @@
+"""One shape for everything that goes wrong: RFC 9457, `application/problem+json`.
+
+A problem has `type`, `title`, `status`, `detail`, `instance` and a stable `code`. Some
+have more: `errors` (what is wrong with which field), `path` (where in a document),
+`changes` (what somebody else saved). None has a stack trace.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler, set_rollback
+
+from evidence.errors import CasefileError
+
+CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:casefile:problem:"
+NOT_FOUND = "There is nothing here, or nothing that you may see."
+RETRY_SECONDS = 5
+
+logger = logging.getLogger(__name__)
+
+# The statuses of refusals by the services; any other is a request that was
+# understood and cannot be followed as it stands (422).
+STATUS_BY_CODE: dict[str, HTTPStatus] = {
+    "permission_refused": HTTPStatus.FORBIDDEN,
+    "not_found": HTTPStatus.NOT_FOUND,
+    "edit_conflict": HTTPStatus.CONFLICT,
+    "incident_closed": HTTPStatus.CONFLICT,
+    "incident_open": HTTPStatus.CONFLICT,
+    "invalid_transition": HTTPStatus.CONFLICT,
+    "invalid_move": HTTPStatus.CONFLICT,
+    "phase_out_of_order": HTTPStatus.CONFLICT,
+    "alert_conflict": HTTPStatus.CONFLICT,
+    "precondition_required": HTTPStatus.PRECONDITION_REQUIRED,
+    "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "upload_broken": HTTPStatus.BAD_REQUEST,
+    "malformed_digest": HTTPStatus.BAD_REQUEST,
+    "unknown_kind": HTTPStatus.BAD_REQUEST,
+    "no_such_incident": HTTPStatus.NOT_FOUND,
+    "storage_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "evidence_missing": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "evidence_damaged": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "history_broken": HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+# What an error of ours may tell beside its message.
+MEMBERS = ("path", "reason_code", "problems", "revision", "changed_by", "changes")
+
+# DRF's own codes in our words; those that are clear enough stay.
+CODE_BY_STATUS: dict[int, str] = {
+    HTTPStatus.BAD_REQUEST: "malformed_request",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.NOT_ACCEPTABLE: "not_acceptable",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
+    HTTPStatus.TOO_MANY_REQUESTS: "throttled",
+}
+
+
+def make_problem(
+    status: int, code: str, detail: str, *, instance: str, **members: Any
+) -> dict[str, Any]:
+    """Return the document of a problem."""
+    return {
+        "type": f"{TYPE_PREFIX}{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "instance": instance,
+        "code": code,
+        **members,
+    }
+
+
+def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
+    """Turn any exception under the API into a problem. DRF's EXCEPTION_HANDLER."""
+    path = context["request"].path
+    set_rollback()
+    if isinstance(error, CasefileError):
+        status = status_of(error)
+        members = dict(_members_of(error))
+        return _respond(status, error.code, error.message, path, **members)
+    if isinstance(error, RequestDataTooBig):
+        return _respond(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", str(error), path
+        )
+    if isinstance(error, (SuspiciousOperation, UnreadablePostError)):
+        detail = "The request could not be read to its end."
+        return _respond(HTTPStatus.BAD_REQUEST, "malformed_request", detail, path)
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return _respond_unavailable(path)
+    if isinstance(
+        error, (exceptions.APIException, Http404, DjangoPermissionDenied)
+    ) and (response := exception_handler(error, context)):
+        return _as_problem(error, response, path)
+    return _respond_internal(path)
+
+
+def status_of(error: CasefileError) -> HTTPStatus:
+    """Return the HTTP status of a service's refusal."""
+    return STATUS_BY_CODE.get(error.code, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def problem_response(
+    request: HttpRequest, status: int, code: str, detail: str
+) -> JsonResponse:
+    """Return a problem from outside DRF's views, for Django's own error handlers."""
+    document = make_problem(status, code, detail, instance=request.path)
+    return JsonResponse(document, status=status, content_type=CONTENT_TYPE)
+
+
+def _as_problem(error: Exception, response: Response, path: str) -> Response:
+    """Rewrite the response that DRF made for one of its own exceptions."""
+    if isinstance(error, exceptions.ValidationError):
+        errors = list(_flatten(error.get_full_details()))
+        detail = f"{len(errors)} of the values sent cannot be used; see errors."
+        document = make_problem(
+            response.status_code,
+            "validation_failed",
+            detail,
+            instance=path,
+            errors=errors,
+        )
+    else:
+        code, detail = _words_of(error, response.status_code)
+        document = make_problem(response.status_code, code, detail, instance=path)
+    response.data = document
+    response.content_type = CONTENT_TYPE
+    return response
+
+
+def _words_of(error: Exception, status: int) -> tuple[str, str]:
+    if status == HTTPStatus.NOT_FOUND:
+        return "not_found", NOT_FOUND
+    if not isinstance(error, exceptions.APIException):
+        return "permission_refused", "You may not do this."
+    codes = error.get_codes()
+    named = codes if isinstance(codes, str) else "refused"
+    if named == error.default_code:
+        named = CODE_BY_STATUS.get(status, named)
+    return named, str(error.detail)
+
+
+def _flatten(details: Any, field: str = "") -> Iterator[dict[str, str]]:
+    """Yield one {"field", "code", "detail"} for each message of a ValidationError."""
+    if isinstance(details, Mapping) and set(details) == {"message", "code"}:
+        yield {
+            "field": field,
+            "code": str(details["code"]),
+            "detail": str(details["message"]),
+        }
+    elif isinstance(details, Mapping):
+        for name, inner in details.items():
+            plain = "" if name == "non_field_errors" else str(name)
+            yield from _flatten(inner, f"{field}.{plain}".strip("."))
+    elif isinstance(details, list):
+        for inner in details:
+            yield from _flatten(inner, field)
+
+
+def _members_of(error: CasefileError) -> Iterator[tuple[str, Any]]:
+    for name in MEMBERS:
+        value = getattr(error, name, None)
+        if isinstance(value, tuple):
+            yield name, [_plain(one) for one in value]
+        elif value is not None:
+            yield name, value
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)
+
+
+def _respond_unavailable(path: str) -> Response:
+    logger.exception("api_unavailable")
+    response = _respond(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "unavailable",
+        "The database does not answer. Nothing was changed; try again.",
+        path,
+    )
+    response["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def _respond_internal(path: str) -> Response:
+    logger.exception("api_internal_error")
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+    detail = "Something went wrong here. It was logged; name the request_id."
+    return _respond(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        detail,
+        path,
+        request_id=request_id,
+    )
+
+
+def _respond(
+    status: HTTPStatus, code: str, detail: str, path: str, **members: Any
+) -> Response:
+    document = make_problem(status, code, detail, instance=path, **members)
+    return Response(document, status=status, content_type=CONTENT_TYPE)

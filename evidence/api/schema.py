@@ -1,0 +1,94 @@
+"""What the OpenAPI document says beyond the views themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+from evidence.api.authentication import ApiTokenAuthentication
+from evidence.api.problems import CONTENT_TYPE
+
+METHODS = ("get", "post", "put", "patch", "delete")
+ALWAYS = {
+    "400": "The request is malformed, or a parameter is.",
+    "401": "No token, or one that does not work.",
+    "403": "The token's scope or the user's role does not allow it.",
+    "404": "There is nothing here, or nothing that you may see.",
+    "429": "Too many requests; Retry-After says when to ask again.",
+    "500": "Something went wrong here; it was logged.",
+    "503": "The database does not answer; Retry-After says when to ask again.",
+}
+WITH_BODY = {
+    "409": "The state of the case, or an earlier request, is against it.",
+    "413": "The body is larger than allowed.",
+    "415": "The body is of a type that is not taken here.",
+    "422": "The content was read and is refused; `path` says where it is wrong.",
+}
+TEXT = {"type": "string"}
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457). `code` is stable, the texts are not.",
+    "required": ["type", "title", "status", "detail", "instance", "code"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": TEXT,
+        "status": {"type": "integer"},
+        "detail": TEXT,
+        "instance": TEXT,
+        "code": TEXT,
+        "path": {"type": "string", "description": "JSON path at fault in a document."},
+        "problems": {"type": "array", "items": TEXT},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "code", "detail"],
+                "properties": {"field": TEXT, "code": TEXT, "detail": TEXT},
+            },
+        },
+        "changes": {
+            "type": "array",
+            "description": "What differs between the row you read and the row now.",
+            "items": {"type": "object", "additionalProperties": {}},
+        },
+        "revision": {"type": "integer", "description": "The current one."},
+        "changed_by": TEXT,
+        "request_id": TEXT,
+    },
+    "additionalProperties": {},
+}
+
+
+class ApiTokenScheme(OpenApiAuthenticationExtension):
+    target_class = ApiTokenAuthentication
+    name = "apiToken"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer"}
+
+
+def add_problems(
+    result: dict[str, Any], generator: Any, request: Any, public: bool
+) -> dict[str, Any]:
+    """Document the problem answers of every operation. A post-processing hook."""
+    schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = PROBLEM
+    for operations in result["paths"].values():
+        for method in METHODS:
+            if method in operations:
+                _add_to(
+                    operations[method], has_body="requestBody" in operations[method]
+                )
+    return result
+
+
+def _add_to(operation: dict[str, Any], *, has_body: bool) -> None:
+    reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    described = ALWAYS | (WITH_BODY if has_body else {})
+    responses = operation["responses"]
+    for status, description in described.items():
+        responses.setdefault(
+            status, {"description": description, "content": {CONTENT_TYPE: reference}}
+        )
+    operation["responses"] = dict(sorted(responses.items()))

@@ -1,0 +1,211 @@
+"""How rows of the evidence app are written out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from evidence.audit import entry_document
+from evidence.models import (
+    AuditEntry,
+    CustodyEvent,
+    EvidenceItem,
+    EvidenceKind,
+    Outcome,
+    ReplayStep,
+    VerificationError,
+    VerificationReport,
+)
+
+
+class ReferenceField(serializers.SlugRelatedField):
+    """A case by its reference."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(slug_field="reference", read_only=True, **kwargs)
+
+
+class NameField(serializers.SlugRelatedField):
+    """A person by the name to sign in; null where the system itself acted."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(slug_field="username", read_only=True, **kwargs)
+
+
+class LatestReportSerializer(serializers.Serializer):
+    id = serializers.IntegerField(source="latest_report_id")
+    outcome = serializers.ChoiceField(Outcome.choices, source="latest_outcome")
+    checked_at = serializers.DateTimeField(source="latest_checked_at")
+
+
+class EvidenceItemSerializer(serializers.ModelSerializer):
+    incident = ReferenceField()
+    received_by = NameField()
+    latest_report = serializers.SerializerMethodField()
+
+    class Meta:
+        model = EvidenceItem
+        fields = (
+            "id",
+            "incident",
+            "sha256_hex",
+            "size_bytes",
+            "kind",
+            "original_name",
+            "media_type",
+            "channel",
+            "source",
+            "received_at",
+            "received_by",
+            "derived_from",
+            "latest_report",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(LatestReportSerializer(allow_null=True))
+    def get_latest_report(self, item: EvidenceItem) -> dict[str, Any] | None:
+        """Return the newest report, null before there is one."""
+        if getattr(item, "latest_report_id", None) is None:
+            return None
+        return dict(LatestReportSerializer(item).data)
+
+
+class UploadSerializer(serializers.Serializer):
+    """The fields of a multipart upload."""
+
+    file = serializers.FileField(allow_empty_file=True)
+    incident = serializers.CharField(max_length=24, help_text="The case's reference.")
+    kind = serializers.ChoiceField(
+        EvidenceKind.choices,
+        required=False,
+        help_text="Left out, the content decides.",
+    )
+    source = serializers.CharField(
+        required=False, allow_blank=True, help_text="Where it comes from."
+    )
+    sha256 = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        help_text="What the bytes must hash to, 64 hexadecimal digits.",
+    )
+
+
+class CustodyEventSerializer(serializers.ModelSerializer):
+    incident = serializers.CharField(source="item.incident.reference", read_only=True)
+
+    class Meta:
+        model = CustodyEvent
+        fields = (
+            "id",
+            "item",
+            "incident",
+            "kind",
+            "happened_at",
+            "actor_name",
+            "channel",
+            "ip_address",
+            "detail",
+        )
+        read_only_fields = fields
+
+
+class ReportSummarySerializer(serializers.ModelSerializer):
+    incident = serializers.CharField(source="item.incident.reference", read_only=True)
+
+    class Meta:
+        model = VerificationReport
+        fields = (
+            "id",
+            "item",
+            "incident",
+            "outcome",
+            "document_kind",
+            "started_at",
+            "finished_at",
+            "duration_ms",
+            "engine_version",
+            "steps",
+            "refusal_code",
+            "refusal_path",
+            "refusal_message",
+            "error_count",
+            "step_count",
+            "trusted_prefix",
+            "break_index",
+            "diagnosis",
+        )
+        read_only_fields = fields
+
+
+class ReportSerializer(ReportSummarySerializer):
+    """The whole report but its errors and replay steps, which have pages."""
+
+    class Meta(ReportSummarySerializer.Meta):
+        fields = (*ReportSummarySerializer.Meta.fields, "details")
+        read_only_fields = fields
+
+
+class VerificationErrorSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = VerificationError
+        fields = ("position", "entry_index", "sequence", "code", "message")
+        read_only_fields = fields
+
+
+class ReplayStepSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ReplayStep
+        fields = (
+            "index",
+            "sequence",
+            "ts_ms",
+            "extension_id",
+            "call_id",
+            "capability",
+            "method",
+            "policy_decision",
+            "policy_reason",
+            "risk_score",
+            "selected_action",
+            "outcome",
+            "triggers",
+            "trusted",
+        )
+        read_only_fields = fields
+
+
+class AuditActorSerializer(serializers.Serializer):
+    id = serializers.IntegerField(allow_null=True)
+    name = serializers.CharField()
+
+
+class AuditObjectSerializer(serializers.Serializer):
+    type = serializers.CharField()
+    id = serializers.CharField()
+    label = serializers.CharField()
+
+
+class AuditEntrySerializer(serializers.Serializer):
+    """An entry as the document that was hashed, member by member.
+
+    `entry_hash` is the SHA-256 of the RFC 8785 form of everything else in it, so a
+    client can recompute the chain without this server.
+    """
+
+    schema = serializers.CharField()
+    stream = serializers.CharField()
+    sequence = serializers.IntegerField()
+    recorded_at_ms = serializers.IntegerField()
+    actor = AuditActorSerializer()
+    action = serializers.CharField()
+    object = AuditObjectSerializer()
+    reason = serializers.CharField()
+    before = serializers.JSONField(allow_null=True)
+    after = serializers.JSONField(allow_null=True)
+    previous_hash = serializers.CharField(allow_null=True)
+    entry_hash = serializers.CharField()
+
+    def to_representation(self, instance: AuditEntry) -> dict[str, Any]:
+        return entry_document(instance)

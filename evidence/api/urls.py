@@ -1,0 +1,40 @@
+from django.urls import URLPattern, URLResolver, path
+from rest_framework.routers import SimpleRouter
+
+from evidence.api import resources
+from evidence.api.evidence import EvidenceViewSet
+
+router = SimpleRouter()
+router.register("custody-events", resources.CustodyEventViewSet)
+router.register("reports", resources.ReportViewSet, basename="report")
+router.register("audit-entries", resources.AuditEntryViewSet)
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path(
+        "evidence/",
+        EvidenceViewSet.as_view({"get": "list", "post": "create", "put": "put_body"}),
+        name="evidence-list",
+    ),
+    path(
+        "evidence/<int:pk>/",
+        EvidenceViewSet.as_view({"get": "retrieve"}),
+        name="evidence-detail",
+    ),
+    # `curl -T file https://…/evidence/` puts the file's name after the last slash.
+    path(
+        "evidence/<str:filename>",
+        EvidenceViewSet.as_view({"put": "put_named"}),
+        name="evidence-upload",
+    ),
+    path(
+        "reports/<int:report_pk>/errors/",
+        resources.VerificationErrorViewSet.as_view({"get": "list"}),
+        name="report-errors",
+    ),
+    path(
+        "reports/<int:report_pk>/replay-steps/",
+        resources.ReplayStepViewSet.as_view({"get": "list"}),
+        name="report-replay-steps",
+    ),
+    *router.urls,
+]

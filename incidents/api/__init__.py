@@ -1,0 +1,1 @@
+"""The API's resources of cases, playbooks and alerts."""

@@ -1,0 +1,203 @@
+"""Alerts in, and alerts read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from drf_spectacular.utils import OpenApiResponse, OpenApiTypes, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from evidence.api.problems import CONTENT_TYPE, make_problem
+from evidence.api.views import ReadOnlyViewSet
+from evidence.format import DocumentRefused, read_document
+from evidence.models import TokenScope
+from incidents.api import filters, serializers
+from incidents.api.alert_bodies import AlertBodyParser, split_body
+from incidents.models import ALERT_SOURCES, Alert, AlertRule, Incident
+from incidents.services.alert_intake import (
+    Answer,
+    IncomingAlert,
+    read_incoming,
+    receive_alerts,
+)
+from incidents.workflow.errors import AlertError
+from incidents.workflow.incident_states import IncidentSource
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """An alert of a request that is none; the others of the request stand."""
+
+    source: str | None
+    alert_id: str | None
+    detail: str
+    problems: tuple[str, ...]
+
+
+class AlertViewSet(ReadOnlyViewSet):
+    """Alerts. POST takes in one, or a batch of up to 1,000."""
+
+    queryset = Alert.objects.select_related(
+        "extension", "incident", "decided_incident", "rule", "received_from"
+    )
+    filterset_class = filters.AlertFilter
+    parser_classes = (AlertBodyParser,)
+    read_permission = "incidents.view_alert"
+    write_scope = TokenScope.ALERTS_WRITE
+    throttle_rate = "alerts"
+    ordering_fields = ("id", "happened_at", "received_at")
+
+    def get_queryset(self) -> QuerySet[Alert]:
+        visible = Incident.objects.visible_to(self.request.user)
+        alerts = (
+            super()
+            .get_queryset()
+            .filter(Q(incident__isnull=True) | Q(incident__in=visible))
+        )
+        if self.action == "retrieve":
+            return alerts.prefetch_related(
+                "assignments__incident",
+                "assignments__previous_incident",
+                "assignments__assigned_by",
+            )
+        return alerts.defer("document")
+
+    def get_serializer_class(self) -> type[serializers.AlertSerializer]:
+        if self.action == "retrieve":
+            return serializers.AlertDetailSerializer
+        return serializers.AlertSerializer
+
+    @extend_schema(
+        request={"application/json": OpenApiTypes.OBJECT},
+        responses={
+            201: serializers.AlertAnswerSerializer,
+            200: serializers.AlertAnswerSerializer,
+            207: OpenApiResponse(
+                serializers.BatchAnswerSerializer, description="A batch was sent."
+            ),
+        },
+    )
+    def create(self, request: Request) -> Response:
+        """Take in alerts; those known by source and alert_id are answered as before.
+
+        Send one alert (docs/evidence-format.md, section 3) with a `source` beside its
+        members, an array of such, or `{"source": …, "alerts": […]}`.
+        """
+        body = split_body(request.data or b"")
+        read = [_read(text, body.source) for text in body.texts]
+        accepted = [one for one in read if isinstance(one, IncomingAlert)]
+        answers = iter(receive_alerts(alerts=accepted, actor=request.user))
+        outcomes = [
+            next(answers) if isinstance(one, IncomingAlert) else one for one in read
+        ]
+        if body.is_batch:
+            return _answer_batch(outcomes)
+        return _answer_single(request, outcomes[0])
+
+
+class AlertRuleViewSet(ReadOnlyViewSet):
+    """The rules that say which alerts open a case."""
+
+    queryset = AlertRule.objects.all()
+    serializer_class = serializers.AlertRuleSerializer
+    filterset_class = filters.AlertRuleFilter
+    read_permission = "incidents.view_alertrule"
+
+
+def _read(text: str, envelope_source: str | None) -> IncomingAlert | _Refused:
+    """Read one alert strictly; a refusal is a value, so that the others stand."""
+    try:
+        document = read_document(text.encode("utf-8", "surrogatepass"))
+    except DocumentRefused as error:
+        return _Refused(envelope_source, None, error.message, (str(error),))
+    source = document.pop("source", envelope_source)
+    named = document.get("alert_id")
+    alert_id = named if isinstance(named, str) else None
+    if not isinstance(source, str) or source not in ALERT_SOURCES:
+        known = ", ".join(ALERT_SOURCES)
+        detail = f"expected a source out of {known}"
+        return _Refused(None, alert_id, detail, (f"$.source: {detail}",))
+    try:
+        return read_incoming(IncidentSource(source), document)
+    except AlertError as error:
+        problems = tuple(str(one) for one in error.problems)
+        return _Refused(source, alert_id, error.message, problems)
+
+
+def _answer_single(request: Request, outcome: Answer | _Refused) -> Response:
+    if isinstance(outcome, _Refused):
+        return _problem(
+            request,
+            status.HTTP_422_UNPROCESSABLE_ENTITY,
+            AlertError.code,
+            outcome.detail,
+            problems=list(outcome.problems),
+        )
+    document = _document(outcome)
+    if outcome.conflict:
+        return _problem(
+            request, status.HTTP_409_CONFLICT, document["code"], document["detail"]
+        )
+    created = status.HTTP_201_CREATED if outcome.created else status.HTTP_200_OK
+    return Response(document, status=created)
+
+
+def _answer_batch(outcomes: list[Answer | _Refused]) -> Response:
+    answers = [one for one in outcomes if isinstance(one, Answer)]
+    conflicts = sum(one.conflict for one in answers)
+    created = sum(one.created for one in answers)
+    return Response(
+        {
+            "created": created,
+            "repeated": len(answers) - created - conflicts,
+            "conflicts": conflicts,
+            "refused": len(outcomes) - len(answers),
+            "results": [_document(one) for one in outcomes],
+        },
+        status=status.HTTP_207_MULTI_STATUS,
+    )
+
+
+def _document(outcome: Answer | _Refused) -> dict[str, Any]:
+    """Return the result of one alert; it never depends on when it was asked for."""
+    if isinstance(outcome, _Refused):
+        return {
+            "result": "refused",
+            "source": outcome.source,
+            "alert_id": outcome.alert_id,
+            "code": AlertError.code,
+            "detail": outcome.detail,
+            "problems": list(outcome.problems),
+        }
+    row = outcome.row
+    named = {"source": row.source, "alert_id": row.alert_id, "id": row.pk}
+    if outcome.conflict:
+        detail = (
+            f"{row.alert_id} of {row.source} is stored with other content (SHA-256 "
+            f"{row.document_sha256}), which stays; send what is new under a new ID."
+        )
+        return {
+            "result": "conflict",
+            **named,
+            "code": "alert_conflict",
+            "detail": detail,
+        }
+    case = row.decided_incident
+    return {
+        "result": "accepted",
+        **named,
+        "decision": str(row.decision),
+        "incident": case.reference if case else None,
+        "document_sha256": row.document_sha256,
+    }
+
+
+def _problem(
+    request: Request, code_status: int, code: str, detail: str, **members: Any
+) -> Response:
+    document = make_problem(code_status, code, detail, instance=request.path, **members)
+    return Response(document, status=code_status, content_type=CONTENT_TYPE)

@@ -1,0 +1,160 @@
+"""Cases, their phases and clocks, and the playbooks they follow."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from evidence.api.views import ReadOnlyViewSet
+from evidence.models import TokenScope
+from incidents.api import filters, serializers
+from incidents.models import (
+    Cycle,
+    Incident,
+    IncidentPhase,
+    Playbook,
+    PlaybookVersion,
+)
+from incidents.services.editing import IncidentChanges, edit_incident
+from incidents.workflow.incident_states import Severity
+
+REFERENCE_PATTERN = "SEC-INC-[0-9]{4}-[0-9]{4,10}"
+ETAG = re.compile(r'"([0-9]{1,9})"')
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description='The ETag that was read, for example "3"; or send `revision`.',
+)
+
+
+class PreconditionRequired(APIException):
+    status_code = 428
+    default_code = "precondition_required"
+    default_detail = (
+        "Say which revision you edit: the header If-Match with the ETag you read, or "
+        "the member revision."
+    )
+
+
+class IncidentViewSet(ReadOnlyViewSet):
+    """Cases with their extensions, phases and clocks."""
+
+    queryset = Incident.objects.select_related(
+        "playbook_version__playbook",
+        "lead",
+        "team",
+        "opened_by",
+        "closed_by",
+        "duplicate_of",
+    ).defer("playbook_version__document")
+    serializer_class = serializers.IncidentSerializer
+    filterset_class = filters.IncidentFilter
+    parser_classes = (JSONParser,)
+    lookup_field = "reference"
+    lookup_value_regex = REFERENCE_PATTERN
+    read_permission = "incidents.view_incident"
+    write_scope = TokenScope.CASES_WRITE
+    ordering_fields = ("id", "detected_at", "last_activity_at")
+
+    def get_queryset(self) -> QuerySet[Incident]:
+        phases = IncidentPhase.objects.select_related("completed_by")
+        cycles = Cycle.objects.prefetch_related(Prefetch("phases", phases))
+        incidents: Any = super().get_queryset()
+        return incidents.visible_to(self.request.user).prefetch_related(
+            "extensions", "related", "ticket_links", Prefetch("cycles", cycles)
+        )
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return _with_etag(self.get_object(), self.get_serializer)
+
+    @extend_schema(
+        request=serializers.IncidentEditSerializer,
+        parameters=[IF_MATCH],
+        responses=serializers.IncidentSerializer,
+    )
+    def partial_update(self, request: Request, reference: str) -> Response:
+        """Edit a case; 409 tells what changed where somebody saved it since."""
+        incident = self.get_object()
+        form = serializers.IncidentEditSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        values = dict(form.validated_data)
+        edit_incident(
+            actor=request.user,
+            incident_id=incident.pk,
+            revision=_read_revision(request, values),
+            reason=values.pop("reason", ""),
+            changes=_changes_of(values),
+        )
+        return _with_etag(self.get_object(), self.get_serializer)
+
+
+class PhaseViewSet(ReadOnlyViewSet):
+    """Phases of all cases, with their clocks."""
+
+    queryset = IncidentPhase.objects.select_related("cycle__incident", "completed_by")
+    serializer_class = serializers.PhaseSerializer
+    filterset_class = filters.PhaseFilter
+    read_permission = "incidents.view_incidentphase"
+
+    def get_queryset(self) -> QuerySet[IncidentPhase]:
+        visible = Incident.objects.visible_to(self.request.user)
+        return super().get_queryset().filter(cycle__incident__in=visible)
+
+
+class PlaybookViewSet(ReadOnlyViewSet):
+    """Classes of incident."""
+
+    queryset = Playbook.objects.prefetch_related(
+        Prefetch("versions", PlaybookVersion.objects.defer("document"))
+    )
+    serializer_class = serializers.PlaybookSerializer
+    filterset_class = filters.PlaybookFilter
+    read_permission = "incidents.view_playbook"
+    ordering_fields = ("id", "code")
+    default_ordering = "code"
+
+
+class PlaybookVersionViewSet(ReadOnlyViewSet):
+    """Playbooks as they were loaded, version by version."""
+
+    queryset = PlaybookVersion.objects.select_related("playbook", "loaded_by")
+    serializer_class = serializers.PlaybookVersionSerializer
+    filterset_class = filters.PlaybookVersionFilter
+    read_permission = "incidents.view_playbookversion"
+
+
+def _with_etag(incident: Incident, serialize: Any) -> Response:
+    headers = {"ETag": f'"{incident.revision}"'}
+    return Response(serialize(incident).data, headers=headers)
+
+
+def _read_revision(request: Request, values: dict[str, Any]) -> int:
+    """Take the revision out of the values or the header; the two may not differ."""
+    sent: int | None = values.pop("revision", None)
+    header = request.headers.get("If-Match", "").strip()
+    if not header:
+        if sent is None:
+            raise PreconditionRequired
+        return sent
+    found = ETAG.fullmatch(header)
+    if found is None or (sent is not None and sent != int(found[1])):
+        raise ValidationError(
+            {"If-Match": 'Expected the ETag that was read, for example "3".'}
+        )
+    return int(found[1])
+
+
+def _changes_of(values: dict[str, Any]) -> IncidentChanges:
+    if "extensions" in values:
+        values["extension_ids"] = values.pop("extensions")
+    if "severity" in values:
+        values["severity"] = Severity(values["severity"])
+    return IncidentChanges(**values)

@@ -1,0 +1,101 @@
+"""What lists of cases, phases and alerts can be narrowed by."""
+
+from __future__ import annotations
+
+from django_filters import rest_framework as filters
+
+from evidence.models.choices import choices_of
+from incidents.models import (
+    Alert,
+    AlertDecision,
+    AlertRule,
+    Incident,
+    IncidentPhase,
+    Playbook,
+    PlaybookVersion,
+)
+from incidents.workflow.alert_rules import AlertSeverity
+from incidents.workflow.incident_states import IncidentSource, IncidentStatus, Severity
+from incidents.workflow.phases import Phase
+
+
+class IncidentFilter(filters.FilterSet):
+    status = filters.MultipleChoiceFilter(choices=choices_of(IncidentStatus))
+    severity = filters.MultipleChoiceFilter(choices=choices_of(Severity))
+    source = filters.MultipleChoiceFilter(choices=choices_of(IncidentSource))
+    playbook = filters.CharFilter(field_name="playbook_version__playbook__code")
+    extension = filters.CharFilter(field_name="extensions__extension_id")
+    lead = filters.CharFilter(field_name="lead__username")
+    team = filters.CharFilter(field_name="team__name")
+    label = filters.CharFilter(method="filter_label")
+    detected_after = filters.IsoDateTimeFilter("detected_at", "gte")
+    detected_before = filters.IsoDateTimeFilter("detected_at", "lt")
+
+    class Meta:
+        model = Incident
+        fields = ()
+
+    def filter_label(self, queryset, name, value):  # type: ignore[no-untyped-def]
+        return queryset.filter(labels__contains=[value])
+
+
+class PhaseFilter(filters.FilterSet):
+    incident = filters.CharFilter(field_name="cycle__incident__reference")
+    phase = filters.MultipleChoiceFilter(choices=choices_of(Phase))
+    is_completed = filters.BooleanFilter(
+        "completed_at", lookup_expr="isnull", exclude=True
+    )
+    is_breached = filters.BooleanFilter(
+        "breached_at", lookup_expr="isnull", exclude=True
+    )
+    due_before = filters.IsoDateTimeFilter("due_at", "lt")
+    due_after = filters.IsoDateTimeFilter("due_at", "gte")
+
+    class Meta:
+        model = IncidentPhase
+        fields = ()
+
+
+class PlaybookFilter(filters.FilterSet):
+    code = filters.CharFilter()
+
+    class Meta:
+        model = Playbook
+        fields = ()
+
+
+class PlaybookVersionFilter(filters.FilterSet):
+    playbook = filters.CharFilter(field_name="playbook__code")
+
+    class Meta:
+        model = PlaybookVersion
+        fields = ()
+
+
+class AlertFilter(filters.FilterSet):
+    source = filters.ChoiceFilter(choices=choices_of(IncidentSource))
+    alert_id = filters.CharFilter()
+    category = filters.CharFilter()
+    severity = filters.MultipleChoiceFilter(choices=choices_of(AlertSeverity))
+    extension = filters.CharFilter(field_name="extension__extension_id")
+    call_id = filters.CharFilter()
+    incident = filters.CharFilter(field_name="incident__reference")
+    has_incident = filters.BooleanFilter("incident", lookup_expr="isnull", exclude=True)
+    decision = filters.ChoiceFilter(choices=AlertDecision.choices)
+    happened_after = filters.IsoDateTimeFilter("happened_at", "gte")
+    happened_before = filters.IsoDateTimeFilter("happened_at", "lt")
+    received_after = filters.IsoDateTimeFilter("received_at", "gte")
+    received_before = filters.IsoDateTimeFilter("received_at", "lt")
+
+    class Meta:
+        model = Alert
+        fields = ()
+
+
+class AlertRuleFilter(filters.FilterSet):
+    category = filters.CharFilter()
+    is_enabled = filters.BooleanFilter()
+
+    class Meta:
+        model = AlertRule
+        fields = ()

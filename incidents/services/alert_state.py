@@ -1,0 +1,222 @@
+"""What an intake needs to know of its groups, read at once under their locks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from django.db.models import F
+from django.db.models.fields.json import KT
+
+from incidents.models import Alert, AlertRule, Incident, PlaybookVersion
+from incidents.workflow import alert_rules
+from incidents.workflow.alert_grouping import Group, GroupState, KeptAlert, rules_of
+from incidents.workflow.alert_rules import AlertSeverity, OpenCase
+from incidents.workflow.incident_states import Severity
+from policy.models import Extension
+from policy.services.extensions import note_extension
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+SEEN_IN = "an alert"
+
+Span = tuple[dt.datetime, dt.datetime]
+
+
+@dataclass(frozen=True)
+class GroupFacts:
+    """One group: its extension, its open cases (locked), and what the rules look at."""
+
+    extension: Extension
+    cases: Mapping[int, Incident]
+    playbook_version_id: int | None
+    state: GroupState
+
+
+@dataclass(frozen=True)
+class IntakeState:
+    groups: Mapping[Group, GroupFacts]
+    rule_ids: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Versions:
+    """Categories of all playbook versions, and the newest version of each category."""
+
+    category_of: Mapping[int, str]
+    newest: Mapping[str, int]
+
+
+@dataclass
+class _Found:
+    """The open cases of the groups, and where their alerts lie in time."""
+
+    cases: dict[Group, dict[int, Incident]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    open_cases: dict[Group, list[OpenCase]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+
+def read_state(spans: Mapping[Group, Span], *, now: dt.datetime) -> IntakeState:
+    """Read the facts of these groups; `spans` are the times of their new alerts.
+
+    The caller holds the groups' locks. The open cases are locked here, in one order.
+    """
+    rows = list(AlertRule.objects.filter(is_enabled=True))
+    rules = [rule_of(row) for row in rows]
+    windows: dict[str, int] = {}
+    for row in rows:
+        known = windows.get(row.category, 0)
+        windows[row.category] = max(known, row.join_window_seconds)
+    versions = _read_versions({group.category for group in spans})
+    extensions = _note_extensions({group.extension_id for group in spans}, now)
+    found = _lock_cases(spans, extensions, versions)
+    kept = _read_kept(spans, extensions, rules)
+    facts = {}
+    for group in spans:
+        version_id = versions.newest.get(group.category)
+        facts[group] = GroupFacts(
+            extension=extensions[group.extension_id],
+            cases=found.cases[group],
+            playbook_version_id=version_id,
+            state=GroupState(
+                rules=rules_of(rules, group.category),
+                open_cases=tuple(found.open_cases[group]),
+                kept=tuple(kept[group]),
+                join_window_seconds=windows.get(
+                    group.category, alert_rules.JOIN_WINDOW_SECONDS
+                ),
+                can_open=version_id is not None,
+            ),
+        )
+    return IntakeState(facts, {row.key: row.pk for row in rows})
+
+
+def rule_of(row: AlertRule) -> alert_rules.AlertRule:
+    """Return a stored rule as the value that decides."""
+    return alert_rules.AlertRule(
+        key=row.key,
+        category=row.category,
+        least_severity=AlertSeverity(row.least_severity),
+        opens_severity=Severity(row.opens_severity),
+        count=row.count,
+        window_seconds=row.window_seconds,
+    )
+
+
+def to_ms(moment: dt.datetime) -> int:
+    return (moment - EPOCH) // dt.timedelta(milliseconds=1)
+
+
+def _read_versions(categories: Collection[str]) -> _Versions:
+    """Find the playbook versions of these categories; several playbooks: the first."""
+    rows = (
+        PlaybookVersion.objects.annotate(alert_category=KT("document__alert_category"))
+        .order_by("playbook__code", "-number")
+        .values_list("pk", "playbook_id", "alert_category")
+    )
+    category_of: dict[int, str] = {}
+    newest: dict[str, int] = {}
+    seen: set[int] = set()
+    for pk, playbook_id, category in rows:
+        if category in categories:
+            category_of[pk] = category
+            if playbook_id not in seen:
+                newest.setdefault(category, pk)
+        seen.add(playbook_id)
+    return _Versions(category_of, newest)
+
+
+def _note_extensions(ids: Iterable[str], now: dt.datetime) -> dict[str, Extension]:
+    wanted = sorted(set(ids))
+    known = {
+        one.extension_id: one
+        for one in Extension.objects.filter(extension_id__in=wanted)
+    }
+    for one in wanted:
+        if one not in known:
+            known[one] = note_extension(extension_id=one, seen_in=SEEN_IN, now=now)
+    return known
+
+
+def _lock_cases(
+    groups: Iterable[Group], extensions: Mapping[str, Extension], versions: _Versions
+) -> _Found:
+    wanted, found = set(groups), _Found()
+    rows = (
+        Incident.objects.open()
+        .filter(
+            extensions__in=list(extensions.values()),
+            playbook_version__in=list(versions.category_of),
+        )
+        .annotate(extension_name=F("extensions__extension_id"))
+        .select_related("playbook_version__playbook")
+        .select_for_update(of=("self",))
+        .order_by("pk")
+    )
+    incidents: dict[int, Incident] = {}
+    for row in rows:
+        category = versions.category_of[row.playbook_version_id]
+        group = Group(row.extension_name, category)
+        if group in wanted:
+            found.cases[group][row.pk] = incidents.setdefault(row.pk, row)
+    times = _read_times(incidents)
+    for group, cases in found.cases.items():
+        for pk, case in cases.items():
+            moments = [*times.get(pk, ()), to_ms(case.detected_at)]
+            found.open_cases[group].append(
+                OpenCase(
+                    id=pk,
+                    alert_category=group.category,
+                    extension_ids=frozenset({group.extension_id}),
+                    first_ts_ms=min(moments),
+                    last_ts_ms=max(moments),
+                )
+            )
+    return found
+
+
+def _read_times(incidents: Collection[int]) -> dict[int, list[int]]:
+    """Return the first and last alert of each case, one step in an index for each."""
+    if not incidents:
+        return {}
+    first = Alert.objects.order_by("incident_id", "happened_at")
+    last = Alert.objects.order_by("incident_id", "-happened_at")
+    times: dict[int, list[int]] = defaultdict(list)
+    for ends in (first, last):
+        rows = ends.filter(incident__in=incidents).distinct("incident_id")
+        for pk, moment in rows.values_list("incident_id", "happened_at"):
+            times[pk].append(to_ms(moment))
+    return times
+
+
+def _read_kept(
+    spans: Mapping[Group, Span],
+    extensions: Mapping[str, Extension],
+    rules: Collection[alert_rules.AlertRule],
+) -> dict[Group, list[KeptAlert]]:
+    """Read the alerts without a case that a rule may count with the new ones.
+
+    One that a person split off does not count: it would open what was just undone.
+    """
+    kept: dict[Group, list[KeptAlert]] = defaultdict(list)
+    counting = [rule for rule in rules if rule.count > 1]
+    categories = {group.category for group in spans} & {r.category for r in counting}
+    if not categories:
+        return kept
+    window = dt.timedelta(seconds=max(rule.window_seconds for rule in counting))
+    rows = Alert.objects.filter(
+        incident__isnull=True,
+        assignments__isnull=True,
+        extension__in=list(extensions.values()),
+        category__in=categories,
+        happened_at__gte=min(start for start, _ in spans.values()) - window,
+        happened_at__lte=max(end for _, end in spans.values()) + window,
+    ).values_list("extension__extension_id", "category", "severity", "happened_at")
+    for extension_id, category, severity, moment in rows:
+        group = Group(extension_id, category)
+        kept[group].append(KeptAlert(to_ms(moment), AlertSeverity(severity)))
+    return kept

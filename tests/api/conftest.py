@@ -1,0 +1,48 @@
+"""Clients for the API: a token with just the scopes that a test names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
+
+from evidence.models import TokenScope
+from evidence.services.tokens import create_token
+
+ClientMaker = Callable[..., APIClient]
+
+
+def make_client(user: User, *scopes: str) -> APIClient:
+    """Return a client that sends a token of this user with these scopes."""
+    _, secret = create_token(
+        user=user, name="a test", scopes=scopes, days=1, actor=None
+    )
+    client = APIClient(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+    return client
+
+
+@pytest.fixture
+def reader(auditor: User) -> APIClient:
+    """Somebody who may see everything and change nothing."""
+    return make_client(auditor, TokenScope.READ)
+
+
+@pytest.fixture
+def poster(machine: User) -> APIClient:
+    """A machine that posts alerts."""
+    return make_client(machine, TokenScope.ALERTS_WRITE)
+
+
+@pytest.fixture
+def uploader(machine: User) -> APIClient:
+    """A machine that sends evidence."""
+    return make_client(machine, TokenScope.EVIDENCE_WRITE)
+
+
+@pytest.fixture
+def editor(responder: User) -> APIClient:
+    """A responder whose tool works cases."""
+    return make_client(responder, TokenScope.READ, TokenScope.CASES_WRITE)
