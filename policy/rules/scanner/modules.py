@@ -1,0 +1,86 @@
+"""Which modules are forbidden, flagged or safe."""
+
+from __future__ import annotations
+
+import re
+
+FORBIDDEN_MODULES = frozenset(
+    [
+        "vm",
+        "worker_threads",
+        "cluster",
+        "dgram",
+        "net",
+        "tls",
+        "inspector",
+        "perf_hooks",
+        "v8",
+        "repl",
+    ]
+) | {"child_process"}
+# Built-ins that the runtime rewrites to shims of its own (docs/scanner.md).
+COVERED_BUILTINS = frozenset(
+    [
+        "assert",
+        "buffer",
+        "console",
+        "constants",
+        "crypto",
+        "events",
+        "fs",
+        "http",
+        "https",
+        "os",
+        "path",
+        "process",
+        "punycode",
+        "querystring",
+        "stream",
+        "string_decoder",
+        "timers",
+        "url",
+        "util",
+    ]
+)
+UNCOVERED_BUILTINS = frozenset(
+    [
+        "async_hooks",
+        "diagnostics_channel",
+        "dns",
+        "domain",
+        "http2",
+        "module",
+        "readline",
+        "sea",
+        "sqlite",
+        "sys",
+        "test",
+        "trace_events",
+        "tty",
+        "wasi",
+        "zlib",
+    ]
+)
+# Names that nothing but the module has: telling even as a bare string.
+TELLING_NAMES = frozenset(("child_process", "worker_threads", "perf_hooks", "dgram"))
+_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+
+
+def builtin_name(specifier: str) -> str | None:
+    """Return the built-in that a specifier means, without `node:` and sub-path."""
+    name = specifier.strip().removeprefix("node:").partition("/")[0]
+    known = FORBIDDEN_MODULES | COVERED_BUILTINS | UNCOVERED_BUILTINS
+    if name in known or specifier.strip().startswith("node:"):
+        return name
+    return None
+
+
+def is_native_addon(specifier: str) -> bool:
+    """Tell whether a specifier names compiled code."""
+    return specifier.lower().rstrip().endswith(".node")
+
+
+def scheme_of(specifier: str) -> str | None:
+    """Return `data`, `http` … for a URL, or None."""
+    found = _SCHEME.match(specifier.strip())
+    return found[0][:-1].lower() if found else None

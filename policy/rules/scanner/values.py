@@ -1,0 +1,178 @@
+"""What the scanner knows about the value of an expression.
+
+A value carries `via`: the names of the techniques that its making used (see
+families.py). An empty `via` means that the source spells the value out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Via = frozenset[str]
+PLAIN: Via = frozenset()
+MAX_OPTIONS = 8
+
+
+@dataclass(frozen=True)
+class Value:
+    """Any value; by itself, one that is not known."""
+
+    via: Via = field(default=PLAIN, kw_only=True)
+    # Text of unknown content, such as "a" + b.
+    textual: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Text(Value):
+    text: str
+
+
+@dataclass(frozen=True)
+class Number(Value):
+    number: float
+
+
+@dataclass(frozen=True)
+class Constant(Value):
+    """true, false, null (Python's own) or undefined (Ellipsis)."""
+
+    constant: Any
+
+
+@dataclass(frozen=True)
+class Array(Value):
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Object(Value):
+    members: dict[str, Value] = field(hash=False)
+    # A spread or a computed key: there may be members that are not listed.
+    is_open: bool = False
+
+
+@dataclass(frozen=True)
+class Bytes(Value):
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Pattern(Value):
+    source: str
+    flags: str
+
+
+@dataclass(frozen=True)
+class Host(Value):
+    """Something of the runtime's, by dotted name: `process.binding`, `eval`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Module(Value):
+    """The namespace of an imported module."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Method(Value):
+    """A method of a value, before its call."""
+
+    owner: Value
+    name: str
+
+
+@dataclass(frozen=True)
+class Bound(Value):
+    """A function with leading arguments fixed by bind."""
+
+    target: Value
+    arguments: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Function(Value):
+    """A function of the source; `node` and `scope` are the scanner's own."""
+
+    node: Any
+    scope: Any = field(hash=False, compare=False)
+    environment: Any = field(hash=False, compare=False, default=None)
+    this: Value | None = field(hash=False, compare=False, default=None)
+
+
+@dataclass(frozen=True)
+class Class(Value):
+    node: Any
+    scope: Any = field(hash=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Code(Value):
+    """A function made from text at run time."""
+
+    body: str
+
+
+@dataclass(frozen=True)
+class OneOf(Value):
+    options: tuple[Value, ...]
+
+
+UNKNOWN = Value()
+UNDEFINED = Constant(...)
+
+
+def unknown(*sources: Value, via: Iterable[str] = ()) -> Value:
+    """Return an unknown value that remembers how its sources were made."""
+    return Value(via=merge_via(*sources).union(via))
+
+
+def merge_via(*sources: Value) -> Via:
+    """Return all techniques used by any of the values, one level into containers."""
+    names: set[str] = set()
+    for source in sources:
+        names |= source.via
+        for inner in _inner(source):
+            names |= inner.via
+    return frozenset(names)
+
+
+def _inner(value: Value) -> Iterable[Value]:
+    if isinstance(value, Array):
+        return value.items
+    if isinstance(value, OneOf):
+        return value.options
+    return ()
+
+
+def add_via(value: Value, *names: str) -> Value:
+    """Return the value with techniques added."""
+    if value.via.issuperset(names):
+        return value
+    if isinstance(value, OneOf):
+        return OneOf(tuple(add_via(option, *names) for option in value.options))
+    return replace(value, via=value.via.union(names))
+
+
+def options(value: Value) -> Iterator[Value]:
+    """Yield each value that this may be."""
+    if isinstance(value, OneOf):
+        yield from value.options
+    else:
+        yield value
+
+
+def one_of(values: Iterable[Value]) -> Value:
+    """Return a value that is any of these, without repeats."""
+    flat: list[Value] = []
+    for value in values:
+        for option in options(value):
+            if option not in flat and len(flat) < MAX_OPTIONS:
+                flat.append(option)
+    if not flat:
+        return UNKNOWN
+    return flat[0] if len(flat) == 1 else OneOf(tuple(flat))
