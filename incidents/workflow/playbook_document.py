@@ -9,6 +9,7 @@ safe loader reads it, less duplicate keys and aliases; JSON Schema 2020-12.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -113,8 +114,8 @@ class PlaybookDocument:
     content: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the content to store; ``read_playbook`` takes it back."""
-        return self.content
+        """Return a copy of the content to store; ``read_playbook`` takes it back."""
+        return deepcopy(self.content)
 
     @cached_property
     def content_sha256(self) -> str:
