@@ -71,6 +71,13 @@ def test_a_lift_is_refused_for_what_it_lacks(changes, code):
     assert decide_lift(make_facts(**changes)).codes == (code,)
 
 
+def test_an_approval_counts_for_nothing_until_it_is_known_to_be_a_reviewers():
+    facts = LiftFacts(
+        KillSwitchState.ORDERED, "rita", "rosa", "fixed", approved_by="ravi"
+    )
+    assert decide_lift(facts).codes == ("reviewer_missing",)
+
+
 def test_a_reviewers_exception_lets_a_lift_come_before_remediate():
     facts = make_facts(case_before_remediate=True, exception="wrong extension killed")
     assert decide_lift(facts).allowed

@@ -201,6 +201,13 @@ def test_unknown_profile_falls_back_to_safe_and_says_so():
     assert not policy.profile_known
 
 
+def test_policy_without_settings_is_safe_and_allows_nothing_dangerous():
+    policy = resolve_policy(ExtensionPolicy())
+    assert policy.effective_profile is Profile.SAFE
+    assert not policy.allow_dangerous
+    assert policy.deny_caps == {"exec", "env"}
+
+
 def test_profiles_have_the_facts_lists():
     safe, balanced, permissive = map(make_policy, ["safe", "balanced", "permissive"])
     assert (safe.mode, balanced.mode, permissive.mode) == tuple(Mode)

@@ -119,6 +119,13 @@ def test_promotion_is_refused_for_what_it_lacks(from_state, to_state, changes, c
     assert decision.codes == (code,)
 
 
+def test_an_approval_counts_for_nothing_until_it_is_known_to_be_a_reviewers():
+    facts = TransitionFacts(
+        TrustState.PROBATION, TrustState.TRUSTED, "fine", "rita", approved_by="ravi"
+    )
+    assert decide_transition(facts).codes == ("reviewer_missing",)
+
+
 def test_open_case_bars_the_way_out_of_quarantine_unless_an_exception_is_stated():
     facts = {"open_cases": ("SEC-INC-2026-0007",)}
     refused = decide_transition(make_facts("quarantined", "probation", **facts))

@@ -201,6 +201,40 @@ def test_a_missing_move_and_time_running_back_are_noted_and_not_refusals():
     assert not any(finding.is_refused for finding in findings)
 
 
+def test_lines_of_the_same_time_are_in_order():
+    same = {"time": START_MS}
+    first, second = move("unknown", "probation"), move("probation", "quarantined")
+    assert replay(first | same, second | same) == []
+
+
+def test_a_line_that_changes_nothing_is_held_against_nobody():
+    assert replay(move("trusted", "trusted", operator="", reason="")) == []
+
+
+def test_a_record_may_begin_with_a_running_extension():
+    assert replay(move("Active", "Quarantined")) == []
+
+
+def test_running_without_having_started_is_a_missing_move():
+    found = replay(move("unknown", "probation"), move("Active", "Quarantined"))
+    assert found == [(2, "from_state_mismatch")]
+
+
+def test_a_second_way_out_of_quarantine_needs_its_own_acknowledgement():
+    found = replay(
+        move("quarantined", "probation"),
+        move("quarantined", "probation", acknowledged=False),
+    )
+    assert found == [
+        (2, "from_state_mismatch"),
+        (2, "promotion_without_audit_metadata"),
+    ]
+
+
+def test_activation_needs_no_acknowledgement():
+    assert replay(kill(acknowledged=False)) == []
+
+
 def test_extensions_do_not_mix():
     assert not replay(
         move("unknown", "quarantined", "a"), move("unknown", "active", "b")
