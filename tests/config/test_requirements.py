@@ -48,7 +48,8 @@ def test_every_import_of_production_code_is_required() -> None:
         for module, path in find_imports().items()
         if module not in OURS
         and module not in sys.stdlib_module_names
-        and not {normalize(name) for name in distributions.get(module, [])} & required
+        and not {normalize(name) for name in distributions.get(module, [module])}
+        & required
     }
     assert missing == {}
 
