@@ -297,7 +297,7 @@ def _too_deep() -> DocumentRefused:
 
 def _require_depth(value: Any) -> None:
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [
             item
             for container in level
