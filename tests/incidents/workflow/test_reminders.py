@@ -182,8 +182,12 @@ class TestQuietHours:
     def warnings(self, due: datetime) -> list[datetime]:
         clock = self.clock(due)
         assert clock.due_at is not None
-        owed = due_reminders(clock, clock.due_at - SECOND, self.PLAN)
-        return [reminder.at.astimezone(BERLIN) for reminder in owed]
+        owed = due_reminders(clock, clock.due_at + timedelta(days=1), self.PLAN)
+        return [
+            reminder.at.astimezone(BERLIN)
+            for reminder in owed
+            if reminder.kind is ReminderKind.WARNING
+        ]
 
     def test_warning_at_night_waits_for_the_morning(self) -> None:
         # Half time is 03:00, one fifth left 10:12.
@@ -214,6 +218,14 @@ class TestQuietHours:
             "13:00",
             "13:12",
         ]
+
+    def test_end_that_comes_twice_is_the_one_still_ahead(self) -> None:
+        # 02:15 on the second pass, when the clocks have gone back from 03:00 to 02:00.
+        half = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)
+        clock = make_clock(timedelta(hours=10), start=half - timedelta(hours=5))
+        plan = replace(PLAN, quiet_hours=QuietHours(time(22), time(2, 30), BERLIN))
+        (warning, *_) = due_reminders(clock, half + timedelta(hours=1), plan)
+        assert warning.at == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
 
     @pytest.mark.parametrize("hour", range(24))
     def test_breach_and_repeats_never_wait(self, hour: int) -> None:
