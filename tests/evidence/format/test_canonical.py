@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from evidence.format import DocumentRefused, canonical_bytes, hash_value, read_document
 from evidence.format.canonical import canonical_plain, canonical_record
 
+from .es6_numbers import PUBLISHED_SHA256, sha256_of_lines
+
 # RFC 8785, appendix B: the double's bits, and what ECMAScript makes of it.
 APPENDIX_B = [
     ("0000000000000000", "0"),
@@ -73,6 +75,11 @@ def test_published_number_sample(bits, text):
 def test_published_non_number_is_refused(bits):
     with pytest.raises(DocumentRefused, match="not JSON"):
         canonical_bytes(double_of(bits))
+
+
+@pytest.mark.parametrize("count", [1_000, 10_000])
+def test_published_number_file_has_the_published_checksum(count):
+    assert sha256_of_lines(count) == PUBLISHED_SHA256[count]
 
 
 def test_example_of_section_3_2_2():

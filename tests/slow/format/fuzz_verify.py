@@ -1,0 +1,36 @@
+"""Feed atheris's inputs to the verifier: `python -m tests.slow.format.fuzz_verify DIR`.
+
+Any exception but a refusal ends the run with the input that raised it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["evidence.format"]):
+    from evidence.format import DocumentRefused, read_bytes, verify_document
+
+
+def test_one_input(data: bytes) -> None:
+    """Verify the bytes, the two halves as document and source too."""
+    try:
+        verify_document(read_bytes(data, max_bytes=1_000_000))
+    except DocumentRefused:
+        pass
+    document, found, source = data.partition(b"\x00")
+    if found:
+        try:
+            verify_document(document, source=source)
+        except DocumentRefused:
+            return
+
+
+def main() -> None:
+    atheris.Setup(sys.argv, test_one_input)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
