@@ -31,6 +31,12 @@ class TransitionError(IncidentError):
     code = "invalid_transition"
 
 
+class AlertRefused(IncidentError):
+    """Alerts cannot be moved as asked."""
+
+    code = "alert_refused"
+
+
 @dataclass(frozen=True)
 class FieldChange:
     """One field of a conflict: what it was, what it is now, what was wanted."""

@@ -68,15 +68,15 @@ def raise_to(
     )
 
 
-def describe(alerts: Sequence[Alert]) -> str:
-    """Say in one line of Markdown which alerts joined."""
+def describe(alerts: Sequence[Alert], *, verb: str = "joined") -> str:
+    """Say in one line of Markdown which alerts joined, or what else they did."""
     names = ", ".join(f"`{_plain(one.alert_id)}`" for one in alerts[:NAMED_ALERTS])
     more = (
         f" and {len(alerts) - NAMED_ALERTS} more" if len(alerts) > NAMED_ALERTS else ""
     )
     categories = ", ".join(sorted({f"`{_plain(one.category)}`" for one in alerts}))
     word = "alert" if len(alerts) == 1 else "alerts"
-    return f"{len(alerts)} {word} joined ({categories}): {names}{more}."
+    return f"{len(alerts)} {word} {verb} ({categories}): {names}{more}."
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,283 @@
+"""Posting alerts: one or many, each with its own answer, again without harm."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import override_settings
+from rest_framework.test import APIClient
+
+from evidence.models import TokenScope
+from incidents.models import Alert, Incident
+from tests.api.conftest import make_client
+from tests.incidents.alerts.samples import alert_document, make_rules
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/alerts/"
+SOURCE = "risk_controller"
+
+
+@pytest.fixture(autouse=True)
+def rules(db: None) -> None:
+    make_rules()
+
+
+def post(client: APIClient, body: Any) -> Any:
+    text = body if isinstance(body, (str, bytes)) else json.dumps(body)
+    return client.post(URL, data=text, content_type="application/json")
+
+
+def batch(*alerts: dict[str, Any], source: str = SOURCE) -> dict[str, Any]:
+    return {"source": source, "alerts": list(alerts)}
+
+
+def test_one_alert_is_taken_in(poster: APIClient) -> None:
+    response = post(poster, alert_document(source=SOURCE))
+    case = Incident.objects.get()
+    assert response.status_code == 201
+    assert response.json() == {
+        "result": "accepted",
+        "source": SOURCE,
+        "alert_id": "alert-1",
+        "id": Alert.objects.get().pk,
+        "decision": "opened",
+        "incident": case.reference,
+        "document_sha256": Alert.objects.get().document_sha256,
+    }
+
+
+def test_repeat_gets_the_same_answer(poster: APIClient) -> None:
+    first = post(poster, alert_document(source=SOURCE))
+    again = post(poster, alert_document(source=SOURCE))
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == first.json()
+    assert Alert.objects.count() == 1
+
+
+def test_answer_stays_the_same_after_the_case_took_others_along(
+    poster: APIClient,
+) -> None:
+    denied = {"category": "policy_violation", "severity": "error", "source": SOURCE}
+    first = post(poster, alert_document("a0", **denied)).json()
+    for number in range(1, 10):
+        post(poster, alert_document(f"a{number}", **denied))
+    assert Alert.objects.get(alert_id="a0").incident is not None
+    assert post(poster, alert_document("a0", **denied)).json() == first
+
+
+def test_source_is_no_part_of_the_alert_itself(poster: APIClient) -> None:
+    post(poster, alert_document(source=SOURCE))
+    response = post(poster, batch(alert_document()))
+    assert response.json()["repeated"] == 1
+    assert "source" not in Alert.objects.get().document
+
+
+def test_other_content_under_a_known_id_is_a_conflict(poster: APIClient) -> None:
+    post(poster, alert_document(source=SOURCE))
+    response = post(poster, alert_document(source=SOURCE, summary="?"))
+    assert response.status_code == 409
+    assert response["Content-Type"] == "application/problem+json"
+    assert response.json()["code"] == "alert_conflict"
+
+
+def test_layout_of_the_text_makes_no_other_content(poster: APIClient) -> None:
+    document = alert_document(source=SOURCE, risk_score=1)
+    post(poster, document)
+    backwards = dict(reversed(document.items())) | {"risk_score": 1.0}
+    assert post(poster, json.dumps(backwards, indent=3)).status_code == 200
+
+
+def test_each_alert_of_a_batch_has_its_own_result(poster: APIClient) -> None:
+    post(poster, batch(alert_document("known"), alert_document("other")))
+    response = post(
+        poster,
+        batch(
+            alert_document("new"),
+            alert_document("bad", severity="fatal"),
+            alert_document("known"),
+            alert_document("other", summary="?"),
+        ),
+    )
+    body = response.json()
+    assert response.status_code == 207
+    assert [one["result"] for one in body["results"]] == [
+        "accepted",
+        "refused",
+        "accepted",
+        "conflict",
+    ]
+    assert {name: body[name] for name in ("created", "repeated")} == {
+        "created": 1,
+        "repeated": 1,
+    }
+    assert (body["conflicts"], body["refused"]) == (1, 1)
+    assert body["results"][1]["alert_id"] == "bad"
+    assert body["results"][1]["problems"][0].startswith("$.severity")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"alert_id": "x", "alert_id": "y"}',
+        '{"alert_id": "x", "n": 9007199254740993}',
+        '{"alert_id": "x", "n": 1' + "0" * 5000 + "}",
+        '{"alert_id": "\\ud800"}',
+        '{"alert_id": NaN}',
+        '{"a":' * 70 + "1" + "}" * 70,
+        "[1, 2]",
+        "null",
+        '"text"',
+        "{}",
+    ],
+)
+def test_one_bad_alert_does_not_lose_the_others(poster: APIClient, bad: str) -> None:
+    good = json.dumps(alert_document("good"))
+    body = f'{{"source": "{SOURCE}", "alerts": [{bad}, {good}, {bad}]}}'
+    response = post(poster, body)
+    results = [one["result"] for one in response.json()["results"]]
+    assert results == ["refused", "accepted", "refused"]
+    assert Alert.objects.get().alert_id == "good"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{",
+        "[",
+        "[1,]",
+        '{"alerts": [}',
+        '{"alerts": []}',
+        "[]",
+        "[] x",
+        '{"alerts": [1], "alerts": [2]}',
+        '{"alerts": [1], "extra": 1}',
+        '{"alerts": [1], "source": 5}',
+        '{"alerts": "no"}',
+        "nonsense",
+        "{1: 2}",
+        "[" * 100_000,
+        b"\xff\xfe",
+        b'{"alerts": ["\xe9"]}',
+    ],
+)
+def test_body_without_a_structure_is_refused_as_a_whole(
+    poster: APIClient, body: str | bytes
+) -> None:
+    response = post(poster, body)
+    assert response.status_code == 400
+    assert response["Content-Type"] == "application/problem+json"
+    assert not Alert.objects.exists()
+
+
+def test_array_of_alerts_is_a_batch(poster: APIClient) -> None:
+    alerts = [alert_document(f"a{i}", source="ci_gate") for i in range(3)]
+    response = post(poster, alerts)
+    assert response.status_code == 207
+    assert response.json()["created"] == 3
+
+
+@pytest.mark.parametrize("source", ["manual", "", "else", None, 5])
+def test_source_has_to_be_a_machine(poster: APIClient, source: object) -> None:
+    response = post(poster, alert_document(source=source))
+    assert response.status_code == 422
+    assert "$.source" in response.json()["problems"][0]
+
+
+def test_thousand_alerts_are_a_batch_and_one_more_is_too_many(
+    poster: APIClient,
+) -> None:
+    alerts = [alert_document(f"a{i}") for i in range(1001)]
+    response = post(poster, batch(*alerts))
+    assert (response.status_code, response.json()["code"]) == (413, "batch_too_large")
+    assert not Alert.objects.exists()
+    assert post(poster, batch(*alerts[:1000])).json()["created"] == 1000
+    assert Incident.objects.count() == 1
+
+
+def test_body_that_is_too_large_is_refused(poster: APIClient) -> None:
+    response = post(poster, b" " * (8 * 1024 * 1024 + 1))
+    assert (response.status_code, response.json()["code"]) == (413, "too_large")
+
+
+@override_settings(
+    API_RATES_PER_MINUTE={"read": 9, "write": 9, "evidence": 9, "alerts": 2}
+)
+def test_throttle_says_when_to_come_back(poster: APIClient, machine: User) -> None:
+    codes = [post(poster, alert_document("a", source=SOURCE)).status_code]
+    codes += [post(poster, alert_document("a", source=SOURCE)).status_code]
+    response = post(poster, alert_document("b", source=SOURCE))
+    assert (codes, response.status_code) == ([201, 200], 429)
+    assert 0 < int(response["Retry-After"]) <= 60
+    assert response.json()["code"] == "throttled"
+    other = make_client(machine, TokenScope.ALERTS_WRITE)
+    assert post(other, alert_document("b", source=SOURCE)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("role", "scopes", "status"),
+    [
+        ("machine", ["alerts:write"], 201),
+        ("machine", ["read", "evidence:write"], 403),
+        ("responder", ["alerts:write"], 403),
+        ("reviewer", ["alerts:write"], 403),
+        ("auditor", ["alerts:write", "read"], 403),
+        ("administrator", ["alerts:write"], 403),
+        ("outsider", ["alerts:write"], 403),
+    ],
+)
+def test_only_a_machine_with_the_scope_posts(
+    role: str, scopes: list[str], status: int, request: pytest.FixtureRequest
+) -> None:
+    client = make_client(request.getfixturevalue(role), *scopes)
+    assert post(client, alert_document(source=SOURCE)).status_code == status
+    assert Alert.objects.exists() == (status == 201)
+
+
+def test_alert_is_read_with_its_document_and_its_moves(
+    poster: APIClient, reader: APIClient
+) -> None:
+    answer = post(poster, alert_document(source=SOURCE)).json()
+    row = reader.get(f"{URL}{answer['id']}/").json()
+    assert row["document"] == alert_document()
+    assert row["assignments"][0]["kind"] == "opened"
+    assert row["incident"] == answer["incident"]
+    assert row["received_from"] == "machine"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("category=secret_exposure", {"a", "c"}),
+        ("severity=error&severity=info", {"a", "b"}),
+        ("extension=ext.other", {"c"}),
+        ("has_incident=false", {"b"}),
+        ("has_incident=true", {"a", "c"}),
+        ("source=ci_gate", {"c"}),
+        ("decision=kept", {"b"}),
+        ("happened_after=2026-03-10T12:00:00Z", {"a", "b", "c"}),
+        ("happened_before=2026-03-10T12:00:00Z", set()),
+        ("call_id=call-9", {"b"}),
+        ("alert_id=a", {"a"}),
+    ],
+)
+def test_alerts_are_filtered(
+    poster: APIClient, reader: APIClient, query: str, found: set[str]
+) -> None:
+    post(poster, alert_document("a", source=SOURCE))
+    quota = {"category": "quota_breach", "severity": "info", "call_id": "call-9"}
+    post(poster, alert_document("b", source=SOURCE, **quota))
+    other = {"extension_id": "ext.other", "severity": "critical"}
+    post(poster, alert_document("c", source="ci_gate", **other))
+    rows = reader.get(f"{URL}?{query}").json()["results"]
+    assert {one["alert_id"] for one in rows} == found
+
+
+def test_alerts_of_one_case_are_listed(poster: APIClient, reader: APIClient) -> None:
+    answer = post(poster, alert_document("a", source=SOURCE)).json()
+    post(poster, alert_document("b", source=SOURCE, extension_id="ext.other"))
+    rows = reader.get(f"{URL}?incident={answer['incident']}").json()["results"]
+    assert [one["alert_id"] for one in rows] == ["a"]
