@@ -22,7 +22,9 @@ class FindingSeverity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One answer. ``key`` is stable; ``playbook_item`` is the item that asks.
+    """One answer. ``playbook_item`` is the checklist item that asks.
+
+    ``key`` is the stable name of the kind; INC-6 has one of a kind for each extension.
 
     ``evidence_refs`` are JSON paths into the document, or lines of a history, the first
     fifty of them; ``count`` is how many records there are.
