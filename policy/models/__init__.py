@@ -1,3 +1,34 @@
 from policy.models.extensions import Extension, ExtensionVersion
+from policy.models.kill_switches import (
+    KillSwitch,
+    KillSwitchConfirmation,
+    KillSwitchLift,
+    LiftRequest,
+)
+from policy.models.quotas import QuotaBreach, QuotaChange
+from policy.models.rollbacks import Rollback, RollbackState
+from policy.models.runtime_history import RuntimeHistoryImport
+from policy.models.scans import ScanEntry, ScanReport, ScanRequest
+from policy.models.snapshots import PolicySnapshot
+from policy.models.trust import PromotionRequest, RequestState, TrustTransition
 
-__all__ = ("Extension", "ExtensionVersion")
+__all__ = (
+    "Extension",
+    "ExtensionVersion",
+    "KillSwitch",
+    "KillSwitchConfirmation",
+    "KillSwitchLift",
+    "LiftRequest",
+    "PolicySnapshot",
+    "PromotionRequest",
+    "QuotaBreach",
+    "QuotaChange",
+    "RequestState",
+    "Rollback",
+    "RollbackState",
+    "RuntimeHistoryImport",
+    "ScanEntry",
+    "ScanReport",
+    "ScanRequest",
+    "TrustTransition",
+)

@@ -76,6 +76,6 @@ class Migration(migrations.Migration):
     dependencies = (
         ("evidence", "0002_initial"),
         ("policy", "0001_initial"),
-        ("incidents", "0001_initial"),
+        ("incidents", "0002_initial"),
     )
     operations = (migrations.RunPython(grant_permissions, remove_groups),)

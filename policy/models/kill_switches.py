@@ -1,0 +1,216 @@
+"""Kill switches: ordered, confirmed, asked to be lifted, lifted; each its own row."""
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from evidence.models import AppendOnlyModel
+from evidence.models.choices import choices_of, values_of
+from policy.models.extensions import Extension
+from policy.models.trust import RequestState
+from policy.rules.kill_switch import KillSwitchScope, KillSwitchState
+
+LIFTED_BY_THIRD_PERSON = """
+    SELECT ordered_by_id INTO activator FROM policy_killswitch
+     WHERE id = NEW.kill_switch_id;
+    IF NEW.approved_by_id = activator THEN
+        RAISE EXCEPTION 'kill switch % was activated by user %: another must lift it',
+            NEW.kill_switch_id, activator
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+"""
+
+
+class KillSwitchQuerySet(models.QuerySet["KillSwitch"]):
+    def active(self) -> "KillSwitchQuerySet":
+        """Keep those that nobody lifted; an unconfirmed order counts."""
+        return self.filter(lift__isnull=True)
+
+    def covering(self, extension: Extension) -> "KillSwitchQuerySet":
+        """Keep those that stop this extension, by name or by stopping all."""
+        return self.filter(Q(extension=extension) | Q(scope=KillSwitchScope.ALL.value))
+
+
+class KillSwitch(AppendOnlyModel):
+    """The order to stop one extension, or all of them."""
+
+    scope = models.CharField(max_length=10, choices=choices_of(KillSwitchScope))
+    extension = models.ForeignKey(
+        Extension,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="kill_switches",
+    )
+    reason = models.TextField()
+    incident = models.ForeignKey(
+        "incidents.Incident", on_delete=models.PROTECT, related_name="kill_switches"
+    )
+    ordered_at = models.DateTimeField()
+    ordered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    previous_trust = models.CharField(
+        max_length=12,
+        blank=True,
+        help_text="The extension's trust when it was ordered.",
+    )
+
+    objects = KillSwitchQuerySet.as_manager()
+
+    class Meta(AppendOnlyModel.Meta):
+        verbose_name_plural = "kill switches"
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(scope__in=values_of(KillSwitchScope)),
+                name="kill_switch_scope_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(scope=KillSwitchScope.ALL.value, extension__isnull=True)
+                | Q(scope=KillSwitchScope.EXTENSION.value, extension__isnull=False),
+                name="kill_switch_names_its_extension",
+            ),
+            models.CheckConstraint(
+                condition=~Q(reason=""), name="kill_switch_has_reason"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"kill switch for {self.extension or 'all extensions'}"
+
+    @property
+    def state(self) -> KillSwitchState:
+        """How far it has come. Costs queries unless both relations are selected."""
+        if hasattr(self, "lift"):
+            return KillSwitchState.LIFTED
+        if hasattr(self, "confirmation"):
+            return KillSwitchState.CONFIRMED
+        return KillSwitchState.ORDERED
+
+
+class KillSwitchConfirmation(AppendOnlyModel):
+    """The runtime's, or its operator's, word that the order took effect."""
+
+    kill_switch = models.OneToOneField(
+        KillSwitch, on_delete=models.PROTECT, related_name="confirmation"
+    )
+    effective_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField()
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    means = models.TextField(help_text="What was run, and what it showed.")
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.kill_switch} confirmed"
+
+
+class LiftRequest(models.Model):
+    """A wish to have a kill switch lifted, until a reviewer decides."""
+
+    kill_switch = models.ForeignKey(
+        KillSwitch, on_delete=models.PROTECT, related_name="lift_requests"
+    )
+    reason = models.TextField()
+    state = models.CharField(
+        max_length=10, choices=RequestState, default=RequestState.PENDING
+    )
+    requested_at = models.DateTimeField()
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    decision_reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(state__in=RequestState.values),
+                name="lift_request_state_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=RequestState.APPROVED)
+                | (Q(decided_by__isnull=False) & ~Q(decided_by=F("requested_by"))),
+                name="lift_approved_by_second_person",
+            ),
+            models.UniqueConstraint(
+                fields=("kill_switch",),
+                condition=Q(state=RequestState.PENDING),
+                name="lift_one_pending",
+            ),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="decided_stays_decided",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__decided_at__isnull=False),
+            ),
+            pgtrigger.ReadOnly(
+                name="request_is_fixed",
+                fields=["kill_switch", "reason", "requested_by"],
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"lift of {self.kill_switch}: {self.get_state_display()}"
+
+
+class KillSwitchLift(AppendOnlyModel):
+    """The end of a kill switch, by a reviewer who neither activated it nor asks."""
+
+    kill_switch = models.OneToOneField(
+        KillSwitch, on_delete=models.PROTECT, related_name="lift"
+    )
+    request = models.OneToOneField(
+        LiftRequest, on_delete=models.PROTECT, related_name="lift"
+    )
+    reason = models.TextField()
+    exception = models.TextField(
+        blank=True, help_text="Why it is lifted before the case reached REMEDIATE."
+    )
+    lifted_at = models.DateTimeField()
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=~Q(approved_by=F("requested_by")),
+                name="lift_approver_is_second_person",
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="lift_has_reason"),
+        )
+        triggers = (
+            *AppendOnlyModel.Meta.triggers,
+            pgtrigger.Trigger(
+                name="lifted_by_third_person",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                declare=[("activator", "bigint")],
+                func=LIFTED_BY_THIRD_PERSON,
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kill_switch} lifted"

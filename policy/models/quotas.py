@@ -1,0 +1,73 @@
+"""Quotas: what was changed and why, and what was exceeded."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from evidence.models import AppendOnlyModel, EvidenceItem
+from policy.models.extensions import Extension
+
+
+class QuotaChange(AppendOnlyModel):
+    """A recorded change of an extension's memory quota. Raising needs documentation."""
+
+    extension = models.ForeignKey(
+        Extension, on_delete=models.PROTECT, related_name="quota_changes"
+    )
+    from_mb = models.PositiveIntegerField()
+    to_mb = models.PositiveIntegerField()
+    reason = models.TextField()
+    documentation = models.TextField(blank=True)
+    incident = models.ForeignKey(
+        "incidents.Incident",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="quota_changes",
+    )
+    changed_at = models.DateTimeField()
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=~Q(reason=""), name="quota_change_has_reason"
+            ),
+            models.CheckConstraint(
+                condition=Q(to_mb__lte=models.F("from_mb")) | ~Q(documentation=""),
+                name="quota_raise_has_documentation",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.extension}: {self.from_mb} MB → {self.to_mb} MB"
+
+
+class QuotaBreach(AppendOnlyModel):
+    """One breach that a stored bundle records."""
+
+    extension = models.ForeignKey(
+        Extension, on_delete=models.PROTECT, related_name="quota_breaches"
+    )
+    item = models.ForeignKey(
+        EvidenceItem, on_delete=models.PROTECT, related_name="quota_breaches"
+    )
+    position = models.PositiveIntegerField()
+    resource = models.CharField(max_length=100)
+    limit = models.FloatField()
+    actual = models.FloatField()
+    breached_at = models.DateTimeField()
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-breached_at", "-id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("item", "position"), name="quota_breach_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.resource}: {self.actual} over {self.limit}"

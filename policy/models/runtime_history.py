@@ -1,0 +1,37 @@
+"""Imports of the runtime's own record of trust moves and kill switches."""
+
+from django.conf import settings
+from django.db import models
+
+from evidence.models import AppendOnlyModel, EvidenceItem
+
+
+class RuntimeHistoryImport(AppendOnlyModel):
+    """A record that was replayed through our rules, and what they would have refused.
+
+    It never becomes our own state. `findings` and `faults` are listed in line order.
+    """
+
+    incident = models.ForeignKey(
+        "incidents.Incident", on_delete=models.PROTECT, related_name="runtime_histories"
+    )
+    item = models.ForeignKey(
+        EvidenceItem, on_delete=models.PROTECT, related_name="runtime_histories"
+    )
+    imported_at = models.DateTimeField()
+    imported_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    record_count = models.PositiveIntegerField(default=0)
+    findings = models.JSONField(default=list)
+    faults = models.JSONField(default=list)
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"runtime history of {self.item}"

@@ -1,0 +1,187 @@
+"""Trust: who asked for a move, who approved it, and the history that follows."""
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from evidence.models import AppendOnlyModel
+from evidence.models.choices import choices_of, values_of
+from policy.models.extensions import Extension
+from policy.rules.trust import ALLOWED_MOVES, TrustState
+
+
+def is_listed_move() -> Q:
+    """Return the condition that a row's move is one of the state machine's."""
+    moves = Q()
+    for from_state, targets in ALLOWED_MOVES.items():
+        moves |= Q(from_state=from_state.value, to_state__in=sorted(targets))
+    return moves
+
+
+class RequestState(models.TextChoices):
+    PENDING = "pending", "Pending"
+    APPROVED = "approved", "Approved"
+    DECLINED = "declined", "Declined"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class PromotionRequest(models.Model):
+    """A wish to move an extension to where a reviewer must agree."""
+
+    extension = models.ForeignKey(
+        Extension, on_delete=models.PROTECT, related_name="promotion_requests"
+    )
+    to_state = models.CharField(max_length=12, choices=choices_of(TrustState))
+    reason = models.TextField()
+    incident = models.ForeignKey(
+        "incidents.Incident",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="promotion_requests",
+    )
+    state = models.CharField(
+        max_length=10, choices=RequestState, default=RequestState.PENDING
+    )
+    requested_at = models.DateTimeField()
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    decision_reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(to_state__in=values_of(TrustState)),
+                name="promotion_to_state_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=RequestState.values),
+                name="promotion_request_state_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=RequestState.APPROVED)
+                | (Q(decided_by__isnull=False) & ~Q(decided_by=F("requested_by"))),
+                name="promotion_approved_by_second_person",
+            ),
+            models.UniqueConstraint(
+                fields=("extension",),
+                condition=Q(state=RequestState.PENDING),
+                name="promotion_one_pending",
+            ),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="decided_stays_decided",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__decided_at__isnull=False),
+            ),
+            pgtrigger.ReadOnly(
+                name="request_is_fixed",
+                fields=["extension", "to_state", "reason", "requested_by"],
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.extension} to {self.to_state}: {self.get_state_display()}"
+
+
+class TrustTransition(AppendOnlyModel):
+    """One move of an extension's trust. The newest one is its state.
+
+    `approved_by` is the reviewer where the move needs one. The database refuses a move
+    that the state machine does not have, a promotion without a second person, and a
+    move that does not start where the one before ended.
+    """
+
+    extension = models.ForeignKey(
+        Extension, on_delete=models.PROTECT, related_name="trust_transitions"
+    )
+    from_state = models.CharField(max_length=12, choices=choices_of(TrustState))
+    to_state = models.CharField(max_length=12, choices=choices_of(TrustState))
+    reason = models.TextField()
+    incident = models.ForeignKey(
+        "incidents.Incident",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="trust_transitions",
+    )
+    moved_at = models.DateTimeField()
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    requested_by_name = models.CharField(max_length=150)
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    exception = models.TextField(
+        blank=True, help_text="Why an open case need not stand in the way."
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=is_listed_move(), name="trust_move_exists"
+            ),
+            models.CheckConstraint(
+                condition=~Q(reason=""), name="trust_move_has_reason"
+            ),
+            models.CheckConstraint(
+                condition=Q(approved_by__isnull=True)
+                | (Q(requested_by__isnull=False) & ~Q(approved_by=F("requested_by"))),
+                name="trust_approver_is_second_person",
+            ),
+            models.CheckConstraint(
+                condition=(
+                    ~Q(from_state=TrustState.QUARANTINED.value)
+                    & ~Q(to_state=TrustState.TRUSTED.value)
+                )
+                | Q(approved_by__isnull=False),
+                name="trust_promotion_has_approver",
+            ),
+        )
+        triggers = (
+            *AppendOnlyModel.Meta.triggers,
+            pgtrigger.Trigger(
+                name="continue_history",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                declare=[("current", "text")],
+                func="""
+                    SELECT to_state INTO current FROM policy_trusttransition
+                     WHERE extension_id = NEW.extension_id ORDER BY id DESC LIMIT 1;
+                    IF NEW.from_state <> COALESCE(current, 'unknown') THEN
+                        RAISE EXCEPTION 'extension % is %: a move cannot start at %',
+                            NEW.extension_id, COALESCE(current, 'unknown'),
+                            NEW.from_state
+                            USING ERRCODE = 'integrity_constraint_violation';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.extension}: {self.from_state} → {self.to_state}"
