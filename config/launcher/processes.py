@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,9 +55,10 @@ def start_process(
     `wrapper` is a command in front, such as unshare. A session of its own keeps the
     terminal's Ctrl-C away, so that the launcher decides the order of stopping.
     """
+    program = shutil.which(command[0]) or command[0]
     tether = [sys.executable, "-I", "-S", TETHER, int(death_signal), os.getpid(), uid]
     popen = subprocess.Popen(
-        [*wrapper, *(str(word) for word in (*tether, *command))],
+        [*wrapper, *(str(word) for word in (*tether, program, *command[1:]))],
         env=None if environment is None else dict(environment),
         stdin=None if output is None else subprocess.DEVNULL,
         stdout=output,

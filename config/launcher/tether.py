@@ -1,9 +1,11 @@
 """Become another program that dies when the process which started it dies.
 
 Run by path, as `python tether.py SIGNAL PARENT UID PROGRAM ARGUMENT…`; a UID of -1
-keeps the user. It is a program between the two, since `preexec_fn` is unsafe beside
-threads, and since a change of user or of user namespace clears a death signal set
-before it.
+keeps the user, and PROGRAM is a path: after a change of user, Python's own files may
+be out of reach, and with them what a search would import.
+
+It is a program between the two, since `preexec_fn` is unsafe beside threads, and since
+a change of user or of user namespace clears a death signal that was set before it.
 """
 
 import ctypes
@@ -24,7 +26,10 @@ def main() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit("tether: the starting process is already gone")
-    os.execvp(program[0], program)
+    try:
+        os.execv(program[0], program)
+    except OSError as error:
+        sys.exit(f"tether: {program[0]}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -62,5 +63,5 @@ def _can_unshare() -> bool:
 def _can_nobody_reach(path: Path) -> bool:
     tether = [sys.executable, "-I", "-S", str(TETHER)]
     become = ["9", str(os.getpid()), str(NOBODY)]
-    test = ["test", "-x", str(path)]
+    test = [shutil.which("test") or "/usr/bin/test", "-x", str(path)]
     return subprocess.run([*tether, *become, *test]).returncode == 0
