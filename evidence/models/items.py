@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
+from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 
@@ -35,6 +38,13 @@ class Channel(models.TextChoices):
 
 
 class EvidenceItemQuerySet(models.QuerySet["EvidenceItem"]):
+    def visible_to(self, user: AbstractUser | AnonymousUser) -> EvidenceItemQuerySet:
+        """Return the evidence of the incidents that this person may see."""
+        if not user.is_active or not user.has_perm("evidence.view_evidenceitem"):
+            return self.none()
+        incidents: Any = EvidenceItem._meta.get_field("incident").related_model
+        return self.filter(incident__in=incidents.objects.visible_to(user))
+
     def with_latest_report(self) -> EvidenceItemQuerySet:
         """Annotate the newest verification report's id, outcome and time."""
         from evidence.models.verification import VerificationReport

@@ -15,6 +15,7 @@ from evidence.columns import safe_bigint, safe_float, safe_json, safe_text
 PLOT_BUCKETS = 300
 MARKED_ACTIONS = ("harden", "deny", "terminate")
 MAX_CATEGORIES = 50
+MAX_EXTENSIONS = 200
 OTHER_CATEGORIES = "(other names)"
 
 Point = tuple[int, int, float, str]
@@ -32,6 +33,7 @@ def make_overview(
         "redaction": safe_json(document.get("redaction") or {}),
         "generated_at_ms": safe_bigint(document.get("generated_at_ms")),
         "alerts": count_alerts(alerts if isinstance(alerts, list) else []),
+        "extensions": count_extensions(entries),
         "plot": plot_risk(entries, break_index=break_index),
     }
 
@@ -59,6 +61,20 @@ def count_alerts(alerts: list[Any]) -> list[dict[str, Any]]:
     return [
         {"category": category, "severity": severity, "count": count}
         for (category, severity), count in ordered
+    ]
+
+
+def count_extensions(entries: list[Any]) -> list[dict[str, Any]]:
+    """Return the extensions of the ledger with most entries, for the replay's filter."""
+    names = Counter(
+        safe_text(entry.get("extension_id"))
+        for entry in entries
+        if isinstance(entry, dict)
+    )
+    return [
+        {"extension_id": name, "count": count}
+        for name, count in names.most_common(MAX_EXTENSIONS)
+        if name
     ]
 
 

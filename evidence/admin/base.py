@@ -1,0 +1,58 @@
+"""What the app's admin classes share."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.db.models import Model
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from evidence.errors import CasefileError
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Shows rows and changes none; superusers are not exempt."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+
+def person_of(request: HttpRequest) -> User:
+    """Return who is signed in; the admin lets nobody else come this far."""
+    return cast(User, request.user)
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Return the IP address a request came from; None over a Unix socket."""
+    try:
+        return str(ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")))
+    except ValueError:
+        return None
+
+
+def call_service(
+    request: HttpRequest, service: Callable[[], Any], *, success: str
+) -> Any:
+    """Call a service and tell the person how it went; None where it refused."""
+    try:
+        result = service()
+    except CasefileError as error:
+        messages.error(request, error.message)
+        return None
+    messages.success(request, success)
+    return result

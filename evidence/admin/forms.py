@@ -1,0 +1,128 @@
+"""Forms of the evidence pages. They read choices; services judge them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from evidence.format import REDACTION_FLAGS, Severity
+from evidence.models import EvidenceItem, EvidenceKind
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+OPEN_INCIDENTS_SHOWN = 500
+FLAG_LABELS = {
+    flag: flag.removeprefix("redact_").replace("_", " ") for flag in REDACTION_FLAGS
+}
+
+
+class SeveralFilesInput(forms.ClearableFileInput):
+    allow_multiple_selected = True
+    template_name = "django/forms/widgets/file.html"
+
+
+class SeveralFilesField(forms.FileField):
+    """A file field that gives a list."""
+
+    widget = SeveralFilesInput
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
+        files = data if isinstance(data, list | tuple) else [data]
+        return [super(SeveralFilesField, self).clean(file, initial) for file in files]
+
+
+class UploadForm(forms.Form):
+    """Files for one incident."""
+
+    incident: Any = forms.ModelChoiceField(
+        queryset=None, widget=UnfoldAdminSelectWidget, empty_label="Choose an incident"
+    )
+    kind = forms.ChoiceField(
+        choices=[("", "Let the content decide"), *EvidenceKind.choices],
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+    )
+    source = forms.CharField(
+        required=False,
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Where it comes from: a host, a gate, a person.",
+    )
+    # A file without a byte is refused by the service, which says why.
+    file = SeveralFilesField(allow_empty_file=True, label="Files")
+
+    def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        incidents: Any = EvidenceItem._meta.get_field("incident").related_model
+        field: Any = self.fields["incident"]
+        # A closed case takes evidence too: what turns up late is not lost.
+        field.queryset = incidents.objects.visible_to(user)
+        shown = list(field.queryset.open()[:OPEN_INCIDENTS_SHOWN])
+        chosen = str(self.initial.get("incident") or self.data.get("incident") or "")
+        if chosen.isdecimal() and chosen not in {str(one.pk) for one in shown}:
+            shown += field.queryset.filter(pk=chosen[:18])
+        field.choices = [
+            ("", field.empty_label),
+            *((incident.pk, str(incident)) for incident in shown),
+        ]
+
+
+class ExportForm(forms.Form):
+    """Filter and redaction of an export (docs/evidence-format.md, sections 4 and 5)."""
+
+    start_at = forms.DateTimeField(required=False, label="From (inclusive)")
+    end_at = forms.DateTimeField(required=False, label="To (inclusive)")
+    extension_id = forms.CharField(required=False, label="Extension ID", strip=False)
+    alert_categories = forms.CharField(
+        required=False, help_text="Separated by commas; none means all."
+    )
+    min_severity = forms.ChoiceField(
+        choices=[("", "Any severity"), *((s.value, s.value) for s in Severity)],
+        required=False,
+        label="Least severity",
+    )
+    redaction = forms.ChoiceField(
+        choices=[
+            ("full", "Full: for sharing outside"),
+            ("none", "None: for forensics inside"),
+            ("chosen", "Chosen below"),
+        ],
+        initial="full",
+    )
+    flags = forms.MultipleChoiceField(
+        choices=FLAG_LABELS.items(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Redact",
+    )
+
+    def filter_members(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        words = [word.strip() for word in data["alert_categories"].split(",")]
+        return {
+            "start_ms": _to_ms(data["start_at"]),
+            "end_ms": _to_ms(data["end_at"]),
+            "extension_id": data["extension_id"] or None,
+            "alert_categories": [word for word in words if word] or None,
+            "min_severity": data["min_severity"] or None,
+        }
+
+    def redaction_members(self) -> dict[str, bool]:
+        choice = self.cleaned_data["redaction"]
+        if choice == "chosen":
+            return {
+                flag: flag in self.cleaned_data["flags"] for flag in REDACTION_FLAGS
+            }
+        return dict.fromkeys(REDACTION_FLAGS, choice == "full")
+
+
+def _to_ms(moment: dt.datetime | None) -> int | None:
+    if moment is None:
+        return None
+    return (moment - EPOCH) // dt.timedelta(milliseconds=1)

@@ -1,0 +1,170 @@
+"""The audit history: read, searched, verified; never changed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import action, display
+
+from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
+from evidence.models import AuditEntry, HistoryCheck
+from evidence.services import check_history
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    class Media:
+        css = {"all": ("evidence/evidence.css",)}
+
+    list_display = (
+        "recorded_at",
+        "stream",
+        "sequence",
+        "action",
+        "actor_name",
+        "linked_object",
+        "reason",
+    )
+    list_filter = (
+        StreamFilter,
+        ActionFilter,
+        ActorFilter,
+        ("recorded_at", RangeDateTimeFilter),
+    )
+    list_filter_submit = True
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = (
+        "stream__startswith",
+        "action__startswith",
+        "actor_name__startswith",
+        "object_label",
+    )
+    search_help_text = "Stream, action, person or object, such as evidence.received"
+    actions = ("verify_streams",)
+    fieldsets = (
+        (None, {"fields": ("stream", "sequence", "recorded_at", "action", "reason")}),
+        ("Who and what", {"fields": ("actor_name", "linked_object")}),
+        ("Change", {"fields": ("shown_before", "shown_after")}),
+        ("Chain", {"fields": ("previous_hash", "entry_hash")}),
+    )
+    readonly_fields = ("linked_object", "shown_before", "shown_after")
+
+    def has_verify_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("evidence.view_auditentry")
+
+    @display(description="Object")
+    def linked_object(self, entry: AuditEntry) -> str:
+        label, _, model = entry.object_type.partition(".")
+        try:
+            url = reverse(f"admin:{label}_{model}_change", args=[entry.object_id])
+        except NoReverseMatch:
+            return entry.object_label
+        return format_html(
+            '<a class="ev-link" href="{}">{}</a>', url, entry.object_label
+        )
+
+    @display(description="Before")
+    def shown_before(self, entry: AuditEntry) -> str:
+        return _as_block(entry.before)
+
+    @display(description="After")
+    def shown_after(self, entry: AuditEntry) -> str:
+        return _as_block(entry.after)
+
+    @action(description="Verify the streams of these entries", permissions=["verify"])
+    def verify_streams(
+        self, request: HttpRequest, queryset: QuerySet[AuditEntry]
+    ) -> None:
+        names = sorted(set(queryset.order_by().values_list("stream", flat=True)))
+        _check(request, names)
+
+
+@admin.register(HistoryCheck)
+class HistoryCheckAdmin(ReadOnlyAdmin):
+    class Media:
+        css = {"all": ("evidence/evidence.css",)}
+
+    list_display = (
+        "started_at",
+        "verdict",
+        "stream_count",
+        "entry_count",
+        "fault_count",
+        "requested_by",
+    )
+    list_select_related = ("requested_by",)
+    readonly_fields = ("verdict", "shown_faults")
+    fields = (
+        "verdict",
+        "started_at",
+        "finished_at",
+        "requested_by",
+        "stream_count",
+        "entry_count",
+        "fault_count",
+        "shown_faults",
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("evidence.view_auditentry")
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Ask, and on POST recompute every stream."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        if request.method == "POST":
+            _check(request, None)
+            return redirect("admin:evidence_historycheck_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Verify the whole history",
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "evidence/check_history.html", context)
+
+    @display(description="Result", label={"Holds": "success", "Broken": "danger"})
+    def verdict(self, check: HistoryCheck) -> str:
+        return "Holds" if check.is_passing else "Broken"
+
+    @display(description="First faults")
+    def shown_faults(self, check: HistoryCheck) -> str:
+        return _as_block(check.faults)
+
+
+def _check(request: HttpRequest, streams: list[str] | None) -> None:
+    check = call_service(
+        request,
+        lambda: check_history(actor=person_of(request), streams=streams),
+        success="The history was recomputed; the check is recorded.",
+    )
+    if check is not None and not check.is_passing:
+        fault: dict[str, Any] = check.faults[0]
+        messages.error(
+            request,
+            f"{check.fault_count} faults. The first: {fault['stream']} "
+            f"#{fault['sequence']}, {fault['code']}: {fault['message']}",
+        )
+
+
+def _as_block(value: Any) -> str:
+    if value is None:
+        return "–"
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+    return format_html('<pre class="ev-json">{}</pre>', text)

@@ -1,0 +1,271 @@
+"""The evidence list, the evidence page, and what can be done from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.http import content_disposition_header
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_GET, require_POST
+from unfold.decorators import action, display
+
+from evidence.admin.base import (
+    ReadOnlyAdmin,
+    call_service,
+    client_address,
+    person_of,
+)
+from evidence.admin.filters import OutcomeFilter
+from evidence.admin.forms import ExportForm
+from evidence.admin.page import describe_work, item_context, pending_work
+from evidence.admin.uploads import upload_view
+from evidence.errors import CasefileError
+from evidence.models import Channel, EvidenceItem
+from evidence.services import (
+    open_download,
+    record_viewing,
+    request_export,
+    request_verification,
+)
+from evidence.templatetags.evidence import integrity_badge
+
+
+@admin.register(EvidenceItem)
+class EvidenceItemAdmin(ReadOnlyAdmin):
+    list_display = (
+        "original_name",
+        "integrity",
+        "kind",
+        "incident",
+        "size",
+        "received_at",
+        "received_by",
+        "short_sha256",
+    )
+    list_select_related = ("incident", "received_by")
+    list_filter = (OutcomeFilter, "kind", "channel", "received_at")
+    list_per_page = 50
+    list_filter_submit = False
+    search_fields = ("original_name", "sha256_hex__startswith", "incident__reference")
+    search_help_text = "Name, SHA-256 or incident reference"
+    show_full_result_count = False
+    actions = ("verify_again",)
+
+    class Media:
+        css = {"all": ("evidence/evidence.css",)}
+
+    # --- Rows and rights --------------------------------------------------------
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[EvidenceItem]:
+        items = EvidenceItem.objects.visible_to(request.user)
+        return items.with_latest_report()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("evidence.add_evidenceitem")
+
+    def has_verify_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("evidence.verify_evidenceitem")
+
+    def lookup_allowed(
+        self, lookup: str, value: str, request: HttpRequest | None = None
+    ) -> bool:
+        return lookup == "incident__id__exact" or super().lookup_allowed(
+            lookup, value, request
+        )
+
+    # --- Columns ----------------------------------------------------------------
+
+    @display(description="Integrity", ordering="latest_outcome")
+    def integrity(self, item: Any) -> SafeString:
+        return render_to_string(
+            "evidence/_badge.html",
+            integrity_badge(item.latest_outcome, item.latest_checked_at),
+        )
+
+    @display(description="Size", ordering="size_bytes")
+    def size(self, item: EvidenceItem) -> str:
+        return f"{item.size_bytes:,} B"
+
+    @display(description="SHA-256", ordering="sha256_hex")
+    def short_sha256(self, item: EvidenceItem) -> str:
+        return f"{item.sha256_hex[:12]}…"
+
+    # --- Actions ----------------------------------------------------------------
+
+    @action(description="Verify again", permissions=["verify"])
+    def verify_again(
+        self, request: HttpRequest, queryset: QuerySet[EvidenceItem]
+    ) -> None:
+        queued = 0
+        for item in queryset:
+            try:
+                request_verification(item_id=item.pk, actor=person_of(request))
+            except CasefileError as error:
+                messages.error(request, f"{item}: {error.message}")
+            else:
+                queued += 1
+        if queued:
+            messages.success(request, f"{queued} verifications are queued.")
+
+    # --- Pages ------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        site = self.admin_site
+        pages: tuple[tuple[str, Callable[..., Any], str], ...] = (
+            ("<int:pk>/download/", require_GET(self.download_view), "download"),
+            ("<int:pk>/verify/", require_POST(self.verify_view), "verify"),
+            ("<int:pk>/export/", require_POST(self.export_view), "export"),
+            ("<int:pk>/status/", require_GET(self.status_view), "status"),
+        )
+        upload = path(
+            "upload/",
+            site.admin_view(upload_view),
+            {"site": site},
+            name="evidence_evidenceitem_upload",
+        )
+        own = [
+            path(route, site.admin_view(view), name=f"evidence_evidenceitem_{name}")
+            for route, view, name in pages
+        ]
+        return [upload, *own, *super().get_urls()]
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return redirect("admin:evidence_evidenceitem_upload")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if request.method != "GET":
+            return HttpResponse(status=405, headers={"Allow": "GET"})
+        item = self._find(request, object_id)
+        record_viewing(
+            item,
+            actor=person_of(request),
+            channel=Channel.ADMIN,
+            ip_address=client_address(request),
+        )
+        context = {
+            **self.admin_site.each_context(request),
+            **item_context(request, item),
+            **self._rights(request),
+            "title": str(item.original_name),
+            "opts": self.opts,
+            "media": self.media,
+        }
+        return TemplateResponse(request, "evidence/item/page.html", context)
+
+    def download_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        item = self._find(request, pk)
+        try:
+            download = open_download(
+                item_id=item.pk,
+                actor=person_of(request),
+                channel=Channel.ADMIN,
+                ip_address=client_address(request),
+            )
+        except CasefileError as error:
+            if error.code == "permission_refused":
+                raise PermissionDenied from error
+            messages.error(request, error.message)
+            return redirect(_page_of(item))
+        return StreamingHttpResponse(
+            download.chunks,
+            # Never shown, whatever it holds: evidence may be hostile.
+            content_type="application/octet-stream",
+            headers={
+                "Content-Disposition": content_disposition_header(
+                    True, item.original_name
+                ),
+                "Content-Length": str(item.size_bytes),
+                "Cache-Control": "private, no-store",
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
+
+    def verify_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        item = self._find(request, pk)
+        call_service(
+            request,
+            lambda: request_verification(item_id=item.pk, actor=person_of(request)),
+            success="Verification is queued. This page shows how far it is.",
+        )
+        return HttpResponseRedirect(_page_of(item))
+
+    def export_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        item = self._find(request, pk)
+        form = ExportForm(request.POST)
+        page = f"{_page_of(item)}?view=exports"
+        if not form.is_valid():
+            for name, errors in form.errors.items():
+                messages.error(
+                    request, f"{form.fields[name].label or name}: {errors[0]}"
+                )
+            return HttpResponseRedirect(page)
+        call_service(
+            request,
+            partial(
+                request_export,
+                item_id=item.pk,
+                filter=form.filter_members(),
+                redaction=form.redaction_members(),
+                actor=person_of(request),
+            ),
+            success="The export is queued. It is handed out once it is verified.",
+        )
+        return HttpResponseRedirect(page)
+
+    def status_view(self, request: HttpRequest, pk: int) -> JsonResponse:
+        item = self._find(request, pk)
+        work = [describe_work(one) for one in pending_work(item)]
+        return JsonResponse({"pending": work}, headers={"Cache-Control": "no-store"})
+
+    # --- Helpers ----------------------------------------------------------------
+
+    def _find(self, request: HttpRequest, pk: Any) -> Any:
+        """Return the item with what the page shows; a hidden one is a missing one."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        items = self.get_queryset(request).select_related(
+            "incident", "received_by", "derived_from"
+        )
+        item = items.filter(pk=pk).first() if str(pk).isdecimal() else None
+        if item is None:
+            raise Http404("no such evidence")
+        return item
+
+    def _rights(self, request: HttpRequest) -> dict[str, bool]:
+        return {
+            f"can_{name}": request.user.has_perm(f"evidence.{name}_evidenceitem")
+            for name in ("verify", "download", "export")
+        }
+
+
+def _page_of(item: EvidenceItem) -> str:
+    return reverse("admin:evidence_evidenceitem_change", args=[item.pk])

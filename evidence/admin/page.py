@@ -1,0 +1,239 @@
+"""What the evidence page shows, one view at a time; each costs a few queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from evidence.admin.forms import ExportForm
+from evidence.admin.paging import keyset_page
+from evidence.models import (
+    UNFINISHED_STATES,
+    EvidenceItem,
+    EvidenceKind,
+    ExportRequest,
+    QueuedWork,
+    VerificationReport,
+)
+from evidence.plots import draw_risk
+
+VIEWS = {
+    "overview": "Overview",
+    "replay": "Forensic replay",
+    "errors": "Errors",
+    "custody": "Chain of custody",
+    "exports": "Exports",
+}
+SHOWN_EVENTS = 200
+SHOWN_REPORTS = 50
+BEFORE_THE_BREAK = 5
+SEVERITIES = ("critical", "error", "warning", "info")
+
+
+def item_context(request: HttpRequest, item: EvidenceItem) -> dict[str, Any]:
+    """Return the template's context for the view that the query names."""
+    report = find_report(request, item)
+    view = request.GET.get("view", "overview")
+    if view not in VIEWS:
+        view = "overview"
+    pending = list(pending_work(item))
+    return {
+        "item": item,
+        "report": report,
+        "view": view,
+        "views": _tabs(item, report),
+        "pending": pending,
+        "status_url": reverse("admin:evidence_evidenceitem_status", args=[item.pk]),
+        **_CONTEXTS[view](request, item, report),
+    }
+
+
+def find_report(request: HttpRequest, item: EvidenceItem) -> VerificationReport | None:
+    """Return the report that the query names, the newest otherwise."""
+    wanted = request.GET.get("report", "")
+    reports = item.reports.select_related("request__requested_by")
+    if wanted.isascii() and wanted.isdigit():
+        found = reports.filter(pk=int(wanted[:18])).first()
+        if found is not None:
+            return found
+    return reports.first()
+
+
+def pending_work(item: EvidenceItem) -> list[QueuedWork]:
+    """Return what workers still have to do for an item."""
+    unfinished = {"state__in": UNFINISHED_STATES}
+    return [
+        *item.verification_requests.filter(**unfinished),
+        *item.export_requests.filter(**unfinished),
+    ]
+
+
+def describe_work(work: QueuedWork) -> dict[str, Any]:
+    """Return what the page says about a piece of pending work."""
+    noun = "Export" if isinstance(work, ExportRequest) else "Verification"
+    return {
+        "id": f"{work._meta.model_name}-{work.pk}",
+        "label": f"{noun}: {work.get_state_display().lower()}",
+        "percent": work.progress_percent,
+        "problem": work.last_problem,
+    }
+
+
+def _tabs(
+    item: EvidenceItem, report: VerificationReport | None
+) -> list[tuple[str, str]]:
+    hidden = set()
+    if report is None or not report.step_count:
+        hidden.add("replay")
+    if report is None or not report.error_count:
+        hidden.add("errors")
+    if item.kind != EvidenceKind.BUNDLE:
+        hidden.add("exports")
+    return [(name, label) for name, label in VIEWS.items() if name not in hidden]
+
+
+def _overview(
+    request: HttpRequest, item: EvidenceItem, report: VerificationReport | None
+) -> dict[str, Any]:
+    reports = list(
+        item.reports.select_related("request__requested_by").defer(
+            "overview", "details", "steps"
+        )[:SHOWN_REPORTS]
+    )
+    if report is None:
+        return {"reports": reports}
+    overview = report.overview
+    facts = report.details
+    return {
+        "reports": reports,
+        "plot": draw_risk(overview.get("plot") or {}),
+        "alerts": alert_table(overview.get("alerts") or []),
+        "summary": _summary_rows(overview.get("summary") or {}),
+        "steps": _step_rows(report),
+        "ledger": facts.get("ledger") or (facts if "entry_count" in facts else None),
+        "first_errors": list(report.errors.all()[:5]) if report.error_count else [],
+    }
+
+
+def _step_rows(report: VerificationReport) -> list[dict[str, Any]]:
+    """Return the five steps with their details; figures that differ come first."""
+    details = report.details.get("details") or {}
+    rows = []
+    for name, status in report.steps.items():
+        known = dict(details.get(name) or {})
+        message = known.pop("message", "")
+        known.pop("status", None)
+        figures = known.pop("figures", None)
+        rows.append(
+            {
+                "name": name,
+                "status": status,
+                "message": message,
+                "figures": figures if isinstance(figures, list) else [],
+                "details": {k: v for k, v in known.items() if _is_plain(v)},
+                "lists": {k: v for k, v in known.items() if v and isinstance(v, list)},
+            }
+        )
+    return rows
+
+
+def _is_plain(value: Any) -> bool:
+    return value is not None and not isinstance(value, list | dict)
+
+
+def _summary_rows(summary: dict[str, Any]) -> list[tuple[str, Any]]:
+    counts = summary.get("counts")
+    rows = [(name, value) for name, value in summary.items() if name != "counts"]
+    if isinstance(counts, dict):
+        rows += [(f"{name} records", value) for name, value in counts.items()]
+    return [(name, value) for name, value in rows if not isinstance(value, dict | list)]
+
+
+def alert_table(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return alert counts as a table: categories down, severities across."""
+    found = {row["severity"] for row in rows}
+    columns = [name for name in SEVERITIES if name in found]
+    columns += sorted(found.difference(SEVERITIES))[:6]
+    table: dict[str, dict[str, int]] = {}
+    for row in rows:
+        table.setdefault(row["category"], {})[row["severity"]] = row["count"]
+    return {
+        "columns": columns,
+        "rows": [
+            {
+                "category": category,
+                "counts": [counts.get(column, 0) for column in columns],
+                "total": sum(counts.values()),
+            }
+            for category, counts in table.items()
+        ],
+    }
+
+
+def _replay(
+    request: HttpRequest, item: EvidenceItem, report: VerificationReport | None
+) -> dict[str, Any]:
+    if report is None:
+        return {"page": None}
+    query = {
+        name: request.GET.get(name, "")
+        for name in ("report", "extension_id", "call_id", "from", "before")
+    }
+    query["view"] = "replay"
+    steps = report.replay_steps.all()
+    for name in ("extension_id", "call_id"):
+        query[name] = query[name].replace("\x00", "")
+        if query[name]:
+            steps = steps.filter(**{name: query[name]})
+    if not query["before"]:
+        query.pop("before")
+    around = report.break_index
+    return {
+        "page": keyset_page(steps, key="index", query=query),
+        "filters": query,
+        "extensions": report.overview.get("extensions") or [],
+        "break_from": None if around is None else max(0, around - BEFORE_THE_BREAK),
+    }
+
+
+def _errors(
+    request: HttpRequest, item: EvidenceItem, report: VerificationReport | None
+) -> dict[str, Any]:
+    if report is None:
+        return {"page": None}
+    names = ("report", "from", "before")
+    query = {name: request.GET[name] for name in names if name in request.GET}
+    query["view"] = "errors"
+    return {"page": keyset_page(report.errors.all(), key="position", query=query)}
+
+
+def _custody(
+    request: HttpRequest, item: EvidenceItem, report: VerificationReport | None
+) -> dict[str, Any]:
+    events = list(item.custody_events.all()[: SHOWN_EVENTS + 1])
+    return {
+        "events": events[:SHOWN_EVENTS],
+        "more_events": len(events) > SHOWN_EVENTS,
+    }
+
+
+def _exports(
+    request: HttpRequest, item: EvidenceItem, report: VerificationReport | None
+) -> dict[str, Any]:
+    requests = item.export_requests.select_related("result", "requested_by")
+    return {"exports": list(requests[:SHOWN_REPORTS]), "export_form": ExportForm()}
+
+
+Context = Callable[
+    [HttpRequest, EvidenceItem, VerificationReport | None], dict[str, Any]
+]
+_CONTEXTS: dict[str, Context] = {
+    "overview": _overview,
+    "replay": _replay,
+    "errors": _errors,
+    "custody": _custody,
+    "exports": _exports,
+}

@@ -1,0 +1,39 @@
+/* While workers are at an item, shows how far they are; loads the page when done. */
+(function () {
+  "use strict";
+  const box = document.querySelector("[data-work-status]");
+  if (!box) return;
+  const PAUSE = 1500;
+
+  function show(pending) {
+    box.replaceChildren(
+      ...pending.map(function (work) {
+        const line = document.createElement("p");
+        const bar = document.createElement("progress");
+        bar.max = 100;
+        bar.value = work.percent;
+        line.append(work.label + " ", bar, " " + work.percent + " % " + work.problem);
+        return line;
+      })
+    );
+  }
+
+  async function look() {
+    try {
+      const answer = await fetch(box.dataset.workStatus, {
+        headers: { Accept: "application/json" },
+        credentials: "same-origin",
+      });
+      if (answer.ok) {
+        const status = await answer.json();
+        if (!status.pending.length) return window.location.reload();
+        show(status.pending);
+      }
+    } catch (error) {
+      /* The network is away; the next look may find it. */
+    }
+    window.setTimeout(look, PAUSE);
+  }
+
+  window.setTimeout(look, PAUSE);
+})();

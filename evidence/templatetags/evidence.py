@@ -1,0 +1,58 @@
+"""Filters and pieces that evidence pages, and pages that embed them, share."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django import template
+from django.utils import timezone
+
+from evidence.models import Outcome
+
+register = template.Library()
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+BADGES = {
+    Outcome.VALID: ("good", "verified", "Verified"),
+    Outcome.DIGEST_ONLY: ("good", "check", "Digest matches"),
+    Outcome.INVALID: ("bad", "gpp_bad", "Not valid"),
+    Outcome.REFUSED: ("bad", "block", "Refused"),
+    Outcome.DAMAGED: ("bad", "broken_image", "Damaged"),
+    Outcome.UNFINISHED: ("warn", "hourglass_disabled", "Could not be verified"),
+}
+UNVERIFIED = ("idle", "pending", "Not verified yet")
+
+
+@register.filter
+def from_ms(value: Any) -> dt.datetime | str:
+    """Return milliseconds since 1970 as a moment; what is no such moment, as it is."""
+    if value is None:
+        return ""
+    try:
+        return timezone.localtime(EPOCH + dt.timedelta(milliseconds=int(value)))
+    except (OverflowError, ValueError, TypeError):
+        return f"{value} ms"
+
+
+@register.inclusion_tag("evidence/_badge.html")
+def integrity_badge(
+    outcome: str | None, checked_at: dt.datetime | None = None
+) -> dict[str, Any]:
+    """Show how an item stands: in colour, by symbol and in words."""
+    tone, symbol, label = (
+        BADGES.get(Outcome(outcome), UNVERIFIED) if outcome else UNVERIFIED
+    )
+    return {"tone": tone, "symbol": symbol, "label": label, "checked_at": checked_at}
+
+
+@register.filter
+def step_label(name: str) -> str:
+    """Return a verification step's name in words."""
+    return name.replace("_", " ").capitalize()
+
+
+@register.filter
+def get_item(mapping: Any, key: str) -> Any:
+    """Return a member by a name that is itself a variable."""
+    return mapping.get(key) if isinstance(mapping, dict) else None
