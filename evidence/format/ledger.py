@@ -78,9 +78,9 @@ def serialize_entries(entries: list[Any], *, plain: bool) -> list[bytes]:
     """Return the canonical form of each entry, written in one go where it can be."""
     data = canonical_plain(entries, plain=plain)
     pieces = data[1:-1].replace(b"},{", b"}\n{").split(b"\n")
-    # A boundary within a string or an array of objects makes a piece too many; line
-    # feeds occur nowhere else, as canonical form escapes them.
-    if len(pieces) == len(entries):
+    # Between objects there is a boundary for sure, so one within a string or an array
+    # makes a piece too many. Line feeds occur nowhere else: canonical form escapes them.
+    if len(pieces) == len(entries) and set(map(type, entries)) == {dict}:
         return pieces
     return [canonical_plain(entry, plain=plain) for entry in entries]
 

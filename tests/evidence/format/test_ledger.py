@@ -318,6 +318,16 @@ def test_text_that_looks_like_structure_does_not_mislead_the_splice():
     assert [error.index for error in again.verification_errors] == [1]
 
 
+def test_pieces_are_not_mixed_up_where_an_entry_is_no_object():
+    ledger = make_ledger()
+    ledger["entries"][1] = [1]
+    ledger["entries"][3]["call_id"] = "},{"
+    report = verify_document(serialized(ledger)).report
+    assert isinstance(report, RuntimeRiskLedgerVerificationReport)
+    assert report.as_dict() == verify(ledger).as_dict()
+    assert report.verified_entries == 4
+
+
 def serialized(ledger: Ledger) -> bytes:
     from evidence.format import serialize_document
 
