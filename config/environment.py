@@ -68,6 +68,11 @@ def read_whole_number(name: str, *, default: int, least: int = 0) -> int:
     return int(value)
 
 
+def read_text(name: str, *, default: str = "") -> str:
+    """Return an optional variable."""
+    return os.environ.get(name, "").strip() or default
+
+
 def read_words(name: str, *, default: tuple[str, ...] = ()) -> list[str]:
     """Return a comma-separated variable as a list without blanks."""
     value = os.environ.get(name)
@@ -109,15 +114,15 @@ def read_database(name: str) -> dict[str, Any]:
     A socket folder is given as libpq spells it: `postgres://user@/name?host=/folder`.
     """
     url = read_required(name, example="postgres://casefile:…@db.example.org/casefile")
-    try:
-        database = dict(environ.Env.db_url_config(url))
-    except (ValueError, KeyError) as error:
-        raise ImproperlyConfigured(f"{name} is not a database URL: {error}") from error
-    if database.get("ENGINE") != "django.db.backends.postgresql":
+    if not url.startswith(("postgres://", "postgresql://")):
         raise ImproperlyConfigured(
             f"{name} must start with postgres://, since history needs PostgreSQL's "
             "row locks and triggers"
         )
+    try:
+        database = dict(environ.Env.db_url_config(url))
+    except (ValueError, KeyError) as error:
+        raise ImproperlyConfigured(f"{name} is not a database URL: {error}") from error
     options = database.setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", CONNECT_SECONDS)
     if "host" in options:

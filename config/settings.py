@@ -3,7 +3,6 @@
 docs/deploy.md lists the variables. A missing or bad value stops the start.
 """
 
-import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from config.environment import (
     read_flag,
     read_required,
     read_secret,
+    read_text,
     read_whole_number,
     read_words,
 )
@@ -119,12 +119,12 @@ REDIS_URL = read_required("REDIS_URL", example="redis://redis.example.org:6379/0
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": (read_words("CACHE_URL") or [make_cache_url(REDIS_URL)])[0],
+        "LOCATION": read_text("CACHE_URL", default=make_cache_url(REDIS_URL)),
         "KEY_PREFIX": "casefile",
     }
 }
 
-CELERY_BROKER_URL = (read_words("CELERY_BROKER_URL") or [make_broker_url(REDIS_URL)])[0]
+CELERY_BROKER_URL = read_text("CELERY_BROKER_URL", default=make_broker_url(REDIS_URL))
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -160,7 +160,7 @@ EVIDENCE_ROOT = read_required("EVIDENCE_ROOT", example="/var/lib/casefile/eviden
 STATIC_URL = "static/"
 # Without a manifest, files are served from the apps and nothing has to be collected.
 STATIC_MANIFEST = read_flag("STATIC_MANIFEST", default=True)
-STATIC_ROOT = os.environ.get("STATIC_ROOT") or str(BASE_DIR / "staticfiles")
+STATIC_ROOT = read_text("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
 if not STATIC_MANIFEST:
     STATIC_ROOT = None
 WHITENOISE_USE_FINDERS = not STATIC_MANIFEST
@@ -168,7 +168,7 @@ STORAGES = make_storages(EVIDENCE_ROOT, static_manifest=STATIC_MANIFEST)
 # A request's fields are read into memory; its files are not, above this size.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-FILE_UPLOAD_TEMP_DIR = next(iter(read_words("UPLOAD_TEMP_DIR")), None)
+FILE_UPLOAD_TEMP_DIR = read_text("UPLOAD_TEMP_DIR") or None
 
 PLAYBOOK_FOLDERS = read_words("PLAYBOOK_FOLDERS")
 
@@ -267,9 +267,7 @@ CASEFILE_BASE_URL = read_required(
     "CASEFILE_BASE_URL", example="https://casefile.example.org"
 ).rstrip("/")
 globals().update(read_email("EMAIL_URL", default="consolemail://"))
-DEFAULT_FROM_EMAIL = read_words("DEFAULT_FROM_EMAIL", default=("casefile@localhost",))[
-    0
-]
+DEFAULT_FROM_EMAIL = read_text("DEFAULT_FROM_EMAIL", default="casefile@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 LANGUAGE_CODE = "en"
@@ -280,8 +278,8 @@ USE_TZ = True
 # --- Logs, probes, metrics ----------------------------------------------------------
 
 LOGGING = make_logging(
-    level=read_words("LOG_LEVEL", default=("INFO",))[0],
-    as_json=read_words("LOG_FORMAT", default=("json",))[0] == "json",
+    level=read_text("LOG_LEVEL", default="INFO"),
+    as_json=read_text("LOG_FORMAT", default="json") == "json",
 )
 READINESS_CHECKS = {
     "database": "config.health.check_database",
@@ -290,6 +288,6 @@ READINESS_CHECKS = {
     "evidence_storage": "config.health.check_evidence_storage",
 }
 READINESS_SECONDS = read_whole_number("READINESS_SECONDS", default=2)
-METRICS_TOKEN = (read_words("METRICS_TOKEN") or [""])[0]
+METRICS_TOKEN = read_text("METRICS_TOKEN")
 METRICS_ALLOWED = read_words("METRICS_ALLOWED")
 PROMETHEUS_EXPORT_MIGRATIONS = False

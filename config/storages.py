@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from config.environment import read_flag, read_words
+from config.environment import read_flag, read_text
 
 STATIC_BACKENDS = {
     True: "whitenoise.storage.CompressedManifestStaticFilesStorage",
@@ -31,11 +31,11 @@ def _make_file_storage(evidence_root: str) -> dict[str, Any]:
 
 
 def _make_s3_storage() -> dict[str, Any] | None:
-    bucket = read_words("EVIDENCE_S3_BUCKET")
+    bucket = read_text("EVIDENCE_S3_BUCKET")
     if not bucket:
         return None
     options: dict[str, Any] = {
-        "bucket_name": bucket[0],
+        "bucket_name": bucket,
         "default_acl": "private",
         "file_overwrite": False,
         "querystring_auth": True,
@@ -49,7 +49,7 @@ def _make_s3_storage() -> dict[str, Any] | None:
         ("access_key", "EVIDENCE_S3_ACCESS_KEY"),
         ("secret_key", "EVIDENCE_S3_SECRET_KEY"),
     ):
-        value = read_words(variable)
+        value = read_text(variable)
         if value:
-            options[option] = value[0]
+            options[option] = value
     return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}

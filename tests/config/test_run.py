@@ -1,0 +1,164 @@
+"""`make run` as a whole: it comes up, keeps its data, and goes without a trace."""
+
+import json
+import re
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from tests.config.launching import (
+    find_family,
+    find_free_port,
+    kill,
+    launch,
+    run_launcher,
+    survivors,
+    wait_for_output,
+    wait_until,
+)
+
+pytestmark = pytest.mark.live
+
+READY = "Casefile runs on"
+
+
+class LocalRun:
+    """One `make run` in a state folder of its own."""
+
+    def __init__(self, state: Path, number: int) -> None:
+        self.port = find_free_port()
+        self.output = state.with_name(f"output-{number}")
+        self.output.touch()
+        self.process = launch(
+            "run", output=self.output, CASEFILE_STATE=str(state), PORT=str(self.port)
+        )
+        wait_for_output(self.process, self.output, READY, seconds=180)
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            url = f"http://127.0.0.1:{self.port}{path}"
+            with urllib.request.urlopen(url, timeout=20) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def is_ready(self) -> bool:
+        return self.get("/readyz")[0] == 200
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("run") / "state"
+
+
+@pytest.fixture(scope="module")
+def first_run(state: Path) -> Iterator[LocalRun]:
+    run = LocalRun(state, 1)
+    yield run
+    if run.process.poll() is None:
+        run.process.terminate()
+        run.process.wait(60)
+
+
+def test_first_run_comes_up_and_prints_passwords(first_run: LocalRun) -> None:
+    told = first_run.output.read_text()
+    for role in ("responder", "reviewer", "auditor", "administrator"):
+        assert re.search(rf"\b{role}\b", told)
+    assert f"http://127.0.0.1:{first_run.port}/" in told
+    assert first_run.get("/admin/login/")[0] == 200
+    wait_until(first_run.is_ready)
+
+
+def test_static_files_are_served_without_being_collected(first_run: LocalRun) -> None:
+    assert first_run.get("/static/casefile/favicon.svg")[0] == 200
+    assert first_run.get("/static/unfold/css/styles.css")[0] == 200
+
+
+def test_every_part_is_ready_and_counted(first_run: LocalRun) -> None:
+    wait_until(first_run.is_ready)
+    parts = json.loads(first_run.get("/readyz")[1])["parts"]
+    assert {part["status"] for part in parts.values()} == {"ok"}
+    assert "django_http_requests" in first_run.get("/metrics")[1]
+
+
+def test_only_the_web_port_of_this_machine_is_open(first_run: LocalRun) -> None:
+    listening = {
+        (socket.laddr.ip, socket.laddr.port)
+        for member in find_family(first_run.process)
+        for socket in member.net_connections(kind="inet")
+        if socket.status == psutil.CONN_LISTEN
+    }
+    assert listening == {("127.0.0.1", first_run.port)}
+
+
+def test_running_parts_cannot_change_history(first_run: LocalRun, state: Path) -> None:
+    password = (state / "app-role-password").read_text()
+    with psycopg.connect(
+        host=str(find_sockets(first_run)),
+        user="casefile_app",
+        password=password,
+        dbname="casefile",
+        autocommit=True,
+    ) as database:
+        for statement in (
+            "DELETE FROM evidence_auditentry",
+            "UPDATE evidence_auditentry SET action = 'x'",
+            "TRUNCATE evidence_auditentry",
+            "ALTER TABLE evidence_auditentry DISABLE TRIGGER ALL",
+            "SET session_replication_role = replica",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                database.execute(statement)
+
+
+def find_sockets(run: LocalRun) -> Path:
+    """Find the folder of PostgreSQL's socket in its command line."""
+    for member in find_family(run.process):
+        if member.name() == "postgres":
+            for word in member.cmdline():
+                name, _, folder = word.partition("=")
+                if name == "unix_socket_directories":
+                    return Path(folder)
+    raise AssertionError("no PostgreSQL runs")
+
+
+def test_second_run_in_the_folder_is_refused(first_run: LocalRun, state: Path) -> None:
+    port = str(find_free_port())
+    told = run_launcher("run", CASEFILE_STATE=str(state), PORT=port)
+    assert told.returncode == 1
+    assert "already runs" in told.stderr
+
+
+def test_kill_9_leaves_nothing_and_the_next_run_keeps_the_data(
+    first_run: LocalRun, state: Path
+) -> None:
+    family = find_family(first_run.process)
+    names = [" ".join(member.cmdline()) for member in family]
+    assert sum("gunicorn" in name for name in names) == 2  # master and worker
+    assert sum("celery" in name for name in names) >= 4  # worker, its pool of 2, beat
+    kill(first_run.process)
+    assert survivors(family) == []
+
+    second = LocalRun(state, 2)
+    family = find_family(second.process)
+    told = second.output.read_text()
+    assert "password" not in told.lower(), "demo users were made twice"
+    second.process.send_signal(signal.SIGINT)
+    assert second.process.wait(60) == 0
+    assert survivors(family) == []
+    users = run_launcher("manage", "shell", "-c", COUNT, CASEFILE_STATE=str(state))
+    assert users.stdout.split()[-2:] == ["1", "1"], users
+
+
+COUNT = (
+    "from django.contrib.auth.models import User\n"
+    "from incidents.models import Incident\n"
+    "print(User.objects.filter(username__contains='responder').count(),"
+    " Incident.objects.count())"
+)

@@ -1,0 +1,104 @@
+"""The application's database role can add to history, and do nothing else to it."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from psycopg import sql
+
+from evidence.checks import check_database_role, find_append_only_tables
+
+ROLE = "casefile_role_under_test"
+
+
+@pytest.fixture
+def app_role(transactional_db: None) -> Iterator[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {ROLE}")
+    yield ROLE
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE")
+        cursor.execute(f"DROP OWNED BY {ROLE}")
+        cursor.execute(f"DROP ROLE {ROLE}")
+
+
+def become(role: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+
+
+def may(role: str, table: str, right: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT has_table_privilege(%s, %s, %s)", [role, table, right])
+        return bool(cursor.fetchone()[0])
+
+
+def test_role_gets_what_the_application_needs_and_no_more(app_role: str) -> None:
+    call_command("grant_app_role", app_role)
+    tables = find_append_only_tables()
+    assert "evidence_auditentry" in tables
+    for table in tables:
+        rights = {
+            right
+            for right in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
+            if may(app_role, table, right)
+        }
+        assert rights == {"SELECT", "INSERT"}, table
+    assert may(app_role, "incidents_incident", "UPDATE")
+    assert not may(app_role, "incidents_incident", "TRUNCATE")
+    assert not may(app_role, "django_migrations", "INSERT")
+
+
+def test_granting_again_takes_back_what_was_given_by_hand(app_role: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"GRANT UPDATE, TRUNCATE ON evidence_auditentry TO {app_role}")
+    call_command("grant_app_role", app_role)
+    assert not may(app_role, "evidence_auditentry", "UPDATE")
+    assert not may(app_role, "evidence_auditentry", "TRUNCATE")
+
+
+def test_a_role_that_does_not_exist_is_refused(db: None) -> None:
+    with pytest.raises(CommandError, match="a role that exists"):
+        call_command("grant_app_role", "nobody_made_this")
+
+
+def test_check_reports_a_superuser(db: None) -> None:
+    assert [found.id for found in check_database_role(None, ["default"])] == [
+        "evidence.E001"
+    ]
+
+
+def test_check_reports_a_role_that_can_change_history(app_role: str) -> None:
+    call_command("grant_app_role", app_role)
+    with connection.cursor() as cursor:
+        cursor.execute(f"GRANT DELETE ON evidence_auditentry TO {app_role}")
+    become(app_role)
+    found = check_database_role(None, ["default"])
+    assert [error.id for error in found] == ["evidence.E002"]
+    assert "evidence_auditentry" in found[0].msg
+    assert "grant_app_role" in (found[0].hint or "")
+
+
+def test_check_is_content_with_the_granted_role(app_role: str) -> None:
+    call_command("grant_app_role", app_role)
+    become(app_role)
+    assert check_database_role(None, ["default"]) == []
+
+
+def test_granted_role_is_stopped_by_the_database_itself(app_role: str) -> None:
+    call_command("grant_app_role", app_role)
+    become(app_role)
+    for statement in (
+        "UPDATE evidence_auditentry SET action = 'x'",
+        "DELETE FROM evidence_auditentry",
+        "TRUNCATE evidence_auditentry",
+        "ALTER TABLE evidence_auditentry DISABLE TRIGGER ALL",
+        "SET session_replication_role = replica",
+    ):
+        with (
+            connection.connection.cursor() as cursor,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            cursor.execute(statement)
