@@ -37,10 +37,11 @@ QUEUED_IS_LOST_AFTER = dt.timedelta(minutes=10)
 SWEEP_SIZE = 500
 PROGRESS_SECONDS = 1.0
 
-TASKS: dict[type[VerificationRequest] | type[ExportRequest], str] = {
+TASKS: dict[type[QueuedWork], str] = {
     VerificationRequest: "evidence.verify_item",
     ExportRequest: "evidence.export_bundle",
 }
+"""The task that does each kind of work. An app above adds its own kinds here."""
 
 
 @contextmanager

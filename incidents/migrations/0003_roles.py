@@ -16,10 +16,17 @@ WORK_CASES = (
     "evidence.export_evidenceitem",
     "incidents.add_incident",
     "incidents.work_incident",
+    "policy.work_policy",
+    "policy.confirm_killswitch",
+    "policy.add_policysnapshot",
 )
 ROLE_PERMISSIONS = {
     "responder": WORK_CASES,
-    "reviewer": (*WORK_CASES, "incidents.review_incident"),
+    "reviewer": (
+        *WORK_CASES,
+        "incidents.review_incident",
+        "policy.review_policy",
+    ),
     "auditor": ("evidence.download_evidenceitem",),
     "administrator": (
         "auth.view_user",
@@ -40,6 +47,9 @@ ROLE_PERMISSIONS = {
         "evidence.add_evidenceitem",
         "incidents.add_alert",
         "incidents.view_incident",
+        "policy.view_killswitch",
+        "policy.confirm_killswitch",
+        "policy.add_policysnapshot",
     ),
 }
 

@@ -6,14 +6,22 @@ from policy.models.kill_switches import (
     LiftRequest,
 )
 from policy.models.quotas import QuotaBreach, QuotaChange
+from policy.models.readings import BundleReading, ExtensionAppearance
 from policy.models.rollbacks import Rollback, RollbackState
 from policy.models.runtime_history import RuntimeHistoryImport
-from policy.models.scans import ScanEntry, ScanReport, ScanRequest
+from policy.models.scans import (
+    ScanClassification,
+    ScanEntry,
+    ScanReport,
+    ScanRequest,
+)
 from policy.models.snapshots import PolicySnapshot
 from policy.models.trust import PromotionRequest, RequestState, TrustTransition
 
 __all__ = (
+    "BundleReading",
     "Extension",
+    "ExtensionAppearance",
     "ExtensionVersion",
     "KillSwitch",
     "KillSwitchConfirmation",
@@ -27,6 +35,7 @@ __all__ = (
     "Rollback",
     "RollbackState",
     "RuntimeHistoryImport",
+    "ScanClassification",
     "ScanEntry",
     "ScanReport",
     "ScanRequest",

@@ -36,6 +36,13 @@ class Extension(models.Model):
                 name="extension_trust_state_known",
             ),
         )
+        permissions = (
+            (
+                "work_policy",
+                "Can work policy: demote, kill, ask, take snapshots, propose, scan",
+            ),
+            ("review_policy", "Can approve promotions, lifts and rollbacks"),
+        )
 
     def __str__(self) -> str:
         return self.name or self.extension_id

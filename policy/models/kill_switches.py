@@ -32,6 +32,17 @@ class KillSwitchQuerySet(models.QuerySet["KillSwitch"]):
         """Keep those that stop this extension, by name or by stopping all."""
         return self.filter(Q(extension=extension) | Q(scope=KillSwitchScope.ALL.value))
 
+    def with_people(self) -> "KillSwitchQuerySet":
+        """Select what says how far each has come, and who did what."""
+        return self.select_related(
+            "extension",
+            "incident",
+            "ordered_by",
+            "confirmation__confirmed_by",
+            "lift__requested_by",
+            "lift__approved_by",
+        )
+
 
 class KillSwitch(AppendOnlyModel):
     """The order to stop one extension, or all of them."""
@@ -76,6 +87,9 @@ class KillSwitch(AppendOnlyModel):
             models.CheckConstraint(
                 condition=~Q(reason=""), name="kill_switch_has_reason"
             ),
+        )
+        permissions = (
+            ("confirm_killswitch", "Can confirm that a kill switch took effect"),
         )
 
     def __str__(self) -> str:

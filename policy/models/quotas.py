@@ -68,6 +68,11 @@ class QuotaBreach(AppendOnlyModel):
                 fields=("item", "position"), name="quota_breach_once"
             ),
         )
+        indexes = (
+            models.Index(
+                fields=("extension", "-breached_at"), name="quota_breach_by_extension"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.resource}: {self.actual} over {self.limit}"

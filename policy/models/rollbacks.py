@@ -99,24 +99,33 @@ class Rollback(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(state=RollbackState.VERIFIED)
-                | Q(proof_snapshot__isnull=False),
+                | Q(proof_snapshot__isnull=False, deviations=[]),
                 name="rollback_verified_by_snapshot",
             ),
-        )
-        permissions = (
-            ("propose_rollback", "Can propose rollbacks and mark them applied"),
-            ("approve_rollback", "Can approve rollbacks"),
+            models.CheckConstraint(condition=~Q(reason=""), name="rollback_has_reason"),
         )
         triggers = (
             pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="ended_stays_ended",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(
+                    old__state__in=[RollbackState.DECLINED, RollbackState.VERIFIED]
+                ),
+            ),
             pgtrigger.ReadOnly(
                 name="plan_is_fixed",
                 fields=[
+                    "incident",
                     "snapshot",
                     "target_snapshot",
+                    "reason",
                     "before",
                     "after",
+                    "effects",
                     "planned",
+                    "commands",
+                    "notes",
                     "proposed_by",
                 ],
             ),

@@ -27,6 +27,11 @@ class RuntimeHistoryImport(AppendOnlyModel):
         related_name="+",
     )
     record_count = models.PositiveIntegerField(default=0)
+    finding_count = models.PositiveIntegerField(default=0)
+    refused_count = models.PositiveIntegerField(
+        default=0, help_text="Moves that our rules would have refused."
+    )
+    fault_count = models.PositiveIntegerField(default=0)
     findings = models.JSONField(default=list)
     faults = models.JSONField(default=list)
 

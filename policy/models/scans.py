@@ -1,35 +1,35 @@
 """Source scans: a request, the one report that answers it, and its entries."""
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from evidence.models import AppendOnlyModel, EvidenceItem, WorkState
+from evidence.models import AppendOnlyModel, EvidenceItem, QueuedWork
+from evidence.models.work import UNFINISHED_STATES
 
 
-class ScanRequest(models.Model):
-    """A wish to have a stored extension source scanned."""
+class ScanClassification(models.TextChoices):
+    """The scanner's words, spelt again: importing it would load its parsers."""
+
+    FORBIDDEN = "forbidden", "Forbidden"
+    FLAGGED = "flagged", "Flagged"
+    SAFE = "safe", "Safe"
+
+
+class ScanRequest(QueuedWork):
+    """A wish to have a stored extension source scanned; one report answers it."""
 
     item = models.ForeignKey(
         EvidenceItem, on_delete=models.PROTECT, related_name="scan_requests"
     )
-    state = models.CharField(max_length=10, choices=WorkState, default=WorkState.QUEUED)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    requested_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    finished_at = models.DateTimeField(null=True, blank=True)
 
-    class Meta:
-        ordering = ("-id",)
+    class Meta(QueuedWork.Meta):
+        abstract = False
         constraints = (
-            models.CheckConstraint(
-                condition=Q(state__in=WorkState.values), name="scan_request_state_known"
+            *QueuedWork.Meta.constraints,
+            models.UniqueConstraint(
+                fields=("item",),
+                condition=Q(state__in=UNFINISHED_STATES),
+                name="scan_pending_once",
             ),
         )
 
@@ -49,18 +49,26 @@ class ScanReport(AppendOnlyModel):
     finished_at = models.DateTimeField()
     duration_ms = models.PositiveIntegerField()
     scanner_version = models.CharField(max_length=40)
-    classification = models.CharField(max_length=10)
+    classification = models.CharField(max_length=10, choices=ScanClassification)
     file_count = models.PositiveIntegerField(default=0)
     forbidden_count = models.PositiveIntegerField(default=0)
     flagged_count = models.PositiveIntegerField(default=0)
     missed_count = models.PositiveIntegerField(
         default=0, help_text="Entries that the line-based scanner does not see."
     )
+    entry_count = models.PositiveIntegerField(default=0)
+    refusal_code = models.CharField(max_length=60, blank=True)
     refusal = models.TextField(blank=True)
     details = models.JSONField(default=dict)
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(classification__in=ScanClassification.values),
+                name="scan_report_classification_known",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"scan report {self.pk}: {self.classification}"
@@ -76,12 +84,17 @@ class ScanEntry(AppendOnlyModel):
     file = models.CharField(max_length=500)
     line = models.PositiveIntegerField()
     column = models.PositiveIntegerField()
-    classification = models.CharField(max_length=10)
+    classification = models.CharField(max_length=10, choices=ScanClassification)
     rule = models.CharField(max_length=60)
     family = models.CharField(max_length=60, blank=True)
     excerpt = models.TextField()
     why = models.TextField()
+    techniques = models.JSONField(default=list)
     is_missed_by_line_scanner = models.BooleanField(default=False)
+    line_scanner_said = models.CharField(max_length=10, blank=True)
+    form = models.TextField(
+        blank=True, help_text="In what form the line-based scanner misses it."
+    )
     suggested_pattern = models.TextField(blank=True)
     regression_test_idea = models.TextField(blank=True)
 
@@ -91,6 +104,16 @@ class ScanEntry(AppendOnlyModel):
         constraints = (
             models.UniqueConstraint(
                 fields=("report", "position"), name="scan_entry_position_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(classification__in=ScanClassification.values),
+                name="scan_entry_classification_known",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("report", "classification", "position"),
+                name="scan_entry_by_class",
             ),
         )
 

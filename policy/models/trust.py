@@ -10,6 +10,26 @@ from evidence.models.choices import choices_of, values_of
 from policy.models.extensions import Extension
 from policy.rules.trust import ALLOWED_MOVES, TrustState
 
+CONTINUE_HISTORY = """
+    SELECT to_state INTO current FROM policy_trusttransition
+     WHERE extension_id = NEW.extension_id ORDER BY id DESC LIMIT 1;
+    IF NEW.from_state <> COALESCE(current, 'unknown') THEN
+        RAISE EXCEPTION 'extension % is %: a move cannot start at %',
+            NEW.extension_id, COALESCE(current, 'unknown'), NEW.from_state
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    IF NEW.to_state <> 'quarantined' AND EXISTS (
+        SELECT 1 FROM policy_killswitch AS switch
+         WHERE (switch.extension_id = NEW.extension_id OR switch.scope = 'all')
+           AND NOT EXISTS (SELECT 1 FROM policy_killswitchlift AS lift
+                            WHERE lift.kill_switch_id = switch.id)) THEN
+        RAISE EXCEPTION 'a kill switch is active for extension %: % is refused',
+            NEW.extension_id, NEW.to_state
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+"""
+
 
 def is_listed_move() -> Q:
     """Return the condition that a row's move is one of the state machine's."""
@@ -101,8 +121,9 @@ class TrustTransition(AppendOnlyModel):
     """One move of an extension's trust. The newest one is its state.
 
     `approved_by` is the reviewer where the move needs one. The database refuses a move
-    that the state machine does not have, a promotion without a second person, and a
-    move that does not start where the one before ended.
+    that the state machine does not have, a promotion without a second person, a move
+    that does not start where the one before ended, and one out of quarantine or
+    upwards while a kill switch is active.
     """
 
     extension = models.ForeignKey(
@@ -169,17 +190,7 @@ class TrustTransition(AppendOnlyModel):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
                 declare=[("current", "text")],
-                func="""
-                    SELECT to_state INTO current FROM policy_trusttransition
-                     WHERE extension_id = NEW.extension_id ORDER BY id DESC LIMIT 1;
-                    IF NEW.from_state <> COALESCE(current, 'unknown') THEN
-                        RAISE EXCEPTION 'extension % is %: a move cannot start at %',
-                            NEW.extension_id, COALESCE(current, 'unknown'),
-                            NEW.from_state
-                            USING ERRCODE = 'integrity_constraint_violation';
-                    END IF;
-                    RETURN NEW;
-                """,
+                func=CONTINUE_HISTORY,
             ),
         )
 

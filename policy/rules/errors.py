@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from evidence.errors import CasefileError
 
-class PolicyError(Exception):
-    """The root of every error that the policy rules raise."""
+
+class PolicyError(CasefileError):
+    """The root of every error of the policy app; `path` says where in a document."""
 
     code = "policy_error"
 
-    def __init__(self, message: str, *, path: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(
+        self, message: str, *, path: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, code=code)
         self.path = path
 
 

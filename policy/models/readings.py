@@ -1,0 +1,61 @@
+"""What the policy app has read out of stored bundles: who appears in them, and how."""
+
+from django.db import models
+
+from evidence.models import AppendOnlyModel, EvidenceItem, QueuedWork
+from policy.models.extensions import Extension
+
+
+class BundleReading(QueuedWork):
+    """A bundle or ledger that is read once after its verification.
+
+    Evidence knows nothing of policy, so the scheduler's sweep makes these rows for
+    items whose verification came to an answer.
+    """
+
+    item = models.OneToOneField(
+        EvidenceItem, on_delete=models.PROTECT, related_name="policy_reading"
+    )
+    extension_count = models.PositiveIntegerField(default=0)
+    breach_count = models.PositiveIntegerField(default=0)
+    unreadable_count = models.PositiveIntegerField(
+        default=0, help_text="Breach records that lack what a breach needs."
+    )
+
+    class Meta(QueuedWork.Meta):
+        abstract = False
+
+    def __str__(self) -> str:
+        return f"reading of item {self.item_id}: {self.get_state_display()}"
+
+
+class ExtensionAppearance(AppendOnlyModel):
+    """An extension in a bundle: how often, from when to when, and its risk plot.
+
+    `plot` has the shape of a verification report's `overview["plot"]`, of this
+    extension's ledger entries alone.
+    """
+
+    extension = models.ForeignKey(
+        Extension, on_delete=models.PROTECT, related_name="appearances"
+    )
+    item = models.ForeignKey(
+        EvidenceItem, on_delete=models.PROTECT, related_name="extension_appearances"
+    )
+    call_count = models.PositiveIntegerField(default=0)
+    alert_count = models.PositiveIntegerField(default=0)
+    breach_count = models.PositiveIntegerField(default=0)
+    first_at = models.DateTimeField(null=True)
+    last_at = models.DateTimeField(null=True)
+    plot = models.JSONField(default=dict)
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("item", "extension"), name="extension_appears_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.extension} in {self.item}"
