@@ -2,6 +2,7 @@
 
 from typing import Any
 
+
 from django.templatetags.static import static
 
 UNFOLD: dict[str, Any] = {
@@ -34,5 +35,12 @@ UNFOLD: dict[str, Any] = {
             "950": "oklch(25.4% .047 219)",
         },
     },
-    "SIDEBAR": {"show_search": True, "show_all_applications": True},
+    "DASHBOARD_CALLBACK": "incidents.dashboard.add_dashboard",
+    "STYLES": [lambda request: static("incidents/casefile.css")],
+    "SCRIPTS": [lambda request: static("incidents/casefile.js")],
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": True,
+        "navigation": "incidents.navigation.sidebar",
+    },
 }

@@ -36,12 +36,15 @@ def complete_phase(
     actor: Actor,
     incident_id: int,
     phase: Phase,
+    remediate_due_at: dt.datetime | None = None,
+    due_reason: str = "",
     now: dt.datetime | None = None,
 ) -> GateResult:
     """Complete the running phase if its gate passes; return the gate as it stood.
 
     A refusal is recorded and returned, not raised: `gate.decision` says which
     conditions stand in the way. Raise TransitionError for a phase out of its turn.
+    With ANALYZE, the lead can set when REMEDIATE is due in the same breath.
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
@@ -52,6 +55,14 @@ def complete_phase(
         record_refusal(incident, gate, actor=actor, now=moment)
         return gate
     _complete(incident, row, gate, actor=actor, now=moment)
+    if remediate_due_at is not None:
+        set_remediate_due(
+            actor=actor,
+            incident_id=incident_id,
+            due_at=remediate_due_at,
+            reason=due_reason,
+            now=moment,
+        )
     return gate
 
 

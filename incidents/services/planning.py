@@ -21,10 +21,17 @@ from incidents.workflow.playbook_document import (
     read_playbook,
 )
 
+_DOCUMENTS: dict[str, PlaybookDocument] = {}
+"""Playbooks by the hash of their content, which never changes."""
+
 
 def document_of(version: PlaybookVersion) -> PlaybookDocument:
-    """Return the playbook that a version stores."""
-    return read_playbook(version.document, name=str(version))
+    """Return the playbook that a version stores. Read once for each content."""
+    known = _DOCUMENTS.get(version.content_sha256)
+    if known is None:
+        known = read_playbook(version.document, name=version.file_name)
+        _DOCUMENTS[version.content_sha256] = known
+    return known
 
 
 def plan_cycle(incident: Incident, cycle: Cycle, *, now: dt.datetime) -> None:

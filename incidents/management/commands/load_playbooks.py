@@ -1,4 +1,4 @@
-"""Load the built-in playbooks and a team's own."""
+"""Load the built-in playbooks, a team's own, and the rules that open cases."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -8,13 +8,15 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from evidence.errors import CasefileError
+from incidents.services.alert_rules import load_default_rules
 from incidents.services.playbooks import BUILT_IN_FOLDER, LoadedPlaybook, load_folder
 
 
 class Command(BaseCommand):
     help = (
         "Load the built-in playbooks, those of PLAYBOOK_FOLDERS and those of the "
-        "folders named. Content that is loaded already changes nothing."
+        "folders named. Content that is loaded already changes nothing. Default alert "
+        "rules that are missing are made; those that are there stay as they were set."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -25,6 +27,8 @@ class Command(BaseCommand):
         for folder in [BUILT_IN_FOLDER, *configured, *folders]:
             for loaded in self._load(folder):
                 self.stdout.write(_describe(loaded))
+        for rule in load_default_rules(actor=None):
+            self.stdout.write(f"alert rule {rule.key}: made")
 
     def _load(self, folder: Path) -> list[LoadedPlaybook]:
         try:

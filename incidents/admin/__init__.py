@@ -1,0 +1,10 @@
+"""The incidents app in the admin, by subject."""
+
+from django.contrib import admin
+
+from incidents.admin import cases, playbooks, teams, work_pages
+
+__all__ = ("cases", "playbooks", "teams", "work_pages")
+
+# Not by the name admin/index.html, which the skin's app would win.
+admin.site.index_template = "incidents/start.html"

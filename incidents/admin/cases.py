@@ -1,0 +1,307 @@
+"""Cases in the admin: the list, opening, the incident page, editing and exports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from evidence.errors import CasefileError, PermissionRefused
+from incidents.admin.case_actions import run_action
+from incidents.admin.case_list import BreachedFilter, MineFilter, UnverifiedFilter
+from incidents.admin.cockpit import cockpit_context, find_incident
+from incidents.admin.forms import EditIncidentForm, OpenIncidentForm, initial_of
+from incidents.admin.timeline_tab import filter_entries
+from incidents.admin.work_pages import metrics_view, my_items_view
+from incidents.case_queries import search_cases, worst_first
+from incidents.errors import EditConflict
+from incidents.models import Incident
+from incidents.presentation import SEVERITY_TONES, running_clock
+from incidents.services.cases import WORK
+from incidents.services.editing import IncidentChanges, edit_incident
+from incidents.services.opening import open_incident
+from incidents.templatetags.incidents import clock_html, moment
+from incidents.timeline_export import write_csv, write_markdown
+
+
+@admin.register(Incident)
+class IncidentAdmin(ModelAdmin):
+    """Rows come through `visible_to`; every change goes through a service."""
+
+    list_display = (
+        "reference_link",
+        "title",
+        "class_code",
+        "severity_label",
+        "phase_name",
+        "clock",
+        "lead",
+        "activity",
+    )
+    list_display_links = ("reference_link", "title")
+    list_filter = (
+        MineFilter,
+        BreachedFilter,
+        UnverifiedFilter,
+        "status",
+        "severity",
+        ("playbook_version__playbook", admin.RelatedOnlyFieldListFilter),
+    )
+    list_select_related = ("playbook_version__playbook", "lead")
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("reference",)
+    search_help_text = "Reference, title, extension or call ID"
+    list_filter_submit = False
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
+        return (
+            worst_first(Incident.objects.visible_to(request.user))
+            .prefetch_related("cycles__phases__waivers")
+            .select_related("playbook_version__playbook", "lead")
+        )
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Leave the order to `worst_first`."""
+        return ()
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Incident], search_term: str
+    ) -> tuple[QuerySet[Incident], bool]:
+        return search_cases(queryset, search_term), False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Incident | None = None
+    ) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Incident | None = None
+    ) -> bool:
+        return False
+
+    # --- columns --------------------------------------------------------------------
+
+    @display(description="Reference", ordering="reference")
+    def reference_link(self, incident: Incident) -> SafeString:
+        return format_html('<span class="cf-reference">{}</span>', incident.reference)
+
+    @display(description="Class")
+    def class_code(self, incident: Incident) -> SafeString:
+        playbook = incident.playbook_version.playbook
+        return format_html(
+            '<span title="{}" class="cf-nowrap">{}</span>',
+            playbook.title,
+            playbook.code,
+        )
+
+    @display(description="Severity")
+    def severity_label(self, incident: Incident) -> SafeString:
+        return format_html(
+            '<span class="cf-badge" data-tone="{}">{}</span>',
+            SEVERITY_TONES[incident.severity],
+            incident.get_severity_display(),
+        )
+
+    @display(description="Phase")
+    def phase_name(self, incident: Incident) -> str:
+        if not incident.is_open:
+            return str(incident.get_status_display())
+        phase = incident.current_cycle.running_phase
+        return str(phase) if phase else "Ready to close"
+
+    @display(description="Clock")
+    def clock(self, incident: Incident) -> SafeString | str:
+        view = running_clock(incident, timezone.now())
+        return clock_html(view) if view else "–"
+
+    @display(description="Last activity", ordering="last_activity_at")
+    def activity(self, incident: Incident) -> SafeString | str:
+        return moment(incident.last_activity_at, "day")
+
+    # --- pages ----------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        def page(route: str, view: Any, name: str) -> URLPattern:
+            wrapped = self.admin_site.admin_view(view)
+            return path(route, wrapped, name=f"incidents_incident_{name}")
+
+        return [
+            page("my-items/", my_items_view, "my_items"),
+            page("metrics/", metrics_view, "metrics"),
+            page("<path:object_id>/edit/", self.edit_view, "edit"),
+            page("<path:object_id>/do/<slug:name>/", self.do_view, "do"),
+            page("<path:object_id>/timeline.csv", self.csv_view, "timeline_csv"),
+            page("<path:object_id>/timeline.md", self.markdown_view, "timeline_md"),
+            *super().get_urls(),
+        ]
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = OpenIncidentForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                incident = _open(request, form)
+            except CasefileError as error:
+                form.add_error(None, error.message)
+            else:
+                messages.success(request, f"{incident.reference} is open.")
+                return HttpResponseRedirect(_page_of(incident))
+        return self._render(
+            request, "open", title="Open an incident", form=form, opts=self.opts
+        )
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        incident = find_incident(request, object_id)
+        context = cockpit_context(request, incident)
+        return self._render(request, "incident", title=incident.reference, **context)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        incident = find_incident(request, object_id)
+        return HttpResponseRedirect(f"{_page_of(incident)}?tab=history")
+
+    def do_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        return _post_only(request, self, object_id, name)
+
+    def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        incident = find_incident(request, object_id)
+        if not request.user.has_perm(WORK):
+            raise PermissionDenied
+        form = EditIncidentForm(request.POST or None, initial=initial_of(incident))
+        conflict: EditConflict | None = None
+        if request.method == "POST" and form.is_valid():
+            try:
+                _edit(request, incident, form)
+            except EditConflict as error:
+                conflict = error
+                form = _form_after_conflict(form, error)
+            except CasefileError as error:
+                form.add_error(None, error.message)
+            else:
+                messages.success(request, "Saved.")
+                return HttpResponseRedirect(_page_of(incident))
+        return self._render(
+            request,
+            "edit",
+            title=f"Edit {incident.reference}",
+            form=form,
+            incident=incident,
+            conflict=conflict,
+            status=409 if conflict else 200,
+        )
+
+    def csv_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        incident = find_incident(request, object_id)
+        body = write_csv(filter_entries(request, incident))
+        return _download(body, "text/csv", f"{incident.reference}-timeline.csv")
+
+    def markdown_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        incident = find_incident(request, object_id)
+        body = write_markdown(incident, filter_entries(request, incident))
+        return _download(body, "text/markdown", f"{incident.reference}-timeline.md")
+
+    def _render(
+        self,
+        request: HttpRequest,
+        template: str,
+        *,
+        status: int = 200,
+        **context: Any,
+    ) -> TemplateResponse:
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        context = {**self.admin_site.each_context(request), **context}
+        return TemplateResponse(
+            request, f"incidents/{template}.html", context, status=status
+        )
+
+
+@require_POST
+def _post_only(
+    request: HttpRequest, model_admin: IncidentAdmin, object_id: str, name: str
+) -> HttpResponse:
+    return run_action(request, find_incident(request, object_id), name)
+
+
+def _open(request: HttpRequest, form: OpenIncidentForm) -> Incident:
+    data = form.cleaned_data
+    actor: Any = request.user
+    try:
+        return open_incident(
+            actor=actor,
+            playbook_version=data["playbook"].current_version,
+            title=data["title"],
+            severity=data["severity"],
+            detected_at=data["detected_at"],
+            source=data["source"],
+            extension_ids=data["extension_ids"],
+            lead=data["lead"],
+            team=data["team"],
+            labels=data["labels"],
+        )
+    except PermissionRefused as error:
+        raise PermissionDenied(error.message) from error
+
+
+def _edit(request: HttpRequest, incident: Incident, form: EditIncidentForm) -> None:
+    data = form.cleaned_data
+    actor: Any = request.user
+    edit_incident(
+        actor=actor,
+        incident_id=incident.pk,
+        revision=data["revision"],
+        changes=IncidentChanges(
+            title=data["title"],
+            severity=data["severity"],
+            lead=data["lead"],
+            team=data["team"],
+            labels=data["labels"],
+            extension_ids=data["extension_ids"],
+        ),
+        reason=data["reason"],
+    )
+
+
+def _form_after_conflict(
+    form: EditIncidentForm, conflict: EditConflict
+) -> EditIncidentForm:
+    """Return the form as it was typed, with the revision that is now on screen."""
+    data = form.data.copy()
+    data["revision"] = str(conflict.revision)
+    again = EditIncidentForm(data)
+    again.is_valid()
+    return again
+
+
+def _page_of(incident: Incident) -> str:
+    return reverse("admin:incidents_incident_change", args=[incident.pk])
+
+
+def _download(body: str, media_type: str, name: str) -> HttpResponse:
+    return HttpResponse(
+        body,
+        content_type=f"{media_type}; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )

@@ -1,0 +1,253 @@
+"""The checklist of one phase, with its gate: the first tab of the incident page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Prefetch
+from django.http import Http404, HttpRequest
+
+from evidence.models import EvidenceItem, VerificationReport
+from incidents.models import (
+    ArtifactLink,
+    ChecklistItem,
+    Cycle,
+    Incident,
+    IncidentPhase,
+    RemediationAction,
+    RemediationDecision,
+)
+from incidents.services.artifacts import Artifact, evidence_artifacts, list_records
+from incidents.services.checklist import CONDITION_OF_ITEM, planned_item
+from incidents.services.facts import find_current_reports
+from incidents.services.gates import STATED, read_gate
+from incidents.workflow.artifacts import match_artifact
+from incidents.workflow.gates import ITEM_OF_CONDITION, Condition, GateResult
+from incidents.workflow.incident_states import ItemKind
+from incidents.workflow.incident_states import RemediationAction as ActionKind
+from incidents.workflow.phases import Phase
+
+SUGGESTIONS_MAX = 5
+
+
+@dataclass(frozen=True)
+class ConditionView:
+    """One condition of the gate, and how it can be met from here."""
+
+    condition: Condition
+    is_statable: bool
+    item_anchor: str
+    failed_reports: list[VerificationReport] = field(default_factory=list)
+
+    @property
+    def tone(self) -> str:
+        if self.condition.met:
+            return "done"
+        return "waived" if self.condition.waiver else "late"
+
+
+@dataclass(frozen=True)
+class ChoiceView:
+    """One remediation of the playbook with what was decided of it."""
+
+    key: str
+    text: str
+    condition: str
+    term: str
+    required: bool
+    commands: tuple[str, ...]
+    decision: RemediationDecision | None
+    action: str
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """One checklist item with what its playbook says and what was answered."""
+
+    item: ChecklistItem
+    details: list[str]
+    commands: list[str]
+    references: list[dict[str, str]]
+    links: list[ArtifactLink]
+    suggestions: list[Artifact]
+    choices: list[ChoiceView]
+    step_states: list[tuple[str, str]]
+    needs_statement: bool
+
+    @property
+    def is_artifact(self) -> bool:
+        return self.item.kind == ItemKind.ARTIFACT
+
+
+def checklist_tab(
+    request: HttpRequest,
+    incident: Incident,
+    cycle: Cycle,
+    phase: Phase | None = None,
+) -> dict[str, Any]:
+    """Return the checklist and the gate of a phase: the running one unless chosen."""
+    row = _chosen_phase(request, cycle, phase)
+    gate = read_gate(incident, row)
+    items = _items(cycle, row)
+    return {
+        "shown_phase": row,
+        "gate": gate,
+        "gate_is_refused": request.GET.get("refused") == row.phase,
+        "conditions": _condition_views(incident, gate),
+        "items": _item_views(incident, [one for one in items if not one.retired_at]),
+        "retired": [one for one in items if one.retired_at],
+        "progress": _progress(cycle),
+        "actions": _actions(cycle) if row.name is Phase.REMEDIATE else (),
+        "action_kinds": [(k.value, k.value.replace("_", " ")) for k in ActionKind],
+        "case_evidence": list(incident.evidence_items.order_by("-id")[:50])
+        if row.name is Phase.REMEDIATE
+        else (),
+    }
+
+
+def _chosen_phase(
+    request: HttpRequest, cycle: Cycle, phase: Phase | None
+) -> IncidentPhase:
+    rows = {row.phase: row for row in cycle.phases.all()}
+    wanted = phase or request.GET.get("phase") or request.GET.get("refused")
+    if wanted:
+        if wanted not in rows:
+            raise Http404
+        return rows[wanted]
+    running = cycle.running_phase
+    return running or rows[Phase.POSTMORTEM]
+
+
+def _items(cycle: Cycle, row: IncidentPhase) -> list[ChecklistItem]:
+    links = Prefetch("links", ArtifactLink.objects.select_related("evidence_item"))
+    return list(
+        cycle.checklist.filter(phase=row.phase)
+        .select_related("answered_by", "assignee", "playbook_version__playbook")
+        .prefetch_related(links, "entries", "decisions")
+    )
+
+
+def _condition_views(incident: Incident, gate: GateResult) -> list[ConditionView]:
+    views = []
+    for condition in gate.conditions:
+        failed: list[VerificationReport] = []
+        if condition.key == "failures-explained" and not condition.met:
+            failed = _failed_reports(incident)
+        key = ITEM_OF_CONDITION.get(condition.key)
+        views.append(
+            ConditionView(
+                condition=condition,
+                is_statable=condition.key in STATED and not failed,
+                item_anchor=f"item-{key}" if key else "",
+                failed_reports=failed,
+            )
+        )
+    return views
+
+
+def _failed_reports(incident: Incident) -> list[VerificationReport]:
+    reports = find_current_reports(incident.evidence_items.filter(kind="bundle"))
+    return [one for one in reports.values() if not one.is_passing]
+
+
+def _item_views(incident: Incident, items: list[ChecklistItem]) -> list[ItemView]:
+    evidence = list(incident.evidence_items.order_by("-id"))
+    wants_artifact = any(one.kind == ItemKind.ARTIFACT and one.is_open for one in items)
+    artifacts = (
+        [*evidence_artifacts(evidence), *list_records(incident)]
+        if wants_artifact
+        else []
+    )
+    has_steps = any(
+        (one.content.get("expects") or {}).get("report_step") for one in items
+    )
+    reports = find_current_reports(evidence) if has_steps else {}
+    extensions = frozenset(one.extension_id for one in incident.extensions.all())
+    return [
+        ItemView(
+            item=item,
+            details=item.content.get("details", []),
+            commands=item.content.get("commands", []),
+            references=item.content.get("references", []),
+            links=[one for one in item.links.all() if one.withdrawn_at is None],
+            suggestions=_suggestions(item, artifacts, extensions),
+            choices=_choices(item),
+            step_states=_step_states(item, evidence, reports),
+            needs_statement=CONDITION_OF_ITEM.get(item.key) in STATED,
+        )
+        for item in items
+    ]
+
+
+def _suggestions(
+    item: ChecklistItem, artifacts: list[Artifact], extensions: frozenset[str]
+) -> list[Artifact]:
+    """Return the artifacts of the case that are the one expected here."""
+    if item.kind != ItemKind.ARTIFACT or not item.is_open:
+        return []
+    expects = planned_item(item).expects
+    if expects is None:
+        return []
+    fitting = [
+        one
+        for one in artifacts
+        if match_artifact(expects, one.facts, case_extensions=extensions).allowed
+    ]
+    return fitting[:SUGGESTIONS_MAX]
+
+
+def _choices(item: ChecklistItem) -> list[ChoiceView]:
+    newest = {one.choice_key: one for one in item.decisions.all()}
+    return [
+        ChoiceView(
+            key=choice["key"],
+            text=choice["text"],
+            condition=choice.get("condition", ""),
+            term=(choice.get("term") or "").replace("_", " "),
+            required=choice.get("required", False),
+            commands=tuple(choice.get("commands", ())),
+            decision=newest.get(choice["key"]),
+            action=choice["action"],
+        )
+        for choice in item.content.get("choices", ())
+    ]
+
+
+def _step_states(
+    item: ChecklistItem,
+    evidence: list[EvidenceItem],
+    reports: dict[int, VerificationReport],
+) -> list[tuple[str, str]]:
+    """Return what each current report says of the step that the item is about."""
+    step = _step_of(item)
+    if not step:
+        return []
+    return [
+        (one.original_name, reports[one.pk].steps[step])
+        for one in evidence
+        if one.pk in reports and step in reports[one.pk].steps
+    ]
+
+
+def _step_of(item: ChecklistItem) -> str:
+    """Return the step of a verification report that the item is about, or ""."""
+    return (item.content.get("expects") or {}).get("report_step") or ""
+
+
+def _progress(cycle: Cycle) -> dict[str, tuple[int, int]]:
+    """Return (answered, asked) of the required items, by phase."""
+    counts: dict[str, tuple[int, int]] = {}
+    rows = cycle.checklist.asked().filter(required=True).values_list("phase", "state")
+    for phase, state in rows:
+        answered, asked = counts.get(phase, (0, 0))
+        counts[phase] = (answered + (state != "open"), asked + 1)
+    return counts
+
+
+def _actions(cycle: Cycle) -> list[RemediationAction]:
+    return list(
+        RemediationAction.objects.filter(cycle=cycle).select_related(
+            "ticket", "evidence_item"
+        )
+    )

@@ -1,0 +1,171 @@
+"""The incident page: its header, its phase bar and one tab at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Prefetch
+from django.http import Http404, HttpRequest
+from django.utils import timezone
+
+from evidence.audit import incident_stream
+from evidence.models import AuditEntry
+from incidents.admin import forms
+from incidents.admin.checklist_tab import checklist_tab
+from incidents.admin.evidence_tab import evidence_tab
+from incidents.admin.policy_tab import policy_tab
+from incidents.admin.timeline_tab import timeline_tab
+from incidents.models import Cycle, GateWaiver, Incident, IncidentPhase, Playbook
+from incidents.presentation import PhaseView, view_phase
+from incidents.services.cases import REVIEW, WORK
+from incidents.services.gates import TITLES
+from incidents.workflow.phases import Phase
+
+TabContext = Callable[[HttpRequest, Incident, Cycle], dict[str, Any]]
+HISTORY_PAGE = 50
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One tab: only the one that is shown gathers its context."""
+
+    key: str
+    label: str
+    context: TabContext
+
+    @property
+    def template(self) -> str:
+        return f"incidents/cockpit/{self.key}.html"
+
+
+def history_tab(
+    request: HttpRequest, incident: Incident, cycle: Cycle
+) -> dict[str, Any]:
+    """Return the audit entries of the case, newest first, a page at a time."""
+    before = request.GET.get("before", "")
+    rows = AuditEntry.objects.filter(stream=incident_stream(incident.pk))
+    if before.isdecimal():
+        rows = rows.filter(sequence__lt=int(before[:18]))
+    entries = list(rows.order_by("-sequence")[: HISTORY_PAGE + 1])
+    more = entries[HISTORY_PAGE - 1].sequence if len(entries) > HISTORY_PAGE else None
+    return {"entries": entries[:HISTORY_PAGE], "more_before": more}
+
+
+def alerts_tab(
+    request: HttpRequest, incident: Incident, cycle: Cycle
+) -> dict[str, Any]:
+    """Return the alerts that belong to the case, newest first."""
+    alerts = incident.alerts.select_related("extension").order_by("-happened_at")
+    return {"alerts": alerts[:200], "alert_count": incident.alerts.count()}
+
+
+def postmortem_tab(
+    request: HttpRequest, incident: Incident, cycle: Cycle
+) -> dict[str, Any]:
+    """Return the gate of POSTMORTEM; the postmortem itself has pages of its own."""
+    return checklist_tab(request, incident, cycle, phase=Phase.POSTMORTEM)
+
+
+TABS: tuple[Tab, ...] = (
+    Tab("checklist", "Checklist", checklist_tab),
+    Tab("timeline", "Timeline", timeline_tab),
+    Tab("evidence", "Evidence", evidence_tab),
+    Tab("policy", "Policy and trust", policy_tab),
+    Tab("alerts", "Alerts", alerts_tab),
+    Tab("postmortem", "Postmortem", postmortem_tab),
+    Tab("history", "History", history_tab),
+)
+
+
+def find_incident(request: HttpRequest, incident_id: str) -> Incident:
+    """Return the case with all its page reads; 404 for a hidden and a missing one."""
+    if not incident_id.isdecimal() or len(incident_id) > 18:
+        raise Http404
+    waivers = Prefetch("waivers", GateWaiver.objects.select_related("waived_by"))
+    phases = Prefetch(
+        "cycles__phases",
+        IncidentPhase.objects.select_related(
+            "completed_by", "due_set_by"
+        ).prefetch_related(waivers),
+    )
+    found = (
+        Incident.objects.visible_to(request.user)
+        .select_related(
+            "playbook_version__playbook",
+            "lead",
+            "team",
+            "opened_by",
+            "closed_by",
+            "duplicate_of",
+        )
+        .prefetch_related("extensions", "ticket_links", "related", "duplicates", phases)
+        .filter(pk=int(incident_id))
+        .first()
+    )
+    if found is None:
+        raise Http404
+    return found
+
+
+def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
+    """Return everything that the incident page shows."""
+    now = timezone.now()
+    cycle = _chosen_cycle(request, incident)
+    is_live = incident.is_open and cycle == incident.current_cycle
+    phases = [view_phase(one, now, is_live=is_live) for one in cycle.phases.all()]
+    tab = _chosen_tab(request)
+    can_work = is_live and request.user.has_perm(WORK)
+    return {
+        "incident": incident,
+        "cycle": cycle,
+        "is_live": is_live,
+        "phases": phases,
+        "running": next((one for one in phases if one.is_running), None),
+        "is_complete": all(one.is_complete for one in phases),
+        "waivers": _waivers(phases),
+        "tabs": TABS,
+        "tab": tab,
+        "can_work": can_work,
+        "can_review": is_live and request.user.has_perm(REVIEW),
+        "can_reopen": not incident.is_open and request.user.has_perm(REVIEW),
+        "workers": forms.workers() if can_work else (),
+        "playbook_choices": _playbook_choices(incident) if can_work else (),
+        "condition_titles": TITLES,
+        "now": now,
+        **tab.context(request, incident, cycle),
+    }
+
+
+def _waivers(phases: list[PhaseView]) -> list[GateWaiver]:
+    return [waiver for one in phases for waiver in one.phase.waivers.all()]
+
+
+def _chosen_cycle(request: HttpRequest, incident: Incident) -> Cycle:
+    wanted = request.GET.get("cycle", "")
+    if not wanted:
+        return incident.current_cycle
+    for cycle in incident.cycles.all():
+        if str(cycle.number) == wanted:
+            return cycle
+    raise Http404
+
+
+def _chosen_tab(request: HttpRequest) -> Tab:
+    wanted = request.GET.get("tab", TABS[0].key)
+    for tab in TABS:
+        if tab.key == wanted:
+            return tab
+    raise Http404
+
+
+def _playbook_choices(incident: Incident) -> list[tuple[int, str]]:
+    """Return the versions that the case can be reclassified to: the newest of each."""
+    playbooks = Playbook.objects.prefetch_related("versions")
+    versions = [one.current_version for one in playbooks if one.versions.all()]
+    return [
+        (version.pk, f"{version.playbook} (version {version.number})")
+        for version in versions
+        if version.pk != incident.playbook_version_id
+    ]

@@ -1,0 +1,85 @@
+"""The evidence of a case with what its current verification says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from evidence.models import EvidenceItem, VerificationReport, VerificationRequest
+from incidents.models import Cycle, Incident
+
+STEP_NAMES = ("bundle_hash", "ledger_chain", "summary_counts", "schema", "redaction")
+
+
+@dataclass(frozen=True)
+class EvidenceView:
+    """An item with its newest request and that request's report, if any."""
+
+    item: EvidenceItem
+    request: VerificationRequest | None
+    report: VerificationReport | None
+    url: str
+
+    @property
+    def tone(self) -> str:
+        if self.report is None:
+            return "watch"
+        return "done" if self.report.is_passing else "late"
+
+    @property
+    def words(self) -> str:
+        if self.report is not None:
+            return self.report.get_outcome_display()
+        if self.request is None:
+            return "Not verified"
+        return f"Verification {self.request.get_state_display().lower()}"
+
+    @property
+    def steps(self) -> list[tuple[str, str]]:
+        if self.report is None:
+            return []
+        held = self.report.steps
+        return [(name, held[name]) for name in STEP_NAMES if name in held]
+
+
+def evidence_tab(
+    request: HttpRequest, incident: Incident, cycle: Cycle
+) -> dict[str, Any]:
+    """Return the items of a case, newest first, and where to attach more."""
+    items = list(incident.evidence_items.select_related("received_by").order_by("-id"))
+    newest = _newest_requests(items)
+    return {
+        "evidence": [_view(item, newest.get(item.pk)) for item in items],
+        "upload_url": upload_url(incident),
+    }
+
+
+def upload_url(incident: Incident) -> str:
+    """Return the page that attaches evidence to a case."""
+    try:
+        page = reverse("admin:evidence_evidenceitem_add")
+    except NoReverseMatch:
+        return ""
+    return f"{page}?incident={incident.pk}"
+
+
+def _newest_requests(items: list[EvidenceItem]) -> dict[int, VerificationRequest]:
+    rows = (
+        VerificationRequest.objects.filter(item__in=items)
+        .order_by("item_id", "-id")
+        .distinct("item_id")
+        .select_related("report")
+    )
+    return {row.item_id: row for row in rows}
+
+
+def _view(item: EvidenceItem, newest: VerificationRequest | None) -> EvidenceView:
+    try:
+        url = reverse("admin:evidence_evidenceitem_change", args=[item.pk])
+    except NoReverseMatch:
+        url = ""
+    report = getattr(newest, "report", None)
+    return EvidenceView(item=item, request=newest, report=report, url=url)

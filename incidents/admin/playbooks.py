@@ -1,0 +1,90 @@
+"""Playbooks in the admin: each reads like a page of the runbook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from incidents.models import Playbook, PlaybookVersion
+from incidents.services.planning import document_of
+from incidents.workflow.incident_states import ItemKind
+from incidents.workflow.phases import PHASE_ORDER
+
+
+@admin.register(Playbook)
+class PlaybookAdmin(ModelAdmin):
+    """Read-only: playbooks are loaded from files by `load_playbooks`."""
+
+    list_display = ("code", "title", "version")
+    list_display_links = ("code", "title")
+    search_fields = ("code", "title")
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Playbook]:
+        return super().get_queryset(request).prefetch_related("versions")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @display(description="Version")
+    def version(self, playbook: Playbook) -> str:
+        return f"{playbook.current_version.number}"
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        playbook = self.get_object(request, object_id)
+        if playbook is None or not self.has_view_permission(request, playbook):
+            raise Http404
+        version = _chosen_version(request, playbook)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": playbook.code,
+            "playbook": playbook,
+            "version": version,
+            "versions": sorted(playbook.versions.all(), key=lambda one: -one.number),
+            **playbook_context(version),
+        }
+        return TemplateResponse(request, "incidents/playbook.html", context)
+
+
+def playbook_context(version: PlaybookVersion) -> dict[str, Any]:
+    """Return a version in the order of the runbook's pages."""
+    document = document_of(version)
+    items = document.checklist
+    return {
+        "document": document,
+        "steps": [one for one in items if one.kind is ItemKind.INVESTIGATION],
+        "artifacts": [one for one in items if one.kind is ItemKind.ARTIFACT],
+        "remediations": [one for one in items if one.kind is ItemKind.REMEDIATION],
+        "by_phase": [
+            (phase, document.target(phase), document.items(phase))
+            for phase in PHASE_ORDER
+        ],
+    }
+
+
+def _chosen_version(request: HttpRequest, playbook: Playbook) -> PlaybookVersion:
+    wanted = request.GET.get("version", "")
+    if not wanted:
+        return playbook.current_version
+    for version in playbook.versions.all():
+        if str(version.number) == wanted:
+            return version
+    raise Http404

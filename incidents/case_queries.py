@@ -1,0 +1,106 @@
+"""Questions that lists, the dashboard and the API ask about cases."""
+
+from __future__ import annotations
+
+from django.db.models import (
+    Case,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    When,
+)
+from django.utils import timezone
+
+from evidence.models import (
+    PASSING_OUTCOMES,
+    VERIFIABLE_KINDS,
+    EvidenceItem,
+    ReplayStep,
+    VerificationReport,
+)
+from incidents.models import Incident, IncidentPhase
+from incidents.workflow.incident_states import IncidentStatus, Severity
+
+SEVERITY_RANK = Case(
+    *(When(severity=one, then=one.rank) for one in Severity),
+    default=0,
+    output_field=IntegerField(),
+)
+
+
+def worst_first(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
+    """Order cases: open before closed, then severity, then the clock that runs out."""
+    running = IncidentPhase.objects.filter(
+        cycle__incident=OuterRef("pk"),
+        cycle__ended_at__isnull=True,
+        completed_at__isnull=True,
+    ).order_by("position")
+    return incidents.annotate(
+        is_open_rank=Case(
+            When(status=IncidentStatus.OPEN, then=1),
+            default=0,
+            output_field=IntegerField(),
+        ),
+        severity_rank=SEVERITY_RANK,
+        next_due_at=running.values("due_at")[:1],
+    ).order_by(
+        "-is_open_rank",
+        "-severity_rank",
+        F("next_due_at").asc(nulls_last=True),
+        "-last_activity_at",
+        "-id",
+    )
+
+
+def breached(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
+    """Return the cases with a breached clock in a cycle that has not ended."""
+    late = IncidentPhase.objects.filter(
+        Q(breached_at__isnull=False)
+        | Q(completed_at__isnull=True, due_at__lte=timezone.now()),
+        cycle__incident=OuterRef("pk"),
+        cycle__ended_at__isnull=True,
+    )
+    return incidents.filter(Exists(late))
+
+
+def unverified(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
+    """Return the cases with evidence whose newest report is missing or not passing."""
+    return incidents.filter(
+        Exists(unverified_evidence().filter(incident=OuterRef("pk")))
+    )
+
+
+def unverified_evidence() -> QuerySet[EvidenceItem]:
+    """Return bundles and ledgers without a passing newest report."""
+    newest = VerificationReport.objects.filter(item=OuterRef("pk")).order_by("-id")
+    return (
+        EvidenceItem.objects.filter(kind__in=VERIFIABLE_KINDS)
+        .annotate(newest_outcome=Subquery(newest.values("outcome")[:1]))
+        .filter(
+            Q(newest_outcome__isnull=True) | ~Q(newest_outcome__in=PASSING_OUTCOMES)
+        )
+    )
+
+
+def search_cases(incidents: QuerySet[Incident], term: str) -> QuerySet[Incident]:
+    """Find by reference, title, extension or call ID (the whole of it)."""
+    text = term.strip().replace("\x00", "")
+    if not text:
+        return incidents
+    steps = ReplayStep.objects.filter(
+        report__item__incident=OuterRef("pk"), call_id=text
+    )
+    extension = Incident.extensions.through.objects.filter(
+        incident=OuterRef("pk"), extension__extension_id__icontains=text
+    )
+    return incidents.filter(
+        Q(reference__icontains=text)
+        | Q(title__icontains=text)
+        | Exists(extension)
+        | Exists(steps)
+        | Exists(Incident.objects.filter(pk=OuterRef("pk"), alerts__call_id=text))
+    )

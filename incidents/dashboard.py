@@ -1,0 +1,95 @@
+"""The admin's start page: what burns, what waits, what is mine."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from evidence.models import EvidenceItem, Outcome
+from incidents.case_queries import breached, unverified_evidence, worst_first
+from incidents.models import ChecklistItem, Incident
+from incidents.presentation import PhaseView, running_clock
+from incidents.workflow.phases import PHASE_ORDER, Phase
+
+BOARD_MAX = 200
+LIST_MAX = 10
+WORKING_PHASES = PHASE_ORDER[1:]
+
+
+def add_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add the dashboard to the start page's context, for those who may see cases."""
+    if request.user.has_perm("incidents.view_incident"):
+        context["dashboard"] = read_dashboard(request.user, timezone.now())
+    return context
+
+
+def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, Any]:
+    """Return the numbers and lists of the start page, in a fixed count of queries."""
+    visible = Incident.objects.visible_to(user)
+    cases = list(
+        worst_first(visible.open())
+        .select_related("playbook_version__playbook", "lead")
+        .prefetch_related("cycles__phases__waivers")[:BOARD_MAX]
+    )
+    tiles = [(case, running_clock(case, now)) for case in cases]
+    items = _my_items(user)
+    evidence = _worrying_evidence(visible)
+    return {
+        "open_count": visible.open().count(),
+        "breached_count": breached(visible.open()).count(),
+        "evidence_count": evidence.count(),
+        "item_count": items.count(),
+        "columns": _columns(tiles),
+        "mine": [pair for pair in tiles if pair[0].lead_id == user.pk][:LIST_MAX],
+        "items": items[:LIST_MAX],
+        "evidence": _with_words(evidence[:LIST_MAX]),
+        "is_cut": len(cases) == BOARD_MAX,
+    }
+
+
+def _columns(
+    tiles: list[tuple[Incident, PhaseView | None]],
+) -> list[tuple[Phase | None, list[tuple[Incident, PhaseView | None]]]]:
+    """Return the open cases by the phase that runs; None is ready to close."""
+    columns: dict[Phase | None, list[tuple[Incident, PhaseView | None]]] = {
+        phase: [] for phase in WORKING_PHASES
+    }
+    columns[None] = []
+    for case, view in tiles:
+        columns[view.phase.name if view else None].append((case, view))
+    return list(columns.items())
+
+
+def _my_items(user: User | AnonymousUser) -> QuerySet[ChecklistItem]:
+    return (
+        ChecklistItem.objects.waiting()
+        .filter(
+            Q(assignee_id=user.pk),
+            cycle__incident__in=Incident.objects.visible_to(user).open(),
+        )
+        .select_related("cycle__incident")
+    )
+
+
+def _worrying_evidence(visible: QuerySet[Incident]) -> QuerySet[EvidenceItem]:
+    return (
+        unverified_evidence()
+        .filter(incident__in=visible.open())
+        .select_related("incident")
+        .order_by("-id")
+    )
+
+
+def _with_words(items: QuerySet[EvidenceItem]) -> list[tuple[EvidenceItem, str, str]]:
+    """Return each item with its outcome in words and the tone to say it in."""
+    rows = []
+    for item in items:
+        outcome = item.newest_outcome  # type: ignore[attr-defined]
+        words = Outcome(outcome).label if outcome else "Waiting to be verified"
+        rows.append((item, words, "late" if outcome else "watch"))
+    return rows

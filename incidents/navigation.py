@@ -1,0 +1,166 @@
+"""The admin's sidebar: what a person may see, in the order of the work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+Entry = tuple[str, str, str, str]
+"""Title, icon, URL name and the permission to see it."""
+
+SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    (
+        "Cases",
+        (
+            ("Dashboard", "dashboard", "admin:index", ""),
+            (
+                "Incidents",
+                "local_fire_department",
+                "admin:incidents_incident_changelist",
+                "incidents.view_incident",
+            ),
+            (
+                "My open items",
+                "checklist",
+                "admin:incidents_incident_my_items",
+                "incidents.view_incident",
+            ),
+            (
+                "Alerts",
+                "notifications",
+                "admin:incidents_alert_changelist",
+                "incidents.view_alert",
+            ),
+            (
+                "Postmortems",
+                "article",
+                "admin:incidents_postmortem_changelist",
+                "incidents.view_postmortem",
+            ),
+            (
+                "Response times",
+                "timer",
+                "admin:incidents_incident_metrics",
+                "incidents.view_incident",
+            ),
+            (
+                "Playbooks",
+                "menu_book",
+                "admin:incidents_playbook_changelist",
+                "incidents.view_playbook",
+            ),
+        ),
+    ),
+    (
+        "Evidence",
+        (
+            (
+                "Evidence items",
+                "inventory_2",
+                "admin:evidence_evidenceitem_changelist",
+                "evidence.view_evidenceitem",
+            ),
+            (
+                "Exports",
+                "outbox",
+                "admin:evidence_exportrequest_changelist",
+                "evidence.view_exportrequest",
+            ),
+            (
+                "Audit history",
+                "history",
+                "admin:evidence_auditentry_changelist",
+                "evidence.view_auditentry",
+            ),
+        ),
+    ),
+    (
+        "Policy and trust",
+        (
+            (
+                "Extensions",
+                "extension",
+                "admin:policy_extension_changelist",
+                "policy.view_extension",
+            ),
+            (
+                "Kill switches",
+                "power_settings_new",
+                "admin:policy_killswitchactivation_changelist",
+                "policy.view_killswitchactivation",
+            ),
+            (
+                "Policy snapshots",
+                "photo_camera",
+                "admin:policy_policysnapshot_changelist",
+                "policy.view_policysnapshot",
+            ),
+            (
+                "Source scans",
+                "radar",
+                "admin:policy_sourcescan_changelist",
+                "policy.view_sourcescan",
+            ),
+            (
+                "Rollbacks",
+                "settings_backup_restore",
+                "admin:policy_rollback_changelist",
+                "policy.view_rollback",
+            ),
+        ),
+    ),
+    (
+        "Administration",
+        (
+            ("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
+            (
+                "Roles",
+                "shield_person",
+                "admin:auth_group_changelist",
+                "auth.view_group",
+            ),
+            (
+                "Teams",
+                "groups",
+                "admin:incidents_team_changelist",
+                "incidents.change_team",
+            ),
+            (
+                "API tokens",
+                "key",
+                "admin:evidence_apitoken_changelist",
+                "evidence.add_apitoken",
+            ),
+            (
+                "Alert rules",
+                "rule",
+                "admin:incidents_alertrule_changelist",
+                "incidents.change_alertrule",
+            ),
+        ),
+    ),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the sections with the pages that exist and this person may see."""
+    sections = []
+    for title, entries in SECTIONS:
+        items = [item for entry in entries if (item := _item(request, *entry))]
+        if items:
+            sections.append({"title": title, "separator": True, "items": items})
+    return sections
+
+
+def _item(
+    request: HttpRequest, title: str, icon: str, name: str, permission: str
+) -> dict[str, Any] | None:
+    if permission and not request.user.has_perm(permission):
+        return None
+    try:
+        link = reverse(name)
+    except NoReverseMatch:
+        return None
+    return {"title": title, "icon": icon, "link": link}

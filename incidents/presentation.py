@@ -1,0 +1,103 @@
+"""What pages say about clocks, phases and severities: words and tones, no HTML."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from incidents.models import Incident, IncidentPhase
+from incidents.workflow.clocks import ClockState, clock_state, time_left
+
+TONES = {
+    ClockState.NOT_STARTED: "quiet",
+    ClockState.RUNNING: "calm",
+    ClockState.HALF_ELAPSED: "watch",
+    ClockState.ONE_FIFTH_LEFT: "warn",
+    ClockState.OVERDUE: "late",
+    ClockState.MET: "done",
+    ClockState.BREACHED: "late",
+    ClockState.WAIVED: "waived",
+}
+SEVERITY_TONES = {
+    "critical": "late",
+    "high": "warn",
+    "medium": "watch",
+    "low": "quiet",
+}
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+@dataclass(frozen=True)
+class PhaseView:
+    """A phase as the phase bar shows it."""
+
+    phase: IncidentPhase
+    state: ClockState
+    tone: str
+    is_running: bool
+    is_complete: bool
+    words: str
+    waiver_count: int
+
+    @property
+    def key(self) -> str:
+        return self.phase.phase
+
+    @property
+    def label(self) -> str:
+        return self.phase.name.label
+
+
+def describe_duration(length: dt.timedelta) -> str:
+    """Return a length in its two largest units: 1 h 5 min, 4 min 32 s, 2 d 3 h."""
+    seconds = int(abs(length).total_seconds())
+    parts: list[str] = []
+    for size, unit in UNITS:
+        if seconds >= size or (parts and len(parts) < 2):
+            count, seconds = divmod(seconds, size)
+            parts.append(f"{count} {unit}")
+        if len(parts) == 2:
+            break
+    return " ".join(part for part in parts if not part.startswith("0 ")) or "0 s"
+
+
+def view_phase(phase: IncidentPhase, now: dt.datetime, *, is_live: bool) -> PhaseView:
+    """Return a phase with its clock in words.
+
+    `is_live` false: the cycle has ended, and a phase that never completed was left.
+    """
+    clock = phase.as_clock()
+    state = clock_state(clock, now)
+    running = is_live and phase.started_at is not None and phase.completed_at is None
+    return PhaseView(
+        phase=phase,
+        state=state,
+        tone=TONES[state] if is_live or phase.completed_at else "quiet",
+        is_running=running,
+        is_complete=phase.completed_at is not None,
+        words=_words(phase, state, now, is_live=is_live),
+        waiver_count=len(phase.waivers.all()),
+    )
+
+
+def running_clock(incident: Incident, now: dt.datetime) -> PhaseView | None:
+    """Return the phase that runs; None where the case is closed or all are complete."""
+    phase = incident.current_cycle.running_phase if incident.is_open else None
+    return view_phase(phase, now, is_live=True) if phase else None
+
+
+def _words(
+    phase: IncidentPhase, state: ClockState, now: dt.datetime, *, is_live: bool
+) -> str:
+    if phase.completed_at is not None:
+        took = describe_duration(phase.duration) if phase.duration is not None else ""
+        late = " late" if state is ClockState.BREACHED else ""
+        return f"done in {took}{late}" if took and phase.position else "done"
+    if not is_live:
+        return "left open"
+    left = time_left(phase.as_clock(), now)
+    if left is None:
+        return "no due time yet" if phase.started_at else "after the phase before"
+    if left <= dt.timedelta(0):
+        return f"{describe_duration(left)} overdue"
+    return f"{describe_duration(left)} left"

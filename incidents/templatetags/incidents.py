@@ -1,0 +1,93 @@
+"""Tags of the incident pages: times with their zone, Markdown, tones."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import nh3
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+
+from incidents.markdown import render_markdown
+from incidents.presentation import SEVERITY_TONES, PhaseView, describe_duration
+
+register = template.Library()
+_INLINE = MarkdownIt("zero").enable(["backticks", "emphasis"])
+
+register.filter("markdown", render_markdown)
+
+
+@register.filter
+def inline_markdown(text: str) -> SafeString:
+    """Return one line of a playbook with its code spans and stress, made safe."""
+    cleaned = nh3.clean(_INLINE.renderInline(text), tags={"code", "em", "strong"})
+    return mark_safe(cleaned)  # noqa: S308  (nh3 has just cleaned it)
+
+
+@register.simple_tag
+def moment(value: dt.datetime | None, style: str = "") -> SafeString | str:
+    """Return a time in UTC that the page's script turns to the reader's zone.
+
+    `style` "day" leaves the seconds out, "time" the date.
+    """
+    if value is None:
+        return "–"
+    utc = value.astimezone(dt.UTC)
+    form = {"time": "%H:%M:%S", "day": "%Y-%m-%d %H:%M"}.get(style, "%Y-%m-%d %H:%M:%S")
+    return format_html(
+        '<time datetime="{}" data-local="{}" title="{} UTC">{} UTC</time>',
+        utc.isoformat(timespec="seconds"),
+        style or "full",
+        f"{utc:%Y-%m-%d %H:%M:%S}",
+        f"{utc:{form}}",
+    )
+
+
+@register.filter("clock")
+def clock_html(view: PhaseView) -> SafeString:
+    """Return a clock in words that the page's script keeps counting."""
+    phase = view.phase
+    is_counting = view.phase.completed_at is None and phase.due_at is not None
+    return format_html(
+        '<span class="cf-clock" data-tone="{}" data-due="{}" data-from="{}">{}</span>',
+        view.tone,
+        phase.due_at.isoformat() if is_counting and phase.due_at else "",
+        phase.counted_from.isoformat() if phase.counted_from else "",
+        view.words,
+    )
+
+
+@register.filter
+def duration(value: dt.timedelta | None) -> str:
+    return "–" if value is None else describe_duration(value)
+
+
+@register.filter
+def severity_tone(value: str) -> str:
+    return SEVERITY_TONES.get(value, "quiet")
+
+
+@register.filter
+def plain_words(value: Any) -> str:
+    """Return an identifier in plain words."""
+    return str(value).replace("_", " ").replace("-", " ")
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+
+
+@register.filter
+def get_key(mapping: dict[Any, Any], key: Any) -> Any:
+    return mapping.get(key)
+
+
+@register.filter
+def seconds(value: int) -> str:
+    """Return a number of seconds as a length."""
+    return describe_duration(dt.timedelta(seconds=value))
