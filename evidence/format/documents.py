@@ -49,23 +49,28 @@ def verify_document(
     `source` is the unredacted bundle that a redacted one is checked against.
     `progress` is called a few times with the fraction done. `max_bytes` refuses more.
     """
-    advance = progress or (lambda fraction: None)
     require_size(data, max_bytes)
+    if source is not None:
+        require_size(source, max_bytes)
+    # The documents are gone before the collector looks around again.
     with collector_paused():
-        reading = read(data)
-        advance(0.3)
-        document = reading.value
-        if kind_of(document) is DocumentKind.LEDGER:
-            return DocumentReport(
-                DocumentKind.LEDGER, _verify_ledger(document, reading.plain)
-            )
-        original = None if source is None else _read_source(source, max_bytes)
-        report = verify_incident_evidence_bundle(
-            document,
-            source=original,
-            plain=reading.plain,
-            progress=lambda fraction: advance(0.3 + 0.7 * fraction),
-        )
+        return _verify(data, source, progress or (lambda fraction: None))
+
+
+def _verify(data: bytes, source: bytes | None, advance: Progress) -> DocumentReport:
+    reading = read(data)
+    advance(0.3)
+    document = reading.value
+    if kind_of(document) is DocumentKind.LEDGER:
+        ledger_report = _verify_ledger(document, reading.plain)
+        advance(1.0)
+        return DocumentReport(DocumentKind.LEDGER, ledger_report)
+    report = verify_incident_evidence_bundle(
+        document,
+        source=None if source is None else _read_source(source),
+        plain=reading.plain,
+        progress=lambda fraction: advance(0.3 + 0.7 * fraction),
+    )
     return DocumentReport(DocumentKind.BUNDLE, report)
 
 
@@ -95,10 +100,9 @@ def _verify_ledger(
     return verify_runtime_risk_ledger_artifact(ledger, serialized=serialized)
 
 
-def _read_source(data: bytes, max_bytes: int | None) -> dict[str, Any]:
+def _read_source(data: bytes) -> dict[str, Any]:
     """Read the source; what is wrong with it is said to be the source's fault."""
     try:
-        require_size(data, max_bytes)
         document = read(data).value
         require_bundle(document)
     except DocumentRefused as refusal:

@@ -79,7 +79,7 @@ def serialize_entries(entries: list[Any], *, plain: bool) -> list[bytes]:
     data = canonical_plain(entries, plain=plain)
     pieces = data[1:-1].replace(b"},{", b"}\n{").split(b"\n")
     # Between objects there is a boundary for sure, so one within a string or an array
-    # makes a piece too many. Line feeds occur nowhere else: canonical form escapes them.
+    # makes a piece too many. No line feed is in canonical form: it is escaped.
     if len(pieces) == len(entries) and set(map(type, entries)) == {dict}:
         return pieces
     return [canonical_plain(entry, plain=plain) for entry in entries]

@@ -29,6 +29,12 @@ import orjson
 import rfc8785
 
 from evidence.format import verify_document
+from evidence.format.names import (
+    OUTCOMES,
+    POLICY_DECISIONS,
+    RECORD_SECTIONS,
+    SELECTED_ACTIONS,
+)
 
 BIG = Path(__file__).parents[1] / "data" / "vectors" / "big.json.gz"
 SEED = 1
@@ -39,6 +45,12 @@ STEP = (
     *("sequence", "ts_ms", "extension_id", "call_id", "capability", "method"),
     *("policy_decision", "policy_reason", "risk_score", "selected_action"),
     *("outcome", "triggers"),
+)
+
+
+TEXTS = (
+    *("extension_id", "call_id", "capability", "method", "params_hash"),
+    *("policy_reason", "ledger_hash"),
 )
 
 
@@ -58,7 +70,9 @@ def measure_obvious(data: bytes) -> None:
     bundle = json.loads(data, object_pairs_hook=_without_duplicates)
     entries = bundle["risk_ledger"]["entries"]
     before = None
-    for entry in entries:
+    for sequence, entry in enumerate(entries, 1):
+        if not _is_well_formed(entry) or entry["sequence"] != sequence:
+            raise SystemExit("the measured ledger is not valid")
         if entry["prev_ledger_hash"] != before or _hash(entry) != entry["ledger_hash"]:
             raise SystemExit("the measured ledger is not valid")
         before = entry["ledger_hash"]
@@ -68,8 +82,30 @@ def measure_obvious(data: bytes) -> None:
     ]
     if bundle["risk_replay"]["steps"] != steps:
         raise SystemExit("the measured replay is not valid")
+    sections = [entries, *(bundle[name] for name in RECORD_SECTIONS)]
+    records = [record for section in sections for record in section]
+    moments = [record["ts_ms"] for record in records]
+    if {
+        "distinct_extensions": len({record["extension_id"] for record in records}),
+        "peak_risk_score": max(entry["risk_score"] for entry in entries),
+        "first_ts_ms": min(moments),
+        "last_ts_ms": max(moments),
+    }.items() - bundle["summary"].items():
+        raise SystemExit("the measured summary is not valid")
     if _hash(bundle) != bundle["bundle_hash"]:
         raise SystemExit("the measured bundle is not valid")
+
+
+def _is_well_formed(entry: dict[str, Any]) -> bool:
+    return (
+        all(isinstance(entry[name], str) for name in TEXTS)
+        and isinstance(entry["ts_ms"], int)
+        and isinstance(entry["risk_score"], int | float)
+        and entry["policy_decision"] in POLICY_DECISIONS
+        and entry["selected_action"] in SELECTED_ACTIONS
+        and entry["outcome"] in OUTCOMES
+        and all(isinstance(trigger, str) for trigger in entry["triggers"])
+    )
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
