@@ -25,6 +25,7 @@ ROLE_PERMISSIONS = {
     "reviewer": (
         *WORK_CASES,
         "incidents.review_incident",
+        "incidents.retry_notification",
         "policy.review_policy",
     ),
     "auditor": ("evidence.download_evidenceitem",),
@@ -36,6 +37,10 @@ ROLE_PERMISSIONS = {
         "evidence.add_apitoken",
         "evidence.revoke_apitoken",
         "incidents.add_alertrule",
+        "incidents.add_remindersettings",
+        "incidents.add_webhookchannel",
+        "incidents.change_webhookchannel",
+        "incidents.retry_notification",
         "incidents.change_alertrule",
         "incidents.add_playbookversion",
         "incidents.add_team",

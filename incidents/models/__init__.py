@@ -22,6 +22,19 @@ from incidents.models.checklists import (
     ChecklistItem,
     EntryAction,
 )
+from incidents.models.notifications import (
+    AttemptOutcome,
+    Notification,
+    NotificationAttempt,
+    NotificationKind,
+    NotificationPreference,
+    NotificationState,
+    ReminderAcknowledgement,
+    ReminderCheckState,
+    ReminderCursor,
+    ReminderSettings,
+    WebhookChannel,
+)
 from incidents.models.phases import GateStatement, GateWaiver, IncidentPhase
 from incidents.models.playbooks import Playbook, PlaybookVersion
 from incidents.models.remediations import RemediationAction, RemediationDecision
@@ -35,6 +48,7 @@ __all__ = (
     "AlertRule",
     "ArtifactKind",
     "ArtifactLink",
+    "AttemptOutcome",
     "ChecklistEntry",
     "ChecklistItem",
     "Cycle",
@@ -43,13 +57,23 @@ __all__ = (
     "GateWaiver",
     "Incident",
     "IncidentPhase",
+    "Notification",
+    "NotificationAttempt",
+    "NotificationKind",
+    "NotificationPreference",
+    "NotificationState",
     "Playbook",
     "PlaybookVersion",
     "ReferenceCounter",
     "RemediationAction",
     "RemediationDecision",
+    "ReminderAcknowledgement",
+    "ReminderCheckState",
+    "ReminderCursor",
+    "ReminderSettings",
     "Team",
     "TicketLink",
     "TimelineEntry",
     "TimelineKind",
+    "WebhookChannel",
 )

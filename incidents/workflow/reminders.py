@@ -155,7 +155,7 @@ def _warnings(clock: Clock, plan: ReminderPlan) -> Iterator[Reminder]:
         at = due - left
         if at < started:
             continue
-        at = _after_quiet_hours(at, plan.quiet_hours)
+        at = after_quiet_hours(at, plan.quiet_hours)
         # One that would wait until the breach has nothing more to say.
         if at < due:
             yield _reminder(clock, ReminderKind.WARNING, name, at)
@@ -179,7 +179,7 @@ def _reminder(clock: Clock, kind: ReminderKind, name: str, at: datetime) -> Remi
     return Reminder(f"{clock.phase}:{name}:{due}", clock.phase, kind, at)
 
 
-def _after_quiet_hours(at: datetime, quiet: QuietHours | None) -> datetime:
+def after_quiet_hours(at: datetime, quiet: QuietHours | None) -> datetime:
     """Return ``at``, or the end of the quiet hours that it falls into."""
     if quiet is None:
         return at

@@ -1,0 +1,444 @@
+"""What people are told, by which channel, and what became of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import BooleanField, F, Func, Q
+
+from evidence.models import AppendOnlyModel
+from incidents.models.cases import Incident, Team
+from incidents.models.phases import IncidentPhase
+from incidents.workflow.reminders import QuietHours
+
+
+class NotificationKind(models.TextChoices):
+    """Why somebody is told. The first three are reminders of a phase's clock."""
+
+    WARNING = "warning", "Warning"
+    BREACH = "breach", "Breach"
+    REPEAT = "repeat", "Still overdue"
+    ASSIGNED = "assigned", "Assignment"
+    KILL_ALL = "kill_all", "Kill-all"
+    REMINDER = "reminder", "Reminder"
+    TEST = "test", "Test message"
+
+
+URGENT_KINDS = (
+    NotificationKind.BREACH,
+    NotificationKind.REPEAT,
+    NotificationKind.KILL_ALL,
+    NotificationKind.TEST,
+)
+"""What quiet hours never hold back."""
+
+
+class NotificationState(models.TextChoices):
+    PENDING = "pending", "Waiting"
+    SENDING = "sending", "Being sent"
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Failed"
+    OVERTAKEN = "overtaken", "Overtaken"
+
+
+UNFINISHED_STATES = (NotificationState.PENDING, NotificationState.SENDING)
+
+MAX_ATTEMPTS = 8
+"""With a pause that doubles from 30 s, the last try comes about an hour after the
+first: an outage that lasts longer needs a person, who sees the failure in the log."""
+
+
+class ReminderSettings(AppendOnlyModel):
+    """When to remind: the newest row counts, and where there is none the defaults.
+
+    `plan` is the document of incidents.workflow.reminder_documents.
+    """
+
+    plan = models.JSONField()
+    hold_minutes = models.PositiveIntegerField(
+        help_text="How long an acknowledgement holds back the repeats of a breach."
+    )
+    set_at = models.DateTimeField()
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        verbose_name_plural = "reminder settings"
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(hold_minutes__gt=0), name="reminder_hold_is_positive"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"reminder settings {self.pk}"
+
+
+class WebhookChannel(models.Model):
+    """A chat room or a pager, behind an address that is a secret.
+
+    With an owner it is that person's; without one it is shared, by the cases of one
+    team or by all. `sealed_url` is encrypted and never shown, logged or audited.
+    """
+
+    name = models.CharField(max_length=100, unique=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="webhook_channels",
+        help_text="Whose it is. Empty: shared.",
+    )
+    team = models.ForeignKey(
+        Team,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="webhook_channels",
+        help_text="A shared channel for the cases of one team. Empty: all cases.",
+    )
+    wants_warnings = models.BooleanField(
+        default=False,
+        help_text="A shared channel always hears of breaches; this adds warnings.",
+    )
+    scheme = models.CharField(max_length=20, editable=False)
+    sealed_url = models.TextField(editable=False)
+    is_active = models.BooleanField(default=True)
+    added_at = models.DateTimeField(editable=False)
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(owner__isnull=True) | Q(team__isnull=True),
+                name="webhook_of_a_person_or_a_team",
+            ),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def masked_url(self) -> str:
+        """What may be shown of the address."""
+        return f"{self.scheme}://…"
+
+
+class NotificationPreference(models.Model):
+    """How one person wants to be told. Without a row: e-mail and all own webhooks."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="notification_preference",
+    )
+    by_email = models.BooleanField(default=True)
+    webhooks_off = models.ManyToManyField(WebhookChannel, blank=True, related_name="+")
+    quiet_from = models.TimeField(null=True, blank=True)
+    quiet_until = models.TimeField(null=True, blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(quiet_from__isnull=True, quiet_until__isnull=True)
+                | (
+                    Q(quiet_from__isnull=False, quiet_until__isnull=False)
+                    & ~Q(quiet_from=F("quiet_until"))
+                ),
+                name="quiet_hours_have_both_ends",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"notification preferences of user {self.user_id}"
+
+    @property
+    def zone(self) -> dt.tzinfo:
+        """The person's zone; UTC where this machine does not know it."""
+        try:
+            return zoneinfo.ZoneInfo(self.time_zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+            return dt.UTC
+
+    @property
+    def quiet_hours(self) -> QuietHours | None:
+        if self.quiet_from is None or self.quiet_until is None:
+            return None
+        return QuietHours(self.quiet_from, self.quiet_until, self.zone)
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def unfinished(self) -> NotificationQuerySet:
+        return self.filter(state__in=UNFINISHED_STATES)
+
+    def claimable(self, now: dt.datetime) -> NotificationQuerySet:
+        """Keep what a worker may take now: waiting, or claimed by one that ended."""
+        return self.unfinished().filter(next_try_at__lte=now)
+
+
+class Notification(models.Model):
+    """One message to one recipient by one channel; no webhook means e-mail.
+
+    The three are unique together, so that nothing is sent twice however often it is
+    planned. `owed_at` is the moment the message is for, `send_at` that moment after
+    quiet hours. `next_try_at` is when a worker may take the row; while one sends, it
+    is when its claim runs out, so that a worker that was killed is followed by another.
+    """
+
+    key = models.CharField(max_length=200)
+    kind = models.CharField(max_length=10, choices=NotificationKind)
+    recipient = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="notifications",
+    )
+    webhook = models.ForeignKey(
+        WebhookChannel,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="notifications",
+    )
+    incident = models.ForeignKey(
+        Incident,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="notifications",
+    )
+    phase = models.ForeignKey(
+        IncidentPhase,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="notifications",
+    )
+    phase_due_at = models.DateTimeField(null=True, blank=True)
+    headline = models.CharField(max_length=200)
+    path = models.CharField(max_length=300, help_text="What the link opens.")
+    owed_at = models.DateTimeField()
+    send_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    found_by_check = models.BooleanField(default=False)
+    state = models.CharField(
+        max_length=10, choices=NotificationState, default=NotificationState.PENDING
+    )
+    next_try_at = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts_left = models.PositiveSmallIntegerField(default=MAX_ATTEMPTS)
+    was_late = models.BooleanField(default=False)
+    subject = models.CharField(max_length=300, blank=True)
+    body = models.TextField(blank=True)
+    problem = models.CharField(max_length=300, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = NotificationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("key", "recipient", "webhook"),
+                name="notification_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=Q(recipient__isnull=False) | Q(webhook__isnull=False),
+                name="notification_reaches_somebody",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=NotificationKind.values),
+                name="notification_kind_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=UNFINISHED_STATES, finished_at__isnull=True)
+                | Q(
+                    state__in=("sent", "failed", "overtaken"),
+                    finished_at__isnull=False,
+                ),
+                name="notification_finished_has_time",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("next_try_at", "id"),
+                condition=Q(state__in=UNFINISHED_STATES),
+                name="notification_to_send",
+            ),
+            models.Index(fields=("state", "-id"), name="notification_by_state"),
+        )
+        permissions = (("retry_notification", "Can send a failed notification again"),)
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="sent_stays_sent",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__state__in=("sent", "overtaken")),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.headline} to {self.addressee}"
+
+    @property
+    def is_urgent(self) -> bool:
+        return self.kind in URGENT_KINDS
+
+    @property
+    def addressee(self) -> str:
+        """Who is told; never an address."""
+        who = self.recipient.get_username() if self.recipient else ""
+        by = self.webhook.name if self.webhook else "e-mail"
+        return f"{who} by {by}" if who else by
+
+
+class AttemptOutcome(models.TextChoices):
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Failed, worth another try"
+    REFUSED = "refused", "Refused for good"
+    LOST = "lost", "The worker ended"
+
+
+class NotificationAttempt(AppendOnlyModel):
+    """One try to send a notification and what came of it."""
+
+    notification = models.ForeignKey(
+        Notification, on_delete=models.PROTECT, related_name="tries"
+    )
+    number = models.PositiveSmallIntegerField()
+    outcome = models.CharField(max_length=10, choices=AttemptOutcome)
+    detail = models.CharField(max_length=300, blank=True)
+    ended_at = models.DateTimeField()
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(outcome__in=AttemptOutcome.values),
+                name="attempt_outcome_known",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.get_outcome_display()}"
+
+
+class IsDistinct(Func):
+    """`a IS DISTINCT FROM b`: differs, where two NULLs do not."""
+
+    arg_joiner = " IS DISTINCT FROM "
+    template = "(%(expressions)s)"
+    output_field = BooleanField()
+
+
+class ReminderCursorQuerySet(models.QuerySet["ReminderCursor"]):
+    def stale(self, now: dt.datetime) -> ReminderCursorQuerySet:
+        """Keep those of open cases that owe a reminder, or whose clock has changed."""
+        return self.filter(
+            Q(next_at__lte=now)
+            | Q(IsDistinct(F("seen_started_at"), F("phase__started_at")))
+            | Q(IsDistinct(F("seen_due_at"), F("phase__due_at")))
+            | Q(IsDistinct(F("seen_completed_at"), F("phase__completed_at"))),
+            phase__cycle__ended_at__isnull=True,
+            phase__cycle__incident__status="open",
+        )
+
+
+class ReminderCursor(models.Model):
+    """How far the reminders of a phase are planned, for the clock as it was seen.
+
+    It only saves work: the notifications themselves say what was planned, and the
+    check never looks here.
+    """
+
+    phase = models.OneToOneField(
+        IncidentPhase,
+        primary_key=True,
+        on_delete=models.PROTECT,
+        related_name="reminder_cursor",
+    )
+    seen_started_at = models.DateTimeField(null=True, blank=True)
+    seen_due_at = models.DateTimeField(null=True, blank=True)
+    seen_completed_at = models.DateTimeField(null=True, blank=True)
+    planned_until = models.DateTimeField(null=True, blank=True)
+    next_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ReminderCursorQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        indexes = (models.Index(fields=("next_at",), name="reminder_cursor_next"),)
+
+    def __str__(self) -> str:
+        return f"reminders of phase {self.phase_id}"
+
+
+class ReminderAcknowledgement(AppendOnlyModel):
+    """Somebody says that they are at it: repeats wait until `holds_until`."""
+
+    phase = models.ForeignKey(
+        IncidentPhase, on_delete=models.PROTECT, related_name="acknowledgements"
+    )
+    acknowledged_at = models.DateTimeField()
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    holds_until = models.DateTimeField()
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(holds_until__gt=F("acknowledged_at")),
+                name="acknowledgement_holds_for_a_time",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"acknowledged until {self.holds_until:%Y-%m-%d %H:%M} UTC"
+
+
+class ReminderCheckState(models.Model):
+    """One row: when the check last ran, and what it has counted since the start."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    last_run_at = models.DateTimeField(null=True, blank=True)
+    last_missed_at = models.DateTimeField(null=True, blank=True)
+    runs = models.PositiveBigIntegerField(default=0)
+    missed = models.PositiveBigIntegerField(default=0)
+    repaired = models.PositiveBigIntegerField(default=0)
+    stuck = models.PositiveBigIntegerField(default=0)
+    without_recipient = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+        constraints = (
+            models.CheckConstraint(condition=Q(id=1), name="one_reminder_check_state"),
+        )
+
+    def __str__(self) -> str:
+        return "state of the reminder check"
