@@ -6,16 +6,16 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from config.middleware import TrustedProxyMiddleware
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, sign_in
 
 
-def read_policy(response) -> dict[str, str]:
-    parts = response["Content-Security-Policy"].split("; ")
+def read_policy(headers) -> dict[str, str]:
+    parts = headers["content-security-policy"].split("; ")
     return dict(part.partition(" ")[::2] for part in parts)
 
 
 def test_pages_outside_the_admin_get_the_strict_policy(client: Client) -> None:
-    policy = read_policy(client.get("/"))
+    policy = read_policy(client.get("/").headers)
     assert policy["default-src"] == "'self'"
     assert "script-src" not in policy
     assert "unsafe" not in str(policy)
@@ -24,7 +24,7 @@ def test_pages_outside_the_admin_get_the_strict_policy(client: Client) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_admin_gets_its_own_policy_and_no_inline_scripts(client: Client) -> None:
-    policy = read_policy(client.get("/admin/login/"))
+    policy = read_policy(client.get("/admin/login/").headers)
     assert policy["script-src"] == "'self' 'unsafe-eval'"
     assert policy["style-src"] == "'self' 'unsafe-inline'"
     assert policy["default-src"] == "'self'"
@@ -32,7 +32,7 @@ def test_admin_gets_its_own_policy_and_no_inline_scripts(client: Client) -> None
 
 
 def test_a_path_that_only_looks_like_the_admin_stays_strict(client: Client) -> None:
-    assert "script-src" not in read_policy(client.get("/administrator/"))
+    assert "script-src" not in read_policy(client.get("/administrator/").headers)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,18 @@ def test_sign_in_elsewhere_is_not_locked_with_it(
     elsewhere = Client(REMOTE_ADDR="203.0.113.9")
     elsewhere.post("/admin/login/", form | {"password": PASSWORD})
     assert elsewhere.session["_auth_user_id"] == str(responder.pk)
+
+
+@pytest.mark.browser
+def test_api_documentation_works_under_its_policy(
+    browser_page, live_server, responder: User
+) -> None:
+    faults: list[str] = []
+    browser_page.on("console", lambda message: faults.append(message.text))
+    browser_page.on("pageerror", lambda error: faults.append(str(error)))
+    sign_in(browser_page, live_server.url, responder)
+    response = browser_page.goto(f"{live_server.url}/api/v1/docs/")
+    policy = read_policy(response.headers)
+    assert "script-src" not in policy
+    browser_page.wait_for_selector(".opblock-summary")
+    assert faults == []
