@@ -119,25 +119,34 @@ def _overview(
 
 
 def _step_rows(report: VerificationReport) -> list[dict[str, Any]]:
-    """Return the five steps with their details; figures that differ come first."""
-    details = report.details.get("details") or {}
-    rows = []
-    for name, status in report.steps.items():
-        known = dict(details.get(name) or {})
-        message = known.pop("message", "")
-        known.pop("status", None)
-        figures = known.pop("figures", None)
-        rows.append(
-            {
-                "name": name,
-                "status": status,
-                "message": message,
-                "figures": figures if isinstance(figures, list) else [],
-                "details": {k: v for k, v in known.items() if _is_plain(v)},
-                "lists": {k: v for k, v in known.items() if v and isinstance(v, list)},
-            }
-        )
+    """Return the steps with what the engine says of each."""
+    known = report.details.get("details") or {}
+    rows = [
+        _step_row(name, status, known.get(name))
+        for name, status in report.steps.items()
+    ]
+    for row in rows:
+        if row["name"] == "redaction":
+            leaks = report.details.get("leaks") or []
+            row["places"] = [f"{leak['path']}: {leak['kind']}" for leak in leaks]
     return rows
+
+
+def _step_row(name: str, status: str, details: Any) -> dict[str, Any]:
+    known = details if isinstance(details, dict) else {}
+    replay = known.get("replay")
+    return {
+        "name": name,
+        "status": status,
+        "message": known.get("message", ""),
+        "figures": known.get("figures") or [],
+        "details": {
+            key: value
+            for key, value in known.items()
+            if key not in ("message", "status") and _is_plain(value)
+        },
+        "places": replay.get("differs_at", []) if isinstance(replay, dict) else [],
+    }
 
 
 def _is_plain(value: Any) -> bool:
