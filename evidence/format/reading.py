@@ -132,7 +132,11 @@ def _read_proven(data: bytes) -> Reading | None:
         return None
     if not any(_is_wrapped(written, text) for text in _unspaced(data)):
         return None
-    return _read_normalised(data) if odd else Reading(value, True)
+    if not odd:
+        return Reading(value, True)
+    # Both values at once would take twice the memory.
+    del value, written
+    return _read_normalised(data)
 
 
 def _read_normalised(data: bytes) -> Reading:
@@ -227,7 +231,7 @@ class _Hooks:
 
     def read_float(self, text: str) -> Any:
         number = float(text)
-        if is_plain_float(number):
+        if LEAST_PLAIN_FLOAT <= number < 1 or is_plain_float(number):
             return number
         if number in (float("inf"), float("-inf")):
             return self.fault(
