@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pgtrigger
 from django.conf import settings
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -102,9 +101,7 @@ class Alert(models.Model):
     capability = models.CharField(max_length=100, blank=True)
     method = models.CharField(max_length=100, blank=True)
     call_id = models.CharField("call ID", max_length=200, blank=True)
-    reason_codes = ArrayField(
-        models.CharField(max_length=200), default=list, blank=True
-    )
+    reason_codes = models.JSONField(default=list, blank=True)
     summary = models.TextField(blank=True)
     risk_score = models.FloatField(null=True, blank=True)
     document = models.JSONField()
