@@ -8,7 +8,7 @@ each classification.
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ from policy.rules.scanner.coercion import to_text
 from policy.rules.scanner.entries import Classification, Entry
 from policy.rules.scanner.families import (
     ASSEMBLIES,
+    DECODINGS,
     DIRECT,
     ENCODINGS,
     FAMILIES,
@@ -52,6 +53,7 @@ from policy.rules.scanner.values import (
     UNKNOWN,
     Array,
     Code,
+    Function,
     Host,
     Method,
     Object,
@@ -98,11 +100,13 @@ _PROTOTYPES = frozenset(("Object.prototype", "?.__proto__", "?.prototype"))
 HARMLESS_CODE = frozenset(
     ("", "this", "return this", "return this;", "return globalThis", "return  this")
 )
+_TELLING_WORDS = ("process", "require", "eval", "Function", "constructor", "import")
 _RUNNERS = frozenset(
     ["exec", "execSync", "execFile", "execFileSync", "spawn", "spawnSync", "fork"]
 )
 _TELLING_MEMBERS = frozenset((b"binding", b"dlopen", b"_linkedBinding"))
 # Dotted access to a global is as easy to read as the bare name.
+_DOORS = frozenset(("process", "globalThis", "module", "require", "Reflect"))
 _VISIBLE = frozenset(("global-object", "this-object"))
 
 
@@ -140,13 +144,21 @@ class _Detector:
         for site in self.program.sites:
             handler = _HANDLERS.get(site.node.type)
             if handler is not None:
-                handler(self, site.node, site.scope)
+                self.judge(handler, site)
             if len(self.entries) >= MAX_ENTRIES:
                 break
         for site in self.program.escapes:
             self.escaping(site)
         for node in error_nodes(self.syntax):
             self.syntax_error(node)
+
+    def judge(self, handler: _SiteHandler, site: Site) -> None:
+        """Judge one site; the folder's depth limit keeps well inside Python's stack."""
+        try:
+            handler(self, site.node, site.scope)
+        except RecursionError:
+            self.folder.budget.cut_sites += 1
+            self.folder.reset()
 
     def findings(self) -> Findings:
         reason = ""
@@ -308,6 +320,9 @@ class _Detector:
         if type(target) is Value:
             self.unknown_call(node, scope, target)
             return
+        if isinstance(target, Function):
+            self.callback_arguments(node, target, self.folder.arguments(node, scope))
+            return
         if not isinstance(target, (Host, Method, Code)) and not self.is_bound(target):
             return
         arguments = self.folder.arguments(node, scope)
@@ -326,6 +341,7 @@ class _Detector:
         first = arguments[0] if arguments else None
         if name in LOADERS:
             how = "dynamic import" if name == "import" else "require"
+            via = via | {"loader-object"} if name.startswith("process") else via
             if first is not None:
                 self.module(node, first, how, via)
         elif name in _BINDINGS:
@@ -360,7 +376,9 @@ class _Detector:
             why = f"{name} of text that only finds the global object"
             self.add(node, "harmless-code", FLAGGED, why, via)
             return
-        assembled = made & (ENCODINGS if text is None else ASSEMBLIES)
+        assembled = self.is_disguised(node, name, text, made)
+        if name == "Function" and is_spelled_out(node):
+            hidden = hidden - {"reflective-call"}
         if name not in ("eval", "Function"):
             hidden = hidden | {"constructor-chain"}
         if hidden or assembled:
@@ -372,6 +390,21 @@ class _Detector:
         for code in constant:
             if code:
                 self.nested(node, code, hidden | made | {"code-in-text"})
+
+    @staticmethod
+    def is_disguised(node: Node, name: str, text: str | None, made: Via) -> bool:
+        """Tell whether the code that a call makes was put together to be unreadable.
+
+        Template engines build code from many readable pieces for `new Function`;
+        nobody does so for eval, or in the middle of a telling word.
+        """
+        if made & DECODINGS:
+            return True
+        if text is None or not made & ASSEMBLIES:
+            return False
+        written = text_of(node)
+        split = (word in text and word not in written for word in _TELLING_WORDS)
+        return name == "eval" or any(split)
 
     def nested(self, node: Node, code: str, via: Via) -> None:
         """Scan code that a string carries, and report it at the place that runs it."""
@@ -459,7 +492,11 @@ class _Detector:
                     why = "eval is handed on as a value, to be called out of sight"
                     techniques = option.via | {"escaping-eval"}
                     self.add(node, "escaping-eval", FORBIDDEN, why, techniques)
-                elif isinstance(target, Method) and target.name in _CALLBACK_METHODS:
+                elif option.name == "require" and not isinstance(target, Host):
+                    why = "require is handed on as a value, to be called out of sight"
+                    techniques = option.via | {"dynamic-module"}
+                    self.add(node, "escaping-require", FLAGGED, why, techniques)
+                if isinstance(target, Method) and target.name in _CALLBACK_METHODS:
                     self.called_back(node, target.owner, option)
 
     def called_back(self, node: Node, owner: Value, callback: Host) -> None:
@@ -599,18 +636,35 @@ class _Detector:
     def member(self, node: Node, scope: Scope) -> None:
         """Flag the runtime's internals taken as a value: the call is out of sight."""
         if node.id in self.callees:
+            if node.type == "subscript_expression":
+                self.unknown_key(node, scope)
             return
         if node.type == "member_expression":
             name = node.child_by_field_name("property")
             written = (name.text or b"") if name is not None else b""
             if written not in _TELLING_MEMBERS and b"\\" not in written:
                 return
+        if node.type == "subscript_expression":
+            self.unknown_key(node, scope)
         value = self.folder.fold(node, scope)
         for option in options(value):
             if isinstance(option, Host) and option.name in _BINDINGS:
                 hidden = option.via & (ASSEMBLIES | {"computed-member"})
                 why = f"{option.name} is taken as a value"
                 self.add(node, "internals-as-value", FLAGGED, why, hidden)
+
+    def unknown_key(self, node: Node, scope: Scope) -> None:
+        """Flag a member of the runtime's own objects that only running would name."""
+        owner = self.folder.fold(node.child_by_field_name("object"), scope)
+        names = {o.name for o in options(owner) if isinstance(o, Host)} & _DOORS
+        if not names or self.folder.member_key(node, scope)[0] is not None:
+            return
+        index = self.folder.fold(node.child_by_field_name("index"), scope)
+        if all(to_text(option) is not None for option in options(index)):
+            return
+        why = f"Which member of {min(names)} this is is known only when it runs"
+        techniques = {"dynamic-member"} | index.via
+        self.add(node, "dynamic-member", FLAGGED, why, techniques)
 
     def with_statement(self, node: Node, scope: Scope) -> None:
         why = "with makes names depend on an object: they cannot be told by reading"
@@ -628,6 +682,15 @@ class _Detector:
     def syntax_error(self, node: Node) -> None:
         why = "The grammar cannot read this, so that what it does is not known"
         self.add(node, "syntax-error", FLAGGED, why, {"unreadable-code"})
+
+
+def is_spelled_out(call: Node) -> bool:
+    """Tell `Function.apply(…)`, which hides nothing, from what reaches it otherwise."""
+    callee = unwrap(call.child_by_field_name("function"))
+    if callee is None or callee.type != "member_expression":
+        return False
+    owner = callee.child_by_field_name("object")
+    return owner is not None and owner.text == b"Function"
 
 
 def has_prototype_key(value: Value, depth: int = 0) -> bool:
@@ -672,7 +735,8 @@ _CALLBACK_METHODS = frozenset(
         "addEventListener",
     ]
 )
-_HANDLERS = {
+_SiteHandler = Callable[[_Detector, Node, Scope], None]
+_HANDLERS: dict[str, _SiteHandler] = {
     "import_statement": _Detector.import_statement,
     "export_statement": _Detector.export_statement,
     "call_expression": _Detector.call,

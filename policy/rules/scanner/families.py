@@ -280,6 +280,12 @@ _ALL = (
         "require(variable) and import(variable).",
     ),
     _family(
+        "dynamic-member",
+        "a member of the runtime that only running would tell",
+        "Flag process[…], globalThis[…] and module[…] with a key that is not constant.",
+        "process[variable]('fs').",
+    ),
+    _family(
         "variable",
         "kept in a variable",
         "Fold variables with constant values.",
@@ -350,6 +356,8 @@ ENCODINGS = frozenset(
         "decoder-loop",
     ]
 )
+# Of these, what turns unreadable text into readable: nothing but decoding does it.
+DECODINGS = ENCODINGS - {"number-base", "coercion", "decoder-loop"}
 ASSEMBLIES = ENCODINGS | {"string-concatenation", "array-join", "string-rewrite"}
 
 

@@ -25,6 +25,7 @@ from policy.rules.scanner.natives import call_native, items_of
 from policy.rules.scanner.operators import binary
 from policy.rules.scanner.scopes import (
     FUNCTIONS,
+    ITERATING,
     Binding,
     Program,
     Scope,
@@ -111,7 +112,7 @@ class Folder:
     passing: dict[int, Value] = field(default_factory=dict)
     was_cut: bool = False
     tries: dict[int, int] = field(default_factory=dict)
-    calls: int = 0
+    call_depth: int = 0
     allowance: int = 0
     # Values of the function or loop being interpreted; None outside of one.
     frame: dict[Binding, Value] | None = None
@@ -141,6 +142,12 @@ class Folder:
             memo = self.passing if self.was_cut and self.depth else self.memo
             memo[node.id] = value
         return value
+
+    def reset(self) -> None:
+        """Forget what a site was in the middle of when it was given up."""
+        self.depth = self.call_depth = 0
+        self.frame = None
+        self.running.clear()
 
     def start(self) -> None:
         """Begin with a site: a new allowance, and no leftovers of cut-off cycles."""
@@ -318,11 +325,11 @@ class Folder:
             return one_of(self.named(binding, o, write) for o in value.options)
         if isinstance(value, _NAMED):
             tail = value.name.rpartition(".")[2] if isinstance(value, Host) else ""
+            # A name such as $Function says what it is.
+            kept = tail == binding.name.strip("$_")
             if write.path and isinstance(value, Host):
-                return add_via(
-                    value, "destructuring", *["alias"] * (tail != binding.name)
-                )
-            return value if tail == binding.name else add_via(value, "alias")
+                return add_via(value, "destructuring", *["alias"] * (not kept))
+            return value if kept else add_via(value, "alias")
         if isinstance(value, (Text, Code)) or value.textual:
             return add_via(value, "variable")
         return value
@@ -369,12 +376,25 @@ class Folder:
                 passed.append(add_via(arguments[index], "argument"))
             else:
                 passed.append(UNDEFINED)
+        if not passed and index == 0:
+            passed.extend(self.called_back_with(node))
         if passed:
             return one_of(passed)
         name = self.parameter_name(node, index)
         if name in _WRAPPER_PARAMETERS and not write.path:
             return Host(name.lstrip("_"))
         return UNKNOWN
+
+    def called_back_with(self, function: Node) -> list[Value]:
+        """Return what a callback gets first: items, or a promise's value."""
+        site = self.program.callbacks.get(function.id)
+        target = self.callee(site.node, site.scope) if site is not None else UNKNOWN
+        if not isinstance(target, Method):
+            return []
+        if target.name == "then" and type(target.owner) is not Value:
+            return [target.owner]
+        items = items_of(target.owner) if target.name in ITERATING else None
+        return [add_via(item, "argument") for item in items or ()]
 
     @staticmethod
     def parameter_name(function: Node, index: int) -> str:
@@ -394,10 +414,29 @@ class Folder:
             return [in_place]
         binding = self.program.holders.get(function.id)
         if binding is None:
-            return []
+            return self.calls_of_member(function)
         sites = self.program.calls_by_name.get(binding.name, [])
         near = sites[: _MAX_CALL_SITES * 4]
         return [s for s in near if self.find_binding(binding.name, s.scope) is binding]
+
+    def calls_of_member(self, function: Node) -> list[Site]:
+        """Return the calls `object.name(…)` of a function in an object literal."""
+        name = self.program.member_names.get(function.id)
+        sites = self.program.calls_by_member.get(name or "", [])
+        if not sites or function.id in self.running:
+            return []
+        self.running.add(function.id)
+        try:
+            near = sites[: _MAX_CALL_SITES * 2]
+            return [site for site in near if self.calls(site, function)]
+        finally:
+            self.running.discard(function.id)
+
+    def calls(self, site: Site, function: Node) -> bool:
+        targets = options(self.callee(site.node, site.scope))
+        return any(
+            isinstance(t, Function) and t.node.id == function.id for t in targets
+        )
 
     def call_arguments(self, site: Site) -> list[Value]:
         """Fold a call's arguments, seen from the function called in place."""
@@ -740,18 +779,29 @@ class Folder:
         if key is None:
             return self.any_member(owner, node, scope)
         found = get_member(owner, key)
-        if isinstance(owner, Object) and isinstance(found, Text):
-            found = add_via(found, "constant-map")
+        if isinstance(owner, (Object, Array)):
+            found = self.kept_member(found, key)
         if not isinstance(found, (Host, Module, Method)):
             via = tuple(name for name in via if name != "computed-member")
         return add_via(found, *via) if via else found
+
+    @staticmethod
+    def kept_member(found: Value, key: str) -> Value:
+        """Mark what an object of the source's own keeps under a name."""
+        if isinstance(found, Text):
+            return add_via(found, "constant-map")
+        if isinstance(found, Host) and found.name.rpartition(".")[2] != key:
+            return add_via(found, "alias")
+        return found
 
     def any_member(self, owner: Value, node: Node, scope: Scope) -> Value:
         """Return what an unknown key may find: any member of a small constant."""
         index = self.fold(node.child_by_field_name("index"), scope)
         keys = [to_text(key) for key in options(index)]
         if isinstance(index, OneOf) and None not in keys:
-            return one_of(get_member(owner, key or "") for key in keys)
+            found = [get_member(owner, key or "") for key in keys]
+            via = ("computed-member", *merge_via(index))
+            return one_of(add_via(f, *via) if isinstance(f, Host) else f for f in found)
         if isinstance(owner, Array):
             return one_of(owner.items)
         if isinstance(owner, Object):
@@ -784,7 +834,8 @@ class Folder:
                 key = self.property_key(name, inner)[0]
                 value = child.child_by_field_name("value")
                 if key is not None:
-                    members[key] = self.fold(value, inner)
+                    # Without a value, a subclass or a caller may set it.
+                    members[key] = UNKNOWN if value is None else self.fold(value, inner)
         if not is_static:
             self.add_constructed(klass, members)
         return members
@@ -805,6 +856,9 @@ class Folder:
         while holder is not None:
             if holder.this_class is not None:
                 return self.instance(Class(holder.this_class, holder.parent or holder))
+            owner = self.program.method_owners.get(holder.node.id)
+            if owner is not None:
+                return self.owning_object(owner)
             is_plain = holder.node.type in FUNCTIONS - {"arrow_function"}
             if is_plain and holder.node.id not in self.program.calls_in_place:
                 if holder.node.type != "method_definition":
@@ -813,6 +867,17 @@ class Folder:
                     return UNKNOWN
             holder = holder.parent
         return Host("globalThis", via=frozenset({"this-object"}))
+
+    def owning_object(self, site: Site) -> Value:
+        """Return the object literal that a method is written in."""
+        key = site.node.id
+        if key in self.running:
+            return UNKNOWN
+        self.running.add(key)
+        try:
+            return self.fold(site.node, site.scope)
+        finally:
+            self.running.discard(key)
 
     def instance(self, klass: Class) -> Value:
         """Return an instance of a class, as far as its fields are constants."""
@@ -942,6 +1007,9 @@ class Folder:
     def apply_method(self, target: Method, arguments: list[Value]) -> Value:
         owner, name = target.owner, target.name
         if name == "bind" and arguments:
+            if isinstance(owner, Method):
+                # Function.call.bind(f): what is bound is the owner of the method.
+                owner = Method(arguments[0], owner.name, via=owner.via)
             return Bound(
                 owner, tuple(arguments[1:]), via=owner.via | {"reflective-call"}
             )
@@ -960,6 +1028,7 @@ class Folder:
         root = parse(text.encode("utf-8", "replace"), "javascript").root
         program = build_program(root)
         folder = Folder(program, self.budget, self.nesting + 1, self.depth)
+        folder.allowance = self.allowance
         for child in reversed(root.named_children):
             if child.type in ("expression_statement", "return_statement"):
                 inner = child.named_children[0] if child.named_children else None

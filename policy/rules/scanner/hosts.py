@@ -81,6 +81,7 @@ HOST_GLOBALS = frozenset(_MEMBERS) | frozenset(
         "parseFloat",
         "TextDecoder",
         "Map",
+        "Set",
         "Proxy",
         "Boolean",
         "RegExp",
@@ -222,10 +223,10 @@ def _host_member(value: Host, key: str) -> Value | None:
         return add_via(found, "global-object") if found is not None else None
     if (name, key) in _SAME:
         return _SAME[name, key]
-    if key in _CALLERS:
-        return Method(value, key)
     if key in _MEMBERS.get(name, ()):
         return Host(f"{name}.{key}")
+    if key in _CALLERS:
+        return Method(value, key)
     if name.endswith(".prototype") and name != "Object.prototype":
         return Method(UNKNOWN, key)
     if name == "?.constructor" and key == "prototype":

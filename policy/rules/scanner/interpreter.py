@@ -13,13 +13,24 @@ from tree_sitter import Node
 
 from policy.rules.scanner.coercion import to_truth
 from policy.rules.scanner.natives import call_native, items_of
-from policy.rules.scanner.scopes import Binding, Scope, Write, name_of, text_of, unwrap
+from policy.rules.scanner.scopes import (
+    CHANGERS,
+    ITERATING,
+    Binding,
+    Scope,
+    Write,
+    arguments_of,
+    name_of,
+    text_of,
+    unwrap,
+)
 from policy.rules.scanner.values import (
     UNDEFINED,
     UNKNOWN,
     Array,
     Constant,
     Function,
+    Method,
     Number,
     Text,
     Value,
@@ -63,7 +74,7 @@ def call_function(folder: Folder, function: Function, arguments: list[Value]) ->
     body = node.child_by_field_name("body")
     if inner is None or body is None or node.id in folder.running:
         return unknown(*arguments)
-    if folder.calls >= MAX_CALL_DEPTH:
+    if folder.call_depth >= MAX_CALL_DEPTH:
         folder.was_cut = True
         return unknown(*arguments)
     if body.end_byte - body.start_byte > MAX_FUNCTION_BYTES:
@@ -72,7 +83,7 @@ def call_function(folder: Folder, function: Function, arguments: list[Value]) ->
     frame = dict(function.environment or {})
     frame.update(outer or {})
     folder.running.add(node.id)
-    folder.calls += 1
+    folder.call_depth += 1
     try:
         folder.frame = frame
         _bind_parameters(folder, inner, arguments)
@@ -81,7 +92,7 @@ def call_function(folder: Folder, function: Function, arguments: list[Value]) ->
         value = _any_return(folder, body, inner)
     finally:
         folder.frame = outer
-        folder.calls -= 1
+        folder.call_depth -= 1
         folder.running.discard(node.id)
     return add_via(value, "function-return")
 
@@ -268,11 +279,36 @@ def _method_effect(folder: Folder, node: Node, scope: Scope) -> None:
         return
     owner = unwrap(callee.child_by_field_name("object"))
     name = callee.child_by_field_name("property")
-    if owner is None or owner.type != "identifier" or name is None:
+    if owner is None or name is None:
+        return
+    if name_of(name) in ITERATING:
+        _iterate(folder, node, scope)
+        return
+    if owner.type != "identifier" or name_of(name) not in CHANGERS:
         return
     current = _current(folder, name_of(owner), scope, node.start_byte)
     write = Write("change", node, scope, extra=name_of(name))
     _assign(folder, name_of(owner), scope, folder.changed(current, write))
+
+
+def _iterate(folder: Folder, node: Node, scope: Scope) -> None:
+    """Follow `items.forEach(item => …)` for what its function changes around it."""
+    callback = next(iter(arguments_of(node)), None)
+    target = folder.callee(node, scope)
+    inner = folder.program.scopes.get(callback.id) if callback is not None else None
+    body = callback.child_by_field_name("body") if callback is not None else None
+    items = items_of(target.owner) if isinstance(target, Method) else None
+    if inner is None or body is None or items is None or len(items) > MAX_ROUNDS:
+        raise _GiveUpError
+    for index, item in enumerate(items):
+        _bind_parameters(folder, inner, [item, Number(index)])
+        try:
+            if body.type == "statement_block":
+                _block(folder, body, inner)
+            else:
+                _effect(folder, unwrap(body), inner)
+        except _Return:
+            continue
 
 
 def _if(folder: Folder, node: Node, scope: Scope) -> None:
@@ -435,6 +471,7 @@ _STATEMENTS = {
     "for_in_statement": _for_in,
     "while_statement": _while,
     "do_statement": _while,
+    "call_expression": _method_effect,
     "empty_statement": _skip,
     "comment": _skip,
     "function_declaration": _skip,

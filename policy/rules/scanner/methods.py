@@ -10,7 +10,13 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
-from policy.rules.scanner.coercion import join_items, to_base, to_int, to_text
+from policy.rules.scanner.coercion import (
+    join_items,
+    to_base,
+    to_int,
+    to_text,
+    to_truth,
+)
 from policy.rules.scanner.values import (
     UNKNOWN,
     Array,
@@ -72,7 +78,8 @@ def _call(
         return _match(arguments[0], owner)
     if isinstance(owner, Object) and name == "get" and arguments:
         key = to_text(arguments[0])
-        return owner.members.get(f"[[{key}]]")
+        found = owner.members.get(f"[[{key}]]")
+        return None if found is None else add_via(found, "constant-map")
     return None
 
 
@@ -108,8 +115,14 @@ def _integers(arguments: list[Value]) -> list[int | None]:
     return [to_int(argument) for argument in arguments]
 
 
+def _bounds(arguments: list[Value]) -> slice:
+    """Return the part that slice(start, end) takes; Python's rules are the same."""
+    numbers = [*_integers(arguments)[:2], None, None]
+    return slice(numbers[0], numbers[1])
+
+
 def _slice(text: str, arguments: list[Value]) -> str:
-    return text[slice(*(_integers(arguments)[:2] or [None]))] if arguments else text
+    return text[_bounds(arguments)]
 
 
 def _substring(text: str, arguments: list[Value]) -> str:
@@ -220,6 +233,9 @@ def compile_pattern(pattern: Pattern) -> re.Pattern[str] | None:
     source = pattern.source
     if len(source) > _MAX_PATTERN or len(_QUANTIFIER.findall(source)) > 2:
         return None
+    # Python reads these as set operations to come, and warns.
+    if any(sign in source for sign in ("[[", "--", "&&", "||", "~~")):
+        return None
     if _RISKY.search(source.replace("]+", "]").replace("]*", "]")):
         return None
     flags = re.IGNORECASE if "i" in pattern.flags else 0
@@ -313,8 +329,7 @@ def _call_array(
     if name == "concat":
         return _concat_array(owner, arguments)
     if name == "slice":
-        bounds = _integers(arguments)[:2]
-        return Array(items[slice(*bounds)] if bounds else items)
+        return Array(items[_bounds(arguments)])
     if name in ("at", "pop", "shift"):
         return _item(items, name, arguments)
     if name in ("flat", "values", "entries", "keys"):
@@ -394,7 +409,7 @@ def _call_back(
     kept = [
         item
         for item, keep in zip(items, results, strict=True)
-        if keep == Constant(True) or not isinstance(keep, Constant)
+        if to_truth(keep) is not False
     ]
     if name == "filter":
         return Array(tuple(kept))
@@ -436,8 +451,7 @@ def _call_bytes(owner: Bytes, name: str, arguments: list[Value]) -> Value | None
         codec = _ENCODINGS.get(encoding)
         return None if codec is None else Text(owner.data.decode(codec, "replace"))
     if name in ("slice", "subarray"):
-        bounds = _integers(arguments)[:2]
-        return Bytes(owner.data[slice(*bounds)] if bounds else owner.data)
+        return Bytes(owner.data[_bounds(arguments)])
     if name in ("reverse", "toReversed"):
         return Bytes(owner.data[::-1], via=frozenset({"reversed-string"}))
     return None

@@ -51,7 +51,7 @@ def call_native(name: str, arguments: list[Value], caller: Caller) -> Value:
     """Return what a function of the runtime computes, or an unknown value."""
     native = _NATIVES.get(name)
     via: tuple[str, ...] = (DECODES[name],) if name in DECODES else ()
-    if name == "Buffer.from":
+    if name in ("Buffer.from", "Buffer"):
         via = _buffer_via(arguments)
     result = None
     if native is not None:
@@ -275,11 +275,18 @@ def _from_entries(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _map(arguments: list[Value], caller: Caller) -> Value | None:
+    if not arguments:
+        return Object({})
     entries = _from_entries(arguments, caller)
     if not isinstance(entries, Object):
         return None
     # Kept apart from members, which `map.key` would read.
     return Object({f"[[{key}]]": item for key, item in entries.members.items()})
+
+
+def _set(arguments: list[Value], _: Caller) -> Value | None:
+    items = items_of(arguments[0]) if arguments else ()
+    return None if items is None else Array(items)
 
 
 def _assign(arguments: list[Value], _: Caller) -> Value | None:
@@ -429,6 +436,8 @@ _NATIVES: dict[str, Native] = {
     "Object": _same,
     "Proxy": _same,
     "Map": _map,
+    "Set": _set,
+    "Object.create": _same,
     "Number": _number,
     "Boolean": _boolean,
     "parseInt": _parse_int,

@@ -49,7 +49,9 @@ _SITES = frozenset(
         "with_statement",
     ]
 )
-_CHANGERS = frozenset(
+# Methods that call their first argument with each item.
+ITERATING = frozenset(("map", "forEach", "filter", "some", "every", "find", "flatMap"))
+CHANGERS = frozenset(
     ["push", "unshift", "reverse", "splice", "pop", "shift", "sort", "set"]
 )
 # Never on the way to a binding or a site: whole subtrees are skipped.
@@ -126,11 +128,18 @@ class Program:
     # By the function node's id: its own scope and the calls that name it directly.
     scopes: dict[int, Scope] = field(default_factory=dict)
     calls_by_name: dict[str, list[Site]] = field(default_factory=dict)
+    calls_by_member: dict[str, list[Site]] = field(default_factory=dict)
+    # By a function node's id: its name in the object literal that holds it.
+    member_names: dict[int, str] = field(default_factory=dict)
     calls_in_place: dict[int, Site] = field(default_factory=dict)
+    # By a function node's id: the call that it is an argument of.
+    callbacks: dict[int, Site] = field(default_factory=dict)
     escapes: list[Site] = field(default_factory=list)
     class_fields: dict[int, list[Site]] = field(default_factory=dict)
     # By a function node's id: the name that holds it.
     holders: dict[int, Binding] = field(default_factory=dict)
+    # By a method node's id: the object literal that it is written in.
+    method_owners: dict[int, Site] = field(default_factory=dict)
     nodes: int = 0
     is_complete: bool = True
 
@@ -203,12 +212,23 @@ class _Builder:
             inner = self.enter(node, kind, scope, loop)
             if node.named_child_count:
                 if kind in FUNCTIONS:
-                    loop = None
+                    loop = self.callback_loop(node, loop)
                 elif kind in LOOPS and loop is None:
                     loop = node
                 stack.extend((c, inner, loop) for c in reversed(node.named_children))
         self.settle()
         return self.program
+
+    def callback_loop(self, function: Node, loop: Node | None) -> Node | None:
+        """Return the `items.forEach(function)` that goes round a function's body."""
+        site = self.program.callbacks.get(function.id)
+        callee = site.node.child_by_field_name("function") if site else None
+        name = callee.child_by_field_name("property") if callee is not None else None
+        if site is None or name is None or name_of(name) not in ITERATING:
+            return None
+        if loop is None:
+            self.program.scopes[site.node.id] = Scope(site.scope, site.node, False)
+        return loop or site.node
 
     def enter(self, node: Node, kind: str, scope: Scope, loop: Node | None) -> Scope:
         """Record what a node declares or writes; return the scope of its children."""
@@ -361,6 +381,9 @@ class _Builder:
         callee = unwrap(node.child_by_field_name("function"))
         if callee is None:
             return
+        for argument in arguments_of(node)[:1]:
+            if argument.type in FUNCTIONS:
+                self.program.callbacks[argument.id] = Site(node, scope)
         if callee.type == "identifier":
             calls = self.program.calls_by_name.setdefault(name_of(callee), [])
             calls.append(Site(node, scope))
@@ -377,9 +400,10 @@ class _Builder:
         if owner is None or name is None:
             return
         method = name_of(name)
+        self.program.calls_by_member.setdefault(method, []).append(Site(node, scope))
         if owner.type in FUNCTIONS and method in ("call", "apply"):
             self.program.calls_in_place[owner.id] = Site(node, scope)
-        if owner.type == "identifier" and method in _CHANGERS:
+        if owner.type == "identifier" and method in CHANGERS:
             write = Write("change", node, scope, extra=method, loop=loop)
             self.pending.append((name_of(owner), write))
 
@@ -411,6 +435,18 @@ class _Builder:
                     key = key[1:-1]
                 named = Write("import", write.node, scope, extra=key)
                 scope.declare(name_of(alias)).writes.append(named)
+
+    def methods(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        for child in node.named_children:
+            method: Node | None = child
+            key = child.child_by_field_name("name")
+            if child.type == "pair":
+                method = child.child_by_field_name("value")
+                key = child.child_by_field_name("key")
+            if method is not None and key is not None and method.type in FUNCTIONS:
+                self.program.member_names[method.id] = name_of(key).strip("'\"")
+            if method is not None and method.type in FUNCTIONS - {"arrow_function"}:
+                self.program.method_owners[method.id] = Site(node, scope)
 
     def enum(self, node: Node, scope: Scope, loop: Node | None) -> None:
         name = node.child_by_field_name("name")
@@ -521,4 +557,5 @@ _HANDLERS = {
     "call_expression": _Builder.call,
     "import_statement": _Builder.imports,
     "enum_declaration": _Builder.enum,
+    "object": _Builder.methods,
 }

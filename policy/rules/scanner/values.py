@@ -7,7 +7,7 @@ families.py). An empty `via` means that the source spells the value out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 Via = frozenset[str]
@@ -155,7 +155,10 @@ def add_via(value: Value, *names: str) -> Value:
         return value
     if isinstance(value, OneOf):
         return OneOf(tuple(add_via(option, *names) for option in value.options))
-    return replace(value, via=value.via.union(names))
+    # dataclasses.replace calls __init__, which is most of the time spent here.
+    changed = object.__new__(type(value))
+    changed.__dict__.update(value.__dict__, via=value.via.union(names))
+    return changed
 
 
 def options(value: Value) -> Iterator[Value]:
@@ -168,8 +171,11 @@ def options(value: Value) -> Iterator[Value]:
 
 def one_of(values: Iterable[Value]) -> Value:
     """Return a value that is any of these, without repeats."""
+    found = list(values)
+    if len(found) == 1:
+        return found[0]
     flat: list[Value] = []
-    for value in values:
+    for value in found:
         for option in options(value):
             if option not in flat and len(flat) < MAX_OPTIONS:
                 flat.append(option)

@@ -1,0 +1,120 @@
+"""Hostile sources: bounded time, no exception but the family, never silently safe."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from policy.rules.scanner import (
+    Classification,
+    SourceRefusedError,
+    scan_source,
+    unpack_source,
+)
+from tests.data.evasions import load_samples
+
+SECONDS = 20
+DEEP = {
+    "calls": b"a(" * 50_000 + b"b" + b")" * 50_000,
+    "parentheses": b"(" * 100_000,
+    "arrays": b"[" * 100_000 + b"]" * 100_000,
+    "members": b"a" + b".b" * 50_000,
+    "chain": b"a" + b".b()" * 30_000,
+    "templates": b"`${" * 30_000,
+    "arrows": b"x=>" * 50_000 + b"1",
+    "branches": b"if(x)" * 30_000 + b"eval(x)",
+    "conditions": b"a?b:" * 30_000 + b"c",
+    "functions": b"function f(){" * 20_000 + b"}" * 20_000,
+    "objects": b"({a:" * 30_000,
+    "blocks": b"{var x=" * 20_000,
+    "sum": b"x=" + b"+".join([b"'v'"] * 50_000),
+    "escapes": b"\\u0061;" * 50_000,
+    "noise": b"@#$ " * 50_000,
+}
+HUNGRY = {
+    "repeat": b"x='a'.repeat(1e9);require('a'.repeat(1e9))",
+    "pad": b"require('a'.padEnd(1e9,'b'))",
+    "array": b"require(Array(1e9).join('v'))",
+    "from": b"require(Array.from({length:1e9},()=>'v').join(''))",
+    "loop": b"let s='';for(let i=0;i<1e9;i++)s+='v';require(s)",
+    "forever": b"let s='';while(true)s+='v';require(s)",
+    "recursion": b"const f=x=>f(x+'v');require(f('v'))",
+    "mutual": b"const f=()=>g(),g=()=>f();require(f())",
+    "cycle": b"let a=b,b=c,c=a;require(a)",
+    "doubling": b"let s='vm';" + b"s+=s;" * 60 + b"require(s)",
+    "nested-map": b"const a=[1,2,3,4,5,6,7,8];require("
+    + b"a.map(x=>" * 8
+    + b"x"
+    + b").join('')" * 8
+    + b")",
+    "pattern": b"require('" + b"a" * 5000 + b"b'.replace(/(a+)+$/,''))",
+    "pattern-star": b"require('" + b"a" * 5000 + b"'.replace(/a*a*a*b/,''))",
+    "quine": b'eval("eval(\\"eval(\'eval(1)\')\\")")',
+    "options": b"let m;"
+    + b"".join(b"if(x)m=m+'%d';" % n for n in range(60))
+    + b"require(m)",
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_deep_or_endless_source_is_scanned_in_bounded_time(name: str):
+    started = time.monotonic()
+    report = scan_source(DEEP[name], "a.js")
+    assert time.monotonic() - started < SECONDS
+    assert report.refused is None
+
+
+@pytest.mark.parametrize("name", HUNGRY)
+def test_source_that_asks_for_much_work_does_not_get_it(name: str):
+    started = time.monotonic()
+    report = scan_source(HUNGRY[name], "a.js")
+    assert time.monotonic() - started < SECONDS
+    assert report.classification is not Classification.SAFE
+
+
+def test_forbidden_call_behind_deep_nesting_is_found():
+    report = scan_source(b"if(x)" * 5_000 + b"require('vm')", "a.js")
+    assert report.classification is Classification.FORBIDDEN
+
+
+_FRAGMENTS = st.sampled_from(
+    [sample.source for sample in load_samples()]
+    + [b"`${", b"}`", b"\\u{110000}", b"\\u{}", b"\xff\xfe", b"(", b")", b"/*", b"'"]
+)
+_MUTATED = st.lists(
+    st.one_of(_FRAGMENTS, st.binary(max_size=12)), min_size=1, max_size=6
+).map(b"".join)
+_CUT = st.tuples(_MUTATED, st.integers(0, 200), st.integers(0, 200)).map(
+    lambda parts: parts[0][: parts[1]] + parts[0][parts[2] :]
+)
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@given(source=st.one_of(_MUTATED, _CUT), suffix=st.sampled_from([".js", ".ts", ".tsx"]))
+def test_mutated_source_always_gives_a_json_report(source: bytes, suffix: str):
+    document = scan_source(source, f"a{suffix}").as_dict()
+    json.dumps(document)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(source=st.text(max_size=200))
+def test_random_text_always_gives_a_json_report(source: str):
+    json.dumps(scan_source(source.encode("utf-8", "replace"), "a.js").as_dict())
+
+
+_MAGIC = st.sampled_from(
+    [b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\x00", b""]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(magic=_MAGIC, rest=st.binary(max_size=600))
+def test_random_archive_is_unpacked_or_refused(magic: bytes, rest: bytes):
+    try:
+        unpack_source(magic + rest, "a")
+    except SourceRefusedError as error:
+        assert error.code  # noqa: PT017 -- random bytes may also be a plain file
