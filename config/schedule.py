@@ -15,5 +15,22 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "evidence.check_history",
         "schedule": crontab(hour=3, minute=17),
     },
+    "take-up-evidence": {"task": "policy.take_up_evidence", "schedule": 15.0},
     "mark-breaches": {"task": "incidents.mark_breaches", "schedule": 15.0},
+    # What a busy queue delays is not worth running twice: the next one does it all.
+    "plan-reminders": {
+        "task": "incidents.plan_reminders",
+        "schedule": 10.0,
+        "options": {"expires": 60},
+    },
+    "deliver-notifications": {
+        "task": "incidents.deliver_notifications",
+        "schedule": 10.0,
+        "options": {"expires": 60},
+    },
+    "check-reminders": {
+        "task": "incidents.check_reminders",
+        "schedule": 300.0,
+        "options": {"expires": 600},
+    },
 }

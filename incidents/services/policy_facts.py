@@ -1,16 +1,77 @@
-"""What the policy app knows of a case: kill switches and configuration snapshots."""
+"""What the policy app knows of a case: kill switches, snapshots, and for findings."""
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
 from evidence.models import EvidenceKind
+from incidents.findings import QuarantinePeriod
 from incidents.models import Cycle, Incident
+from policy.models import KillSwitch, TrustTransition
+from policy.rules.secrets import DEFAULT_BROKER, names_by_hash
+from policy.services import case_records
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def find_kill_switched(incident: Incident) -> frozenset[str]:
-    """Return the extension IDs of a case whose kill switch is active."""
-    return frozenset()
+    """Return the extension IDs of a case whose kill switch is active.
+
+    A switch of another case counts, and so does one for all extensions: what matters
+    is that the extension is stopped.
+    """
+    active = KillSwitch.objects.active()
+    names = {one.pk: one.extension_id for one in incident.extensions.all()}
+    if active.filter(extension__isnull=True).exists():
+        return frozenset(names.values())
+    killed = active.filter(extension__in=names).select_related("extension")
+    return frozenset(one.extension.extension_id for one in killed if one.extension)
 
 
 def count_configuration_snapshots(incident: Incident, cycle: Cycle) -> int:
-    """Return how many configuration snapshots were stored for a case."""
-    return incident.evidence_items.filter(kind=EvidenceKind.POLICY_SNAPSHOT).count()
+    """Return how many configuration snapshots a case holds as evidence."""
+    stored = Q(kind=EvidenceKind.POLICY_SNAPSHOT) | Q(policy_snapshots__isnull=False)
+    return incident.evidence_items.filter(stored).distinct().count()
+
+
+def kill_switches_of(incident: Incident) -> QuerySet[KillSwitch]:
+    """Return the kill switches of a case, and those over its extensions, newest first.
+
+    Everybody named on them is selected with them.
+    """
+    of_case = Q(incident=incident) | Q(extension__incidents=incident)
+    rows = KillSwitch.objects.with_people().filter(of_case)
+    return rows.distinct().order_by("-id")
+
+
+def trust_transitions_of(incident: Incident) -> QuerySet[TrustTransition]:
+    """Return the moves of trust of a case's extensions, newest first."""
+    rows = TrustTransition.objects.filter(extension__incidents=incident)
+    return rows.select_related("extension", "approved_by", "incident").order_by("-id")
+
+
+def gather_policy_evidence(incident: Incident) -> dict[str, Any]:
+    """Return the members of `CaseEvidence` that policy knows."""
+    policy = case_records.effective_policy(incident)
+    return {
+        "policy": policy,
+        "names_by_hash": names_by_hash(
+            policy.secret_broker if policy else DEFAULT_BROKER
+        ),
+        "quarantines": tuple(
+            QuarantinePeriod(
+                one.extension_id,
+                _ms(one.started_at),
+                _ms(one.ended_at) if one.ended_at else None,
+            )
+            for one in case_records.quarantines(incident)
+        ),
+        "trust_findings": tuple(case_records.trust_findings(incident)),
+    }
+
+
+def _ms(moment: dt.datetime) -> int:
+    return (moment - EPOCH) // dt.timedelta(milliseconds=1)

@@ -35,7 +35,10 @@ def is_listed_move() -> Q:
     """Return the condition that a row's move is one of the state machine's."""
     moves = Q()
     for from_state, targets in ALLOWED_MOVES.items():
-        moves |= Q(from_state=from_state.value, to_state__in=sorted(targets))
+        moves |= Q(
+            from_state=from_state.value,
+            to_state__in=sorted(target.value for target in targets),
+        )
     return moves
 
 

@@ -8,9 +8,10 @@ nothing about values: `policy.rules.redaction` looks at those.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from policy.rules.secret_stems import COMMON_SECRET_NAMES, SECRET_STEMS
@@ -114,6 +115,11 @@ def name_for_hash(
     listed names, the allowlist, and common names that the broker's lists match.
     """
     return _name_dictionary(broker).get(name_hash.strip().lower())
+
+
+def names_by_hash(broker: SecretBrokerPolicy = DEFAULT_BROKER) -> Mapping[str, str]:
+    """Return the dictionary that `name_for_hash` looks in, to be read only."""
+    return MappingProxyType(_name_dictionary(broker))
 
 
 @lru_cache(maxsize=_DICTIONARIES_KEPT)

@@ -3,11 +3,21 @@
 import datetime as dt
 import hashlib
 
-from policy.models import Extension
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import require_permission
+from policy.errors import PolicyRefused
+from policy.models import Extension, ExtensionVersion
+from policy.services.cases import WORK, clean_text, lock_extension, record_change
 
 EXTENSION_ID_LENGTH = 255
 DIGEST_LENGTH = 16
 SEEN_IN_LENGTH = 200
+NAME_LENGTH = 255
+NOTES_LENGTH = 20_000
+VERSION_LENGTH = 100
 
 
 def clean_extension_id(raw: str) -> str:
@@ -38,3 +48,93 @@ def note_extension(*, extension_id: str, seen_in: str, now: dt.datetime) -> Exte
     )
     Extension.objects.bulk_create([new], ignore_conflicts=True)
     return Extension.objects.get(extension_id=cleaned)
+
+
+@transaction.atomic
+def add_extension(
+    *,
+    extension_id: str,
+    actor: User,
+    name: str = "",
+    publisher: str = "",
+    now: dt.datetime | None = None,
+) -> Extension:
+    """Note an extension by hand; refuse one that is known already."""
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    cleaned = clean_extension_id(extension_id)
+    if not cleaned:
+        raise PolicyRefused(
+            "expected an extension ID, got nothing", code="extension_id_missing"
+        )
+    if Extension.objects.filter(extension_id=cleaned).exists():
+        raise PolicyRefused(f"{cleaned} is known already", code="extension_known")
+    extension = note_extension(
+        extension_id=cleaned, seen_in=f"noted by {actor.get_username()}", now=moment
+    )
+    extension = lock_extension(extension.pk)
+    extension.name = clean_text(name, length=NAME_LENGTH)
+    extension.publisher = clean_text(publisher, length=NAME_LENGTH)
+    extension.save(update_fields=["name", "publisher"])
+    record_change(
+        extension,
+        action="extension.noted",
+        actor=actor,
+        now=moment,
+        extensions=(extension,),
+        after={"name": extension.name, "publisher": extension.publisher},
+    )
+    return extension
+
+
+@transaction.atomic
+def edit_extension(
+    *,
+    extension_pk: int,
+    actor: User,
+    name: str,
+    publisher: str,
+    notes: str,
+    version: str = "",
+    now: dt.datetime | None = None,
+) -> Extension:
+    """Change what is written about an extension; a version given is one more seen."""
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    extension = lock_extension(extension_pk)
+    wanted = {
+        "name": clean_text(name, length=NAME_LENGTH),
+        "publisher": clean_text(publisher, length=NAME_LENGTH),
+        "notes": clean_text(notes, length=NOTES_LENGTH),
+    }
+    before = {
+        field: getattr(extension, field)
+        for field, value in wanted.items()
+        if getattr(extension, field) != value
+    }
+    seen = clean_text(version, length=VERSION_LENGTH)
+    is_new = bool(seen) and note_version(extension, seen, now=moment)
+    if not before and not is_new:
+        return extension
+    for field in before:
+        setattr(extension, field, wanted[field])
+    extension.save(update_fields=[*wanted])
+    after = {field: wanted[field] for field in before}
+    record_change(
+        extension,
+        action="extension.edited",
+        actor=actor,
+        now=moment,
+        extensions=(extension,),
+        before=before,
+        after=after | ({"version": seen} if is_new else {}),
+    )
+    return extension
+
+
+def note_version(extension: Extension, version: str, *, now: dt.datetime) -> bool:
+    """Note that a version was seen; tell whether it is new."""
+    _, created = ExtensionVersion.objects.get_or_create(
+        extension=extension, version=version, defaults={"first_seen_at": now}
+    )
+    return created

@@ -1,0 +1,47 @@
+"""The error family of the policy app; what the pure rules raise belongs to it too."""
+
+from policy.rules.decisions import Decision, Refusal
+from policy.rules.errors import (
+    DocumentError,
+    KillSwitchError,
+    PolicyError,
+    QuotaError,
+    TrustTransitionError,
+)
+
+__all__ = (
+    "DocumentError",
+    "KillSwitchError",
+    "PolicyError",
+    "PolicyRefused",
+    "QuotaError",
+    "TrustTransitionError",
+    "require_allowed",
+)
+
+
+class PolicyRefused(PolicyError):
+    """A rule stands against it; `refusals` lists every one, `code` is the first's."""
+
+    code = "policy_refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        refusals: tuple[Refusal, ...] = (),
+    ) -> None:
+        super().__init__(message, code=code)
+        self.refusals = refusals
+
+
+def require_allowed(decision: Decision) -> None:
+    """Raise PolicyRefused with every reason where the decision is a refusal."""
+    if decision.allowed:
+        return
+    raise PolicyRefused(
+        " ".join(refusal.message for refusal in decision.refusals),
+        code=decision.codes[0],
+        refusals=decision.refusals,
+    )

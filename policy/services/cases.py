@@ -1,0 +1,131 @@
+"""What policy asks of a case, by relation: the app of cases is above this one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.db.models import QuerySet
+
+from evidence.access import Actor
+from evidence.audit import extension_stream, incident_stream, record_entry
+from policy.errors import PolicyRefused
+from policy.models import Extension, KillSwitch
+
+REASON_LENGTH = 5_000
+WORK = "policy.work_policy"
+REVIEW = "policy.review_policy"
+REMEDIATE = "remediate"
+"""The phase from which on a kill switch may be lifted."""
+
+
+def incident_model() -> Any:
+    """Return the model of cases, which the relations name by a string."""
+    return KillSwitch._meta.get_field("incident").related_model
+
+
+def lock_incident(incident_id: int) -> Any:
+    """Return the case, locked until the transaction ends; refuse a missing one."""
+    incidents: QuerySet[Any] = incident_model().objects
+    incident = incidents.select_for_update(no_key=True).filter(pk=incident_id).first()
+    if incident is None:
+        raise PolicyRefused(
+            f"there is no incident {incident_id}: name one that is here",
+            code="no_such_incident",
+        )
+    return incident
+
+
+def lock_open_incident(incident_id: int) -> Any:
+    """Return the case, locked; refuse a closed one."""
+    incident = lock_incident(incident_id)
+    if incident.closed_at is not None:
+        raise PolicyRefused(
+            f"{incident.reference} is closed: open a case, or have a reviewer reopen "
+            "this one",
+            code="incident_closed",
+        )
+    return incident
+
+
+def lock_extension(extension_pk: int) -> Extension:
+    """Return the extension, locked until the transaction ends; refuse a missing one."""
+    extension = Extension.objects.select_for_update().filter(pk=extension_pk).first()
+    if extension is None:
+        raise PolicyRefused(
+            f"there is no extension {extension_pk}: note it first",
+            code="no_such_extension",
+        )
+    return extension
+
+
+def remediate_reached_at(incident: Any) -> dt.datetime | None:
+    """Return when the case's current cycle reached REMEDIATE; None before that."""
+    cycle = incident.current_cycle
+    phase = next((one for one in cycle.phases.all() if one.phase == REMEDIATE), None)
+    return phase.started_at if phase else None
+
+
+def is_before_remediate(incident: Any) -> bool:
+    """Tell whether the case still has to reach REMEDIATE.
+
+    A case that is closed has nothing left to reach: a reviewer ended it, with a reason.
+    """
+    return incident.closed_at is None and remediate_reached_at(incident) is None
+
+
+def open_case_references(extension: Extension) -> tuple[str, ...]:
+    """Return the references of the extension's open cases, oldest first."""
+    cases: Any = extension.incidents
+    found = cases.filter(closed_at__isnull=True).order_by("pk")
+    return tuple(found.values_list("reference", flat=True))
+
+
+def require_reason(reason: str, *, what: str = "a reason") -> str:
+    """Return the text trimmed and safe to store; refuse an empty or endless one."""
+    text = reason.replace("\x00", "\ufffd").strip()
+    if not text:
+        raise PolicyRefused(
+            f"expected {what}, got nothing: say it", code="reason_missing"
+        )
+    if len(text) > REASON_LENGTH:
+        raise PolicyRefused(
+            f"expected at most {REASON_LENGTH} characters, got {len(text)}: attach "
+            "longer text as evidence",
+            code="reason_too_long",
+        )
+    return text
+
+
+def clean_text(text: str, *, length: int = REASON_LENGTH) -> str:
+    """Return an optional text trimmed and safe to store."""
+    return text.replace("\x00", "\ufffd").strip()[:length]
+
+
+def record_change(
+    obj: Any,
+    *,
+    action: str,
+    actor: Actor,
+    now: dt.datetime,
+    incident_id: int | None = None,
+    extensions: tuple[Extension, ...] = (),
+    reason: str = "",
+    before: Any = None,
+    after: Any = None,
+) -> None:
+    """Write the audit entry of a change to the case's and the extensions' streams."""
+    streams = [extension_stream(one.extension_id) for one in extensions]
+    if incident_id is not None:
+        streams.append(incident_stream(incident_id))
+    kwargs = {"streams": streams} if streams else {}
+    record_entry(
+        action=action,
+        actor=actor,
+        obj=obj,
+        reason=reason,
+        before=before,
+        after=after,
+        now=now,
+        **kwargs,
+    )

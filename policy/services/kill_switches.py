@@ -1,0 +1,250 @@
+"""Kill switches: ordered by one person, confirmed by the runtime or its operator."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hmac
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import require_permission
+from evidence.queue import queue_on_commit
+from policy.errors import PolicyRefused
+from policy.models import (
+    Extension,
+    KillSwitch,
+    KillSwitchConfirmation,
+    TrustTransition,
+)
+from policy.rules.kill_switch import (
+    KillSwitchScope,
+    KillSwitchState,
+    RuntimeInstruction,
+    require_kill_switch_move,
+    runtime_instruction,
+)
+from policy.rules.trust import TrustState
+from policy.services.cases import (
+    WORK,
+    lock_extension,
+    lock_incident,
+    lock_open_incident,
+    record_change,
+    require_reason,
+)
+from policy.services.trust import add_transition, current_state
+
+CONFIRM = "policy.confirm_killswitch"
+NOTIFY_TASK = "incidents.notify_kill_all"
+"""Tells a second person at once; the app of cases has the task."""
+CLOCK_SKEW = dt.timedelta(minutes=1)
+
+
+@transaction.atomic
+def activate_kill_switch(
+    *,
+    incident_id: int,
+    extension_pk: int,
+    reason: str,
+    actor: User,
+    now: dt.datetime | None = None,
+) -> KillSwitch:
+    """Order an extension to be stopped, and quarantine it in the same transaction."""
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    incident = lock_open_incident(incident_id)
+    extension = lock_extension(extension_pk)
+    _require_none_active(
+        KillSwitch.objects.filter(extension=extension), str(extension.extension_id)
+    )
+    previous = current_state(extension)
+    switch = KillSwitch.objects.create(
+        scope=KillSwitchScope.EXTENSION,
+        extension=extension,
+        reason=require_reason(reason),
+        incident=incident,
+        ordered_at=moment,
+        ordered_by=actor,
+        previous_trust=previous,
+    )
+    _record_activation(switch, (extension,), actor, moment)
+    _quarantine(extension, switch, actor, moment)
+    return switch
+
+
+@transaction.atomic
+def activate_kill_all(
+    *,
+    incident_id: int,
+    typed_reference: str,
+    reason: str,
+    actor: User,
+    now: dt.datetime | None = None,
+) -> KillSwitch:
+    """Order all extensions to be stopped: the emergency.
+
+    The case's reference is typed, so that no slip of the hand does this. Every known
+    extension is quarantined, and a second person is told as soon as it is committed.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    incident = lock_open_incident(incident_id)
+    _require_reference(incident, typed_reference)
+    text = require_reason(reason)
+    # In one order, so that two who do this at once take turns.
+    extensions = tuple(Extension.objects.select_for_update().order_by("pk"))
+    _require_none_active(
+        KillSwitch.objects.filter(scope=KillSwitchScope.ALL), "all extensions"
+    )
+    switch = KillSwitch.objects.create(
+        scope=KillSwitchScope.ALL,
+        reason=text,
+        incident=incident,
+        ordered_at=moment,
+        ordered_by=actor,
+    )
+    _record_activation(switch, extensions, actor, moment)
+    for extension in extensions:
+        _quarantine(extension, switch, actor, moment)
+    queue_on_commit(NOTIFY_TASK, switch.pk)
+    return switch
+
+
+@transaction.atomic
+def confirm_kill_switch(
+    *,
+    kill_switch_id: int,
+    means: str,
+    actor: User,
+    effective_at: dt.datetime | None = None,
+    now: dt.datetime | None = None,
+) -> tuple[KillSwitchConfirmation, bool]:
+    """Record that an order took effect; return (confirmation, created).
+
+    Ordered and effective are two times: `effective_at` is when the runtime obeyed, now
+    where it is not given. Confirming again returns the first confirmation unchanged.
+    """
+    require_permission(actor, CONFIRM)
+    moment = now or timezone.now()
+    switch = lock_kill_switch(kill_switch_id)
+    if hasattr(switch, "confirmation"):
+        return switch.confirmation, False
+    require_kill_switch_move(switch.state, KillSwitchState.CONFIRMED)
+    confirmation = KillSwitchConfirmation.objects.create(
+        kill_switch=switch,
+        effective_at=_require_effective(effective_at, switch, moment),
+        confirmed_at=moment,
+        confirmed_by=actor,
+        means=require_reason(means, what="what was run and what it showed"),
+    )
+    record_change(
+        switch,
+        action="kill_switch.confirmed",
+        actor=actor,
+        now=moment,
+        incident_id=switch.incident_id,
+        extensions=extensions_of(switch),
+        reason=confirmation.means,
+        before={"state": str(KillSwitchState.ORDERED)},
+        after={
+            "state": str(KillSwitchState.CONFIRMED),
+            "effective_at": confirmation.effective_at,
+        },
+    )
+    return confirmation, True
+
+
+def instruction_for(switch: KillSwitch) -> RuntimeInstruction:
+    """Return the command, and the settings patch where one is needed, to run."""
+    extension_id = switch.extension.extension_id if switch.extension else ""
+    return runtime_instruction(KillSwitchScope(switch.scope), extension_id)
+
+
+def lock_kill_switch(kill_switch_id: int) -> KillSwitch:
+    """Return a kill switch under the lock of its case, in the order of all services."""
+    found = KillSwitch.objects.filter(pk=kill_switch_id).first()
+    if found is None:
+        raise PolicyRefused(
+            f"there is no kill switch {kill_switch_id}", code="no_such_kill_switch"
+        )
+    # A kill switch's own row is append-only and takes no lock; its case's does.
+    lock_incident(found.incident_id)
+    return KillSwitch.objects.with_people().get(pk=found.pk)
+
+
+def extensions_of(switch: KillSwitch) -> tuple[Extension, ...]:
+    return (switch.extension,) if switch.extension else ()
+
+
+def _quarantine(
+    extension: Extension, switch: KillSwitch, actor: User, now: dt.datetime
+) -> TrustTransition | None:
+    """Quarantine an extension; None where it is quarantined already."""
+    state = current_state(extension)
+    if state is TrustState.QUARANTINED:
+        return None
+    return add_transition(
+        extension,
+        state,
+        TrustState.QUARANTINED,
+        reason=f"Kill switch {switch.pk}: {switch.reason}",
+        actor=actor,
+        incident_id=switch.incident_id,
+        now=now,
+    )
+
+
+def _record_activation(
+    switch: KillSwitch,
+    extensions: tuple[Extension, ...],
+    actor: User,
+    now: dt.datetime,
+) -> None:
+    record_change(
+        switch,
+        action="kill_switch.activated",
+        actor=actor,
+        now=now,
+        incident_id=switch.incident_id,
+        extensions=extensions,
+        reason=switch.reason,
+        before={"trust_state": switch.previous_trust} if switch.extension else None,
+        after={"state": str(KillSwitchState.ORDERED), "scope": str(switch.scope)},
+    )
+
+
+def _require_none_active(switches: Any, whom: str) -> None:
+    standing = switches.active().first()
+    if standing is not None:
+        raise PolicyRefused(
+            f"kill switch {standing.pk} stops {whom} already: have the runtime run it, "
+            "and confirm it",
+            code="already_active",
+        )
+
+
+def _require_reference(incident: Any, typed: str) -> None:
+    wanted = incident.reference.encode()
+    given = typed.strip().upper().encode("utf-8", "replace")
+    if not hmac.compare_digest(wanted, given):
+        raise PolicyRefused(
+            "expected the reference of this case, typed out, to stop all extensions; "
+            "what was typed is another",
+            code="reference_mismatch",
+        )
+
+
+def _require_effective(
+    effective_at: dt.datetime | None, switch: KillSwitch, now: dt.datetime
+) -> dt.datetime:
+    if effective_at is None:
+        return now
+    if not switch.ordered_at - CLOCK_SKEW <= effective_at <= now + CLOCK_SKEW:
+        raise PolicyRefused(
+            "expected a moment between the order and now for when it took effect",
+            code="effective_at_out_of_range",
+        )
+    return effective_at

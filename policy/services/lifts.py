@@ -1,0 +1,200 @@
+"""Lifting kill switches: one asks, a reviewer who did not activate it approves."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import require_permission
+from policy.errors import PolicyRefused, require_allowed
+from policy.models import KillSwitch, KillSwitchLift, LiftRequest, RequestState
+from policy.rules.kill_switch import (
+    KillSwitchState,
+    LiftFacts,
+    decide_lift,
+    require_kill_switch_move,
+)
+from policy.services.cases import (
+    REVIEW,
+    WORK,
+    clean_text,
+    is_before_remediate,
+    record_change,
+    require_reason,
+)
+from policy.services.kill_switches import extensions_of, lock_kill_switch
+
+
+@transaction.atomic
+def request_lift(
+    *, kill_switch_id: int, reason: str, actor: User, now: dt.datetime | None = None
+) -> LiftRequest:
+    """Ask a reviewer to have a kill switch lifted."""
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    switch = lock_kill_switch(kill_switch_id)
+    require_kill_switch_move(switch.state, KillSwitchState.LIFTED)
+    if switch.lift_requests.filter(state=RequestState.PENDING).exists():
+        raise PolicyRefused(
+            "a lift is requested already: it waits for a reviewer",
+            code="already_requested",
+        )
+    request = LiftRequest.objects.create(
+        kill_switch=switch,
+        reason=require_reason(reason),
+        requested_at=moment,
+        requested_by=actor,
+    )
+    _record(switch, "kill_switch.lift_requested", actor, moment, request.reason)
+    return request
+
+
+@transaction.atomic
+def approve_lift(
+    *,
+    request_id: int,
+    actor: User,
+    exception: str = "",
+    now: dt.datetime | None = None,
+) -> KillSwitchLift:
+    """Approve a lift and lift the kill switch. Trust stays where it is.
+
+    `exception` is the reviewer's statement why it is lifted before the case reached
+    REMEDIATE. Raise PolicyRefused with every reason against it.
+    """
+    require_permission(actor, REVIEW)
+    moment = now or timezone.now()
+    request = _lock_request(request_id)
+    switch = request.kill_switch
+    state, statement = switch.state, clean_text(exception)
+    is_early = is_before_remediate(switch.incident)
+    require_allowed(
+        decide_lift(
+            LiftFacts(
+                state=state,
+                activated_by=str(switch.ordered_by_id),
+                requested_by=str(request.requested_by_id),
+                reason=request.reason,
+                approved_by=str(actor.pk),
+                approver_is_reviewer=True,
+                case_before_remediate=is_early,
+                exception=statement,
+            )
+        )
+    )
+    _decide(request, RequestState.APPROVED, actor, statement, moment)
+    lift = KillSwitchLift.objects.create(
+        kill_switch=switch,
+        request=request,
+        reason=request.reason,
+        exception=statement if is_early else "",
+        lifted_at=moment,
+        requested_by=request.requested_by,
+        approved_by=actor,
+    )
+    _record(
+        switch,
+        "kill_switch.lifted",
+        actor,
+        moment,
+        lift.reason,
+        before={"state": str(state)},
+        after={
+            "state": str(KillSwitchState.LIFTED),
+            "requested_by": request.requested_by.get_username(),
+            "approved_by": actor.get_username(),
+            "exception": lift.exception,
+        },
+    )
+    return lift
+
+
+@transaction.atomic
+def decline_lift(
+    *, request_id: int, actor: User, reason: str, now: dt.datetime | None = None
+) -> LiftRequest:
+    """Decline a lift, with a reason."""
+    require_permission(actor, REVIEW)
+    moment = now or timezone.now()
+    request = _lock_request(request_id)
+    _decide(request, RequestState.DECLINED, actor, require_reason(reason), moment)
+    action = "kill_switch.lift_declined"
+    _record(request.kill_switch, action, actor, moment, request.decision_reason)
+    return request
+
+
+@transaction.atomic
+def withdraw_lift(
+    *, request_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
+) -> LiftRequest:
+    """Take back one's own request for a lift."""
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    request = _lock_request(request_id)
+    if request.requested_by_id != actor.pk:
+        raise PolicyRefused(
+            "only who asked can withdraw a request; a reviewer can decline it",
+            code="not_the_requester",
+        )
+    _decide(request, RequestState.WITHDRAWN, actor, clean_text(reason), moment)
+    action = "kill_switch.lift_withdrawn"
+    _record(request.kill_switch, action, actor, moment, request.decision_reason)
+    return request
+
+
+def _lock_request(request_id: int) -> LiftRequest:
+    """Return a pending request, locked with its case, in that order."""
+    row = LiftRequest.objects.filter(pk=request_id).first()
+    if row is None:
+        raise PolicyRefused(
+            f"there is no lift request {request_id}", code="no_such_request"
+        )
+    switch = lock_kill_switch(row.kill_switch_id)
+    request = LiftRequest.objects.select_for_update().get(pk=request_id)
+    if request.state != RequestState.PENDING:
+        raise PolicyRefused(
+            f"this request is {request.get_state_display().lower()} already",
+            code="already_decided",
+        )
+    request.kill_switch = switch
+    return request
+
+
+def _decide(
+    request: LiftRequest,
+    state: RequestState,
+    actor: User,
+    reason: str,
+    now: dt.datetime,
+) -> None:
+    request.state = state
+    request.decided_at = now
+    request.decided_by = actor
+    request.decision_reason = reason
+    request.save(update_fields=["state", "decided_at", "decided_by", "decision_reason"])
+
+
+def _record(
+    switch: KillSwitch,
+    action: str,
+    actor: User,
+    now: dt.datetime,
+    reason: str,
+    *,
+    before: object = None,
+    after: object = None,
+) -> None:
+    record_change(
+        switch,
+        action=action,
+        actor=actor,
+        now=now,
+        incident_id=switch.incident_id,
+        extensions=extensions_of(switch),
+        reason=reason,
+        before=before,
+        after=after,
+    )

@@ -1,0 +1,171 @@
+"""Quotas: what is in force, and changes of it, recorded with their reason."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import require_permission
+from policy.errors import PolicyRefused, require_allowed
+from policy.models import Extension, PolicySnapshot, QuotaBreach, QuotaChange
+from policy.rules.precedence import DEFAULT_MAX_MEMORY_MB
+from policy.rules.quotas import (
+    decide_quota_change,
+    effective_max_memory_mb,
+    has_own_quota,
+)
+from policy.services.cases import (
+    WORK,
+    clean_text,
+    lock_extension,
+    lock_incident,
+    record_change,
+    require_reason,
+)
+from policy.services.snapshots import newest_snapshot, read_snapshot
+
+BIGGEST_MB = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class QuotaInForce:
+    """The memory quota that the newest snapshot gives an extension.
+
+    `snapshot` None: no snapshot was taken, and the runtime's default is assumed.
+    """
+
+    max_memory_mb: int
+    is_own: bool
+    snapshot: PolicySnapshot | None
+
+
+@dataclass(frozen=True)
+class BreachFigures:
+    """How often one resource was exceeded, by how much, and from when to when."""
+
+    resource: str
+    count: int
+    lowest_limit: float
+    highest_limit: float
+    peak_actual: float
+    worst_ratio: float | None
+    first_at: dt.datetime
+    last_at: dt.datetime
+
+    @property
+    def duration(self) -> dt.timedelta:
+        return self.last_at - self.first_at
+
+
+def quota_in_force(
+    extension: Extension, *, snapshot: PolicySnapshot | None = None
+) -> QuotaInForce:
+    """Return an extension's quota by a snapshot; None takes the newest there is."""
+    snapshot = snapshot or newest_snapshot()
+    if snapshot is None:
+        return QuotaInForce(DEFAULT_MAX_MEMORY_MB, is_own=False, snapshot=None)
+    policy = read_snapshot(snapshot).effective
+    return QuotaInForce(
+        effective_max_memory_mb(policy, extension.extension_id),
+        is_own=has_own_quota(policy, extension.extension_id),
+        snapshot=snapshot,
+    )
+
+
+@transaction.atomic
+def record_quota_change(
+    *,
+    extension_pk: int,
+    to_mb: int,
+    reason: str,
+    actor: User,
+    documentation: str = "",
+    incident_id: int | None = None,
+    now: dt.datetime | None = None,
+) -> QuotaChange:
+    """Record that an extension's memory quota is to be changed, and why.
+
+    Raising needs documentation of the legitimate use. The runtime's settings file is
+    changed by its operator; the next snapshot shows whether it was.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    if incident_id is not None:
+        lock_incident(incident_id)
+    extension = lock_extension(extension_pk)
+    current_mb = quota_in_force(extension).max_memory_mb
+    documents = clean_text(documentation)
+    if to_mb > BIGGEST_MB:
+        raise PolicyRefused(
+            f"expected a quota of at most {BIGGEST_MB} MB", code="quota_out_of_range"
+        )
+    require_allowed(
+        decide_quota_change(
+            current_mb=current_mb,
+            proposed_mb=to_mb,
+            reason=reason,
+            documentation=documents,
+        )
+    )
+    change = QuotaChange.objects.create(
+        extension=extension,
+        from_mb=current_mb,
+        to_mb=to_mb,
+        reason=require_reason(reason),
+        documentation=documents,
+        incident_id=incident_id,
+        changed_at=moment,
+        changed_by=actor,
+    )
+    record_change(
+        change,
+        action="quota.changed",
+        actor=actor,
+        now=moment,
+        incident_id=incident_id,
+        extensions=(extension,),
+        reason=change.reason,
+        before={"max_memory_mb": current_mb},
+        after={"max_memory_mb": to_mb, "documentation": documents},
+    )
+    return change
+
+
+def summarise_stored_breaches(extension: Extension) -> list[BreachFigures]:
+    """Return the figures of each resource, the most often exceeded first.
+
+    The same breach in two bundles of overlapping times is counted once.
+    """
+    once = (
+        QuotaBreach.objects.filter(extension=extension)
+        .order_by()
+        .values("resource", "limit", "actual", "breached_at")
+        .distinct()
+    )
+    groups: dict[str, list[Any]] = {}
+    for row in once.iterator():
+        groups.setdefault(row["resource"], []).append(row)
+    figures = [_figures(name, rows) for name, rows in groups.items()]
+    return sorted(figures, key=lambda one: (-one.count, one.resource))
+
+
+def _figures(resource: str, rows: list[Any]) -> BreachFigures:
+    limits = [row["limit"] for row in rows]
+    actuals = [row["actual"] for row in rows]
+    ratios = [a / b for a, b in zip(actuals, limits, strict=True) if b > 0]
+    moments: list[dt.datetime] = [row["breached_at"] for row in rows]
+    return BreachFigures(
+        resource=resource,
+        count=len(rows),
+        lowest_limit=min(limits),
+        highest_limit=max(limits),
+        peak_actual=max(actuals),
+        worst_ratio=max(ratios) if ratios else None,
+        first_at=min(moments),
+        last_at=max(moments),
+    )

@@ -1,0 +1,332 @@
+"""Rollbacks: proposed, approved by another, applied with proof, then verified."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import require_permission
+from policy.errors import PolicyRefused
+from policy.models import PolicySnapshot, Rollback, RollbackState
+from policy.rules.rollback import (
+    OverrideChoice,
+    RiskChoice,
+    RollbackPlan,
+    find_deviations,
+    plan_earlier_snapshot,
+    plan_safe_defaults,
+)
+from policy.rules.settings_document import SettingsSnapshot, interpret_settings
+from policy.services.cases import (
+    REVIEW,
+    WORK,
+    clean_text,
+    lock_incident,
+    lock_open_incident,
+    record_change,
+    require_reason,
+)
+from policy.services.snapshots import read_snapshot, without_nul
+
+OUTPUT_LENGTH = 100_000
+
+
+@transaction.atomic
+def propose_safe_defaults(
+    *,
+    snapshot_id: int,
+    risk: RiskChoice,
+    overrides: OverrideChoice,
+    reason: str,
+    actor: User,
+    now: dt.datetime | None = None,
+) -> Rollback:
+    """Propose the way back from a snapshot to the safe profile.
+
+    Each choice states its consequence in the plan's notes; neither has a default.
+    """
+    require_permission(actor, WORK)
+    snapshot = _find_snapshot(snapshot_id)
+    lock_open_incident(snapshot.incident_id)
+    plan = plan_safe_defaults(read_snapshot(snapshot), risk=risk, overrides=overrides)
+    return _propose(
+        snapshot,
+        plan,
+        reason=reason,
+        actor=actor,
+        now=now or timezone.now(),
+        risk_choice=risk.value,
+        override_choice=overrides.value,
+    )
+
+
+@transaction.atomic
+def propose_earlier_snapshot(
+    *,
+    snapshot_id: int,
+    target_snapshot_id: int,
+    reason: str,
+    actor: User,
+    now: dt.datetime | None = None,
+) -> Rollback:
+    """Propose the way back from a snapshot to an earlier one."""
+    require_permission(actor, WORK)
+    snapshot = _find_snapshot(snapshot_id)
+    target = _find_snapshot(target_snapshot_id)
+    lock_open_incident(snapshot.incident_id)
+    if target.captured_at >= snapshot.captured_at:
+        raise PolicyRefused(
+            "expected an earlier snapshot to go back to; the one named shows a later "
+            "moment",
+            code="target_not_earlier",
+        )
+    plan = plan_earlier_snapshot(read_snapshot(snapshot), read_snapshot(target))
+    return _propose(
+        snapshot,
+        plan,
+        reason=reason,
+        actor=actor,
+        now=now or timezone.now(),
+        target_snapshot=target,
+    )
+
+
+@transaction.atomic
+def approve_rollback(
+    *, rollback_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
+) -> Rollback:
+    """Approve a rollback that somebody else proposed."""
+    return _decide(
+        rollback_id,
+        RollbackState.APPROVED,
+        actor=actor,
+        reason=clean_text(reason),
+        now=now or timezone.now(),
+    )
+
+
+@transaction.atomic
+def decline_rollback(
+    *, rollback_id: int, actor: User, reason: str, now: dt.datetime | None = None
+) -> Rollback:
+    """Decline a rollback that somebody else proposed, with a reason."""
+    return _decide(
+        rollback_id,
+        RollbackState.DECLINED,
+        actor=actor,
+        reason=require_reason(reason),
+        now=now or timezone.now(),
+    )
+
+
+@transaction.atomic
+def apply_rollback(
+    *,
+    rollback_id: int,
+    proof_snapshot_id: int,
+    command_output: str,
+    actor: User,
+    now: dt.datetime | None = None,
+) -> Rollback:
+    """Mark a rollback applied, and verify it against the snapshot that proves it.
+
+    Verified where every decision, quota and risk setting is as planned; else it stays
+    open and `deviations` say which are not. A later proof can be given then.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    rollback = _lock_rollback(rollback_id)
+    if rollback.state not in (RollbackState.APPROVED, RollbackState.APPLIED):
+        raise PolicyRefused(
+            f"this rollback is {rollback.get_state_display().lower()}: only an "
+            "approved one is applied",
+            code="not_approved",
+        )
+    proof = _require_proof(rollback, proof_snapshot_id)
+    before = str(rollback.state)
+    deviations = find_deviations(target_of(rollback), read_snapshot(proof))
+    rollback.state = RollbackState.APPLIED if deviations else RollbackState.VERIFIED
+    rollback.applied_at = moment
+    rollback.applied_by = actor
+    rollback.proof_snapshot = proof
+    rollback.command_output = require_output(command_output)
+    rollback.deviations = without_nul([vars(one) for one in deviations])
+    rollback.save()
+    record_change(
+        rollback,
+        action="rollback.verified" if not deviations else "rollback.applied",
+        actor=actor,
+        now=moment,
+        incident_id=rollback.incident_id,
+        before={"state": before},
+        after={
+            "state": str(rollback.state),
+            "proof_snapshot": proof.pk,
+            "deviations": [one["subject"] for one in rollback.deviations[:50]],
+        },
+    )
+    return rollback
+
+
+def target_of(rollback: Rollback) -> SettingsSnapshot:
+    """Return what the plan is to end in: its document, with no profile beside it."""
+    return SettingsSnapshot(interpret_settings(rollback.after))
+
+
+def require_output(output: str) -> str:
+    """Return the commands' output, safe to store; refuse an empty one."""
+    text = output.replace("\x00", "\ufffd").strip()
+    if not text:
+        raise PolicyRefused(
+            "expected the output of the verification commands: paste what they showed",
+            code="output_missing",
+        )
+    return text[:OUTPUT_LENGTH]
+
+
+def _propose(
+    snapshot: PolicySnapshot,
+    plan: RollbackPlan,
+    *,
+    reason: str,
+    actor: User,
+    now: dt.datetime,
+    target_snapshot: PolicySnapshot | None = None,
+    risk_choice: str = "",
+    override_choice: str = "",
+) -> Rollback:
+    rollback = Rollback.objects.create(
+        incident_id=snapshot.incident_id,
+        snapshot=snapshot,
+        target_snapshot=target_snapshot,
+        reason=require_reason(reason),
+        risk_choice=risk_choice,
+        override_choice=override_choice,
+        before=without_nul(plan.before),
+        after=without_nul(plan.after),
+        effects=without_nul(describe_effects(plan)),
+        planned=without_nul(_planned(plan)),
+        commands=[vars(command) for command in plan.commands],
+        notes=list(plan.notes),
+        proposed_at=now,
+        proposed_by=actor,
+    )
+    record_change(
+        rollback,
+        action="rollback.proposed",
+        actor=actor,
+        now=now,
+        incident_id=rollback.incident_id,
+        reason=rollback.reason,
+        after={
+            "snapshot": snapshot.pk,
+            "target_snapshot": target_snapshot.pk if target_snapshot else None,
+            "risk": risk_choice,
+            "overrides": override_choice,
+            "effects": [one["text"] for one in rollback.effects],
+        },
+    )
+    return rollback
+
+
+def describe_effects(plan: RollbackPlan) -> list[dict[str, str]]:
+    """Return the effects of a plan as sentences with what they mean."""
+    decisions = [{"text": group.text, "meaning": ""} for group in plan.effects.groups]
+    settings = [
+        {"text": f"{one.path}: {one.before} → {one.after}", "meaning": one.meaning}
+        for one in plan.effects.settings
+    ]
+    return decisions + settings
+
+
+def _planned(plan: RollbackPlan) -> list[dict[str, Any]]:
+    return [
+        {
+            "extension": one.extension,
+            "capability": one.capability,
+            "decision": one.decision.decision.value,
+            "reason": one.decision.reason.value,
+        }
+        for one in plan.planned
+    ]
+
+
+def _decide(
+    rollback_id: int,
+    state: RollbackState,
+    *,
+    actor: User,
+    reason: str,
+    now: dt.datetime,
+) -> Rollback:
+    require_permission(actor, REVIEW)
+    rollback = _lock_rollback(rollback_id)
+    if rollback.state != RollbackState.PROPOSED:
+        raise PolicyRefused(
+            f"this rollback is {rollback.get_state_display().lower()} already",
+            code="already_decided",
+        )
+    if rollback.proposed_by_id == actor.pk:
+        raise PolicyRefused(
+            "a rollback is decided on by somebody other than who proposed it",
+            code="second_person_missing",
+        )
+    rollback.state = state
+    rollback.decided_at = now
+    rollback.decided_by = actor
+    rollback.decision_reason = reason
+    rollback.save(
+        update_fields=["state", "decided_at", "decided_by", "decision_reason"]
+    )
+    record_change(
+        rollback,
+        action=f"rollback.{state}",
+        actor=actor,
+        now=now,
+        incident_id=rollback.incident_id,
+        reason=reason,
+        before={"state": str(RollbackState.PROPOSED)},
+        after={"state": str(state)},
+    )
+    return rollback
+
+
+def _lock_rollback(rollback_id: int) -> Rollback:
+    found = Rollback.objects.filter(pk=rollback_id).first()
+    if found is None:
+        raise PolicyRefused(
+            f"there is no rollback {rollback_id}", code="no_such_rollback"
+        )
+    lock_incident(found.incident_id)
+    return Rollback.objects.select_for_update().get(pk=rollback_id)
+
+
+def _find_snapshot(snapshot_id: int) -> PolicySnapshot:
+    snapshot = PolicySnapshot.objects.filter(pk=snapshot_id).first()
+    if snapshot is None:
+        raise PolicyRefused(
+            f"there is no policy snapshot {snapshot_id}: take one",
+            code="no_such_snapshot",
+        )
+    return snapshot
+
+
+def _require_proof(rollback: Rollback, snapshot_id: int) -> PolicySnapshot:
+    """Return the proof: a snapshot of the same case, taken since the approval."""
+    proof = _find_snapshot(snapshot_id)
+    if proof.incident_id != rollback.incident_id:
+        raise PolicyRefused(
+            "expected a snapshot of the same case as proof", code="proof_of_other_case"
+        )
+    decided_at = rollback.decided_at
+    if decided_at is None or proof.captured_at < decided_at:
+        raise PolicyRefused(
+            "expected a snapshot taken after the rollback was approved: what is older "
+            "cannot show that it was applied",
+            code="proof_too_old",
+        )
+    return proof

@@ -1,0 +1,274 @@
+"""Source scans: asked for, done by a worker, kept as one report with its entries."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from evidence import storage
+from evidence.access import Actor, require_permission
+from evidence.columns import safe_text
+from evidence.errors import EvidenceDamaged, EvidenceError, EvidenceMissing
+from evidence.models import UNFINISHED_STATES, EvidenceItem, EvidenceKind, WorkState
+from evidence.queue import queue_on_commit
+from evidence.services.work import (
+    MAX_ATTEMPTS,
+    TASKS,
+    TRANSIENT_ERRORS,
+    lock_name,
+    put_back,
+    session_lock,
+    start_work,
+)
+from policy.errors import PolicyRefused
+from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
+from policy.services.cases import WORK, lock_incident, record_change
+
+if TYPE_CHECKING:
+    from policy.rules.scanner import ScanReport as ScannerReport
+
+log = logging.getLogger(__name__)
+
+SCAN_TASK = "policy.scan_source"
+TASKS[ScanRequest] = SCAN_TASK
+# A page shows fifty; nobody reads past this, and the counts say how many there are.
+STORED_ENTRIES = 20_000
+STORED_FILES = 2_000
+BATCH = 1_000
+TEXT_LENGTH = 2_000
+
+
+@dataclass(frozen=True)
+class ScanFinding:
+    """What a scan came to, not yet stored."""
+
+    scanner_version: str = ""
+    classification: str = ScanClassification.FLAGGED
+    counts: dict[str, int] = field(default_factory=dict)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+    refusal_code: str = ""
+    refusal: str = ""
+
+
+@transaction.atomic
+def request_scan(
+    *, item_id: int, actor: Actor, now: dt.datetime | None = None
+) -> ScanRequest:
+    """Ask for a stored source to be scanned; while one is pending, that one is it."""
+    require_permission(actor, WORK)
+    item = EvidenceItem.objects.filter(pk=item_id).first()
+    if item is None:
+        raise PolicyRefused(f"there is no evidence {item_id}", code="no_such_evidence")
+    if item.kind != EvidenceKind.EXTENSION_SOURCE:
+        raise PolicyRefused(
+            f"only extension source is scanned; {item.original_name} is kept as "
+            f"{item.get_kind_display()}. Send it again as extension source.",
+            code="not_source",
+        )
+    lock_incident(item.incident_id)
+    return add_scan_request(item, actor=actor, now=now or timezone.now())
+
+
+def add_scan_request(
+    item: EvidenceItem, *, actor: Actor, now: dt.datetime
+) -> ScanRequest:
+    """Queue a scan inside the caller's transaction, the case locked."""
+    pending = ScanRequest.objects.filter(item=item, state__in=UNFINISHED_STATES).first()
+    request = pending or ScanRequest.objects.create(
+        item=item, requested_by=actor, requested_at=now, touched_at=now
+    )
+    if pending is None:
+        record_change(
+            item,
+            action="scan.requested",
+            actor=actor,
+            now=now,
+            incident_id=item.incident_id,
+            after={"request": request.pk},
+        )
+    queue_on_commit(SCAN_TASK, request.pk)
+    return request
+
+
+def run_scan(*, request_id: int) -> ScanReport | None:
+    """Do what a request asks and return its report; None where another worker is at it.
+
+    As a verification: twice leaves one report, what is transient is raised for another
+    try, and everything else is a report too, a source that ends workers included. The
+    source is read and never run.
+    """
+    with session_lock(lock_name(ScanRequest, request_id)) as mine:
+        if not mine:
+            return None
+        request = start_work(ScanRequest, request_id)
+        if request is None:
+            return ScanReport.objects.get(request_id=request_id)
+        started_at = timezone.now()
+        try:
+            return _finish(request, _scan(request), started_at)
+        except TRANSIENT_ERRORS as error:
+            put_back(request, error)
+            raise
+        except Exception as error:
+            # The boundary that can act: a source that breaks the scanner is a report.
+            log.exception("scan request %s failed", request_id)
+            return _finish(request, _gave_up(type(error).__name__), started_at)
+
+
+def _scan(request: ScanRequest) -> ScanFinding:
+    if request.attempts > MAX_ATTEMPTS:
+        return _gave_up(f"{MAX_ATTEMPTS} workers ended while they scanned it")
+    item = request.item
+    try:
+        data = storage.read_verified(item.sha256_hex)
+    except (EvidenceDamaged, EvidenceMissing) as error:
+        return _refused(error)
+    # Here and not above: the parsers are large, and only the worker needs them.
+    from policy.rules.scanner import scan_source
+
+    return _read(scan_source(data, item.original_name))
+
+
+def _read(report: ScannerReport) -> ScanFinding:
+    summary = report.as_dict()
+    entries = list(_entries(report))
+    return ScanFinding(
+        scanner_version=str(summary["scanner_version"]),
+        classification=report.classification.value,
+        counts=summary["counts"],
+        entries=entries[:STORED_ENTRIES],
+        details={
+            "counts": summary["counts"],
+            "missed_families": summary["missed_families"],
+            "entries_not_stored": max(0, len(entries) - STORED_ENTRIES),
+            "files": [_file(file) for file in summary["files"][:STORED_FILES]],
+        },
+        refusal_code=report.refused.code if report.refused else "",
+        refusal=_refusal_text(report),
+    )
+
+
+def _refusal_text(report: ScannerReport) -> str:
+    refused = report.refused
+    if refused is None:
+        return ""
+    return f"{refused.member}: {refused.message}" if refused.member else refused.message
+
+
+def _entries(report: ScannerReport) -> Iterator[dict[str, Any]]:
+    """Yield the entries, each with what the line-based scanner made of it."""
+    for file in report.files:
+        missed = {id(miss.entry): miss for miss in file.misses}
+        for entry in file.entries:
+            yield {"entry": entry, "miss": missed.get(id(entry))}
+
+
+def _file(file: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "path": safe_text(file["path"]),
+        "size_bytes": file["size_bytes"],
+        "language": file["language"],
+        "classification": file["classification"],
+        "is_complete": file["is_complete"],
+        "entry_count": len(file["entries"]),
+        "missed_count": len(file["missed_by_line_scanner"]),
+    }
+
+
+def _gave_up(why: str) -> ScanFinding:
+    return ScanFinding(
+        refusal_code="scan_unfinished",
+        refusal=f"The scan could not be completed: {why}. The source is kept as it is. "
+        "Have it scanned again, or look into the worker's log.",
+    )
+
+
+def _refused(error: EvidenceError) -> ScanFinding:
+    return ScanFinding(refusal_code=error.code, refusal=error.message)
+
+
+@transaction.atomic
+def _finish(
+    request: ScanRequest, finding: ScanFinding, started_at: dt.datetime
+) -> ScanReport:
+    now = timezone.now()
+    locked = ScanRequest.objects.select_for_update().get(pk=request.pk)
+    if not locked.is_pending:
+        return ScanReport.objects.get(request=locked)
+    counts = finding.counts
+    report = ScanReport.objects.create(
+        request=locked,
+        item=locked.item,
+        finished_at=now,
+        duration_ms=max(0, (now - started_at) // dt.timedelta(milliseconds=1)),
+        scanner_version=finding.scanner_version,
+        classification=finding.classification,
+        file_count=counts.get("files", 0),
+        forbidden_count=counts.get("entries_forbidden", 0),
+        flagged_count=counts.get("entries_flagged", 0),
+        missed_count=counts.get("missed_by_line_scanner", 0),
+        entry_count=len(finding.entries),
+        refusal_code=finding.refusal_code,
+        refusal=safe_text(finding.refusal, length=TEXT_LENGTH) or "",
+        details=finding.details,
+    )
+    ScanEntry.objects.bulk_create(
+        (_row(report, n, **one) for n, one in enumerate(finding.entries)),
+        batch_size=BATCH,
+    )
+    locked.state = WorkState.DONE
+    locked.progress_percent = 100
+    locked.last_problem = ""
+    locked.touched_at = locked.finished_at = now
+    locked.save()
+    record_change(
+        locked.item,
+        action="scan.finished",
+        actor=locked.requested_by,
+        now=now,
+        incident_id=locked.item.incident_id,
+        after={
+            "report": report.pk,
+            "classification": str(report.classification),
+            "forbidden": report.forbidden_count,
+            "flagged": report.flagged_count,
+            "missed_by_line_scanner": report.missed_count,
+            "refusal": report.refusal_code,
+        },
+    )
+    return report
+
+
+def _row(report: ScanReport, position: int, *, entry: Any, miss: Any) -> ScanEntry:
+    known = asdict(entry)
+    return ScanEntry(
+        report=report,
+        position=position,
+        file=_text(known["file"], 500),
+        line=known["line"],
+        column=known["column"],
+        classification=entry.classification.value,
+        rule=_text(known["rule"], 60),
+        family=_text(miss.family if miss else known["family"], 60),
+        techniques=list(known["techniques"]),
+        excerpt=_text(known["excerpt"]),
+        why=_text(known["why"]),
+        is_missed_by_line_scanner=miss is not None,
+        line_scanner_said=miss.line_scanner_said.value if miss else "",
+        form=_text(miss.what) if miss else "",
+        suggested_pattern=_text((miss or entry).suggested_pattern),
+        regression_test_idea=_text((miss or entry).regression_test_idea),
+    )
+
+
+def _text(value: Any, length: int = TEXT_LENGTH) -> str:
+    text = safe_text(value, length=length) or ""
+    # An excerpt of hostile source may hold half of a surrogate pair.
+    return text.encode("utf-8", "replace").decode()

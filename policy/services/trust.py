@@ -1,0 +1,376 @@
+"""Trust: moves by one person, promotions by two, and the state at any moment."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import Actor, name_of, require_permission
+from policy.errors import PolicyRefused, require_allowed
+from policy.models import (
+    Extension,
+    KillSwitch,
+    PromotionRequest,
+    RequestState,
+    TrustTransition,
+)
+from policy.rules.trust import (
+    TransitionFacts,
+    TrustState,
+    decide_transition,
+    needs_reviewer,
+    require_transition,
+)
+from policy.services.cases import (
+    REVIEW,
+    WORK,
+    clean_text,
+    lock_extension,
+    lock_incident,
+    open_case_references,
+    record_change,
+    require_reason,
+)
+
+
+def current_state(extension: Extension) -> TrustState:
+    """Return the state that the history ends in; it, and not the copy, is the truth."""
+    newest = extension.trust_transitions.order_by("-id").first()
+    return TrustState(newest.to_state) if newest else TrustState.UNKNOWN
+
+
+def trust_state_at(extension: Extension, moment: dt.datetime) -> TrustState:
+    """Return the trust state at an aware moment; unknown before the first move."""
+    newest = (
+        extension.trust_transitions.filter(moved_at__lte=moment)
+        .order_by("-moved_at", "-id")
+        .first()
+    )
+    return TrustState(newest.to_state) if newest else TrustState.UNKNOWN
+
+
+@transaction.atomic
+def demote_extension(
+    *,
+    extension_pk: int,
+    reason: str,
+    actor: Actor,
+    incident_id: int | None = None,
+    now: dt.datetime | None = None,
+) -> TrustTransition:
+    """Quarantine an extension at once: one person is enough."""
+    return move_trust(
+        extension_pk=extension_pk,
+        to_state=TrustState.QUARANTINED,
+        reason=reason,
+        actor=actor,
+        incident_id=incident_id,
+        now=now,
+    )
+
+
+@transaction.atomic
+def move_trust(
+    *,
+    extension_pk: int,
+    to_state: TrustState,
+    reason: str,
+    actor: Actor,
+    incident_id: int | None = None,
+    now: dt.datetime | None = None,
+) -> TrustTransition:
+    """Make a move that needs one person: a demotion, or unknown to probation.
+
+    Raise TrustTransitionError for a move that does not exist, PolicyRefused for one
+    that needs a reviewer: that one is asked for.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    if incident_id is not None:
+        lock_incident(incident_id)
+    extension = lock_extension(extension_pk)
+    from_state = current_state(extension)
+    require_transition(from_state, to_state)
+    if needs_reviewer(from_state, to_state):
+        raise PolicyRefused(
+            f"{from_state} to {to_state} is a promotion, which a reviewer approves: "
+            "request it",
+            code="reviewer_missing",
+        )
+    require_no_kill_switch(extension, to_state)
+    return add_transition(
+        extension,
+        from_state,
+        to_state,
+        reason=require_reason(reason),
+        actor=actor,
+        incident_id=incident_id,
+        now=moment,
+    )
+
+
+@transaction.atomic
+def request_promotion(
+    *,
+    extension_pk: int,
+    to_state: TrustState,
+    reason: str,
+    actor: User,
+    incident_id: int | None = None,
+    now: dt.datetime | None = None,
+) -> PromotionRequest:
+    """Ask a reviewer for a promotion: out of quarantine to probation, or to trusted.
+
+    Whether a kill switch or an open case stands against it is judged at the approval.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    if incident_id is not None:
+        lock_incident(incident_id)
+    extension = lock_extension(extension_pk)
+    from_state = current_state(extension)
+    require_transition(from_state, to_state)
+    if not needs_reviewer(from_state, to_state):
+        raise PolicyRefused(
+            f"{from_state} to {to_state} needs no reviewer: make the move",
+            code="reviewer_not_needed",
+        )
+    _require_none_pending(extension)
+    request = PromotionRequest.objects.create(
+        extension=extension,
+        to_state=to_state,
+        reason=require_reason(reason),
+        incident_id=incident_id,
+        requested_at=moment,
+        requested_by=actor,
+    )
+    record_change(
+        request,
+        action="promotion.requested",
+        actor=actor,
+        now=moment,
+        incident_id=incident_id,
+        extensions=(extension,),
+        reason=request.reason,
+        after={"from": str(from_state), "to": str(to_state)},
+    )
+    return request
+
+
+@transaction.atomic
+def approve_promotion(
+    *,
+    request_id: int,
+    actor: User,
+    reason: str = "",
+    exception: str = "",
+    now: dt.datetime | None = None,
+) -> TrustTransition:
+    """Approve a promotion and make the move.
+
+    `exception` is the reviewer's statement why open cases need not stand in the way.
+    Raise PolicyRefused with every reason against it.
+    """
+    require_permission(actor, REVIEW)
+    moment = now or timezone.now()
+    request = _lock_request(request_id)
+    extension = lock_extension(request.extension_id)
+    from_state, to_state = current_state(extension), TrustState(request.to_state)
+    statement = clean_text(exception)
+    open_cases = open_case_references(extension)
+    require_allowed(
+        decide_transition(
+            TransitionFacts(
+                from_state=from_state,
+                to_state=to_state,
+                reason=request.reason,
+                requested_by=str(request.requested_by_id),
+                approved_by=str(actor.pk),
+                approver_is_reviewer=True,
+                kill_switch_active=has_active_kill_switch(extension),
+                open_cases=open_cases,
+                open_case_exception=statement,
+            )
+        )
+    )
+    _decide(request, RequestState.APPROVED, actor, clean_text(reason), moment)
+    return add_transition(
+        extension,
+        from_state,
+        to_state,
+        reason=request.reason,
+        actor=request.requested_by,
+        approved_by=actor,
+        exception=statement if open_cases else "",
+        incident_id=request.incident_id,
+        now=moment,
+    )
+
+
+@transaction.atomic
+def decline_promotion(
+    *, request_id: int, actor: User, reason: str, now: dt.datetime | None = None
+) -> PromotionRequest:
+    """Decline a promotion, with a reason."""
+    require_permission(actor, REVIEW)
+    request = _lock_request(request_id)
+    moment = now or timezone.now()
+    _decide(request, RequestState.DECLINED, actor, require_reason(reason), moment)
+    _record_decision(request, "promotion.declined", actor, moment)
+    return request
+
+
+@transaction.atomic
+def withdraw_promotion(
+    *, request_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
+) -> PromotionRequest:
+    """Take back one's own request for a promotion."""
+    require_permission(actor, WORK)
+    request = _lock_request(request_id)
+    if request.requested_by_id != actor.pk:
+        raise PolicyRefused(
+            "only who asked can withdraw a request; a reviewer can decline it",
+            code="not_the_requester",
+        )
+    moment = now or timezone.now()
+    _decide(request, RequestState.WITHDRAWN, actor, clean_text(reason), moment)
+    _record_decision(request, "promotion.withdrawn", actor, moment)
+    return request
+
+
+def has_active_kill_switch(extension: Extension) -> bool:
+    """Tell whether a kill switch stops the extension, by name or by stopping all."""
+    return KillSwitch.objects.active().covering(extension).exists()
+
+
+def require_no_kill_switch(extension: Extension, to_state: TrustState) -> None:
+    """Refuse any move but a demotion while a kill switch is active."""
+    if to_state is not TrustState.QUARANTINED and has_active_kill_switch(extension):
+        raise PolicyRefused(
+            f"a kill switch is active for {extension.extension_id}: have it lifted "
+            "first",
+            code="kill_switch_active",
+        )
+
+
+def add_transition(
+    extension: Extension,
+    from_state: TrustState,
+    to_state: TrustState,
+    *,
+    reason: str,
+    actor: Actor,
+    now: dt.datetime,
+    incident_id: int | None = None,
+    approved_by: User | None = None,
+    exception: str = "",
+) -> TrustTransition:
+    """Append a move that was judged already, under the lock of the extension.
+
+    `actor` is who asks for it. A demotion ends a request that waits: what it was asked
+    for is no longer so.
+    """
+    transition = TrustTransition.objects.create(
+        extension=extension,
+        from_state=from_state,
+        to_state=to_state,
+        reason=reason,
+        incident_id=incident_id,
+        moved_at=now,
+        requested_by=actor,
+        requested_by_name=name_of(actor),
+        approved_by=approved_by,
+        exception=exception,
+    )
+    extension.trust_state = to_state.value
+    extension.save(update_fields=["trust_state"])
+    record_change(
+        extension,
+        action="trust.moved",
+        actor=approved_by or actor,
+        now=now,
+        incident_id=incident_id,
+        extensions=(extension,),
+        reason=reason,
+        before={"trust_state": str(from_state)},
+        after={
+            "trust_state": str(to_state),
+            "transition": transition.pk,
+            "requested_by": transition.requested_by_name,
+            "approved_by": name_of(approved_by) if approved_by else None,
+            "exception": exception,
+        },
+    )
+    if to_state is TrustState.QUARANTINED:
+        _end_overtaken_requests(extension, actor, now)
+    return transition
+
+
+def _end_overtaken_requests(
+    extension: Extension, actor: Actor, now: dt.datetime
+) -> None:
+    pending = extension.promotion_requests.filter(state=RequestState.PENDING)
+    for request in pending.select_for_update():
+        reason = "Overtaken: the extension was quarantined."
+        _decide(request, RequestState.WITHDRAWN, actor, reason, now)
+        _record_decision(request, "promotion.withdrawn", actor, now)
+
+
+def _require_none_pending(extension: Extension) -> None:
+    if extension.promotion_requests.filter(state=RequestState.PENDING).exists():
+        raise PolicyRefused(
+            f"a promotion of {extension.extension_id} is requested already: it waits "
+            "for a reviewer",
+            code="already_requested",
+        )
+
+
+def _lock_request(request_id: int) -> PromotionRequest:
+    """Return a pending request, locked after its case and its extension."""
+    found = PromotionRequest.objects.filter(pk=request_id).first()
+    if found is None:
+        raise PolicyRefused(
+            f"there is no promotion request {request_id}", code="no_such_request"
+        )
+    if found.incident_id is not None:
+        lock_incident(found.incident_id)
+    lock_extension(found.extension_id)
+    request = PromotionRequest.objects.select_for_update().get(pk=request_id)
+    if request.state != RequestState.PENDING:
+        raise PolicyRefused(
+            f"this request is {request.get_state_display().lower()} already",
+            code="already_decided",
+        )
+    return request
+
+
+def _decide(
+    request: PromotionRequest,
+    state: RequestState,
+    actor: Actor,
+    reason: str,
+    now: dt.datetime,
+) -> None:
+    request.state = state
+    request.decided_at = now
+    request.decided_by = actor
+    request.decision_reason = reason
+    request.save(update_fields=["state", "decided_at", "decided_by", "decision_reason"])
+
+
+def _record_decision(
+    request: PromotionRequest, action: str, actor: Actor, now: dt.datetime
+) -> None:
+    record_change(
+        request,
+        action=action,
+        actor=actor,
+        now=now,
+        incident_id=request.incident_id,
+        extensions=(request.extension,),
+        reason=request.decision_reason,
+        after={"state": str(request.state), "to": request.to_state},
+    )

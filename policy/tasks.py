@@ -1,0 +1,33 @@
+"""Celery tasks: one service call each, with IDs as arguments."""
+
+from celery import shared_task
+
+from evidence.services.work import TRANSIENT_ERRORS
+from policy.services.readings import run_reading, take_up_evidence
+from policy.services.scans import run_scan
+
+# As for verification: a killed worker gives its message back, and twice is once.
+RELIABLY = {
+    "acks_late": True,
+    "reject_on_worker_lost": True,
+    "autoretry_for": TRANSIENT_ERRORS,
+    "max_retries": 5,
+    "retry_backoff": 2,
+    "retry_backoff_max": 300,
+    "retry_jitter": True,
+}
+
+
+@shared_task(name="policy.scan_source", **RELIABLY)
+def scan_source(request_id: int) -> None:
+    run_scan(request_id=request_id)
+
+
+@shared_task(name="policy.read_bundle", **RELIABLY)
+def read_bundle(reading_id: int) -> None:
+    run_reading(reading_id=reading_id)
+
+
+@shared_task(name="policy.take_up_evidence")
+def take_up_new_evidence() -> int:
+    return take_up_evidence()
