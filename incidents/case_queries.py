@@ -31,6 +31,14 @@ SEVERITY_RANK = Case(
     output_field=IntegerField(),
 )
 
+WORST_FIRST = (
+    "-is_open_rank",
+    "-severity_rank",
+    F("next_due_at").asc(nulls_last=True),
+    "-last_activity_at",
+    "-id",
+)
+
 
 def worst_first(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
     """Order cases: open before closed, then severity, then the clock that runs out."""
@@ -47,13 +55,7 @@ def worst_first(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
         ),
         severity_rank=SEVERITY_RANK,
         next_due_at=running.values("due_at")[:1],
-    ).order_by(
-        "-is_open_rank",
-        "-severity_rank",
-        F("next_due_at").asc(nulls_last=True),
-        "-last_activity_at",
-        "-id",
-    )
+    ).order_by(*WORST_FIRST)
 
 
 def breached(incidents: QuerySet[Incident]) -> QuerySet[Incident]:

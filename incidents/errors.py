@@ -71,6 +71,12 @@ class EditConflict(IncidentError):
         self.changed_by = changed_by
 
 
+class NotificationRefused(IncidentError):
+    """A notification, its channel or its settings cannot be as asked."""
+
+    code = "notification_refused"
+
+
 class PlaybookRefused(IncidentError):
     """A playbook file cannot be loaded; the message names file and path."""
 

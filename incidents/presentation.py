@@ -24,6 +24,11 @@ SEVERITY_TONES = {
     "medium": "watch",
     "low": "quiet",
 }
+SOURCE_NAMES = {
+    "risk_controller": "Risk controller",
+    "ci_gate": "CI gate",
+    "manual": "Opened by hand",
+}
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -97,7 +102,7 @@ def _words(
         return "left open"
     left = time_left(phase.as_clock(), now)
     if left is None:
-        return "no due time yet" if phase.started_at else "after the phase before"
+        return "no due time yet" if phase.started_at else "not started"
     if left <= dt.timedelta(0):
         return f"{describe_duration(left)} overdue"
     return f"{describe_duration(left)} left"

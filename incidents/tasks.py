@@ -2,10 +2,40 @@
 
 from celery import shared_task
 
+from incidents.services import delivery
+from incidents.services.kill_all_notices import notify_kill_all
 from incidents.services.phases import mark_breaches
+from incidents.services.reminder_checks import check_reminders
+from incidents.services.reminders import plan_reminders
 
 
 @shared_task(name="incidents.mark_breaches")
 def mark_breaches_task() -> int:
     """Mark clocks that passed their due time; harmless to run twice."""
     return mark_breaches()
+
+
+@shared_task(name="incidents.plan_reminders")
+def plan_reminders_task() -> int:
+    """Write down what the clocks owe by now; harmless to run twice, or late."""
+    return plan_reminders()
+
+
+@shared_task(
+    name="incidents.deliver_notifications", time_limit=delivery.HARD_LIMIT_SECONDS
+)
+def deliver_notifications_task() -> int:
+    """Send what waits; each message is claimed, so that any number may run at once."""
+    return delivery.deliver_notifications()
+
+
+@shared_task(name="incidents.check_reminders", acks_late=True)
+def check_reminders_task() -> None:
+    """Derive from the clocks what should have been sent, repair and count."""
+    check_reminders()
+
+
+@shared_task(name="incidents.notify_kill_all", acks_late=True)
+def notify_kill_all_task(kill_switch_id: int) -> int:
+    """Tell a second person of a kill-all; told once however often it is delivered."""
+    return notify_kill_all(kill_switch_id=kill_switch_id)

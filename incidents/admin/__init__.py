@@ -8,3 +8,4 @@ __all__ = ("cases", "playbooks", "teams", "work_pages")
 
 # Not by the name admin/index.html, which the skin's app would win.
 admin.site.index_template = "incidents/start.html"
+admin.site.index_title = "Dashboard"

@@ -20,6 +20,7 @@ from incidents.models import ArtifactKind, ChecklistItem, Incident
 from incidents.services import (
     checklist,
     closing,
+    containment,
     editing,
     gates,
     links,
@@ -229,6 +230,36 @@ def _reclassify(actor: User, incident: Incident, form: Any) -> str:
     )
 
 
+def _kill(actor: User, incident: Incident, form: Any) -> str:
+    switch = containment.kill_extension(
+        actor=actor,
+        incident_id=incident.pk,
+        extension_pk=form.cleaned_data["extension"],
+        reason=form.cleaned_data["reason"],
+    )
+    return f"The {switch} is ordered, and the extension is quarantined."
+
+
+def _kill_all(actor: User, incident: Incident, form: Any) -> str:
+    containment.kill_all_extensions(
+        actor=actor,
+        incident_id=incident.pk,
+        typed_reference=form.cleaned_data["reference"],
+        reason=form.cleaned_data["reason"],
+    )
+    return "The order to stop every extension is given."
+
+
+def _confirm_kill(actor: User, incident: Incident, form: Any) -> str:
+    switch = containment.confirm_kill(
+        actor=actor,
+        incident_id=incident.pk,
+        kill_switch_id=form.cleaned_data["switch"],
+        means=form.cleaned_data["reason"],
+    )
+    return f"It is recorded that the {switch} took effect."
+
+
 def _close(actor: User, incident: Incident, form: Any) -> str:
     closing.close_incident(actor=actor, incident_id=incident.pk)
     return f"{incident.reference} is closed."
@@ -275,6 +306,9 @@ ACTIONS: dict[str, CaseAction] = {
     "ticket": CaseAction(case_forms.TicketForm, _ticket),
     "related": CaseAction(case_forms.RelatedForm, _related),
     "reclassify": CaseAction(case_forms.ReclassifyForm, _reclassify),
+    "kill": CaseAction(case_forms.KillForm, _kill),
+    "kill-all": CaseAction(case_forms.KillAllForm, _kill_all),
+    "confirm-kill": CaseAction(case_forms.ConfirmKillForm, _confirm_kill),
     "close": CaseAction(forms.Form, _close),
     "duplicate": CaseAction(case_forms.DuplicateForm, _duplicate),
     "false-alarm": CaseAction(case_forms.ReasonForm, _false_alarm),

@@ -24,7 +24,7 @@ from incidents.admin.cockpit import cockpit_context, find_incident
 from incidents.admin.forms import EditIncidentForm, OpenIncidentForm, initial_of
 from incidents.admin.timeline_tab import filter_entries
 from incidents.admin.work_pages import metrics_view, my_items_view
-from incidents.case_queries import search_cases, worst_first
+from incidents.case_queries import WORST_FIRST, search_cases, worst_first
 from incidents.errors import EditConflict
 from incidents.models import Incident
 from incidents.presentation import SEVERITY_TONES, running_clock
@@ -73,9 +73,8 @@ class IncidentAdmin(ModelAdmin):
             .select_related("playbook_version__playbook", "lead")
         )
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Leave the order to `worst_first`."""
-        return ()
+    def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
+        return WORST_FIRST
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Incident], search_term: str

@@ -79,6 +79,16 @@ class ItemView:
     def is_artifact(self) -> bool:
         return self.item.kind == ItemKind.ARTIFACT
 
+    @property
+    def source_tab(self) -> tuple[str, str]:
+        """The tab where the artifact comes from, and what to do there."""
+        expects = self.item.content.get("expects") or {}
+        if "alert_category" in expects or "alert_of_extension" in expects:
+            return "alerts", "See the alerts"
+        if "record" in expects:
+            return "policy", "See policy and trust"
+        return "evidence", "Attach evidence"
+
 
 def checklist_tab(
     request: HttpRequest,

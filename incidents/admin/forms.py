@@ -290,3 +290,15 @@ class DuplicateForm(ReasonForm):
 
 class ReclassifyForm(ReasonForm):
     version = forms.ModelChoiceField(PlaybookVersion.objects.all())
+
+
+class KillForm(ReasonForm):
+    extension = forms.IntegerField()
+
+
+class KillAllForm(ReasonForm):
+    reference = forms.CharField()
+
+
+class ConfirmKillForm(ReasonForm):
+    switch = forms.IntegerField()

@@ -10,8 +10,11 @@ from django.urls import NoReverseMatch, reverse
 from evidence.models import EvidenceKind
 from incidents.models import Cycle, Incident
 from incidents.services.policy_facts import find_kill_switched
+from incidents.services.policy_records import kill_switches_of, trust_transitions_of
 
 POLICY_KINDS = (EvidenceKind.POLICY_SNAPSHOT, EvidenceKind.POLICY_EXPLANATION)
+
+TRANSITIONS_MAX = 50
 
 
 def policy_tab(
@@ -19,23 +22,31 @@ def policy_tab(
 ) -> dict[str, Any]:
     """Return the extensions with their trust and kill switch, and the snapshots."""
     killed = find_kill_switched(incident)
+    switches = kill_switches_of(incident)
     extensions = [
         {
             "extension": one,
             "is_killed": one.extension_id in killed,
-            "url": _page("admin:policy_extension_change", one.pk),
+            "url": _named("admin:policy_extension_change", one.pk),
         }
         for one in incident.extensions.all()
     ]
     snapshots = [
-        {"item": one, "url": _page("admin:evidence_evidenceitem_change", one.pk)}
+        {"item": one, "url": _named("admin:evidence_evidenceitem_change", one.pk)}
         for one in incident.evidence_items.filter(kind__in=POLICY_KINDS)
     ]
-    return {"extension_rows": extensions, "snapshot_rows": snapshots}
+    return {
+        "extension_rows": extensions,
+        "snapshot_rows": snapshots,
+        "switches": switches,
+        "transitions": trust_transitions_of(incident)[:TRANSITIONS_MAX],
+        "snapshot_url": _named("admin:policy_policysnapshot_add"),
+    }
 
 
-def _page(name: str, pk: int) -> str:
+def _named(name: str, *args: int) -> str:
+    """Return a page's address, or "" where no app offers that page."""
     try:
-        return reverse(name, args=[pk])
+        return reverse(name, args=args)
     except NoReverseMatch:
         return ""

@@ -9,7 +9,9 @@ from evidence.models import EvidenceItem, ReplayStep, VerificationReport
 from incidents.errors import IncidentError
 from incidents.models import Alert, ArtifactKind, Incident
 from incidents.services.facts import find_current_reports, is_chain_valid
+from incidents.services.policy_records import kill_switches_of, trust_transitions_of
 from incidents.workflow.artifacts import ArtifactFacts
+from policy.models import KillSwitch, TrustTransition
 
 COUNTS_PREFIX = "counts."
 
@@ -56,7 +58,11 @@ def record_artifact(incident: Incident, kind: ArtifactKind, record_id: str) -> A
 
 def list_records(incident: Incident) -> list[Artifact]:
     """Return the alerts and policy records of a case as artifacts."""
-    return [_alert_artifact(alert) for alert in alerts_of(incident)]
+    return [
+        *map(_alert_artifact, alerts_of(incident)),
+        *map(_transition_artifact, trust_transitions_of(incident)),
+        *map(_kill_switch_artifact, kill_switches_of(incident)),
+    ]
 
 
 def alerts_of(incident: Incident) -> Iterable[Alert]:
@@ -126,4 +132,28 @@ def _alert_artifact(alert: Alert) -> Artifact:
             extension_ids=frozenset({alert.extension.extension_id}),
         ),
         record_id=str(alert.pk),
+    )
+
+
+def _transition_artifact(row: TrustTransition) -> Artifact:
+    extension = row.extension.extension_id
+    return Artifact(
+        kind=ArtifactKind.TRUST_TRANSITION,
+        label=f"{extension}: {row.from_state} → {row.to_state}",
+        facts=ArtifactFacts(
+            record=ArtifactKind.TRUST_TRANSITION, extension_ids=frozenset({extension})
+        ),
+        record_id=str(row.pk),
+    )
+
+
+def _kill_switch_artifact(row: KillSwitch) -> Artifact:
+    about = {row.extension.extension_id} if row.extension else set()
+    return Artifact(
+        kind=ArtifactKind.KILL_SWITCH,
+        label=f"{row} ({row.state.value})",
+        facts=ArtifactFacts(
+            record=ArtifactKind.KILL_SWITCH, extension_ids=frozenset(about)
+        ),
+        record_id=str(row.pk),
     )

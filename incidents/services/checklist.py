@@ -33,6 +33,7 @@ from incidents.services.cases import (
 )
 from incidents.services.entries import add_entry_to_item, set_state
 from incidents.services.gates import STATED, add_statement, read_gate
+from incidents.services.notifications import notify_assignment
 from incidents.services.planning import document_of
 from incidents.services.timeline import add_entry
 from incidents.workflow.artifacts import match_artifact
@@ -126,6 +127,14 @@ def assign_item(
     item.assignee = assignee
     item.save(update_fields=["assignee"])
     add_entry_to_item(item, EntryAction.ASSIGNED, actor=actor, now=moment)
+    notify_assignment(
+        actor=actor,
+        assignee=assignee,
+        incident=incident,
+        what=f"An item of {item.phase.upper()} is assigned to you",
+        key=f"item:{item.pk}:{moment.isoformat()}",
+        now=moment,
+    )
     record_entry(
         streams=[incident_stream(incident.pk)],
         action="checklist.assigned",

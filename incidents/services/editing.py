@@ -22,6 +22,7 @@ from incidents.services.cases import (
     require_reason,
     require_worker,
 )
+from incidents.services.notifications import notify_assignment
 from incidents.services.opening import clean_labels, clean_title, note_extensions
 from incidents.workflow.incident_states import Severity, raised_severity
 
@@ -140,6 +141,15 @@ def _apply(
     if changed:
         bump_revision(incident)
         _record(incident, before, after, changed, actor=actor, reason=reason, now=now)
+    if "lead" in changed:
+        notify_assignment(
+            actor=actor,
+            assignee=incident.lead,
+            incident=incident,
+            what="You lead this case now",
+            key=f"lead:{incident.revision}",
+            now=now,
+        )
     return incident
 
 

@@ -20,6 +20,7 @@ from incidents.models import (
     Team,
     TimelineKind,
 )
+from incidents.services.notifications import notify_assignment
 from incidents.services.planning import plan_cycle
 from incidents.services.timeline import add_entry
 from incidents.workflow.incident_states import (
@@ -75,6 +76,14 @@ def open_incident(
     incident.extensions.set(note_extensions(incident, extension_ids, moment))
     cycle = start_cycle(incident, actor=actor, now=moment)
     _record_opening(incident, cycle, actor=actor, now=moment)
+    notify_assignment(
+        actor=actor,
+        assignee=lead,
+        incident=incident,
+        what="You lead this new case",
+        key="lead:opened",
+        now=moment,
+    )
     return incident
 
 

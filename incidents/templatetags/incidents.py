@@ -13,7 +13,12 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
 from incidents.markdown import render_markdown
-from incidents.presentation import SEVERITY_TONES, PhaseView, describe_duration
+from incidents.presentation import (
+    SEVERITY_TONES,
+    SOURCE_NAMES,
+    PhaseView,
+    describe_duration,
+)
 
 register = template.Library()
 _INLINE = MarkdownIt("zero").enable(["backticks", "emphasis"])
@@ -69,6 +74,11 @@ def duration(value: dt.timedelta | None) -> str:
 @register.filter
 def severity_tone(value: str) -> str:
     return SEVERITY_TONES.get(value, "quiet")
+
+
+@register.filter
+def source_name(value: str) -> str:
+    return SOURCE_NAMES.get(value, value)
 
 
 @register.filter
