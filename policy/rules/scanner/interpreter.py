@@ -28,7 +28,6 @@ from policy.rules.scanner.values import (
     UNDEFINED,
     UNKNOWN,
     Array,
-    Constant,
     Function,
     Method,
     Number,
@@ -40,7 +39,7 @@ from policy.rules.scanner.values import (
 )
 
 if TYPE_CHECKING:
-    from policy.rules.scanner.folding import Folder
+    from policy.rules.scanner.folding.bindings import BindingFolding
 
 # Rounds of one loop: decoders go once over a short text.
 MAX_ROUNDS = 4096
@@ -67,7 +66,9 @@ class _Continue(Exception):
     pass
 
 
-def call_function(folder: Folder, function: Function, arguments: list[Value]) -> Value:
+def call_function(
+    folder: BindingFolding, function: Function, arguments: list[Value]
+) -> Value:
     """Return what a function of the source returns for these arguments."""
     node = function.node
     inner = folder.program.scopes.get(node.id)
@@ -97,7 +98,9 @@ def call_function(folder: Folder, function: Function, arguments: list[Value]) ->
     return add_via(value, "function-return")
 
 
-def _bind_parameters(folder: Folder, inner: Scope, arguments: list[Value]) -> None:
+def _bind_parameters(
+    folder: BindingFolding, inner: Scope, arguments: list[Value]
+) -> None:
     assert folder.frame is not None
     for binding in inner.bindings.values():
         for write in binding.writes:
@@ -111,7 +114,7 @@ def _bind_parameters(folder: Folder, inner: Scope, arguments: list[Value]) -> No
             folder.frame[binding] = folder.follow(value, write) if write.path else value
 
 
-def _body_value(folder: Folder, body: Node, scope: Scope) -> Value:
+def _body_value(folder: BindingFolding, body: Node, scope: Scope) -> Value:
     if body.type != "statement_block":
         return folder.fold(body, scope)
     try:
@@ -123,7 +126,7 @@ def _body_value(folder: Folder, body: Node, scope: Scope) -> Value:
     return UNDEFINED
 
 
-def _any_return(folder: Folder, body: Node, scope: Scope) -> Value:
+def _any_return(folder: BindingFolding, body: Node, scope: Scope) -> Value:
     """Return any value that the body's own outermost returns may give."""
     found: list[Value] = []
     inner = folder.program.scopes.get(body.id, scope)
@@ -133,7 +136,9 @@ def _any_return(folder: Folder, body: Node, scope: Scope) -> Value:
     return one_of(found) if found else UNKNOWN
 
 
-def run_loop(folder: Folder, binding: Binding, current: Value, write: Write) -> Value:
+def run_loop(
+    folder: BindingFolding, binding: Binding, current: Value, write: Write
+) -> Value:
     """Return a binding's value after the loop that builds it up."""
     loop = write.loop
     assert loop is not None
@@ -153,13 +158,13 @@ def run_loop(folder: Folder, binding: Binding, current: Value, write: Write) -> 
     return add_via(value, "decoder-loop") if isinstance(value, Text) else value
 
 
-def _block(folder: Folder, node: Node, scope: Scope) -> None:
+def _block(folder: BindingFolding, node: Node, scope: Scope) -> None:
     inner = folder.program.scopes.get(node.id, scope)
     for child in node.named_children:
         _statement(folder, child, inner)
 
 
-def _statement(folder: Folder, node: Node, scope: Scope) -> None:
+def _statement(folder: BindingFolding, node: Node, scope: Scope) -> None:
     if not folder.budget.spend():
         raise _GiveUpError
     handler = _STATEMENTS.get(node.type)
@@ -168,11 +173,11 @@ def _statement(folder: Folder, node: Node, scope: Scope) -> None:
     handler(folder, node, scope)
 
 
-def _skip(folder: Folder, node: Node, scope: Scope) -> None:
+def _skip(folder: BindingFolding, node: Node, scope: Scope) -> None:
     """Pass over a statement without an effect on values."""
 
 
-def _declaration(folder: Folder, node: Node, scope: Scope) -> None:
+def _declaration(folder: BindingFolding, node: Node, scope: Scope) -> None:
     for child in node.named_children:
         if child.type != "variable_declarator":
             continue
@@ -185,14 +190,14 @@ def _declaration(folder: Folder, node: Node, scope: Scope) -> None:
         _assign(folder, name_of(name), scope, found)
 
 
-def _assign(folder: Folder, name: str, scope: Scope, value: Value) -> None:
+def _assign(folder: BindingFolding, name: str, scope: Scope, value: Value) -> None:
     binding = folder.find_binding(name, scope)
     if binding is None or folder.frame is None:
         raise _GiveUpError
     folder.frame[binding] = value
 
 
-def _current(folder: Folder, name: str, scope: Scope, position: int) -> Value:
+def _current(folder: BindingFolding, name: str, scope: Scope, position: int) -> Value:
     """Return a name's value now: in the frame, or as written before this point."""
     binding = folder.find_binding(name, scope)
     if binding is None or folder.frame is None:
@@ -209,12 +214,12 @@ def _current(folder: Folder, name: str, scope: Scope, position: int) -> Value:
     return folder.frame[binding]
 
 
-def _expression(folder: Folder, node: Node, scope: Scope) -> None:
+def _expression(folder: BindingFolding, node: Node, scope: Scope) -> None:
     for child in node.named_children:
         _effect(folder, unwrap(child), scope)
 
 
-def _effect(folder: Folder, node: Node | None, scope: Scope) -> None:
+def _effect(folder: BindingFolding, node: Node | None, scope: Scope) -> None:
     """Follow an expression that is there for what it changes."""
     if node is None:
         return
@@ -231,7 +236,7 @@ def _effect(folder: Folder, node: Node | None, scope: Scope) -> None:
         raise _GiveUpError
 
 
-def _assignment(folder: Folder, node: Node, scope: Scope) -> None:
+def _assignment(folder: BindingFolding, node: Node, scope: Scope) -> None:
     left = unwrap(node.child_by_field_name("left"))
     if left is None:
         raise _GiveUpError
@@ -248,7 +253,7 @@ def _assignment(folder: Folder, node: Node, scope: Scope) -> None:
     _assign(folder, name, scope, folder.augment(current, node, scope))
 
 
-def _element(folder: Folder, left: Node, node: Node, scope: Scope) -> None:
+def _element(folder: BindingFolding, left: Node, node: Node, scope: Scope) -> None:
     """Follow `array[index] = value`."""
     owner = unwrap(left.child_by_field_name("object"))
     if owner is None or owner.type != "identifier":
@@ -259,7 +264,7 @@ def _element(folder: Folder, left: Node, node: Node, scope: Scope) -> None:
     _assign(folder, name, scope, folder.with_assigned(current, write))
 
 
-def _update(folder: Folder, node: Node, scope: Scope) -> None:
+def _update(folder: BindingFolding, node: Node, scope: Scope) -> None:
     target = unwrap(node.child_by_field_name("argument"))
     operator = node.child_by_field_name("operator")
     if target is None or target.type != "identifier" or operator is None:
@@ -272,7 +277,7 @@ def _update(folder: Folder, node: Node, scope: Scope) -> None:
     _assign(folder, name, scope, Number(current.number + step))
 
 
-def _method_effect(folder: Folder, node: Node, scope: Scope) -> None:
+def _method_effect(folder: BindingFolding, node: Node, scope: Scope) -> None:
     """Follow `array.push(…)` and its like; other calls change nothing we follow."""
     callee = unwrap(node.child_by_field_name("function"))
     if callee is None or callee.type != "member_expression":
@@ -291,7 +296,7 @@ def _method_effect(folder: Folder, node: Node, scope: Scope) -> None:
     _assign(folder, name_of(owner), scope, folder.changed(current, write))
 
 
-def _iterate(folder: Folder, node: Node, scope: Scope) -> None:
+def _iterate(folder: BindingFolding, node: Node, scope: Scope) -> None:
     """Follow `items.forEach(item => …)` for what its function changes around it."""
     callback = next(iter(arguments_of(node)), None)
     target = folder.callee(node, scope)
@@ -311,7 +316,7 @@ def _iterate(folder: Folder, node: Node, scope: Scope) -> None:
             continue
 
 
-def _if(folder: Folder, node: Node, scope: Scope) -> None:
+def _if(folder: BindingFolding, node: Node, scope: Scope) -> None:
     truth = to_truth(folder.fold(node.child_by_field_name("condition"), scope))
     if truth is None:
         raise _GiveUpError
@@ -320,25 +325,25 @@ def _if(folder: Folder, node: Node, scope: Scope) -> None:
         _statement(folder, branch, scope)
 
 
-def _else(folder: Folder, node: Node, scope: Scope) -> None:
+def _else(folder: BindingFolding, node: Node, scope: Scope) -> None:
     for child in node.named_children:
         _statement(folder, child, scope)
 
 
-def _return(folder: Folder, node: Node, scope: Scope) -> None:
+def _return(folder: BindingFolding, node: Node, scope: Scope) -> None:
     value = node.named_children[0] if node.named_children else None
     raise _Return(folder.fold(value, scope))
 
 
-def _break(folder: Folder, node: Node, scope: Scope) -> None:
+def _break(folder: BindingFolding, node: Node, scope: Scope) -> None:
     raise _Break
 
 
-def _continue(folder: Folder, node: Node, scope: Scope) -> None:
+def _continue(folder: BindingFolding, node: Node, scope: Scope) -> None:
     raise _Continue
 
 
-def _for(folder: Folder, node: Node, scope: Scope) -> None:
+def _for(folder: BindingFolding, node: Node, scope: Scope) -> None:
     inner = folder.program.scopes.get(node.id, scope)
     start = node.child_by_field_name("initializer")
     if start is not None and start.type != "empty_statement":
@@ -363,7 +368,7 @@ def _plain(node: Node) -> Node:
     return node
 
 
-def _holds(folder: Folder, condition: Node | None, scope: Scope) -> bool:
+def _holds(folder: BindingFolding, condition: Node | None, scope: Scope) -> bool:
     if condition is None or condition.type == "empty_statement":
         raise _GiveUpError
     truth = to_truth(_condition(folder, _plain(condition), scope))
@@ -372,7 +377,7 @@ def _holds(folder: Folder, condition: Node | None, scope: Scope) -> bool:
     return truth
 
 
-def _condition(folder: Folder, node: Node, scope: Scope) -> Value:
+def _condition(folder: BindingFolding, node: Node, scope: Scope) -> Value:
     """Fold a loop's condition, with `i--` in it."""
     inner = unwrap(node)
     if inner is not None and inner.type == "update_expression":
@@ -395,7 +400,7 @@ def _names(node: Node | None) -> list[str]:
     return [name_of(side) for side in sides if side and side.type == "identifier"]
 
 
-def _round(folder: Folder, node: Node, scope: Scope) -> bool:
+def _round(folder: BindingFolding, node: Node, scope: Scope) -> bool:
     """Run a loop's body once; return False after a break."""
     body = node.child_by_field_name("body")
     if body is None:
@@ -409,7 +414,7 @@ def _round(folder: Folder, node: Node, scope: Scope) -> bool:
     return True
 
 
-def _for_in(folder: Folder, node: Node, scope: Scope) -> None:
+def _for_in(folder: BindingFolding, node: Node, scope: Scope) -> None:
     inner = folder.program.scopes.get(node.id, scope)
     left = node.child_by_field_name("left")
     operator = node.child_by_field_name("operator")
@@ -428,7 +433,7 @@ def _for_in(folder: Folder, node: Node, scope: Scope) -> None:
             return
 
 
-def _enumerated(folder: Folder, value: Value) -> Value:
+def _enumerated(folder: BindingFolding, value: Value) -> Value:
     """Return the keys that for-in gives."""
     if isinstance(value, (Array, Text)):
         count = len(items_of(value) or ())
@@ -436,7 +441,7 @@ def _enumerated(folder: Folder, value: Value) -> Value:
     return call_native("Object.keys", [value], folder)
 
 
-def _bind_pattern(folder: Folder, inner: Scope, item: Value) -> None:
+def _bind_pattern(folder: BindingFolding, inner: Scope, item: Value) -> None:
     assert folder.frame is not None
     for binding in inner.bindings.values():
         for write in binding.writes:
@@ -444,7 +449,7 @@ def _bind_pattern(folder: Folder, inner: Scope, item: Value) -> None:
                 folder.frame[binding] = folder.follow(item, write)
 
 
-def _while(folder: Folder, node: Node, scope: Scope) -> None:
+def _while(folder: BindingFolding, node: Node, scope: Scope) -> None:
     inner = folder.program.scopes.get(node.id, scope)
     condition = node.child_by_field_name("condition")
     if node.type == "do_statement" and not _round(folder, node, inner):
@@ -476,5 +481,3 @@ _STATEMENTS = {
     "comment": _skip,
     "function_declaration": _skip,
 }
-
-__all__ = ["Constant", "call_function", "run_loop"]
