@@ -8,7 +8,7 @@ from typing import Any
 
 from policy.rules.scanner.archive import ArchiveLimits, SourceFile, unpack_source
 from policy.rules.scanner.comparison import Miss, compare_scanners
-from policy.rules.scanner.detector import detect
+from policy.rules.scanner.detection import detect
 from policy.rules.scanner.entries import Classification, Entry, worst
 from policy.rules.scanner.errors import SourceRefusedError
 from policy.rules.scanner.families import FAMILIES

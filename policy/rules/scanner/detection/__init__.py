@@ -1,0 +1,12 @@
+"""Find what is forbidden or flagged in a parsed file.
+
+Each site of the program (a call, an import, a member, an assignment) is folded, and
+what it comes to is held against the rules. docs/scanner.md gives the reasons for each
+classification. Each module adds one set of rules: core, modules, code, pollution,
+calls, detector.
+"""
+
+from policy.rules.scanner.detection.core import Findings
+from policy.rules.scanner.detection.detector import detect
+
+__all__ = ["Findings", "detect"]
