@@ -19,10 +19,10 @@ from policy.rules.scanner.families import (
     ASSEMBLIES,
 )
 from policy.rules.scanner.folding import MAX_CODE_NESTING, Budget, Folder
+from policy.rules.scanner.program import build_program
 from policy.rules.scanner.scopes import (
     Scope,
     Site,
-    build_program,
 )
 from policy.rules.scanner.syntax import Syntax, error_nodes, parse
 from policy.rules.scanner.values import (

@@ -10,10 +10,10 @@ from policy.rules.scanner.folding.members import MemberFolding
 from policy.rules.scanner.hosts import CODE_MAKERS
 from policy.rules.scanner.methods import MAX_ITEMS, MAX_TEXT, call_method
 from policy.rules.scanner.natives import call_native, items_of
+from policy.rules.scanner.program import build_program
 from policy.rules.scanner.scopes import (
     Scope,
     arguments_of,
-    build_program,
     unwrap,
 )
 from policy.rules.scanner.syntax import parse
