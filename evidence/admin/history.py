@@ -16,7 +16,12 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import action, display
 
-from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.admin.base import (
+    ReadOnlyAdmin,
+    call_service,
+    person_of,
+    show_moment,
+)
 from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
 from evidence.models import AuditEntry, HistoryCheck
 from evidence.services import check_history
@@ -28,7 +33,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         css = {"all": ("evidence/evidence.css",)}
 
     list_display = (
-        "recorded_at",
+        "moment",
         "stream",
         "sequence",
         "action",
@@ -44,7 +49,6 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     )
     list_filter_submit = True
     list_per_page = 50
-    show_full_result_count = False
     search_fields = (
         "stream__startswith",
         "action__startswith",
@@ -63,6 +67,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     def has_verify_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("evidence.view_auditentry")
+
+    @display(description="Recorded", ordering="recorded_at")
+    def moment(self, entry: AuditEntry) -> str:
+        return show_moment(entry.recorded_at)
 
     @display(description="Object")
     def linked_object(self, entry: AuditEntry) -> str:

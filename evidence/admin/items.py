@@ -19,6 +19,7 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.shortcuts import redirect
+from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -32,6 +33,7 @@ from evidence.admin.base import (
     call_service,
     client_address,
     person_of,
+    show_moment,
 )
 from evidence.admin.filters import OutcomeFilter
 from evidence.admin.forms import ExportForm
@@ -54,9 +56,9 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         "original_name",
         "integrity",
         "kind",
-        "incident",
+        "case",
         "size",
-        "received_at",
+        "received",
         "received_by",
         "short_sha256",
     )
@@ -66,7 +68,6 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
     list_filter_submit = False
     search_fields = ("original_name", "sha256_hex__startswith", "incident__reference")
     search_help_text = "Name, SHA-256 or incident reference"
-    show_full_result_count = False
     actions = ("verify_again",)
 
     class Media:
@@ -102,7 +103,15 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
 
     @display(description="Size", ordering="size_bytes")
     def size(self, item: EvidenceItem) -> str:
-        return f"{item.size_bytes:,} B"
+        return filesizeformat(item.size_bytes)
+
+    @display(description="Incident", ordering="incident__reference")
+    def case(self, item: EvidenceItem) -> str:
+        return item.incident.reference
+
+    @display(description="Received", ordering="received_at")
+    def received(self, item: EvidenceItem) -> str:
+        return show_moment(item.received_at)
 
     @display(description="SHA-256", ordering="sha256_hex")
     def short_sha256(self, item: EvidenceItem) -> str:

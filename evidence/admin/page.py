@@ -30,6 +30,11 @@ VIEWS = {
 SHOWN_EVENTS = 200
 SHOWN_REPORTS = 50
 BEFORE_THE_BREAK = 5
+STEPS = ("bundle_hash", "ledger_chain", "summary_counts", "schema", "redaction")
+FIGURES = (
+    *("distinct_extensions", "peak_risk_score", "blocked_count", "first_ts_ms"),
+    *("last_ts_ms", "ledger_chain_valid"),
+)
 SEVERITIES = ("critical", "error", "warning", "info")
 
 
@@ -154,11 +159,16 @@ def _is_plain(value: Any) -> bool:
 
 
 def _summary_rows(summary: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the document's figures, the format's first, then any others it has."""
     counts = summary.get("counts")
-    rows = [(name, value) for name, value in summary.items() if name != "counts"]
-    if isinstance(counts, dict):
-        rows += [(f"{name} records", value) for name, value in counts.items()]
-    return [(name, value) for name, value in rows if not isinstance(value, dict | list)]
+    rows = (
+        {f"{n} records": v for n, v in counts.items()}
+        if isinstance(counts, dict)
+        else {}
+    )
+    names = [*FIGURES, *sorted(set(summary).difference(FIGURES, ["counts"]))]
+    rows.update((name, summary[name]) for name in names if name in summary)
+    return [(name, value) for name, value in rows.items() if _is_plain(value)]
 
 
 def alert_table(rows: list[dict[str, Any]]) -> dict[str, Any]:
