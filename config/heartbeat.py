@@ -19,7 +19,7 @@ INTERVAL_SECONDS = 5
 STALE_SECONDS = 20
 
 
-class HeartbeatStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is untyped
+class HeartbeatStep(bootsteps.StartStopStep):
     """Write the time to the cache, every few seconds, while the worker takes tasks."""
 
     requires = ("celery.worker.components:Timer",)

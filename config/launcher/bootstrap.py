@@ -149,11 +149,14 @@ def _install(name: str) -> None:
 
 def _run_pip(*words: str) -> bool:
     pip = [str(VENV_PYTHON), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    if subprocess.run([*pip, "--version"], **silent).returncode:
+    if not _runs_silently([*pip, "--version"]):
         # uv makes environments without pip.
-        subprocess.run([str(VENV_PYTHON), "-m", "ensurepip"], **silent)
+        _runs_silently([str(VENV_PYTHON), "-m", "ensurepip"])
     return subprocess.run([*pip, *words]).returncode == 0
+
+
+def _runs_silently(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def _say(text: str) -> None:

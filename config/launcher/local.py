@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from config.launcher.errors import LaunchError
 from config.launcher.folders import ROOT, ServerFolders, state_folder
 from config.launcher.processes import Process, start_process
-from config.launcher.roles import make_app_role, make_database
+from config.launcher.roles import APP_ROLE, make_app_role
 from config.launcher.secret_files import read_or_make_secret
 from config.launcher.servers import running_servers
 
@@ -54,14 +54,12 @@ def _prepared_state(port: int) -> Iterator[tuple[ServerFolders, dict[str, str]]]
         _require_free(port)
         with running_servers(folders, durable=True) as servers:
             environment = _make_environment(folders, servers, port)
-            own_database = not os.environ.get("DATABASE_URL")
-            if own_database:
-                make_database(servers["DATABASE_URL"])
-            _prepare_database(environment)
-            if own_database:
-                environment["DATABASE_URL"] = make_app_role(
-                    folders, servers["DATABASE_URL"], environment
-                )
+            if os.environ.get("DATABASE_URL"):
+                _prepare_database(environment)
+            else:
+                app_url = make_app_role(folders, servers["DATABASE_URL"])
+                _prepare_database(environment, APP_ROLE)
+                environment["DATABASE_URL"] = app_url
             yield folders, environment
 
 
@@ -74,6 +72,7 @@ def _make_environment(
         "ALLOWED_HOSTS": f"{HOST},localhost",
         "EVIDENCE_ROOT": str(folders.data / "evidence"),
         "CASEFILE_BASE_URL": f"http://{HOST}:{port}",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
         "HTTPS": "false",
         "STATIC_MANIFEST": "false",
         "LOG_FORMAT": "console",
@@ -87,14 +86,14 @@ def _make_environment(
     return {**defaults, **os.environ, **servers}
 
 
-def _prepare_database(environment: Mapping[str, str]) -> None:
-    for words in (("migrate", "--verbosity", "0"), ("load_playbooks",)):
-        if _manage(environment, *words):
-            raise LaunchError(
-                f"`manage.py {words[0]}` failed (see above). If the data is of a newer "
-                "version of Casefile, use that one, or set CASEFILE_STATE to a new "
-                "folder to start anew beside it."
-            )
+def _prepare_database(environment: Mapping[str, str], *roles: str) -> None:
+    command = [sys.executable, "-m", "config.launcher.prepare", *roles]
+    if subprocess.run(command, cwd=ROOT, env=dict(environment)).returncode:
+        raise LaunchError(
+            "The database could not be brought up to date (see above). If the data is "
+            "of a newer version of Casefile, use that one, or set CASEFILE_STATE to a "
+            "new folder to start anew beside it."
+        )
 
 
 def _manage(environment: Mapping[str, str], *words: str) -> int:
