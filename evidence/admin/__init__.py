@@ -2,5 +2,6 @@
 
 from evidence.admin.history import AuditEntryAdmin, HistoryCheckAdmin
 from evidence.admin.items import EvidenceItemAdmin
+from evidence.admin.tokens import ApiTokenAdmin
 
-__all__ = ("AuditEntryAdmin", "EvidenceItemAdmin", "HistoryCheckAdmin")
+__all__ = ("ApiTokenAdmin", "AuditEntryAdmin", "EvidenceItemAdmin", "HistoryCheckAdmin")

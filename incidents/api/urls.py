@@ -1,8 +1,9 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 from rest_framework.routers import SimpleRouter
 
 from incidents.api import cases
 from incidents.api.alerts import AlertRuleViewSet, AlertViewSet
+from incidents.api.metrics import PhaseTimesView
 
 router = SimpleRouter()
 router.register("incidents", cases.IncidentViewSet, basename="incident")
@@ -14,4 +15,7 @@ router.register(
 router.register("alerts", AlertViewSet, basename="alert")
 router.register("alert-rules", AlertRuleViewSet, basename="alert-rule")
 
-urlpatterns: list[URLPattern | URLResolver] = [*router.urls]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("metrics/phase-times/", PhaseTimesView.as_view(), name="phase-times"),
+    *router.urls,
+]

@@ -1,0 +1,162 @@
+"""API tokens in the admin: made here, shown once, revoked; the secret is not kept."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from unfold.decorators import display
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from evidence.admin.base import ReadOnlyAdmin, call_service, person_of, show_moment
+from evidence.errors import CasefileError
+from evidence.models import ApiToken, TokenScope
+from evidence.services.tokens import (
+    LONGEST_DAYS,
+    NAME_LENGTH,
+    create_token,
+    revoke_token,
+)
+
+DEFAULT_DAYS = 90
+STATE_LABELS = {"active": "success", "expired": "warning", "revoked": "danger"}
+
+
+class TokenForm(forms.Form):
+    """Whose token, what for, what it may do, and for how long."""
+
+    user = forms.ModelChoiceField(
+        queryset=User.objects.filter(is_active=True).order_by("username"),
+        widget=UnfoldAdminSelectWidget,
+        help_text="The token can never do more than this user.",
+    )
+    name = forms.CharField(
+        max_length=NAME_LENGTH,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="What it is for, so that somebody knows when to revoke it.",
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=TokenScope.choices, widget=forms.CheckboxSelectMultiple
+    )
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=LONGEST_DAYS,
+        initial=DEFAULT_DAYS,
+        widget=UnfoldAdminIntegerFieldWidget,
+        label="Days until it expires",
+    )
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnlyAdmin):
+    list_display = (
+        "name",
+        "user",
+        "state",
+        "scope_names",
+        "expires",
+        "last_used",
+        "created_by",
+    )
+    list_select_related = ("user", "created_by")
+    list_filter = ("user",)
+    search_fields = ("name", "user__username")
+    fields = (
+        "name",
+        "user",
+        "scope_names",
+        "created",
+        "created_by",
+        "expires",
+        "last_used",
+        "revoked_at",
+        "revoked_by",
+    )
+    readonly_fields = fields
+    actions = ("revoke",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("evidence.add_apitoken")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("evidence.revoke_apitoken")
+
+    # --- columns --------------------------------------------------------------------
+
+    @display(description="State", label=STATE_LABELS)
+    def state(self, token: ApiToken) -> str:
+        return token.state_at(timezone.now())
+
+    @display(description="Scopes")
+    def scope_names(self, token: ApiToken) -> str:
+        return ", ".join(token.scopes)
+
+    @display(description="Expires", ordering="expiry")
+    def expires(self, token: ApiToken) -> str:
+        return show_moment(token.expiry)
+
+    @display(description="Last used", ordering="last_used_at")
+    def last_used(self, token: ApiToken) -> str:
+        used: dt.datetime | None = token.last_used_at
+        return show_moment(used) if used else "never"
+
+    # --- pages ----------------------------------------------------------------------
+
+    @sensitive_variables("secret")
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Make a token; the answer to the form is the only page that shows it."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = TokenForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                token, secret = create_token(
+                    actor=person_of(request), **form.cleaned_data
+                )
+            except CasefileError as error:
+                form.add_error(None, error.message)
+            else:
+                return self._render(request, "shown", token=token, secret=secret)
+        return self._render(request, "make", form=form)
+
+    @admin.action(description="Revoke", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        for token in queryset:
+            service = partial(
+                revoke_token,
+                token_id=token.pk,
+                actor=person_of(request),
+                reason="revoked in the admin",
+            )
+            call_service(request, service, success=f"{token} is revoked.")
+
+    def _render(
+        self, request: HttpRequest, name: str, **context: Any
+    ) -> TemplateResponse:
+        shared = self.admin_site.each_context(request)
+        response = TemplateResponse(
+            request,
+            f"evidence/tokens/{name}.html",
+            {**shared, "title": "API token", "opts": self.model._meta, **context},
+        )
+        response["Cache-Control"] = "no-store"
+        return response

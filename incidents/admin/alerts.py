@@ -1,0 +1,337 @@
+"""Alerts in the admin: the list, one alert, moving and splitting by hand, the rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Prefetch, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from evidence.admin.base import ReadOnlyAdmin, person_of
+from evidence.errors import CasefileError
+from incidents.models import Alert, AlertAssignment, AlertRule, Incident
+from incidents.services.alert_rules import save_rule
+from incidents.services.alerts import move_alerts, split_alerts
+from incidents.services.cases import REASON_LENGTH, WORK
+from incidents.templatetags.incidents import moment
+
+SEVERITY_TONES = {"critical": "late", "error": "warn", "warning": "watch"}
+CASES_SHOWN = 500
+MOVABLE_MAX = 1_000
+"""What one action moves; more is a sign of a filter that was forgotten."""
+
+
+class MoveForm(forms.Form):
+    """Into which open case, and why."""
+
+    incident = forms.ModelChoiceField(queryset=None, empty_label="Choose an open case")
+    reason = forms.CharField(
+        max_length=REASON_LENGTH, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["incident"]
+        field.queryset = Incident.objects.visible_to(person_of(request)).open()
+        shown = field.queryset.order_by("-last_activity_at")[:CASES_SHOWN]
+        field.choices = [
+            ("", field.empty_label),
+            *((one.pk, str(one)) for one in shown),
+        ]
+
+
+class SplitForm(forms.Form):
+    """Why they do not belong to their case."""
+
+    reason = forms.CharField(
+        max_length=REASON_LENGTH, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+
+
+class CaseFilter(admin.SimpleListFilter):
+    """Alerts with a case, or with none."""
+
+    title = "case"
+    parameter_name = "case"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("none", "No case"), ("some", "In a case")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Alert]
+    ) -> QuerySet[Alert]:
+        if self.value() not in {"none", "some"}:
+            return queryset
+        return queryset.filter(incident__isnull=self.value() == "none")
+
+
+class CategoryFilter(admin.SimpleListFilter):
+    """The categories that rules know; any other is found by searching."""
+
+    title = "category"
+    parameter_name = "category"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        names = AlertRule.objects.order_by("category").values_list(
+            "category", flat=True
+        )
+        return [
+            (name, name.replace("_", " ").capitalize()) for name in names.distinct()
+        ]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Alert]
+    ) -> QuerySet[Alert]:
+        value = self.value()
+        if not value or "\x00" in value:
+            return queryset
+        return queryset.filter(category=value)
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    """Alerts change nothing but their case, by an action that gives a reason."""
+
+    list_display = (
+        "happened",
+        "category_words",
+        "severity_label",
+        "extension",
+        "case",
+        "decision",
+        "source",
+        "short_summary",
+    )
+    list_display_links = ("happened", "category_words")
+    list_filter = (
+        CaseFilter,
+        CategoryFilter,
+        "severity",
+        "source",
+        ("extension__extension_id", FieldTextFilter),
+        ("happened_at", RangeDateTimeFilter),
+    )
+    list_filter_submit = True
+    list_select_related = ("extension", "incident")
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("=alert_id", "=call_id", "=category", "=extension__extension_id")
+    search_help_text = "Alert ID, call ID, category or extension, exactly"
+    actions = ("move_into_case", "split_from_case")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
+        visible = Incident.objects.visible_to(person_of(request))
+        alerts = super().get_queryset(request).defer("document")
+        return alerts.filter(Q(incident__isnull=True) | Q(incident__in=visible))
+
+    def has_work_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(WORK)
+
+    # --- columns --------------------------------------------------------------------
+
+    @display(description="Happened", ordering="happened_at")
+    def happened(self, alert: Alert) -> SafeString | str:
+        return moment(alert.happened_at)
+
+    @display(description="Category", ordering="category")
+    def category_words(self, alert: Alert) -> str:
+        return alert.category.replace("_", " ").capitalize()
+
+    @display(description="Severity")
+    def severity_label(self, alert: Alert) -> SafeString:
+        return format_html(
+            '<span class="cf-badge" data-tone="{}">{}</span>',
+            SEVERITY_TONES.get(alert.severity, "quiet"),
+            alert.get_severity_display(),
+        )
+
+    @display(description="Case", ordering="incident")
+    def case(self, alert: Alert) -> SafeString | str:
+        if alert.incident is None:
+            return "–"
+        page = reverse("admin:incidents_incident_change", args=[alert.incident.pk])
+        return format_html('<a href="{}">{}</a>', page, alert.incident.reference)
+
+    @display(description="Summary")
+    def short_summary(self, alert: Alert) -> str:
+        return alert.summary[:120]
+
+    # --- pages ----------------------------------------------------------------------
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if not object_id.isdecimal() or len(object_id) > 18:
+            raise Http404
+        moves = Prefetch(
+            "assignments",
+            AlertAssignment.objects.select_related(
+                "incident", "previous_incident", "assigned_by", "rule"
+            ),
+        )
+        alert = (
+            self.get_queryset(request)
+            .defer(None)
+            .select_related("extension", "incident", "rule", "received_from")
+            .prefetch_related(moves)
+            .filter(pk=int(object_id))
+            .first()
+        )
+        if alert is None:
+            raise Http404
+        return self._render(
+            request,
+            "alert",
+            title=f"Alert {alert.alert_id}",
+            alert=alert,
+            tone=SEVERITY_TONES.get(alert.severity, "quiet"),
+            document=json.dumps(alert.document, indent=2, ensure_ascii=False),
+            can_work=self.has_work_permission(request),
+        )
+
+    @admin.action(description="Move into a case…", permissions=["work"])
+    def move_into_case(
+        self, request: HttpRequest, queryset: QuerySet[Alert]
+    ) -> HttpResponse | None:
+        return self._ask(request, queryset, "move_into_case", MoveForm)
+
+    @admin.action(description="Split from their case…", permissions=["work"])
+    def split_from_case(
+        self, request: HttpRequest, queryset: QuerySet[Alert]
+    ) -> HttpResponse | None:
+        return self._ask(request, queryset, "split_from_case", SplitForm)
+
+    def _ask(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Alert],
+        action: str,
+        form_class: type[MoveForm | SplitForm],
+    ) -> HttpResponse | None:
+        """Show the form of an action; carry it out once the form is sent."""
+        alerts = list(queryset.order_by("-id")[: MOVABLE_MAX + 1])
+        if len(alerts) > MOVABLE_MAX:
+            messages.error(request, f"Choose at most {MOVABLE_MAX} alerts at a time.")
+            return None
+        is_sent = "confirmed" in request.POST
+        form = form_class(request.POST if is_sent else None, request=request)
+        if is_sent and form.is_valid():
+            self._carry_out(request, alerts, form.cleaned_data)
+            return None
+        return self._render(
+            request,
+            "move",
+            title="Move alerts" if form_class is MoveForm else "Split alerts",
+            alerts=alerts,
+            form=form,
+            action=action,
+        )
+
+    def _carry_out(
+        self, request: HttpRequest, alerts: Sequence[Alert], data: dict[str, Any]
+    ) -> None:
+        ids = [one.pk for one in alerts]
+        actor, reason, target = person_of(request), data["reason"], data.get("incident")
+        try:
+            if target is not None:
+                done = move_alerts(
+                    actor=actor, alert_ids=ids, incident_id=target.pk, reason=reason
+                )
+            else:
+                done = split_alerts(actor=actor, alert_ids=ids, reason=reason)
+        except CasefileError as error:
+            messages.error(request, error.message)
+            return
+        where = f"to {target.reference}" if target is not None else "out of their case"
+        untouched = len(alerts) - len(done)
+        rest = f" {untouched} had nowhere to go." if untouched else ""
+        messages.success(request, f"Moved {len(done)} {where}.{rest}")
+
+    def _render(
+        self, request: HttpRequest, name: str, **context: Any
+    ) -> TemplateResponse:
+        shared = self.admin_site.each_context(request)
+        return TemplateResponse(
+            request,
+            f"incidents/alerts/{name}.html",
+            {**shared, "opts": self.model._meta, **context},
+        )
+
+
+class AlertRuleForm(forms.ModelForm):
+    """A rule as an administrator sets it."""
+
+    class Meta:
+        model = AlertRule
+        fields = (
+            "key",
+            "is_enabled",
+            "category",
+            "least_severity",
+            "count",
+            "window_seconds",
+            "opens_severity",
+            "join_window_seconds",
+        )
+
+    def clean_count(self) -> int:
+        return _require_positive(self.cleaned_data["count"])
+
+    def clean_window_seconds(self) -> int:
+        return _require_positive(self.cleaned_data["window_seconds"])
+
+
+def _require_positive(number: int) -> int:
+    if number < 1:
+        raise ValidationError("Expected a number from 1.")
+    return number
+
+
+@admin.register(AlertRule)
+class AlertRuleAdmin(ModelAdmin):
+    """Rules are set, disabled and enabled; none is deleted."""
+
+    form = AlertRuleForm
+    list_display = (
+        "key",
+        "is_enabled",
+        "category",
+        "least_severity",
+        "count",
+        "window_seconds",
+        "opens_severity",
+        "join_window_seconds",
+    )
+    list_filter = ("is_enabled", "opens_severity")
+    ordering = ("category", "key")
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: AlertRule | None = None
+    ) -> bool:
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: AlertRule, form: Any, change: bool
+    ) -> None:
+        save_rule(row=obj, actor=person_of(request))
