@@ -37,10 +37,21 @@ from incidents.models.notifications import (
 )
 from incidents.models.phases import GateStatement, GateWaiver, IncidentPhase
 from incidents.models.playbooks import Playbook, PlaybookVersion
+from incidents.models.postmortems import (
+    ActionItem,
+    EvidenceFindings,
+    Postmortem,
+    PostmortemArchive,
+    PostmortemDraft,
+    PostmortemReview,
+    PostmortemVersion,
+    ReviewVerdict,
+)
 from incidents.models.remediations import RemediationAction, RemediationDecision
 
 __all__ = (
     "ALERT_SOURCES",
+    "ActionItem",
     "Alert",
     "AlertAssignment",
     "AlertDecision",
@@ -53,6 +64,7 @@ __all__ = (
     "ChecklistItem",
     "Cycle",
     "EntryAction",
+    "EvidenceFindings",
     "GateStatement",
     "GateWaiver",
     "Incident",
@@ -64,6 +76,11 @@ __all__ = (
     "NotificationState",
     "Playbook",
     "PlaybookVersion",
+    "Postmortem",
+    "PostmortemArchive",
+    "PostmortemDraft",
+    "PostmortemReview",
+    "PostmortemVersion",
     "ReferenceCounter",
     "RemediationAction",
     "RemediationDecision",
@@ -71,6 +88,7 @@ __all__ = (
     "ReminderCheckState",
     "ReminderCursor",
     "ReminderSettings",
+    "ReviewVerdict",
     "Team",
     "TicketLink",
     "TimelineEntry",

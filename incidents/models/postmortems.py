@@ -1,0 +1,450 @@
+"""Postmortems: drafts, versions, reviews, what was archived, and action items."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import orjson
+import pgtrigger
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, AnonymousUser, User
+from django.db import models
+from django.db.models import F, Func, Q, Value
+
+from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
+from evidence.models.choices import choices_of, values_of
+from incidents.models.cases import Cycle, Incident
+from incidents.workflow.postmortem import (
+    ActionItemState,
+    ActionItemType,
+    PostmortemState,
+)
+
+REFUSE_AUTHOR = """
+    IF EXISTS (SELECT 1 FROM incidents_postmortemdraft d
+                 JOIN incidents_postmortemversion v
+                   ON v.postmortem_id = d.postmortem_id
+                WHERE v.id = NEW.version_id AND d.saved_by_id = NEW.reviewer_id)
+    OR EXISTS (SELECT 1 FROM incidents_postmortemversion mine
+                 JOIN incidents_postmortemversion v
+                   ON v.postmortem_id = mine.postmortem_id
+                WHERE v.id = NEW.version_id
+                  AND mine.submitted_by_id = NEW.reviewer_id) THEN
+        RAISE EXCEPTION 'four eyes: an author of a postmortem cannot review it'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF NOT EXISTS (SELECT 1 FROM incidents_postmortemversion v
+                    WHERE v.id = NEW.version_id
+                      AND v.content_sha256 = NEW.content_sha256
+                      AND NOT EXISTS (SELECT 1 FROM incidents_postmortemversion newer
+                                       WHERE newer.postmortem_id = v.postmortem_id
+                                         AND newer.number > v.number)) THEN
+        RAISE EXCEPTION 'a review is of the newest version and of its very content'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+"""
+REFUSE_SIGNED_WITHOUT_SIGNATURE = """
+    IF NEW.state = 'signed' AND NOT EXISTS (
+        SELECT 1 FROM incidents_postmortemreview r
+          JOIN incidents_postmortemversion v ON v.id = r.version_id
+         WHERE v.postmortem_id = NEW.id AND r.verdict = 'signed'
+           AND NOT EXISTS (SELECT 1 FROM incidents_postmortemversion newer
+                            WHERE newer.postmortem_id = v.postmortem_id
+                              AND newer.number > v.number)) THEN
+        RAISE EXCEPTION 'no signature: % is not signed', NEW.id
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+"""
+REFUSE_UNLESS_EDITABLE = """
+    IF EXISTS (SELECT 1 FROM incidents_postmortem p
+                 JOIN incidents_cycle c ON c.id = p.cycle_id
+                WHERE p.id = NEW.postmortem_id
+                  AND (c.ended_at IS NOT NULL
+                       OR p.state NOT IN ('draft', 'returned'))) THEN
+        RAISE EXCEPTION 'the postmortem is not open for writing: take it up again first'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+"""
+
+
+def sha256_of(column: str) -> Func:
+    """Return the hex SHA-256 of a text column, computed by the database."""
+    as_bytes = Func(F(column), Value("UTF8"), function="convert_to")
+    return Func(Func(as_bytes, function="sha256"), Value("hex"), function="encode")
+
+
+def only_while_editable() -> pgtrigger.Trigger:
+    """Return the trigger that takes no text once it is submitted, signed or over."""
+    return pgtrigger.Trigger(
+        name="only_while_editable",
+        level=pgtrigger.Row,
+        when=pgtrigger.Before,
+        operation=pgtrigger.Insert,
+        func=REFUSE_UNLESS_EDITABLE,
+    )
+
+
+class PostmortemQuerySet(models.QuerySet["Postmortem"]):
+    def visible_to(self, user: AbstractUser | AnonymousUser) -> PostmortemQuerySet:
+        """Return the postmortems of the incidents that this person may see."""
+        if not user.is_active or not user.has_perm("incidents.view_postmortem"):
+            return self.none()
+        visible = Incident.objects.visible_to(user)
+        return self.filter(cycle__incident__in=visible)
+
+
+class Postmortem(models.Model):
+    """The postmortem of one cycle. What it says is in its drafts and versions.
+
+    `draft_revision` numbers the newest draft and is the optimistic lock of its editors.
+    """
+
+    cycle = models.OneToOneField(
+        Cycle, on_delete=models.PROTECT, related_name="postmortem"
+    )
+    state = models.CharField(
+        max_length=10,
+        choices=choices_of(PostmortemState),
+        default=PostmortemState.DRAFT,
+    )
+    draft_revision = models.PositiveIntegerField(default=1)
+    opened_at = models.DateTimeField()
+    opened_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    changed_at = models.DateTimeField()
+
+    objects = PostmortemQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(state__in=values_of(PostmortemState)),
+                name="postmortem_state_known",
+            ),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.ReadOnly(
+                name="case_is_fixed", fields=["cycle", "opened_at", "opened_by"]
+            ),
+            pgtrigger.Trigger(
+                name="signed_has_signature",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Insert,
+                func=REFUSE_SIGNED_WITHOUT_SIGNATURE,
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Postmortem of {self.incident.reference}"
+
+    @property
+    def incident(self) -> Incident:
+        return self.cycle.incident
+
+    @property
+    def is_editable(self) -> bool:
+        return PostmortemState(self.state).is_editable
+
+    @cached_property
+    def newest_version(self) -> PostmortemVersion | None:
+        """The newest version; None before the first submission. Queries once."""
+        return self.versions.order_by("-number").first()
+
+
+class PostmortemDraft(AppendOnlyModel):
+    """One saved state of the text: nothing that was saved is ever lost.
+
+    Whoever saved one is an author and cannot review. `saved_by` None is the text that
+    the case itself filled in.
+    """
+
+    postmortem = models.ForeignKey(
+        Postmortem, on_delete=models.PROTECT, related_name="drafts"
+    )
+    revision = models.PositiveIntegerField()
+    sections = models.JSONField()
+    saved_at = models.DateTimeField()
+    saved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-revision",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("postmortem", "revision"), name="postmortem_draft_revision"
+            ),
+        )
+        triggers = (*AppendOnlyModel.Meta.triggers, only_while_editable())
+
+    def __str__(self) -> str:
+        return f"draft {self.revision}"
+
+
+class PostmortemVersion(AppendOnlyModel):
+    """What was submitted: facts and text as one document, and its hash.
+
+    `document` is the canonical form (RFC 8785), and the database itself checks that
+    `content_sha256` is its hash.
+    """
+
+    postmortem = models.ForeignKey(
+        Postmortem, on_delete=models.PROTECT, related_name="versions"
+    )
+    number = models.PositiveIntegerField()
+    document = models.TextField()
+    content_sha256 = models.CharField("SHA-256", max_length=64)
+    submitted_at = models.DateTimeField()
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-number",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("postmortem", "number"), name="postmortem_version_number"
+            ),
+            models.CheckConstraint(
+                condition=Q(content_sha256=sha256_of("document")),
+                name="postmortem_version_hash",
+            ),
+        )
+        triggers = (*AppendOnlyModel.Meta.triggers, only_while_editable())
+
+    def __str__(self) -> str:
+        return f"version {self.number}"
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The document as a value."""
+        value: dict[str, Any] = orjson.loads(self.document)
+        return value
+
+
+class ReviewVerdict(models.TextChoices):
+    SIGNED = "signed", "Signed"
+    RETURNED = "returned", "Returned"
+
+
+class PostmortemReview(AppendOnlyModel):
+    """A reviewer's answer to a version. The database refuses one by an author.
+
+    A signature counts only while its version is the newest and the postmortem has not
+    been taken up again.
+    """
+
+    version = models.ForeignKey(
+        PostmortemVersion, on_delete=models.PROTECT, related_name="reviews"
+    )
+    verdict = models.CharField(max_length=10, choices=ReviewVerdict)
+    content_sha256 = models.CharField("SHA-256", max_length=64)
+    comment = models.TextField(blank=True)
+    reviewed_at = models.DateTimeField()
+    reviewer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(verdict__in=ReviewVerdict.values),
+                name="postmortem_review_verdict_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(verdict=ReviewVerdict.SIGNED) | ~Q(comment=""),
+                name="postmortem_return_has_comment",
+            ),
+            models.UniqueConstraint(
+                fields=("version",), name="postmortem_review_once_per_version"
+            ),
+        )
+        triggers = (
+            *AppendOnlyModel.Meta.triggers,
+            pgtrigger.Trigger(
+                name="never_by_an_author",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func=REFUSE_AUTHOR,
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_verdict_display()} by {self.reviewer}"
+
+
+class PostmortemArchive(AppendOnlyModel):
+    """The files that a signed version was archived as: evidence items of the case."""
+
+    review = models.OneToOneField(
+        PostmortemReview, on_delete=models.PROTECT, related_name="archive"
+    )
+    json_item = models.ForeignKey(
+        EvidenceItem, on_delete=models.PROTECT, related_name="+"
+    )
+    markdown_item = models.ForeignKey(
+        EvidenceItem, on_delete=models.PROTECT, related_name="+"
+    )
+    pdf_item = models.ForeignKey(
+        EvidenceItem, on_delete=models.PROTECT, related_name="+"
+    )
+    archived_at = models.DateTimeField()
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"archive of {self.review}"
+
+    @property
+    def items(self) -> tuple[EvidenceItem, ...]:
+        return (self.json_item, self.markdown_item, self.pdf_item)
+
+
+class EvidenceFindings(AppendOnlyModel):
+    """What a bundle says to the questions of the case's class, found by a worker.
+
+    The newest row of a report counts; another one is written where the answers differ.
+    """
+
+    report = models.ForeignKey(
+        VerificationReport, on_delete=models.PROTECT, related_name="findings"
+    )
+    alert_category = models.CharField(max_length=60)
+    findings = models.JSONField(default=list)
+    problem = models.CharField(max_length=300, blank=True)
+    gathered_at = models.DateTimeField()
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+        verbose_name_plural = "evidence findings"
+
+    def __str__(self) -> str:
+        return f"findings of {self.report}"
+
+
+class ActionItemQuerySet(models.QuerySet["ActionItem"]):
+    def visible_to(self, user: AbstractUser | AnonymousUser) -> ActionItemQuerySet:
+        """Return the action items of the incidents that this person may see."""
+        if not user.is_active or not user.has_perm("incidents.view_actionitem"):
+            return self.none()
+        return self.filter(incident__in=Incident.objects.visible_to(user))
+
+    def open(self) -> ActionItemQuerySet:
+        return self.filter(state=ActionItemState.OPEN)
+
+    def owned_by(self, user: User) -> ActionItemQuerySet:
+        return self.filter(owner=user)
+
+
+class ActionItem(models.Model):
+    """Something to do so that it does not happen again; it outlives the case.
+
+    `revision` counts saved edits and is the optimistic lock. Every change is in the
+    case's audit history.
+    """
+
+    incident = models.ForeignKey(
+        Incident, on_delete=models.PROTECT, related_name="action_items"
+    )
+    cycle = models.ForeignKey(
+        Cycle, on_delete=models.PROTECT, related_name="action_items"
+    )
+    text = models.CharField(max_length=500)
+    item_type = models.CharField(
+        "type", max_length=14, choices=choices_of(ActionItemType)
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="action_items"
+    )
+    due_on = models.DateField()
+    ticket = models.CharField(max_length=100, blank=True)
+    ticket_url = models.URLField(blank=True)
+    state = models.CharField(
+        max_length=8, choices=choices_of(ActionItemState), default=ActionItemState.OPEN
+    )
+    outcome = models.TextField(blank=True, help_text="What was done, or why not.")
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    revision = models.PositiveIntegerField(default=1)
+
+    objects = ActionItemQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("due_on", "id")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(item_type__in=values_of(ActionItemType)),
+                name="action_item_type_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=ActionItemState.OPEN, closed_at__isnull=True)
+                | (
+                    Q(state__in=values_of(ActionItemState))
+                    & ~Q(state=ActionItemState.OPEN)
+                    & Q(closed_at__isnull=False)
+                    & ~Q(outcome="")
+                ),
+                name="action_item_closed_has_outcome",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("due_on",),
+                condition=Q(state=ActionItemState.OPEN),
+                name="action_item_open_by_due",
+            ),
+            models.Index(
+                fields=("owner", "due_on"),
+                condition=Q(state=ActionItemState.OPEN),
+                name="action_item_open_by_owner",
+            ),
+        )
+        triggers = (
+            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.ReadOnly(
+                name="origin_is_fixed",
+                fields=["incident", "cycle", "created_at", "created_by"],
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def is_open(self) -> bool:
+        return self.state == ActionItemState.OPEN
