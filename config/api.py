@@ -8,10 +8,12 @@ from evidence.api import schema  # noqa: F401  (importing it registers its parts
 from evidence.api.urls import urlpatterns as evidence_urls
 from evidence.api.views import UnknownResource
 from incidents.api.urls import urlpatterns as incident_urls
+from policy.api.urls import urlpatterns as policy_urls
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
     *evidence_urls,
+    *policy_urls,
     *incident_urls,
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path(

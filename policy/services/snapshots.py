@@ -22,6 +22,7 @@ from policy.rules.explanation import (
     compare_with_explanation,
     parse_explanation,
 )
+from policy.rules.precedence import evaluate_all
 from policy.rules.settings_document import (
     SettingsDocument,
     SettingsSnapshot,
@@ -179,6 +180,22 @@ def read_snapshot(snapshot: PolicySnapshot) -> SettingsSnapshot:
         cli=snapshot.cli_profile or None,
         env=snapshot.env_profile or None,
     )
+
+
+def list_decisions(snapshot: PolicySnapshot) -> list[dict[str, Any]]:
+    """Return the decisions: for all extensions (None), then for each overridden."""
+    policy = read_snapshot(snapshot).effective
+    return [
+        {
+            "extension": extension,
+            "capability": capability.value,
+            "decision": decided.decision.value,
+            "layer": decided.layer.value,
+            "reason": decided.reason.value,
+        }
+        for extension in (None, *sorted(policy.per_extension))
+        for capability, decided in evaluate_all(policy, extension).items()
+    ]
 
 
 def newest_snapshot(*, incident_id: int | None = None) -> PolicySnapshot | None:

@@ -1,0 +1,1 @@
+"""The API of policy: extensions, trust, kill switches, snapshots, rollbacks, scans."""

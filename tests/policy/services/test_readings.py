@@ -1,0 +1,122 @@
+"""Bundles are read once after verification: who appears, what was exceeded."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from evidence.models import EvidenceItem, EvidenceKind, WorkState
+from evidence.simulation import simulate_document
+from incidents.models import Incident
+from policy.models import BundleReading, Extension, ExtensionAppearance, QuotaBreach
+from policy.services.quotas import summarise_stored_breaches
+from policy.services.readings import run_reading, take_up_evidence
+from tests.factories import make_evidence, make_incident
+
+
+def bundle(calls: int = 120, scenario: str = "inc-6", seed: int = 1) -> dict[str, Any]:
+    return simulate_document(calls=calls, seed=seed, scenario=scenario)
+
+
+def attach(incident: Incident, document: dict[str, Any]) -> EvidenceItem:
+    return make_evidence(
+        incident,
+        content=json.dumps(document).encode(),
+        name="bundle.json",
+        kind=EvidenceKind.BUNDLE,
+    )
+
+
+def read(item: EvidenceItem) -> BundleReading:
+    take_up_evidence()
+    reading = run_reading(reading_id=item.policy_reading.pk)
+    assert reading is not None
+    return reading
+
+
+def test_extensions_are_made_on_first_mention_by_a_bundle(incident: Incident) -> None:
+    document = bundle()
+    item = attach(incident, document)
+    reading = read(item)
+    named = {entry["extension_id"] for entry in document["risk_ledger"]["entries"]}
+    appearing = Extension.objects.filter(appearances__item=item)
+    assert named <= set(appearing.values_list("extension_id", flat=True))
+    assert reading.extension_count == appearing.count()
+    one = ExtensionAppearance.objects.filter(item=item).first()
+    assert one.call_count == one.plot["point_count"]
+    assert one.first_at <= one.last_at
+
+
+def test_breaches_become_rows_with_limit_actual_and_time(incident: Incident) -> None:
+    document = bundle()
+    item = attach(incident, document)
+    read(item)
+    assert QuotaBreach.objects.filter(item=item).count() == len(
+        document["quota_breaches"]
+    )
+    first = document["quota_breaches"][0]
+    row = QuotaBreach.objects.get(item=item, position=0)
+    assert (row.limit, row.actual) == (first["limit"], first["actual"])
+    (figures, *_) = summarise_stored_breaches(row.extension)
+    assert figures.count >= 1
+    assert figures.worst_ratio is None or figures.worst_ratio > 1
+    assert figures.duration == figures.last_at - figures.first_at
+
+
+def test_a_breach_in_two_bundles_counts_once(incident: Incident) -> None:
+    document = bundle()
+    read(attach(incident, document))
+    extension = QuotaBreach.objects.first().extension
+    before = summarise_stored_breaches(extension)
+    read(attach(make_incident(), document | {"generated_at_ms": 1}))
+    assert summarise_stored_breaches(extension) == before
+
+
+def test_reading_twice_leaves_one_set_of_rows(incident: Incident) -> None:
+    item = attach(incident, bundle())
+    first = read(item)
+    breaches = QuotaBreach.objects.count()
+    assert take_up_evidence() == 0
+    assert run_reading(reading_id=first.pk).finished_at == first.finished_at
+    assert QuotaBreach.objects.count() == breaches
+
+
+def test_what_is_not_verified_is_not_read(incident: Incident) -> None:
+    make_evidence(incident, verified=False)
+    assert take_up_evidence() == 0
+
+
+def test_hostile_records_are_counted_and_stop_nothing(incident: Incident) -> None:
+    document = bundle()
+    document["quota_breaches"] = [
+        {
+            "ts_ms": 2**80,
+            "extension_id": "x",
+            "resource": "m",
+            "limit": 1,
+            "actual": 2,
+        },
+        {
+            "ts_ms": 1,
+            "extension_id": "x\x00y",
+            "resource": "m",
+            "limit": 1,
+            "actual": 2,
+        },
+        {"ts_ms": 1, "extension_id": "x" * 5000, "resource": "m\x00", "limit": 1},
+        {"ts_ms": 1, "extension_id": 7},
+        "not a record",
+    ]
+    reading = read(attach(incident, document))
+    assert reading.state == WorkState.DONE
+    assert (reading.breach_count, reading.unreadable_count) == (1, 4)
+    assert Extension.objects.filter(extension_id="x\ufffdy").exists()
+
+
+def test_a_bundle_that_ends_workers_ends_as_failed(incident: Incident) -> None:
+    item = attach(incident, bundle())
+    take_up_evidence()
+    BundleReading.objects.filter(item=item).update(attempts=3)
+    reading = run_reading(reading_id=item.policy_reading.pk)
+    assert reading.state == WorkState.FAILED
+    assert "3 workers" in reading.last_problem

@@ -1,0 +1,149 @@
+"""Source scans: one report for a request, whatever is in the source."""
+
+import io
+import zipfile
+
+import pytest
+from django.contrib.auth.models import User
+
+from evidence import storage
+from evidence.models import EvidenceItem, EvidenceKind, WorkState
+from evidence.services.work import requeue_lost_work
+from incidents.models import Incident
+from policy.errors import PolicyRefused
+from policy.models import ScanClassification, ScanReport, ScanRequest
+from policy.rules.scanner.entries import Classification
+from policy.services.readings import take_up_evidence
+from policy.services.scans import request_scan, run_scan
+from tests.factories import make_evidence
+
+EVASIVE = b"const p = 'child_' + 'process';\nrequire(p).exec('id');\neval('1');\n"
+
+
+def source(incident: Incident, content: bytes, name: str = "index.js") -> EvidenceItem:
+    return make_evidence(
+        incident,
+        content=content,
+        name=name,
+        kind=EvidenceKind.EXTENSION_SOURCE,
+        verified=False,
+    )
+
+
+def scan(item: EvidenceItem, actor: User) -> ScanReport:
+    request = request_scan(item_id=item.pk, actor=actor)
+    report = run_scan(request_id=request.pk)
+    assert report is not None
+    return report
+
+
+def test_the_words_are_the_scanners_own() -> None:
+    assert ScanClassification.values == [one.value for one in Classification]
+
+
+def test_a_scan_says_what_the_line_scanner_missed_and_in_what_form(
+    incident: Incident, responder: User
+) -> None:
+    report = scan(source(incident, EVASIVE), responder)
+    assert report.classification == "forbidden"
+    missed = report.entries.filter(is_missed_by_line_scanner=True)
+    entry = missed.get(rule="forbidden-module")
+    assert entry.line == 2
+    assert entry.form
+    assert entry.suggested_pattern
+    assert entry.regression_test_idea
+    assert report.missed_count == missed.count()
+
+
+def test_a_zip_is_scanned_file_by_file(incident: Incident, responder: User) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.js", "require('vm')")
+        archive.writestr("lib/b.ts", "export const x: number = 1;")
+    report = scan(source(incident, packed.getvalue(), "ext.zip"), responder)
+    assert report.file_count == 2
+    assert {file["path"] for file in report.details["files"]} == {"a.js", "lib/b.ts"}
+
+
+def test_a_hostile_archive_is_refused_by_name_and_is_not_safe(
+    incident: Incident, responder: User
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("../../etc/cron.d/x", "boom")
+    report = scan(source(incident, packed.getvalue(), "ext.zip"), responder)
+    assert report.classification != "safe"
+    assert "../../etc/cron.d/x" in report.refusal
+
+
+def test_running_twice_leaves_one_report(incident: Incident, responder: User) -> None:
+    request = request_scan(item_id=source(incident, EVASIVE).pk, actor=responder)
+    first = run_scan(request_id=request.pk)
+    assert run_scan(request_id=request.pk) == first
+    assert ScanReport.objects.count() == 1
+
+
+def test_asking_while_one_waits_is_the_same_wish(
+    incident: Incident, responder: User
+) -> None:
+    item = source(incident, EVASIVE)
+    first = request_scan(item_id=item.pk, actor=responder)
+    assert request_scan(item_id=item.pk, actor=responder) == first
+
+
+def test_only_source_is_scanned(incident: Incident, responder: User) -> None:
+    item = make_evidence(incident, verified=False)
+    with pytest.raises(PolicyRefused, match="only extension source"):
+        request_scan(item_id=item.pk, actor=responder)
+
+
+def test_a_source_that_ends_workers_ends_as_a_report(
+    incident: Incident, responder: User
+) -> None:
+    request = request_scan(item_id=source(incident, EVASIVE).pk, actor=responder)
+    ScanRequest.objects.filter(pk=request.pk).update(attempts=3)
+    report = run_scan(request_id=request.pk)
+    assert report is not None
+    assert report.refusal_code == "scan_unfinished"
+    assert report.classification == "flagged"
+    request.refresh_from_db()
+    assert request.state == WorkState.DONE
+
+
+def test_missing_bytes_are_a_report(incident: Incident, responder: User) -> None:
+    item = source(incident, EVASIVE)
+    request = request_scan(item_id=item.pk, actor=responder)
+    path = storage.open_stored(item.sha256_hex).name
+    import pathlib
+
+    pathlib.Path(path).unlink()
+    report = run_scan(request_id=request.pk)
+    assert report is not None
+    assert report.refusal_code == "evidence_missing"
+
+
+def test_what_came_in_by_another_door_is_scanned_too(incident: Incident) -> None:
+    item = source(incident, EVASIVE)
+    assert take_up_evidence() == 1
+    assert take_up_evidence() == 0
+    request = item.scan_requests.get()
+    assert request.requested_by is None
+    assert run_scan(request_id=request.pk) is not None
+
+
+def test_a_lost_scan_is_queued_again(
+    incident: Incident, responder: User, django_capture_on_commit_callbacks
+) -> None:
+    request = request_scan(item_id=source(incident, EVASIVE).pk, actor=responder)
+    long_ago = request.touched_at.replace(year=2020)
+    ScanRequest.objects.update(touched_at=long_ago)
+    with django_capture_on_commit_callbacks() as callbacks:
+        requeue_lost_work()
+    assert ("policy.scan_source", [request.pk]) in [one.args for one in callbacks]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\x01\x02", b"\xed\xa0\x80 = 1"])
+def test_bytes_that_are_no_text_are_a_report(
+    incident: Incident, responder: User, content: bytes
+) -> None:
+    assert scan(source(incident, content, "x.js"), responder).pk
