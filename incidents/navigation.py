@@ -151,7 +151,21 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         items = [item for entry in entries if (item := _item(request, *entry))]
         if items:
             sections.append({"title": title, "separator": True, "items": items})
+    _mark_active(request.path, [item for one in sections for item in one["items"]])
     return sections
+
+
+def _mark_active(path: str, items: list[dict[str, Any]]) -> None:
+    """Mark the one entry whose address is the longest beginning of the path."""
+    index = reverse("admin:index")
+    fitting = [
+        item["link"]
+        for item in items
+        if path.startswith(item["link"]) and (item["link"] != index or path == index)
+    ]
+    longest = max(fitting, key=len, default=None)
+    for item in items:
+        item["active"] = item["link"] == longest
 
 
 def _item(

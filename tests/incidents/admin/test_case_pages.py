@@ -1,0 +1,391 @@
+"""The case pages: who sees them, who changes nothing, how many queries they cost."""
+
+import datetime as dt
+
+import pytest
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils import timezone
+
+from evidence.access import Role
+from evidence.models import AuditEntry
+from incidents.admin.case_actions import ACTIONS
+from incidents.admin.cockpit import TABS
+from incidents.models import Incident
+from incidents.services.checklist import assign_item
+from incidents.workflow.incident_states import Severity
+from incidents.workflow.phases import Phase
+from tests.factories import (
+    NOON,
+    make_evidence,
+    make_incident,
+    make_playbooks,
+    make_snapshot,
+    make_user,
+)
+from tests.incidents.services.test_phases import pass_with_waivers, reach
+
+pytestmark = pytest.mark.django_db
+
+HUMAN_ROLES = [Role.RESPONDER, Role.REVIEWER, Role.AUDITOR, Role.ADMINISTRATOR]
+LIST = reverse("admin:incidents_incident_changelist")
+OPEN = reverse("admin:incidents_incident_add")
+
+
+def page_of(incident: Incident, **query: str) -> str:
+    url = reverse("admin:incidents_incident_change", args=[incident.pk])
+    return f"{url}?{'&'.join(f'{k}={v}' for k, v in query.items())}" if query else url
+
+
+def do_url(incident: Incident, name: str) -> str:
+    return reverse("admin:incidents_incident_do", args=[incident.pk, name])
+
+
+@pytest.fixture
+def incident():
+    return make_incident()
+
+
+@pytest.fixture
+def sign_in(client):
+    def as_role(role: Role | None) -> User:
+        user = make_user(role)
+        client.force_login(user)
+        return user
+
+    return as_role
+
+
+class TestEveryPage:
+    @pytest.mark.parametrize("role", HUMAN_ROLES)
+    @pytest.mark.parametrize("tab", [tab.key for tab in TABS])
+    def test_tab_renders(self, client, sign_in, incident, role, tab):
+        sign_in(role)
+        response = client.get(page_of(incident, tab=tab))
+        assert response.status_code == 200
+        assert incident.reference in response.content.decode()
+
+    @pytest.mark.parametrize("phase", list(Phase))
+    def test_checklist_of_every_phase_renders(self, client, sign_in, incident, phase):
+        sign_in(Role.REVIEWER)
+        make_evidence(incident, vector="tampered-removed-entry")
+        assert client.get(page_of(incident, phase=phase)).status_code == 200
+
+    @pytest.mark.parametrize("role", HUMAN_ROLES)
+    @pytest.mark.parametrize(
+        "name", ["incident_changelist", "incident_my_items", "incident_metrics"]
+    )
+    def test_page_over_cases_renders(self, client, sign_in, incident, role, name):
+        sign_in(role)
+        assert client.get(reverse(f"admin:incidents_{name}")).status_code == 200
+
+    @pytest.mark.parametrize("role", HUMAN_ROLES)
+    def test_dashboard_and_playbooks_render(self, client, sign_in, incident, role):
+        sign_in(role)
+        playbook = incident.playbook_version.playbook
+        assert incident.reference in client.get("/admin/").content.decode()
+        url = reverse("admin:incidents_playbook_change", args=[playbook.pk])
+        assert "pi --explain-extension-policy" in client.get(url).content.decode()
+
+    def test_hidden_case_and_missing_case_give_the_same_answer(
+        self, client, sign_in, incident
+    ):
+        sign_in(None)
+        hidden = client.get(page_of(incident))
+        missing = client.get(page_of(Incident(pk=999_999)))
+        assert hidden.status_code == missing.status_code == 404
+
+    @pytest.mark.parametrize("key", ["0", "abc", "9" * 30, "1;drop"])
+    def test_bad_key_is_not_found(self, client, sign_in, key):
+        sign_in(Role.RESPONDER)
+        url = reverse("admin:incidents_incident_change", args=[key])
+        assert client.get(url).status_code == 404
+
+
+class TestAuditor:
+    @pytest.mark.parametrize("name", sorted(ACTIONS))
+    def test_changes_nothing_by_any_button(self, client, sign_in, incident, name):
+        auditor = sign_in(Role.AUDITOR)
+        item = incident.current_cycle.checklist.first()
+        other = make_playbooks()["INC-3"]
+        before = AuditEntry.objects.count()
+        values = {
+            "phase": "contain",
+            "reason": "because",
+            "statement": "because",
+            "condition": "isolation-verified",
+            "item": item.pk,
+            "state": "done",
+            "note": "a note",
+            "assignee": "",
+            "artifact": "evidence:1",
+            "choice": "rotate-credential",
+            "chosen": "yes",
+            "kind": "note" if name == "write" else "ticket_filed",
+            "description": "filed",
+            "proof": "a proof",
+            "body": "a note",
+            "lead": auditor.pk,
+            "ticket": "bd-1",
+            "reference": incident.reference,
+            "version": other.pk,
+            "original": incident.reference,
+            "due_at": "2030-01-01T00:00",
+            "extension": incident.extensions.get().pk,
+            "switch": "1",
+        }
+        response = client.post(do_url(incident, name), values)
+        assert response.status_code in (302, 403)
+        assert AuditEntry.objects.count() == before
+        assert incident.timeline.count() == 1
+
+    def test_sees_no_form(self, client, sign_in, incident):
+        sign_in(Role.AUDITOR)
+        for tab in TABS:
+            page = client.get(page_of(incident, tab=tab.key)).content.decode()
+            assert "/do/" not in page
+
+    def test_opens_and_edits_nothing(self, client, sign_in, incident):
+        sign_in(Role.AUDITOR)
+        edit = reverse("admin:incidents_incident_edit", args=[incident.pk])
+        assert client.get(OPEN).status_code == 403
+        assert client.post(edit, {}).status_code == 403
+
+
+class TestOpening:
+    def values(self, **changes):
+        playbook = make_playbooks()["INC-5"].playbook
+        return {
+            "playbook": playbook.pk,
+            "title": "Quarantined extension runs",
+            "severity": "critical",
+            "extension_ids": "ext.a, ext.b",
+            "detected_at": "2026-03-10T13:00",
+            "zone": "Europe/Berlin",
+            "labels": "production",
+            "source": "manual",
+            **changes,
+        }
+
+    def test_form_opens_a_case_with_the_time_in_its_zone(self, client, sign_in):
+        sign_in(Role.RESPONDER)
+        response = client.post(OPEN, self.values())
+        incident = Incident.objects.get()
+        assert response.headers["Location"] == page_of(incident)
+        assert incident.detected_at == NOON
+        assert incident.extensions.count() == 2
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"zone": "Mars/Olympus"}, "expected a time zone"),
+            ({"detected_at": "2099-01-01T00:00"}, "expected a detection time"),
+            ({"title": ""}, "This field is required"),
+        ],
+    )
+    def test_bad_input_is_told_and_opens_nothing(
+        self, client, sign_in, changes, message
+    ):
+        sign_in(Role.RESPONDER)
+        response = client.post(OPEN, self.values(**changes))
+        assert message in response.content.decode()
+        assert not Incident.objects.exists()
+
+
+class TestEditing:
+    def values(self, incident, **changes):
+        return {
+            "revision": 1,
+            "title": "New title",
+            "severity": incident.severity,
+            "extension_ids": "ext.weather",
+            **changes,
+        }
+
+    def test_second_to_save_sees_what_changed(self, client, sign_in, incident):
+        sign_in(Role.RESPONDER)
+        url = reverse("admin:incidents_incident_edit", args=[incident.pk])
+        assert client.post(url, self.values(incident)).status_code == 302
+        response = client.post(url, self.values(incident, title="Mine"))
+        page = response.content.decode()
+        assert response.status_code == 409
+        assert "Secret exposed to an extension" in page
+        assert "New title" in page
+        assert 'value="Mine"' in page
+        assert 'name="revision" value="2"' in page
+        assert Incident.objects.get().title == "New title"
+
+
+class TestButtons:
+    def test_refused_phase_names_and_links_the_condition(
+        self, client, sign_in, incident
+    ):
+        sign_in(Role.RESPONDER)
+        url = do_url(incident, "complete-phase")
+        response = client.post(url, {"phase": "contain"}, follow=True)
+        page = response.content.decode()
+        assert "CONTAIN was not completed: 2 conditions stand in the way" in page
+        assert 'href="#condition-extension-killed"' in page
+        assert 'id="condition-extension-killed"' in page
+
+    def test_refused_service_shows_its_message(self, client, sign_in, incident):
+        sign_in(Role.RESPONDER)
+        item = incident.current_cycle.checklist.get(key="verify-isolation")
+        response = client.post(
+            do_url(incident, "answer"), {"item": item.pk, "state": "done"}, follow=True
+        )
+        assert "say in the note who did what" in response.content.decode()
+
+    def test_kill_switch_meets_the_condition(self, client, sign_in, incident):
+        sign_in(Role.RESPONDER)
+        client.post(
+            do_url(incident, "kill"),
+            {"extension": incident.extensions.get().pk, "reason": "exposed a secret"},
+        )
+        item = incident.current_cycle.checklist.get(key="kill-extension")
+        assert item.state == "done"
+
+    def test_item_of_another_case_is_not_found(self, client, sign_in, incident):
+        sign_in(Role.RESPONDER)
+        foreign = make_incident().current_cycle.checklist.first()
+        values = {"item": foreign.pk, "state": "done"}
+        assert client.post(do_url(incident, "answer"), values).status_code == 404
+
+    def test_unknown_button_and_get_are_refused(self, client, sign_in, incident):
+        sign_in(Role.RESPONDER)
+        assert client.post(do_url(incident, "explode")).status_code == 404
+        assert client.get(do_url(incident, "close")).status_code == 405
+
+    def test_way_back_stays_on_this_site(self, client, sign_in, incident):
+        sign_in(Role.RESPONDER)
+        values = {"body": "a note", "kind": "note", "next": "https://evil.example/"}
+        response = client.post(do_url(incident, "write"), values)
+        assert response.headers["Location"] == page_of(incident)
+
+    def test_completing_analyze_sets_when_remediate_is_due(self, client, sign_in):
+        now = timezone.now()
+        incident = make_incident(detected_at=now, now=now)
+        reach(incident, Phase.ANALYZE)
+        for condition in ("root-cause-written", "replay-viewed"):
+            client.force_login(make_user(Role.REVIEWER))
+            client.post(
+                do_url(incident, "waive"), {"condition": condition, "reason": "gone"}
+            )
+        client.post(
+            do_url(incident, "waive"),
+            {"condition": "investigation-answered", "reason": "gone"},
+        )
+        sign_in(Role.RESPONDER)
+        due = (now + dt.timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%S")
+        client.post(
+            do_url(incident, "complete-phase"),
+            {"phase": "analyze", "due_at": due, "zone": "UTC", "reason": "vendor"},
+        )
+        remediate = incident.current_cycle.phases.get(phase="remediate")
+        assert remediate.due_reason == "vendor"
+
+    def test_exports_are_attachments(self, client, sign_in, incident):
+        sign_in(Role.AUDITOR)
+        for name in ("timeline_csv", "timeline_md"):
+            url = reverse(f"admin:incidents_incident_{name}", args=[incident.pk])
+            response = client.get(url)
+            assert "attachment" in response.headers["Content-Disposition"]
+            assert "Opened as INC-2" in response.content.decode()
+
+
+class TestList:
+    def references(self, client, query=""):
+        page = client.get(f"{LIST}{query}")
+        return [one.reference for one in page.context["cl"].result_list]
+
+    def test_open_before_closed_and_worst_first(self, client, sign_in):
+        sign_in(Role.RESPONDER)
+        low = make_incident(severity=Severity.LOW)
+        critical = make_incident(severity=Severity.CRITICAL)
+        closed = make_incident(severity=Severity.CRITICAL)
+        client.force_login(make_user(Role.REVIEWER))
+        client.post(do_url(closed, "false-alarm"), {"reason": "noise"})
+        wanted = [critical.reference, low.reference, closed.reference]
+        assert self.references(client) == wanted
+
+    def test_search_finds_by_reference_title_extension_and_call(self, client, sign_in):
+        sign_in(Role.RESPONDER)
+        found = make_incident(title="Odd title", extension_ids=("ext.odd",))
+        make_incident(title="Another", extension_ids=("ext.else",))
+        item = make_evidence(found)
+        call_id = item.reports.get().replay_steps.first().call_id
+        for term in (found.reference, "odd TITLE", "ext.odd", call_id):
+            assert self.references(client, f"?q={term}") == [found.reference], term
+
+    def test_filters(self, client, sign_in):
+        user = sign_in(Role.RESPONDER)
+        now = timezone.now()
+        mine = make_incident(lead=user, detected_at=now, now=now)
+        late = make_incident()
+        unverified = make_incident(detected_at=now, now=now)
+        make_evidence(unverified, verified=False)
+        failed = make_incident(detected_at=now, now=now)
+        make_evidence(failed, vector="tampered-removed-entry")
+        make_evidence(mine)
+        assert self.references(client, "?mine=yes") == [mine.reference]
+        assert self.references(client, "?breached=yes") == [late.reference]
+        assert set(self.references(client, "?unverified=yes")) == {
+            unverified.reference,
+            failed.reference,
+        }
+
+
+class TestQueryCounts:
+    """Pinned: a page that grows with its rows fails here."""
+
+    def fill(self, count: int) -> Incident:
+        for _ in range(count):
+            incident = make_incident(extension_ids=("ext.a", "ext.b"))
+            make_evidence(incident)
+            make_snapshot(incident)
+            item = incident.current_cycle.checklist.first()
+            assign_item(actor=None, item_id=item.pk, assignee=make_user(Role.RESPONDER))
+            pass_with_waivers(incident, Phase.CONTAIN)
+        return incident
+
+    def queries(self, client, url, django_assert_max_num_queries, most):
+        with django_assert_max_num_queries(most) as captured:
+            assert client.get(url).status_code == 200
+        return len(captured)
+
+    @pytest.mark.parametrize(
+        ("name", "most"),
+        [
+            ("index", 24),
+            ("incidents_incident_changelist", 20),
+            ("incidents_incident_my_items", 14),
+            ("incidents_incident_metrics", 10),
+        ],
+    )
+    def test_page_costs_the_same_for_more_cases(
+        self, client, sign_in, django_assert_max_num_queries, name, most
+    ):
+        sign_in(Role.RESPONDER)
+        url = reverse(f"admin:{name}")
+        self.fill(1)
+        client.get(url)
+        few = self.queries(client, url, django_assert_max_num_queries, most)
+        self.fill(3)
+        assert self.queries(client, url, django_assert_max_num_queries, most) == few
+
+    @pytest.mark.parametrize("tab", [tab.key for tab in TABS])
+    def test_tab_costs_the_same_for_more_rows(
+        self, client, sign_in, django_assert_max_num_queries, tab
+    ):
+        sign_in(Role.REVIEWER)
+        incident = self.fill(1)
+        url = page_of(incident, tab=tab)
+        client.get(url)
+        few = self.queries(client, url, django_assert_max_num_queries, 50)
+        for vector in ("empty", "tampered-removed-entry", "redacted-full"):
+            make_evidence(incident, vector=vector)
+        for number in range(3):
+            values = {"body": f"note {number}", "kind": "note"}
+            client.post(do_url(incident, "write"), values)
+        client.get(url)
+        assert self.queries(client, url, django_assert_max_num_queries, 50) == few
