@@ -51,5 +51,7 @@ def make_logging(*, level: str, as_json: bool) -> dict[str, Any]:
             "axes": {"level": "WARNING"},
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
+            # Its debug lines hold the paths of webhooks, which are secrets.
+            "urllib3": {"level": "INFO"},
         },
     }

@@ -6,7 +6,9 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.module_loading import import_string
 from django_prometheus.exports import ExportToDjangoView
+from prometheus_client import CollectorRegistry, generate_latest
 
 
 def find_metrics_response(request: HttpRequest) -> HttpResponse | None:
@@ -20,7 +22,17 @@ def find_metrics_response(request: HttpRequest) -> HttpResponse | None:
             status=HTTPStatus.FORBIDDEN,
             content_type="text/plain",
         )
-    return ExportToDjangoView(request)
+    response = ExportToDjangoView(request)
+    response.write(_read_collectors())
+    return response
+
+
+def _read_collectors() -> bytes:
+    """Return the figures that apps read when asked, the same from every process."""
+    registry = CollectorRegistry()
+    for path in settings.METRICS_COLLECTORS:
+        registry.register(import_string(path)())
+    return generate_latest(registry)
 
 
 def _may_read(request: HttpRequest) -> bool:

@@ -160,9 +160,11 @@ EVIDENCE_ROOT = read_required("EVIDENCE_ROOT", example="/var/lib/casefile/eviden
 STATIC_URL = "static/"
 # Without a manifest, files are served from the apps and nothing has to be collected.
 STATIC_MANIFEST = read_flag("STATIC_MANIFEST", default=True)
-STATIC_ROOT = read_text("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
-if not STATIC_MANIFEST:
-    STATIC_ROOT = None
+STATIC_ROOT = (
+    read_text("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+    if STATIC_MANIFEST
+    else None
+)
 WHITENOISE_USE_FINDERS = not STATIC_MANIFEST
 STORAGES = make_storages(EVIDENCE_ROOT, static_manifest=STATIC_MANIFEST)
 # A request's fields are read into memory; its files are not, above this size.
@@ -269,6 +271,26 @@ CASEFILE_BASE_URL = read_required(
 globals().update(read_email("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = read_text("DEFAULT_FROM_EMAIL", default="casefile@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# Chat rooms and pagers that notifications may go to, by apprise's URL schemes. Only
+# services that send out over TLS; "json" would be plain HTTP.
+WEBHOOK_SCHEMES = read_words(
+    "WEBHOOK_SCHEMES",
+    default=(
+        "discord",
+        "gchat",
+        "gotifys",
+        "jsons",
+        "mmosts",
+        "ntfys",
+        "opsgenie",
+        "pagerduty",
+        "rockets",
+        "slack",
+        "webex",
+        "workflows",
+        "zulip",
+    ),
+)
 
 LANGUAGE_CODE = "en"
 USE_I18N = True
@@ -286,8 +308,10 @@ READINESS_CHECKS = {
     "broker": "config.health.check_broker",
     "workers": "config.health.check_workers",
     "evidence_storage": "config.health.check_evidence_storage",
+    "reminders": "incidents.services.reminder_checks.check_health",
 }
 READINESS_SECONDS = read_whole_number("READINESS_SECONDS", default=2)
+METRICS_COLLECTORS = ["incidents.notification_metrics.NotificationCollector"]
 METRICS_TOKEN = read_text("METRICS_TOKEN")
 METRICS_ALLOWED = read_words("METRICS_ALLOWED")
 PROMETHEUS_EXPORT_MIGRATIONS = False

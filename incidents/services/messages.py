@@ -1,0 +1,80 @@
+"""What a notification says: reference, severity, phase, time left, link; no evidence.
+
+Neither the title of the case nor the names of its extensions appear: they may quote
+what was found, and mail and chat keep it where no rule of the case reaches.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.conf import settings
+
+from incidents.models import IncidentPhase, Notification, NotificationPreference
+from incidents.presentation import describe_duration
+
+LATE_AFTER_OTHERS = dt.timedelta(minutes=2)
+
+
+def is_late(row: Notification, *, now: dt.datetime, late_after: dt.timedelta) -> bool:
+    """Return True where sending at `now` has to say that it comes late."""
+    return now - row.send_at > late_after
+
+
+def compose_subject(row: Notification, *, now: dt.datetime) -> str:
+    """Return the one line that a phone shows."""
+    line = row.headline
+    left = _left_words(row.phase, now) if row.phase else ""
+    if left:
+        line = f"{line}: {left}"
+    if row.incident is None:
+        return f"[Casefile] {line}"
+    return f"[{row.incident.reference}] {row.incident.severity.upper()}: {line}"
+
+
+def compose_body(
+    row: Notification, *, now: dt.datetime, preference: NotificationPreference | None
+) -> str:
+    """Return the text of a message, with times in UTC and in the reader's zone."""
+    zone = preference.zone if preference else dt.UTC
+    lines = [f"{row.headline}.", ""]
+    if row.incident is not None:
+        lines += [
+            f"Reference: {row.incident.reference}",
+            f"Severity:  {row.incident.get_severity_display()}",
+        ]
+    if row.phase is not None:
+        lines += _phase_lines(row.phase, now, zone)
+    lines += [f"Open:      {settings.CASEFILE_BASE_URL}{row.path}"]
+    if row.was_late:
+        lines += ["", f"This message is late: it was due {_moment(row.send_at, zone)}."]
+    lines += ["", f"Message key: {row.key}"]
+    return "\n".join(lines)
+
+
+def _phase_lines(phase: IncidentPhase, now: dt.datetime, zone: dt.tzinfo) -> list[str]:
+    lines = [f"Phase:     {phase.name.label}"]
+    if phase.due_at is not None:
+        lines.append(f"Due:       {_moment(phase.due_at, zone)}")
+    lines.append(f"Time left: {_left_words(phase, now) or 'no due time'}")
+    if phase.completed_at is not None:
+        lines.append(
+            f"Completed: {_moment(phase.completed_at, zone)}, after it was due"
+        )
+    return lines
+
+
+def _left_words(phase: IncidentPhase, now: dt.datetime) -> str:
+    if phase.due_at is None:
+        return ""
+    left = phase.due_at - (phase.completed_at or now)
+    words = describe_duration(left)
+    return f"{words} left" if left > dt.timedelta(0) else f"{words} overdue"
+
+
+def _moment(moment: dt.datetime, zone: dt.tzinfo) -> str:
+    utc = f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+    local = moment.astimezone(zone)
+    if local.utcoffset() == dt.timedelta(0):
+        return utc
+    return f"{utc} ({local:%Y-%m-%d %H:%M} {local.tzname()})"

@@ -1,0 +1,60 @@
+"""Rows and moments that several of these tests need."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from evidence.access import Role
+from incidents.models import Incident, Notification, WebhookChannel
+from incidents.services.delivery import deliver_notifications
+from incidents.services.reminders import plan_reminders
+from incidents.services.webhooks import add_webhook
+from tests.factories import NOON, make_user
+from tests.incidents.notifications.sinks import Sink
+
+SECRET_PATH = "T0KEN-0f-the-channel"
+
+
+def after(**length: float) -> dt.datetime:
+    """Return a moment this long after noon."""
+    return NOON + dt.timedelta(**length)
+
+
+def poll(now: dt.datetime) -> list[str]:
+    """Plan and deliver at a moment; return the keys of reminders sent by then."""
+    plan_reminders(now=now)
+    deliver_notifications(now=now)
+    return sent_keys()
+
+
+def sent_keys() -> list[str]:
+    """Return the distinct reminder names sent so far, in order: contain:breach."""
+    rows = Notification.objects.filter(state="sent").order_by("id")
+    return list(dict.fromkeys(name_of(row) for row in rows if row.phase_id))
+
+
+def name_of(row: Notification) -> str:
+    return ":".join(row.key.split(":")[2:4])
+
+
+def rows_named(name: str) -> list[Notification]:
+    rows = Notification.objects.select_related("recipient", "webhook").order_by("id")
+    return [row for row in rows if row.phase_id and name_of(row) == name]
+
+
+def people_of(name: str) -> set[str]:
+    return {row.recipient.username for row in rows_named(name) if row.recipient}
+
+
+def add_sink(sink: Sink, name: str = "room", **fields: object) -> WebhookChannel:
+    return add_webhook(
+        actor=make_user(Role.ADMINISTRATOR),
+        name=name,
+        url=f"json://127.0.0.1:{sink.port}/{SECRET_PATH}",
+        now=NOON,
+        **fields,
+    )
+
+
+def phase_of(incident: Incident, name: str):
+    return incident.current_cycle.phases.get(phase=name)
