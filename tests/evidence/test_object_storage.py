@@ -1,0 +1,120 @@
+"""The evidence store on S3. The service is outside, so a stand-in answers for it."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import pytest
+
+from evidence import storage
+from evidence.errors import (
+    EvidenceDamaged,
+    EvidenceMissing,
+    StorageUnavailable,
+    UploadTooLarge,
+)
+from evidence.services import run_verification
+from tests.evidence.helpers import read_vector, receive
+from tests.factories import make_incident
+
+boto3 = pytest.importorskip("boto3", reason="needs requirements-s3.txt")
+moto = pytest.importorskip("moto", reason="needs moto, the stand-in for S3")
+pytest.importorskip("storages", reason="needs requirements-s3.txt")
+
+BUCKET = "evidence-of-tests"
+DATA = b"evidence" * 1000
+DIGEST = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def bucket(settings, tmp_path):
+    """Give an empty bucket, configured as the settings would."""
+    access = {
+        "region_name": "eu-central-1",
+        "access_key": "testing",
+        "secret_key": "testing",
+    }
+    with moto.mock_aws():
+        client = boto3.client(
+            "s3",
+            region_name="eu-central-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        where = {"LocationConstraint": "eu-central-1"}
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
+        options = {"bucket_name": BUCKET, "file_overwrite": False, **access}
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "evidence": {
+                "BACKEND": "storages.backends.s3.S3Storage",
+                "OPTIONS": options,
+            },
+        }
+        settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
+        yield client
+
+
+def keys(bucket):
+    listed = bucket.list_objects_v2(Bucket=BUCKET)
+    return [one["Key"] for one in listed.get("Contents", [])]
+
+
+def keep(data=DATA):
+    with storage.receive_stream(io.BytesIO(data)) as incoming:
+        incoming.keep()
+
+
+def spooled(tmp_path: Path):
+    return [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_kept_bytes_are_found_by_their_digest(bucket, tmp_path):
+    keep()
+    assert keys(bucket) == [storage.key_of(DIGEST)]
+    assert storage.read_verified(DIGEST) == DATA
+    storage.require_intact(DIGEST)
+    assert spooled(tmp_path) == []
+
+
+def test_keeping_the_same_bytes_again_overwrites_nothing(bucket):
+    keep()
+    before = bucket.head_object(Bucket=BUCKET, Key=storage.key_of(DIGEST))
+    keep()
+    after = bucket.head_object(Bucket=BUCKET, Key=storage.key_of(DIGEST))
+    assert after["LastModified"] == before["LastModified"]
+
+
+def test_damaged_object_is_found_out_and_not_overwritten(bucket):
+    keep()
+    bucket.put_object(Bucket=BUCKET, Key=storage.key_of(DIGEST), Body=b"short")
+    with pytest.raises(EvidenceDamaged, match="were changed in the store"):
+        storage.read_verified(DIGEST)
+    with pytest.raises(EvidenceDamaged, match="nothing was overwritten"):
+        keep()
+
+
+def test_too_large_upload_leaves_nothing(bucket, settings, tmp_path):
+    settings.EVIDENCE_MAX_BYTES = 10
+    with (
+        pytest.raises(UploadTooLarge),
+        storage.receive_stream(io.BytesIO(DATA)),
+    ):
+        pass
+    assert keys(bucket) == []
+    assert spooled(tmp_path) == []
+
+
+def test_missing_object_is_told_from_an_unavailable_bucket(bucket):
+    with pytest.raises(EvidenceMissing):
+        storage.open_stored(DIGEST)
+    bucket.delete_bucket(Bucket=BUCKET)
+    with pytest.raises(StorageUnavailable, match="does not answer"):
+        keep()
+
+
+def test_bundle_is_received_and_verified(db, bucket):
+    item = receive(make_incident().pk, read_vector("plain"))
+    report = run_verification(request_id=item.verification_requests.get().pk)
+    assert report.outcome == "valid"
+    assert keys(bucket) == [storage.key_of(item.sha256_hex)]
