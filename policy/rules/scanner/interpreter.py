@@ -80,22 +80,45 @@ def call_function(
         return unknown(*arguments)
     if body.end_byte - body.start_byte > MAX_FUNCTION_BYTES:
         return unknown(*arguments)
-    outer = folder.frame
-    frame = dict(function.environment or {})
-    frame.update(outer or {})
+    key = None if _reads_frame(folder, function) else (node.id, tuple(arguments))
+    if key is not None and key in folder.results:
+        return folder.results[key]
+    was_cut_before, folder.was_cut = folder.was_cut, False
     folder.running.add(node.id)
     folder.call_depth += 1
     try:
-        folder.frame = frame
-        _bind_parameters(folder, inner, arguments)
-        value = _body_value(folder, body, inner)
-    except _GiveUpError:
-        value = _any_return(folder, body, inner)
+        value = _follow(folder, function, body, arguments)
     finally:
-        folder.frame = outer
         folder.call_depth -= 1
         folder.running.discard(node.id)
-    return add_via(value, "function-return")
+    value = add_via(value, "function-return")
+    if key is not None and not folder.was_cut:
+        folder.results[key] = value
+    folder.was_cut = folder.was_cut or was_cut_before
+    return value
+
+
+def _reads_frame(folder: BindingFolding, function: Function) -> bool:
+    """Tell whether the result may depend on more than the arguments."""
+    if function.environment:
+        return True
+    top = folder.program.root.bindings
+    return any(top.get(binding.name) is binding for binding in folder.frame or ())
+
+
+def _follow(
+    folder: BindingFolding, function: Function, body: Node, arguments: list[Value]
+) -> Value:
+    outer = folder.frame
+    inner = folder.program.scopes[function.node.id]
+    folder.frame = {**(function.environment or {}), **(outer or {})}
+    try:
+        _bind_parameters(folder, inner, arguments)
+        return _body_value(folder, body, inner)
+    except _GiveUpError:
+        return _any_return(folder, body, inner)
+    finally:
+        folder.frame = outer
 
 
 def _bind_parameters(

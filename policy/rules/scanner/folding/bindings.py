@@ -117,6 +117,7 @@ class BindingFolding(ParameterFolding):
             return UNKNOWN
         if len(binding.writes) > _MAX_WRITES:
             return UNKNOWN
+        was_cut_before, self.was_cut = self.was_cut, False
         self.running.add(key)
         try:
             value = self.writes(binding, None)
@@ -127,6 +128,7 @@ class BindingFolding(ParameterFolding):
             is_passing = self.was_cut and self.depth > 1 and tries < MAX_TRIES
             memo = self.passing if is_passing else self.folded
             memo[key] = value
+        self.was_cut = self.was_cut or was_cut_before
         return value
 
     def writes(self, binding: Binding, before: int | None) -> Value:

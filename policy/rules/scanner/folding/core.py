@@ -58,6 +58,8 @@ class FoldingCore:
     # good for the site at hand only.
     passing: dict[int, Value] = field(default_factory=dict)
     was_cut: bool = False
+    # Results of functions of the source, by node id and arguments.
+    results: dict[tuple[int, tuple[Value, ...]], Value] = field(default_factory=dict)
     tries: dict[int, int] = field(default_factory=dict)
     call_depth: int = 0
     allowance: int = 0
@@ -82,6 +84,7 @@ class FoldingCore:
             self.start()
         if not self.may_continue():
             return UNKNOWN
+        was_cut_before, self.was_cut = self.was_cut, False
         self.depth += 1
         try:
             value = handler(self, node, scope)
@@ -90,6 +93,7 @@ class FoldingCore:
         if self.frame is None:
             memo = self.passing if self.was_cut and self.depth else self.memo
             memo[node.id] = value
+        self.was_cut = self.was_cut or was_cut_before
         return value
 
     def reset(self) -> None:
