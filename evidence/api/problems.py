@@ -208,7 +208,7 @@ def _respond_internal(path: str) -> Response:
 
 
 def _respond(
-    status: HTTPStatus, code: str, detail: str, path: str, **members: Any
+    status: HTTPStatus, code: str, detail: str, instance: str, /, **members: Any
 ) -> Response:
-    document = make_problem(status, code, detail, instance=path, **members)
+    document = make_problem(status, code, detail, instance=instance, **members)
     return Response(document, status=status, content_type=CONTENT_TYPE)

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import override_settings
+from django.test import RequestFactory, override_settings
 from rest_framework.test import APIClient
 
+from config.wsgi import application
 from evidence.api.evidence import WholeStream
 from evidence.errors import UploadBroken
 from evidence.models import AuditEntry, CustodyEvent, EvidenceItem
+from evidence.services.tokens import create_token
 from incidents.models import Incident
 from tests.api.conftest import make_client
 from tests.factories import make_incident
@@ -188,35 +190,52 @@ def test_file_that_is_too_large_is_refused(
     assert not stored_files(evidence_folder)
 
 
-def test_body_that_was_cut_off_leaves_nothing(
-    uploader: APIClient, case: Incident, evidence_folder: Path
-) -> None:
-    response = uploader.put(
-        f"{URL}plain.json?incident={case.reference}",
-        data=BUNDLE[:100],
-        content_type=OCTETS,
-        CONTENT_LENGTH=str(len(BUNDLE)),
+def send_cut_off(machine: User, address: str, method: str, **environ: Any) -> Any:
+    """Send a body that ends before its Content-Length, as a server hands it on."""
+    _, secret = create_token(
+        user=machine, name="x", scopes=["evidence:write"], days=1, actor=None
     )
-    assert (response.status_code, response.json()["code"]) == (400, "upload_broken")
+    request = RequestFactory().generic(method, address)
+    data: bytes = environ.pop("data")
+    answer: dict[str, Any] = {}
+    body = application(
+        {
+            **request.environ,
+            **environ,
+            "CONTENT_LENGTH": str(len(data) + 100),
+            "HTTP_AUTHORIZATION": f"Bearer {secret}",
+            "wsgi.input": io.BytesIO(data),
+        },
+        lambda status, headers: answer.update(status=status, headers=dict(headers)),
+    )
+    return answer["status"], json.loads(b"".join(body))
+
+
+def test_body_that_was_cut_off_leaves_nothing(
+    machine: User, case: Incident, evidence_folder: Path
+) -> None:
+    address = f"{URL}plain.json?incident={case.reference}"
+    status, body = send_cut_off(
+        machine, address, "PUT", data=BUNDLE, CONTENT_TYPE=OCTETS
+    )
+    assert (status, body["code"]) == ("400 Bad Request", "upload_broken")
     assert not stored_files(evidence_folder)
 
 
 def test_form_that_was_cut_off_leaves_nothing(
-    uploader: APIClient, case: Incident, evidence_folder: Path
+    machine: User, case: Incident, evidence_folder: Path
 ) -> None:
-    body = (
+    form = (
         b'--x\r\nContent-Disposition: form-data; name="incident"\r\n\r\n'
         + case.reference.encode()
         + b'\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="a.log"'
         b"\r\n\r\nfirst half"
     )
-    response = uploader.post(
-        URL,
-        data=body,
-        content_type="multipart/form-data; boundary=x",
-        CONTENT_LENGTH=str(len(body) + 100),
+    content_type = "multipart/form-data; boundary=x"
+    status, body = send_cut_off(
+        machine, URL, "POST", data=form, CONTENT_TYPE=content_type
     )
-    assert (response.status_code, response.json()["code"]) == (400, "upload_broken")
+    assert (status, body["code"]) == ("400 Bad Request", "upload_broken")
     assert not stored_files(evidence_folder)
 
 

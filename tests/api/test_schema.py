@@ -1,0 +1,134 @@
+"""The OpenAPI document: complete, without a warning, and true to what is answered."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+import schemathesis
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.test import Client
+from hypothesis import HealthCheck, Phase, settings
+from rest_framework.test import APIClient
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from config.wsgi import application
+from evidence.models import TokenScope
+from evidence.services.tokens import create_token
+from tests.incidents.alerts.samples import make_rules, receive_one
+
+SCHEMA = "/api/v1/schema/"
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+    unsupported_method,
+]
+
+
+def read_schema(client: APIClient) -> dict[str, Any]:
+    response = client.get(SCHEMA, HTTP_ACCEPT="application/vnd.oai.openapi+json")
+    assert response.status_code == 200
+    return response.json()
+
+
+def test_schema_is_valid_and_made_without_a_warning() -> None:
+    output = StringIO()
+    call_command(
+        "spectacular",
+        "--validate",
+        "--fail-on-warn",
+        "--format",
+        "openapi-json",
+        stdout=output,
+    )
+    assert '"openapi"' in output.getvalue()
+
+
+def test_every_operation_documents_its_problems(reader: APIClient) -> None:
+    paths = read_schema(reader)["paths"]
+    operations = [
+        (path, method, one)
+        for path, methods in paths.items()
+        for method, one in methods.items()
+    ]
+    assert len(operations) > 25
+    for path, method, operation in operations:
+        expected = {"400", "401", "403", "404", "429", "500", "503"}
+        assert expected <= set(operation["responses"]), (method, path)
+        content = operation["responses"]["403"]["content"]
+        assert list(content) == ["application/problem+json"]
+        assert operation["security"] == [{"apiToken": []}, {"cookieAuth": []}]
+        assert operation.get("description"), (method, path)
+
+
+def test_schema_is_for_those_who_signed_in(db: None) -> None:
+    assert APIClient().get(SCHEMA).status_code == 401
+
+
+def test_documentation_page_asks_to_sign_in(db: None) -> None:
+    response = Client().get("/api/v1/docs/")
+    assert response.status_code == 302
+    assert response["Location"].startswith("/admin/login/")
+
+
+def test_documentation_page_comes_from_here_and_has_no_inline_script(
+    responder: User,
+) -> None:
+    client = Client()
+    client.force_login(responder)
+    response = client.get("/api/v1/docs/")
+    page = response.content.decode()
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "<script>" not in page
+    policy = response["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe-eval" not in policy
+    script = client.get("/api/v1/docs/?script")
+    assert script.status_code == 200
+
+
+@pytest.fixture
+def api_schema(db: None, settings: Any) -> Any:
+    """The schema as it is served, to somebody who may do everything there is."""
+    settings.API_RATES_PER_MINUTE = dict.fromkeys(
+        ("read", "write", "evidence", "alerts"), 10**6
+    )
+    make_rules()
+    receive_one()
+    user = User.objects.create_user("everything")
+    user.groups.set(Group.objects.all())
+    _, secret = create_token(
+        user=user, name="x", scopes=TokenScope.values, days=1, actor=None
+    )
+    return schemathesis.openapi.from_wsgi(
+        SCHEMA, application, headers={"Authorization": f"Bearer {secret}"}
+    )
+
+
+schema = schemathesis.pytest.from_fixture("api_schema")
+
+
+@pytest.mark.slow
+@schema.parametrize()
+@settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.generate),
+)
+def test_whatever_is_sent_is_answered_as_documented(case: Any, api_schema: Any) -> None:
+    case.call_and_validate(checks=CHECKS)

@@ -1,0 +1,76 @@
+"""Tokens in the admin."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from rest_framework.test import APIClient
+
+from evidence.models import ApiToken
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/evidence/apitoken/"
+
+
+def sign_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def make(client: Client, user: User, **changes: object) -> str:
+    fields = {"user": user.pk, "name": "gate", "scopes": ["read"], "days": 7}
+    return client.post(f"{LIST}add/", {**fields, **changes}).content.decode()
+
+
+def test_token_is_shown_once_and_works(administrator: User, auditor: User) -> None:
+    client = sign_in(administrator)
+    page = make(client, auditor)
+    secret = re.search(r'value="(cf_[0-9a-f]{64})"', page)[1]
+    token = ApiToken.objects.get()
+    header = {"HTTP_AUTHORIZATION": f"Bearer {secret}"}
+    assert APIClient().get("/api/v1/incidents/", **header).status_code == 200
+    for address in (LIST, f"{LIST}{token.pk}/change/"):
+        response = client.get(address)
+        assert response.status_code == 200
+        assert secret not in response.content.decode()
+
+
+def test_page_with_the_token_is_not_kept_by_browsers(
+    administrator: User, auditor: User
+) -> None:
+    fields = {"user": auditor.pk, "name": "x", "scopes": ["read"], "days": 7}
+    response = sign_in(administrator).post(f"{LIST}add/", fields)
+    assert response["Cache-Control"] == "no-store"
+
+
+def test_token_is_revoked_by_an_action(administrator: User, auditor: User) -> None:
+    client = sign_in(administrator)
+    make(client, auditor)
+    token = ApiToken.objects.get()
+    client.post(LIST, {"action": "revoke", "_selected_action": [token.pk]})
+    token.refresh_from_db()
+    assert token.revoked_by == administrator
+
+
+@pytest.mark.parametrize("changes", [{"scopes": []}, {"days": 0}, {"name": ""}])
+def test_form_that_makes_no_sense_makes_no_token(
+    administrator: User, auditor: User, changes: dict[str, object]
+) -> None:
+    make(sign_in(administrator), auditor, **changes)
+    assert not ApiToken.objects.exists()
+
+
+def test_nobody_else_makes_or_revokes_tokens(
+    administrator: User, responder: User, auditor: User
+) -> None:
+    make(sign_in(administrator), auditor)
+    token = ApiToken.objects.get()
+    client = sign_in(responder)
+    assert client.get(f"{LIST}add/").status_code == 403
+    client.post(LIST, {"action": "revoke", "_selected_action": [token.pk]})
+    token.refresh_from_db()
+    assert token.revoked_at is None

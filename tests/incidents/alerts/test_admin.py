@@ -1,0 +1,185 @@
+"""Alerts and rules in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from evidence.models import AuditEntry
+from incidents.models import Alert, AlertRule, Incident
+from tests.factories import make_incident
+from tests.incidents.alerts.samples import receive_one
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rules")]
+LIST = "/admin/incidents/alert/"
+RULES = "/admin/incidents/alertrule/"
+
+
+def sign_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def act(client: Client, action: str, alerts: list[Alert], **fields: Any) -> Any:
+    data = {"action": action, "_selected_action": [one.pk for one in alerts], **fields}
+    return client.post(LIST, data, follow=True)
+
+
+def test_alert_is_moved_into_a_case_with_a_reason(responder: User) -> None:
+    alert = receive_one(severity="info")
+    case = make_incident(playbook="INC-6", extension_ids=("ext.other",))
+    client = sign_in(responder)
+    page = act(client, "move_into_case", [alert]).content.decode()
+    assert case.reference in page
+    fields = {"confirmed": 1, "incident": case.pk, "reason": "same host"}
+    page = act(client, "move_into_case", [alert], **fields).content.decode()
+    alert.refresh_from_db()
+    assert alert.incident == case
+    assert f"Moved 1 to {case.reference}." in page
+
+
+def test_form_without_a_reason_is_shown_again(responder: User) -> None:
+    alert = receive_one()
+    client = sign_in(responder)
+    page = act(client, "split_from_case", [alert], confirmed=1).content.decode()
+    assert "This field is required" in page
+    alert.refresh_from_db()
+    assert alert.incident is not None
+
+
+def test_alert_is_split_from_its_case(responder: User) -> None:
+    alert = receive_one()
+    fields = {"confirmed": 1, "reason": "a test run"}
+    act(sign_in(responder), "split_from_case", [alert], **fields)
+    alert.refresh_from_db()
+    assert alert.incident is None
+
+
+def test_refusal_of_the_service_is_shown(responder: User) -> None:
+    alert, case = receive_one(), make_incident(playbook="INC-6")
+    client = sign_in(responder)
+    fields = {"confirmed": 1, "incident": case.pk, "reason": "x" * 5000 + " "}
+    Incident.objects.filter(pk=case.pk).update(
+        status="closed", closed_at=case.detected_at
+    )
+    page = act(client, "move_into_case", [alert], **fields).content.decode()
+    assert "Select a valid choice" in page
+
+
+def test_auditor_sees_alerts_and_moves_none(auditor: User) -> None:
+    alert = receive_one()
+    client = sign_in(auditor)
+    assert client.get(LIST).status_code == 200
+    assert "move_into_case" not in client.get(LIST).content.decode()
+    fields = {"confirmed": 1, "reason": "x"}
+    act(client, "split_from_case", [alert], **fields)
+    alert.refresh_from_db()
+    assert alert.incident is not None
+
+
+def test_outsider_sees_nothing(outsider: User) -> None:
+    alert = receive_one()
+    client = sign_in(outsider)
+    for address in (LIST, f"{LIST}{alert.pk}/change/", RULES):
+        assert client.get(address).status_code == 403
+
+
+def test_alert_page_shows_the_document_and_the_moves(responder: User) -> None:
+    alert = receive_one(unknown_member="<b>shown</b>")
+    page = sign_in(responder).get(f"{LIST}{alert.pk}/change/").content.decode()
+    assert "&lt;b&gt;shown&lt;/b&gt;" in page
+    assert alert.document_sha256 in page
+    assert "Opened the case" in page
+
+
+@pytest.mark.parametrize("address", ["999/change/", "x/change/", "9" * 30 + "/change/"])
+def test_alert_that_does_not_exist_is_not_found(responder: User, address: str) -> None:
+    assert sign_in(responder).get(f"{LIST}{address}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("case=none", {"b"}),
+        ("case=some", {"a"}),
+        ("category=quota_breach", {"b"}),
+        ("severity__exact=info", {"b"}),
+        ("extension__extension_id=other", {"b"}),
+        ("q=b", {"b"}),
+        ("q=call-1", {"a", "b"}),
+        ("happened_at_from_0=2026-03-11&happened_at_from_1=00:00:00", set()),
+    ],
+)
+def test_list_is_filtered(responder: User, query: str, found: set[str]) -> None:
+    receive_one("a")
+    receive_one("b", category="quota_breach", severity="info", extension_id="ext.other")
+    response = sign_in(responder).get(f"{LIST}?{query}")
+    assert {one.alert_id for one in response.context["cl"].result_list} == found
+
+
+def test_list_costs_the_same_however_many_alerts(responder: User) -> None:
+    client = sign_in(responder)
+    receive_one("a0", extension_id="ext.0")
+    client.get(LIST)
+
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            client.get(LIST)
+        return len(queries)
+
+    few = count()
+    for number in range(1, 9):
+        receive_one(f"a{number}", extension_id=f"ext.{number}")
+    assert count() == few
+
+
+def rule_fields(**changes: Any) -> dict[str, Any]:
+    return {
+        "key": "own-rule",
+        "is_enabled": "on",
+        "category": "own_category",
+        "least_severity": "error",
+        "count": 2,
+        "window_seconds": 60,
+        "opens_severity": "high",
+        "join_window_seconds": 600,
+        **changes,
+    }
+
+
+def test_administrator_makes_and_changes_a_rule(administrator: User) -> None:
+    client = sign_in(administrator)
+    assert client.post(f"{RULES}add/", rule_fields()).status_code == 302
+    rule = AlertRule.objects.get(key="own-rule")
+    client.post(f"{RULES}{rule.pk}/change/", rule_fields(count=5))
+    rule.refresh_from_db()
+    assert rule.count == 5
+    entry = AuditEntry.objects.get(action="alert_rule.changed")
+    assert (entry.before["count"], entry.after["count"]) == (2, 5)
+    assert entry.actor == administrator
+
+
+@pytest.mark.parametrize("changes", [{"count": 0}, {"window_seconds": 0}])
+def test_rule_that_nothing_could_fulfil_is_refused(
+    administrator: User, changes: dict[str, int]
+) -> None:
+    page = sign_in(administrator).post(f"{RULES}add/", rule_fields(**changes))
+    assert "Expected a number from 1" in page.content.decode()
+    assert not AlertRule.objects.filter(key="own-rule").exists()
+
+
+def test_nobody_else_changes_rules(responder: User, reviewer: User) -> None:
+    for user in (responder, reviewer):
+        assert sign_in(user).post(f"{RULES}add/", rule_fields()).status_code == 403
+
+
+def test_rule_is_never_deleted(administrator: User) -> None:
+    rule = AlertRule.objects.first()
+    response = sign_in(administrator).post(f"{RULES}{rule.pk}/delete/")
+    assert response.status_code == 403
