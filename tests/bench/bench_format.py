@@ -126,9 +126,10 @@ def document_of(calls: int) -> bytes:
     """Return the vector of 10,000 calls, or a simulated document."""
     if calls == 10_000:
         return gzip.decompress(BIG.read_bytes())
+    from evidence.format import serialize_document
     from evidence.simulation import simulate_document
 
-    return orjson.dumps(simulate_document(calls=calls, seed=SEED))
+    return serialize_document(simulate_document(calls=calls, seed=SEED))
 
 
 def seconds(measure: Callable[[bytes], Any], data: bytes) -> float:
