@@ -2,11 +2,11 @@
 
 Each site of the program (a call, an import, a member, an assignment) is folded, and
 what it comes to is held against the rules. docs/scanner.md gives the reasons for each
-classification. Each module adds one set of rules: core, modules, code, pollution,
+classification. Each module adds one set of rules: findings, modules, code, pollution,
 calls, detector.
 """
 
-from policy.rules.scanner.detection.core import Findings
 from policy.rules.scanner.detection.detector import detect
+from policy.rules.scanner.detection.findings import Findings
 
 __all__ = ["Findings", "detect"]

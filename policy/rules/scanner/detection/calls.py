@@ -7,7 +7,7 @@ from dataclasses import replace
 from tree_sitter import Node
 
 from policy.rules.scanner.coercion import to_text
-from policy.rules.scanner.detection.core import (
+from policy.rules.scanner.detection.findings import (
     BINDINGS,
     FLAGGED,
     FORBIDDEN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tree_sitter import Node
 
 from policy.rules.scanner.coercion import to_text
-from policy.rules.scanner.detection.core import (
+from policy.rules.scanner.detection.findings import (
     FLAGGED,
     FORBIDDEN,
     VISIBLE,
@@ -56,8 +56,8 @@ class CodeRules(ModuleRules):
             self.add(node, "harmless-code", FLAGGED, why, via)
             return
         assembled = self.is_disguised(node, name, text, made)
-        if name == "Function" and is_spelled_out(node):
-            hidden = hidden - {"reflective-call"}
+        if is_spelled_out(node, name):
+            hidden = frozenset()
         if name not in ("eval", "Function"):
             hidden = hidden | {"constructor-chain"}
         if hidden or assembled:
@@ -122,10 +122,21 @@ class CodeRules(ModuleRules):
         return merge_via(value)
 
 
-def is_spelled_out(call: Node) -> bool:
-    """Tell `Function.apply(…)`, which hides nothing, from what reaches it otherwise."""
+def is_spelled_out(call: Node, name: str) -> bool:
+    """Tell whether the callee is called what it is, however it came by that name.
+
+    `Function.apply(…)` and `$Function(…)` hide nothing; `eval.call(…)` has no use but
+    to be indirect.
+    """
     callee = unwrap(call.child_by_field_name("function"))
-    if callee is None or callee.type != "member_expression":
+    if callee is None:
+        callee = unwrap(call.child_by_field_name("constructor"))
+    if callee is not None and callee.type == "member_expression":
+        parts = text_of(callee).split(".")
+        return name == "Function" and parts in (
+            ["Function", "apply"],
+            ["Function", "call"],
+        )
+    if callee is None or callee.type != "identifier":
         return False
-    owner = callee.child_by_field_name("object")
-    return owner is not None and owner.text == b"Function"
+    return text_of(callee).strip("$_") == name

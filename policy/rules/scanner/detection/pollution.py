@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from policy.rules.scanner.coercion import to_text
 from policy.rules.scanner.detection.code import CodeRules
-from policy.rules.scanner.detection.core import (
+from policy.rules.scanner.detection.findings import (
     FLAGGED,
     FORBIDDEN,
 )

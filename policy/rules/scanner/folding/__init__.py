@@ -6,7 +6,7 @@ have had is kept, so that a harmless last write hides nothing.
 
 Does not: follow values through other files, closures' side effects or the clock.
 
-Each module adds one layer to the folder: core, constants, expressions, parameters,
+Each module adds one layer to the folder: state, constants, expressions, parameters,
 bindings, members, calls.
 """
 
@@ -15,7 +15,7 @@ from policy.rules.scanner.folding.calls import (
     CallFolding,
     unpack_call,
 )
-from policy.rules.scanner.folding.core import Budget
+from policy.rules.scanner.folding.state import Budget
 
 
 class Folder(CallFolding):

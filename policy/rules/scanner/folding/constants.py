@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tree_sitter import Node
 
 from policy.rules.scanner.coercion import to_text
-from policy.rules.scanner.folding.core import FoldingCore
+from policy.rules.scanner.folding.state import FoldingCore
 from policy.rules.scanner.literals import parse_number, unescape, uses_coded_escapes
 from policy.rules.scanner.methods import MAX_ITEMS, MAX_TEXT
 from policy.rules.scanner.natives import items_of
