@@ -77,6 +77,18 @@ class NotificationRefused(IncidentError):
     code = "notification_refused"
 
 
+class PostmortemRefused(IncidentError):
+    """A postmortem cannot be saved, submitted or reviewed as asked."""
+
+    code = "postmortem_refused"
+
+
+class FourEyesRefused(PostmortemRefused):
+    """Who wrote it cannot be who signs it."""
+
+    code = "four_eyes"
+
+
 class PlaybookRefused(IncidentError):
     """A playbook file cannot be loaded; the message names file and path."""
 

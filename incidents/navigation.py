@@ -40,6 +40,18 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "incidents.view_postmortem",
             ),
             (
+                "Notifications",
+                "outgoing_mail",
+                "admin:incidents_notification_changelist",
+                "incidents.view_notification",
+            ),
+            (
+                "My notifications",
+                "notifications_active",
+                "admin:incidents_notification_preferences",
+                "",
+            ),
+            (
                 "Response times",
                 "timer",
                 "admin:incidents_incident_metrics",
@@ -132,6 +144,18 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "key",
                 "admin:evidence_apitoken_changelist",
                 "evidence.add_apitoken",
+            ),
+            (
+                "Reminders",
+                "alarm",
+                "admin:incidents_remindersettings_changelist",
+                "incidents.add_remindersettings",
+            ),
+            (
+                "Webhook channels",
+                "webhook",
+                "admin:incidents_webhookchannel_changelist",
+                "incidents.change_webhookchannel",
             ),
             (
                 "Alert rules",
