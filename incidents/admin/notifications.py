@@ -1,0 +1,377 @@
+"""Notifications in the admin: the log, channels, preferences, the plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+
+from evidence.admin.base import ReadOnlyAdmin, person_of
+from evidence.errors import CasefileError, PermissionRefused
+from incidents.admin.notification_forms import (
+    PlanForm,
+    PreferenceForm,
+    WebhookForm,
+    plan_values,
+    preference_values,
+)
+from incidents.models import (
+    Incident,
+    Notification,
+    NotificationAttempt,
+    NotificationState,
+    ReminderSettings,
+    WebhookChannel,
+)
+from incidents.services.notification_preferences import set_preferences
+from incidents.services.notifications import (
+    RETRY,
+    retry_notification,
+    send_test_message,
+)
+from incidents.services.reminder_settings import (
+    CHANGE as CHANGE_PLAN,
+)
+from incidents.services.reminder_settings import current_settings, set_reminders
+from incidents.services.webhooks import ADD, CHANGE, add_webhook, change_webhook
+from incidents.templatetags.incidents import moment
+
+STATE_TONES = {
+    NotificationState.PENDING: "watch",
+    NotificationState.SENDING: "watch",
+    NotificationState.SENT: "done",
+    NotificationState.FAILED: "late",
+    NotificationState.OVERTAKEN: "quiet",
+}
+HISTORY_LENGTH = 20
+
+
+class ChannelFilter(admin.SimpleListFilter):
+    """By e-mail or by webhook."""
+
+    title = "channel"
+    parameter_name = "channel"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("email", "E-mail"), ("webhook", "Webhook")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Notification]
+    ) -> QuerySet[Notification]:
+        if self.value() not in {"email", "webhook"}:
+            return queryset
+        return queryset.filter(webhook__isnull=self.value() == "email")
+
+
+class AttemptInline(TabularInline):
+    """Every try and what came of it."""
+
+    model = NotificationAttempt
+    fields = ("number", "outcome", "detail", "ended_at")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    verbose_name_plural = "Tries"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin):
+    """The log: who was told what by which channel, and how it went. Read-only."""
+
+    list_display = (
+        "headline",
+        "case",
+        "told",
+        "state_label",
+        "kind",
+        "owed",
+        "attempts",
+        "problem",
+    )
+    list_filter = ("state", "kind", ChannelFilter, "was_late", "found_by_check")
+    list_select_related = ("incident", "recipient", "webhook")
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("incident__reference", "recipient__username", "key")
+    search_help_text = "Reference, recipient or key"
+    actions = ("send_again",)
+    inlines = (AttemptInline,)
+    fields = (
+        "headline",
+        "kind",
+        "incident",
+        "told",
+        "state",
+        "problem",
+        "owed_at",
+        "send_at",
+        "finished_at",
+        "next_try_at",
+        "attempts",
+        "attempts_left",
+        "was_late",
+        "found_by_check",
+        "key",
+        "subject",
+        "body",
+    )
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
+        rows: QuerySet[Notification] = super().get_queryset(request)
+        cases = Incident.objects.visible_to(person_of(request))
+        if not cases.exists():
+            return rows.filter(incident__isnull=True)
+        return rows
+
+    @display(description="Case")
+    def case(self, row: Notification) -> SafeString | str:
+        if row.incident is None:
+            return "–"
+        return format_html(
+            '<span class="cf-reference">{}</span>', row.incident.reference
+        )
+
+    @display(description="To")
+    def told(self, row: Notification) -> str:
+        return row.addressee
+
+    @display(description="State", ordering="state")
+    def state_label(self, row: Notification) -> SafeString:
+        return format_html(
+            '<span class="cf-badge" data-tone="{}">{}</span>',
+            STATE_TONES[NotificationState(row.state)],
+            row.get_state_display(),
+        )
+
+    @display(description="Due", ordering="owed_at")
+    def owed(self, row: Notification) -> SafeString | str:
+        return moment(row.owed_at, "full")
+
+    @action(description="Send again", permissions=["retry"])
+    def send_again(
+        self, request: HttpRequest, queryset: QuerySet[Notification]
+    ) -> None:
+        done = 0
+        for pk in queryset.values_list("pk", flat=True):
+            try:
+                retry_notification(actor=person_of(request), notification_id=pk)
+                done += 1
+            except CasefileError as error:
+                messages.error(request, f"Notification {pk}: {error.message}")
+        if done:
+            messages.success(request, f"{done} will be tried again at once.")
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(RETRY))
+
+    # --- my preferences ---------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        def page(route: str, view: Any, name: str) -> URLPattern:
+            wrapped = self.admin_site.admin_view(view)
+            return path(route, wrapped, name=f"incidents_notification_{name}")
+
+        return [
+            page("preferences/", preferences_view, "preferences"),
+            page("preferences/test/", test_view, "test"),
+            *super().get_urls(),
+        ]
+
+
+def preferences_view(request: HttpRequest) -> HttpResponse:
+    """Let a person say how they want to be told; only ever their own."""
+    user = person_of(request)
+    form = PreferenceForm(
+        request.POST or None, user=user, initial=preference_values(user)
+    )
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        saved = _call(
+            form,
+            lambda: set_preferences(
+                actor=user,
+                user=user,
+                by_email=data["by_email"],
+                webhooks=data.get("webhooks", ()),
+                quiet_from=data["quiet_from"],
+                quiet_until=data["quiet_until"],
+                time_zone=data["time_zone"],
+            ),
+        )
+        if saved:
+            messages.success(request, "Your preferences are saved.")
+            return HttpResponseRedirect(request.path)
+    return _render(
+        request,
+        "preferences",
+        title="My notifications",
+        form=form,
+        recent=_recent(request),
+    )
+
+
+@require_POST
+def test_view(request: HttpRequest) -> HttpResponse:
+    """Send the person who asks a test message by each of their channels."""
+    rows = send_test_message(actor=person_of(request))
+    names = ", ".join(row.webhook.name if row.webhook else "e-mail" for row in rows)
+    messages.success(request, f"On its way by {names}. What becomes of it shows below.")
+    return HttpResponseRedirect(reverse("admin:incidents_notification_preferences"))
+
+
+@admin.register(WebhookChannel)
+class WebhookChannelAdmin(ReadOnlyAdmin):
+    """Chat rooms and pagers. Addresses are entered and never shown."""
+
+    list_display = ("name", "address", "whose", "team", "wants_warnings", "is_active")
+    list_filter = ("is_active", "scheme")
+    list_select_related = ("owner", "team")
+    search_fields = ("name",)
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(ADD))
+
+    @display(description="Address")
+    def address(self, channel: WebhookChannel) -> str:
+        return channel.masked_url
+
+    @display(description="Whose")
+    def whose(self, channel: WebhookChannel) -> str:
+        return channel.owner.get_username() if channel.owner else "shared"
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = WebhookForm(request.POST or None, is_new=True)
+        if request.method == "POST" and form.is_valid():
+            data = form.cleaned_data
+            if _call(form, lambda: add_webhook(actor=person_of(request), **data)):
+                messages.success(request, f"{data['name']} is added.")
+                return _to_channels()
+        return _render(
+            request, "webhook", title="Add a webhook channel", form=form, can_edit=True
+        )
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        channel = self.get_object(request, object_id)
+        if channel is None or not self.has_view_permission(request, channel):
+            raise Http404
+        can_edit = request.user.has_perm(CHANGE)
+        names = ("name", "owner", "team", "wants_warnings", "is_active")
+        initial = {name: getattr(channel, name) for name in names}
+        form = WebhookForm(request.POST or None, is_new=False, initial=initial)
+        if request.method == "POST":
+            if not can_edit:
+                raise PermissionDenied
+            if form.is_valid() and _call(
+                form,
+                lambda: change_webhook(
+                    actor=person_of(request),
+                    webhook_id=channel.pk,
+                    **form.cleaned_data,
+                ),
+            ):
+                messages.success(request, f"{channel.name} is saved.")
+                return _to_channels()
+        return _render(
+            request,
+            "webhook",
+            title=channel.name,
+            form=form,
+            channel=channel,
+            can_edit=can_edit,
+        )
+
+
+@admin.register(ReminderSettings)
+class ReminderSettingsAdmin(ReadOnlyAdmin):
+    """The plan of reminders as one page; its past stays below it."""
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        can_edit = request.user.has_perm(CHANGE_PLAN)
+        form = PlanForm(request.POST or None, initial=plan_values(current_settings()))
+        if request.method == "POST":
+            if not can_edit:
+                raise PermissionDenied
+            if form.is_valid() and _call(
+                form,
+                lambda: set_reminders(
+                    actor=person_of(request),
+                    plan=form.document(),
+                    hold_minutes=form.cleaned_data["hold_minutes"],
+                ),
+            ):
+                messages.success(request, "The plan is saved and counts from now on.")
+                return HttpResponseRedirect(request.path)
+        return _render(
+            request,
+            "settings",
+            title="Reminders",
+            form=form,
+            can_edit=can_edit,
+            past=ReminderSettings.objects.select_related("set_by")[:HISTORY_LENGTH],
+        )
+
+
+def _recent(request: HttpRequest) -> QuerySet[Notification]:
+    return (
+        Notification.objects.filter(recipient=person_of(request))
+        .select_related("incident", "webhook", "recipient")
+        .order_by("-id")[:10]
+    )
+
+
+def _call(form: forms.Form, service: Any) -> bool:
+    """Call a service; return False with its refusal on the form."""
+    try:
+        service()
+    except PermissionRefused as error:
+        raise PermissionDenied(error.message) from error
+    except CasefileError as error:
+        form.add_error(None, f"{error.message[:1].upper()}{error.message[1:]}")
+        return False
+    return True
+
+
+def _to_channels() -> HttpResponse:
+    return HttpResponseRedirect(reverse("admin:incidents_webhookchannel_changelist"))
+
+
+def _render(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+    request.current_app = admin.site.name  # type: ignore[attr-defined]
+    return TemplateResponse(
+        request,
+        f"incidents/notifications/{template}.html",
+        {**admin.site.each_context(request), **context},
+    )

@@ -1,0 +1,420 @@
+"""Sending: claimed once, tried again, given up visibly; what a message says."""
+
+import datetime as dt
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.core import mail
+from django.db import DatabaseError, connection, transaction
+
+from evidence.access import Role
+from evidence.errors import PermissionRefused
+from evidence.models import AuditEntry
+from incidents.errors import NotificationRefused
+from incidents.models import Notification, NotificationPreference, NotificationState
+from incidents.services import delivery
+from incidents.services.channels import idempotency_key
+from incidents.services.delivery import (
+    LEASE,
+    claim_next,
+    deliver_notifications,
+    pause_after,
+)
+from incidents.services.notifications import retry_notification
+from incidents.services.reminders import plan_reminders
+from tests.factories import make_evidence, make_incident, make_playbooks, make_user
+from tests.incidents.notifications.making import (
+    SECRET_PATH,
+    add_sink,
+    after,
+    poll,
+    rows_named,
+)
+
+pytestmark = pytest.mark.django_db
+SECOND = dt.timedelta(seconds=1)
+
+
+def make_warning(case) -> Notification:
+    """Write down the half-time warning of CONTAIN, for the lead by e-mail."""
+    plan_reminders(now=after(minutes=2.5))
+    return Notification.objects.get()
+
+
+def fresh(row: Notification) -> Notification:
+    return Notification.objects.get(pk=row.pk)
+
+
+def test_message_carries_reference_severity_phase_time_left_and_link(case):
+    row = make_warning(case)
+    deliver_notifications(now=after(minutes=3))
+    (message,) = mail.outbox
+    assert message.to == ["lead@example.org"]
+    assert message.subject == (
+        f"[{case.reference}] HIGH: CONTAIN is due soon: 2 min left"
+    )
+    for line in (
+        f"Reference: {case.reference}",
+        "Severity:  High",
+        "Phase:     CONTAIN",
+        "Due:       2026-03-10 12:05:00 UTC",
+        "Time left: 2 min left",
+        f"Open:      http://testserver/admin/incidents/incident/{case.pk}/change/",
+    ):
+        assert line in message.body
+    assert "late" not in message.body
+    assert message.extra_headers["Message-ID"] == f"<{idempotency_key(row)}@testserver>"
+
+
+def test_message_holds_no_evidence_content(case):
+    case.title = "TOP-SECRET-VALUE in ext.weather"
+    case.save()
+    make_evidence(case, name="TOP-SECRET-VALUE.json")
+    poll(after(hours=1))
+    assert mail.outbox
+    for message in mail.outbox:
+        text = f"{message.subject}{message.body}{message.extra_headers}"
+        assert "TOP-SECRET-VALUE" not in text
+        assert "ext.weather" not in text
+
+
+def test_times_are_also_told_in_the_readers_zone(case, lead):
+    NotificationPreference.objects.create(user=lead, time_zone="Asia/Tokyo")
+    poll(after(minutes=2.5))
+    assert "12:05:00 UTC (2026-03-10 21:05 JST)" in mail.outbox[0].body
+
+
+def test_reminder_missed_while_workers_were_down_comes_late_once_and_says_so(case):
+    assert poll(after(minutes=90)) == [
+        "contain:breach",
+        "contain:repeat-2",
+        "collect:breach",
+        "verify:breach",
+    ]
+    breach = rows_named("contain:breach")[0]
+    assert breach.was_late
+    assert "This message is late: it was due 2026-03-10 12:05:00 UTC." in breach.body
+    assert "Time left: 1 h 25 min overdue" in breach.body
+    count = len(mail.outbox)
+    for minutes in (90, 91, 94):
+        poll(after(minutes=minutes))
+    assert len(mail.outbox) == count
+    assert len({message.extra_headers["Message-ID"] for message in mail.outbox}) == (
+        count
+    )
+
+
+def test_reminder_within_two_minutes_is_not_called_late(case):
+    plan_reminders(now=after(minutes=5))
+    deliver_notifications(now=after(minutes=7))
+    assert "late" not in rows_named("contain:breach")[0].body
+
+
+class TestQuietHours:
+    @pytest.fixture(autouse=True)
+    def quiet(self, lead):
+        """Give the lead quiet hours around noon in UTC."""
+        NotificationPreference.objects.create(
+            user=lead,
+            quiet_from=dt.time(21),
+            quiet_until=dt.time(21, 30),
+            time_zone="Asia/Tokyo",
+        )
+
+    def test_warning_waits_for_their_end(self, lead, someone_reviewing):
+        detected = after(minutes=-100)
+        make_incident(lead=lead, detected_at=detected, now=detected)
+        # Of ANALYZE, due 12:20, one fifth left is 11:56; of a later case 12:16.
+        poll(after(minutes=-90))
+        later = make_incident(lead=lead, detected_at=after(minutes=-3), now=after())
+        poll(after(minutes=1))
+        rows = Notification.objects.filter(incident=later, kind="warning")
+        assert {row.state for row in rows} <= {"pending", "overtaken"}
+
+    def test_warning_is_sent_when_they_end(self, case):
+        make_longer(case)
+        poll(after(minutes=20))
+        (row,) = rows_named("contain:1-2-left")
+        assert (row.state, row.send_at) == ("pending", after(minutes=30))
+        poll(after(minutes=30) - SECOND)
+        assert fresh(row).state == "pending"
+        poll(after(minutes=30))
+        assert fresh(row).state == "sent"
+        assert "late" not in fresh(row).body
+
+    def test_warning_that_would_wait_past_the_due_time_is_overtaken(self, case):
+        make_warning(case)
+        poll(after(minutes=31))
+        assert rows_named("contain:1-2-left")[0].state == "overtaken"
+
+    def test_breach_and_repeats_are_never_silenced(self, case, lead):
+        poll(after(minutes=5))
+        make_longer(case, minutes=-10)
+        poll(after(minutes=20))
+        sent = Notification.objects.filter(
+            recipient=lead, kind__in=("breach", "repeat"), state="sent"
+        )
+        assert sent.filter(kind="breach", key__contains=":contain:").exists()
+        assert sent.filter(kind="repeat").exists()
+
+
+def make_longer(case, *, minutes: float = 40) -> None:
+    case.current_cycle.phases.filter(phase="contain").update(
+        due_at=after(minutes=minutes)
+    )
+
+
+class TestRetrying:
+    def test_refused_connection_is_tried_again_with_growing_pauses(
+        self, case, settings
+    ):
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+        row = make_warning(case)
+        assert deliver_notifications(now=after(minutes=2.5)) == 0
+        assert fresh(row).state == NotificationState.PENDING
+        assert fresh(row).next_try_at == after(minutes=3)
+        assert "could not be used: ConnectionRefusedError" in fresh(row).problem
+        assert [one.outcome for one in row.tries.all()] == ["failed"]
+        assert [pause_after(n).total_seconds() for n in (1, 2, 3, 8, 30)] == [
+            30,
+            60,
+            120,
+            3600,
+            3600,
+        ]
+
+    def test_it_ends_as_a_visible_failure(self, case, settings):
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+        plan_reminders(now=after(minutes=5))
+        row = rows_named("contain:breach")[0]
+        for hour in range(1, 12):
+            deliver_notifications(now=after(hours=hour))
+        assert fresh(row).state == NotificationState.FAILED
+        assert row.tries.count() == fresh(row).attempts == 8
+
+    def test_temporary_answer_of_the_mail_server_is_tried_again(self, case, mail_sink):
+        mail_sink.code = 451
+        row = make_warning(case)
+        deliver_notifications(now=after(minutes=2.5))
+        assert fresh(row).problem == "the mail server answered 451"
+        mail_sink.code = 0
+        assert deliver_notifications(now=after(minutes=3)) == 1
+        assert fresh(row).state == NotificationState.SENT
+        assert len(mail_sink.accepted) == 1
+
+    def test_permanent_answer_ends_at_once(self, case, mail_sink):
+        mail_sink.code = 550
+        row = make_warning(case)
+        deliver_notifications(now=after(minutes=2.5))
+        assert fresh(row).state == NotificationState.FAILED
+        assert fresh(row).problem == "the mail server answered 550"
+
+    def test_person_without_an_address_is_a_visible_failure(self, case, lead):
+        lead.email = ""
+        lead.save()
+        row = make_warning(case)
+        deliver_notifications(now=after(minutes=2.5))
+        assert fresh(row).problem == "the person has no e-mail address"
+
+    def test_reviewer_sends_a_failed_one_again(self, case, lead):
+        lead.email = ""
+        lead.save()
+        row = make_warning(case)
+        deliver_notifications(now=after(minutes=2.5))
+        lead.email = "lead@example.org"
+        lead.save()
+        retry_notification(
+            actor=make_user(Role.REVIEWER),
+            notification_id=row.pk,
+            now=after(minutes=3),
+        )
+        assert deliver_notifications(now=after(minutes=3)) == 1
+        assert [one.outcome for one in row.tries.all()] == ["refused", "sent"]
+        assert AuditEntry.objects.filter(action="notification.retried").count() == 1
+
+    @pytest.mark.parametrize("role", [Role.RESPONDER, Role.AUDITOR, Role.MACHINE, None])
+    def test_others_may_not(self, case, role):
+        row = make_warning(case)
+        with pytest.raises(PermissionRefused, match="retry_notification"):
+            retry_notification(actor=make_user(role), notification_id=row.pk)
+
+    def test_only_a_failed_one_is_sent_again(self, case):
+        row = make_warning(case)
+        deliver_notifications(now=after(minutes=3))
+        with pytest.raises(NotificationRefused, match="one that is sent"):
+            retry_notification(actor=make_user(Role.REVIEWER), notification_id=row.pk)
+
+
+class TestClaiming:
+    def test_claim_that_nobody_settles_runs_out_and_is_taken_over(self, case):
+        row = make_warning(case)
+        moment = after(minutes=2.5)
+        assert claim_next(now=moment) == row
+        assert claim_next(now=moment) is None
+        assert claim_next(now=moment + LEASE - SECOND) is None
+        again = claim_next(now=moment + LEASE)
+        assert again == row
+        assert again.attempts == 2
+        assert idempotency_key(again) == idempotency_key(row)
+        assert [one.outcome for one in row.tries.all()] == ["lost"]
+
+    def test_message_over_which_workers_end_is_given_up(self, case):
+        plan_reminders(now=after(minutes=5))
+        row = rows_named("contain:breach")[0]
+        for hour in range(1, 10):
+            while claim_next(now=after(hours=hour)):
+                pass
+        assert fresh(row).state == NotificationState.FAILED
+        assert fresh(row).problem == "its workers ended in sending it"
+        assert fresh(row).attempts == 8
+
+    def test_worker_that_was_taken_for_dead_does_not_overwrite_the_outcome(self, case):
+        row = make_warning(case)
+        slow = claim_next(now=after(minutes=2.5))
+        taken_over = claim_next(now=after(minutes=2.5) + LEASE)
+        delivery._send_claimed(taken_over, now=after(minutes=4.6))
+        delivery._settle(
+            slow, delivery.AttemptOutcome.FAILED, "timed out", now=after(minutes=4.7)
+        )
+        assert fresh(row).state == NotificationState.SENT
+        assert row.tries.count() == 3
+
+    def test_hard_limit_of_the_task_is_shorter_than_the_claim(self):
+        from incidents.tasks import deliver_notifications_task
+
+        assert deliver_notifications_task.time_limit < LEASE.total_seconds()
+
+    def test_database_refuses_to_change_or_delete_what_was_sent(self, case):
+        row = make_warning(case)
+        deliver_notifications(now=after(minutes=3))
+        rows = Notification.objects.filter(pk=row.pk)
+        with pytest.raises(DatabaseError, match="update"), transaction.atomic():
+            rows.update(state="pending")
+        with pytest.raises(DatabaseError, match="delete"), transaction.atomic():
+            rows.delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_four_connections_send_each_message_once(mail_sink, settings):
+    versions = make_playbooks()
+    make_user(Role.REVIEWER)
+    for _ in range(10):
+        make_incident(lead=make_user(), playbook_version=versions["INC-2"])
+    plan_reminders(now=after(minutes=6))
+    start = threading.Barrier(4)
+
+    def run(_: int) -> int:
+        try:
+            start.wait()
+            return deliver_notifications(now=after(minutes=6))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(run, range(4)))
+    assert sum(counts) == len(mail_sink.accepted) == 20
+    assert len(set(mail_sink.accepted)) == 20
+    assert set(Notification.objects.values_list("attempts", flat=True)) <= {0, 1}
+
+
+class TestWebhooks:
+    def test_shared_channel_hears_of_breaches_with_an_idempotency_key(
+        self, case, webhook_sink
+    ):
+        channel = add_sink(webhook_sink)
+        poll(after(minutes=5))
+        row = Notification.objects.get(webhook=channel, key__contains="contain")
+        assert row.kind == "breach"
+        (one,) = [got for got in webhook_sink.received if "CONTAIN" in got.text]
+        assert one.key == idempotency_key(row)
+        assert case.reference in one.text
+
+    def test_it_hears_of_warnings_where_it_is_set_to(self, case, webhook_sink):
+        add_sink(webhook_sink)
+        loud = add_sink(webhook_sink, name="loud", wants_warnings=True)
+        poll(after(minutes=2.5))
+        assert [row.webhook for row in rows_named("contain:1-2-left")] == [None, loud]
+
+    def test_channel_of_another_team_hears_nothing(self, case, webhook_sink):
+        from incidents.models import Team
+
+        add_sink(webhook_sink, team=Team.objects.create(name="red"))
+        poll(after(minutes=5))
+        assert webhook_sink.received == []
+
+    @pytest.mark.parametrize(
+        ("code", "state"), [(500, "pending"), (429, "pending"), (404, "failed")]
+    )
+    def test_answer_decides_on_another_try(self, case, webhook_sink, code, state):
+        webhook_sink.code = code
+        channel = add_sink(webhook_sink)
+        poll(after(minutes=5))
+        row = Notification.objects.get(webhook=channel, kind="breach")
+        assert (row.state, row.problem) == (state, f"the service answered {code}")
+
+    def test_unreachable_service_is_tried_again(self, case, webhook_sink):
+        channel = add_sink(webhook_sink)
+        webhook_sink_port_is_closed = channel.sealed_url
+        assert webhook_sink_port_is_closed
+        from incidents.services.webhooks import change_webhook
+
+        change_webhook(
+            actor=make_user(Role.ADMINISTRATOR),
+            webhook_id=channel.pk,
+            name="room",
+            owner=None,
+            team=None,
+            wants_warnings=False,
+            is_active=True,
+            url="json://127.0.0.1:1/x",
+        )
+        poll(after(minutes=5))
+        row = Notification.objects.get(webhook=channel, kind="breach")
+        assert row.problem == "the service could not be reached"
+
+    def test_redirect_is_not_followed(self, case, webhook_sink):
+        webhook_sink.code = 302
+        channel = add_sink(webhook_sink)
+        poll(after(minutes=5))
+        row = Notification.objects.get(webhook=channel, kind="breach")
+        assert row.problem == "the service answered 302"
+
+    def test_channel_switched_off_sends_nothing_more(self, case, webhook_sink):
+        channel = add_sink(webhook_sink)
+        plan_reminders(now=after(minutes=5))
+        type(channel).objects.update(is_active=False)
+        deliver_notifications(now=after(minutes=5))
+        assert webhook_sink.received == []
+        row = Notification.objects.get(webhook=channel, kind="breach")
+        assert row.state == "overtaken"
+
+    def test_scheme_taken_off_the_list_sends_nothing_more(
+        self, case, webhook_sink, settings
+    ):
+        channel = add_sink(webhook_sink)
+        settings.WEBHOOK_SCHEMES = ["slack"]
+        poll(after(minutes=5))
+        assert webhook_sink.received == []
+        row = Notification.objects.get(webhook=channel, kind="breach")
+        assert row.state == "failed"
+
+    def test_address_is_in_no_row_no_history_and_no_log(
+        self, case, webhook_sink, caplog
+    ):
+        caplog.set_level("DEBUG")
+        webhook_sink.code = 500
+        add_sink(webhook_sink)
+        poll(after(minutes=5))
+        assert webhook_sink.received
+        assert SECRET_PATH in webhook_sink.received[0].to
+        texts = [str(row.__dict__) for row in Notification.objects.all()]
+        texts += [str(row.__dict__) for row in AuditEntry.objects.all()]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT sealed_url FROM incidents_webhookchannel")
+            texts += [str(cursor.fetchall())]
+        own = [one for one in caplog.records if not one.name.startswith("urllib3")]
+        texts += [one.getMessage() for one in own]
+        assert not [text for text in texts if SECRET_PATH in text]

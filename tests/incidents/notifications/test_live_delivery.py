@@ -1,0 +1,119 @@
+"""Real workers on a real broker, one of them killed while it sends."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from celery import current_app
+from django.utils import timezone
+
+from evidence.access import Role
+from incidents.models import Notification, NotificationAttempt
+from tests.factories import make_incident, make_playbooks, make_user
+from tests.incidents.notifications.making import add_sink
+from tests.incidents.notifications.sinks import Sink, run_mail_sink
+from tests.live import LiveWorker
+
+pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
+CASES = 8
+PEOPLE = 2
+
+
+@pytest.fixture
+def mail_server() -> Iterator[Sink]:
+    with run_mail_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def two_workers(
+    transactional_db, evidence_folder, tmp_path, mail_server
+) -> Iterator[list[LiveWorker]]:
+    """Give two workers that are not started yet."""
+    current_app.control.purge()
+    workers = [
+        LiveWorker(
+            evidence_folder,
+            tmp_path / f"worker{number}.log",
+            environment={
+                "EMAIL_URL": f"smtp://127.0.0.1:{mail_server.port}",
+                "WEBHOOK_SCHEMES": "json",
+            },
+        )
+        for number in range(2)
+    ]
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+def play_beat(times: int = 1) -> None:
+    """Send what beat sends, as several beats at once would."""
+    for _ in range(times):
+        current_app.send_task("incidents.plan_reminders")
+        current_app.send_task("incidents.deliver_notifications")
+
+
+def make_overdue_cases() -> None:
+    make_user(Role.REVIEWER)
+    version = make_playbooks()["INC-2"]
+    now = timezone.now()
+    for _ in range(CASES):
+        make_incident(
+            playbook_version=version,
+            lead=make_user(),
+            detected_at=now - dt.timedelta(minutes=6),
+            now=now,
+        )
+
+
+def make_claims_run_out() -> None:
+    """Let two minutes pass for what a worker that was killed had claimed."""
+    Notification.objects.filter(state="sending").update(next_try_at=timezone.now())
+
+
+@pytest.mark.parametrize("channel", ["e-mail", "webhook"])
+def test_two_workers_and_one_killed_in_mid_send_leave_each_message_once(
+    two_workers, mail_server, webhook_sink, channel
+):
+    add_sink(webhook_sink)
+    held = mail_server if channel == "e-mail" else webhook_sink
+    held.hold_next()
+    make_overdue_cases()
+    breaches = Notification.objects.filter(kind="breach")
+    total = CASES * (PEOPLE + 1)
+    victim, other = two_workers
+    victim.start()
+    play_beat(4)
+    victim.wait_for(lambda: held.held)
+
+    # The first hangs in a send; the second passes its row by and sends the rest.
+    other.start()
+    play_beat(4)
+    other.wait_for(lambda: breaches.filter(state="sent").count() == total - 1)
+    stuck = breaches.get(state="sending")
+    victim.kill()
+    held.release.set()
+
+    victim.start()
+    play_beat(4)
+    make_claims_run_out()
+    play_beat(4)
+    other.wait_for(lambda: breaches.filter(state="sent").count() == total)
+    play_beat(2)
+    for worker in two_workers:
+        worker.stop()
+
+    (key,) = held.held
+    for sink, count in ((mail_server, CASES * PEOPLE), (webhook_sink, CASES)):
+        assert len(sink.accepted) == len(set(sink.accepted)) == count
+        times = Counter(one.key for one in sink.received)
+        # What the worker died over came twice, under the same key.
+        assert times.pop(key, 2) == 2
+        assert set(times.values()) == {1}
+    tries = NotificationAttempt.objects.filter(notification=stuck)
+    assert [one.outcome for one in tries] == ["lost", "sent"]
+    assert breaches.count() == total
