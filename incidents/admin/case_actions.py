@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from incidents.services import (
     phases,
     reclassifying,
     remediation,
+    reminders,
     timeline,
 )
 from incidents.workflow.gates import ConditionKey
@@ -80,6 +82,18 @@ def _set_due(actor: User, incident: Incident, form: Any) -> str:
         reason=form.cleaned_data["reason"],
     )
     return "The due time of REMEDIATE is set."
+
+
+def _acknowledge(actor: User, incident: Incident, form: Any) -> str:
+    held = reminders.acknowledge_reminders(
+        actor=actor,
+        incident_id=incident.pk,
+        phase=Phase(form.cleaned_data["phase"]),
+    )
+    return (
+        "Acknowledged: reminders wait until "
+        f"{held.holds_until.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC."
+    )
 
 
 def _state(actor: User, incident: Incident, form: Any) -> str:
@@ -293,6 +307,7 @@ def _reopen(actor: User, incident: Incident, form: Any) -> str:
 ACTIONS: dict[str, CaseAction] = {
     "complete-phase": CaseAction(case_forms.PhaseForm, _complete_phase),
     "set-due": CaseAction(case_forms.DueForm, _set_due),
+    "acknowledge": CaseAction(case_forms.PhaseForm, _acknowledge),
     "state": CaseAction(case_forms.StateForm, _state),
     "waive": CaseAction(case_forms.WaiveForm, _waive),
     "answer": CaseAction(case_forms.AnswerForm, _answer),
