@@ -6,10 +6,9 @@ import csv
 import io
 from collections.abc import Iterable
 
+from evidence.spreadsheets import safe_cell
 from incidents.models import Incident, TimelineEntry
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What a spreadsheet takes for the start of a formula (OWASP, CSV injection)."""
 CSV_COLUMNS = (
     "event_at",
     "entered_at",
@@ -21,12 +20,6 @@ CSV_COLUMNS = (
     "corrects",
     "text",
 )
-
-
-def safe_cell(value: object) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    text = str(value)
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
 
 
 def write_csv(entries: Iterable[TimelineEntry]) -> str:

@@ -1,0 +1,465 @@
+"""Extensions: the list, and the page with everything that is known of one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.dateparse import parse_datetime
+from django.utils.safestring import SafeString
+from unfold.decorators import action, display
+
+from evidence.plots import draw_risk
+from policy.admin import forms
+from policy.admin.case_pages import take_in
+from policy.admin.pages import PageAction, PageAdmin
+from policy.models import (
+    Extension,
+    ExtensionAppearance,
+    KillSwitch,
+    PromotionRequest,
+    RequestState,
+)
+from policy.rules.capabilities import Capability
+from policy.rules.precedence import evaluate_all
+from policy.rules.trust import (
+    ALLOWED_MOVES,
+    CAPABILITIES_BY_TRUST,
+    TrustState,
+    needs_reviewer,
+)
+from policy.services import extensions, kill_switches, quotas, trust
+from policy.services.cases import REVIEW, WORK
+from policy.services.snapshots import newest_snapshot, read_snapshot
+from policy.templatetags.policy import badge
+
+SHOWN = 50
+MERGED_POINTS = 600
+MERGED_BUNDLES = 20
+
+
+def _demote(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
+    trust.demote_extension(
+        extension_pk=extension.pk,
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+        incident_id=data["incident"] and data["incident"].pk,
+    )
+    return f"{extension} is quarantined."
+
+
+def _start_probation(
+    request: HttpRequest, extension: Extension, data: dict[str, Any]
+) -> str:
+    trust.move_trust(
+        extension_pk=extension.pk,
+        to_state=TrustState.PROBATION,
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+        incident_id=data["incident"] and data["incident"].pk,
+    )
+    return f"{extension} is on probation."
+
+
+def _promotion_of(extension: Extension) -> TrustState | None:
+    """Return where a reviewer's approval would lead from here; None: nowhere."""
+    state = TrustState(extension.trust_state)
+    for target in sorted(ALLOWED_MOVES[state]):
+        if needs_reviewer(state, target):
+            return target
+    return None
+
+
+def _request(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
+    target = _promotion_of(extension) or TrustState.TRUSTED
+    trust.request_promotion(
+        extension_pk=extension.pk,
+        to_state=target,
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+        incident_id=data["incident"] and data["incident"].pk,
+    )
+    return f"A promotion to {target} is requested. A reviewer other than you decides."
+
+
+def _pending(extension: Extension) -> PromotionRequest | None:
+    return extension.promotion_requests.filter(state=RequestState.PENDING).first()
+
+
+def _pending_pk(extension: Extension) -> int:
+    pending = _pending(extension)
+    return pending.pk if pending else 0
+
+
+def _approve(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
+    move = trust.approve_promotion(
+        request_id=_pending_pk(extension),
+        actor=request.user,  # type: ignore[arg-type]
+        exception=data["exception"],
+    )
+    return f"{extension} is {move.to_state}."
+
+
+def _decline(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
+    trust.decline_promotion(
+        request_id=_pending_pk(extension),
+        actor=request.user,  # type: ignore[arg-type]
+        reason=data["reason"],
+    )
+    return "The promotion is declined."
+
+
+def _withdraw(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
+    trust.withdraw_promotion(
+        request_id=_pending_pk(extension),
+        actor=request.user,  # type: ignore[arg-type]
+        reason=data["reason"],
+    )
+    return "Your request is withdrawn."
+
+
+def _kill(
+    request: HttpRequest, extension: Extension, data: dict[str, Any]
+) -> HttpResponse:
+    switch = kill_switches.activate_kill_switch(
+        incident_id=data["incident"].pk,
+        extension_pk=extension.pk,
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    url = reverse("admin:policy_killswitch_change", args=[switch.pk])
+    return HttpResponse(status=302, headers={"Location": url})
+
+
+def _edit(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
+    extensions.edit_extension(
+        extension_pk=extension.pk,
+        actor=request.user,  # type: ignore[arg-type]
+        **data,
+    )
+    return "Saved."
+
+
+def _quota(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
+    change = quotas.record_quota_change(
+        extension_pk=extension.pk,
+        to_mb=data["to_mb"],
+        reason=data["reason"],
+        documentation=data["documentation"],
+        actor=request.user,  # type: ignore[arg-type]
+        incident_id=data["incident"] and data["incident"].pk,
+    )
+    return f"Recorded: {change}. The next snapshot shows whether it was applied."
+
+
+@admin.register(Extension)
+class ExtensionAdmin(PageAdmin):
+    list_display = (
+        "extension_id",
+        "name",
+        "trust",
+        "kill_switch",
+        "open_cases",
+        "publisher",
+        "first_seen_at",
+    )
+    list_filter = ("trust_state",)
+    search_fields = ("extension_id", "name", "publisher")
+    actions_list = ("trust_table",)
+    page_template = "policy/extension.html"
+    page_actions = {
+        "demote": PageAction(
+            "Quarantine",
+            "Quarantine it now",
+            forms.CaseReasonForm,
+            _demote,
+            WORK,
+            help="Takes effect at once: trust lets no hostcall through.",
+            tone="danger",
+            icon="gpp_bad",
+            applies=lambda one: one.trust_state != TrustState.QUARANTINED,
+        ),
+        "kill": PageAction(
+            "Kill",
+            "Activate the kill switch",
+            forms.KillForm,
+            _kill,
+            WORK,
+            help="Orders the runtime to stop it, quarantines it, shows what to run.",
+            tone="danger",
+            icon="power_settings_new",
+            applies=lambda one: not one.has_kill_switch,
+        ),
+        "probation": PageAction(
+            "Put on probation",
+            "Put it on probation",
+            forms.CaseReasonForm,
+            _start_probation,
+            WORK,
+            applies=lambda one: one.trust_state == TrustState.UNKNOWN,
+        ),
+        "request": PageAction(
+            "Request promotion",
+            "Ask a reviewer",
+            forms.PromotionForm,
+            _request,
+            WORK,
+            help="A reviewer other than you decides.",
+            icon="upgrade",
+            applies=lambda one: bool(_promotion_of(one)) and not _pending(one),
+        ),
+        "approve": PageAction(
+            "Approve the promotion",
+            "Approve it",
+            forms.ApproveForm,
+            _approve,
+            REVIEW,
+            tone="main",
+            applies=lambda one: _pending(one) is not None,
+        ),
+        "decline": PageAction(
+            "Decline the promotion",
+            "Decline it",
+            forms.ReasonForm,
+            _decline,
+            REVIEW,
+            applies=lambda one: _pending(one) is not None,
+        ),
+        "withdraw": PageAction(
+            "Withdraw the request",
+            "Withdraw it",
+            forms.OptionalReasonForm,
+            _withdraw,
+            WORK,
+            applies=lambda one: _pending(one) is not None,
+        ),
+        "quota": PageAction(
+            "Change the quota",
+            "Record the change",
+            forms.QuotaForm,
+            _quota,
+            WORK,
+            help="Records the decision; the runtime's operator edits settings.json.",
+        ),
+        "edit": PageAction("Edit", "Save", forms.ExtensionForm, _edit, WORK),
+    }
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Extension]:
+        lifted = Q(lift__isnull=True)
+        named = KillSwitch.objects.filter(lifted, extension=OuterRef("pk"))
+        general = KillSwitch.objects.filter(lifted, extension__isnull=True)
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                has_kill_switch=Exists(named),
+                is_killed=Exists(named) | Exists(general),
+                open_count=Count(
+                    "incidents", filter=Q(incidents__closed_at__isnull=True)
+                ),
+            )
+        )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(WORK)
+
+    @display(description="Trust", ordering="trust_state")
+    def trust(self, extension: Extension) -> SafeString:
+        return badge(extension.trust_state)
+
+    @display(description="Kill switch")
+    def kill_switch(self, extension: Any) -> SafeString | str:
+        return badge("ordered", "Active") if extension.is_killed else "–"
+
+    @display(description="Open cases", ordering="open_count")
+    def open_cases(self, extension: Any) -> int:
+        return int(extension.open_count)
+
+    @action(description="What trust lets through", url_path="trust-table")
+    def trust_table(self, request: HttpRequest) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "What trust lets through",
+            "opts": self.opts,
+            **trust_table(),
+        }
+        return TemplateResponse(request, "policy/trust_table.html", context)
+
+    def get_urls(self) -> list[URLPattern]:
+        table = path(
+            "trust/",
+            self.admin_site.admin_view(self.trust_table),
+            name="policy_extension_trust",
+        )
+        return [table, *super().get_urls()]
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        def run(form: forms.PageForm) -> tuple[str, str]:
+            made = extensions.add_extension(actor=request.user, **form.cleaned_data)  # type: ignore[arg-type]
+            return self.page_of(made), f"{made} is noted."
+
+        return take_in(
+            request,
+            self,
+            permission=WORK,
+            form_class=forms.NewExtensionForm,
+            run=run,
+            title="Note an extension",
+            button="Note it",
+            explained="Extensions that an alert, a bundle, a snapshot or a record "
+            "names are noted by themselves.",
+        )
+
+    def page_context(self, request: HttpRequest, obj: Extension) -> dict[str, Any]:
+        return extension_context(request, obj)
+
+
+def trust_table() -> dict[str, Any]:
+    """Return the states with what each lets through, and the moves between them."""
+    order = [
+        TrustState.QUARANTINED,
+        TrustState.UNKNOWN,
+        TrustState.PROBATION,
+        TrustState.TRUSTED,
+    ]
+    return {
+        "states": order,
+        "rows": [
+            (cap, [cap in CAPABILITIES_BY_TRUST[state] for state in order])
+            for cap in Capability
+        ],
+        "moves": [
+            (start, end, needs_reviewer(start, end))
+            for start, ends in ALLOWED_MOVES.items()
+            for end in sorted(ends)
+        ],
+    }
+
+
+def extension_context(request: HttpRequest, extension: Extension) -> dict[str, Any]:
+    """Return everything that the page of an extension shows."""
+    incidents: Any = extension.incidents  # type: ignore[attr-defined]
+    alerts: Any = extension.alerts  # type: ignore[attr-defined]
+    visible = incidents.model.objects.visible_to(request.user)
+    appearances = list(
+        extension.appearances.filter(item__incident__in=visible)
+        .select_related("item")
+        .order_by("-last_at", "-id")[: SHOWN + 1]
+    )
+    return {
+        "extension": extension,
+        "versions": extension.versions.all(),
+        "pending": _pending(extension),
+        "transitions": extension.trust_transitions.select_related(
+            "incident", "approved_by"
+        )[:SHOWN],
+        "switches": KillSwitch.objects.covering(extension).with_people()[:SHOWN],
+        "cases": incidents.filter(pk__in=visible).order_by("-detected_at")[:SHOWN],
+        "alerts": alerts.filter(Q(incident=None) | Q(incident__in=visible))
+        .defer("document")
+        .select_related("incident")
+        .order_by("-happened_at")[:10],
+        "alert_count": alerts.count(),
+        "appearances": appearances[:SHOWN],
+        "more_appearances": len(appearances) > SHOWN,
+        "plot": draw_risk(merge_plots(appearances[:MERGED_BUNDLES])),
+        "quota_changes": extension.quota_changes.select_related("changed_by")[:10],
+        "breaches": quotas.summarise_stored_breaches(extension),
+        **_in_force(extension),
+        **_asked_moment(request, extension),
+    }
+
+
+def _in_force(extension: Extension) -> dict[str, Any]:
+    """Return override, quota and decisions by the newest snapshot of all."""
+    snapshot = newest_snapshot()
+    quota = quotas.quota_in_force(extension, snapshot=snapshot)
+    if snapshot is None:
+        return {"quota": quota, "override": None, "decisions": []}
+    policy = read_snapshot(snapshot).effective
+    trusted = CAPABILITIES_BY_TRUST[TrustState(extension.trust_state)]
+    return {
+        "quota": quota,
+        "override": policy.per_extension.get(extension.extension_id),
+        "decisions": [
+            (capability, decided, capability in trusted)
+            for capability, decided in evaluate_all(
+                policy, extension.extension_id
+            ).items()
+        ],
+    }
+
+
+def _asked_moment(request: HttpRequest, extension: Extension) -> dict[str, Any]:
+    """Return the trust at the moment that the page was asked for, if it was."""
+    text = request.GET.get("at", "").strip()
+    if not text:
+        return {"asked": ""}
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None:
+        return {"asked": text, "asked_fault": "Expected a moment, as 2026-03-10 12:00."}
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    state = trust.trust_state_at(extension, moment)
+    return {"asked": text, "asked_at": moment, "asked_state": state}
+
+
+def merge_plots(appearances: list[ExtensionAppearance]) -> dict[str, Any]:
+    """Return one plot of an extension's risk over the bundles it appears in.
+
+    Bundles overlap: a point at the same moment with the same score is drawn once.
+    """
+    plots = [one.plot for one in appearances if one.plot]
+    points = {(p[1], p[2]): p for plot in plots for p in plot["line"]}
+    if not points:
+        return {}
+    line = [points[key] for key in sorted(points)]
+    actions = {name for plot in plots for name in plot["marks"]}
+    marks = {
+        name: list(
+            {
+                (p[1], p[2]): p for plot in plots for p in plot["marks"].get(name, ())
+            }.values()
+        )[:MERGED_POINTS]
+        for name in sorted(actions)
+    }
+    return {
+        "first_ts_ms": line[0][1],
+        "last_ts_ms": line[-1][1],
+        "point_count": sum(plot["point_count"] for plot in plots),
+        "line": _thinned(line),
+        "marks": marks,
+        "action_counts": _action_counts(plots),
+        "break_ts_ms": None,
+        "break_index": None,
+    }
+
+
+def _thinned(line: list[Any]) -> list[Any]:
+    """Return at most MERGED_POINTS points, the highest of each stretch."""
+    if len(line) <= MERGED_POINTS:
+        return line
+    width = -(-len(line) // MERGED_POINTS)
+    stretches = [line[i : i + width] for i in range(0, len(line), width)]
+    return [max(stretch, key=lambda point: point[2]) for stretch in stretches]
+
+
+def _action_counts(plots: list[dict[str, Any]]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for plot in plots:
+        for name, number in plot["action_counts"].items():
+            counts[name] = counts.get(name, 0) + number
+    return counts

@@ -1,0 +1,278 @@
+"""Forms of the policy pages. They read values; services judge them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
+
+from policy.models import PolicySnapshot
+from policy.rules.documents import MAX_DOCUMENT_BYTES
+from policy.rules.rollback import (
+    OVERRIDE_CONSEQUENCES,
+    RISK_CONSEQUENCES,
+    OverrideChoice,
+    RiskChoice,
+)
+from policy.rules.runtime_history import MAX_HISTORY_BYTES
+from policy.services.cases import incident_model
+
+SHOWN_INCIDENTS = 300
+
+
+class PageForm(forms.Form):
+    """A form of a page: it knows the object and who fills it in."""
+
+    def __init__(self, *args: Any, obj: Any = None, user: Any = None, **kwargs: Any):
+        # Several forms stand on one page: their fields' ids must differ.
+        kwargs.setdefault("auto_id", f"{type(self).__name__.lower()}_%s")
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
+        self.obj, self.user = obj, user
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Fill in choices that depend on the object and the person."""
+
+
+def _reason(label: str = "Why", **kwargs: Any) -> forms.CharField:
+    widget = forms.Textarea(attrs={"rows": 3, "maxlength": 5000})
+    return forms.CharField(label=label, widget=widget, **kwargs)
+
+
+def _open_incidents(user: Any, **filters: Any) -> QuerySet[Any]:
+    incidents: Any = incident_model().objects
+    return incidents.visible_to(user).filter(closed_at__isnull=True, **filters)
+
+
+class IncidentField(forms.ModelChoiceField):
+    """A case by its reference and title."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(queryset=None, label="Case", **kwargs)
+
+
+class ReasonForm(PageForm):
+    reason = _reason()
+
+
+class OptionalReasonForm(PageForm):
+    reason = _reason("A word to go with it", required=False)
+
+
+class CaseReasonForm(PageForm):
+    """A reason, and one of the extension's cases where there is one."""
+
+    incident = IncidentField(required=False, empty_label="No case")
+    reason = _reason()
+
+    def prepare(self) -> None:
+        field: Any = self.fields["incident"]
+        field.queryset = _open_incidents(self.user, extensions=self.obj)
+        if not self.is_bound and len(field.queryset) == 1:
+            self.initial["incident"] = field.queryset[0].pk
+
+
+class KillForm(CaseReasonForm):
+    incident = IncidentField(empty_label=None)
+
+    def prepare(self) -> None:
+        super().prepare()
+        field: Any = self.fields["incident"]
+        if not field.queryset.exists():
+            field.queryset = _open_incidents(self.user)[:SHOWN_INCIDENTS]
+
+
+class PromotionForm(CaseReasonForm):
+    pass
+
+
+class ApproveForm(PageForm):
+    exception = _reason(
+        "Exception, where something open stands in the way",
+        required=False,
+        help_text="Your own statement; it is kept with the decision.",
+    )
+
+
+class ExtensionForm(PageForm):
+    name = forms.CharField(max_length=255, required=False)
+    publisher = forms.CharField(max_length=255, required=False)
+    version = forms.CharField(
+        max_length=100, required=False, label="A version that was seen"
+    )
+    notes = forms.CharField(
+        required=False, max_length=20_000, widget=forms.Textarea(attrs={"rows": 4})
+    )
+
+    def prepare(self) -> None:
+        self.initial = {
+            "name": self.obj.name,
+            "publisher": self.obj.publisher,
+            "notes": self.obj.notes,
+        }
+
+
+class NewExtensionForm(PageForm):
+    extension_id = forms.CharField(max_length=2000, label="Extension ID")
+    name = forms.CharField(max_length=255, required=False)
+    publisher = forms.CharField(max_length=255, required=False)
+
+
+class QuotaForm(CaseReasonForm):
+    to_mb = forms.IntegerField(label="New memory quota in MB")
+    documentation = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Raising needs it: where the legitimate use is documented.",
+    )
+    field_order = ("to_mb", "documentation", "incident", "reason")
+
+
+class ConfirmForm(PageForm):
+    effective_at = forms.DateTimeField(
+        required=False,
+        label="Took effect at (UTC)",
+        help_text="Left empty: now.",
+        widget=forms.DateTimeInput(attrs={"placeholder": "2026-03-10 12:00:00"}),
+    )
+    means = _reason("What was run, and what it showed")
+
+
+class RollbackToDefaultsForm(PageForm):
+    """The two choices have no default: the proposer makes them."""
+
+    risk = forms.ChoiceField(
+        label="Risk controller",
+        widget=forms.RadioSelect,
+        choices=[(one.value, RISK_CONSEQUENCES[one]) for one in RiskChoice],
+    )
+    overrides = forms.ChoiceField(
+        label="Overrides of single extensions",
+        widget=forms.RadioSelect,
+        choices=[(one.value, OVERRIDE_CONSEQUENCES[one]) for one in OverrideChoice],
+    )
+    reason = _reason()
+
+
+class RollbackToSnapshotForm(PageForm):
+    target = forms.ModelChoiceField(
+        queryset=PolicySnapshot.objects.none(), label="Earlier snapshot"
+    )
+    reason = _reason()
+
+    def prepare(self) -> None:
+        field: Any = self.fields["target"]
+        field.queryset = earlier_snapshots(self.obj)
+
+
+class CompareForm(PageForm):
+    other = forms.ModelChoiceField(
+        queryset=PolicySnapshot.objects.none(), label="Compare with"
+    )
+
+    def prepare(self) -> None:
+        field: Any = self.fields["other"]
+        rows = PolicySnapshot.objects.filter(incident=self.obj.incident)
+        field.queryset = rows.exclude(pk=self.obj.pk)
+
+
+class ApplyForm(PageForm):
+    proof = forms.ModelChoiceField(
+        queryset=PolicySnapshot.objects.none(),
+        label="Snapshot that proves it",
+        help_text="One of this case, taken after the approval.",
+    )
+    output = forms.CharField(
+        label="Output of the verification commands",
+        widget=forms.Textarea(attrs={"rows": 6}),
+    )
+
+    def prepare(self) -> None:
+        field: Any = self.fields["proof"]
+        rows = PolicySnapshot.objects.filter(incident=self.obj.incident)
+        if self.obj.decided_at:
+            rows = rows.filter(captured_at__gte=self.obj.decided_at)
+        field.queryset = rows
+
+
+def earlier_snapshots(snapshot: PolicySnapshot) -> QuerySet[PolicySnapshot]:
+    """Return the case's snapshots that show an earlier moment."""
+    rows = PolicySnapshot.objects.filter(incident=snapshot.incident)
+    return rows.filter(captured_at__lt=snapshot.captured_at)
+
+
+class CaseFileForm(PageForm):
+    """Base of the pages that take a file into a case."""
+
+    incident = IncidentField(empty_label="Choose a case")
+
+    def prepare(self) -> None:
+        field: Any = self.fields["incident"]
+        field.queryset = _open_incidents(self.user)
+
+
+class SnapshotForm(CaseFileForm):
+    settings_file = forms.FileField(required=False, label="settings.json")
+    settings_text = forms.CharField(
+        required=False,
+        strip=False,
+        label="or paste it",
+        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}),
+    )
+    explanation_file = forms.FileField(
+        required=False, label="Output of pi --explain-extension-policy"
+    )
+    explanation_text = forms.CharField(
+        required=False,
+        strip=False,
+        label="or paste it",
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    )
+    cli_profile = forms.CharField(
+        required=False, max_length=60, label="Profile on the command line"
+    )
+    env_profile = forms.CharField(
+        required=False, max_length=60, label="Value of PI_EXTENSION_POLICY"
+    )
+    captured_at = forms.DateTimeField(
+        required=False, label="Moment it shows (UTC)", help_text="Left empty: now."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        data["settings"] = _either(data, "settings")
+        data["explanation"] = _either(data, "explanation")
+        if not data["settings"]:
+            raise forms.ValidationError("Choose settings.json, or paste it.")
+        return data
+
+
+class HistoryForm(CaseFileForm):
+    file = forms.FileField(
+        label="The runtime's record, JSON lines", allow_empty_file=True
+    )
+
+    def read(self) -> bytes:
+        return _read(self.cleaned_data["file"], MAX_HISTORY_BYTES)
+
+
+class SourceForm(CaseFileForm):
+    file = forms.FileField(label="Extension source: a file, zip or tar")
+
+
+def _either(data: dict[str, Any], name: str) -> bytes | None:
+    """Return the file's bytes, or those of what was pasted; None for neither."""
+    file = data.get(f"{name}_file")
+    if file is not None:
+        return _read(file, MAX_DOCUMENT_BYTES)
+    text = data.get(f"{name}_text") or ""
+    # A form sends text with CRLF; JSON does not mind.
+    return text.encode("utf-8", "surrogatepass") if text.strip() else None
+
+
+def _read(file: UploadedFile, limit: int) -> bytes:
+    """Return a file, one byte more than may be at most: the reader refuses it then."""
+    return bytes(file.read(limit + 1))

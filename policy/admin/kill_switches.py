@@ -1,0 +1,277 @@
+"""Kill switches: the audit view with its export, and the page of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.http import content_disposition_header
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_GET
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import action, display
+
+from policy.admin import forms
+from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
+from policy.exports import list_events, write_csv, write_json
+from policy.models import KillSwitch, LiftRequest, RequestState
+from policy.rules.kill_switch import KillSwitchState
+from policy.services import kill_switches, lifts
+from policy.services.cases import REVIEW, WORK, is_before_remediate
+from policy.templatetags.policy import badge
+
+EXPORT_SIZE = 10_000
+
+
+class StateFilter(SimpleListFilter):
+    """By how far a kill switch has come."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("active", "Active: not lifted"),
+            (KillSwitchState.ORDERED.value, "Ordered, not confirmed"),
+            (KillSwitchState.CONFIRMED.value, "Confirmed"),
+            (KillSwitchState.LIFTED.value, "Lifted"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case "active":
+                return queryset.filter(lift__isnull=True)
+            case KillSwitchState.ORDERED:
+                return queryset.filter(lift__isnull=True, confirmation__isnull=True)
+            case KillSwitchState.CONFIRMED:
+                return queryset.filter(lift__isnull=True, confirmation__isnull=False)
+            case KillSwitchState.LIFTED:
+                return queryset.filter(lift__isnull=False)
+        return queryset
+
+
+def _pending(switch: KillSwitch) -> LiftRequest | None:
+    return switch.lift_requests.filter(state=RequestState.PENDING).first()
+
+
+def _pending_pk(switch: KillSwitch) -> int:
+    pending = _pending(switch)
+    return pending.pk if pending else 0
+
+
+def _confirm(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> str:
+    _, created = kill_switches.confirm_kill_switch(
+        kill_switch_id=switch.pk,
+        means=data["means"],
+        effective_at=data["effective_at"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return "Confirmed." if created else "It was confirmed before; that stays."
+
+
+def _request_lift(
+    request: HttpRequest, switch: KillSwitch, data: dict[str, Any]
+) -> str:
+    lifts.request_lift(
+        kill_switch_id=switch.pk,
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return "A lift is requested. A reviewer other than you and who activated decides."
+
+
+def _approve(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> str:
+    lifts.approve_lift(
+        request_id=_pending_pk(switch),
+        exception=data["exception"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return "The kill switch is lifted. Trust stays quarantined until it is promoted."
+
+
+def _decline(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> str:
+    lifts.decline_lift(
+        request_id=_pending_pk(switch),
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return "The lift is declined."
+
+
+def _withdraw(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> str:
+    lifts.withdraw_lift(
+        request_id=_pending_pk(switch),
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return "Your request is withdrawn."
+
+
+@admin.register(KillSwitch)
+class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
+    list_display = (
+        "target",
+        "state",
+        "incident",
+        "ordered_at",
+        "ordered_by",
+        "effective_at",
+        "lifted_at",
+        "previous",
+        "reason",
+    )
+    list_display_links = ("target",)
+    list_filter = (StateFilter, "scope", ("ordered_at", RangeDateTimeFilter))
+    list_filter_submit = True
+    search_fields = (
+        "extension__extension_id",
+        "incident__reference",
+        "ordered_by__username",
+        "reason",
+    )
+    search_help_text = "Extension, case, person or reason"
+    actions = ("export_csv", "export_json")
+    page_template = "policy/kill_switch.html"
+    page_actions = {
+        "confirm": PageAction(
+            "It took effect",
+            "Record that it took effect",
+            forms.ConfirmForm,
+            _confirm,
+            kill_switches.CONFIRM,
+            tone="main",
+            icon="check_circle",
+            applies=lambda one: one.state is KillSwitchState.ORDERED,
+        ),
+        "request": PageAction(
+            "Request a lift",
+            "Ask a reviewer",
+            forms.ReasonForm,
+            _request_lift,
+            WORK,
+            applies=lambda one: (
+                one.state is not KillSwitchState.LIFTED and _pending(one) is None
+            ),
+        ),
+        "approve": PageAction(
+            "Approve the lift",
+            "Lift the kill switch",
+            forms.ApproveForm,
+            _approve,
+            REVIEW,
+            tone="main",
+            applies=lambda one: _pending(one) is not None,
+        ),
+        "decline": PageAction(
+            "Decline the lift",
+            "Decline it",
+            forms.ReasonForm,
+            _decline,
+            REVIEW,
+            applies=lambda one: _pending(one) is not None,
+        ),
+        "withdraw": PageAction(
+            "Withdraw the request",
+            "Withdraw it",
+            forms.OptionalReasonForm,
+            _withdraw,
+            WORK,
+            applies=lambda one: _pending(one) is not None,
+        ),
+    }
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[KillSwitch]:
+        rows: Any = super().get_queryset(request)
+        return rows.with_people()
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("policy.view_killswitch")
+
+    @display(description="Stops", ordering="extension__extension_id")
+    def target(self, switch: KillSwitch) -> str:
+        return str(switch.extension or "All extensions")
+
+    @display(description="State")
+    def state(self, switch: KillSwitch) -> SafeString:
+        return badge(switch.state.value)
+
+    @display(description="Took effect")
+    def effective_at(self, switch: KillSwitch) -> Any:
+        row = getattr(switch, "confirmation", None)
+        return row.effective_at if row else None
+
+    @display(description="Lifted")
+    def lifted_at(self, switch: KillSwitch) -> Any:
+        row = getattr(switch, "lift", None)
+        return row.lifted_at if row else None
+
+    @display(description="Trust before")
+    def previous(self, switch: KillSwitch) -> str:
+        return switch.previous_trust or "–"
+
+    @action(description="Export these as CSV", permissions=["export"])
+    def export_csv(
+        self, request: HttpRequest, queryset: QuerySet[KillSwitch]
+    ) -> HttpResponse:
+        return _download(write_csv(queryset[:EXPORT_SIZE]), "csv")
+
+    @action(description="Export these as JSON", permissions=["export"])
+    def export_json(
+        self, request: HttpRequest, queryset: QuerySet[KillSwitch]
+    ) -> HttpResponse:
+        return _download(write_json(queryset[:EXPORT_SIZE]), "json")
+
+    def get_urls(self) -> list[URLPattern]:
+        export = path(
+            "export.<slug:form>",
+            self.admin_site.admin_view(require_GET(self.export_view)),
+            name="policy_killswitch_export",
+        )
+        return [export, *super().get_urls()]
+
+    def export_view(self, request: HttpRequest, form: str) -> HttpResponse:
+        """Export what the list shows under the same filters."""
+        if not self.has_export_permission(request):
+            raise PermissionDenied
+        rows = self.get_changelist_instance(request).get_queryset(request)
+        switches = rows.order_by("-id")[:EXPORT_SIZE]
+        if form == "csv":
+            return _download(write_csv(switches), "csv")
+        return _download(write_json(switches), "json")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"export_query": request.GET.urlencode()}
+        response: HttpResponse = super().changelist_view(
+            request, {**(extra_context or {}), **context}
+        )
+        return response
+
+    def page_context(self, request: HttpRequest, obj: KillSwitch) -> dict[str, Any]:
+        return {
+            "switch": obj,
+            "instruction": kill_switches.instruction_for(obj),
+            "events": list(list_events([obj])),
+            "pending": _pending(obj),
+            "requests": obj.lift_requests.select_related("requested_by", "decided_by"),
+            "is_early": is_before_remediate(obj.incident),
+        }
+
+
+def _download(text: str, form: str) -> HttpResponse:
+    media = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
+    name = f"kill-switches.{form}"
+    return HttpResponse(
+        text,
+        content_type=media[form],
+        headers={
+            "Content-Disposition": content_disposition_header(True, name) or "",
+            "Cache-Control": "private, no-store",
+        },
+    )

@@ -1,0 +1,156 @@
+"""Source scans: uploads, reports with their entries, and what other scanners miss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from evidence.admin.base import client_address
+from evidence.admin.paging import keyset_page
+from evidence.models import UNFINISHED_STATES, Channel, EvidenceKind
+from evidence.services import receive_evidence
+from policy.admin import forms
+from policy.admin.case_pages import take_in
+from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
+from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
+from policy.services.cases import WORK
+from policy.services.scans import request_scan
+from policy.templatetags.policy import badge
+
+FAMILIES_SHOWN = 60
+
+
+def _scan_again(request: HttpRequest, report: ScanReport, data: dict[str, Any]) -> str:
+    request_scan(item_id=report.item_id, actor=request.user)  # type: ignore[arg-type]
+    return "Another scan is queued. Its report comes on top of the list."
+
+
+@admin.register(ScanReport)
+class ScanReportAdmin(OfVisibleIncident, PageAdmin):
+    incident_path = "item__incident"
+    list_display = (
+        "source",
+        "verdict",
+        "incident",
+        "forbidden_count",
+        "flagged_count",
+        "missed_count",
+        "file_count",
+        "finished_at",
+    )
+    list_select_related = ("item__incident",)
+    list_filter = ("classification",)
+    search_fields = ("item__original_name", "item__incident__reference")
+    page_template = "policy/scan.html"
+    page_related = ("item__incident", "request__requested_by")
+    page_actions = {
+        "again": PageAction(
+            "Scan again", "Queue another scan", forms.PageForm, _scan_again, WORK
+        )
+    }
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(WORK)
+
+    @display(description="Source", ordering="item__original_name")
+    def source(self, report: ScanReport) -> str:
+        return report.item.original_name
+
+    @display(description="Verdict", ordering="classification")
+    def verdict(self, report: ScanReport) -> SafeString:
+        if report.refusal:
+            return badge("flagged", "Not scanned")
+        return badge(report.classification)
+
+    @display(description="Case")
+    def incident(self, report: ScanReport) -> str:
+        return str(report.item.incident.reference)
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        def run(form: forms.PageForm) -> tuple[str, str]:
+            data = form.cleaned_data
+            item, _ = receive_evidence(
+                incident_id=data["incident"].pk,
+                stream=data["file"],
+                original_name=data["file"].name or "source",
+                channel=Channel.ADMIN,
+                actor=request.user,  # type: ignore[arg-type]
+                kind=EvidenceKind.EXTENSION_SOURCE,
+                media_type=data["file"].content_type or "",
+                ip_address=client_address(request),
+            )
+            request_scan(item_id=item.pk, actor=request.user)  # type: ignore[arg-type]
+            url = reverse("admin:policy_scanreport_changelist")
+            return url, f"{item.original_name} is kept, and its scan is queued."
+
+        return take_in(
+            request,
+            self,
+            permission=WORK,
+            form_class=forms.SourceForm,
+            run=run,
+            title="Scan an extension's source",
+            button="Keep it and scan it",
+            explained="The source is kept as evidence of the case and read by a "
+            "worker. It is never run, and an archive is unpacked in memory.",
+        )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        waiting = ScanRequest.objects.filter(state__in=UNFINISHED_STATES)
+        context = {"waiting": waiting.select_related("item")[:20]}
+        response: HttpResponse = super().changelist_view(
+            request, {**(extra_context or {}), **context}
+        )
+        return response
+
+    def page_context(self, request: HttpRequest, obj: ScanReport) -> dict[str, Any]:
+        query = {
+            name: request.GET[name]
+            for name in ("show", "family", "from", "before")
+            if name in request.GET
+        }
+        rows = _chosen_rows(obj, query)
+        return {
+            "report": obj,
+            "page": keyset_page(rows, key="position", query=query),
+            "query": query,
+            "classifications": ScanClassification.values,
+            "missed": _missed_families(obj),
+            "files": obj.details.get("files", []),
+            "not_stored": obj.details.get("entries_not_stored", 0),
+        }
+
+
+def _chosen_rows(report: ScanReport, query: dict[str, str]) -> Any:
+    rows = ScanEntry.objects.filter(report=report)
+    shown = query.get("show", "")
+    if shown in ScanClassification.values:
+        rows = rows.filter(classification=shown)
+    elif shown == "missed":
+        rows = rows.filter(is_missed_by_line_scanner=True)
+    if family := query.get("family", "").replace("\x00", ""):
+        rows = rows.filter(family=family)
+    return rows
+
+
+def _missed_families(report: ScanReport) -> list[dict[str, Any]]:
+    """Return in what forms the line-based scanner is passed by, commonest first."""
+    missed = report.entries.filter(is_missed_by_line_scanner=True).order_by()
+    return list(
+        missed.values("family", "form", "suggested_pattern", "regression_test_idea")
+        .annotate(count=Count("id"))
+        .order_by("-count", "family")[:FAMILIES_SHOWN]
+    )
