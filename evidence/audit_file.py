@@ -39,18 +39,38 @@ def verify_lines(lines: Iterable[bytes]) -> tuple[dict[str, int], list[ChainFaul
     faults: list[ChainFault] = []
     counts: dict[str, int] = {}
     last: dict[str, dict[str, Any]] = {}
-    stream, documents = None, []
+    stream: str | None = None
+    documents: list[dict[str, Any]] = []
     for document in reader.read(lines):
-        if document["stream"] != stream:
+        name = str(document["stream"])
+        if name != stream:
             faults += find_chain_faults(documents)
-            stream, documents = document["stream"], []
-            if stream in counts:
-                raise HistoryError(f"the stream {stream} stands in two places")
+            stream, documents = name, []
+            if name in counts:
+                raise HistoryError(f"the stream {name} stands in two places")
         documents.append(document)
-        counts[stream] = counts.get(stream, 0) + 1
-        last[stream] = document
+        counts[name] = counts.get(name, 0) + 1
+        last[name] = document
     faults += find_chain_faults(documents)
     return counts, faults + _compare_heads(reader.heads, last)
+
+
+def read_heads_line(lines: Iterable[bytes]) -> dict[str, dict[str, Any]]:
+    """Return the heads that an export closes with, {sequence, entry_hash} by stream.
+
+    Raise HistoryError where the closing line is missing or no such thing.
+    """
+    last = b""
+    for line in lines:
+        last = line if line.strip() else last
+    document = _read_line(0, last)
+    if document.get("schema") != HEADS_SCHEMA:
+        raise HistoryError(f"expected the last line to have the schema {HEADS_SCHEMA}")
+    heads = _require_heads(0, document)
+    for head in heads.values():
+        if set(head) != {"sequence", "entry_hash"} or type(head["sequence"]) is not int:
+            raise HistoryError("a head is not {sequence, entry_hash}")
+    return heads
 
 
 class _Reader:

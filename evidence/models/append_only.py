@@ -22,7 +22,7 @@ class AppendOnlyModel(models.Model):
 
     class Meta:
         abstract = True
-        triggers = (
+        triggers: tuple[pgtrigger.Trigger, ...] = (
             pgtrigger.Protect(
                 name="append_only", operation=pgtrigger.Update | pgtrigger.Delete
             ),

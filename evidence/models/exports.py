@@ -34,7 +34,7 @@ class ExportRequest(QueuedWork):
 
     class Meta(QueuedWork.Meta):
         abstract = False
-        constraints = (
+        constraints = [
             *QueuedWork.Meta.constraints,
             models.CheckConstraint(
                 condition=~Q(state=WorkState.DONE) | Q(result__isnull=False),
@@ -44,7 +44,7 @@ class ExportRequest(QueuedWork):
                 condition=~Q(state=WorkState.FAILED) | Q(result__isnull=True),
                 name="export_failed_hands_out_nothing",
             ),
-        )
+        ]
 
     def __str__(self) -> str:
         return f"export of {self.source_id}: {self.get_state_display()}"

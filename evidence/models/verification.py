@@ -20,14 +20,14 @@ class VerificationRequest(QueuedWork):
 
     class Meta(QueuedWork.Meta):
         abstract = False
-        constraints = (
+        constraints = [
             *QueuedWork.Meta.constraints,
             models.UniqueConstraint(
                 fields=("item",),
                 condition=Q(state__in=UNFINISHED_STATES),
                 name="verification_pending_once",
             ),
-        )
+        ]
 
     def __str__(self) -> str:
         return f"verification of item {self.item_id}: {self.get_state_display()}"

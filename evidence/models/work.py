@@ -1,7 +1,5 @@
 """Queued work: what a person asked for and a worker does, and how far it has come."""
 
-from typing import ClassVar
-
 import pgtrigger
 from django.conf import settings
 from django.db import models
@@ -48,7 +46,7 @@ class QueuedWork(models.Model):
     class Meta:
         abstract = True
         ordering = ("-id",)
-        constraints: ClassVar = [
+        constraints = [
             models.CheckConstraint(
                 condition=Q(state__in=WorkState.values), name="%(class)s_state_known"
             ),
@@ -64,7 +62,7 @@ class QueuedWork(models.Model):
                 name="%(class)s_finished_has_time",
             ),
         ]
-        indexes: ClassVar = [
+        indexes = [
             models.Index(
                 fields=("touched_at",),
                 condition=Q(state__in=UNFINISHED_STATES),

@@ -65,7 +65,7 @@ def count_alerts(alerts: list[Any]) -> list[dict[str, Any]]:
 
 
 def count_extensions(entries: list[Any]) -> list[dict[str, Any]]:
-    """Return the extensions of the ledger with most entries, for the replay's filter."""
+    """Return the extensions with most entries, for the filter of the replay."""
     names = Counter(
         safe_text(entry.get("extension_id"))
         for entry in entries

@@ -386,6 +386,23 @@ def test_export_with_its_last_entries_cut_off_is_found(db, capsys, tmp_path):
     assert "heads_missing" in output
 
 
+def test_database_is_held_against_the_heads_of_an_earlier_export(db, capsys, tmp_path):
+    write(3)
+    path = tmp_path / "history.jsonl"
+    run(capsys, "export_audit", "-o", str(path))
+    write(1)
+    assert run(capsys, "verify_audit", "--heads", str(path))[0] == 0
+    without_triggers(
+        "DELETE FROM evidence_auditentry WHERE stream = %s AND sequence >= 3", STREAM
+    )
+    assert run(capsys, "verify_audit")[0] == 0
+    code, output = run(capsys, "verify_audit", "--heads", str(path))
+    assert code == 1
+    assert f"{STREAM} #3 head_lost" in output
+    path.write_text("\n".join(path.read_text().splitlines()[:2]))
+    assert run(capsys, "verify_audit", "--heads", str(path))[0] == 2
+
+
 @pytest.mark.parametrize("content", ["", "no json", '{"schema": "other"}', "[1]"])
 def test_file_that_is_no_export_is_refused(db, capsys, tmp_path, content):
     path = tmp_path / "history.jsonl"

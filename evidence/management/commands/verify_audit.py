@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from evidence.audit_chain import ChainFault
-from evidence.audit_file import verify_lines
+from evidence.audit_file import read_heads_line, verify_lines
 from evidence.errors import HistoryError
 
 
@@ -29,6 +29,11 @@ class Command(BaseCommand):
             "--file", type=Path, help="an export of the history; needs no database"
         )
         parser.add_argument(
+            "--heads",
+            type=Path,
+            help="an earlier export: every head it closes with must still be there",
+        )
+        parser.add_argument(
             "--json", action="store_true", help="one line of JSON for each stream"
         )
 
@@ -38,6 +43,8 @@ class Command(BaseCommand):
                 counts, faults = _verify_file(options["file"])
             else:
                 counts, faults = _verify_database(options["stream"])
+                if options["heads"]:
+                    faults += _compare_with_export(options["heads"])
         except (HistoryError, OSError) as error:
             raise CommandError(str(error), returncode=2) from error
         write = self._write_json if options["json"] else self._write_text
@@ -84,3 +91,21 @@ def _verify_database(stream: str | None) -> tuple[dict[str, int], list[ChainFaul
     if stream is None:
         faults += [fault for fault in find_lost_heads() if fault.stream not in known]
     return {head.stream: head.sequence for head in heads}, faults
+
+
+def _compare_with_export(path: Path) -> list[ChainFault]:
+    """Return the heads of an earlier export that the database no longer has."""
+    from evidence.models import AuditEntry
+
+    with path.open("rb") as file:
+        heads = read_heads_line(file)
+    return [
+        ChainFault(
+            stream,
+            head["sequence"],
+            "head_lost",
+            f"{path.name} noted the entry {head['entry_hash']}, which is gone",
+        )
+        for stream, head in heads.items()
+        if not AuditEntry.objects.filter(stream=stream, **head).exists()
+    ]
