@@ -76,6 +76,11 @@ def _made_by(
     )
 
 
+def _risk(base: float, call: Call) -> float:
+    """Return a score that varies as the ordinary call's would have."""
+    return round(min(0.99, base + 0.5 * call.score), 6)
+
+
 def _bend_denied_call_executed(call: Call, at: float) -> Call:
     if not _is_culprit_turn(call, at, start=0.6):
         return call
@@ -88,7 +93,7 @@ def _bend_denied_call_executed(call: Call, at: float) -> Call:
         reason="deny_caps",
         action="deny",
         outcome="executed",
-        score=0.71,
+        score=_risk(0.71, call),
         triggers=("dangerous_capability", "capability_mismatch"),
     )
 
@@ -117,7 +122,7 @@ def _bend_exposure(call: Call, at: float) -> Call:
         reason="extension_allow",
         action="allow",
         outcome="executed",
-        score=0.47,
+        score=_risk(0.47, call),
         triggers=("secret_access",),
     )
 
@@ -153,7 +158,7 @@ def _bend_scanner_bypass(call: Call, at: float) -> Call:
         reason="extension_allow",
         action="harden",
         outcome="executed",
-        score=0.66,
+        score=_risk(0.66, call),
         triggers=("unscanned_module", "computed_require"),
     )
 
@@ -183,7 +188,7 @@ def _bend_quarantine_escape(call: Call, at: float) -> Call:
         reason="default_caps" if escaped else "extension_deny",
         action="allow" if escaped else "deny",
         outcome="executed" if escaped else "blocked",
-        score=0.58,
+        score=_risk(0.58, call),
         triggers=("quarantined_extension",),
     )
 
