@@ -211,6 +211,7 @@ def send_cut_off(machine: User, address: str, method: str, **environ: Any) -> An
     return answer["status"], json.loads(b"".join(body))
 
 
+@pytest.mark.usefixtures("same_connection")
 def test_body_that_was_cut_off_leaves_nothing(
     machine: User, case: Incident, evidence_folder: Path
 ) -> None:
@@ -222,6 +223,7 @@ def test_body_that_was_cut_off_leaves_nothing(
     assert not stored_files(evidence_folder)
 
 
+@pytest.mark.usefixtures("same_connection")
 def test_form_that_was_cut_off_leaves_nothing(
     machine: User, case: Incident, evidence_folder: Path
 ) -> None:
