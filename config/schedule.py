@@ -28,6 +28,16 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"expires": 60},
     },
+    "sweep-postmortems": {
+        "task": "incidents.sweep_postmortems",
+        "schedule": 30.0,
+        "options": {"expires": 60},
+    },
+    "remind-action-items": {
+        "task": "incidents.remind_action_items",
+        "schedule": 600.0,
+        "options": {"expires": 1200},
+    },
     "check-reminders": {
         "task": "incidents.check_reminders",
         "schedule": 300.0,

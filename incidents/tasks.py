@@ -2,9 +2,13 @@
 
 from celery import shared_task
 
+from evidence.services.work import TRANSIENT_ERRORS
 from incidents.services import delivery
+from incidents.services.action_items import remind_action_items
 from incidents.services.kill_all_notices import notify_kill_all
 from incidents.services.phases import mark_breaches
+from incidents.services.postmortem_archive import archive_postmortem, sweep_postmortems
+from incidents.services.postmortem_findings import gather_findings
 from incidents.services.reminder_checks import check_reminders
 from incidents.services.reminders import plan_reminders
 
@@ -22,7 +26,9 @@ def plan_reminders_task() -> int:
 
 
 @shared_task(
-    name="incidents.deliver_notifications", time_limit=delivery.HARD_LIMIT_SECONDS
+    name="incidents.deliver_notifications",
+    soft_time_limit=delivery.HARD_LIMIT_SECONDS - 15,
+    time_limit=delivery.HARD_LIMIT_SECONDS,
 )
 def deliver_notifications_task() -> int:
     """Send what waits; each message is claimed, so that any number may run at once."""
@@ -39,3 +45,39 @@ def check_reminders_task() -> None:
 def notify_kill_all_task(kill_switch_id: int) -> int:
     """Tell a second person of a kill-all; told once however often it is delivered."""
     return notify_kill_all(kill_switch_id=kill_switch_id)
+
+
+@shared_task(
+    name="incidents.gather_findings",
+    acks_late=True,
+    autoretry_for=TRANSIENT_ERRORS,
+    retry_backoff=True,
+    max_retries=3,
+)
+def gather_findings_task(incident_id: int) -> int:
+    """Answer a playbook's questions from the case's bundles; twice writes nothing."""
+    return gather_findings(incident_id=incident_id)
+
+
+@shared_task(
+    name="incidents.archive_postmortem",
+    acks_late=True,
+    autoretry_for=TRANSIENT_ERRORS,
+    retry_backoff=True,
+    max_retries=3,
+)
+def archive_postmortem_task(review_id: int) -> int:
+    """Store a signed postmortem's files as evidence; twice is once."""
+    return archive_postmortem(review_id=review_id).pk
+
+
+@shared_task(name="incidents.sweep_postmortems")
+def sweep_postmortems_task() -> int:
+    """Queue again what a lost message left undone."""
+    return sweep_postmortems()
+
+
+@shared_task(name="incidents.remind_action_items")
+def remind_action_items_task() -> int:
+    """Write down what action items owe; each reminder is written once."""
+    return remind_action_items()

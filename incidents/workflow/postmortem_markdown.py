@@ -1,0 +1,251 @@
+"""A postmortem's document as Markdown (CommonMark with tables).
+
+What people wrote is Markdown already and stays as it is, save that its headings are
+pushed below those of the document and raw HTML is made text. What the case says is
+escaped: a file name cannot become a link, a heading or a cell of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from incidents.workflow.postmortem import SECTIONS, describe_offset
+
+_MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~>])")
+_FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
+_HEADING = re.compile(r"^( {0,3})(#{1,6})(?=\s|$)")
+_SETEXT = re.compile(r"^ {0,3}(=+|-+)\s*$")
+DEEPEST_HEADING = 6
+HEADING_SHIFT = 3
+_TASK = {"[ ]": "☐", "[x]": "☑", "[X]": "☑"}
+_TASK_LINE = re.compile(r"^(\s*[-*+] )(\[[ xX]\])(?= )")
+
+TYPE_NAMES = {
+    "detective": "Detective",
+    "preventative": "Preventative",
+    "corrective": "Corrective",
+}
+
+
+def render_postmortem(
+    content: Mapping[str, Any], *, sha256_hex: str, signature: str = ""
+) -> str:
+    """Return the document as Markdown. `signature` says who signed it and when."""
+    facts = content["facts"]
+    lines = [
+        f"# Postmortem of {plain(content['reference'])}: "
+        f"{plain(facts['incident']['title'])}",
+        "",
+        *_head(content, sha256_hex, signature),
+        *_written(content["sections"], facts),
+        *_facts(facts),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def plain(value: Any) -> str:
+    """Return a value as one line of text that Markdown takes for nothing else."""
+    text = " ".join(str("" if value is None else value).split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    return _MARKS.sub(r"\\\1", text)
+
+
+def show_tasks(text: str) -> str:
+    """Return Markdown with the boxes of a task list as ☐ and ☑."""
+    return "\n".join(
+        _TASK_LINE.sub(lambda m: m[1] + _TASK[m[2]], line) for line in text.split("\n")
+    )
+
+
+def tame(text: str) -> str:
+    """Return written Markdown that stays under its heading and holds no raw HTML."""
+    return "\n".join(_tame_lines(show_tasks(text).split("\n")))
+
+
+def moment(value: str | None) -> str:
+    """Return a moment of the document for reading: 2026-03-10 12:00:00 UTC."""
+    return value.replace("T", " ").replace("Z", " UTC") if value else "–"
+
+
+def length(seconds: int | None) -> str:
+    """Return a number of seconds as h:mm:ss."""
+    return "–" if seconds is None else describe_offset(seconds)[2:]
+
+
+def _tame_lines(lines: Iterable[str]) -> Iterator[str]:
+    fence = ""
+    previous = ""
+    for line in lines:
+        mark = _FENCE.match(line)
+        if fence:
+            if mark and mark[1].startswith(fence):
+                fence = ""
+            yield line
+        elif mark:
+            fence = mark[1][:3]
+            yield line
+        elif previous.strip() and _SETEXT.match(line):
+            yield "\\" + line.lstrip()
+        else:
+            yield _HEADING.sub(_deeper, line).replace("<", "&lt;")
+        previous = line
+    if fence:
+        yield fence
+
+
+def _deeper(match: re.Match[str]) -> str:
+    return match[1] + "#" * min(DEEPEST_HEADING, len(match[2]) + HEADING_SHIFT)
+
+
+def _head(content: Mapping[str, Any], sha256_hex: str, signature: str) -> Iterator[str]:
+    incident = content["facts"]["incident"]
+    yield from _table(
+        ("", ""),
+        (
+            ("Reference", incident["reference"]),
+            ("Class", f"{incident['class']} {incident['class_title']}"),
+            ("Severity", incident["severity"]),
+            ("Detected", moment(incident["detected_at"])),
+            ("Reported", moment(incident["reported_at"])),
+            ("Lead", incident["lead"]),
+            ("Extensions", ", ".join(incident["extensions"])),
+            ("Cycle", content["cycle"]),
+            ("Version", content["version"]),
+            ("Authors", ", ".join(content["authors"])),
+            (
+                "Submitted",
+                f"{moment(content['submitted_at'])} by {content['submitted_by']}",
+            ),
+            ("Signature", signature or "not signed"),
+            ("SHA-256", sha256_hex),
+        ),
+    )
+
+
+def _written(sections: Mapping[str, str], facts: Mapping[str, Any]) -> Iterator[str]:
+    group = ""
+    for section in SECTIONS:
+        if section.group != group:
+            group = section.group
+            yield from (f"## {group}", "")
+        if section.title != group:
+            yield from (f"### {section.title}", "")
+        yield from (tame(sections.get(section.key, "")) or "*Nothing written.*", "")
+    yield from ("## Action items", "")
+    yield from _table(
+        ("Action item", "Type", "Owner", "Due", "Ticket", "State"),
+        (
+            (
+                one["text"],
+                TYPE_NAMES.get(one["type"], one["type"]),
+                one["owner"],
+                one["due_on"],
+                " ".join(filter(None, (one["ticket"], one["ticket_url"]))),
+                one["state"],
+            )
+            for one in facts["action_items"]
+        ),
+    )
+
+
+def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"## Facts as of {moment(facts['gathered_at'])}", "")
+    yield from ("### Phases", "")
+    yield from _table(
+        ("Phase", "Started", "Due", "Completed", "Took", "By", "Waivers"),
+        (
+            (
+                one["phase"].upper(),
+                moment(one["started_at"]),
+                moment(one["due_at"]),
+                moment(one["completed_at"]),
+                length(one["seconds"]) + (" late" if one["breached_at"] else ""),
+                one["completed_by"],
+                "; ".join(
+                    f"{w['condition']} by {w['by']}: {w['reason']}"
+                    for w in one["waivers"]
+                ),
+            )
+            for one in facts["phases"]
+        ),
+    )
+    yield from ("### Timeline", "")
+    yield from _table(
+        ("T", "When", "Kind", "By", "What"),
+        (
+            (
+                describe_offset(one["offset_seconds"]),
+                moment(one["event_at"]),
+                one["kind"],
+                one["author"],
+                one["text"]
+                + (f" (corrects #{one['corrects']})" if one["corrects"] else ""),
+            )
+            for one in facts["timeline"]
+        ),
+    )
+    yield from ("### Evidence", "")
+    yield from _table(
+        ("Item", "Kind", "Bytes", "Received", "Verification", "SHA-256"),
+        (
+            (
+                one["name"],
+                one["kind"].replace("_", " "),
+                one["size_bytes"],
+                f"{moment(one['received_at'])} by {one['received_by']}",
+                one["outcome"].replace("_", " ") or "none",
+                one["sha256"],
+            )
+            for one in facts["evidence"]
+        ),
+    )
+    yield from ("### Findings", "")
+    yield from _table(
+        ("Finding", "Severity", "Detail", "Records", "Evidence"),
+        (
+            (
+                one.get("title") or one["problem"],
+                one.get("severity", ""),
+                one.get("detail", ""),
+                one.get("count", ""),
+                one["evidence"],
+            )
+            for one in facts["findings"]
+        ),
+    )
+    yield from ("### Decisions", "")
+    yield from _table(
+        ("When", "By", "Decision", "What", "Why"),
+        (
+            (moment(one["at"]), one["by"], one["kind"], one["text"], one["reason"])
+            for one in facts["decisions"]
+        ),
+    )
+    yield from ("### Checklist", "")
+    yield from _table(
+        ("Phase", "Item", "State", "By", "Note"),
+        (
+            (
+                one["phase"].upper(),
+                one["text"],
+                one["state"].replace("_", " "),
+                one["answered_by"],
+                one["note"],
+            )
+            for one in facts["checklist"]
+        ),
+    )
+
+
+def _table(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    listed = list(rows)
+    if not listed:
+        yield from ("None.", "")
+        return
+    yield "| " + " | ".join(columns) + " |"
+    yield "|" + " --- |" * len(columns)
+    for row in listed:
+        yield "| " + " | ".join(plain(cell) for cell in row) + " |"
+    yield ""
