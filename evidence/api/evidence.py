@@ -26,7 +26,7 @@ from rest_framework.response import Response
 from evidence.api.digests import PLAIN_HEADER, read_declared_sha256
 from evidence.api.filters import EvidenceItemFilter
 from evidence.api.serializers import EvidenceItemSerializer, UploadSerializer
-from evidence.api.views import ReadOnlyViewSet, visible_incidents
+from evidence.api.views import ReadOnlyViewSet, person_of, visible_incidents
 from evidence.errors import UploadBroken
 from evidence.models import Channel, EvidenceItem, EvidenceKind, TokenScope
 from evidence.services.receipt import receive_evidence
@@ -99,7 +99,7 @@ class WholeFormParser(MultiPartParser):
         parser_context: Any = None,
     ) -> Any:
         size = int(stream.META.get("CONTENT_LENGTH") or 0)
-        whole = WholeStream(stream, size_bytes=size)
+        whole: Any = WholeStream(stream, size_bytes=size)
         return super().parse(whole, media_type, parser_context)
 
 
@@ -207,7 +207,7 @@ class EvidenceViewSet(ReadOnlyViewSet):
             incident_id=incident.pk,
             stream=stream,
             channel=Channel.API,
-            actor=request.user,
+            actor=person_of(request),
             ip_address=client_address(request),
             **delivery,
         )

@@ -68,7 +68,7 @@ class KeysetPagination(BasePagination):
     """
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
+        self, queryset: Any, request: Request, view: Any = None
     ) -> list[Any]:
         self.request = request
         self.ordering = _read_ordering(request, view)
@@ -151,7 +151,8 @@ def _after(model: type[Model], field: str, cursor: Cursor, descending: bool) -> 
     if field == "id":
         return Q(**{f"id__{side}": cursor.pk})
     try:
-        value = model._meta.get_field(field).to_python(cursor.value)
+        column: Any = model._meta.get_field(field)
+        value = column.to_python(cursor.value)
     except FieldError as error:
         raise _bad_cursor() from error
     # The first condition says nothing new, and lets the database use the field's index.

@@ -82,7 +82,7 @@ class UploadSerializer(serializers.Serializer):
         required=False,
         help_text="Left out, the content decides.",
     )
-    source = serializers.CharField(
+    source = serializers.CharField(  # type: ignore[assignment]
         required=False, allow_blank=True, help_text="Where it comes from."
     )
     sha256 = serializers.CharField(
@@ -116,7 +116,7 @@ class ReportSummarySerializer(serializers.ModelSerializer):
 
     class Meta:
         model = VerificationReport
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "item",
             "incident",
@@ -184,7 +184,7 @@ class AuditActorSerializer(serializers.Serializer):
 class AuditObjectSerializer(serializers.Serializer):
     type = serializers.CharField()
     id = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
 
 
 class AuditEntrySerializer(serializers.Serializer):

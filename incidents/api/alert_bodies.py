@@ -45,7 +45,7 @@ class AlertBodyParser(BaseParser):
         stream: Any,
         media_type: str | None = None,
         parser_context: Any = None,
-    ) -> bytes:
+    ) -> Any:
         data: bytes = stream.read(BODY_MAX_BYTES + 1)
         if len(data) > BODY_MAX_BYTES:
             raise BodyTooLarge(f"Expected at most {BODY_MAX_BYTES} bytes; split it.")

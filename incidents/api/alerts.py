@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evidence.api.problems import CONTENT_TYPE, make_problem
-from evidence.api.views import ReadOnlyViewSet
+from evidence.api.views import ReadOnlyViewSet, person_of
 from evidence.format import DocumentRefused, read_document
 from evidence.models import TokenScope
 from incidents.api import filters, serializers
@@ -87,10 +87,11 @@ class AlertViewSet(ReadOnlyViewSet):
         Send one alert (docs/evidence-format.md, section 3) with a `source` beside its
         members, an array of such, or `{"source": …, "alerts": […]}`.
         """
-        body = split_body(request.data or b"")
+        data: Any = request.data
+        body = split_body(data or b"")
         read = [_read(text, body.source) for text in body.texts]
         accepted = [one for one in read if isinstance(one, IncomingAlert)]
-        answers = iter(receive_alerts(alerts=accepted, actor=request.user))
+        answers = iter(receive_alerts(alerts=accepted, actor=person_of(request)))
         outcomes = [
             next(answers) if isinstance(one, IncomingAlert) else one for one in read
         ]

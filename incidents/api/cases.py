@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -12,7 +12,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from evidence.api.views import ReadOnlyViewSet
+from evidence.api.views import ReadOnlyViewSet, person_of
 from evidence.models import TokenScope
 from incidents.api import filters, serializers
 from incidents.models import (
@@ -87,7 +87,7 @@ class IncidentViewSet(ReadOnlyViewSet):
         form.is_valid(raise_exception=True)
         values = dict(form.validated_data)
         edit_incident(
-            actor=request.user,
+            actor=person_of(request),
             incident_id=incident.pk,
             revision=_read_revision(request, values),
             reason=values.pop("reason", ""),
@@ -157,4 +157,4 @@ def _changes_of(values: dict[str, Any]) -> IncidentChanges:
         values["extension_ids"] = values.pop("extensions")
     if "severity" in values:
         values["severity"] = Severity(values["severity"])
-    return IncidentChanges(**values)
+    return cast(IncidentChanges, values)

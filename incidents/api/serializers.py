@@ -32,7 +32,7 @@ class PhaseSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = IncidentPhase
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "incident",
             "cycle",
@@ -87,8 +87,10 @@ class IncidentSerializer(serializers.ModelSerializer):
         source="playbook_version.number", read_only=True
     )
     lead = NameField()
-    team = serializers.SlugRelatedField(slug_field="name", read_only=True)
-    extensions = serializers.SlugRelatedField(
+    team: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
+        slug_field="name", read_only=True
+    )
+    extensions: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
         slug_field="extension_id", many=True, read_only=True
     )
     opened_by = NameField()
@@ -141,7 +143,7 @@ class IncidentEditSerializer(serializers.Serializer):
         required=False,
         allow_null=True,
     )
-    team = serializers.SlugRelatedField(
+    team: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
         slug_field="name",
         queryset=Team.objects.all(),
         required=False,
@@ -183,7 +185,7 @@ class PlaybookVersionSerializer(serializers.ModelSerializer):
 class PlaybookSerializer(serializers.ModelSerializer):
     """A class of incident with the numbers of its versions, newest first."""
 
-    versions = serializers.SlugRelatedField(
+    versions: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
         slug_field="number", many=True, read_only=True
     )
 
@@ -214,15 +216,19 @@ class AssignmentSerializer(serializers.ModelSerializer):
 class AlertSerializer(serializers.ModelSerializer):
     """An alert. `decision` is what the rules made of it, `incident` its case now."""
 
-    extension = serializers.SlugRelatedField(slug_field="extension_id", read_only=True)
+    extension: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
+        slug_field="extension_id", read_only=True
+    )
     incident = ReferenceField()
     decided_incident = ReferenceField()
-    rule = serializers.SlugRelatedField(slug_field="key", read_only=True)
+    rule: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
+        slug_field="key", read_only=True
+    )
     received_from = NameField()
 
     class Meta:
         model = Alert
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "source",
             "alert_id",
@@ -283,7 +289,7 @@ class AlertAnswerSerializer(serializers.Serializer):
     """
 
     result = serializers.ChoiceField(["accepted", "conflict", "refused"])
-    source = serializers.CharField(allow_null=True)
+    source = serializers.CharField(allow_null=True)  # type: ignore[assignment]
     alert_id = serializers.CharField(allow_null=True)
     id = serializers.IntegerField(required=False)
     decision = serializers.ChoiceField(["kept", "opened", "joined"], required=False)

@@ -238,6 +238,7 @@ def _place_group(
 def _open_case(
     new: NewCase, opener: IncomingAlert, facts: GroupFacts, *, now: dt.datetime
 ) -> Incident:
+    assert facts.playbook_version_id is not None, "no rule opens without a playbook"
     version = PlaybookVersion.objects.select_related("playbook").get(
         pk=facts.playbook_version_id
     )
@@ -328,7 +329,8 @@ def _record(
     )
     by_case: dict[int, list[Alert]] = defaultdict(list)
     for row in (*moved, *taken_in):
-        by_case[row.incident_id].append(row)
+        if row.incident_id is not None:
+            by_case[row.incident_id].append(row)
     cases = {pk: case for one in placed for pk, case in one.cases.items()}
     for pk in sorted(by_case):
         record_joining(cases[pk], by_case[pk], actor=None, now=now)

@@ -61,7 +61,7 @@ def save_rule(
 
     Raise AlertRuleError for one that no number of alerts could be held against.
     """
-    verb = "add" if row.pk is None else "change"
+    verb = "add" if row._state.adding else "change"
     require_permission(actor, f"incidents.{verb}_alertrule")
     rule_of(row)
     before = _lock_values(row)
@@ -78,7 +78,7 @@ def save_rule(
 
 
 def _lock_values(row: AlertRule) -> dict[str, Any] | None:
-    if row.pk is None:
+    if row._state.adding:
         return None
     stored = AlertRule.objects.select_for_update().get(pk=row.pk)
     return {name: getattr(stored, name) for name in FIELDS}
