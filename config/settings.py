@@ -29,6 +29,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # --- Core -------------------------------------------------------------------------
 
 SECRET_KEY = read_secret("SECRET_KEY")
+# Older keys: they still open what was signed or sealed under them.
+SECRET_KEY_FALLBACKS = read_words("SECRET_KEY_FALLBACKS")
 DEBUG = read_flag("DEBUG", default=False)
 ALLOWED_HOSTS = read_required("ALLOWED_HOSTS", example="casefile.example.org").split(
     ","

@@ -62,9 +62,9 @@ def envelope_of(row: Notification) -> Envelope:
 
 
 def idempotency_key(row: Notification) -> str:
-    """Return the same 64 hexadecimal digits for a message however often it is sent."""
+    """Return the same 32 hexadecimal digits for a message however often it is sent."""
     parts = (row.key, str(row.recipient_id or ""), str(row.webhook_id or ""))
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
 def send(row: Notification) -> None:

@@ -22,8 +22,8 @@ def someone_reviewing(db: None) -> User:
 
 @pytest.fixture
 def case(lead: User, someone_reviewing: User) -> Incident:
-    """A case with a lead, opened at noon; a reviewer is there too."""
-    return make_incident(lead=lead)
+    """A case that its lead opened at noon; a reviewer is there too."""
+    return make_incident(actor=lead, lead=lead)
 
 
 @pytest.fixture

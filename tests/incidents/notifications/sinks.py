@@ -109,7 +109,7 @@ class _Mail(socketserver.StreamRequestHandler):
                 return False
             lines.append(line)
         message = message_from_bytes(b"".join(lines))
-        key = str(message["Message-ID"])
+        key = str(message["Message-ID"]).strip()
         text = f"{message['Subject']}\n{_text_of(message)}"
         one = Received(key, recipient, text, dict(message.items()))
         if not self.sink.take(one):

@@ -128,7 +128,7 @@ def test_checking_does_not_ask_the_database_for_each_case(
 ):
     make_user(Role.REVIEWER)
     for _ in range(12):
-        make_incident(lead=lead)
+        make_incident(actor=lead, lead=lead)
     for minutes in (2.5, 4, 5):
         plan_reminders(now=after(minutes=minutes))
     with django_assert_max_num_queries(24):

@@ -64,6 +64,7 @@ def make_overdue_cases() -> None:
     for _ in range(CASES):
         make_incident(
             playbook_version=version,
+            actor=make_user(),
             lead=make_user(),
             detected_at=now - dt.timedelta(minutes=6),
             now=now,

@@ -93,7 +93,7 @@ def test_postmortem_reminds_to_the_second_over_a_change_of_the_clocks(
 def make_postmortem_case(lead, detected):
     """Open a case whose POSTMORTEM begins at a moment, the phases before it passed."""
     detected = detected.astimezone(dt.UTC)
-    incident = make_incident(lead=lead, detected_at=detected, now=detected)
+    incident = make_incident(actor=lead, lead=lead, detected_at=detected, now=detected)
     for phase in incident.current_cycle.phases.exclude(phase__in=("detect",)):
         if phase.phase == "postmortem":
             phase.counted_from = phase.started_at = detected
@@ -114,7 +114,7 @@ def make_postmortem_case(lead, detected):
 )
 def test_containment_is_due_five_minutes_on_while_the_clocks_change(lead, detected):
     start = detected.astimezone(dt.UTC)
-    make_incident(lead=lead, detected_at=detected, now=detected)
+    make_incident(actor=lead, lead=lead, detected_at=detected, now=detected)
     due = start + dt.timedelta(minutes=5)
     assert "contain:breach" not in poll(due - SECOND)
     assert "contain:breach" in poll(due)
@@ -283,7 +283,7 @@ class TestAcknowledging:
 def test_polling_a_thousand_open_cases_costs_few_queries(
     lead, someone_reviewing, django_assert_max_num_queries, django_assert_num_queries
 ):
-    incident = make_incident(lead=lead)
+    incident = make_incident(actor=lead, lead=lead)
     copy_case(incident, 1_000)
     # Three batches of clocks that begin, and two thousand messages to write down.
     with django_assert_max_num_queries(36):
@@ -332,7 +332,9 @@ def test_two_polls_at_once_write_each_message_once():
     make_user(Role.REVIEWER)
     versions = make_playbooks()
     for _ in range(20):
-        make_incident(lead=make_user(), playbook_version=versions["INC-2"])
+        make_incident(
+            actor=make_user(), lead=make_user(), playbook_version=versions["INC-2"]
+        )
     start = threading.Barrier(4)
 
     def run(_: int) -> int:
@@ -351,7 +353,7 @@ def test_two_polls_at_once_write_each_message_once():
 @pytest.mark.django_db(transaction=True)
 def test_poll_leaves_cursors_that_another_poll_holds():
     make_user(Role.REVIEWER)
-    incident = make_incident(lead=make_user())
+    incident = make_incident(actor=make_user(), lead=make_user())
     plan_reminders(now=after(minutes=1))
     found = []
 
