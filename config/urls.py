@@ -17,3 +17,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api")),
 ]
+
+handler400 = "config.problems.bad_request"
+handler500 = "config.problems.server_error"

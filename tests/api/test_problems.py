@@ -87,6 +87,17 @@ def test_body_that_is_not_json(editor: APIClient) -> None:
     require_problem(response, 400, "malformed_request")
 
 
+def test_host_name_that_is_not_ours() -> None:
+    response = Client().get("/api/v1/incidents/", HTTP_HOST="elsewhere.example")
+    require_problem(response, 400, "malformed_request")
+
+
+def test_page_outside_the_api_keeps_its_own_form() -> None:
+    response = Client().get("/admin/", HTTP_HOST="elsewhere.example")
+    assert response.status_code == 400
+    assert response["Content-Type"].startswith("text/html")
+
+
 class FailingView(APIView):
     """Raises what the test names; nothing of ours can be made to fail like that."""
 
