@@ -100,8 +100,8 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             (
                 "Kill switches",
                 "power_settings_new",
-                "admin:policy_killswitchactivation_changelist",
-                "policy.view_killswitchactivation",
+                "admin:policy_killswitch_changelist",
+                "policy.view_killswitch",
             ),
             (
                 "Policy snapshots",
@@ -112,8 +112,20 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             (
                 "Source scans",
                 "radar",
-                "admin:policy_sourcescan_changelist",
-                "policy.view_sourcescan",
+                "admin:policy_scanreport_changelist",
+                "policy.view_scanreport",
+            ),
+            (
+                "Runtime histories",
+                "manage_history",
+                "admin:policy_runtimehistoryimport_changelist",
+                "policy.view_runtimehistoryimport",
+            ),
+            (
+                "Quota breaches",
+                "memory",
+                "admin:policy_quotabreach_changelist",
+                "policy.view_quotabreach",
             ),
             (
                 "Rollbacks",

@@ -11,6 +11,7 @@ from evidence.models import EvidenceKind
 from incidents.models import Cycle, Incident
 from incidents.services.policy_facts import find_kill_switched
 from incidents.services.policy_records import kill_switches_of, trust_transitions_of
+from policy.admin.incident_tab import incident_policy_context
 
 POLICY_KINDS = (EvidenceKind.POLICY_SNAPSHOT, EvidenceKind.POLICY_EXPLANATION)
 
@@ -41,6 +42,7 @@ def policy_tab(
         "switches": switches,
         "transitions": trust_transitions_of(incident)[:TRANSITIONS_MAX],
         "snapshot_url": _named("admin:policy_policysnapshot_add"),
+        **incident_policy_context(incident),
     }
 
 

@@ -1,0 +1,52 @@
+"""`manage.py import_runtime_history`: the runtime's record of trust into a case."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from evidence.errors import CasefileError
+from evidence.models import Channel
+from policy.rules.runtime_history import MAX_HISTORY_BYTES
+from policy.services.cases import incident_model
+from policy.services.runtime_histories import import_runtime_history
+
+
+class Command(BaseCommand):
+    help = (
+        "Keep the runtime's record (JSON lines of transitions and kill-switch events) "
+        "as evidence of a case, and list what the rules would have refused."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--incident", required=True, metavar="REF")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        incidents: Any = incident_model().objects
+        incident = incidents.filter(reference=options["incident"]).first()
+        if incident is None:
+            raise CommandError(f"there is no incident {options['incident']}")
+        try:
+            with options["file"].open("rb") as file:
+                data = file.read(MAX_HISTORY_BYTES + 1)
+            row = import_runtime_history(
+                incident_id=incident.pk,
+                data=data,
+                original_name=options["file"].name,
+                channel=Channel.COMMAND,
+                actor=None,
+            )
+        except OSError as error:
+            raise CommandError(f"could not be read: {error.strerror}") from error
+        except CasefileError as error:
+            raise CommandError(error.message) from error
+        self.stdout.write(
+            f"runtime history {row.pk}: {row.record_count} records, "
+            f"{row.refused_count} refused, {row.fault_count} faulty lines"
+        )
+        for one in row.findings:
+            self.stdout.write(f"  line {one['line']}: {one['code']}: {one['message']}")

@@ -1,0 +1,299 @@
+"""The policy pages: who sees what, what the buttons do, and what they cost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from policy.models import KillSwitch, PolicySnapshot, RollbackState, ScanRequest
+from tests.conftest import make_user
+from tests.policy.admin.conftest import World
+from tests.policy.samples import make_extension
+
+LISTS = (
+    "extension",
+    "killswitch",
+    "policysnapshot",
+    "rollback",
+    "scanreport",
+    "runtimehistoryimport",
+    "trusttransition",
+    "promotionrequest",
+    "liftrequest",
+    "quotachange",
+    "quotabreach",
+)
+
+
+def pages_of(world: World) -> dict[str, str]:
+    objects = {
+        "extension": world.extension,
+        "killswitch": world.switch,
+        "policysnapshot": world.snapshot,
+        "rollback": world.rollback,
+        "scanreport": world.scan,
+        "runtimehistoryimport": world.history,
+    }
+    pages = {
+        name: reverse(f"admin:policy_{name}_change", args=[one.pk])
+        for name, one in objects.items()
+    }
+    pair = [world.earlier.pk, world.snapshot.pk]
+    pages["compare"] = reverse("admin:policy_policysnapshot_compare", args=pair)
+    pages["trust"] = reverse("admin:policy_extension_trust")
+    return pages
+
+
+@pytest.mark.parametrize("role", ["responder", "reviewer", "auditor", "administrator"])
+def test_every_human_role_reads_every_page(
+    world: World, role: str, request: pytest.FixtureRequest, client: Client
+) -> None:
+    client.force_login(request.getfixturevalue(role))
+    urls = [*pages_of(world).values()]
+    urls += [reverse(f"admin:policy_{name}_changelist") for name in LISTS]
+    for url in urls:
+        assert client.get(url).status_code == 200, url
+
+
+def test_an_outsider_reads_none(world: World, outsider: User, client: Client) -> None:
+    client.force_login(outsider)
+    for url in pages_of(world).values():
+        assert client.get(url).status_code in (403, 404), url
+
+
+def test_an_auditor_has_no_button_and_no_way_past_it(
+    world: World, auditor: User, client: Client
+) -> None:
+    client.force_login(auditor)
+    for name, url in pages_of(world).items():
+        html = client.get(url).content.decode()
+        if name != "policysnapshot":
+            assert "cf-panel" not in html, name
+    for model, pk, action in [
+        ("extension", world.extension.pk, "demote"),
+        ("killswitch", world.switch.pk, "approve"),
+        ("rollback", world.rollback.pk, "approve"),
+        ("scanreport", world.scan.pk, "again"),
+    ]:
+        url = reverse(f"admin:policy_{model}_do", args=[pk, action])
+        assert client.post(url, {"reason": "I try."}).status_code == 403
+    for name in ("extension", "policysnapshot", "scanreport", "runtimehistoryimport"):
+        assert client.get(reverse(f"admin:policy_{name}_add")).status_code == 403
+
+
+def test_the_extension_page_shows_what_is_known(
+    world: World, responder: User, client: Client
+) -> None:
+    client.force_login(responder)
+    html = client.get(pages_of(world)["extension"]).content.decode()
+    for text in (
+        "Quarantined",
+        "Kill switch active",
+        "bundle.json",
+        "Risk score over time",
+        world.incident.reference,
+        "256 MB → 128 MB",
+        "asks for a promotion",
+        "Policy in force",
+    ):
+        assert text in html, text
+
+
+def test_the_state_at_a_past_moment_is_asked_on_the_page(
+    world: World, responder: User, client: Client
+) -> None:
+    client.force_login(responder)
+    url = pages_of(world)["extension"]
+    html = client.get(url, {"at": "2020-01-01 00:00"}).content.decode()
+    assert "Unknown" in html.split("Show</button>")[1][:600]
+    assert "Expected a moment" in client.get(url, {"at": "soon"}).content.decode()
+
+
+def test_the_kill_switch_page_shows_command_patch_and_what_is_missing(
+    world: World, reviewer: User, client: Client
+) -> None:
+    client.force_login(reviewer)
+    html = client.get(pages_of(world)["killswitch"]).content.decode()
+    assert "pi --explain-extension-policy" in html
+    assert "perExtension" in html
+    assert "Ordered, and not confirmed" in html
+    assert "has not reached REMEDIATE" in html
+
+
+def test_a_refusal_stays_on_the_page_with_what_was_typed(
+    world: World, responder: User, reviewer: User, client: Client
+) -> None:
+    client.force_login(reviewer)
+    url = reverse("admin:policy_killswitch_do", args=[world.switch.pk, "approve"])
+    response = client.post(url, {"exception": ""})
+    assert response.status_code == 409
+    assert "has not reached REMEDIATE" in response.content.decode()
+    url = reverse("admin:policy_rollback_do", args=[world.rollback.pk, "decline"])
+    response = client.post(url, {"reason": ""})
+    assert response.status_code == 409
+    assert "This field is required" in response.content.decode()
+
+
+def test_the_snapshot_page_names_paths_and_hides_secrets(
+    world: World, responder: User, client: Client
+) -> None:
+    client.force_login(responder)
+    html = client.get(pages_of(world)["policysnapshot"]).content.decode()
+    assert "$.apiKey" in html
+    assert "$.extensionRisk.colour" in html
+    assert "a1b2a1b2" not in html
+    assert "No explanation was given" in html
+
+
+def test_a_comparison_says_what_the_change_does(
+    world: World, responder: User, client: Client
+) -> None:
+    client.force_login(responder)
+    html = client.get(pages_of(world)["compare"]).content.decode()
+    assert "exec: deny → allow for all extensions" in html
+
+
+def test_a_snapshot_is_taken_by_upload_and_by_paste(
+    world: World, responder: User, client: Client
+) -> None:
+    client.force_login(responder)
+    url = reverse("admin:policy_policysnapshot_add")
+    before = PolicySnapshot.objects.count()
+    file = SimpleUploadedFile("settings.json", b'{"extensionPolicy": {}}')
+    case = {"incident": world.incident.pk}
+    assert client.post(url, {**case, "settings_file": file}).status_code == 302
+    pasted = {**case, "settings_text": '{\r\n"extensionPolicy": {}}'}
+    assert client.post(url, pasted).status_code == 302
+    assert PolicySnapshot.objects.count() == before + 2
+    broken = client.post(url, {**case, "settings_text": '{"a": 1, "a": 2}'})
+    assert broken.status_code == 409
+    assert "$.a" in broken.content.decode()
+    assert client.post(url, case).status_code == 409
+
+
+def test_a_source_is_uploaded_and_its_scan_queued(
+    world: World, responder: User, client: Client
+) -> None:
+    client.force_login(responder)
+    file = SimpleUploadedFile("other.js", b"require('vm')")
+    url = reverse("admin:policy_scanreport_add")
+    response = client.post(url, {"incident": world.incident.pk, "file": file})
+    assert response.status_code == 302
+    assert ScanRequest.objects.filter(item__original_name="other.js").exists()
+
+
+def test_the_scan_page_answers_what_was_missed(
+    world: World, responder: User, client: Client
+) -> None:
+    client.force_login(responder)
+    html = client.get(pages_of(world)["scanreport"]).content.decode()
+    assert "Pattern to add" in html
+    assert "Regression test" in html
+    assert "index.js:2" in html
+    filtered = client.get(pages_of(world)["scanreport"], {"show": "safe"})
+    assert "index.js:2:" not in filtered.content.decode()
+
+
+def test_a_record_is_imported_and_listed(
+    world: World, responder: User, client: Client
+) -> None:
+    client.force_login(responder)
+    url = reverse("admin:policy_runtimehistoryimport_add")
+    line = b'{"extension":"e","from":"quarantined","to":"trusted","time":5}'
+    file = SimpleUploadedFile("h.jsonl", line)
+    response = client.post(
+        url, {"incident": world.incident.pk, "file": file}, follow=True
+    )
+    assert "quarantine escape" in response.content.decode()
+
+
+def test_kill_switches_are_exported_safely(
+    world: World, auditor: User, client: Client
+) -> None:
+    KillSwitch.objects.create(
+        scope="all",
+        reason="=cmd|' /C calc'!A0",
+        incident=world.incident,
+        ordered_at=world.switch.ordered_at,
+        ordered_by=world.switch.ordered_by,
+    )
+    client.force_login(auditor)
+    text = client.get(reverse("admin:policy_killswitch_export", args=["csv"]))
+    rows = list(csv.DictReader(io.StringIO(text.content.decode())))
+    assert {row["event"] for row in rows} == {"activated"}
+    assert any(row["reason"].startswith("'=cmd") for row in rows)
+    url = reverse("admin:policy_killswitch_export", args=["json"])
+    events = json.loads(client.get(url, {"scope__exact": "all"}).content)
+    assert [event["scope"] for event in events] == ["all"]
+
+
+def test_a_rollback_is_not_approved_by_who_proposed_it(
+    world: World, responder: User, client: Client
+) -> None:
+    responder.is_superuser = True
+    responder.save()
+    client.force_login(responder)
+    url = reverse("admin:policy_rollback_do", args=[world.rollback.pk, "approve"])
+    assert client.post(url, {}).status_code == 409
+    world.rollback.refresh_from_db()
+    assert world.rollback.state == RollbackState.PROPOSED
+
+
+def test_hidden_and_missing_give_the_same_answer(
+    world: World, responder: User, client: Client
+) -> None:
+    client.force_login(responder)
+    for pk in ("999999", "abc", "9" * 40, "²"):
+        url = reverse("admin:policy_killswitch_changelist") + f"{pk}/change/"
+        assert client.get(url).status_code == 404
+
+
+def count_queries(client: Client, url: str) -> int:
+    client.get(url)
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        assert client.get(url).status_code == 200
+    return len(captured)
+
+
+@pytest.mark.parametrize("name", ["extension", "killswitch", "policysnapshot"])
+def test_lists_cost_the_same_however_long(
+    world: World, auditor: User, client: Client, name: str
+) -> None:
+    client.force_login(auditor)
+    url = reverse(f"admin:policy_{name}_changelist")
+    first = count_queries(client, url)
+    for number in range(5):
+        make_extension(f"ext.n{number}")
+        KillSwitch.objects.create(
+            scope="all",
+            reason="r",
+            incident=world.incident,
+            ordered_at=world.switch.ordered_at,
+            ordered_by=make_user(f"p{number}"),
+        )
+        PolicySnapshot.objects.create(
+            incident=world.incident,
+            settings_item=world.snapshot.settings_item,
+            captured_at=world.snapshot.captured_at,
+            taken_at=world.snapshot.taken_at,
+            document={},
+        )
+    assert count_queries(client, url) <= first
+
+
+def test_the_extension_page_costs_a_bounded_number_of_queries(
+    world: World, auditor: User, client: Client
+) -> None:
+    client.force_login(auditor)
+    assert count_queries(client, pages_of(world)["extension"]) <= 40
