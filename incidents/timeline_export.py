@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterable
 
 from evidence.spreadsheets import safe_cell
-from incidents.models import Incident, TimelineEntry
+from incidents.models import Incident
+from incidents.timeline_reading import TimelineLine
 
 CSV_COLUMNS = (
     "event_at",
@@ -22,7 +23,7 @@ CSV_COLUMNS = (
 )
 
 
-def write_csv(entries: Iterable[TimelineEntry]) -> str:
+def write_csv(entries: Iterable[TimelineLine]) -> str:
     """Return the entries as CSV (RFC 4180) with times in UTC, ISO 8601."""
     out = io.StringIO()
     writer = csv.writer(out)
@@ -32,7 +33,7 @@ def write_csv(entries: Iterable[TimelineEntry]) -> str:
     return out.getvalue()
 
 
-def write_markdown(incident: Incident, entries: Iterable[TimelineEntry]) -> str:
+def write_markdown(incident: Incident, entries: Iterable[TimelineLine]) -> str:
     """Return the entries as a Markdown document with times in UTC."""
     lines = [f"# Timeline of {incident.reference}: {one_line(incident.title)}", ""]
     for entry in entries:
@@ -45,25 +46,25 @@ def one_line(text: str) -> str:
     return " ".join(text.split()).replace("<", "&lt;")
 
 
-def _csv_row(entry: TimelineEntry) -> tuple[object, ...]:
+def _csv_row(entry: TimelineLine) -> tuple[object, ...]:
     return (
         entry.event_at.isoformat(timespec="seconds"),
         entry.entered_at.isoformat(timespec="seconds"),
-        entry.kind,
+        entry.kind.value,
         entry.phase,
-        entry.cycle.number,
+        entry.cycle_number,
         entry.author_name,
-        entry.pk,
-        entry.corrects_id or "",
+        entry.reference,
+        entry.corrects,
         entry.body,
     )
 
 
-def _markdown_lines(entry: TimelineEntry) -> list[str]:
-    corrects = f", corrects #{entry.corrects_id}" if entry.corrects_id else ""
+def _markdown_lines(entry: TimelineLine) -> list[str]:
+    corrects = f", corrects #{entry.corrects}" if entry.corrects else ""
     head = (
-        f"## {entry.event_at:%Y-%m-%d %H:%M:%S} UTC · {entry.get_kind_display()}"
-        f" · #{entry.pk}{corrects}"
+        f"## {entry.event_at:%Y-%m-%d %H:%M:%S} UTC · {entry.kind.label}"
+        f" · #{entry.reference}{corrects}"
     )
     entered = f"{entry.entered_at:%Y-%m-%d %H:%M:%S} UTC"
     by = f"*{one_line(entry.author_name)}, entered {entered}*"

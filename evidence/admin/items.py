@@ -43,6 +43,7 @@ from evidence.errors import CasefileError
 from evidence.models import Channel, EvidenceItem
 from evidence.services import (
     open_download,
+    record_replay_viewing,
     record_viewing,
     request_export,
     request_verification,
@@ -180,9 +181,12 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             channel=Channel.ADMIN,
             ip_address=client_address(request),
         )
+        page = item_context(request, item)
+        if page["view"] == "replay":
+            record_replay_viewing(item, actor=person_of(request))
         context = {
             **self.admin_site.each_context(request),
-            **item_context(request, item),
+            **page,
             **self._rights(request),
             "title": str(item.original_name),
             "opts": self.opts,

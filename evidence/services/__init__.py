@@ -1,6 +1,10 @@
 """Every change of state that evidence knows, one function each."""
 
-from evidence.services.custody import record_custody, record_viewing
+from evidence.services.custody import (
+    record_custody,
+    record_replay_viewing,
+    record_viewing,
+)
 from evidence.services.downloads import Download, open_download
 from evidence.services.exports import request_export, run_export
 from evidence.services.history import check_history
@@ -14,6 +18,7 @@ __all__ = (
     "open_download",
     "receive_evidence",
     "record_custody",
+    "record_replay_viewing",
     "record_viewing",
     "request_export",
     "request_verification",

@@ -8,10 +8,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.access import Actor, name_of, require_permission
-from evidence.models import Channel, CustodyEvent, CustodyKind, EvidenceItem
+from evidence.audit import incident_stream, record_entry
+from evidence.models import (
+    AuditEntry,
+    Channel,
+    CustodyEvent,
+    CustodyKind,
+    EvidenceItem,
+)
 
 # A person who pages through a replay views the item once, not at every click.
 VIEWING_WINDOW = dt.timedelta(minutes=30)
+# Short, so that a look after a case was reopened is told apart from one before.
+REPLAY_WINDOW = dt.timedelta(minutes=5)
 DETAIL_LENGTH = 300
 
 
@@ -71,3 +80,30 @@ def record_viewing(
         ip_address=ip_address,
         now=moment,
     )
+
+
+@transaction.atomic
+def record_replay_viewing(
+    item: EvidenceItem, *, actor: Actor, now: dt.datetime | None = None
+) -> None:
+    """Record that a person opened the forensic replay, once per REPLAY_WINDOW.
+
+    The history of the case says so, since its analysis rests on somebody's look.
+    """
+    require_permission(actor, "evidence.view_evidenceitem")
+    moment = now or timezone.now()
+    seen = AuditEntry.objects.filter(
+        object_type=item._meta.label_lower,
+        object_id=str(item.pk),
+        action="evidence.replay_viewed",
+        actor=actor,
+        recorded_at__gt=moment - REPLAY_WINDOW,
+    )
+    if not seen.exists():
+        record_entry(
+            streams=[incident_stream(item.incident_id)],
+            action="evidence.replay_viewed",
+            actor=actor,
+            obj=item,
+            now=moment,
+        )

@@ -22,7 +22,7 @@ from incidents.admin.case_actions import run_action
 from incidents.admin.case_list import BreachedFilter, MineFilter, UnverifiedFilter
 from incidents.admin.cockpit import cockpit_context, find_incident
 from incidents.admin.forms import EditIncidentForm, OpenIncidentForm, initial_of
-from incidents.admin.timeline_tab import filter_entries
+from incidents.admin.timeline_tab import read_timeline
 from incidents.admin.work_pages import metrics_view, my_items_view
 from incidents.case_queries import WORST_FIRST, search_cases, worst_first
 from incidents.errors import EditConflict
@@ -214,12 +214,12 @@ class IncidentAdmin(ModelAdmin):
 
     def csv_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         incident = find_incident(request, object_id)
-        body = write_csv(filter_entries(request, incident))
+        body = write_csv(read_timeline(request, incident).all())
         return _download(body, "text/csv", f"{incident.reference}-timeline.csv")
 
     def markdown_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         incident = find_incident(request, object_id)
-        body = write_markdown(incident, filter_entries(request, incident))
+        body = write_markdown(incident, read_timeline(request, incident).all())
         return _download(body, "text/markdown", f"{incident.reference}-timeline.md")
 
     def _render(

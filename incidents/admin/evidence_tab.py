@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from evidence.models import EvidenceItem, VerificationReport, VerificationRequest
 from incidents.models import Cycle, Incident
@@ -59,10 +59,7 @@ def evidence_tab(
 
 def upload_url(incident: Incident) -> str:
     """Return the page that attaches evidence to a case."""
-    try:
-        page = reverse("admin:evidence_evidenceitem_add")
-    except NoReverseMatch:
-        return ""
+    page = reverse("admin:evidence_evidenceitem_upload")
     return f"{page}?incident={incident.pk}"
 
 
@@ -77,9 +74,6 @@ def _newest_requests(items: list[EvidenceItem]) -> dict[int, VerificationRequest
 
 
 def _view(item: EvidenceItem, newest: VerificationRequest | None) -> EvidenceView:
-    try:
-        url = reverse("admin:evidence_evidenceitem_change", args=[item.pk])
-    except NoReverseMatch:
-        url = ""
+    url = reverse("admin:evidence_evidenceitem_change", args=[item.pk])
     report = getattr(newest, "report", None)
     return EvidenceView(item=item, request=newest, report=report, url=url)

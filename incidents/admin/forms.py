@@ -8,9 +8,10 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from incidents.models import Incident, Playbook, PlaybookVersion, Team, TimelineKind
+from incidents.services.facts import works_cases
 from incidents.services.gates import STATED
 from incidents.services.timeline import BODY_LENGTH, WRITABLE_KINDS
 from incidents.workflow.gates import ConditionKey
@@ -31,16 +32,8 @@ def words(members: Any) -> list[tuple[str, str]]:
 
 def workers() -> QuerySet[User]:
     """Return the people who can be given work on a case."""
-    return (
-        User.objects.filter(is_active=True)
-        .filter(
-            Q(is_superuser=True)
-            | Q(groups__permissions__codename="work_incident")
-            | Q(user_permissions__codename="work_incident")
-        )
-        .distinct()
-        .order_by("username")
-    )
+    people = User.objects.filter(works_cases(), is_active=True)
+    return people.distinct().order_by("username")
 
 
 class ZonedMixin(forms.Form):

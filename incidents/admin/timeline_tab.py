@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from incidents.models import Cycle, Incident, TimelineEntry, TimelineKind
+from incidents.models import Cycle, Incident, TimelineKind
 from incidents.models.phases import PHASE_CHOICES
 from incidents.services.timeline import WRITABLE_KINDS
+from incidents.timeline_reading import TimelineReader
 
 PAGE = 50
 
@@ -18,28 +18,28 @@ PAGE = 50
 def timeline_tab(
     request: HttpRequest, incident: Incident, cycle: Cycle
 ) -> dict[str, Any]:
-    """Return the entries that were asked for, newest first."""
-    entries = filter_entries(request, incident).order_by("-event_at", "-id")
-    page = Paginator(entries, PAGE).get_page(request.GET.get("page"))
+    """Return the lines that were asked for, newest first."""
+    lines = read_timeline(request, incident, newest_first=True)
+    page = Paginator(lines, PAGE).get_page(request.GET.get("page"))  # type: ignore[type-var]
     return {
         "page": page,
         "kinds": TimelineKind.choices,
         "phase_choices": PHASE_CHOICES,
         "writable_kinds": [(one.value, one.label) for one in WRITABLE_KINDS],
-        "kind": request.GET.get("kind", ""),
-        "entry_phase": request.GET.get("entry_phase", ""),
+        "kind": lines.kind,
+        "entry_phase": lines.phase,
     }
 
 
-def filter_entries(request: HttpRequest, incident: Incident) -> QuerySet[TimelineEntry]:
-    """Return the entries of a case in the order of events, as the query filters."""
-    entries = (
-        incident.timeline.select_related("cycle", "corrects")
-        .prefetch_related("corrections")
-        .order_by("event_at", "id")
+def read_timeline(
+    request: HttpRequest, incident: Incident, *, newest_first: bool = False
+) -> TimelineReader:
+    """Return the lines that the query asks for; an unknown filter is none."""
+    kind = request.GET.get("kind", "")
+    phase = request.GET.get("entry_phase", "")
+    return TimelineReader(
+        incident,
+        kind=kind if kind in TimelineKind.values else "",
+        phase=phase if phase in dict(PHASE_CHOICES) else "",
+        newest_first=newest_first,
     )
-    if kind := request.GET.get("kind"):
-        entries = entries.filter(kind=kind)
-    if phase := request.GET.get("entry_phase"):
-        entries = entries.filter(phase=phase)
-    return entries

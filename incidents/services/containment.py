@@ -9,11 +9,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from incidents.errors import IncidentError
-from incidents.models import Incident, TimelineKind
+from incidents.models import Incident
 from incidents.services.cases import lock_open_incident
 from incidents.services.entries import answer_matching_item
 from incidents.services.policy_facts import find_kill_switched
-from incidents.services.timeline import add_entry
+from incidents.services.timeline import touch
 from incidents.workflow.gates import ConditionKey
 from policy.models import KillSwitch
 from policy.services.kill_switches import (
@@ -44,7 +44,7 @@ def kill_extension(
         actor=actor,
         now=moment,
     )
-    _follow(incident, switch, "ordered", reason, actor=actor, now=moment)
+    _follow(incident, switch, actor=actor, now=moment)
     return switch
 
 
@@ -67,7 +67,7 @@ def kill_all_extensions(
         actor=actor,
         now=moment,
     )
-    _follow(incident, switch, "ordered", reason, actor=actor, now=moment)
+    _follow(incident, switch, actor=actor, now=moment)
     return switch
 
 
@@ -86,32 +86,22 @@ def confirm_kill(
     switch = KillSwitch.objects.filter(pk=kill_switch_id, incident=incident).first()
     if switch is None:
         raise IncidentError("this kill switch is not one of this case")
-    _, is_new = confirm_kill_switch(
+    confirm_kill_switch(
         kill_switch_id=kill_switch_id, means=means, actor=actor, now=moment
     )
-    if is_new:
-        _follow(incident, switch, "took effect", means, actor=actor, now=moment)
+    _follow(incident, switch, actor=actor, now=moment)
     return switch
 
 
 def _follow(
     incident: Incident,
     switch: KillSwitch,
-    verb: str,
-    why: str,
     *,
     actor: User,
     now: dt.datetime,
 ) -> None:
-    """Tell it in the timeline; the checklist item is done once all are stopped."""
-    add_entry(
-        incident=incident,
-        kind=TimelineKind.POLICY,
-        body=f"**{str(switch).capitalize()} {verb}**\n\n{why}",
-        actor=actor,
-        phase=incident.current_phase_name,
-        now=now,
-    )
+    """Answer the checklist item once every extension of the case is stopped."""
+    touch(incident, now)
     names = {one.extension_id for one in incident.extensions.all()}
     if names <= find_kill_switched(incident):
         answer_matching_item(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db.models import Q
+
 from evidence.audit import incident_stream
 from evidence.models import (
     AuditEntry,
@@ -109,9 +111,10 @@ def find_current_reports(
 
 
 def find_replay_viewing(incident: Incident, cycle: Cycle) -> Statement | None:
-    """Return who first looked at the forensic replay in this cycle, and when."""
+    """Return who of those who work cases first looked at the replay in this cycle."""
     entry = (
         AuditEntry.objects.filter(
+            works_cases("actor__"),
             stream=incident_stream(incident.pk),
             action=REPLAY_VIEWED_ACTION,
             recorded_at__gte=cycle.started_at,
@@ -123,6 +126,15 @@ def find_replay_viewing(incident: Incident, cycle: Cycle) -> Statement | None:
         return None
     when = f"{entry.recorded_at:%Y-%m-%d %H:%M} UTC"
     return Statement(by=entry.actor_name, text=f"looked at it on {when}")
+
+
+def works_cases(prefix: str = "") -> Q:
+    """Match the users who hold the permission to work cases, by role or themselves."""
+    return (
+        Q(**{f"{prefix}is_superuser": True})
+        | Q(**{f"{prefix}groups__permissions__codename": "work_incident"})
+        | Q(**{f"{prefix}user_permissions__codename": "work_incident"})
+    )
 
 
 def gather_choices(items: Iterable[ChecklistItem]) -> tuple[ChoiceFact, ...]:

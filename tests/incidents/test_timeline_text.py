@@ -12,7 +12,8 @@ from incidents.markdown import render_markdown
 from incidents.models import TimelineKind
 from incidents.services.timeline import write_entry
 from incidents.timeline_export import safe_cell, write_csv, write_markdown
-from tests.factories import NOON, make_incident, make_user
+from incidents.timeline_reading import TimelineReader
+from tests.factories import NOON, make_evidence, make_incident, make_user
 
 
 @pytest.mark.parametrize(
@@ -112,13 +113,45 @@ class TestEntries:
     def test_csv_carries_every_entry_with_its_zone(self):
         incident = make_incident()
         self.write(incident, "=1+1")
-        rows = list(csv.DictReader(io.StringIO(write_csv(incident.timeline.all()))))
+        rows = list(
+            csv.DictReader(io.StringIO(write_csv(TimelineReader(incident).all())))
+        )
         assert rows[-1]["text"] == "'=1+1"
         assert rows[0]["event_at"] == "2026-03-10T12:00:00+00:00"
 
     def test_markdown_export_quotes_bodies(self):
         incident = make_incident()
         self.write(incident, "# not a heading\n## of the document")
-        text = write_markdown(incident, incident.timeline.all())
+        text = write_markdown(incident, TimelineReader(incident).all())
         assert "> # not a heading\n> ## of the document" in text
         assert text.startswith(f"# Timeline of {incident.reference}: Secret exposed")
+
+    def test_evidence_shows_among_what_people_wrote(self):
+        incident = make_incident()
+        self.write(incident)
+        make_evidence(incident, name="bundle.json")
+        lines = TimelineReader(incident).all()
+        kinds = [line.kind for line in lines]
+        assert kinds.count("evidence") == 2
+        assert any("bundle.json" in line.body for line in lines)
+        assert [line.event_at for line in lines] == sorted(
+            line.event_at for line in lines
+        )
+
+    @pytest.mark.parametrize(
+        ("filters", "kinds"),
+        [
+            ({"kind": "note"}, {"note"}),
+            ({"kind": "evidence"}, {"evidence"}),
+            ({"kind": "policy"}, set()),
+            ({"phase": "detect"}, {"state"}),
+            ({"phase": "contain"}, {"note", "evidence"}),
+        ],
+    )
+    def test_filter_by_kind_and_phase(self, filters, kinds):
+        incident = make_incident()
+        self.write(incident)
+        make_evidence(incident)
+        reader = TimelineReader(incident, **filters)
+        assert {line.kind for line in reader.all()} == kinds
+        assert len(reader) == len(reader.all())
