@@ -157,9 +157,9 @@ class Postmortem(models.Model):
     def is_editable(self) -> bool:
         return PostmortemState(self.state).is_editable
 
-    @cached_property
+    @property
     def newest_version(self) -> PostmortemVersion | None:
-        """The newest version; None before the first submission. Queries once."""
+        """The newest version; None before the first submission. Queries."""
         return self.versions.order_by("-number").first()
 
 

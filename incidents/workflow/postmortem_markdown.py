@@ -13,7 +13,7 @@ from typing import Any
 
 from incidents.workflow.postmortem import SECTIONS, describe_offset
 
-_MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~>])")
+_MARKS = re.compile(r"([\\`*_\[\]#|~])")
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
 _HEADING = re.compile(r"^( {0,3})(#{1,6})(?=\s|$)")
 _SETEXT = re.compile(r"^ {0,3}(=+|-+)\s*$")
