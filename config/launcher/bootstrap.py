@@ -26,7 +26,7 @@ SUPPORTED = ((3, 13), (3, 12), (3, 11))
 RUN = ("requirements.txt", "requirements-embedded.txt")
 DEVELOPMENT = ("requirements-dev.txt", "requirements-embedded.txt")
 EMBEDDED = "requirements-embedded.txt"
-INCLUDED = {"requirements-dev.txt": ("requirements.txt",)}
+INCLUDED = {"requirements-dev.txt": ("requirements.txt", "requirements-s3.txt")}
 
 
 def enter_environment(requirements: tuple[str, ...], arguments: list[str]) -> None:

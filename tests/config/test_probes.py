@@ -10,7 +10,7 @@ from pytest_django import Settings
 from config.heartbeat import WORKER_SEEN_KEY, write_heartbeat
 from tests.live import LiveWorker
 
-PARTS = {"database", "broker", "workers", "evidence_storage"}
+PARTS = {"database", "broker", "workers", "evidence_storage", "reminders"}
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +95,7 @@ def test_metrics_are_refused_without_token_or_address(client: Client) -> None:
     assert client.get("/metrics").status_code == 403
 
 
+@pytest.mark.usefixtures("db")
 @pytest.mark.parametrize(
     ("token", "status"), [("right", 200), ("wrong", 403), ("", 403)]
 )
@@ -106,6 +107,7 @@ def test_metrics_need_the_right_token(
     assert client.get("/metrics", headers=headers).status_code == status
 
 
+@pytest.mark.usefixtures("db")
 @pytest.mark.parametrize(
     ("network", "status"), [("127.0.0.0/8", 200), ("10.0.0.0/8", 403)]
 )

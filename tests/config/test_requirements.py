@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {"config", "evidence", "incidents", "policy", "tests"}
-PIN = re.compile(r"^[A-Za-z0-9._-]+(\[[a-z,-]+\])?==[^\s;]+( ; .+)?$")
+PIN = re.compile(r"^[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==[^\s;]+( ; .+)?$")
 
 
 def read_names(name: str) -> set[str]:
