@@ -2,7 +2,6 @@
 
 from typing import Any
 
-
 from django.templatetags.static import static
 
 UNFOLD: dict[str, Any] = {
