@@ -369,7 +369,7 @@ def _to_channels() -> HttpResponse:
 
 
 def _render(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-    request.current_app = admin.site.name  # type: ignore[attr-defined]
+    request.current_app = admin.site.name
     return TemplateResponse(
         request,
         f"incidents/notifications/{template}.html",

@@ -201,7 +201,7 @@ def _add_cursors(now: dt.datetime) -> None:
         cycle__incident__status="open",
     ).values_list("pk", flat=True)
     ReminderCursor.objects.bulk_create(
-        (ReminderCursor(phase_id=pk, next_at=now) for pk in new),
+        [ReminderCursor(phase_id=pk, next_at=now) for pk in new],
         ignore_conflicts=True,
         batch_size=PLAN_BATCH,
     )
@@ -226,7 +226,8 @@ def _plan_batch(
     rows = [
         row for cursor in cursors for row in _plan_cursor(cursor, now, plan, audience)
     ]
-    write_down(rows)
+    if rows:
+        write_down(rows)
     # An upsert: of so many rows it is far quicker than one UPDATE with its cases.
     ReminderCursor.objects.bulk_create(
         cursors,

@@ -5,7 +5,12 @@ from __future__ import annotations
 import datetime as dt
 
 from evidence.access import Role
-from incidents.models import Incident, Notification, WebhookChannel
+from incidents.models import (
+    Incident,
+    IncidentPhase,
+    Notification,
+    WebhookChannel,
+)
 from incidents.services.delivery import deliver_notifications
 from incidents.services.reminders import plan_reminders
 from incidents.services.webhooks import add_webhook
@@ -58,3 +63,37 @@ def add_sink(sink: Sink, name: str = "room", **fields: object) -> WebhookChannel
 
 def phase_of(incident: Incident, name: str):
     return incident.current_cycle.phases.get(phase=name)
+
+
+def copy_case(incident: Incident, count: int) -> None:
+    """Open a case many times over, as rows: a thousand openings take a minute."""
+    taken = Incident.objects.count()
+    values = {
+        field.attname: getattr(incident, field.attname)
+        for field in Incident._meta.concrete_fields
+        if field.attname not in ("id", "number", "reference")
+    }
+    cases = Incident.objects.bulk_create(
+        Incident(
+            **values, number=taken + n + 1, reference=f"SEC-INC-2026-{taken + n + 1:04}"
+        )
+        for n in range(count)
+    )
+    cycle = incident.current_cycle
+    cycles = type(cycle).objects.bulk_create(
+        type(cycle)(incident=one, number=1, started_at=cycle.started_at)
+        for one in cases
+    )
+    IncidentPhase.objects.bulk_create(
+        IncidentPhase(
+            cycle=one,
+            phase=phase.phase,
+            position=phase.position,
+            counted_from=phase.counted_from,
+            started_at=phase.started_at,
+            due_at=phase.due_at,
+            completed_at=phase.completed_at,
+        )
+        for one in cycles
+        for phase in cycle.phases.all()
+    )

@@ -6,9 +6,10 @@ to answer with an error. What was answered well counts as accepted.
 
 from __future__ import annotations
 
+import contextlib
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -45,17 +46,25 @@ class Sink:
         self.holding = True
         self.release.clear()
 
-    def take(self, one: Received) -> bool:
-        """Note a message; return whether it is to be answered."""
+    def take(self, one: Received, drip: Callable[[], None]) -> bool:
+        """Note a message; return whether it is to be answered.
+
+        While a sender is held, `drip` begins an answer that never ends, so that it
+        is not the sender's patience that ends the wait.
+        """
         with self.lock:
             self.received.append(one)
             hold, self.holding = self.holding, False
             if hold:
                 self.held.append(one.key)
-        if hold:
-            self.release.wait(HOLD_SECONDS)
-            return False
-        return True
+        if not hold:
+            return True
+        with contextlib.suppress(OSError):
+            for _ in range(HOLD_SECONDS):
+                drip()
+                if self.release.wait(1):
+                    break
+        return False
 
     def accept(self, key: str) -> None:
         with self.lock:
@@ -68,12 +77,19 @@ class _Webhook(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         key = self.headers.get("Idempotency-Key", "")
-        if not self.sink.take(Received(key, self.path, body, dict(self.headers))):
+        one = Received(key, self.path, body, dict(self.headers))
+        if not self.sink.take(one, self._drip):
             return
         self.send_response(self.sink.code or 200)
         self.end_headers()
         if not self.sink.code:
             self.sink.accept(key)
+
+    def _drip(self) -> None:
+        if not getattr(self, "has_begun", False):
+            self.has_begun = True
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n")
+        self.wfile.write(b"X-Wait: on\r\n")
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -112,7 +128,7 @@ class _Mail(socketserver.StreamRequestHandler):
         key = str(message["Message-ID"]).strip()
         text = f"{message['Subject']}\n{_text_of(message)}"
         one = Received(key, recipient, text, dict(message.items()))
-        if not self.sink.take(one):
+        if not self.sink.take(one, lambda: self._say("250-wait")):
             return False
         self._say("250 taken")
         self.sink.accept(key)
