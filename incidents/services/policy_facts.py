@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from evidence.models import EvidenceKind
 from incidents.findings import QuarantinePeriod
 from incidents.models import Cycle, Incident
-from policy.models import KillSwitch, TrustTransition
+from policy.models import KillSwitch
 from policy.rules.secrets import DEFAULT_BROKER, names_by_hash
 from policy.services import case_records
 
@@ -35,22 +35,6 @@ def count_configuration_snapshots(incident: Incident, cycle: Cycle) -> int:
     """Return how many configuration snapshots a case holds as evidence."""
     stored = Q(kind=EvidenceKind.POLICY_SNAPSHOT) | Q(policy_snapshots__isnull=False)
     return incident.evidence_items.filter(stored).distinct().count()
-
-
-def kill_switches_of(incident: Incident) -> QuerySet[KillSwitch]:
-    """Return the kill switches of a case, and those over its extensions, newest first.
-
-    Everybody named on them is selected with them.
-    """
-    of_case = Q(incident=incident) | Q(extension__incidents=incident)
-    rows = KillSwitch.objects.with_people().filter(of_case)
-    return rows.distinct().order_by("-id")
-
-
-def trust_transitions_of(incident: Incident) -> QuerySet[TrustTransition]:
-    """Return the moves of trust of a case's extensions, newest first."""
-    rows = TrustTransition.objects.filter(extension__incidents=incident)
-    return rows.select_related("extension", "approved_by", "incident").order_by("-id")
 
 
 def gather_policy_evidence(incident: Incident) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from policy.rules.rollback import (
 )
 from policy.rules.runtime_history import MAX_HISTORY_BYTES
 from policy.services.cases import incident_model
+from policy.templatetags.policy import inline_code
 
 SHOWN_INCIDENTS = 300
 
@@ -147,12 +148,17 @@ class RollbackToDefaultsForm(PageForm):
     risk = forms.ChoiceField(
         label="Risk controller",
         widget=forms.RadioSelect,
-        choices=[(one.value, RISK_CONSEQUENCES[one]) for one in RiskChoice],
+        choices=[
+            (one.value, inline_code(RISK_CONSEQUENCES[one])) for one in RiskChoice
+        ],
     )
     overrides = forms.ChoiceField(
         label="Overrides of single extensions",
         widget=forms.RadioSelect,
-        choices=[(one.value, OVERRIDE_CONSEQUENCES[one]) for one in OverrideChoice],
+        choices=[
+            (one.value, inline_code(OVERRIDE_CONSEQUENCES[one]))
+            for one in OverrideChoice
+        ],
     )
     reason = _reason()
 

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 register = template.Library()
@@ -74,6 +74,19 @@ def at(value: dt.datetime | None) -> SafeString | str:
 def pretty_json(value: Any) -> str:
     """Return a JSON value over several lines, its members in order of name."""
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+
+
+@register.filter
+def inline_code(text: str) -> SafeString:
+    """Show what stands between backticks as code."""
+    parts = enumerate(text.split("`"))
+    return format_html_join(
+        "", "{}", ((_code(part) if n % 2 else part,) for n, part in parts)
+    )
+
+
+def _code(text: str) -> SafeString:
+    return format_html("<code>{}</code>", text)
 
 
 @register.filter

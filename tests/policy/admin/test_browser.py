@@ -15,6 +15,8 @@ from policy.models import KillSwitch, Rollback, RollbackState
 from policy.rules.kill_switch import KillSwitchState
 from tests.conftest import make_user, sign_in
 from tests.factories import make_incident
+from tests.policy.admin.conftest import World
+from tests.policy.admin.test_pages import pages_of
 from tests.policy.samples import SAFE, reach_remediate
 
 if TYPE_CHECKING:
@@ -101,6 +103,23 @@ def test_kill_confirm_and_lift_by_two_people(
     assert extension.trust_state == "quarantined"
 
 
+def test_no_page_is_wider_than_a_phone(
+    browser_page: Page, live_server: LiveServer, world: World, auditor: User
+) -> None:
+    page = browser_page
+    become(page, live_server, auditor)
+    for name, path in pages_of(world).items():
+        for width, theme in ((1280, "light"), (1280, "dark"), (390, "dark")):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=theme)
+            page.goto(f"{live_server.url}{path}")
+            shoot(page, f"{name}-{theme}-{width}")
+            too_wide = page.evaluate(
+                "document.documentElement.scrollWidth - innerWidth"
+            )
+            assert too_wide <= 0, f"{name} is {too_wide} px wider than {width}"
+
+
 def take_snapshot(page: Page, server: LiveServer, case: Incident, text: str) -> None:
     url = f"{server.url}/admin/policy/policysnapshot/add/?incident={case.pk}"
     page.goto(url)
@@ -139,7 +158,7 @@ def test_a_rollback_from_permissive_to_safe_with_its_proof(
     become(page, live_server, people["responder"])
     take_snapshot(page, live_server, case, json.dumps(permissive))
     prove(page, url)
-    page.get_by_text("Not as planned").wait_for()
+    page.get_by_role("heading", name="Not as planned").wait_for()
     shoot(page, "rollback-deviates")
     rollback.refresh_from_db()
     assert rollback.state == RollbackState.APPLIED
