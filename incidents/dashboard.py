@@ -38,7 +38,7 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
     )
     tiles = [(case, running_clock(case, now)) for case in cases]
     items = _my_items(user)
-    evidence = _worrying_evidence(visible)
+    evidence = _worrying_evidence(visible.open())
     return {
         "open_count": visible.open().count(),
         "breached_count": breached(visible.open()).count(),
@@ -76,10 +76,10 @@ def _my_items(user: User | AnonymousUser) -> QuerySet[ChecklistItem]:
     )
 
 
-def _worrying_evidence(visible: QuerySet[Incident]) -> QuerySet[EvidenceItem]:
+def _worrying_evidence(cases: QuerySet[Incident]) -> QuerySet[EvidenceItem]:
     return (
         unverified_evidence()
-        .filter(incident__in=visible.open())
+        .filter(incident__in=cases)
         .select_related("incident")
         .order_by("-id")
     )

@@ -40,6 +40,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "incidents.view_postmortem",
             ),
             (
+                "Action items",
+                "task_alt",
+                "admin:incidents_actionitem_changelist",
+                "incidents.view_actionitem",
+            ),
+            (
                 "Notifications",
                 "outgoing_mail",
                 "admin:incidents_notification_changelist",

@@ -4,8 +4,9 @@ the audit history tells of its evidence and its policy, in one order of events."
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import CharField, F, Q, QuerySet, Value
 
@@ -80,8 +81,11 @@ class TimelineReader:
     def __len__(self) -> int:
         return self.count()
 
-    def __getitem__(self, part: slice) -> list[TimelineLine]:
+    def __getitem__(self, part: Any) -> Any:
         return self._load(list(self._keys()[part]))
+
+    def __iter__(self) -> Iterator[TimelineLine]:
+        return iter(self.all())
 
     def all(self) -> list[TimelineLine]:
         return self._load(list(self._keys()))

@@ -3,15 +3,26 @@
 from django.contrib import admin
 
 from incidents.admin import (
+    action_items,
     alerts,
     cases,
     notifications,
     playbooks,
+    postmortems,
     teams,
     work_pages,
 )
 
-__all__ = ("alerts", "cases", "notifications", "playbooks", "teams", "work_pages")
+__all__ = (
+    "action_items",
+    "alerts",
+    "cases",
+    "notifications",
+    "playbooks",
+    "postmortems",
+    "teams",
+    "work_pages",
+)
 
 # Not by the name admin/index.html, which the skin's app would win.
 admin.site.index_template = "incidents/start.html"

@@ -196,7 +196,7 @@ class IncidentAdmin(ModelAdmin):
                 _edit(request, incident, form)
             except EditConflict as error:
                 conflict = error
-                form = _form_after_conflict(form, error)
+                form = _form_after_conflict(request, error)
             except CasefileError as error:
                 form.add_error(None, error.message)
             else:
@@ -230,7 +230,7 @@ class IncidentAdmin(ModelAdmin):
         status: int = 200,
         **context: Any,
     ) -> TemplateResponse:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         context = {**self.admin_site.each_context(request), **context}
         return TemplateResponse(
             request, f"incidents/{template}.html", context, status=status
@@ -284,10 +284,10 @@ def _edit(request: HttpRequest, incident: Incident, form: EditIncidentForm) -> N
 
 
 def _form_after_conflict(
-    form: EditIncidentForm, conflict: EditConflict
+    request: HttpRequest, conflict: EditConflict
 ) -> EditIncidentForm:
     """Return the form as it was typed, with the revision that is now on screen."""
-    data = form.data.copy()
+    data = request.POST.copy()
     data["revision"] = str(conflict.revision)
     again = EditIncidentForm(data)
     again.is_valid()

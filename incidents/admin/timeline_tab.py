@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.http import HttpRequest
 
 from incidents.models import Cycle, Incident, TimelineKind
 from incidents.models.phases import PHASE_CHOICES
 from incidents.services.timeline import WRITABLE_KINDS
-from incidents.timeline_reading import TimelineReader
+from incidents.timeline_reading import TimelineLine, TimelineReader
 
 PAGE = 50
 
@@ -20,7 +20,7 @@ def timeline_tab(
 ) -> dict[str, Any]:
     """Return the lines that were asked for, newest first."""
     lines = read_timeline(request, incident, newest_first=True)
-    page = Paginator(lines, PAGE).get_page(request.GET.get("page"))  # type: ignore[type-var]
+    page: Page[TimelineLine] = Paginator(lines, PAGE).get_page(request.GET.get("page"))
     return {
         "page": page,
         "kinds": TimelineKind.choices,

@@ -31,7 +31,7 @@ def my_items_view(request: HttpRequest) -> HttpResponse:
     items = (
         ChecklistItem.objects.waiting()
         .filter(
-            assignee=request.user,
+            assignee_id=request.user.pk,
             cycle__incident__in=Incident.objects.visible_to(request.user).open(),
         )
         .select_related("cycle__incident__playbook_version__playbook")
@@ -106,7 +106,7 @@ def _require_view(request: HttpRequest) -> None:
 
 
 def _render(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-    request.current_app = admin.site.name  # type: ignore[attr-defined]
+    request.current_app = admin.site.name
     return TemplateResponse(
         request,
         f"incidents/{template}.html",

@@ -130,18 +130,25 @@ def _mark_breaches_of(incident_id: int, now: dt.datetime) -> int:
         return 0
     rows = list(_overdue(now).filter(cycle__incident=incident))
     for row in rows:
-        row.breached_at = row.due_at
-        row.save(update_fields=["breached_at"])
-        record_change(
-            incident,
-            action="phase.breached",
-            actor=None,
-            now=now,
-            body=f"**{row} is overdue**: it was due {row.due_at:%Y-%m-%d %H:%M} UTC",
-            after={"phase": row.phase, "breached_at": row.breached_at.isoformat()},
-            phase=row.phase,
-        )
+        _mark_breach(incident, row, now)
     return len(rows)
+
+
+def _mark_breach(incident: Incident, row: IncidentPhase, now: dt.datetime) -> None:
+    due_at = row.breached_at = row.due_at
+    row.save(update_fields=["breached_at"])
+    record_change(
+        incident,
+        action="phase.breached",
+        actor=None,
+        now=now,
+        body=f"**{row} is overdue**: it was due {due_at:%Y-%m-%d %H:%M} UTC",
+        after={
+            "phase": row.phase,
+            "breached_at": due_at.isoformat() if due_at else None,
+        },
+        phase=row.phase,
+    )
 
 
 def _overdue(now: dt.datetime) -> QuerySet[IncidentPhase]:

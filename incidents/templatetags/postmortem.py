@@ -1,0 +1,42 @@
+"""Tags of the postmortem's pages: written Markdown, offsets, moments of the document."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django import template
+from django.utils.safestring import SafeString
+
+from incidents.markdown import render_markdown
+from incidents.templatetags.incidents import moment
+from incidents.workflow.postmortem import describe_offset
+from incidents.workflow.postmortem_markdown import TYPE_NAMES, length, show_tasks
+
+register = template.Library()
+
+
+@register.filter
+def written(text: str) -> SafeString:
+    """Return what somebody wrote as safe HTML, task lists with their boxes."""
+    return render_markdown(show_tasks(text))
+
+
+@register.filter
+def offset(seconds: int) -> str:
+    return describe_offset(seconds)
+
+
+@register.filter
+def took(seconds: int | None) -> str:
+    return length(seconds)
+
+
+@register.filter
+def type_name(value: str) -> str:
+    return TYPE_NAMES.get(value, value)
+
+
+@register.simple_tag
+def at(value: str | None, style: str = "day") -> SafeString | str:
+    """Return a moment of the document, in the reader's zone."""
+    return moment(dt.datetime.fromisoformat(value), style) if value else "–"
