@@ -17,7 +17,7 @@ from incidents.models import (
     RemediationDecision,
 )
 from incidents.services.gates import TITLES
-from incidents.services.policy_facts import kill_switches_of, trust_transitions_of
+from incidents.services.policy_records import kill_switches_of, trust_transitions_of
 from incidents.workflow.gates import ConditionKey
 from policy.models import KillSwitch, Rollback
 
