@@ -136,6 +136,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
     )
     search_help_text = "Extension, case, person or reason"
     actions = ("export_csv", "export_json")
+    list_before_template = "policy/_export_links.html"
     page_template = "policy/kill_switch.html"
     page_actions = {
         "confirm": PageAction(

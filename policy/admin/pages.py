@@ -50,7 +50,7 @@ class PageAdmin(ReadOnlyAdmin):
     show_full_result_count = False
 
     class Media:
-        css = {"all": ("evidence/evidence.css",)}
+        css = {"all": ("evidence/evidence.css", "policy/policy.css")}
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Return what the page shows beside the object itself."""

@@ -47,6 +47,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
     list_select_related = ("item__incident",)
     list_filter = ("classification",)
     search_fields = ("item__original_name", "item__incident__reference")
+    list_before_template = "policy/_scans_waiting.html"
     page_template = "policy/scan.html"
     page_related = ("item__incident", "request__requested_by")
     page_actions = {

@@ -99,3 +99,15 @@ def words(value: Any) -> str:
 def in_order(values: Any) -> list[Any]:
     """Return a set's members in order, so that a page is the same each time."""
     return sorted(values)
+
+
+@register.filter
+def span(length: dt.timedelta) -> str:
+    """Return a length of time in its two largest units: 2 d 3 h, 4 min 32 s."""
+    rest = int(length.total_seconds())
+    parts = []
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "less than a second"

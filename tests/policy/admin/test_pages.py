@@ -236,6 +236,18 @@ def test_kill_switches_are_exported_safely(
     assert [event["scope"] for event in events] == ["all"]
 
 
+def test_the_audit_view_offers_its_export_under_the_same_filters(
+    world: World, auditor: User, client: Client
+) -> None:
+    client.force_login(auditor)
+    url = reverse("admin:policy_killswitch_changelist")
+    html = client.get(url, {"state": "active"}).content.decode()
+    assert (
+        f"{reverse('admin:policy_killswitch_export', args=['csv'])}?state=active"
+        in html
+    )
+
+
 def test_a_rollback_is_not_approved_by_who_proposed_it(
     world: World, responder: User, client: Client
 ) -> None:
