@@ -397,7 +397,7 @@ class TestWebhooks:
     def test_address_is_in_no_row_no_history_and_no_log(
         self, case, webhook_sink, logged
     ):
-        webhook_sink.code = 500
+        webhook_sink.code = 404
         add_sink(webhook_sink)
         poll(after(minutes=5))
         assert SECRET_PATH in webhook_sink.received[0].to

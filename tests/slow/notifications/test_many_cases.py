@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.db import connection
 
 from evidence.access import Role
 from incidents.models import Notification
@@ -26,11 +27,14 @@ def test_thousand_cases_are_polled_and_checked_in_few_queries(
         seconds = measure(lambda: plan_reminders(now=after(minutes=4)))
     assert Notification.objects.count() == CASES * 2
     print(f"{CASES} cases begun: {seconds:.1f} s")
+    with connection.cursor() as cursor:
+        # As autovacuum does, within a minute of so many new rows.
+        cursor.execute("ANALYZE")
     with django_assert_max_num_queries(5):
         seconds = measure(lambda: plan_reminders(now=after(minutes=4, seconds=30)))
     print(f"{CASES} cases, nothing owed: {seconds:.2f} s")
     assert seconds < 10, "a poll takes longer than beat waits for the next"
-    with django_assert_max_num_queries(60):
+    with django_assert_max_num_queries(70):
         seconds = measure(lambda: check_reminders(now=after(minutes=7)))
     print(f"{CASES} cases checked: {seconds:.1f} s")
     assert Notification.objects.filter(found_by_check=True).exists()
