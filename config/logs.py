@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+import structlog.tracebacks
 
 SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -24,10 +25,16 @@ def make_logging(*, level: str, as_json: bool) -> dict[str, Any]:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    last: list[Any] = [structlog.dev.ConsoleRenderer(colors=False)]
+    # No local variables in tracebacks: they would hold secrets and evidence.
+    last: list[Any] = [
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
     if as_json:
+        transform = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         last = [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(transform),
             structlog.processors.JSONRenderer(),
         ]
     return {

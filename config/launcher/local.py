@@ -33,10 +33,9 @@ def run_local() -> int:
         signal.signal(number, _stop)
     try:
         with _prepared_state(port) as (folders, environment):
-            if _manage(environment, "create_demo"):
-                raise LaunchError("`manage.py create_demo` failed (see above).")
+            told = _create_demo(environment)
             with _running_parts(environment, folders) as parts:
-                return _stay(parts, port)
+                return _stay(parts, port, told)
     except KeyboardInterrupt:
         return 0
 
@@ -88,12 +87,27 @@ def _make_environment(
 
 def _prepare_database(environment: Mapping[str, str], *roles: str) -> None:
     command = [sys.executable, "-m", "config.launcher.prepare", *roles]
-    if subprocess.run(command, cwd=ROOT, env=dict(environment)).returncode:
+    quiet = {**environment, "LOG_LEVEL": "WARNING"}
+    if subprocess.run(command, cwd=ROOT, env=quiet).returncode:
         raise LaunchError(
             "The database could not be brought up to date (see above). If the data is "
             "of a newer version of Casefile, use that one, or set CASEFILE_STATE to a "
             "new folder to start anew beside it."
         )
+
+
+def _create_demo(environment: Mapping[str, str]) -> str:
+    """Make people and cases to try with, on a first run; return what it tells."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "create_demo"],
+        cwd=ROOT,
+        env={**environment, "LOG_LEVEL": "WARNING"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        raise LaunchError(f"`manage.py create_demo` failed (see above).\n{done.stdout}")
+    return done.stdout
 
 
 def _manage(environment: Mapping[str, str], *words: str) -> int:
@@ -137,9 +151,13 @@ def _running_parts(
             part.stop()
 
 
-def _stay(parts: Sequence[Process], port: int) -> int:
-    _wait_for_web(parts, port)
-    print(f"\nCasefile runs on http://{HOST}:{port}/  (Ctrl-C stops it)\n", flush=True)
+def _stay(parts: Sequence[Process], port: int, told: str) -> int:
+    try:
+        _wait_for_web(parts, port)
+    finally:
+        # Passwords are told once, and below the lines of the start they are found.
+        print(f"\n{told}\nCasefile runs on http://{HOST}:{port}/  (Ctrl-C stops it)\n")
+        sys.stdout.flush()
     while not (ended := _find_ended(parts)):
         time.sleep(POLL_SECONDS)
     print(
