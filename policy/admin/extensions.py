@@ -351,8 +351,8 @@ def trust_table() -> dict[str, Any]:
 
 def extension_context(request: HttpRequest, extension: Extension) -> dict[str, Any]:
     """Return everything that the page of an extension shows."""
-    incidents: Any = extension.incidents  # type: ignore[attr-defined]
-    alerts: Any = extension.alerts  # type: ignore[attr-defined]
+    incidents: Any = extension.incidents
+    alerts: Any = extension.alerts
     visible = incidents.model.objects.visible_to(request.user)
     appearances = list(
         extension.appearances.filter(item__incident__in=visible)

@@ -147,7 +147,7 @@ def _chosen_rows(report: ScanReport, query: dict[str, str]) -> Any:
     return rows
 
 
-def _missed_families(report: ScanReport) -> list[dict[str, Any]]:
+def _missed_families(report: ScanReport) -> list[Any]:
     """Return in what forms the line-based scanner is passed by, commonest first."""
     missed = report.entries.filter(is_missed_by_line_scanner=True).order_by()
     return list(

@@ -152,7 +152,7 @@ class PolicySnapshotViewSet(ReadOnlyViewSet):
         form = policy_serializers.SnapshotUploadSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         data = form.validated_data
-        incidents = visible_incidents(request.user).only("pk")  # type: ignore[arg-type]
+        incidents = visible_incidents(request.user).only("pk")
         incident = incidents.filter(reference=data["incident"]).first()
         if incident is None:
             raise NotFound
