@@ -16,6 +16,7 @@ from incidents.admin import forms
 from incidents.admin.checklist_tab import checklist_tab
 from incidents.admin.evidence_tab import evidence_tab
 from incidents.admin.policy_tab import policy_tab
+from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
 from incidents.models import Cycle, GateWaiver, Incident, IncidentPhase, Playbook
 from incidents.presentation import PhaseView, view_phase
@@ -65,7 +66,10 @@ def postmortem_tab(
     request: HttpRequest, incident: Incident, cycle: Cycle
 ) -> dict[str, Any]:
     """Return the gate of POSTMORTEM; the postmortem itself has pages of its own."""
-    return checklist_tab(request, incident, cycle, phase=Phase.POSTMORTEM)
+    return {
+        **checklist_tab(request, incident, cycle, phase=Phase.POSTMORTEM),
+        **postmortem_summary(cycle),
+    }
 
 
 TABS: tuple[Tab, ...] = (

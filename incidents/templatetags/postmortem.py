@@ -1,4 +1,4 @@
-"""Tags of the postmortem's pages: written Markdown, offsets, moments of the document."""
+"""Tags of the postmortem's pages: written Markdown, offsets, moments."""
 
 from __future__ import annotations
 

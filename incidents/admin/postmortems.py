@@ -1,0 +1,465 @@
+"""Postmortems in the admin: list, reading page, editor, comparison, exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+)
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+from unfold.decorators import display
+
+from evidence.access import name_of
+from evidence.admin.base import ReadOnlyAdmin, person_of
+from evidence.errors import CasefileError, PermissionRefused
+from incidents.admin.cockpit import find_incident
+from incidents.admin.postmortem_views import (
+    STATE_TONES,
+    choose_version,
+    draft_content,
+    find_postmortem,
+    list_versions,
+    page_context,
+    section_groups,
+)
+from incidents.errors import EditConflict
+from incidents.models import Postmortem, PostmortemVersion
+from incidents.services.cases import WORK
+from incidents.services.postmortem_archive import render_pdf, render_version
+from incidents.services.postmortem_drafts import (
+    current_draft,
+    open_postmortem,
+    save_draft,
+    take_up_again,
+)
+from incidents.services.postmortem_findings import queue_findings
+from incidents.services.postmortem_reviews import (
+    return_postmortem,
+    sign_postmortem,
+    submit_postmortem,
+)
+from incidents.templatetags.incidents import moment
+from incidents.workflow.postmortem import (
+    SECTION_KEYS,
+    PostmortemState,
+    changed_sections,
+    clean_sections,
+)
+from incidents.workflow.postmortem_diff import compare_sections
+
+NUMBER_MAX = 2**31 - 1
+CONFLICT = 409
+REFUSED = 422
+
+
+@admin.register(Postmortem)
+class PostmortemAdmin(ReadOnlyAdmin):
+    """Rows come through `visible_to`; every change goes through a service."""
+
+    list_display = (
+        "reference",
+        "title",
+        "state_label",
+        "version_number",
+        "signed_by",
+        "changed",
+    )
+    list_display_links = ("reference", "title")
+    list_filter = ("state", "cycle__incident__severity")
+    list_per_page = 50
+    search_fields = ("cycle__incident__reference", "cycle__incident__title")
+    ordering = ("-changed_at", "-id")
+    show_full_result_count = False
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Postmortem]:
+        newest = PostmortemVersion.objects.filter(postmortem=OuterRef("pk")).order_by(
+            "-number"
+        )
+        return (
+            Postmortem.objects.visible_to(request.user)
+            .select_related("cycle__incident")
+            .annotate(
+                newest_number=Subquery(newest.values("number")[:1]),
+                newest_reviewer=Subquery(
+                    newest.values("reviews__reviewer__username")[:1]
+                ),
+            )
+        )
+
+    @display(description="Incident", ordering="cycle__incident__reference")
+    def reference(self, row: Postmortem) -> SafeString:
+        return format_html(
+            '<span class="cf-reference">{}</span>', row.incident.reference
+        )
+
+    @display(description="Title")
+    def title(self, row: Postmortem) -> str:
+        return row.incident.title
+
+    @display(description="State", ordering="state")
+    def state_label(self, row: Postmortem) -> SafeString:
+        return format_html(
+            '<span class="cf-badge" data-tone="{}">{}</span>',
+            STATE_TONES[PostmortemState(row.state)],
+            row.get_state_display(),
+        )
+
+    @display(description="Version")
+    def version_number(self, row: Any) -> str:
+        return str(row.newest_number or "–")
+
+    @display(description="Signed by")
+    def signed_by(self, row: Any) -> str:
+        is_signed = row.state == PostmortemState.SIGNED
+        return (row.newest_reviewer if is_signed else "") or "–"
+
+    @display(description="Last change", ordering="changed_at")
+    def changed(self, row: Postmortem) -> SafeString | str:
+        return moment(row.changed_at, "day")
+
+    # --- pages ----------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        def page(route: str, view: Any, name: str) -> URLPattern:
+            wrapped = self.admin_site.admin_view(view)
+            return path(route, wrapped, name=f"incidents_postmortem_{name}")
+
+        return [
+            page("open/<int:incident_id>/", self.open_view, "open"),
+            page("<path:object_id>/edit/", self.edit_view, "edit"),
+            page("<path:object_id>/autosave/", self.autosave_view, "autosave"),
+            page("<path:object_id>/compare/", self.compare_view, "compare"),
+            page("<path:object_id>/do/<slug:name>/", self.do_view, "do"),
+            page("<path:object_id>/export.<slug:form>", self.export_view, "export"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        postmortem = find_postmortem(request, object_id)
+        context = page_context(request, postmortem)
+        return self._render(request, "page", title=str(postmortem), **context)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        incident = find_postmortem(request, object_id).incident
+        page = reverse("admin:incidents_incident_change", args=[incident.pk])
+        return HttpResponseRedirect(f"{page}?tab=history")
+
+    def open_view(self, request: HttpRequest, incident_id: int) -> HttpResponse:
+        return _open(request, str(incident_id))
+
+    def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the editor; without its script, its button saves and shows conflicts."""
+        postmortem = find_postmortem(request, object_id)
+        if not request.user.has_perm(WORK):
+            raise PermissionDenied
+        if not postmortem.is_editable:
+            return HttpResponseRedirect(page_of(postmortem))
+        draft = current_draft(postmortem)
+        context: dict[str, Any] = {
+            "sections": draft.sections,
+            "revision": draft.revision,
+        }
+        status = 200
+        if request.method == "POST":
+            try:
+                _save(request, postmortem)
+                if "submit" in request.POST:
+                    return _do(request, postmortem, "submit")
+                messages.success(request, "Saved.")
+                return HttpResponseRedirect(request.path)
+            except EditConflict as conflict:
+                status = CONFLICT
+                context = _after_conflict(request, conflict)
+            except PermissionRefused as error:
+                raise PermissionDenied(error.message) from error
+            except CasefileError as error:
+                messages.error(request, _sentence(error.message))
+                context = {**context, "sections": _texts(request)}
+        content = draft_content(postmortem, draft)
+        return self._render(
+            request,
+            "edit",
+            title=f"Edit the postmortem of {postmortem.incident.reference}",
+            status=status,
+            postmortem=postmortem,
+            incident=postmortem.incident,
+            draft=draft,
+            content=content,
+            facts=content["facts"],
+            groups=section_groups(context.pop("sections")),
+            **{"conflict": None, **context},
+        )
+
+    def autosave_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return _autosave(request, object_id)
+
+    def do_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        return _post_only(request, object_id, name)
+
+    def compare_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Compare two versions, or the newest with the draft, side by side."""
+        postmortem = find_postmortem(request, object_id)
+        versions = list_versions(postmortem)
+        if not versions:
+            raise Http404
+        new_name = request.GET.get("to") or (
+            "draft" if postmortem.is_editable else str(versions[0].version.number)
+        )
+        old_name = request.GET.get("from") or _name_before(versions, new_name)
+        old = _sections_of(postmortem, versions, old_name)
+        new = _sections_of(postmortem, versions, new_name)
+        diffs = compare_sections(old, new)
+        return self._render(
+            request,
+            "compare",
+            title=f"Changes in the {str(postmortem).lower()}",
+            postmortem=postmortem,
+            incident=postmortem.incident,
+            versions=versions,
+            old_name=old_name,
+            new_name=new_name,
+            diffs=[one for one in diffs if one.is_changed],
+            unchanged=[one.section for one in diffs if not one.is_changed],
+        )
+
+    def export_view(
+        self, request: HttpRequest, object_id: str, form: str
+    ) -> HttpResponse:
+        """Hand out a version as Markdown, PDF or JSON."""
+        postmortem = find_postmortem(request, object_id)
+        shown = choose_version(list_versions(postmortem), request.GET.get("version"))
+        if shown is None or form not in EXPORTS:
+            raise Http404
+        media_type, write = EXPORTS[form]
+        review = shown.review if shown.tone == "done" else None
+        reference, number = postmortem.incident.reference, shown.version.number
+        name = f"{reference}-postmortem-v{number}.{form}"
+        return HttpResponse(
+            write(shown.version, review),
+            content_type=media_type,
+            headers={
+                "Content-Disposition": f'attachment; filename="{name}"',
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
+
+    def _render(
+        self, request: HttpRequest, template: str, *, status: int = 200, **context: Any
+    ) -> TemplateResponse:
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        context = {**self.admin_site.each_context(request), **context}
+        return TemplateResponse(
+            request, f"incidents/postmortem/{template}.html", context, status=status
+        )
+
+
+EXPORTS: dict[str, tuple[str, Callable[..., bytes]]] = {
+    "md": (
+        "text/markdown; charset=utf-8",
+        lambda version, review: render_version(version, review).encode(),
+    ),
+    "pdf": ("application/pdf", render_pdf),
+    "json": (
+        "application/json",
+        lambda version, review: version.document.encode(),
+    ),
+}
+
+
+def page_of(postmortem: Postmortem) -> str:
+    return reverse("admin:incidents_postmortem_change", args=[postmortem.pk])
+
+
+@require_POST
+def _open(request: HttpRequest, incident_id: str) -> HttpResponse:
+    incident = find_incident(request, incident_id)
+    try:
+        postmortem = open_postmortem(actor=person_of(request), incident_id=incident.pk)
+    except PermissionRefused as error:
+        raise PermissionDenied(error.message) from error
+    except CasefileError as error:
+        messages.error(request, _sentence(error.message))
+        page = reverse("admin:incidents_incident_change", args=[incident.pk])
+        return HttpResponseRedirect(f"{page}?tab=postmortem")
+    return HttpResponseRedirect(
+        reverse("admin:incidents_postmortem_edit", args=[postmortem.pk])
+    )
+
+
+@require_POST
+def _autosave(request: HttpRequest, object_id: str) -> HttpResponse:
+    """Save for the editor's script; say what another editor changed meanwhile."""
+    postmortem = find_postmortem(request, object_id)
+    try:
+        draft = _save(request, postmortem)
+    except EditConflict as error:
+        said = {"code": error.code, "detail": _sentence(error.message)}
+        return JsonResponse(said, status=CONFLICT)
+    except PermissionRefused as error:
+        raise PermissionDenied(error.message) from error
+    except CasefileError as error:
+        said = {"code": error.code, "detail": _sentence(error.message)}
+        return JsonResponse(said, status=REFUSED)
+    # Compared as the service cleans it: a space at an end is not another's change.
+    joined = changed_sections(clean_sections(_texts(request)), draft.sections)
+    return JsonResponse(
+        {
+            "revision": draft.revision,
+            "saved_at": draft.saved_at.isoformat(),
+            "saved_by": name_of(draft.saved_by),
+            "sections": {one.key: draft.sections[one.key] for one in joined},
+        }
+    )
+
+
+@require_POST
+def _post_only(request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+    return _do(request, find_postmortem(request, object_id), name)
+
+
+def _do(request: HttpRequest, postmortem: Postmortem, name: str) -> HttpResponse:
+    """Call the service of a button and go back to the page."""
+    service = SERVICES.get(name)
+    if service is None:
+        raise Http404
+    try:
+        messages.success(request, service(request, postmortem))
+    except PermissionRefused as error:
+        raise PermissionDenied(error.message) from error
+    except CasefileError as error:
+        messages.error(request, _sentence(error.message))
+        if name == "submit":
+            edit = reverse("admin:incidents_postmortem_edit", args=[postmortem.pk])
+            return HttpResponseRedirect(edit)
+    return HttpResponseRedirect(page_of(postmortem))
+
+
+def _submit(request: HttpRequest, postmortem: Postmortem) -> str:
+    version = submit_postmortem(actor=person_of(request), postmortem_id=postmortem.pk)
+    return f"Version {version.number} is submitted: a reviewer can sign it now."
+
+
+def _sign(request: HttpRequest, postmortem: Postmortem) -> str:
+    review = sign_postmortem(
+        actor=person_of(request),
+        version_id=_version_id(request, postmortem),
+        content_sha256=request.POST.get("content_sha256", ""),
+        comment=request.POST.get("comment", ""),
+    )
+    return (
+        f"Version {review.version.number} is signed. A worker archives it as evidence."
+    )
+
+
+def _return(request: HttpRequest, postmortem: Postmortem) -> str:
+    review = return_postmortem(
+        actor=person_of(request),
+        version_id=_version_id(request, postmortem),
+        comment=request.POST.get("comment", ""),
+    )
+    return f"Version {review.version.number} is returned to its authors."
+
+
+def _take_up(request: HttpRequest, postmortem: Postmortem) -> str:
+    take_up_again(
+        actor=person_of(request),
+        postmortem_id=postmortem.pk,
+        reason=request.POST.get("reason", ""),
+    )
+    return "The postmortem is open for writing again."
+
+
+def _findings(request: HttpRequest, postmortem: Postmortem) -> str:
+    if not request.user.has_perm(WORK):
+        raise PermissionDenied
+    queue_findings(postmortem.incident.pk)
+    return "A worker looks for findings again. Read the page again in a moment."
+
+
+SERVICES: dict[str, Callable[[HttpRequest, Postmortem], str]] = {
+    "submit": _submit,
+    "sign": _sign,
+    "return": _return,
+    "take-up": _take_up,
+    "findings": _findings,
+}
+
+
+def _version_id(request: HttpRequest, postmortem: Postmortem) -> int:
+    """Return the version that the page showed; 404 for one of another postmortem."""
+    number = request.POST.get("version", "")
+    if not number.isdecimal() or int(number[:18]) > NUMBER_MAX:
+        raise Http404
+    version = postmortem.versions.filter(number=int(number)).first()
+    if version is None:
+        raise Http404
+    return version.pk
+
+
+def _save(request: HttpRequest, postmortem: Postmortem) -> Any:
+    revision = request.POST.get("revision", "")
+    return save_draft(
+        actor=person_of(request),
+        postmortem_id=postmortem.pk,
+        revision=min(int(revision[:18]), NUMBER_MAX) if revision.isdecimal() else 0,
+        sections=_texts(request),
+    )
+
+
+def _texts(request: HttpRequest) -> dict[str, str]:
+    """Return the sections of the form, lines ended as the service ends them."""
+    return {
+        key: request.POST.get(key, "").replace("\r\n", "\n") for key in SECTION_KEYS
+    }
+
+
+def _after_conflict(request: HttpRequest, conflict: EditConflict) -> dict[str, Any]:
+    """Return the form as it was typed, on the revision that is now on screen."""
+    return {
+        "conflict": conflict,
+        "revision": conflict.revision,
+        "sections": _texts(request),
+    }
+
+
+def _name_before(versions: list[Any], name: str) -> str:
+    numbers = [one.version.number for one in versions]
+    if name == "draft":
+        return str(numbers[0])
+    older = [one for one in numbers if name.isdecimal() and one < int(name[:9])]
+    return str(older[0]) if older else name
+
+
+def _sections_of(
+    postmortem: Postmortem, versions: list[Any], name: str
+) -> dict[str, str]:
+    if name == "draft":
+        return dict(current_draft(postmortem).sections)
+    view = choose_version(versions, name)
+    return dict(view.version.content["sections"]) if view else {}
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
