@@ -25,7 +25,7 @@ REFUSED_STATUS = 409
 class PageAction:
     """A button: its form, the permission to see it, and the service it calls.
 
-    `run` returns what to tell the person, or a response to answer with. `applies` says
+    `run` returns what to tell the person, "" where it did so itself, or a response. `applies` says
     whether the object is in a state for it; the service judges again.
     """
 
@@ -96,7 +96,8 @@ class PageAdmin(ReadOnlyAdmin):
             return self.show(request, obj, refused={action: form})
         if isinstance(answer, HttpResponse):
             return answer
-        messages.success(request, answer)
+        if answer:
+            messages.success(request, answer)
         return HttpResponseRedirect(self.page_of(obj))
 
     def show(

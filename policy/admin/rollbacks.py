@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -48,7 +48,10 @@ def _apply(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> st
     if applied.state == RollbackState.VERIFIED:
         return "Verified: every decision is as planned."
     count = len(applied.deviations)
-    return f"Applied, and not verified: {count} points are not as planned. See below."
+    messages.warning(
+        request, f"Applied, and not verified: {count} points are not as planned."
+    )
+    return ""
 
 
 @admin.register(Rollback)

@@ -50,6 +50,9 @@ def pages_of(world: World) -> dict[str, str]:
     pair = [world.earlier.pk, world.snapshot.pk]
     pages["compare"] = reverse("admin:policy_policysnapshot_compare", args=pair)
     pages["trust"] = reverse("admin:policy_extension_trust")
+    case = reverse("admin:incidents_incident_change", args=[world.incident.pk])
+    pages["tab"] = f"{case}?tab=policy"
+    pages["killswitches"] = reverse("admin:policy_killswitch_changelist")
     return pages
 
 
