@@ -117,7 +117,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
     list_display = (
         "target",
         "state",
-        "incident",
+        "case",
         "ordered_at",
         "ordered_by",
         "effective_at",
@@ -196,6 +196,10 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
     @display(description="Stops", ordering="extension__extension_id")
     def target(self, switch: KillSwitch) -> str:
         return str(switch.extension or "All extensions")
+
+    @display(description="Case", ordering="incident__reference")
+    def case(self, switch: KillSwitch) -> str:
+        return str(switch.incident.reference)
 
     @display(description="State")
     def state(self, switch: KillSwitch) -> SafeString:

@@ -25,8 +25,8 @@ REFUSED_STATUS = 409
 class PageAction:
     """A button: its form, the permission to see it, and the service it calls.
 
-    `run` returns what to tell the person, "" where it did so itself, or a response. `applies` says
-    whether the object is in a state for it; the service judges again.
+    `run` returns what to tell the person, "" where it did so itself, or a response.
+    `applies` says whether the object is in a state for it; the service judges again.
     """
 
     label: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Count, F, Max, Min, Q, TextField, Value
+from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
 from evidence.access import require_permission
@@ -141,31 +142,26 @@ def summarise_stored_breaches(extension: Extension) -> list[BreachFigures]:
 
     The same breach in two bundles of overlapping times is counted once.
     """
-    once = (
+    same = Concat(
+        Cast("limit", TextField()),
+        Value("/"),
+        Cast("actual", TextField()),
+        Value("/"),
+        Cast("breached_at", TextField()),
+    )
+    rows = (
         QuotaBreach.objects.filter(extension=extension)
         .order_by()
-        .values("resource", "limit", "actual", "breached_at")
-        .distinct()
+        .values("resource")
+        .annotate(
+            count=Count(same, distinct=True),
+            lowest_limit=Min("limit"),
+            highest_limit=Max("limit"),
+            peak_actual=Max("actual"),
+            worst_ratio=Max(F("actual") / F("limit"), filter=Q(limit__gt=0)),
+            first_at=Min("breached_at"),
+            last_at=Max("breached_at"),
+        )
+        .order_by("-count", "resource")
     )
-    groups: dict[str, list[Any]] = {}
-    for row in once.iterator():
-        groups.setdefault(row["resource"], []).append(row)
-    figures = [_figures(name, rows) for name, rows in groups.items()]
-    return sorted(figures, key=lambda one: (-one.count, one.resource))
-
-
-def _figures(resource: str, rows: list[Any]) -> BreachFigures:
-    limits = [row["limit"] for row in rows]
-    actuals = [row["actual"] for row in rows]
-    ratios = [a / b for a, b in zip(actuals, limits, strict=True) if b > 0]
-    moments: list[dt.datetime] = [row["breached_at"] for row in rows]
-    return BreachFigures(
-        resource=resource,
-        count=len(rows),
-        lowest_limit=min(limits),
-        highest_limit=max(limits),
-        peak_actual=max(actuals),
-        worst_ratio=max(ratios) if ratios else None,
-        first_at=min(moments),
-        last_at=max(moments),
-    )
+    return [BreachFigures(**row) for row in rows]
