@@ -58,8 +58,24 @@ def start_postgres(folders: ServerFolders, *, durable: bool) -> tuple[Process, s
     process = _start_server(binaries, home, folders.sockets, user, durable=durable)
     wait_until_ready(lambda: _is_ready(cluster), process, home / "server.log")
     password = read_or_make_secret(home / "password")
+    _make_database(folders.sockets, password)
     host = quote(str(folders.sockets))
     return process, f"postgres://{OWNER}:{password}@/{DATABASE}?host={host}"
+
+
+def _make_database(sockets: Path, password: str) -> None:
+    import psycopg  # the environment is complete by now
+
+    with psycopg.connect(
+        host=str(sockets),
+        user=OWNER,
+        password=password,
+        dbname="postgres",
+        autocommit=True,
+    ) as server:
+        query = "SELECT 1 FROM pg_database WHERE datname = %s"
+        if server.execute(query, [DATABASE]).fetchone() is None:
+            server.execute(f"CREATE DATABASE {DATABASE}")
 
 
 def _start_server(
