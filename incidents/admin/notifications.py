@@ -163,7 +163,7 @@ class NotificationAdmin(ReadOnlyAdmin):
 
     @display(description="Due", ordering="owed_at")
     def owed(self, row: Notification) -> SafeString | str:
-        return moment(row.owed_at, "full")
+        return moment(row.owed_at, "day")
 
     @action(description="Send again", permissions=["retry"])
     def send_again(
