@@ -148,6 +148,7 @@ def summarise_stored_breaches(extension: Extension) -> list[BreachFigures]:
         Cast("actual", TextField()),
         Value("/"),
         Cast("breached_at", TextField()),
+        output_field=TextField(),
     )
     rows = (
         QuotaBreach.objects.filter(extension=extension)
