@@ -1,7 +1,7 @@
 from django.urls import URLPattern, URLResolver, path
 from rest_framework.routers import SimpleRouter
 
-from incidents.api import cases
+from incidents.api import cases, postmortems
 from incidents.api.alerts import AlertRuleViewSet, AlertViewSet
 from incidents.api.metrics import PhaseTimesView
 
@@ -14,6 +14,13 @@ router.register(
 )
 router.register("alerts", AlertViewSet, basename="alert")
 router.register("alert-rules", AlertRuleViewSet, basename="alert-rule")
+router.register("postmortems", postmortems.PostmortemViewSet, basename="postmortem")
+router.register(
+    "postmortem-versions",
+    postmortems.PostmortemVersionViewSet,
+    basename="postmortem-version",
+)
+router.register("action-items", postmortems.ActionItemViewSet, basename="action-item")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics/phase-times/", PhaseTimesView.as_view(), name="phase-times"),

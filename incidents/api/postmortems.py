@@ -1,0 +1,242 @@
+"""Postmortems, what was submitted of them, and action items: to be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+
+from evidence.api.serializers import NameField, ReferenceField
+from evidence.api.views import ReadOnlyViewSet
+from evidence.models.choices import choices_of
+from incidents.models import (
+    ActionItem,
+    Incident,
+    Postmortem,
+    PostmortemReview,
+    PostmortemVersion,
+    ReviewVerdict,
+)
+from incidents.workflow.postmortem import (
+    ActionItemState,
+    ActionItemType,
+    PostmortemState,
+)
+
+
+class ReviewSerializer(serializers.ModelSerializer):
+    """A reviewer's answer. `is_void`: it signed a text that was taken up again."""
+
+    reviewer = NameField()
+    is_void = serializers.SerializerMethodField()
+    archived_sha256 = serializers.SerializerMethodField()
+
+    class Meta:
+        model = PostmortemReview
+        fields = (
+            "verdict",
+            "reviewer",
+            "reviewed_at",
+            "comment",
+            "content_sha256",
+            "is_void",
+            "archived_sha256",
+        )
+        read_only_fields = fields
+
+    def get_is_void(self, review: PostmortemReview) -> bool:
+        postmortem = review.version.postmortem
+        newest = max(one.number for one in postmortem.versions.all())
+        is_current = (
+            postmortem.state == PostmortemState.SIGNED
+            and review.version.number == newest
+        )
+        return review.verdict == ReviewVerdict.SIGNED and not is_current
+
+    def get_archived_sha256(self, review: PostmortemReview) -> list[str]:
+        """The evidence that a signed version was archived as."""
+        archive = getattr(review, "archive", None)
+        return [one.sha256_hex for one in archive.items] if archive else []
+
+
+class VersionSerializer(serializers.ModelSerializer):
+    """A version. Its hash is over the canonical form of `document`."""
+
+    incident = ReferenceField(source="postmortem.cycle.incident")
+    cycle = serializers.IntegerField(source="postmortem.cycle.number", read_only=True)
+    submitted_by = NameField()
+    reviews = ReviewSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = PostmortemVersion
+        fields = (
+            "id",
+            "incident",
+            "cycle",
+            "number",
+            "content_sha256",
+            "submitted_at",
+            "submitted_by",
+            "reviews",
+        )
+        read_only_fields = fields
+
+
+class VersionDetailSerializer(VersionSerializer):
+    document = serializers.JSONField(source="content", read_only=True)
+
+    class Meta(VersionSerializer.Meta):
+        fields = (*VersionSerializer.Meta.fields, "document")
+        read_only_fields = fields
+
+
+class PostmortemSerializer(serializers.ModelSerializer):
+    """A postmortem. Drafts are not handed out; `versions` are what was submitted."""
+
+    incident = ReferenceField(source="cycle.incident")
+    cycle = serializers.IntegerField(source="cycle.number", read_only=True)
+    opened_by = NameField()
+    versions = serializers.SlugRelatedField(
+        slug_field="number", many=True, read_only=True
+    )
+
+    class Meta:
+        model = Postmortem
+        fields = (
+            "id",
+            "incident",
+            "cycle",
+            "state",
+            "draft_revision",
+            "opened_at",
+            "opened_by",
+            "changed_at",
+            "versions",
+        )
+        read_only_fields = fields
+
+
+class ActionItemSerializer(serializers.ModelSerializer):
+    incident = ReferenceField()
+    cycle = serializers.IntegerField(source="cycle.number", read_only=True)
+    owner = NameField()
+    created_by = NameField()
+    closed_by = NameField()
+
+    class Meta:
+        model = ActionItem
+        fields = (
+            "id",
+            "incident",
+            "cycle",
+            "text",
+            "item_type",
+            "owner",
+            "due_on",
+            "ticket",
+            "ticket_url",
+            "state",
+            "outcome",
+            "created_at",
+            "created_by",
+            "closed_at",
+            "closed_by",
+            "revision",
+        )
+        read_only_fields = fields
+
+
+class PostmortemFilter(filters.FilterSet):
+    incident = filters.CharFilter(field_name="cycle__incident__reference")
+    state = filters.MultipleChoiceFilter(choices=choices_of(PostmortemState))
+
+    class Meta:
+        model = Postmortem
+        fields = ()
+
+
+class VersionFilter(filters.FilterSet):
+    incident = filters.CharFilter(field_name="postmortem__cycle__incident__reference")
+    content_sha256 = filters.CharFilter()
+
+    class Meta:
+        model = PostmortemVersion
+        fields = ()
+
+
+class ActionItemFilter(filters.FilterSet):
+    incident = filters.CharFilter(field_name="incident__reference")
+    owner = filters.CharFilter(field_name="owner__username")
+    state = filters.MultipleChoiceFilter(choices=choices_of(ActionItemState))
+    item_type = filters.MultipleChoiceFilter(choices=choices_of(ActionItemType))
+    due_before = filters.DateFilter("due_on", "lt")
+    due_after = filters.DateFilter("due_on", "gte")
+
+    class Meta:
+        model = ActionItem
+        fields = ()
+
+
+class PostmortemViewSet(ReadOnlyViewSet):
+    """Postmortems, one for each cycle of a case."""
+
+    queryset = Postmortem.objects.select_related("cycle__incident", "opened_by")
+    serializer_class = PostmortemSerializer
+    filterset_class = PostmortemFilter
+    read_permission = "incidents.view_postmortem"
+
+    def get_queryset(self) -> QuerySet[Postmortem]:
+        rows: Any = super().get_queryset()
+        versions = PostmortemVersion.objects.defer("document")
+        return rows.visible_to(self.request.user).prefetch_related(
+            Prefetch("versions", versions)
+        )
+
+
+class PostmortemVersionViewSet(ReadOnlyViewSet):
+    """What was submitted, version by version; one by itself has its document."""
+
+    queryset = PostmortemVersion.objects.select_related(
+        "postmortem__cycle__incident", "submitted_by"
+    )
+    filterset_class = VersionFilter
+    read_permission = "incidents.view_postmortemversion"
+
+    def get_serializer_class(self) -> type[VersionSerializer]:
+        is_list = self.action == "list"
+        return VersionSerializer if is_list else VersionDetailSerializer
+
+    def get_queryset(self) -> QuerySet[PostmortemVersion]:
+        rows: Any = super().get_queryset()
+        if self.action == "list":
+            rows = rows.defer("document")
+        reviews = PostmortemReview.objects.select_related(
+            "reviewer",
+            "archive__json_item",
+            "archive__markdown_item",
+            "archive__pdf_item",
+        )
+        visible = Incident.objects.visible_to(self.request.user)
+        siblings = PostmortemVersion.objects.defer("document")
+        return rows.filter(postmortem__cycle__incident__in=visible).prefetch_related(
+            Prefetch("postmortem__versions", siblings),
+            Prefetch("reviews", reviews),
+        )
+
+
+class ActionItemViewSet(ReadOnlyViewSet):
+    """Action items of all cases, open and closed."""
+
+    queryset = ActionItem.objects.select_related(
+        "incident", "cycle", "owner", "created_by", "closed_by"
+    )
+    serializer_class = ActionItemSerializer
+    filterset_class = ActionItemFilter
+    read_permission = "incidents.view_actionitem"
+    ordering_fields = ("id", "due_on")
+
+    def get_queryset(self) -> QuerySet[ActionItem]:
+        rows: Any = super().get_queryset()
+        return rows.visible_to(self.request.user)

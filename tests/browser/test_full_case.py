@@ -1,0 +1,349 @@
+"""One INC-2 case from a posted alert to a signed postmortem, by three people.
+
+Nothing here calls a service for them: a machine posts the alert over HTTP, a worker on
+a real broker verifies and archives, and people press what the pages offer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from evidence.audit import incident_stream
+from evidence.format import hash_value, serialize_document
+from evidence.models import AuditEntry, TokenScope, VerificationReport
+from evidence.services.tokens import create_token
+from evidence.simulation import simulate_document
+from evidence.storage import read_verified
+from incidents.models import EvidenceFindings, Incident, Postmortem, PostmortemArchive
+from incidents.services.alert_rules import load_default_rules
+from tests.browser.people import Person, person
+from tests.factories import make_playbooks
+from tests.live import LiveWorker
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from pytest_django.live_server_helper import LiveServer
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.live,
+    pytest.mark.django_db(transaction=True),
+]
+SETTINGS = {"extensionPolicy": {"profile": "permissive", "allowDangerous": True}}
+WRITTEN = {
+    "summary": "node-tools read a **credential** from its environment.",
+    "control_failed": "The secret broker's blocklist (INV-009).",
+    "root_cause": "A child process inherited the environment unfiltered.",
+    "impact_users": "None outside the team.",
+    "impact_data": "One credential, to one extension.",
+    "lessons": "- Contained in minutes\n- The allowlist was never reviewed",
+}
+
+
+@pytest.fixture
+def bundle() -> dict[str, Any]:
+    return simulate_document(calls=120, seed=7, scenario="inc-2")
+
+
+def post_alert(base: str, user: User, bundle: dict[str, Any]) -> dict[str, Any]:
+    """Post the bundle's exposure as the risk controller would, over HTTP."""
+    alert = next(
+        one for one in bundle["security_alerts"] if one["category"] == "secret_exposure"
+    )
+    now_ms = int(timezone.now().timestamp() * 1000)
+    _, secret = create_token(
+        user=user,
+        name="risk controller",
+        scopes=[TokenScope.ALERTS_WRITE],
+        days=1,
+        actor=None,
+    )
+    body = {**alert, "source": "risk_controller", "ts_ms": now_ms}
+    request = urllib.request.Request(  # noqa: S310
+        f"{base}/api/v1/alerts/",
+        data=json.dumps(body).encode(),
+        headers={
+            "Authorization": f"Bearer {secret}",
+            "Content-Type": "application/json",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return dict(json.load(answer))
+
+
+def test_case_from_posted_alert_to_signed_postmortem(
+    chromium: Browser,
+    live_server: LiveServer,
+    live_worker: LiveWorker,
+    responder: User,
+    reviewer: User,
+    auditor: User,
+    machine: User,
+    bundle: dict[str, Any],
+) -> None:
+    make_playbooks()
+    load_default_rules(actor=None)
+    base = live_server.url
+    answer = post_alert(base, machine, bundle)
+    assert answer["decision"] == "opened"
+    case = Incident.objects.get(reference=answer["incident"])
+
+    with person(chromium, base, responder) as rosa:
+        take_on(rosa, case)
+        contain(rosa, case)
+        collect(rosa, case, bundle, live_worker)
+        verify(rosa, case)
+        analyze(rosa, case)
+        remediate(rosa, case)
+        write_postmortem(rosa, case, live_worker)
+
+    with person(chromium, base, reviewer) as remy:
+        sign(remy, case, live_worker)
+
+    with person(chromium, base, responder) as rosa:
+        close(rosa, case)
+
+    with person(chromium, base, auditor) as ada:
+        look_and_change_nothing(ada, case)
+
+    check_what_is_left(case)
+
+
+def take_on(rosa: Person, case: Incident) -> None:
+    rosa.visit("incidents_incident_changelist")
+    rosa.reads(case.reference)
+    rosa.shoot("01-case-list")
+    rosa.case(case)
+    rosa.press("Take the lead")
+    rosa.shoot("02-case-opened-by-alert")
+
+
+def contain(rosa: Person, case: Incident) -> None:
+    extension = case.extensions.get()
+    rosa.case(case)
+    rosa.press("Complete CONTAIN")
+    rosa.reads("CONTAIN was not completed")
+    rosa.shoot("03-contain-refused")
+    rosa.case(case, "policy")
+    rosa.fill_in(
+        f"Kill {extension.extension_id}",
+        "Activate the kill switch",
+        reason="It got hold of a credential.",
+    )
+    rosa.fill_in(
+        "It took effect",
+        "Record that it took effect",
+        reason="pi --explain-extension-policy denies everything.",
+    )
+    rosa.shoot("04-kill-switch-confirmed")
+    rosa.case(case)
+    state(rosa, "isolation-verified", "I watched the telemetry: no call since.")
+    complete(rosa, case, "CONTAIN")
+
+
+def collect(
+    rosa: Person, case: Incident, bundle: dict[str, Any], worker: LiveWorker
+) -> None:
+    rosa.visit("evidence_evidenceitem_upload", query=f"?incident={case.pk}")
+    rosa.page.set_input_files(
+        "#id_file",
+        {
+            "name": "incident-bundle.json",
+            "mimeType": "application/json",
+            "buffer": serialize_document(bundle),
+        },
+    )
+    rosa.page.get_by_role("button", name="Add as evidence").click()
+    rosa.page.wait_for_selector("[data-state=received]")
+    rosa.visit("policy_policysnapshot_add", query=f"?incident={case.pk}")
+    rosa.page.fill("[name=settings_text]", json.dumps(SETTINGS))
+    rosa.press("Take the snapshot")
+    rosa.reads("The snapshot is taken")
+    rosa.shoot("05-policy-snapshot")
+    worker.wait_for(
+        lambda: VerificationReport.objects.filter(item__kind="bundle").exists()
+    )
+    rosa.case(case, "evidence")
+    rosa.reads("incident-bundle.json")
+    rosa.shoot("06-evidence-verified")
+    complete(rosa, case, "COLLECT")
+
+
+def verify(rosa: Person, case: Incident) -> None:
+    report = VerificationReport.objects.get(item__kind="bundle")
+    assert report.is_passing
+    complete(rosa, case, "VERIFY")
+
+
+def analyze(rosa: Person, case: Incident) -> None:
+    item = case.evidence_items.get(kind="bundle")
+    rosa.visit("evidence_evidenceitem_change", item.pk, query="?view=replay")
+    rosa.reads("Forensic replay")
+    rosa.shoot("07-forensic-replay")
+    rosa.case(case, phase="analyze")
+    state(rosa, "root-cause-written", "The broker's blocklist missed the variable.")
+    for item_key in open_items(case, "analyze"):
+        rosa.case(case, phase="analyze")
+        row = rosa.page.locator(f"#item-{item_key}")
+        rosa.press("Done", within=row)
+    rosa.shoot("08-analyze-answered")
+    complete(rosa, case, "ANALYZE")
+
+
+def remediate(rosa: Person, case: Incident) -> None:
+    rosa.case(case, phase="remediate")
+    for _ in range(3):
+        choice = rosa.page.locator(".cf-choice").filter(has_not_text="Decide again")
+        choice.first.locator("summary").click()
+        choice.first.locator("[name=reason]").fill("The exposure calls for it.")
+        rosa.press("Choose it", within=choice.first)
+    act = rosa.page.locator("#actions")
+    if not act.locator("[name=description]").is_visible():
+        act.locator("summary").click()
+    act.locator("[name=kind]").select_option("credential_rotated")
+    act.locator("[name=description]").fill("Rotated the credential.")
+    act.locator("[name=proof]").fill("The provider's log, 14:02 UTC.")
+    rosa.press("Record the action", within=act)
+    rosa.shoot("09-remediated")
+    complete(rosa, case, "REMEDIATE")
+
+
+def write_postmortem(rosa: Person, case: Incident, worker: LiveWorker) -> None:
+    rosa.case(case, "postmortem")
+    rosa.press("Start the postmortem")
+    worker.wait_for(EvidenceFindings.objects.exists)
+    rosa.page.reload()
+    rosa.reads("What the case knows")
+    for name, text in WRITTEN.items():
+        rosa.page.locator(f"textarea[name={name}]").fill(text)
+    saved = rosa.page.locator("[data-saved]")
+    saved.filter(has_text=re.compile(r"Draft [2-9]\d*, saved")).wait_for()
+    rosa.shoot("10-postmortem-written")
+    rosa.visit("incidents_actionitem_new", case.pk)
+    form = rosa.page.locator("form", has_text="Add the action item")
+    form.locator("[name=text]").fill("Review the allowlist every quarter")
+    form.locator("[name=item_type]").select_option("preventative")
+    form.locator("[name=due_on]").fill("2999-01-31")
+    form.locator("[name=ticket]").fill("bd-2kle2")
+    rosa.press("Add the action item")
+    rosa.shoot("11-postmortem-draft")
+    rosa.press("Submit for review")
+    rosa.reads("is submitted: a reviewer can sign it now")
+    assert rosa.page.get_by_role("button", name="Sign").count() == 0
+    rosa.shoot("12-postmortem-submitted")
+
+
+def sign(remy: Person, case: Incident, worker: LiveWorker) -> None:
+    remy.case(case, "postmortem")
+    with remy.page.expect_navigation():
+        remy.page.get_by_role("link", name="Review the postmortem").click()
+    remy.reads("node-tools read a")
+    remy.shoot("13-postmortem-review")
+    remy.press("Sign")
+    remy.reads("Signed by reviewer")
+    worker.wait_for(PostmortemArchive.objects.exists)
+    remy.page.reload()
+    remy.reads("Archived as evidence")
+    remy.shoot("14-postmortem-signed")
+    remy.page.emulate_media(color_scheme="dark")
+    remy.shoot("15-postmortem-signed-dark")
+    remy.page.set_viewport_size({"width": 390, "height": 844})
+    assert remy.page.evaluate("document.documentElement.scrollWidth") <= 390
+    remy.shoot("16-postmortem-signed-phone")
+    remy.page.set_viewport_size({"width": 1280, "height": 900})
+    remy.page.emulate_media(color_scheme="light", media="print")
+    remy.shoot("17-postmortem-print")
+    remy.page.emulate_media(media="screen")
+
+
+def close(rosa: Person, case: Incident) -> None:
+    complete(rosa, case, "POSTMORTEM")
+    rosa.press("Close the case")
+    rosa.reads(f"{case.reference} is closed")
+    rosa.shoot("18-case-closed")
+
+
+def look_and_change_nothing(ada: Person, case: Incident) -> None:
+    """Every page opens for the auditor; no form but search and log-out is there."""
+    postmortem = Postmortem.objects.get(cycle__incident=case)
+    entries = AuditEntry.objects.filter(stream=incident_stream(case.pk)).count()
+    tabs = ("checklist", "timeline", "evidence", "policy", "alerts", "postmortem")
+    for tab in tabs:
+        ada.case(case, tab)
+        ada.reads(case.reference)
+        assert changing_forms(ada) == [], tab
+    ada.case(case, "history")
+    ada.reads("postmortem.signed")
+    ada.shoot("19-auditor-history")
+    ada.visit("incidents_postmortem_change", postmortem.pk)
+    ada.reads("Signed by reviewer")
+    assert changing_forms(ada) == []
+    ada.shoot("20-auditor-postmortem")
+    refused = ada.page.request.post(
+        f"{ada.base}/admin/incidents/postmortem/{postmortem.pk}/do/take-up/",
+        form={"reason": "x", "csrfmiddlewaretoken": csrf_token(ada)},
+        headers={"Referer": ada.base},
+    )
+    assert refused.status == 403
+    again = AuditEntry.objects.filter(stream=incident_stream(case.pk)).count()
+    assert again == entries
+
+
+def check_what_is_left(case: Incident) -> None:
+    case.refresh_from_db()
+    assert case.status == "closed"
+    phases = case.current_cycle.phases.all()
+    assert all(one.completed_at for one in phases)
+    assert not any(one.waivers.exists() for one in phases)
+    archive = PostmortemArchive.objects.get()
+    version = archive.review.version
+    document = json.loads(read_verified(archive.json_item.sha256_hex))
+    assert hash_value(document) == archive.review.content_sha256
+    assert document["sections"]["root_cause"] == WRITTEN["root_cause"]
+    assert document["facts"]["findings"]
+    assert version.submitted_by.get_username() == "responder"
+    assert archive.review.reviewer.get_username() == "reviewer"
+
+
+def state(rosa: Person, condition: str, text: str) -> None:
+    """Send a condition's form from the gate."""
+    row = rosa.page.locator(f"#condition-{condition}")
+    field = row.locator("textarea[name=statement]")
+    if not field.is_visible():
+        row.get_by_text("State it").click()
+    field.fill(text)
+    rosa.press("Record my statement", within=row)
+
+
+def complete(rosa: Person, case: Incident, phase: str) -> None:
+    rosa.case(case, phase=phase.lower())
+    rosa.press(f"Complete {phase}")
+    rosa.reads(f"{phase} is complete.")
+
+
+def open_items(case: Incident, phase: str) -> list[str]:
+    """Return the required investigation items that are still open."""
+    items = case.current_cycle.checklist.filter(
+        phase=phase, kind="investigation", required=True, state="open"
+    )
+    return list(items.values_list("key", flat=True))
+
+
+def csrf_token(somebody: Person) -> str:
+    cookies = somebody.page.context.cookies()
+    return next(one["value"] for one in cookies if "csrf" in one["name"])
+
+
+def changing_forms(somebody: Person) -> list[str]:
+    """Return where the page's forms post to, but for leaving and the theme."""
+    actions = somebody.page.locator("form[method=post]").evaluate_all(
+        "forms => forms.map(form => form.getAttribute('action') || '')"
+    )
+    return [one for one in actions if "logout" not in one]
