@@ -21,9 +21,10 @@ os.environ.setdefault("LOG_FORMAT", "console")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 os.environ.setdefault("EMAIL_URL", "memorymail://")
 
-# Parallel pytest processes share the server, each with two databases of its own.
+# Parallel pytest processes share the server, each with two databases of its own. A
+# worker that one of them starts is given the URL as it is.
 _NUMBER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-if int(_NUMBER):
+if int(_NUMBER) and "?" not in os.environ["REDIS_URL"]:
     os.environ["REDIS_URL"] += f"?db={2 * int(_NUMBER)}"
 
 from config.settings import *  # noqa: E402, F403
