@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -30,9 +31,10 @@ logconfig_dict = make_logging(
 ) | {"loggers": {"gunicorn.error": {"handlers": [], "propagate": True}}}
 
 # Each worker keeps its own counts; /metrics adds up what they leave in this folder.
-os.environ.setdefault(
-    "PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="casefile-metrics-")
-)
+_own_folder = None
+if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    _own_folder = tempfile.mkdtemp(prefix="casefile-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _own_folder
 
 PR_SET_PDEATHSIG = 1
 
@@ -41,6 +43,12 @@ def post_fork(server: Any, worker: Any) -> None:
     """Let workers die with a master that was killed: nobody else would end them."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def on_exit(server: Any) -> None:
+    """Leave no folder behind."""
+    if _own_folder is not None:
+        shutil.rmtree(_own_folder, ignore_errors=True)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -66,7 +67,11 @@ def _make_environment(
     folders: ServerFolders, servers: Mapping[str, str], port: int
 ) -> dict[str, str]:
     """Return the environment of every part; what the caller's own says, stands."""
+    metrics = folders.data / "metrics"
+    shutil.rmtree(metrics, ignore_errors=True)  # counts start with the processes
+    metrics.mkdir(mode=0o700)
     defaults = {
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         "SECRET_KEY": read_or_make_secret(folders.data / "secret-key"),
         "ALLOWED_HOSTS": f"{HOST},localhost",
         "EVIDENCE_ROOT": str(folders.data / "evidence"),
