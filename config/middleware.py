@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from config.health import find_health_response
 from config.metrics import find_metrics_response
+from config.problems import refused
+from evidence.errors import CasefileError
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -47,6 +49,23 @@ class ProbeMiddleware:
             if response is not None:
                 return response
         return self.get_response(request)
+
+
+class RefusalMiddleware:
+    """Show a service's refusal that a view did not catch, with its own words."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
+        if isinstance(exception, CasefileError):
+            return refused(request, exception)
+        return None
 
 
 class PathPolicyMiddleware(CSPMiddleware):

@@ -1,24 +1,98 @@
-"""Django's own error pages, as problem documents under the API."""
+"""Refusals outside the API's own views: pages, and problem documents under the API."""
 
-from django.http import HttpRequest, HttpResponse
-from django.views import defaults
+from http import HTTPStatus
 
-from evidence.api.problems import problem_response
+import structlog
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from evidence.api.problems import NOT_FOUND, problem_response, status_of
+from evidence.errors import CasefileError
 
 API = "/api/"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what was refused before a view was found, such as a wrong host name."""
-    if request.path_info.startswith(API):
+    if _is_api(request):
         detail = "The request cannot be taken: its host name or its form is wrong."
         return problem_response(request, 400, "malformed_request", detail)
-    return defaults.bad_request(request, exception)
+    return HttpResponse(render_to_string("400.html"), status=400)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a refusal with its own words."""
+    message = str(exception) if isinstance(exception, PermissionDenied) else ""
+    if _is_api(request):
+        detail = message or "You may not do this."
+        return problem_response(request, 403, "permission_refused", detail)
+    return _render(request, "403.html", HTTPStatus.FORBIDDEN, message)
+
+
+def page_not_found(request: HttpRequest, exception: Http404) -> HttpResponse:
+    """Answer alike what is not there and what this person may not see."""
+    if _is_api(request):
+        return problem_response(request, 404, "not_found", NOT_FOUND)
+    return _render(request, "404.html", HTTPStatus.NOT_FOUND)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a fault outside the API's own views; it is logged."""
-    if request.path_info.startswith(API):
+    """Answer a fault outside the API's own views; it is logged.
+
+    The page needs no session and no database: these may be what failed.
+    """
+    if _is_api(request):
         detail = "Something went wrong here. It was logged."
         return problem_response(request, 500, "internal_error", detail)
-    return defaults.server_error(request)
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+    page = render_to_string("500.html", {"request_id": request_id})
+    return HttpResponse(page, status=500)
+
+
+def refused(request: HttpRequest, error: CasefileError) -> HttpResponse:
+    """Answer a service's refusal that no page of its own shows."""
+    status = status_of(error)
+    if _is_api(request):
+        return problem_response(request, status, error.code, error.message)
+    name = "403.html" if status is HTTPStatus.FORBIDDEN else "refused.html"
+    return _render(request, name, status, error.message)
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None, credentials: dict[str, str]
+) -> HttpResponse:
+    """Answer a sign-in that is locked after failures. Called by axes."""
+    context = {
+        "failure_limit": settings.AXES_FAILURE_LIMIT,
+        "cooloff_hours": settings.AXES_COOLOFF_TIME,
+    }
+    page = render_to_string("locked_out.html", context)
+    return HttpResponse(page, status=HTTPStatus.TOO_MANY_REQUESTS)
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith(API)
+
+
+def _render(
+    request: HttpRequest, name: str, status: HTTPStatus, message: str = ""
+) -> HttpResponse:
+    context = {
+        "message": message,
+        "status": int(status),
+        "phrase": status.phrase,
+        "back": _find_way_back(request),
+    }
+    return HttpResponse(render_to_string(name, context), status=status)
+
+
+def _find_way_back(request: HttpRequest) -> str:
+    """Return the address of the page before, where it is one of ours and another."""
+    referer = request.headers.get("referer", "")
+    ours = url_has_allowed_host_and_scheme(
+        referer, {request.get_host()}, require_https=request.is_secure()
+    )
+    return referer if ours and referer != request.build_absolute_uri() else ""

@@ -19,4 +19,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 handler400 = "config.problems.bad_request"
+handler403 = "config.problems.permission_denied"
+handler404 = "config.problems.page_not_found"
 handler500 = "config.problems.server_error"
