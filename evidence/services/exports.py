@@ -34,6 +34,7 @@ from evidence.models import (
     WorkState,
 )
 from evidence.queue import queue_on_commit
+from evidence.services.cases import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import unpack_document
 from evidence.services.receipt import Delivery, add_item
@@ -73,7 +74,8 @@ def request_export(
     and 5. Raise EvidenceError where they say what the format does not know.
     """
     require_permission(actor, "evidence.export_evidenceitem")
-    item = EvidenceItem.objects.select_for_update(no_key=True).get(pk=item_id)
+    item = EvidenceItem.objects.get(pk=item_id)
+    lock_case(item.incident_id)
     if item.kind != EvidenceKind.BUNDLE:
         raise EvidenceError(
             f"only a bundle can be exported; {item} is: {item.get_kind_display()}",

@@ -8,7 +8,6 @@ import mimetypes
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -18,6 +17,7 @@ from evidence.audit import incident_stream, record_entry
 from evidence.errors import DigestMismatch, EvidenceError
 from evidence.models import Channel, CustodyKind, EvidenceItem, EvidenceKind
 from evidence.models.items import SHA256_HEX
+from evidence.services.cases import incident_model, lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import decide_kind
 from evidence.services.verification import add_verification_request
@@ -109,7 +109,7 @@ def add_item(
     derived_from: EvidenceItem | None = None,
 ) -> tuple[EvidenceItem, bool]:
     # Two uploads of the same bytes take turns here; the second finds the first's row.
-    _incident_model().objects.select_for_update(no_key=True).get(pk=incident_id)
+    lock_case(incident_id)
     same = EvidenceItem.objects.filter(
         incident_id=incident_id, sha256_hex=incoming.sha256_hex
     )
@@ -165,13 +165,8 @@ def _record_receipt(
     )
 
 
-def _incident_model() -> Any:
-    # The case is named by a string in the model, so that no app above is imported.
-    return EvidenceItem._meta.get_field("incident").related_model
-
-
 def _require_incident(incident_id: int) -> None:
-    if not _incident_model().objects.filter(pk=incident_id).exists():
+    if not incident_model().objects.filter(pk=incident_id).exists():
         raise EvidenceError(
             f"there is no incident {incident_id}: name an incident that is open here",
             code="no_such_incident",

@@ -41,6 +41,7 @@ from evidence.models import (
     WorkState,
 )
 from evidence.queue import queue_on_commit
+from evidence.services.cases import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import unpack_document
 from evidence.services.overview import make_overview
@@ -99,14 +100,15 @@ def request_verification(
     While one is pending, asking again returns that one.
     """
     require_permission(actor, "evidence.verify_evidenceitem")
-    item = EvidenceItem.objects.select_for_update(no_key=True).get(pk=item_id)
+    item = EvidenceItem.objects.get(pk=item_id)
+    lock_case(item.incident_id)
     return add_verification_request(item, actor=actor, now=now or timezone.now())
 
 
 def add_verification_request(
     item: EvidenceItem, *, actor: Actor, now: dt.datetime
 ) -> VerificationRequest:
-    """Queue a verification inside the caller's transaction, the item's row locked."""
+    """Queue a verification inside the caller's transaction, the case locked."""
     pending = item.verification_requests.filter(state__in=UNFINISHED_STATES).first()
     request = pending or VerificationRequest.objects.create(
         item=item, requested_by=actor, requested_at=now, touched_at=now

@@ -1,16 +1,32 @@
 """The application's database role can add to history, and do nothing else to it."""
 
+import io
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg import sql
 
 from evidence.checks import check_database_role, find_append_only_tables
+from evidence.format import serialize_document
+from evidence.models import Channel, EvidenceItem
+from evidence.services import (
+    receive_evidence,
+    request_export,
+    request_verification,
+)
+from evidence.simulation import simulate_document
+from incidents.models import Incident
+from tests.factories import make_incident
 
 ROLE = "casefile_role_under_test"
+ROOT = Path(__file__).resolve().parents[2]
+LOCKED = re.compile(r"(\w+)\.objects\s*\.select_for_update")
 
 
 @pytest.fixture
@@ -22,6 +38,17 @@ def app_role(transactional_db: None) -> Iterator[str]:
         cursor.execute("RESET ROLE")
         cursor.execute(f"DROP OWNED BY {ROLE}")
         cursor.execute(f"DROP ROLE {ROLE}")
+
+
+def receive_bundle(incident: Incident) -> EvidenceItem:
+    item, _ = receive_evidence(
+        incident_id=incident.pk,
+        stream=io.BytesIO(serialize_document(simulate_document(calls=5))),
+        original_name="bundle.json",
+        channel=Channel.COMMAND,
+        actor=None,
+    )
+    return item
 
 
 def become(role: str) -> None:
@@ -102,3 +129,29 @@ def test_granted_role_is_stopped_by_the_database_itself(app_role: str) -> None:
             pytest.raises(psycopg.errors.InsufficientPrivilege),
         ):
             cursor.execute(statement)
+
+
+def test_no_service_locks_rows_that_the_role_may_not_change() -> None:
+    """PostgreSQL locks a row only for a role that may update it."""
+    append_only = {
+        model.__name__
+        for model in apps.get_models()
+        if getattr(model, "append_only", False)
+    }
+    assert "EvidenceItem" in append_only
+    locked = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for app in ("evidence", "policy", "incidents")
+        for path in (ROOT / app).rglob("*.py")
+        for name in LOCKED.findall(path.read_text())
+    }
+    assert len(locked) > 10
+    assert not {(path, name) for path, name in locked if name in append_only}
+
+
+def test_role_can_ask_for_verification_and_export(app_role: str) -> None:
+    item = receive_bundle(make_incident())
+    call_command("grant_app_role", app_role)
+    become(app_role)
+    request_verification(item_id=item.pk, actor=None)
+    request_export(item_id=item.pk, filter={}, redaction={}, actor=None)

@@ -1,0 +1,19 @@
+"""The case that evidence belongs to, known here only by the model's string."""
+
+from typing import Any
+
+from evidence.models import EvidenceItem
+
+
+def incident_model() -> Any:
+    """Return the model of cases, without importing the app above."""
+    return EvidenceItem._meta.get_field("incident").related_model
+
+
+def lock_case(incident_id: int) -> None:
+    """Make others who change the case's evidence wait until this transaction ends.
+
+    The case's row stands for its items: theirs are append-only, and PostgreSQL locks
+    only rows that a role may change.
+    """
+    incident_model().objects.select_for_update(no_key=True).get(pk=incident_id)
