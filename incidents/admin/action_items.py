@@ -280,7 +280,7 @@ class ActionItemAdmin(ReadOnlyAdmin):
     def _render(
         self, request: HttpRequest, *, status: int = 200, **context: Any
     ) -> TemplateResponse:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         context = {**self.admin_site.each_context(request), **context}
         return TemplateResponse(
             request, "incidents/postmortem/action_item.html", context, status=status
@@ -368,9 +368,7 @@ def _form_after_conflict(
     form: ActionItemForm, conflict: EditConflict
 ) -> ActionItemForm:
     """Return the form as it was typed, with the revision that is now on screen."""
-    data = form.data.copy()
-    data["revision"] = str(conflict.revision)
-    again = ActionItemForm(data)
+    again = ActionItemForm({**form.data, "revision": str(conflict.revision)})
     again.is_valid()
     return again
 

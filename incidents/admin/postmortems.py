@@ -268,7 +268,7 @@ class PostmortemAdmin(ReadOnlyAdmin):
     def _render(
         self, request: HttpRequest, template: str, *, status: int = 200, **context: Any
     ) -> TemplateResponse:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         context = {**self.admin_site.each_context(request), **context}
         return TemplateResponse(
             request, f"incidents/postmortem/{template}.html", context, status=status

@@ -71,7 +71,7 @@ class VersionSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = PostmortemVersion
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "incident",
             "cycle",
@@ -98,7 +98,7 @@ class PostmortemSerializer(serializers.ModelSerializer):
     incident = ReferenceField(source="cycle.incident")
     cycle = serializers.IntegerField(source="cycle.number", read_only=True)
     opened_by = NameField()
-    versions = serializers.SlugRelatedField(
+    versions: Any = serializers.SlugRelatedField(
         slug_field="number", many=True, read_only=True
     )
 

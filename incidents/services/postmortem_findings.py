@@ -112,11 +112,12 @@ def _answer(
 def _ledger_report(report: VerificationReport) -> dict[str, Any]:
     """Return the ledger's part of a stored report as the engine wrote it."""
     ledger = report.details.get("ledger", report.details)
-    errors = report.errors.values("entry_index", "sequence", "code", "message")
+    errors = report.errors.values_list("entry_index", "sequence", "code", "message")
     return {
         **ledger,
         "verification_errors": [
-            {"index": one.pop("entry_index"), **one} for one in errors
+            {"index": index, "sequence": sequence, "code": code, "message": message}
+            for index, sequence, code, message in errors
         ],
     }
 
