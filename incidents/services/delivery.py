@@ -12,7 +12,7 @@ import datetime as dt
 import logging
 import time
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from evidence.queue import queue_on_commit
@@ -98,9 +98,25 @@ def _claim(row: Notification, now: dt.datetime, late_after: dt.timedelta) -> boo
     if not row.attempts_left:
         _finish(row, NotificationState.FAILED, "its workers ended in sending it", now)
         return False
-    row.state = NotificationState.SENDING
     row.attempts += 1
     row.attempts_left -= 1
+    try:
+        with transaction.atomic():
+            _write_claim(row, now, late_after)
+    except (OperationalError, InterfaceError):
+        # The database and not the message: the whole run has to wait.
+        raise
+    except Exception as error:
+        # The boundary that can act: a message whose text cannot be made must not hold
+        # up all that wait behind it.
+        log.exception("notification %s cannot be composed", row.pk)
+        _give_up(row, error, now)
+        return False
+    return True
+
+
+def _write_claim(row: Notification, now: dt.datetime, late_after: dt.timedelta) -> None:
+    row.state = NotificationState.SENDING
     row.next_try_at = now + LEASE
     row.was_late = is_late(row, now=now, late_after=late_after)
     row.subject = compose_subject(row, now=now)[:300]
@@ -116,7 +132,14 @@ def _claim(row: Notification, now: dt.datetime, late_after: dt.timedelta) -> boo
             "body",
         ]
     )
-    return True
+
+
+def _give_up(row: Notification, error: Exception, now: dt.datetime) -> None:
+    """Record a row without a text as a try that failed for good."""
+    reason = f"the message could not be composed: {type(error).__name__}"
+    row.save(update_fields=["attempts", "attempts_left"])
+    _record_attempt(row, AttemptOutcome.REFUSED, reason, now)
+    _finish(row, NotificationState.FAILED, reason, now)
 
 
 def _why_overtaken(row: Notification, now: dt.datetime) -> str:
@@ -159,6 +182,13 @@ def _send_claimed(row: Notification, *, now: dt.datetime | None) -> bool:
         return False
     except SendFailed as error:
         _settle(row, AttemptOutcome.FAILED, str(error), now=now)
+        return False
+    except Exception as error:
+        # What no channel foresaw, in a library's code mostly: a try like any other,
+        # not the end of the run.
+        log.exception("notification %s could not be sent", row.pk)
+        reason = f"sending ended with {type(error).__name__}"
+        _settle(row, AttemptOutcome.FAILED, reason, now=now)
         return False
     _settle(row, AttemptOutcome.SENT, "", now=now)
     return True

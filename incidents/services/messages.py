@@ -73,8 +73,14 @@ def _left_words(phase: IncidentPhase, now: dt.datetime) -> str:
 
 
 def _moment(moment: dt.datetime, zone: dt.tzinfo) -> str:
+    """Return a moment in UTC, and in the reader's zone where it has a date there."""
     utc = f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
-    local = moment.astimezone(zone)
-    if local.utcoffset() == dt.timedelta(0):
+    try:
+        local = moment.astimezone(zone)
+        offset = local.utcoffset()
+    except (OverflowError, ValueError):
+        # The first or last hours of the calendar are outside it in another zone.
+        return utc
+    if offset == dt.timedelta(0):
         return utc
     return f"{utc} ({local:%Y-%m-%d %H:%M} {local.tzname()})"

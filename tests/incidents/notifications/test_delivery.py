@@ -112,6 +112,56 @@ def test_reminder_within_two_minutes_is_not_called_late(case):
     assert "late" not in rows_named("contain:breach")[0].body
 
 
+def test_moment_that_the_readers_zone_does_not_have_is_told_in_utc(case, lead):
+    NotificationPreference.objects.create(user=lead, time_zone="Asia/Tokyo")
+    end = dt.datetime.max.replace(microsecond=0, tzinfo=dt.UTC)
+    plan_reminders(now=after(minutes=5))
+    case.current_cycle.phases.filter(phase="contain").update(due_at=end)
+    deliver_notifications(now=after(minutes=5))
+    (breach,) = rows_named("contain:breach")[:1]
+    assert breach.state == NotificationState.SENT
+    assert "Due:       9999-12-31 23:59:59 UTC\n" in breach.body
+
+
+class TestMessageThatCannotBeComposed:
+    """A phase of no known name, as a repair by hand could leave it."""
+
+    @pytest.fixture
+    def healthy(self, case, lead) -> list[Notification]:
+        other = make_incident(actor=lead, lead=lead)
+        plan_reminders(now=after(minutes=5))
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute(
+                "SELECT conname FROM pg_constraint WHERE contype = 'c' AND "
+                "conrelid = 'incidents_incidentphase'::regclass"
+            )
+            for (name,) in cursor.fetchall():
+                cursor.execute(
+                    f'ALTER TABLE incidents_incidentphase DROP CONSTRAINT "{name}"'
+                )
+        case.current_cycle.phases.filter(phase="contain").update(phase="poison")
+        return list(Notification.objects.filter(incident=other, kind="breach"))
+
+    def test_it_fails_visibly_and_the_others_go_out(self, case, healthy):
+        poisoned = Notification.objects.filter(incident=case, kind="breach")
+        assert healthy
+        assert poisoned.exists()
+        assert deliver_notifications(now=after(minutes=5)) == len(healthy)
+        assert {fresh(row).state for row in healthy} == {NotificationState.SENT}
+        for row in poisoned:
+            assert row.state == NotificationState.FAILED
+            assert row.problem == "the message could not be composed: ValueError"
+            (attempt,) = row.tries.all()
+            assert (attempt.number, attempt.outcome) == (1, "refused")
+            assert attempt.detail == row.problem
+            assert row.attempts == 1
+
+    def test_the_next_run_leaves_it_alone(self, case, healthy):
+        deliver_notifications(now=after(minutes=5))
+        assert deliver_notifications(now=after(minutes=6)) == 0
+
+
 class TestQuietHours:
     @pytest.fixture(autouse=True)
     def quiet(self, lead):
