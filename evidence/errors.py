@@ -23,6 +23,12 @@ class PermissionRefused(CasefileError):
     code = "permission_refused"
 
 
+class MomentRefused(CasefileError):
+    """A time without its zone, or outside what can be meant."""
+
+    code = "moment_refused"
+
+
 class EvidenceError(CasefileError):
     """Evidence could not be received, verified, exported or read."""
 

@@ -14,6 +14,8 @@ from django.utils.functional import cached_property
 
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
+from evidence.models.triggers import Protect, ReadOnly
+from evidence.moments import EARLIEST
 from incidents.models.playbooks import PlaybookVersion
 from incidents.workflow.incident_states import IncidentSource, IncidentStatus, Severity
 from policy.models import Extension
@@ -159,6 +161,10 @@ class Incident(models.Model):
                 condition=Q(duplicate_of__isnull=True) | ~Q(duplicate_of=F("id")),
                 name="incident_not_its_own_duplicate",
             ),
+            models.CheckConstraint(
+                condition=Q(detected_at__gte=EARLIEST),
+                name="incident_detected_at_plausible",
+            ),
         )
         indexes = (
             models.Index(fields=("status", "-detected_at"), name="incident_by_status"),
@@ -168,8 +174,8 @@ class Incident(models.Model):
             ("review_incident", "Can review: waive, sign, close without postmortem"),
         )
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.ReadOnly(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            ReadOnly(
                 name="reference_is_fixed",
                 fields=["year", "number", "reference", "opened_by", "reported_at"],
             ),
@@ -249,8 +255,8 @@ class Cycle(models.Model):
             ),
         )
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.Protect(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            Protect(
                 name="ended_stays_ended",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__ended_at__isnull=False),
@@ -314,6 +320,10 @@ class TimelineEntry(AppendOnlyModel):
         constraints = (
             models.CheckConstraint(
                 condition=Q(kind__in=TimelineKind.values), name="timeline_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(event_at__gte=EARLIEST),
+                name="timeline_event_at_plausible",
             ),
         )
 

@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
+from evidence.models.triggers import Protect, Trigger
+from evidence.moments import EARLIEST
 from incidents.models.cases import Cycle
 from incidents.workflow.clocks import Clock
 from incidents.workflow.phases import Phase
@@ -34,9 +36,9 @@ REFUSE_OUT_OF_ORDER = """
 """
 
 
-def refuse_ended_cycle() -> pgtrigger.Trigger:
+def refuse_ended_cycle() -> Trigger:
     """Return the trigger that keeps the rows of an ended cycle as they were."""
-    return pgtrigger.Trigger(
+    return Trigger(
         name="ended_cycle_stays",
         level=pgtrigger.Row,
         when=pgtrigger.Before,
@@ -90,6 +92,10 @@ class IncidentPhase(models.Model):
                 condition=Q(completed_at__isnull=True) | Q(started_at__isnull=False),
                 name="phase_completed_was_started",
             ),
+            models.CheckConstraint(
+                condition=Q(due_at__isnull=True) | Q(due_at__gte=EARLIEST),
+                name="phase_due_at_plausible",
+            ),
         )
         indexes = (
             models.Index(
@@ -99,14 +105,14 @@ class IncidentPhase(models.Model):
             ),
         )
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.Protect(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            Protect(
                 name="completed_stays_completed",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__completed_at__isnull=False),
             ),
             refuse_ended_cycle(),
-            pgtrigger.Trigger(
+            Trigger(
                 name="complete_in_order",
                 level=pgtrigger.Row,
                 when=pgtrigger.Before,

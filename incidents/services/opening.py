@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from evidence.access import Actor, require_permission
 from evidence.audit import incident_stream, record_entry
+from evidence.moments import require_moment
 from incidents.errors import IncidentError
 from incidents.models import (
     Cycle,
@@ -58,7 +59,12 @@ def open_incident(
     """
     require_permission(actor, "incidents.add_incident")
     moment = now or timezone.now()
-    _require_detected(detected_at, moment)
+    detected_at = require_moment(
+        detected_at,
+        what="a detection time that has passed",
+        now=moment,
+        ahead=CLOCK_SKEW,
+    )
     incident = Incident.objects.create(
         **_next_reference(moment.astimezone(dt.UTC).year),
         title=clean_title(title),
@@ -150,15 +156,6 @@ def clean_title(title: str) -> str:
             f"expected a title of 1 to {limit} characters, got {len(text)}"
         )
     return text
-
-
-def _require_detected(detected_at: dt.datetime, moment: dt.datetime) -> None:
-    if timezone.is_naive(detected_at):
-        raise IncidentError("expected a detection time with its time zone, got none")
-    if detected_at > moment + CLOCK_SKEW:
-        raise IncidentError(
-            f"expected a detection time that has passed, got {detected_at.isoformat()}"
-        )
 
 
 def _record_opening(

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from evidence.access import Actor, require_permission
+from evidence.moments import require_moment
 from incidents.errors import IncidentError, TransitionError
 from incidents.models import Incident, IncidentPhase
 from incidents.services.cases import (
@@ -85,11 +86,9 @@ def set_remediate_due(
     _require_lead(incident, actor)
     text = require_reason(reason)
     row = _require_turn(incident, Phase.REMEDIATE)
-    if timezone.is_naive(due_at) or due_at <= moment:
-        raise IncidentError(
-            f"expected a due time after now ({moment:%Y-%m-%d %H:%M} UTC), "
-            f"got {due_at.isoformat()}"
-        )
+    due_at = require_moment(
+        due_at, what="a due time after now", now=moment, earliest=moment
+    )
     before = row.due_at
     row.due_at, row.due_reason, row.due_set_by = due_at, text, actor
     row.save(update_fields=["due_at", "due_reason", "due_set_by"])
@@ -98,7 +97,7 @@ def set_remediate_due(
         action="phase.due_set",
         actor=actor,
         now=moment,
-        body=f"**REMEDIATE is due {due_at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC**",
+        body=f"**REMEDIATE is due {due_at:%Y-%m-%d %H:%M} UTC**",
         before={"due_at": before.isoformat() if before else None},
         after={"phase": Phase.REMEDIATE, "due_at": due_at.isoformat()},
         reason=text,

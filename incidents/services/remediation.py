@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from evidence.access import Actor, name_of, require_permission
 from evidence.models import EvidenceItem
+from evidence.moments import require_moment
 from incidents.errors import IncidentError
 from incidents.models import (
     ChecklistItem,
@@ -113,9 +114,9 @@ def record_action(
     moment = now or timezone.now()
     incident = lock_open_incident(incident_id)
     text = require_reason(description)
-    if done_at is not None and done_at > moment:
-        raise IncidentError(
-            f"expected a time that has passed, got {done_at.isoformat()}"
+    if done_at is not None:
+        done_at = require_moment(
+            done_at, what="a time that has passed", now=moment, ahead=dt.timedelta()
         )
     action = RemediationAction.objects.create(
         cycle=incident.current_cycle,

@@ -9,12 +9,15 @@ from django.utils import timezone
 
 from evidence.access import Actor, name_of, require_permission
 from evidence.audit import incident_stream, record_entry
+from evidence.moments import require_moment
 from incidents.errors import IncidentError
 from incidents.models import Cycle, Incident, TimelineEntry, TimelineKind
 
 BODY_LENGTH = 20_000
 WRITABLE_KINDS = (TimelineKind.NOTE, TimelineKind.EVENT, TimelineKind.DECISION)
 """What a person may write; the other kinds are written by the services."""
+CLOCK_SKEW = dt.timedelta(minutes=1)
+"""How far ahead of ours the clock of the person who writes may be."""
 
 
 def add_entry(
@@ -94,7 +97,10 @@ def write_entry(
             f"expected a note, an event or a decision, got {kind}: the other kinds "
             "are written by the system"
         )
-    _require_past(event_at, moment)
+    if event_at is not None:
+        event_at = require_moment(
+            event_at, what="an event that has happened", now=moment, ahead=CLOCK_SKEW
+        )
     entry = add_entry(
         incident=incident,
         kind=kind,
@@ -130,14 +136,6 @@ def _require_body(body: str) -> str:
             "attach longer text as evidence"
         )
     return text
-
-
-def _require_past(event_at: dt.datetime | None, moment: dt.datetime) -> None:
-    if event_at is not None and event_at > moment + dt.timedelta(minutes=1):
-        raise IncidentError(
-            f"expected an event that has happened, got {event_at.isoformat()}, "
-            f"which is after now ({moment.isoformat()})"
-        )
 
 
 def _find_corrected(incident: Incident, entry_id: int | None) -> TimelineEntry | None:

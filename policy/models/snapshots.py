@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.moments import EARLIEST
 
 
 class PolicySnapshot(AppendOnlyModel):
@@ -47,6 +48,12 @@ class PolicySnapshot(AppendOnlyModel):
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-captured_at", "-id")
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(captured_at__gte=EARLIEST),
+                name="policy_snapshot_captured_at_plausible",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"settings at {self.captured_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.access import require_permission
+from evidence.moments import require_moment
 from evidence.queue import queue_on_commit
 from policy.errors import PolicyRefused
 from policy.models import (
@@ -242,9 +243,10 @@ def _require_effective(
 ) -> dt.datetime:
     if effective_at is None:
         return now
-    if not switch.ordered_at - CLOCK_SKEW <= effective_at <= now + CLOCK_SKEW:
-        raise PolicyRefused(
-            "expected a moment between the order and now for when it took effect",
-            code="effective_at_out_of_range",
-        )
-    return effective_at
+    return require_moment(
+        effective_at,
+        what="a moment from the order to now for when it took effect",
+        now=now,
+        earliest=switch.ordered_at - CLOCK_SKEW,
+        ahead=CLOCK_SKEW,
+    )

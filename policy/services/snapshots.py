@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from evidence.access import Actor, require_permission
 from evidence.models import Channel, EvidenceItem, EvidenceKind
+from evidence.moments import require_moment
 from evidence.services import receive_evidence
-from policy.errors import PolicyRefused
 from policy.models import Extension, PolicySnapshot
 from policy.rules.explanation import (
     ExplanationDocument,
@@ -71,7 +71,12 @@ def take_snapshot(
     """
     require_permission(actor, ADD)
     moment = now or timezone.now()
-    shown_at = _require_past(captured_at, moment)
+    shown_at = require_moment(
+        captured_at or moment,
+        what="a moment that has passed for what the snapshot shows",
+        now=moment,
+        ahead=CLOCK_SKEW,
+    )
     settings = parse_settings(source.settings)
     explanation = (
         parse_explanation(source.explanation)
@@ -299,14 +304,3 @@ def _named(
 
 def _profile(name: str) -> str:
     return clean_text(name, length=PROFILE_LENGTH)
-
-
-def _require_past(captured_at: dt.datetime | None, now: dt.datetime) -> dt.datetime:
-    if captured_at is None:
-        return now
-    if captured_at > now + CLOCK_SKEW:
-        raise PolicyRefused(
-            "expected a moment that has passed for what the snapshot shows",
-            code="captured_in_future",
-        )
-    return captured_at

@@ -3,10 +3,12 @@
 import csv
 import datetime as dt
 import io
+import zoneinfo
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
+from evidence.errors import CasefileError, MomentRefused
 from incidents.errors import IncidentError
 from incidents.markdown import render_markdown
 from incidents.models import TimelineKind
@@ -107,8 +109,30 @@ class TestEntries:
         ],
     )
     def test_bad_entry_is_refused(self, fields, message):
-        with pytest.raises(IncidentError, match=message):
+        with pytest.raises(CasefileError, match=message):
             self.write(make_incident(), **fields)
+
+    def test_event_before_christ_is_refused_and_the_timeline_stays_readable(self):
+        incident = make_incident()
+        with pytest.raises(MomentRefused, match="2000-01-01"):
+            self.write(
+                incident,
+                event_at=dt.datetime(1, 1, 1, tzinfo=zoneinfo.ZoneInfo("Asia/Tokyo")),
+            )
+        assert len(TimelineReader(incident).all()) == 1
+
+    def test_database_refuses_an_event_before_2000(self):
+        entry = self.write(make_incident())
+        with pytest.raises(IntegrityError, match="timeline_event_at_plausible"):
+            entry.__class__.objects.create(
+                incident=entry.incident,
+                cycle=entry.cycle,
+                kind=TimelineKind.NOTE,
+                event_at=dt.datetime(1999, 12, 31, tzinfo=dt.UTC),
+                entered_at=NOON,
+                author_name="somebody",
+                body="long ago",
+            )
 
     def test_csv_carries_every_entry_with_its_zone(self):
         incident = make_incident()

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import zoneinfo
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,7 +10,7 @@ from django.db import connection
 
 from evidence.access import Role
 from evidence.audit import incident_stream, verify_stream
-from evidence.errors import PermissionRefused
+from evidence.errors import CasefileError, PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import IncidentError
 from incidents.models import Incident, ReferenceCounter
@@ -83,12 +84,16 @@ def test_only_those_who_work_cases_open_one(role):
         ({"title": "x" * 201}, "got 201"),
         ({"detected_at": NOON + dt.timedelta(hours=1)}, "that has passed"),
         ({"detected_at": dt.datetime(2026, 3, 10, 12)}, "time zone"),
+        (
+            {"detected_at": dt.datetime(1, 1, 1, tzinfo=zoneinfo.ZoneInfo("Japan"))},
+            "between 2000-01-01",
+        ),
         ({"labels": ["x" * 51]}, "labels of at most 50"),
     ],
 )
 def test_bad_input_is_refused_with_what_was_expected(fields, message):
     make_playbooks()
-    with pytest.raises(IncidentError, match=message):
+    with pytest.raises(CasefileError, match=message):
         make_incident(**fields)
 
 

@@ -7,7 +7,7 @@ from django.db import DatabaseError, connection, transaction
 
 from evidence.access import Role
 from evidence.audit import incident_stream
-from evidence.errors import PermissionRefused
+from evidence.errors import MomentRefused, PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import IncidentError, ReasonMissing, TransitionError
 from incidents.models import Incident, IncidentPhase
@@ -339,8 +339,12 @@ class TestRemediateDue:
             self.set_due(incident, make_user(username="lead"), reason="")
 
     def test_it_lies_ahead(self, incident):
-        with pytest.raises(IncidentError, match="after now"):
+        with pytest.raises(MomentRefused, match="after now"):
             self.set_due(incident, make_user(username="lead"), hours=-1)
+
+    def test_it_lies_within_a_year(self, incident):
+        with pytest.raises(MomentRefused, match="after now between"):
+            self.set_due(incident, make_user(username="lead"), hours=24 * 367)
 
 
 def test_statement_answers_the_checklist_item_that_asks_the_same():

@@ -123,7 +123,7 @@ def test_a_refusal_is_a_problem_document(
     answer = runtime.post(path, {"means": "m", "effective_at": "2001-01-01T00:00:00Z"})
     assert answer.status_code == 422
     assert answer["Content-Type"] == "application/problem+json"
-    assert answer.json()["code"] == "effective_at_out_of_range"
+    assert answer.json()["code"] == "moment_refused"
 
 
 def upload(client: APIClient, incident: Incident, data: bytes, **fields: object):

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from evidence.errors import MomentRefused
 from evidence.models import AuditEntry
 from incidents.models import Incident
 from incidents.services.policy_facts import find_kill_switched
@@ -128,7 +129,7 @@ def test_confirming_twice_keeps_the_first(
 def test_it_cannot_have_taken_effect_before_it_was_ordered(
     switch: KillSwitch, responder: User
 ) -> None:
-    with pytest.raises(PolicyRefused, match="between the order and now"):
+    with pytest.raises(MomentRefused, match="from the order to now"):
         confirm_kill_switch(
             kill_switch_id=switch.pk,
             means="Shown denied.",

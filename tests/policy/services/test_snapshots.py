@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from evidence.errors import MomentRefused
 from evidence.models import AuditEntry, Channel, EvidenceItem, EvidenceKind
 from evidence.services.downloads import load_bytes
 from incidents.models import Incident
@@ -14,7 +15,7 @@ from incidents.services.policy_facts import (
     count_configuration_snapshots,
     gather_policy_evidence,
 )
-from policy.errors import DocumentError, PolicyRefused
+from policy.errors import DocumentError
 from policy.models import Extension, PolicySnapshot
 from policy.rules.precedence import Verdict, evaluate
 from policy.services.snapshots import SnapshotSource, read_snapshot, take_snapshot
@@ -129,8 +130,14 @@ def test_the_same_settings_twice_are_two_snapshots_of_one_item(
 
 
 def test_a_snapshot_shows_no_moment_to_come(incident: Incident) -> None:
-    with pytest.raises(PolicyRefused, match="moment that has passed"):
+    with pytest.raises(MomentRefused, match="moment that has passed"):
         take(incident, SAFE, captured_at=timezone.now() + dt.timedelta(hours=1))
+
+
+def test_a_snapshot_shows_no_moment_before_2000(incident: Incident) -> None:
+    with pytest.raises(MomentRefused, match="between 2000-01-01"):
+        take(incident, SAFE, captured_at=dt.datetime(1, 1, 1, tzinfo=dt.UTC))
+    assert not incident.policy_snapshots.exists()
 
 
 def test_the_newest_policy_answers_the_findings(incident: Incident) -> None:

@@ -1,0 +1,49 @@
+"""Moments that come from outside: checked and brought to UTC before they are stored.
+
+PostgreSQL stores more than Python reads back: midnight of 0001-01-01 east of Greenwich
+is a moment before Christ, and a row that holds one can never be read again. What lies
+outside a plausible range is a slip of the pen in any case.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from evidence.errors import MomentRefused
+
+EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+"""No record of an incident is older; the database refuses earlier ones as well."""
+FURTHEST_AHEAD = dt.timedelta(days=366)
+"""How far ahead a moment can be set, unless a caller says less."""
+
+
+def require_moment(
+    value: dt.datetime,
+    *,
+    what: str,
+    now: dt.datetime,
+    earliest: dt.datetime = EARLIEST,
+    ahead: dt.timedelta = FURTHEST_AHEAD,
+) -> dt.datetime:
+    """Return a moment in UTC; raise MomentRefused where it cannot be meant.
+
+    `what` names it in the message ("a detection time"); it lies between `earliest` and
+    `now + ahead`, both included.
+    """
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise MomentRefused(f"expected {what} with its time zone, got none")
+    latest = now + ahead
+    try:
+        moment = value.astimezone(dt.UTC)
+    except OverflowError:
+        moment = None
+    if moment is None or not earliest <= moment <= latest:
+        raise MomentRefused(
+            f"expected {what} between {_shown(earliest)} and {_shown(latest)}, "
+            f"got {value.isoformat()}"
+        )
+    return moment
+
+
+def _shown(moment: dt.datetime) -> str:
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
