@@ -234,7 +234,7 @@ class PostmortemAdmin(ReadOnlyAdmin):
         return self._render(
             request,
             "compare",
-            title=f"Changes in the {str(postmortem).lower()}",
+            title=f"Changes in the postmortem of {postmortem.incident.reference}",
             postmortem=postmortem,
             incident=postmortem.incident,
             versions=versions,
