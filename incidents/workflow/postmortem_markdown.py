@@ -188,7 +188,7 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from ("### Evidence", "")
     yield from _table(
-        ("Item", "Kind", "Bytes", "Received", "Verification", "SHA-256"),
+        ("Item", "Kind", "Bytes", "Received", "Verified", "SHA-256"),
         (
             (
                 one["name"],
