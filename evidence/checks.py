@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pgtrigger
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
+
+from evidence.models.triggers import FirmTriggerSql
 
 FORBIDDEN_RIGHTS = "UPDATE, DELETE, TRUNCATE"
 
@@ -17,6 +20,13 @@ RIGHTS_QUERY = """
       AND relnamespace = 'public'::regnamespace
       AND has_table_privilege(current_user, oid, %s)
     ORDER BY relname
+"""
+TRIGGERS_QUERY = """
+    SELECT relname, tgname, prosrc FROM pg_trigger
+      JOIN pg_class ON pg_class.oid = tgrelid
+      JOIN pg_proc ON pg_proc.oid = tgfoid
+     WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')
+       AND pg_class.relnamespace = 'public'::regnamespace
 """
 
 
@@ -49,6 +59,41 @@ def check_database_role(
     return found
 
 
+@register(Tags.database, deploy=True)
+def check_triggers(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Iterable[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Report triggers that are missing, switched off, or not what the models say."""
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        with connections[alias].cursor() as cursor:
+            cursor.execute(TRIGGERS_QUERY)
+            working = {(table, name): body for table, name, body in cursor.fetchall()}
+        weak = [
+            f"{table}: {name}"
+            for (table, name), body in find_firm_triggers().items()
+            if body is None or working.get((table, name)) != body
+        ]
+        if weak:
+            found.append(_make_trigger_error(alias, sorted(weak)))
+    return found
+
+
+def find_firm_triggers() -> dict[tuple[str, str], str | None]:
+    """Return the body of each trigger's function by table and name.
+
+    None stands for one that a session can have ignored.
+    """
+    found: dict[tuple[str, str], str | None] = {}
+    for model, trigger in pgtrigger.registered():
+        sql = trigger.compile(model).sql
+        body = sql.function_body if isinstance(sql, FirmTriggerSql) else None
+        found[model._meta.db_table, sql.pgid] = body
+    return found
+
+
 def _make_superuser_error(alias: str) -> CheckMessage:
     return Error(
         f"The database {alias!r} is used as a PostgreSQL superuser.",
@@ -65,4 +110,15 @@ def _make_rights_error(alias: str, tables: list[str]) -> CheckMessage:
         hint="Run `manage.py grant_app_role ROLE` as the owner of the tables, and let "
         "the application use ROLE: docs/deploy.md, Database roles.",
         id="evidence.E002",
+    )
+
+
+def _make_trigger_error(alias: str, weak: list[str]) -> CheckMessage:
+    return Error(
+        f"Triggers of the database {alias!r} are missing, switched off or changed: "
+        f"{', '.join(weak)}.",
+        hint="Run `manage.py migrate` and then `manage.py pgtrigger install` as the "
+        "owner of the tables, and find out who weakened them. A model's triggers are "
+        "those of evidence/models/triggers.py.",
+        id="evidence.E003",
     )

@@ -3,6 +3,8 @@
 import pgtrigger
 from django.db import models
 
+from evidence.models.triggers import Protect, Trigger
+
 REFUSE_TRUNCATE = """
     RAISE EXCEPTION 'append-only: % keeps its rows; TRUNCATE is refused', TG_TABLE_NAME
         USING ERRCODE = 'restrict_violation';
@@ -22,11 +24,9 @@ class AppendOnlyModel(models.Model):
 
     class Meta:
         abstract = True
-        triggers: tuple[pgtrigger.Trigger, ...] = (
-            pgtrigger.Protect(
-                name="append_only", operation=pgtrigger.Update | pgtrigger.Delete
-            ),
-            pgtrigger.Trigger(
+        triggers: tuple[Trigger, ...] = (
+            Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            Trigger(
                 name="append_only_truncate",
                 level=pgtrigger.Statement,
                 when=pgtrigger.Before,

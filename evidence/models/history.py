@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import models
 
 from evidence.models.append_only import AppendOnlyModel
+from evidence.models.triggers import Trigger
 
 CONTINUE_THE_CHAIN = """
     SELECT sequence, entry_hash INTO last
@@ -73,7 +74,7 @@ class AuditEntry(AppendOnlyModel):
         )
         triggers = (
             *AppendOnlyModel.Meta.triggers,
-            pgtrigger.Trigger(
+            Trigger(
                 name="continue_chain",
                 level=pgtrigger.Row,
                 when=pgtrigger.Before,

@@ -13,6 +13,8 @@ from django.db.models import F, Q
 from knox.models import AbstractAuthToken, AuthTokenManager
 from knox.settings import CONSTANTS
 
+from evidence.models.triggers import Protect, ReadOnly
+
 
 class TokenScope(models.TextChoices):
     READ = "read", "Read cases, evidence, policy and history"
@@ -76,12 +78,12 @@ class ApiToken(AbstractAuthToken):
         )
         permissions = (("revoke_apitoken", "Can revoke API tokens"),)
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.ReadOnly(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            ReadOnly(
                 name="grant_is_fixed",
                 fields=["digest", "token_key", "user", "scopes", "expiry", "created"],
             ),
-            pgtrigger.Protect(
+            Protect(
                 name="revoked_stays_revoked",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__revoked_at__isnull=False),

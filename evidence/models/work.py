@@ -5,6 +5,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from evidence.models.triggers import Protect
+
 
 class WorkState(models.TextChoices):
     """Where a piece of queued work stands."""
@@ -70,8 +72,8 @@ class QueuedWork(models.Model):
             ),
         ]
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.Protect(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            Protect(
                 name="finished_stays_finished",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__finished_at__isnull=False),

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
+from evidence.models.triggers import Protect, ReadOnly
 from incidents.models.cases import Incident
 from incidents.workflow.alert_rules import (
     DAY_SECONDS,
@@ -72,9 +73,7 @@ class AlertRule(models.Model):
                 name="alert_rule_counts_from_one",
             ),
         )
-        triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-        )
+        triggers = (Protect(name="never_deleted", operation=pgtrigger.Delete),)
 
     def __str__(self) -> str:
         return self.key
@@ -175,8 +174,8 @@ class Alert(models.Model):
             models.Index(fields=("call_id",), name="alert_by_call"),
         )
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.ReadOnly(name="only_its_case_changes", exclude=["incident"]),
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            ReadOnly(name="only_its_case_changes", exclude=["incident"]),
         )
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem
 from evidence.models.choices import choices_of, values_of
+from evidence.models.triggers import Protect
 from incidents.models.cases import Cycle
 from incidents.models.phases import PHASE_CHOICES, refuse_ended_cycle
 from incidents.models.playbooks import PlaybookVersion
@@ -105,7 +106,7 @@ class ChecklistItem(models.Model):
             ),
         )
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
             refuse_ended_cycle(),
         )
 
@@ -224,8 +225,8 @@ class ArtifactLink(models.Model):
             ),
         )
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.Protect(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            Protect(
                 name="withdrawn_stays_withdrawn",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__withdrawn_at__isnull=False),

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import BooleanField, F, Func, Q
 
 from evidence.models import AppendOnlyModel
+from evidence.models.triggers import Protect
 from incidents.models.cases import Incident, Team
 from incidents.models.phases import IncidentPhase
 from incidents.workflow.reminders import QuietHours
@@ -132,9 +133,7 @@ class WebhookChannel(models.Model):
                 name="webhook_of_a_person_or_a_team",
             ),
         )
-        triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-        )
+        triggers = (Protect(name="never_deleted", operation=pgtrigger.Delete),)
 
     def __str__(self) -> str:
         return self.name
@@ -293,8 +292,8 @@ class Notification(models.Model):
         )
         permissions = (("retry_notification", "Can send a failed notification again"),)
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.Protect(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            Protect(
                 name="sent_stays_sent",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__state__in=("sent", "overtaken")),

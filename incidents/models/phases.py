@@ -12,6 +12,7 @@ from evidence.models.triggers import Protect, Trigger
 from evidence.moments import EARLIEST
 from incidents.models.cases import Cycle
 from incidents.workflow.clocks import Clock
+from incidents.workflow.gates import UNWAIVABLE
 from incidents.workflow.phases import Phase
 
 PHASE_CHOICES = [(phase.value, phase.label) for phase in Phase]
@@ -206,6 +207,10 @@ class GateWaiver(AppendOnlyModel):
             ),
             models.CheckConstraint(
                 condition=~Q(reason=""), name="gate_waiver_has_reason"
+            ),
+            models.CheckConstraint(
+                condition=~Q(condition_key__in=sorted(UNWAIVABLE)),
+                name="gate_waiver_not_of_postmortem",
             ),
         )
 

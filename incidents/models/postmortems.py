@@ -14,6 +14,7 @@ from django.db.models import F, Func, Q, Value
 
 from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
 from evidence.models.choices import choices_of, values_of
+from evidence.models.triggers import Protect, ReadOnly, Trigger
 from incidents.models.cases import Cycle, Incident
 from incidents.workflow.postmortem import (
     ActionItemState,
@@ -77,9 +78,9 @@ def sha256_of(column: str) -> Func:
     return Func(Func(as_bytes, function="sha256"), Value("hex"), function="encode")
 
 
-def only_while_editable() -> pgtrigger.Trigger:
+def only_while_editable() -> Trigger:
     """Return the trigger that takes no text once it is submitted, signed or over."""
-    return pgtrigger.Trigger(
+    return Trigger(
         name="only_while_editable",
         level=pgtrigger.Row,
         when=pgtrigger.Before,
@@ -133,11 +134,9 @@ class Postmortem(models.Model):
             ),
         )
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.ReadOnly(
-                name="case_is_fixed", fields=["cycle", "opened_at", "opened_by"]
-            ),
-            pgtrigger.Trigger(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            ReadOnly(name="case_is_fixed", fields=["cycle", "opened_at", "opened_by"]),
+            Trigger(
                 name="signed_has_signature",
                 level=pgtrigger.Row,
                 when=pgtrigger.Before,
@@ -280,7 +279,7 @@ class PostmortemReview(AppendOnlyModel):
         )
         triggers = (
             *AppendOnlyModel.Meta.triggers,
-            pgtrigger.Trigger(
+            Trigger(
                 name="never_by_an_author",
                 level=pgtrigger.Row,
                 when=pgtrigger.Before,
@@ -435,8 +434,8 @@ class ActionItem(models.Model):
             ),
         )
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.ReadOnly(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            ReadOnly(
                 name="origin_is_fixed",
                 fields=["incident", "cycle", "created_at", "created_by"],
             ),

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
+from evidence.models.triggers import Protect, ReadOnly, Trigger
 from policy.models.extensions import Extension
 from policy.models.trust import RequestState
 from policy.rules.kill_switch import KillSwitchScope, KillSwitchState
@@ -168,13 +169,13 @@ class LiftRequest(models.Model):
             ),
         )
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.Protect(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            Protect(
                 name="decided_stays_decided",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__decided_at__isnull=False),
             ),
-            pgtrigger.ReadOnly(
+            ReadOnly(
                 name="request_is_fixed",
                 fields=["kill_switch", "reason", "requested_by"],
             ),
@@ -216,7 +217,7 @@ class KillSwitchLift(AppendOnlyModel):
         )
         triggers = (
             *AppendOnlyModel.Meta.triggers,
-            pgtrigger.Trigger(
+            Trigger(
                 name="lifted_by_third_person",
                 level=pgtrigger.Row,
                 when=pgtrigger.Before,

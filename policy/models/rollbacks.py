@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from evidence.models.triggers import Protect, ReadOnly
 from policy.models.snapshots import PolicySnapshot
 
 
@@ -105,15 +106,15 @@ class Rollback(models.Model):
             models.CheckConstraint(condition=~Q(reason=""), name="rollback_has_reason"),
         )
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.Protect(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            Protect(
                 name="ended_stays_ended",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(
                     old__state__in=[RollbackState.DECLINED, RollbackState.VERIFIED]
                 ),
             ),
-            pgtrigger.ReadOnly(
+            ReadOnly(
                 name="plan_is_fixed",
                 fields=[
                     "incident",

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
+from evidence.models.triggers import Protect, ReadOnly, Trigger
 from policy.models.extensions import Extension
 from policy.rules.trust import ALLOWED_MOVES, TrustState
 
@@ -104,13 +105,13 @@ class PromotionRequest(models.Model):
             ),
         )
         triggers = (
-            pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
-            pgtrigger.Protect(
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            Protect(
                 name="decided_stays_decided",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__decided_at__isnull=False),
             ),
-            pgtrigger.ReadOnly(
+            ReadOnly(
                 name="request_is_fixed",
                 fields=["extension", "to_state", "reason", "requested_by"],
             ),
@@ -187,7 +188,7 @@ class TrustTransition(AppendOnlyModel):
         )
         triggers = (
             *AppendOnlyModel.Meta.triggers,
-            pgtrigger.Trigger(
+            Trigger(
                 name="continue_history",
                 level=pgtrigger.Row,
                 when=pgtrigger.Before,

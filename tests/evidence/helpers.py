@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import connection
 
 from evidence.format import seal_bundle, seal_ledger_entries
 from evidence.models import Channel, EvidenceItem
@@ -74,3 +75,14 @@ def make_ledger(count: int) -> bytes:
 def reseal(document: dict[str, Any]) -> bytes:
     """Return a changed bundle with the outer hash that its producer would give it."""
     return json.dumps(seal_bundle(document)).encode()
+
+
+def without_triggers(statement: str, *parameters: object) -> None:
+    """Run SQL as a superuser who has switched the triggers off."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET session_replication_role = replica")
+        try:
+            cursor.execute(statement, parameters)
+        finally:
+            cursor.execute("SET session_replication_role = DEFAULT")

@@ -19,6 +19,7 @@ from evidence.audit import (
 from evidence.audit_chain import entry_hash
 from evidence.models import AuditEntry, HistoryCheck, NotedHead
 from evidence.services import check_history
+from tests.evidence.helpers import without_triggers
 from tests.factories import NOON, make_incident, make_user
 
 STREAM = "extension:ext.weather"
@@ -37,17 +38,6 @@ def write(count=1, stream=STREAM, **fields):
                 **{"after": {"number": number}, **fields},
             )
     return entry
-
-
-def without_triggers(statement, *parameters):
-    """Run SQL as a superuser who has switched the triggers off."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("SET session_replication_role = replica")
-        try:
-            cursor.execute(statement, parameters)
-        finally:
-            cursor.execute("SET session_replication_role = DEFAULT")
 
 
 def codes(stream=STREAM):

@@ -1,0 +1,75 @@
+"""Triggers that no session can ask the database to ignore.
+
+django-pgtrigger has each of its trigger functions ask the setting
+`pgtrigger.ignore`, which any session may set. Rules that protect history ask nobody:
+models use these classes in place of pgtrigger's own.
+"""
+
+from typing import TYPE_CHECKING
+
+import pgtrigger
+from django.db.models import Model
+from pgtrigger import compiler
+
+if TYPE_CHECKING:
+    _Base = pgtrigger.Trigger
+else:
+    _Base = object
+
+
+class FirmTriggerSql(compiler.UpsertTriggerSql):
+    """The SQL of a trigger whose function asks no setting and finds our own tables.
+
+    The function's search path puts temporary tables last: a session that makes one
+    named like a table of ours cannot have the function read it instead. Migrations
+    name this class and keep the hash of its SQL, so a change here is a new migration.
+    """
+
+    def get_template(self) -> str:
+        return """
+            CREATE OR REPLACE FUNCTION {pgid}()
+            RETURNS TRIGGER AS $$
+                {declare}
+                BEGIN
+                    {func}
+                END;
+            $$ LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp;
+
+            DROP TRIGGER IF EXISTS {pgid} ON {table};
+            CREATE {constraint} TRIGGER {pgid}
+                {when} {operation} ON {table}
+                {timing}
+                {referencing}
+                FOR EACH {level} {condition}
+                EXECUTE PROCEDURE {execute};
+
+            COMMENT ON TRIGGER {pgid} ON {table} IS '{hash}';
+        """
+
+    @property
+    def function_body(self) -> str:
+        """What PostgreSQL keeps as the source of the function."""
+        return str(self).split("$$")[1]
+
+
+class _Firm(_Base):
+    def compile(self, model: Model) -> compiler.Trigger:
+        compiled = super().compile(model)
+        kwargs = {
+            name: value
+            for name, value in compiled.sql.kwargs.items()
+            if name != "ignore_func_name"
+        }
+        return compiler.Trigger(name=compiled.name, sql=FirmTriggerSql(**kwargs))
+
+
+class Trigger(_Firm, pgtrigger.Trigger):
+    """A trigger with a function of its own."""
+
+
+class Protect(_Firm, pgtrigger.Protect):
+    """Refuse an operation."""
+
+
+class ReadOnly(_Firm, pgtrigger.ReadOnly):
+    """Refuse a change of the fields."""
