@@ -1026,6 +1026,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ("ticket",),
+                "abstract": False,
             },
         ),
         migrations.CreateModel(

@@ -532,6 +532,35 @@ class Migration(migrations.Migration):
                 to=settings.AUTH_USER_MODEL,
             ),
         ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="playbook",
+            trigger=pgtrigger.compiler.Trigger(
+                name="never_deleted",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="7feb3550d24cb00eb9f89e3b6c4d1900e6ec9fdc",
+                    operation="DELETE",
+                    pgid="pgtrigger_never_deleted_16c92",
+                    table="incidents_playbook",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="playbook",
+            trigger=pgtrigger.compiler.Trigger(
+                name="code_is_fixed",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    condition='WHEN (OLD."code" IS DISTINCT FROM (NEW."code"))',
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="1af611cfa5bdd0fe6394187d3e81353d69524ceb",
+                    operation="UPDATE",
+                    pgid="pgtrigger_code_is_fixed_eb8b8",
+                    table="incidents_playbook",
+                    when="BEFORE",
+                ),
+            ),
+        ),
         migrations.AddField(
             model_name="playbookversion",
             name="loaded_by",
@@ -680,6 +709,50 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="reviews",
                 to="incidents.postmortemversion",
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="referencecounter",
+            trigger=pgtrigger.compiler.Trigger(
+                name="never_deleted",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="bb71a6a785e86ce47eee7191809b09e661f0644a",
+                    operation="DELETE",
+                    pgid="pgtrigger_never_deleted_2e7e2",
+                    table="incidents_referencecounter",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="referencecounter",
+            trigger=pgtrigger.compiler.Trigger(
+                name="year_is_fixed",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    condition='WHEN (OLD."year" IS DISTINCT FROM (NEW."year"))',
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="bbde77c9ea3e12ab6c306e37dbd62525e8a2c06a",
+                    operation="UPDATE",
+                    pgid="pgtrigger_year_is_fixed_89df8",
+                    table="incidents_referencecounter",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="referencecounter",
+            trigger=pgtrigger.compiler.Trigger(
+                name="only_upwards",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    condition='WHEN (OLD."last_number" > (NEW."last_number"))',
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="178bfbd742293262600b8c5e59fd932f6b60fd7c",
+                    operation="UPDATE",
+                    pgid="pgtrigger_only_upwards_3f8e1",
+                    table="incidents_referencecounter",
+                    when="BEFORE",
+                ),
             ),
         ),
         migrations.AddField(
@@ -2086,6 +2159,20 @@ class Migration(migrations.Migration):
                 ),
             ),
         ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="team",
+            trigger=pgtrigger.compiler.Trigger(
+                name="never_deleted",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="73086d5c41004f857a27a818c63a64318020083d",
+                    operation="DELETE",
+                    pgid="pgtrigger_never_deleted_d7f37",
+                    table="incidents_team",
+                    when="BEFORE",
+                ),
+            ),
+        ),
         migrations.AddIndex(
             model_name="incident",
             index=models.Index(
@@ -2231,6 +2318,35 @@ class Migration(migrations.Migration):
             model_name="ticketlink",
             constraint=models.UniqueConstraint(
                 fields=("incident", "ticket"), name="ticket_link_once_per_incident"
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="ticketlink",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="48a6a4f87b501610207520add3370adc0694ec1f",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_cefd5",
+                    table="incidents_ticketlink",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="ticketlink",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only_truncate",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    func="\n    RAISE EXCEPTION 'append-only: % keeps its rows; TRUNCATE is refused', TG_TABLE_NAME\n        USING ERRCODE = 'restrict_violation';\n",
+                    hash="980103c621b756312a56aacc8807320b084c4ef2",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_append_only_truncate_a62a7",
+                    table="incidents_ticketlink",
+                    when="BEFORE",
+                ),
             ),
         ),
         migrations.AddConstraint(

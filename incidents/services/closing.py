@@ -19,17 +19,23 @@ from incidents.services.cases import (
     record_change,
     require_reason,
 )
+from incidents.services.gates import read_gate
 from incidents.services.links import find_other
 from incidents.services.opening import start_cycle
 from incidents.workflow.errors import MoveError
 from incidents.workflow.incident_states import IncidentStatus, require_incident_move
+from incidents.workflow.phases import Phase
 
 
 @transaction.atomic
 def close_incident(
     *, actor: Actor, incident_id: int, now: dt.datetime | None = None
 ) -> Incident:
-    """Close a case that ran its course: every phase complete, POSTMORTEM included."""
+    """Close a case that ran its course: every phase complete, POSTMORTEM included.
+
+    The postmortem is looked at once more: its signature has to be of the newest text,
+    and its archive kept, at the moment of closing.
+    """
     require_permission(actor, WORK)
     incident = lock_incident(incident_id)
     _require_move(incident, IncidentStatus.CLOSED)
@@ -39,6 +45,7 @@ def close_incident(
             f"{running} is not complete: a case is closed after POSTMORTEM. A reviewer "
             "can close it as a duplicate or a false alarm."
         )
+    _require_postmortem(incident)
     return _close(incident, IncidentStatus.CLOSED, actor=actor, reason="", now=now)
 
 
@@ -169,6 +176,15 @@ def _require_move(
         require_incident_move(IncidentStatus(incident.status), target, reason=reason)
     except MoveError as error:
         raise TransitionError(str(error)) from error
+
+
+def _require_postmortem(incident: Incident) -> None:
+    phase = incident.current_cycle.phases.get(phase=Phase.POSTMORTEM)
+    missing = [one for one in read_gate(incident, phase).conditions if not one.met]
+    if missing:
+        raise TransitionError(
+            f"the postmortem no longer holds: {missing[0].text}: {missing[0].detail}"
+        )
 
 
 def _leads_back(other: Incident, incident: Incident) -> bool:

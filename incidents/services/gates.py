@@ -31,6 +31,7 @@ from incidents.services.cases import (
 from incidents.services.entries import answer_matching_item
 from incidents.services.facts import find_current_reports, gather_facts
 from incidents.workflow.gates import (
+    UNWAIVABLE,
     ConditionKey,
     GateResult,
     Waiver,
@@ -156,11 +157,19 @@ def waive_condition(
     reason: str,
     now: dt.datetime | None = None,
 ) -> GateWaiver:
-    """Let a phase pass without one of its conditions: a reviewer's decision."""
+    """Let a phase pass without one of its conditions: a reviewer's decision.
+
+    Raise IncidentError for a condition of the postmortem, which nobody can let go.
+    """
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
     incident = lock_open_incident(incident_id)
     text = require_reason(reason)
+    if condition in UNWAIVABLE:
+        raise IncidentError(
+            f"{condition} cannot be waived: no case is closed by the book without its "
+            "postmortem written, signed and archived"
+        )
     phase = _require_open_phase(incident, condition)
     if phase.waivers.filter(condition_key=condition).exists():
         raise IncidentError(f"{condition} is waived already")

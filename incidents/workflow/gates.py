@@ -2,7 +2,8 @@
 
 A gate is a list of conditions over ``GateFacts``, which services gather. Every
 condition is always evaluated and shown. One that does not hold can be waived, by a
-reviewer and with a reason; the waiver stays visible beside the condition.
+reviewer and with a reason; the waiver stays visible beside the condition. Those of the
+postmortem cannot: no case is closed without its signed record.
 """
 
 from __future__ import annotations
@@ -37,6 +38,15 @@ class ConditionKey(StrEnum):
     ARTIFACTS_ARCHIVED = "artifacts-archived"
 
 
+UNWAIVABLE = frozenset(
+    {
+        ConditionKey.POSTMORTEM_WRITTEN,
+        ConditionKey.POSTMORTEM_SIGNED,
+        ConditionKey.ARTIFACTS_ARCHIVED,
+    }
+)
+"""What a case is not closed without, whoever decides: its record of itself."""
+
 # A refusal is read on a phone.
 NAMES_MAX = 5
 
@@ -64,6 +74,8 @@ class Waiver:
     reason: str
 
     def __post_init__(self) -> None:
+        if self.key in UNWAIVABLE:
+            raise ConditionError(f"{self.key} cannot be waived, by nobody")
         if not self.by.strip() or not self.reason.strip():
             raise ConditionError("a waiver needs the reviewer's name and a reason")
 
@@ -86,6 +98,11 @@ class Condition:
     def passes(self) -> bool:
         """True where it holds or is waived."""
         return self.met or self.waiver is not None
+
+    @property
+    def is_waivable(self) -> bool:
+        """True where a reviewer may let it go."""
+        return self.key not in UNWAIVABLE
 
 
 @dataclass(frozen=True)

@@ -20,71 +20,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Extension",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True,
-                        primary_key=True,
-                        serialize=False,
-                        verbose_name="ID",
-                    ),
-                ),
-                (
-                    "extension_id",
-                    models.CharField(
-                        max_length=255, unique=True, verbose_name="extension ID"
-                    ),
-                ),
-                ("name", models.CharField(blank=True, max_length=255)),
-                ("publisher", models.CharField(blank=True, max_length=255)),
-                ("notes", models.TextField(blank=True)),
-                (
-                    "trust_state",
-                    models.CharField(
-                        choices=[
-                            ("unknown", "Unknown"),
-                            ("probation", "Probation"),
-                            ("trusted", "Trusted"),
-                            ("quarantined", "Quarantined"),
-                        ],
-                        default="unknown",
-                        editable=False,
-                        max_length=12,
-                    ),
-                ),
-                ("first_seen_at", models.DateTimeField()),
-                (
-                    "first_seen_in",
-                    models.CharField(
-                        blank=True, help_text="What mentioned it first.", max_length=200
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ("extension_id",),
-                "permissions": (
-                    (
-                        "work_policy",
-                        "Can work policy: demote, kill, ask, take snapshots, propose, scan",
-                    ),
-                    ("review_policy", "Can approve promotions, lifts and rollbacks"),
-                ),
-                "constraints": [
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            (
-                                "trust_state__in",
-                                ["unknown", "probation", "trusted", "quarantined"],
-                            )
-                        ),
-                        name="extension_trust_state_known",
-                    )
-                ],
-            },
-        ),
-        migrations.CreateModel(
             name="ExtensionAppearance",
             fields=[
                 (
@@ -102,22 +37,6 @@ class Migration(migrations.Migration):
                 ("first_at", models.DateTimeField(null=True)),
                 ("last_at", models.DateTimeField(null=True)),
                 ("plot", models.JSONField(default=dict)),
-                (
-                    "extension",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="appearances",
-                        to="policy.extension",
-                    ),
-                ),
-                (
-                    "item",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="extension_appearances",
-                        to="evidence.evidenceitem",
-                    ),
-                ),
             ],
             options={
                 "ordering": ("-id",),
@@ -138,17 +57,10 @@ class Migration(migrations.Migration):
                 ),
                 ("version", models.CharField(max_length=100)),
                 ("first_seen_at", models.DateTimeField()),
-                (
-                    "extension",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="versions",
-                        to="policy.extension",
-                    ),
-                ),
             ],
             options={
                 "ordering": ("-first_seen_at",),
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
@@ -178,32 +90,6 @@ class Migration(migrations.Migration):
                         blank=True,
                         help_text="The extension's trust when it was ordered.",
                         max_length=12,
-                    ),
-                ),
-                (
-                    "extension",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="kill_switches",
-                        to="policy.extension",
-                    ),
-                ),
-                (
-                    "incident",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="kill_switches",
-                        to="incidents.incident",
-                    ),
-                ),
-                (
-                    "ordered_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
             ],
@@ -237,22 +123,33 @@ class Migration(migrations.Migration):
                     "means",
                     models.TextField(help_text="What was run, and what it showed."),
                 ),
+            ],
+            options={
+                "ordering": ("-id",),
+                "abstract": False,
+            },
+        ),
+        migrations.CreateModel(
+            name="KillSwitchLift",
+            fields=[
                 (
-                    "confirmed_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
                     ),
                 ),
+                ("reason", models.TextField()),
                 (
-                    "kill_switch",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="confirmation",
-                        to="policy.killswitch",
+                    "exception",
+                    models.TextField(
+                        blank=True,
+                        help_text="Why it is lifted before the case reached REMEDIATE.",
                     ),
                 ),
+                ("lifted_at", models.DateTimeField()),
             ],
             options={
                 "ordering": ("-id",),
@@ -288,94 +185,9 @@ class Migration(migrations.Migration):
                 ("requested_at", models.DateTimeField()),
                 ("decided_at", models.DateTimeField(blank=True, null=True)),
                 ("decision_reason", models.TextField(blank=True)),
-                (
-                    "decided_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "kill_switch",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="lift_requests",
-                        to="policy.killswitch",
-                    ),
-                ),
-                (
-                    "requested_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
             ],
             options={
                 "ordering": ("-id",),
-            },
-        ),
-        migrations.CreateModel(
-            name="KillSwitchLift",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True,
-                        primary_key=True,
-                        serialize=False,
-                        verbose_name="ID",
-                    ),
-                ),
-                ("reason", models.TextField()),
-                (
-                    "exception",
-                    models.TextField(
-                        blank=True,
-                        help_text="Why it is lifted before the case reached REMEDIATE.",
-                    ),
-                ),
-                ("lifted_at", models.DateTimeField()),
-                (
-                    "approved_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "kill_switch",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="lift",
-                        to="policy.killswitch",
-                    ),
-                ),
-                (
-                    "requested_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "request",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="lift",
-                        to="policy.liftrequest",
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ("-id",),
-                "abstract": False,
             },
         ),
         migrations.CreateModel(
@@ -403,42 +215,6 @@ class Migration(migrations.Migration):
                 ("unknown", models.JSONField(default=list)),
                 ("redactions", models.JSONField(default=list)),
                 ("disagreements", models.JSONField(default=list)),
-                (
-                    "explanation_item",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="explained_snapshots",
-                        to="evidence.evidenceitem",
-                    ),
-                ),
-                (
-                    "incident",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="policy_snapshots",
-                        to="incidents.incident",
-                    ),
-                ),
-                (
-                    "settings_item",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="policy_snapshots",
-                        to="evidence.evidenceitem",
-                    ),
-                ),
-                (
-                    "taken_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
             ],
             options={
                 "ordering": ("-captured_at", "-id"),
@@ -486,42 +262,6 @@ class Migration(migrations.Migration):
                 ("requested_at", models.DateTimeField()),
                 ("decided_at", models.DateTimeField(blank=True, null=True)),
                 ("decision_reason", models.TextField(blank=True)),
-                (
-                    "decided_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "extension",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="promotion_requests",
-                        to="policy.extension",
-                    ),
-                ),
-                (
-                    "incident",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="promotion_requests",
-                        to="incidents.incident",
-                    ),
-                ),
-                (
-                    "requested_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
             ],
             options={
                 "ordering": ("-id",),
@@ -544,22 +284,6 @@ class Migration(migrations.Migration):
                 ("limit", models.FloatField()),
                 ("actual", models.FloatField()),
                 ("breached_at", models.DateTimeField()),
-                (
-                    "extension",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="quota_breaches",
-                        to="policy.extension",
-                    ),
-                ),
-                (
-                    "item",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="quota_breaches",
-                        to="evidence.evidenceitem",
-                    ),
-                ),
             ],
             options={
                 "ordering": ("-breached_at", "-id"),
@@ -583,32 +307,6 @@ class Migration(migrations.Migration):
                 ("reason", models.TextField()),
                 ("documentation", models.TextField(blank=True)),
                 ("changed_at", models.DateTimeField()),
-                (
-                    "changed_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "extension",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="quota_changes",
-                        to="policy.extension",
-                    ),
-                ),
-                (
-                    "incident",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="quota_changes",
-                        to="incidents.incident",
-                    ),
-                ),
             ],
             options={
                 "ordering": ("-id",),
@@ -656,71 +354,6 @@ class Migration(migrations.Migration):
                 ("applied_at", models.DateTimeField(blank=True, null=True)),
                 ("command_output", models.TextField(blank=True)),
                 ("deviations", models.JSONField(default=list)),
-                (
-                    "applied_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "decided_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "incident",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="rollbacks",
-                        to="incidents.incident",
-                    ),
-                ),
-                (
-                    "proof_snapshot",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="proves_rollbacks",
-                        to="policy.policysnapshot",
-                    ),
-                ),
-                (
-                    "proposed_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "snapshot",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="rollbacks",
-                        to="policy.policysnapshot",
-                    ),
-                ),
-                (
-                    "target_snapshot",
-                    models.ForeignKey(
-                        blank=True,
-                        help_text="Empty: the plan goes back to safe defaults.",
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="rollbacks_to_it",
-                        to="policy.policysnapshot",
-                    ),
-                ),
             ],
             options={
                 "ordering": ("-id",),
@@ -750,86 +383,6 @@ class Migration(migrations.Migration):
                 ("fault_count", models.PositiveIntegerField(default=0)),
                 ("findings", models.JSONField(default=list)),
                 ("faults", models.JSONField(default=list)),
-                (
-                    "imported_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "incident",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="runtime_histories",
-                        to="incidents.incident",
-                    ),
-                ),
-                (
-                    "item",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="runtime_histories",
-                        to="evidence.evidenceitem",
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ("-id",),
-                "abstract": False,
-            },
-        ),
-        migrations.CreateModel(
-            name="ScanReport",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True,
-                        primary_key=True,
-                        serialize=False,
-                        verbose_name="ID",
-                    ),
-                ),
-                ("finished_at", models.DateTimeField()),
-                ("duration_ms", models.PositiveIntegerField()),
-                ("scanner_version", models.CharField(max_length=40)),
-                (
-                    "classification",
-                    models.CharField(
-                        choices=[
-                            ("forbidden", "Forbidden"),
-                            ("flagged", "Flagged"),
-                            ("safe", "Safe"),
-                        ],
-                        max_length=10,
-                    ),
-                ),
-                ("file_count", models.PositiveIntegerField(default=0)),
-                ("forbidden_count", models.PositiveIntegerField(default=0)),
-                ("flagged_count", models.PositiveIntegerField(default=0)),
-                (
-                    "missed_count",
-                    models.PositiveIntegerField(
-                        default=0,
-                        help_text="Entries that the line-based scanner does not see.",
-                    ),
-                ),
-                ("entry_count", models.PositiveIntegerField(default=0)),
-                ("refusal_code", models.CharField(blank=True, max_length=60)),
-                ("refusal", models.TextField(blank=True)),
-                ("details", models.JSONField(default=dict)),
-                (
-                    "item",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="scan_reports",
-                        to="evidence.evidenceitem",
-                    ),
-                ),
             ],
             options={
                 "ordering": ("-id",),
@@ -879,18 +432,56 @@ class Migration(migrations.Migration):
                 ),
                 ("suggested_pattern", models.TextField(blank=True)),
                 ("regression_test_idea", models.TextField(blank=True)),
-                (
-                    "report",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="entries",
-                        to="policy.scanreport",
-                    ),
-                ),
             ],
             options={
                 "verbose_name_plural": "scan entries",
                 "ordering": ("position",),
+                "abstract": False,
+            },
+        ),
+        migrations.CreateModel(
+            name="ScanReport",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("finished_at", models.DateTimeField()),
+                ("duration_ms", models.PositiveIntegerField()),
+                ("scanner_version", models.CharField(max_length=40)),
+                (
+                    "classification",
+                    models.CharField(
+                        choices=[
+                            ("forbidden", "Forbidden"),
+                            ("flagged", "Flagged"),
+                            ("safe", "Safe"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("file_count", models.PositiveIntegerField(default=0)),
+                ("forbidden_count", models.PositiveIntegerField(default=0)),
+                ("flagged_count", models.PositiveIntegerField(default=0)),
+                (
+                    "missed_count",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Entries that the line-based scanner does not see.",
+                    ),
+                ),
+                ("entry_count", models.PositiveIntegerField(default=0)),
+                ("refusal_code", models.CharField(blank=True, max_length=60)),
+                ("refusal", models.TextField(blank=True)),
+                ("details", models.JSONField(default=dict)),
+            ],
+            options={
+                "ordering": ("-id",),
                 "abstract": False,
             },
         ),
@@ -932,38 +523,11 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField(blank=True, null=True)),
                 ("touched_at", models.DateTimeField()),
                 ("finished_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "item",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="scan_requests",
-                        to="evidence.evidenceitem",
-                    ),
-                ),
-                (
-                    "requested_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
             ],
             options={
                 "ordering": ("-id",),
                 "abstract": False,
             },
-        ),
-        migrations.AddField(
-            model_name="scanreport",
-            name="request",
-            field=models.OneToOneField(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="report",
-                to="policy.scanrequest",
-            ),
         ),
         migrations.CreateModel(
             name="TrustTransition",
@@ -1009,44 +573,6 @@ class Migration(migrations.Migration):
                     models.TextField(
                         blank=True,
                         help_text="Why an open case need not stand in the way.",
-                    ),
-                ),
-                (
-                    "approved_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "extension",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="trust_transitions",
-                        to="policy.extension",
-                    ),
-                ),
-                (
-                    "incident",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="trust_transitions",
-                        to="incidents.incident",
-                    ),
-                ),
-                (
-                    "requested_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
             ],
@@ -1124,40 +650,613 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ("-id",),
                 "abstract": False,
-                "indexes": [
-                    models.Index(
-                        condition=models.Q(("state__in", ("queued", "running"))),
-                        fields=["touched_at"],
-                        name="bundlereading_open",
-                    )
-                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Extension",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "extension_id",
+                    models.CharField(
+                        max_length=255, unique=True, verbose_name="extension ID"
+                    ),
+                ),
+                ("name", models.CharField(blank=True, max_length=255)),
+                ("publisher", models.CharField(blank=True, max_length=255)),
+                ("notes", models.TextField(blank=True)),
+                (
+                    "trust_state",
+                    models.CharField(
+                        choices=[
+                            ("unknown", "Unknown"),
+                            ("probation", "Probation"),
+                            ("trusted", "Trusted"),
+                            ("quarantined", "Quarantined"),
+                        ],
+                        default="unknown",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                ("first_seen_at", models.DateTimeField()),
+                (
+                    "first_seen_in",
+                    models.CharField(
+                        blank=True, help_text="What mentioned it first.", max_length=200
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ("extension_id",),
+                "permissions": (
+                    (
+                        "work_policy",
+                        "Can work policy: demote, kill, ask, take snapshots, propose, scan",
+                    ),
+                    ("review_policy", "Can approve promotions, lifts and rollbacks"),
+                ),
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(
-                            ("state__in", ["queued", "running", "done", "failed"])
+                            (
+                                "trust_state__in",
+                                ["unknown", "probation", "trusted", "quarantined"],
+                            )
                         ),
-                        name="bundlereading_state_known",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(("progress_percent__lte", 100)),
-                        name="bundlereading_percent",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            models.Q(
-                                ("finished_at__isnull", True),
-                                ("state__in", ("queued", "running")),
-                            ),
-                            models.Q(
-                                ("finished_at__isnull", False),
-                                ("state__in", ("done", "failed")),
-                            ),
-                            _connector="OR",
-                        ),
-                        name="bundlereading_finished_has_time",
-                    ),
+                        name="extension_trust_state_known",
+                    )
                 ],
             },
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="extension",
+            trigger=pgtrigger.compiler.Trigger(
+                name="never_deleted",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="2d12d7810d46806a3377f2a799e3210187656549",
+                    operation="DELETE",
+                    pgid="pgtrigger_never_deleted_0ab25",
+                    table="policy_extension",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="extension",
+            trigger=pgtrigger.compiler.Trigger(
+                name="first_mention_is_fixed",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    condition='WHEN (OLD."extension_id" IS DISTINCT FROM (NEW."extension_id") OR OLD."first_seen_at" IS DISTINCT FROM (NEW."first_seen_at") OR OLD."first_seen_in" IS DISTINCT FROM (NEW."first_seen_in"))',
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="835543419c416f13a76c33c8f735e8b197c2e76d",
+                    operation="UPDATE",
+                    pgid="pgtrigger_first_mention_is_fixed_1b051",
+                    table="policy_extension",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="extension",
+            trigger=pgtrigger.compiler.Trigger(
+                name="trust_is_its_newest_move",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    declare="DECLARE newest text;",
+                    func="\n    SELECT to_state INTO newest FROM policy_trusttransition\n     WHERE extension_id = NEW.id ORDER BY id DESC LIMIT 1;\n    IF NEW.trust_state <> COALESCE(newest, 'unknown') THEN\n        RAISE EXCEPTION 'extension % is % by its newest move: not %',\n            NEW.id, COALESCE(newest, 'unknown'), NEW.trust_state\n            USING ERRCODE = 'integrity_constraint_violation';\n    END IF;\n    RETURN NEW;\n",
+                    hash="7a2de86c7c6c2f0e162d2708f25e1afd63c92fe0",
+                    operation='INSERT OR UPDATE OF "trust_state"',
+                    pgid="pgtrigger_trust_is_its_newest_move_be38e",
+                    table="policy_extension",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        migrations.AddField(
+            model_name="extensionappearance",
+            name="extension",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="appearances",
+                to="policy.extension",
+            ),
+        ),
+        migrations.AddField(
+            model_name="extensionappearance",
+            name="item",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="extension_appearances",
+                to="evidence.evidenceitem",
+            ),
+        ),
+        migrations.AddField(
+            model_name="extensionversion",
+            name="extension",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="versions",
+                to="policy.extension",
+            ),
+        ),
+        migrations.AddField(
+            model_name="killswitch",
+            name="extension",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="kill_switches",
+                to="policy.extension",
+            ),
+        ),
+        migrations.AddField(
+            model_name="killswitch",
+            name="incident",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="kill_switches",
+                to="incidents.incident",
+            ),
+        ),
+        migrations.AddField(
+            model_name="killswitch",
+            name="ordered_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="killswitchconfirmation",
+            name="confirmed_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="killswitchconfirmation",
+            name="kill_switch",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="confirmation",
+                to="policy.killswitch",
+            ),
+        ),
+        migrations.AddField(
+            model_name="killswitchlift",
+            name="approved_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="killswitchlift",
+            name="kill_switch",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="lift",
+                to="policy.killswitch",
+            ),
+        ),
+        migrations.AddField(
+            model_name="killswitchlift",
+            name="requested_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="liftrequest",
+            name="decided_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="liftrequest",
+            name="kill_switch",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="lift_requests",
+                to="policy.killswitch",
+            ),
+        ),
+        migrations.AddField(
+            model_name="liftrequest",
+            name="requested_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="killswitchlift",
+            name="request",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="lift",
+                to="policy.liftrequest",
+            ),
+        ),
+        migrations.AddField(
+            model_name="policysnapshot",
+            name="explanation_item",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="explained_snapshots",
+                to="evidence.evidenceitem",
+            ),
+        ),
+        migrations.AddField(
+            model_name="policysnapshot",
+            name="incident",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="policy_snapshots",
+                to="incidents.incident",
+            ),
+        ),
+        migrations.AddField(
+            model_name="policysnapshot",
+            name="settings_item",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="policy_snapshots",
+                to="evidence.evidenceitem",
+            ),
+        ),
+        migrations.AddField(
+            model_name="policysnapshot",
+            name="taken_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="promotionrequest",
+            name="decided_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="promotionrequest",
+            name="extension",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="promotion_requests",
+                to="policy.extension",
+            ),
+        ),
+        migrations.AddField(
+            model_name="promotionrequest",
+            name="incident",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="promotion_requests",
+                to="incidents.incident",
+            ),
+        ),
+        migrations.AddField(
+            model_name="promotionrequest",
+            name="requested_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="quotabreach",
+            name="extension",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="quota_breaches",
+                to="policy.extension",
+            ),
+        ),
+        migrations.AddField(
+            model_name="quotabreach",
+            name="item",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="quota_breaches",
+                to="evidence.evidenceitem",
+            ),
+        ),
+        migrations.AddField(
+            model_name="quotachange",
+            name="changed_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="quotachange",
+            name="extension",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="quota_changes",
+                to="policy.extension",
+            ),
+        ),
+        migrations.AddField(
+            model_name="quotachange",
+            name="incident",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="quota_changes",
+                to="incidents.incident",
+            ),
+        ),
+        migrations.AddField(
+            model_name="rollback",
+            name="applied_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="rollback",
+            name="decided_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="rollback",
+            name="incident",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="rollbacks",
+                to="incidents.incident",
+            ),
+        ),
+        migrations.AddField(
+            model_name="rollback",
+            name="proof_snapshot",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="proves_rollbacks",
+                to="policy.policysnapshot",
+            ),
+        ),
+        migrations.AddField(
+            model_name="rollback",
+            name="proposed_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="rollback",
+            name="snapshot",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="rollbacks",
+                to="policy.policysnapshot",
+            ),
+        ),
+        migrations.AddField(
+            model_name="rollback",
+            name="target_snapshot",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="Empty: the plan goes back to safe defaults.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="rollbacks_to_it",
+                to="policy.policysnapshot",
+            ),
+        ),
+        migrations.AddField(
+            model_name="runtimehistoryimport",
+            name="imported_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="runtimehistoryimport",
+            name="incident",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="runtime_histories",
+                to="incidents.incident",
+            ),
+        ),
+        migrations.AddField(
+            model_name="runtimehistoryimport",
+            name="item",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="runtime_histories",
+                to="evidence.evidenceitem",
+            ),
+        ),
+        migrations.AddField(
+            model_name="scanreport",
+            name="item",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="scan_reports",
+                to="evidence.evidenceitem",
+            ),
+        ),
+        migrations.AddField(
+            model_name="scanentry",
+            name="report",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="entries",
+                to="policy.scanreport",
+            ),
+        ),
+        migrations.AddField(
+            model_name="scanrequest",
+            name="item",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="scan_requests",
+                to="evidence.evidenceitem",
+            ),
+        ),
+        migrations.AddField(
+            model_name="scanrequest",
+            name="requested_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="scanreport",
+            name="request",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="report",
+                to="policy.scanrequest",
+            ),
+        ),
+        migrations.AddField(
+            model_name="trusttransition",
+            name="approved_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="trusttransition",
+            name="extension",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="trust_transitions",
+                to="policy.extension",
+            ),
+        ),
+        migrations.AddField(
+            model_name="trusttransition",
+            name="incident",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="trust_transitions",
+                to="incidents.incident",
+            ),
+        ),
+        migrations.AddField(
+            model_name="trusttransition",
+            name="requested_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="bundlereading",
+            index=models.Index(
+                condition=models.Q(("state__in", ("queued", "running"))),
+                fields=["touched_at"],
+                name="bundlereading_open",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="bundlereading",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("state__in", ["queued", "running", "done", "failed"])
+                ),
+                name="bundlereading_state_known",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="bundlereading",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("progress_percent__lte", 100)),
+                name="bundlereading_percent",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="bundlereading",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("finished_at__isnull", True),
+                        ("state__in", ("queued", "running")),
+                    ),
+                    models.Q(
+                        ("finished_at__isnull", False),
+                        ("state__in", ("done", "failed")),
+                    ),
+                    _connector="OR",
+                ),
+                name="bundlereading_finished_has_time",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name="bundlereading",
@@ -1227,6 +1326,35 @@ class Migration(migrations.Migration):
             model_name="extensionversion",
             constraint=models.UniqueConstraint(
                 fields=("extension", "version"), name="extension_version_unique"
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="extensionversion",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="dc88dd51d59db9e7bdd6448523d75d9eb9ddd390",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_append_only_8567b",
+                    table="policy_extensionversion",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="extensionversion",
+            trigger=pgtrigger.compiler.Trigger(
+                name="append_only_truncate",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    func="\n    RAISE EXCEPTION 'append-only: % keeps its rows; TRUNCATE is refused', TG_TABLE_NAME\n        USING ERRCODE = 'restrict_violation';\n",
+                    hash="338148b5fa3d3d893347f14d270de2e7b24dab7c",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_append_only_truncate_db88f",
+                    table="policy_extensionversion",
+                    when="BEFORE",
+                ),
             ),
         ),
         migrations.AddConstraint(
@@ -2057,6 +2185,22 @@ class Migration(migrations.Migration):
                     pgid="pgtrigger_continue_history_2cfd7",
                     table="policy_trusttransition",
                     when="BEFORE",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="trusttransition",
+            trigger=pgtrigger.compiler.Trigger(
+                name="extension_shows_it",
+                sql=evidence.models.triggers.FirmTriggerSql(
+                    constraint="CONSTRAINT",
+                    func="\n    IF EXISTS (\n        SELECT 1 FROM policy_extension AS extension\n         WHERE extension.id = NEW.extension_id\n           AND extension.trust_state <> (\n               SELECT to_state FROM policy_trusttransition\n                WHERE extension_id = NEW.extension_id ORDER BY id DESC LIMIT 1)) THEN\n        RAISE EXCEPTION 'extension % has to show its newest move', NEW.extension_id\n            USING ERRCODE = 'integrity_constraint_violation';\n    END IF;\n    RETURN NULL;\n",
+                    hash="d97f8b8ab1960cb9db271ec4fe56da1ec3d7a326",
+                    operation="INSERT",
+                    pgid="pgtrigger_extension_shows_it_8eee9",
+                    table="policy_trusttransition",
+                    timing="DEFERRABLE INITIALLY DEFERRED",
+                    when="AFTER",
                 ),
             ),
         ),

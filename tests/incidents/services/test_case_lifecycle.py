@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from evidence.access import Role
 from evidence.errors import PermissionRefused
@@ -28,10 +28,12 @@ from incidents.services.editing import edit_incident, raise_severity
 from incidents.services.links import link_related, link_ticket
 from incidents.services.reclassifying import reclassify_incident
 from incidents.services.timeline import write_entry
+from incidents.workflow.gates import UNWAIVABLE
 from incidents.workflow.incident_states import IncidentStatus, ItemState, Severity
 from incidents.workflow.phases import Phase
 from tests.factories import NOON, make_incident, make_playbooks, make_user
-from tests.incidents.services.test_phases import pass_with_waivers, reach
+from tests.incidents.postmortem.cases import make_signed
+from tests.incidents.services.test_phases import pass_with_waivers, reach, waive
 
 pytestmark = pytest.mark.django_db
 LATER = NOON + dt.timedelta(minutes=2)
@@ -181,10 +183,34 @@ class TestClosing:
     def test_case_closes_after_its_last_phase(self):
         incident = make_incident()
         reach(incident, Phase.POSTMORTEM)
+        make_signed(incident)
         pass_with_waivers(incident, Phase.POSTMORTEM)
         close_incident(actor=make_user(), incident_id=incident.pk, now=LATER)
         incident.refresh_from_db()
         assert (incident.status, incident.closed_at) == ("closed", LATER)
+
+    def test_postmortem_is_looked_at_once_more_when_the_case_closes(self):
+        incident = make_incident()
+        reach(incident, Phase.POSTMORTEM)
+        incident.current_cycle.phases.filter(phase=Phase.POSTMORTEM).update(
+            started_at=NOON, completed_at=NOON
+        )
+        with pytest.raises(TransitionError, match="no longer holds: Postmortem writ"):
+            close_incident(actor=make_user(), incident_id=incident.pk, now=LATER)
+
+    @pytest.mark.parametrize("key", sorted(UNWAIVABLE))
+    def test_nobody_waives_the_postmortem(self, key):
+        incident = make_incident()
+        with pytest.raises(IncidentError, match="cannot be waived"):
+            waive(incident, key)
+        phase = incident.current_cycle.phases.get(phase=Phase.POSTMORTEM)
+        with pytest.raises(IntegrityError, match="gate_waiver_not_of_postmortem"):
+            phase.waivers.create(
+                condition_key=key,
+                reason="x",
+                waived_at=NOON,
+                waived_by=make_user(Role.REVIEWER),
+            )
 
     def test_case_with_an_open_phase_does_not_close(self):
         with pytest.raises(TransitionError, match="CONTAIN is not complete"):

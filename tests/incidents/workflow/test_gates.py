@@ -21,6 +21,7 @@ from incidents.workflow.gate_facts import (
 )
 from incidents.workflow.gates import (
     ITEM_OF_CONDITION,
+    UNWAIVABLE,
     ConditionKey,
     Waiver,
     condition_keys,
@@ -233,31 +234,35 @@ class TestEachCondition:
         refusals = {r.code: r.message for r in result.decision.refusals}
         assert refusals[key] == f"{condition.text}: {condition.detail}"
 
-    def test_waived_passes_and_still_shows(
-        self, key: ConditionKey, facts: GateFacts, words: str
-    ) -> None:
-        phase = PHASE_OF[key]
-        failed = [c.key for c in evaluate_gate(phase, facts).failed]
-        result = evaluate_gate(phase, facts, waivers=[waiver(one) for one in failed])
-        assert result.passed
-        assert [c.key for c in result.waived] == failed
-        (condition,) = (c for c in result.conditions if c.key == key)
-        assert not condition.met
-        assert condition.waiver == waiver(key)
-        assert words in condition.detail
-
     def test_waiving_another_condition_does_not_help(
         self, key: ConditionKey, facts: GateFacts, words: str
     ) -> None:
         phase = PHASE_OF[key]
-        others = [waiver(one) for one in condition_keys(phase) if one != key]
-        result = evaluate_gate(phase, facts, waivers=others)
-        assert [c.key for c in result.failed] == [key]
+        others = {one for one in condition_keys(phase) if one != key} - UNWAIVABLE
+        result = evaluate_gate(phase, facts, waivers=map(waiver, others))
+        assert key in [c.key for c in result.failed]
+
+
+@pytest.mark.parametrize(
+    ("key", "facts", "words"), [one for one in CASES if one.values[0] not in UNWAIVABLE]
+)
+def test_waived_passes_and_still_shows(
+    key: ConditionKey, facts: GateFacts, words: str
+) -> None:
+    phase = PHASE_OF[key]
+    failed = [c.key for c in evaluate_gate(phase, facts).failed]
+    result = evaluate_gate(phase, facts, waivers=[waiver(one) for one in failed])
+    assert result.passed
+    assert [c.key for c in result.waived] == failed
+    (condition,) = (c for c in result.conditions if c.key == key)
+    assert not condition.met
+    assert condition.waiver == waiver(key)
+    assert words in condition.detail
 
 
 @pytest.mark.parametrize("phase", PHASE_ORDER)
 def test_waiving_any_subset_leaves_the_rest_in_the_way(phase: Phase) -> None:
-    keys = condition_keys(phase)
+    keys = [key for key in condition_keys(phase) if key not in UNWAIVABLE]
     # An empty case fails all but the failures that it has none of.
     failing = {c.key for c in evaluate_gate(phase, GateFacts()).failed}
     for size in range(len(keys) + 1):
@@ -273,6 +278,13 @@ class TestWaiver:
     def test_needs_a_name_and_a_reason(self, by: str, reason: str) -> None:
         with pytest.raises(ConditionError, match="reviewer's name and a reason"):
             Waiver(ConditionKey.BUNDLE_STORED, by=by, reason=reason)
+
+    @pytest.mark.parametrize("key", sorted(UNWAIVABLE))
+    def test_of_the_postmortem_is_refused(self, key: ConditionKey) -> None:
+        with pytest.raises(ConditionError, match="cannot be waived"):
+            waiver(key)
+        conditions = evaluate_gate(Phase.POSTMORTEM, GateFacts()).conditions
+        assert not any(one.is_waivable for one in conditions)
 
     def test_of_another_gate_is_refused(self) -> None:
         with pytest.raises(ConditionError, match="CONTAIN has no condition bundle"):
