@@ -313,9 +313,15 @@ READINESS_CHECKS = {
     "workers": "config.health.check_workers",
     "evidence_storage": "config.health.check_evidence_storage",
     "reminders": "incidents.services.reminder_checks.check_health",
+    "history": "evidence.services.history.read_history_health",
 }
+# Without these no page can be served; without the others, work waits.
+READINESS_CRITICAL = ["database", "evidence_storage"]
 READINESS_SECONDS = read_whole_number("READINESS_SECONDS", default=2)
-METRICS_COLLECTORS = ["incidents.notification_metrics.NotificationCollector"]
+METRICS_COLLECTORS = [
+    "evidence.metrics.HistoryCollector",
+    "incidents.notification_metrics.NotificationCollector",
+]
 METRICS_TOKEN = read_text("METRICS_TOKEN")
 METRICS_ALLOWED = read_words("METRICS_ALLOWED")
 PROMETHEUS_EXPORT_MIGRATIONS = False

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import os
 import tempfile
 import time
@@ -36,6 +37,7 @@ ALIAS = "evidence"
 INCOMING = "incoming"
 CHUNK_BYTES = 1024 * 1024
 READ_ONLY = 0o400
+PROBE = b"Casefile probe\n"
 # Long enough for any upload to have got its lock; the lock itself tells the rest.
 ABANDONED_AFTER_SECONDS = 600
 
@@ -145,12 +147,23 @@ def sweep_incoming(*, older_than_seconds: float = ABANDONED_AFTER_SECONDS) -> in
 
 
 def probe() -> None:
-    """Write and remove a temporary file; raise StorageUnavailable if that fails."""
+    """Spool a temporary file, and read the one file that is kept for probes.
+
+    That file is written once, by the first probe: a bucket with an object lock would
+    keep one for every probe ever made. Raise StorageUnavailable where the store does
+    not answer, EvidenceDamaged where it gives back other bytes.
+    """
     with _storage_errors():
         path = _incoming_folder() / f"probe-{uuid.uuid4()}.part"
-        path.write_bytes(b"")
+        path.write_bytes(PROBE)
         path.unlink()
-        storages[ALIAS].exists(key_of("0" * 64))
+    sha256_hex = hashlib.sha256(PROBE).hexdigest()
+    try:
+        require_intact(sha256_hex)
+    except EvidenceMissing:
+        with receive_stream(io.BytesIO(PROBE)) as incoming:
+            incoming.keep()
+        require_intact(sha256_hex)
 
 
 def key_of(sha256_hex: str) -> str:

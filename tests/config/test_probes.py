@@ -3,11 +3,13 @@
 import time
 
 import pytest
+from celery import current_app
 from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
 from config.heartbeat import WORKER_SEEN_KEY, write_heartbeat
+from tests.factories import make_incident
 from tests.live import LiveWorker
 
 PARTS = {"database", "broker", "workers", "evidence_storage", "reminders"}
@@ -39,15 +41,78 @@ def test_heartbeat_goes_on_while_the_worker_lives(live_worker: LiveWorker) -> No
     live_worker.wait_for(lambda: cache.get(WORKER_SEEN_KEY) != first)
 
 
+@pytest.mark.live
+@pytest.mark.usefixtures("live_worker")
+def test_readyz_is_strictly_ready_with_a_live_worker(client: Client) -> None:
+    assert client.get("/readyz?strict=1").status_code == 200
+
+
 @pytest.mark.usefixtures("db")
 def test_readyz_names_missing_workers_and_nothing_else(client: Client) -> None:
-    response = client.get("/readyz")
-    parts = response.json()["parts"]
-    assert response.status_code == 503
+    parts = client.get("/readyz").json()["parts"]
     assert parts["workers"]["status"] == "failing"
     assert {name for name in parts if parts[name]["status"] == "ok"} == PARTS - {
         "workers"
     }
+
+
+@pytest.mark.usefixtures("db")
+def test_missing_workers_keep_the_web_machine_in_its_balancer(client: Client) -> None:
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["status"] == "degraded"
+
+
+@pytest.mark.usefixtures("db")
+def test_monitors_are_told_of_missing_workers_by_status(client: Client) -> None:
+    response = client.get("/readyz?strict=1")
+    assert response.status_code == 503
+    assert response.json()["status"] == "degraded"
+
+
+@pytest.mark.usefixtures("db")
+def test_overdue_clocks_that_nobody_checks_degrade(client: Client) -> None:
+    write_heartbeat()
+    make_incident()
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["status"] == "degraded"
+    assert response.json()["parts"]["reminders"]["status"] == "failing"
+    assert client.get("/readyz?strict=1").status_code == 503
+
+
+@pytest.mark.usefixtures("db")
+def test_broker_that_is_away_degrades(client: Client) -> None:
+    write_heartbeat()
+    away = "redis+socket:///nowhere/valkey.sock"
+    with current_app.connection_for_write() as live:
+        address = live.as_uri(include_password=True)
+    current_app.conf.broker_write_url = away
+    try:
+        response = client.get("/readyz")
+    finally:
+        current_app.conf.broker_write_url = address
+    assert response.status_code == 200
+    assert response.json()["status"] == "degraded"
+    assert response.json()["parts"]["broker"]["status"] == "failing"
+
+
+@pytest.mark.parametrize("part", ["database", "evidence_storage"])
+def test_part_that_every_page_needs_fails_the_probe(
+    client: Client, settings: Settings, part: str
+) -> None:
+    settings.READINESS_CHECKS = {part: "tests.config.test_probes.fail"}
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["status"] == "failing"
+
+
+def test_every_critical_part_is_checked(settings: Settings) -> None:
+    assert set(settings.READINESS_CRITICAL) <= set(settings.READINESS_CHECKS)
+
+
+def fail() -> str:
+    raise OSError("the part is away")
 
 
 @pytest.mark.usefixtures("db")

@@ -49,7 +49,7 @@ class LocalRun:
             return error.code, error.read().decode()
 
     def is_ready(self) -> bool:
-        return self.get("/readyz")[0] == 200
+        return self.get("/readyz?strict=1")[0] == 200
 
 
 @pytest.fixture(scope="module")

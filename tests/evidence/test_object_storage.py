@@ -85,6 +85,16 @@ def test_keeping_the_same_bytes_again_overwrites_nothing(bucket):
     assert after["LastModified"] == before["LastModified"]
 
 
+def test_probe_leaves_one_object_and_no_old_versions(bucket):
+    versioning = {"Status": "Enabled"}
+    bucket.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=versioning)
+    for _ in range(3):
+        storage.probe()
+    found = bucket.list_object_versions(Bucket=BUCKET)
+    assert len(found["Versions"]) == 1
+    assert "DeleteMarkers" not in found
+
+
 def test_damaged_object_is_found_out_and_not_overwritten(bucket):
     keep()
     bucket.put_object(Bucket=BUCKET, Key=storage.key_of(DIGEST), Body=b"short")

@@ -190,6 +190,24 @@ def test_killed_upload_leaves_nothing_that_counts_and_is_swept(evidence_folder):
     assert files_in(evidence_folder) == []
 
 
+def test_probe_writes_its_file_once(evidence_folder):
+    storage.probe()
+    (first,) = files_in(evidence_folder)
+    before = first.stat()
+    storage.probe()
+    assert files_in(evidence_folder) == [first]
+    assert first.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_probe_notices_other_bytes(evidence_folder):
+    storage.probe()
+    (kept,) = files_in(evidence_folder)
+    kept.chmod(0o600)
+    kept.write_bytes(b"other bytes")
+    with pytest.raises(EvidenceDamaged):
+        storage.probe()
+
+
 def test_probe_says_when_the_store_cannot_be_written(evidence_folder):
     storage.probe()
     started = time.monotonic()
