@@ -100,7 +100,7 @@ def test_system_is_named_where_nobody_acted(db):
         UUID(int=7),
         Decimal("1.50"),
         ("a", 1),
-        {"b", "a"},
+        pytest.param({"b", "a"}, id="set"),
         {1: {"x": [None, True]}},
     ],
     ids=repr,
