@@ -1,9 +1,12 @@
-"""docs/deploy.md and the deployment files say what the code does."""
+"""The documents and the deployment files say what there is."""
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
+import pytest
 import yaml
+from django.core.management import get_commands
 
 ROOT = Path(__file__).resolve().parents[2]
 READING = re.compile(
@@ -12,6 +15,16 @@ READING = re.compile(
 S3_OPTION = re.compile(r'"(EVIDENCE_S3_[A-Z_]+)"')
 # Set by the launcher for its own processes, or read by Django itself.
 INTERNAL = {"CASEFILE_TEST_FOLDER", "DJANGO_SETTINGS_MODULE", "PYTEST_XDIST_WORKER"}
+
+DOCUMENTS = [
+    "README.md",
+    *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+]
+LINK = re.compile(r"\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
+CODE = re.compile(r"^```.*?^```|(?<!`)`[^`]+`", re.MULTILINE | re.DOTALL)
+MANAGED = re.compile(r"""(?:manage\.py|make\s+manage\s+ARGS=["'])\s*([a-z]\w*)""")
+MADE = re.compile(r"(?<![\w./-])make\s+([a-z]+)\b")
+ELSEWHERE = re.compile(r"[a-z][a-z+.-]*:|//")
 
 
 def find_variables() -> set[str]:
@@ -34,6 +47,53 @@ def test_every_documented_setting_is_read() -> None:
     assert documented - find_variables() == set()
 
 
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_links_and_images_lead_to_files(name: str) -> None:
+    links = [link for link in LINK.findall(read(name)) if not ELSEWHERE.match(link)]
+    places = {link: unquote(link.partition("#")[0]) for link in links}
+    folder = (ROOT / name).parent
+    missing = {link for link in links if not (folder / places[link]).exists()}
+    assert missing == set()
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_links_to_a_section_lead_to_its_heading(name: str) -> None:
+    broken = set()
+    for link in LINK.findall(read(name)):
+        place, _, section = link.partition("#")
+        if ELSEWHERE.match(link) or not section:
+            continue
+        target = (ROOT / name).parent / place if place else ROOT / name
+        if section not in find_sections(target.read_text()):
+            broken.add(link)
+    assert broken == set()
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_commands_named_in_a_document_exist(name: str) -> None:
+    code = "\n".join(CODE.findall(read(name)))
+    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    assert set(MANAGED.findall(code)) - set(get_commands()) == set()
+    assert set(MADE.findall(code)) - targets == set()
+
+
+def test_commands_are_found_however_they_are_written() -> None:
+    code = "\n".join(
+        CODE.findall(
+            "`manage.py one` and `make\nlint`\n```console\n"
+            '$ make manage ARGS="two -v"\n'
+            "DATABASE_URL=x .venv/bin/python manage.py three\n```\nthey make nothing"
+        )
+    )
+    assert MANAGED.findall(code) == ["one", "two", "three"]
+    assert MADE.findall(code) == ["lint", "manage"]
+
+
+def test_readme_leads_to_every_document() -> None:
+    linked = {link.partition("#")[0] for link in LINK.findall(read("README.md"))}
+    assert set(DOCUMENTS) - {"README.md"} - linked == set()
+
+
 def test_files_named_in_the_document_exist() -> None:
     named = re.findall(r"`((?:deploy|config)/[\w./-]+)`", read("docs/deploy.md"))
     assert named
@@ -48,6 +108,25 @@ def test_compose_runs_every_part_as_the_restricted_role() -> None:
         assert url.startswith("postgres://casefile_app:")
         assert "migrate" in services[name]["depends_on"]
     assert "casefile_owner" in services["migrate"]["environment"]["DATABASE_URL"]
+
+
+def test_compose_lets_uploads_wait_on_a_disk() -> None:
+    services = yaml.safe_load(read("deploy/compose.yaml"))["services"]
+    for name in ("web", "worker"):
+        folder = services[name]["environment"]["UPLOAD_TEMP_DIR"]
+        mounted = {volume.split(":")[1] for volume in services[name]["volumes"]}
+        assert folder in mounted
+        assert folder not in services[name]["tmpfs"]
+        # A new volume takes its owner from the image's folder.
+        assert folder in read("deploy/Dockerfile")
+
+
+def find_sections(text: str) -> set[str]:
+    """Return the anchors of the headings, as code hosts make them."""
+    titles = re.findall(r"^#+\s+(.+?)\s*$", text, re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles
+    }
 
 
 def read(name: str) -> str:
