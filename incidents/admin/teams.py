@@ -1,13 +1,56 @@
 """Teams in the admin: administrators say who is in which."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
 from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from evidence.admin.base import person_of
 from incidents.models import Team
+from incidents.services.teams import save_team
 
 
 @admin.register(Team)
 class TeamAdmin(ModelAdmin):
+    """Teams are made and changed by the service, and never deleted."""
+
     list_display = ("name",)
     search_fields = ("name",)
+    fields = ("name", "members")
     filter_horizontal = ("members",)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Team | None = None
+    ) -> bool:
+        return False
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest, **options: Any
+    ) -> Any:
+        people: QuerySet[User] = User.objects.order_by("username")
+        return super().formfield_for_manytomany(
+            db_field, request, queryset=people, **options
+        )
+
+    def save_model(
+        self, request: HttpRequest, obj: Team, form: forms.ModelForm, change: bool
+    ) -> None:
+        """Hand the form to the service, which writes the row, its members and why."""
+        team = save_team(
+            actor=person_of(request),
+            team_id=obj.pk if change else None,
+            name=form.cleaned_data["name"],
+            members=form.cleaned_data["members"],
+        )
+        obj.pk = team.pk
+
+    def save_related(
+        self, request: HttpRequest, form: forms.ModelForm, formsets: Any, change: bool
+    ) -> None:
+        """The members are saved with the team, by the service."""

@@ -34,6 +34,7 @@ class Team(models.Model):
 
     class Meta:
         ordering = ("name",)
+        triggers = (Protect(name="never_deleted", operation=pgtrigger.Delete),)
 
     def __str__(self) -> str:
         return self.name
@@ -48,6 +49,19 @@ class ReferenceCounter(models.Model):
 
     year = models.PositiveSmallIntegerField(primary_key=True)
     last_number = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        triggers = (
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            ReadOnly(name="year_is_fixed", fields=["year"]),
+            Protect(
+                name="only_upwards",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(
+                    old__last_number__gt=pgtrigger.F("new__last_number")
+                ),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.year}: {self.last_number}"
@@ -200,7 +214,7 @@ class Incident(models.Model):
         return phase.phase if phase else ""
 
 
-class TicketLink(models.Model):
+class TicketLink(AppendOnlyModel):
     """A ticket ("bead") in another system that belongs to an incident."""
 
     incident = models.ForeignKey(
@@ -217,7 +231,7 @@ class TicketLink(models.Model):
         related_name="+",
     )
 
-    class Meta:
+    class Meta(AppendOnlyModel.Meta):
         ordering = ("ticket",)
         constraints = (
             models.UniqueConstraint(

@@ -1,9 +1,11 @@
 """Playbooks and their versions. A case keeps the version it was opened with."""
 
+import pgtrigger
 from django.conf import settings
 from django.db import models
 
 from evidence.models import AppendOnlyModel
+from evidence.models.triggers import Protect, ReadOnly
 
 
 class Playbook(models.Model):
@@ -14,6 +16,10 @@ class Playbook(models.Model):
 
     class Meta:
         ordering = ("code",)
+        triggers = (
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            ReadOnly(name="code_is_fixed", fields=["code"]),
+        )
 
     def __str__(self) -> str:
         return f"{self.code}: {self.title}"

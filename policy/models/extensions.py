@@ -1,16 +1,30 @@
 """Extensions: what alerts, bundles and people name."""
 
+import pgtrigger
 from django.db import models
 
+from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
+from evidence.models.triggers import Protect, ReadOnly, Trigger
 from policy.rules.trust import TrustState
+
+REFUSE_OTHER_TRUST = """
+    SELECT to_state INTO newest FROM policy_trusttransition
+     WHERE extension_id = NEW.id ORDER BY id DESC LIMIT 1;
+    IF NEW.trust_state <> COALESCE(newest, 'unknown') THEN
+        RAISE EXCEPTION 'extension % is % by its newest move: not %',
+            NEW.id, COALESCE(newest, 'unknown'), NEW.trust_state
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+"""
 
 
 class Extension(models.Model):
     """An extension of the runtime, made on first mention.
 
     `trust_state` repeats the newest trust transition, so that lists can show it; the
-    history is the truth.
+    history is the truth, and the database refuses a state that it does not have.
     """
 
     extension_id = models.CharField("extension ID", max_length=255, unique=True)
@@ -36,6 +50,21 @@ class Extension(models.Model):
                 name="extension_trust_state_known",
             ),
         )
+        triggers = (
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            ReadOnly(
+                name="first_mention_is_fixed",
+                fields=["extension_id", "first_seen_at", "first_seen_in"],
+            ),
+            Trigger(
+                name="trust_is_its_newest_move",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("trust_state"),
+                declare=[("newest", "text")],
+                func=REFUSE_OTHER_TRUST,
+            ),
+        )
         permissions = (
             (
                 "work_policy",
@@ -48,7 +77,7 @@ class Extension(models.Model):
         return self.name or self.extension_id
 
 
-class ExtensionVersion(models.Model):
+class ExtensionVersion(AppendOnlyModel):
     """A version of an extension that was seen, and when first."""
 
     extension = models.ForeignKey(
@@ -57,7 +86,7 @@ class ExtensionVersion(models.Model):
     version = models.CharField(max_length=100)
     first_seen_at = models.DateTimeField()
 
-    class Meta:
+    class Meta(AppendOnlyModel.Meta):
         ordering = ("-first_seen_at",)
         constraints = (
             models.UniqueConstraint(

@@ -30,6 +30,18 @@ CONTINUE_HISTORY = """
     END IF;
     RETURN NEW;
 """
+REFUSE_STATE_LEFT_BEHIND = """
+    IF EXISTS (
+        SELECT 1 FROM policy_extension AS extension
+         WHERE extension.id = NEW.extension_id
+           AND extension.trust_state <> (
+               SELECT to_state FROM policy_trusttransition
+                WHERE extension_id = NEW.extension_id ORDER BY id DESC LIMIT 1)) THEN
+        RAISE EXCEPTION 'extension % has to show its newest move', NEW.extension_id
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+"""
 
 
 def is_listed_move() -> Q:
@@ -126,8 +138,8 @@ class TrustTransition(AppendOnlyModel):
 
     `approved_by` is the reviewer where the move needs one. The database refuses a move
     that the state machine does not have, a promotion without a second person, a move
-    that does not start where the one before ended, and one out of quarantine or
-    upwards while a kill switch is active.
+    that does not start where the one before ended, one out of quarantine or upwards
+    while a kill switch is active, and at commit one that its extension does not show.
     """
 
     extension = models.ForeignKey(
@@ -195,6 +207,14 @@ class TrustTransition(AppendOnlyModel):
                 operation=pgtrigger.Insert,
                 declare=[("current", "text")],
                 func=CONTINUE_HISTORY,
+            ),
+            Trigger(
+                name="extension_shows_it",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                timing=pgtrigger.Deferred,
+                func=REFUSE_STATE_LEFT_BEHIND,
             ),
         )
 

@@ -28,6 +28,7 @@ from policy.models import (
     TrustTransition,
 )
 from policy.rules.rollback import OverrideChoice, RiskChoice
+from policy.services.extensions import note_version
 from policy.services.kill_switches import activate_kill_switch
 from policy.services.lifts import request_lift
 from policy.services.rollbacks import propose_safe_defaults
@@ -53,6 +54,7 @@ def insert_move(extension: Extension, start: str, end: str, **fields: Any) -> No
             requested_by_name="somebody",
             **fields,
         )
+        Extension.objects.filter(pk=extension.pk).update(trust_state=end)
 
 
 def execute(statement: str, *values: object) -> None:
@@ -247,3 +249,59 @@ def test_raising_a_quota_has_documentation(calm: Extension, responder: User) -> 
             changed_at=timezone.now(),
             changed_by=responder,
         )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM policy_extension",
+        "UPDATE policy_extension SET extension_id = 'ext.other'",
+        "UPDATE policy_extension SET first_seen_at = now()",
+        "UPDATE policy_extension SET first_seen_in = 'elsewhere'",
+        "UPDATE policy_extension SET trust_state = 'trusted'",
+        "UPDATE policy_extensionversion SET version = '9'",
+        "DELETE FROM policy_extensionversion",
+        "TRUNCATE policy_extensionversion",
+    ],
+)
+def test_first_mention_and_trust_of_an_extension_stay(
+    calm: Extension, statement: str
+) -> None:
+    note_version(calm, "1.0", now=timezone.now())
+    with pytest.raises(REFUSED):
+        execute(statement)
+
+
+def test_extension_does_not_start_trusted(db: None) -> None:
+    with pytest.raises(REFUSED, match="by its newest move"):
+        execute(
+            "INSERT INTO policy_extension (extension_id, name, publisher, notes,"
+            " trust_state, first_seen_at, first_seen_in)"
+            " VALUES ('ext.new', '', '', '', 'trusted', now(), '')"
+        )
+
+
+def test_what_is_written_about_an_extension_can_change(calm: Extension) -> None:
+    execute("UPDATE policy_extension SET name = 'Calm', notes = 'seen again'")
+    calm.refresh_from_db()
+    assert (calm.name, calm.trust_state) == ("Calm", "unknown")
+
+
+def test_trust_state_of_an_older_move_is_refused(calm: Extension) -> None:
+    insert_move(calm, "unknown", "quarantined")
+    with pytest.raises(REFUSED, match="is quarantined by its newest move"):
+        execute("UPDATE policy_extension SET trust_state = 'unknown'")
+
+
+def test_move_that_its_extension_does_not_show_is_refused(calm: Extension) -> None:
+    TrustTransition.objects.create(
+        extension=calm,
+        from_state="unknown",
+        to_state="quarantined",
+        reason="r",
+        moved_at=timezone.now(),
+        requested_by_name="somebody",
+    )
+    with pytest.raises(REFUSED, match="has to show its newest move"):
+        execute("SET CONSTRAINTS ALL IMMEDIATE")
+    Extension.objects.filter(pk=calm.pk).update(trust_state="quarantined")
