@@ -368,7 +368,8 @@ def _form_after_conflict(
     form: ActionItemForm, conflict: EditConflict
 ) -> ActionItemForm:
     """Return the form as it was typed, with the revision that is now on screen."""
-    again = ActionItemForm({**form.data, "revision": str(conflict.revision)})
+    typed = {name: form.data.get(name) for name in form.fields}
+    again = ActionItemForm({**typed, "revision": str(conflict.revision)})
     again.is_valid()
     return again
 
