@@ -7,6 +7,8 @@ VENV := .venv/bin
 PURE := evidence/format policy/rules incidents/workflow incidents/findings
 SERVICES = $(wildcard */services.py */services)
 ARGS ?=
+# Test files are spread over the machine's cores. PARALLEL= runs them one by one.
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run test slow browser bench lint manage install clean
@@ -18,7 +20,7 @@ run: ## Run Casefile on http://127.0.0.1:8000 (PORT=…) until Ctrl-C; data is k
 	@$(LAUNCH) run
 
 test: ## Run the tests beside servers of their own (ARGS="tests/policy -x")
-	@$(LAUNCH) test -- $(ARGS)
+	@$(LAUNCH) test -- $(PARALLEL) $(ARGS)
 
 slow: ## Run the tests that take long, fuzzing above all
 	@$(LAUNCH) test -- -m slow $(ARGS)
