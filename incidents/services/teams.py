@@ -1,0 +1,66 @@
+"""Teams: who is in which, changed by administrators and recorded."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import Actor, require_permission
+from evidence.audit import record_entry
+from incidents.errors import IncidentError
+from incidents.models import Team
+
+
+@transaction.atomic
+def save_team(
+    *,
+    actor: Actor,
+    name: str,
+    members: Iterable[User],
+    team_id: int | None = None,
+    now: dt.datetime | None = None,
+) -> Team:
+    """Make a team, or set an existing one's name and members; record what changed."""
+    permission = "incidents.add_team" if team_id is None else "incidents.change_team"
+    require_permission(actor, permission)
+    moment = now or timezone.now()
+    team = (
+        Team() if team_id is None else Team.objects.select_for_update().get(pk=team_id)
+    )
+    before = None if team_id is None else _state_of(team)
+    team.name = _require_free_name(name, team_id)
+    team.save()
+    team.members.set(members)
+    after = _state_of(team)
+    if before == after:
+        return team
+    record_entry(
+        action="team.created" if before is None else "team.changed",
+        actor=actor,
+        obj=team,
+        before=before,
+        after=after,
+        now=moment,
+    )
+    return team
+
+
+def _state_of(team: Team) -> dict[str, object]:
+    names = team.members.order_by("username").values_list("username", flat=True)
+    return {"name": team.name, "members": list(names)}
+
+
+def _require_free_name(name: str, team_id: int | None) -> str:
+    text = " ".join(name.replace("\x00", " ").split())
+    limit = Team._meta.get_field("name").max_length or 0
+    if not 1 <= len(text) <= limit:
+        raise IncidentError(
+            f"expected a name of 1 to {limit} characters, got {len(text)}"
+        )
+    if Team.objects.exclude(pk=team_id).filter(name=text).exists():
+        raise IncidentError(f"there is a team {text!r} already: choose another name")
+    return text
