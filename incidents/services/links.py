@@ -20,6 +20,7 @@ from incidents.services.cases import (
 )
 
 WEB_SCHEMES = ("http", "https")
+URL_LENGTH = 200
 
 
 @transaction.atomic
@@ -104,15 +105,20 @@ def find_other(incident_id: int, reference: str) -> Incident:
 
 
 def _clean_ticket(ticket: str, url: str) -> tuple[str, str]:
-    name, address = ticket.replace("\x00", "").strip(), url.strip()
+    name, address = ticket.replace("\x00", "").strip(), url.replace("\x00", "").strip()
     if not name or len(name) > 100:
         raise IncidentError(
             f"expected a ticket of 1 to 100 characters, got {len(name)}"
         )
-    if address and (
-        urlsplit(address).scheme not in WEB_SCHEMES
-        or not urlsplit(address).netloc
-        or len(address) > 200
-    ):
+    if address and not _is_web_address(address):
         raise IncidentError("expected a web address with http or https for the ticket")
     return name, address
+
+
+def _is_web_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    is_web = parts.scheme in WEB_SCHEMES and bool(parts.netloc)
+    return is_web and len(address) <= URL_LENGTH

@@ -122,8 +122,9 @@ def note_extensions(
 
 
 def clean_labels(labels: Sequence[str]) -> list[str]:
-    """Return the labels trimmed, each once, in the order given."""
-    cleaned = list(dict.fromkeys(one.strip() for one in labels if one.strip()))
+    """Return the labels trimmed and without NUL, each once, in the order given."""
+    trimmed = [one.replace("\x00", "").strip() for one in labels]
+    cleaned = list(dict.fromkeys(one for one in trimmed if one))
     long = [one for one in cleaned if len(one) > LABEL_LENGTH]
     if long:
         raise IncidentError(

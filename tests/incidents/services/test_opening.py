@@ -97,6 +97,12 @@ def test_bad_input_is_refused_with_what_was_expected(fields, message):
         make_incident(**fields)
 
 
+def test_label_comes_without_nul():
+    incident = make_incident(labels=["pro\x00duction", "\x00", "production"])
+    incident.refresh_from_db()
+    assert incident.labels == ["production"]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_openings_leave_no_gap_and_no_duplicate():
     version = make_playbooks()["INC-1"]
