@@ -35,6 +35,12 @@ class EvidenceError(CasefileError):
     code = "evidence_refused"
 
 
+class PersonError(CasefileError):
+    """A person's account cannot be made or changed as asked."""
+
+    code = "person_refused"
+
+
 class TokenError(CasefileError):
     """An API token cannot be made as asked."""
 

@@ -2,6 +2,14 @@
 
 from evidence.admin.history import AuditEntryAdmin, HistoryCheckAdmin
 from evidence.admin.items import EvidenceItemAdmin
+from evidence.admin.people import PersonAdmin, RoleAdmin
 from evidence.admin.tokens import ApiTokenAdmin
 
-__all__ = ("ApiTokenAdmin", "AuditEntryAdmin", "EvidenceItemAdmin", "HistoryCheckAdmin")
+__all__ = (
+    "ApiTokenAdmin",
+    "AuditEntryAdmin",
+    "EvidenceItemAdmin",
+    "HistoryCheckAdmin",
+    "PersonAdmin",
+    "RoleAdmin",
+)

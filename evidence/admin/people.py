@@ -1,0 +1,212 @@
+"""People and roles in the admin, in place of Django's own pages for them.
+
+Django's would let whoever may change users make a superuser of themselves and would
+record none of it. Here every change is a service's; the groups are read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters
+from unfold.decorators import action, display
+from unfold.widgets import (
+    UnfoldAdminEmailInputWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from evidence.access import Role
+from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.services.people import (
+    ADD,
+    CHANGE,
+    change_roles,
+    create_person,
+    reset_password,
+    set_active,
+)
+
+ROLES = [(role.value, role.value.capitalize()) for role in Role]
+# Loaded by the import above, whatever the order of the apps.
+for model, own in ((User, UserAdmin), (Group, GroupAdmin)):
+    if type(admin.site._registry.get(model)) is own:
+        admin.site.unregister(model)
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        max_length=5_000,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Kept in the history.",
+    )
+
+
+class RolesForm(ReasonForm):
+    roles = forms.MultipleChoiceField(
+        choices=ROLES, widget=forms.CheckboxSelectMultiple
+    )
+
+
+class PasswordForm(ReasonForm):
+    password = forms.CharField(
+        strip=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text="Ends the person's sessions.",
+    )
+
+
+class PersonForm(forms.Form):
+    username = forms.CharField(max_length=150, widget=UnfoldAdminTextInputWidget)
+    email = forms.EmailField(required=False, widget=UnfoldAdminEmailInputWidget)
+    roles = forms.MultipleChoiceField(
+        choices=ROLES, widget=forms.CheckboxSelectMultiple
+    )
+    password = forms.CharField(
+        strip=False,
+        required=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text="A machine has none: it signs in with tokens.",
+    )
+
+
+@admin.register(User)
+class PersonAdmin(ReadOnlyAdmin):
+    list_display = ("username", "email", "roles", "is_active", "last_login")
+    list_filter = ("groups", "is_active")
+    search_fields = ("username", "email")
+    ordering = ("username",)
+    fields = (
+        "username",
+        "email",
+        "roles",
+        "is_active",
+        "is_superuser",
+        "last_login",
+        "date_joined",
+    )
+    readonly_fields = fields
+    actions_detail = ("roles_page", "active_page", "password_page")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        rows: QuerySet[User] = super().get_queryset(request)
+        return rows.prefetch_related("groups")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(ADD)
+
+    @display(description="Roles")
+    def roles(self, person: User) -> str:
+        return ", ".join(sorted(one.name for one in person.groups.all())) or "none"
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return self._run(request, "Add a person", PersonForm, create_person)
+
+    @action(description="Change roles", url_path="roles", permissions=[CHANGE])
+    def roles_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self._find(request, object_id)
+        held = [one.name for one in person.groups.all()]
+        return self._run(
+            request,
+            f"Roles of {person}",
+            RolesForm,
+            change_roles,
+            person=person,
+            initial={"roles": held},
+        )
+
+    @action(
+        description="Deactivate or reactivate", url_path="active", permissions=[CHANGE]
+    )
+    def active_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self._find(request, object_id)
+        verb = "Deactivate" if person.is_active else "Reactivate"
+        return self._run(
+            request,
+            f"{verb} {person}",
+            ReasonForm,
+            set_active,
+            person=person,
+            fixed={"is_active": not person.is_active},
+        )
+
+    @action(description="Reset password", url_path="password", permissions=[CHANGE])
+    def password_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self._find(request, object_id)
+        return self._run(
+            request,
+            f"Reset the password of {person}",
+            PasswordForm,
+            reset_password,
+            person=person,
+        )
+
+    def _find(self, request: HttpRequest, object_id: str) -> User:
+        if not request.user.has_perm(CHANGE):
+            raise PermissionDenied
+        person: User | None = self.get_object(request, str(object_id))
+        if person is None:
+            raise Http404
+        return person
+
+    @method_decorator(sensitive_post_parameters("password"))
+    def _run(
+        self,
+        request: HttpRequest,
+        title: str,
+        form_class: type[forms.Form],
+        service: Callable[..., User],
+        *,
+        person: User | None = None,
+        fixed: dict[str, Any] | None = None,
+        initial: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show a form, or hand what it says to the service and show the person."""
+        form = form_class(request.POST or None, initial=initial)
+        if request.method == "POST" and form.is_valid():
+            values = {**form.cleaned_data, **(fixed or {})}
+            if person is not None:
+                values["person_id"] = person.pk
+            saved = call_service(
+                request,
+                lambda: service(actor=person_of(request), **values),
+                success=f"{title}: done and recorded.",
+            )
+            if saved is not None:
+                page = reverse("admin:auth_user_change", args=[saved.pk])
+                return HttpResponseRedirect(page)
+        return TemplateResponse(
+            request,
+            "evidence/people/form.html",
+            {
+                **self.admin_site.each_context(request),
+                "title": title,
+                "opts": self.opts,
+                "form": form,
+            },
+        )
+
+
+@admin.register(Group)
+class RoleAdmin(ReadOnlyAdmin):
+    """The roles are what the migrations grant."""
+
+    list_display = ("name",)
+    search_fields = ("name",)
+    fields = ("name", "permissions")
+    readonly_fields = fields

@@ -1,0 +1,208 @@
+"""People: their accounts, their roles, their passwords; every change is recorded.
+
+Whoever may change accounts could otherwise make a reviewer of themselves and undo
+every four-eyes rule, so nobody changes their own roles, no service makes a superuser,
+and only a superuser touches one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from evidence.access import Actor, Role, require_permission
+from evidence.audit import record_entry
+from evidence.errors import PermissionRefused, PersonError
+
+ADD = "auth.add_user"
+CHANGE = "auth.change_user"
+REASON_LENGTH = 5_000
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def create_person(
+    *,
+    actor: Actor,
+    username: str,
+    roles: Collection[Role],
+    password: str,
+    email: str = "",
+    now: dt.datetime | None = None,
+) -> User:
+    """Make an account with its roles. A machine gets no password: it has tokens."""
+    require_permission(actor, ADD)
+    chosen = _require_roles(roles)
+    person = User(
+        username=_require_free_name(username),
+        email=email.strip(),
+        is_staff=Role.MACHINE not in chosen,
+    )
+    if person.is_staff:
+        _set_password(person, password)
+    else:
+        person.set_unusable_password()
+    person.save(force_insert=True)
+    person.groups.set(Group.objects.filter(name__in=chosen))
+    _record("person.created", person, actor, now, after=_state_of(person))
+    return person
+
+
+@transaction.atomic
+def change_roles(
+    *,
+    actor: Actor,
+    person_id: int,
+    roles: Collection[Role],
+    reason: str,
+    now: dt.datetime | None = None,
+) -> User:
+    """Give a person exactly these roles; groups that are no role stay."""
+    require_permission(actor, CHANGE)
+    person = _lock_person(person_id, actor)
+    if actor is not None and person.pk == actor.pk:
+        raise PermissionRefused("nobody changes their own roles: ask a colleague")
+    why, chosen = _require_reason(reason), _require_roles(roles)
+    before = _state_of(person)
+    person.groups.remove(*Group.objects.filter(name__in=list(Role)))
+    person.groups.add(*Group.objects.filter(name__in=chosen))
+    person.is_staff = Role.MACHINE not in chosen
+    person.save(update_fields=["is_staff"])
+    after = _state_of(person)
+    if before != after:
+        _record("person.roles_changed", person, actor, now, why, before, after)
+    return person
+
+
+@transaction.atomic
+def set_active(
+    *,
+    actor: Actor,
+    person_id: int,
+    is_active: bool,
+    reason: str,
+    now: dt.datetime | None = None,
+) -> User:
+    """Let a person in, or keep them out; their account and history stay."""
+    require_permission(actor, CHANGE)
+    person = _lock_person(person_id, actor)
+    if actor is not None and person.pk == actor.pk:
+        raise PermissionRefused("nobody switches off their own account")
+    why = _require_reason(reason)
+    if person.is_active == is_active:
+        return person
+    before = _state_of(person)
+    person.is_active = is_active
+    person.save(update_fields=["is_active"])
+    action = "person.reactivated" if is_active else "person.deactivated"
+    _record(action, person, actor, now, why, before, _state_of(person))
+    return person
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def reset_password(
+    *,
+    actor: Actor,
+    person_id: int,
+    password: str,
+    reason: str,
+    now: dt.datetime | None = None,
+) -> User:
+    """Set a person's password, which ends their sessions; neither is recorded."""
+    require_permission(actor, CHANGE)
+    person = _lock_person(person_id, actor)
+    why = _require_reason(reason)
+    if not person.is_staff:
+        raise PersonError("expected a person who signs in, got a machine: use tokens")
+    _set_password(person, password)
+    person.save(update_fields=["password"])
+    _record("person.password_reset", person, actor, now, why)
+    return person
+
+
+def _lock_person(person_id: int, actor: Actor) -> User:
+    person = User.objects.select_for_update().get(pk=person_id)
+    if person.is_superuser and actor is not None and not actor.is_superuser:
+        raise PermissionRefused("only a superuser changes a superuser's account")
+    return person
+
+
+def _require_roles(roles: Collection[Role]) -> list[str]:
+    unknown = sorted(set(roles) - set(Role))
+    if unknown or not roles:
+        got = ", ".join(unknown) or "none"
+        raise PersonError(f"expected roles out of {', '.join(Role)}; got {got}")
+    if Role.MACHINE in roles and len(set(roles)) > 1:
+        raise PersonError("a machine has no other role: make a second account")
+    return sorted({Role(one).value for one in roles})
+
+
+def _require_free_name(username: str) -> str:
+    name = User.normalize_username(username.strip())
+    limit = User._meta.get_field("username").max_length or 0
+    try:
+        UnicodeUsernameValidator()(name)
+    except ValidationError as error:
+        raise PersonError(f"username: {' '.join(error.messages)}") from error
+    if len(name) > limit:
+        raise PersonError(f"expected a username of at most {limit} characters")
+    if User.objects.filter(username__iexact=name).exists():
+        raise PersonError(f"there is somebody called {name} already")
+    return name
+
+
+def _require_reason(reason: str) -> str:
+    text = reason.replace("\x00", "\ufffd").strip()
+    if not 1 <= len(text) <= REASON_LENGTH:
+        raise PersonError(
+            f"expected a reason of 1 to {REASON_LENGTH} characters, got {len(text)}"
+        )
+    return text
+
+
+def _set_password(person: User, password: str) -> None:
+    try:
+        validate_password(password, person)
+    except ValidationError as error:
+        raise PersonError(f"password: {' '.join(error.messages)}") from error
+    person.set_password(password)
+
+
+def _state_of(person: User) -> dict[str, Any]:
+    roles = person.groups.order_by("name").values_list("name", flat=True)
+    return {
+        "username": person.username,
+        "email": person.email,
+        "roles": list(roles),
+        "is_active": person.is_active,
+    }
+
+
+def _record(
+    action: str,
+    person: User,
+    actor: Actor,
+    now: dt.datetime | None,
+    reason: str = "",
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    record_entry(
+        action=action,
+        actor=actor,
+        obj=person,
+        reason=reason,
+        before=before,
+        after=after,
+        now=now or timezone.now(),
+    )

@@ -1,0 +1,164 @@
+"""Accounts in the admin: made and changed by services, recorded, nobody by themselves."""
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.urls import reverse
+
+from evidence.access import Role
+from evidence.audit import SYSTEM_STREAM
+from evidence.errors import PermissionRefused, PersonError
+from evidence.models import AuditEntry
+from evidence.services.people import (
+    change_roles,
+    create_person,
+    reset_password,
+    set_active,
+)
+from tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+NEW = "a long enough secret 1"
+
+
+@pytest.fixture
+def admin_client(client):
+    client.force_login(make_user(Role.ADMINISTRATOR))
+    return client
+
+
+def page(person, name):
+    return f"/admin/auth/user/{person.pk}/{name}/"
+
+
+def entries():
+    rows = AuditEntry.objects.filter(stream=SYSTEM_STREAM, action__startswith="person.")
+    return list(rows.order_by("sequence"))
+
+
+def roles_of(person):
+    return set(person.groups.values_list("name", flat=True))
+
+
+def test_administrator_adds_a_person(admin_client):
+    url = reverse("admin:auth_user_add")
+    assert admin_client.get(url).status_code == 200
+    values = {"username": "nora", "roles": ["responder"], "password": NEW}
+    extra = {"is_superuser": "on", "user_permissions": ["1"], "groups": ["1"]}
+    admin_client.post(url, {**values, **extra})
+    nora = User.objects.get(username="nora")
+    assert nora.is_staff
+    assert not nora.is_superuser
+    assert not nora.user_permissions.exists()
+    assert roles_of(nora) == {"responder"}
+    assert nora.check_password(NEW)
+    (entry,) = entries()
+    assert (entry.action, entry.actor_name) == ("person.created", "administrator")
+    assert entry.after["roles"] == ["responder"]
+    assert NEW not in str(entry.after)
+
+
+def test_roles_are_changed_with_a_reason_and_recorded(admin_client):
+    person = make_user()
+    assert admin_client.get(page(person, "roles")).status_code == 200
+    admin_client.post(page(person, "roles"), {"roles": ["reviewer"], "reason": "moved"})
+    assert roles_of(person) == {"reviewer"}
+    (entry,) = entries()
+    assert entry.reason == "moved"
+    assert entry.before["roles"] == ["responder"]
+    assert entry.after["roles"] == ["reviewer"]
+
+
+def test_nobody_changes_their_own_roles_or_locks_themselves_out(admin_client):
+    me = make_user(Role.ADMINISTRATOR)
+    answer = admin_client.post(
+        page(me, "roles"), {"roles": ["reviewer"], "reason": "x"}, follow=True
+    )
+    assert "nobody changes their own roles" in answer.content.decode()
+    assert roles_of(me) == {"administrator"}
+    with pytest.raises(PermissionRefused):
+        set_active(actor=me, person_id=me.pk, is_active=False, reason="x")
+    assert entries() == []
+
+
+def test_password_reset_is_recorded_without_the_password(admin_client):
+    person = make_user(Role.REVIEWER)
+    values = {"password": NEW, "reason": "lost"}
+    admin_client.post(page(person, "password"), values)
+    person.refresh_from_db()
+    assert person.check_password(NEW)
+    (entry,) = entries()
+    assert (entry.action, entry.object_label) == ("person.password_reset", "reviewer")
+    assert (entry.before, entry.after) == (None, None)
+
+
+def test_person_is_deactivated_and_let_in_again(admin_client):
+    person = make_user()
+    for _ in range(2):
+        admin_client.post(page(person, "active"), {"reason": "leave"})
+    person.refresh_from_db()
+    assert person.is_active
+    assert [one.action for one in entries()] == [
+        "person.deactivated",
+        "person.reactivated",
+    ]
+
+
+def test_djangos_own_form_changes_nothing(admin_client):
+    me = make_user(Role.ADMINISTRATOR)
+    url = reverse("admin:auth_user_change", args=[me.pk])
+    assert admin_client.get(url).status_code == 200
+    admin_client.post(url, {"username": "administrator", "is_superuser": "on"})
+    me.refresh_from_db()
+    assert not me.is_superuser
+    assert admin_client.post(page(me, "delete"), {"post": "yes"}).status_code == 403
+
+
+def test_groups_are_read_only(admin_client):
+    group = Group.objects.get(name="auditor")
+    url = reverse("admin:auth_group_change", args=[group.pk])
+    assert admin_client.get(url).status_code == 200
+    assert admin_client.post(url, {"name": "other"}).status_code == 403
+    assert admin_client.get(reverse("admin:auth_group_add")).status_code == 403
+
+
+def test_only_a_superuser_touches_a_superuser(admin_user):
+    with pytest.raises(PermissionRefused, match="superuser"):
+        reset_password(
+            actor=make_user(Role.ADMINISTRATOR),
+            person_id=admin_user.pk,
+            password=NEW,
+            reason="x",
+        )
+
+
+@pytest.mark.parametrize("role", [Role.RESPONDER, Role.REVIEWER, Role.AUDITOR])
+def test_other_roles_touch_no_account(client, role):
+    client.force_login(make_user(role))
+    person = make_user(Role.REVIEWER, "somebody")
+    for name in ("roles", "password", "active"):
+        assert client.post(page(person, name), {"reason": "x"}).status_code == 403
+    assert client.get(reverse("admin:auth_user_add")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"username": "no spaces"}, "username"),
+        ({"username": "RESPONDER"}, "already"),
+        ({"roles": []}, "expected roles"),
+        ({"roles": ["machine", "reviewer"]}, "no other role"),
+        ({"password": "short"}, "password"),
+    ],
+)
+def test_bad_account_is_refused(fields, message):
+    make_user()
+    values = {"username": "nora", "roles": ["responder"], "password": NEW}
+    with pytest.raises(PersonError, match=message):
+        create_person(actor=None, **{**values, **fields})
+
+
+def test_change_of_roles_wants_a_reason():
+    with pytest.raises(PersonError, match="reason"):
+        change_roles(
+            actor=None, person_id=make_user().pk, roles=["auditor"], reason=" "
+        )
