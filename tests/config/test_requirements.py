@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from collections import Counter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -18,6 +19,12 @@ def read_names(name: str) -> set[str]:
     lines = (ROOT / name).read_text().splitlines()
     found = (re.match(r"[A-Za-z0-9._-]+", line) for line in lines)
     return {normalize(match.group()) for match in found if match}
+
+
+def read_lines(name: str) -> list[str]:
+    """Return the requirements of a file, without comments and included files."""
+    lines = (ROOT / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "-r "))]
 
 
 def normalize(name: str) -> str:
@@ -58,9 +65,17 @@ def test_every_import_of_production_code_is_required() -> None:
     "name", ["requirements.txt", "requirements-dev.txt", "requirements-s3.txt"]
 )
 def test_every_requirement_is_pinned_exactly(name: str) -> None:
-    lines = (ROOT / name).read_text().splitlines()
-    entries = [line for line in lines if line and not line.startswith(("#", "-r "))]
-    assert [line for line in entries if not PIN.match(line)] == []
+    assert [line for line in read_lines(name) if not PIN.match(line)] == []
+
+
+def test_no_requirement_is_named_twice() -> None:
+    for names in (
+        ["requirements.txt", "requirements-dev.txt"],
+        ["requirements.txt", "requirements-s3.txt"],
+    ):
+        lines = [line for name in names for line in read_lines(name)]
+        counts = Counter(normalize(re.split(r"[\[=<>~! ;]", one)[0]) for one in lines)
+        assert [name for name, count in counts.items() if count > 1] == []
 
 
 def test_embedded_servers_are_pinned_by_hash() -> None:
