@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from evidence.models import EvidenceItem, Outcome
+from evidence.models import EvidenceItem, HistoryCheck, Outcome
 from incidents.case_queries import breached, unverified_evidence, worst_first
 from incidents.models import ChecklistItem, Incident
 from incidents.presentation import PhaseView, running_clock
@@ -49,7 +49,16 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
         "items": items[:LIST_MAX],
         "evidence": _with_words(evidence[:LIST_MAX]),
         "is_cut": len(cases) == BOARD_MAX,
+        "broken_history": _broken_history(user),
     }
+
+
+def _broken_history(user: User | AnonymousUser) -> HistoryCheck | None:
+    """Return the newest check of the audit history where it found faults."""
+    if not user.has_perm("evidence.view_historycheck"):
+        return None
+    check = HistoryCheck.objects.first()
+    return check if check and not check.is_passing else None
 
 
 def _columns(

@@ -5,6 +5,7 @@ from celery import shared_task
 from evidence.services.work import TRANSIENT_ERRORS
 from incidents.services import delivery
 from incidents.services.action_items import remind_action_items
+from incidents.services.history_notices import notify_broken_history
 from incidents.services.kill_all_notices import notify_kill_all
 from incidents.services.phases import mark_breaches
 from incidents.services.postmortem_archive import archive_postmortem, sweep_postmortems
@@ -45,6 +46,12 @@ def check_reminders_task() -> None:
 def notify_kill_all_task(kill_switch_id: int) -> int:
     """Tell a second person of a kill-all; told once however often it is delivered."""
     return notify_kill_all(kill_switch_id=kill_switch_id)
+
+
+@shared_task(name="incidents.notify_broken_history", acks_late=True)
+def notify_broken_history_task(check_id: int) -> int:
+    """Tell who answers for the history that it is broken; told once for each check."""
+    return notify_broken_history(check_id=check_id)
 
 
 @shared_task(

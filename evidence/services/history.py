@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,9 +17,16 @@ from evidence.audit import (
     stream_documents,
 )
 from evidence.audit_chain import ChainFault, find_chain_faults
+from evidence.errors import HistoryError
 from evidence.models import AuditEntry, HistoryCheck, NotedHead
+from evidence.queue import queue_on_commit
+
+log = logging.getLogger(__name__)
 
 KEPT_FAULTS = 200
+LOGGED_FAULTS = 20
+
+NOTIFY_BROKEN = "incidents.notify_broken_history"
 
 
 def check_history(
@@ -42,7 +50,7 @@ def check_history(
         entry_count += heads[name].sequence if name in heads else 0
     if streams is None:
         faults += _lost_streams(names)
-    return _record(
+    check = _record(
         actor=actor,
         started_at=started_at,
         stream_count=len(names),
@@ -50,6 +58,23 @@ def check_history(
         faults=faults,
         heads=list(heads.values()),
     )
+    for fault in faults[:LOGGED_FAULTS]:
+        log.error("the history is broken: %s in %s", fault.code, fault.stream)
+    return check
+
+
+def read_history_health() -> str:
+    """Return what the newest check found, for a probe; raise HistoryError for faults.
+
+    A broken history keeps nobody from working: it is no reason to take a web process
+    out of service, and every reason to look at once.
+    """
+    check = HistoryCheck.objects.first()
+    if check is None:
+        return "not checked yet"
+    if not check.is_passing:
+        raise HistoryError(f"history check {check.pk} found {check.fault_count} faults")
+    return f"holds, checked {check.finished_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _lost_streams(names: list[str]) -> list[ChainFault]:
@@ -100,6 +125,8 @@ def _record(
         after={"streams": stream_count, "faults": len(faults)},
         now=now,
     )
+    if faults:
+        queue_on_commit(NOTIFY_BROKEN, check.pk)
     return check
 
 
