@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import MethodNotAllowed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
@@ -15,17 +15,20 @@ from evidence.models import ApiToken, TokenScope
 class ScopePermission(BasePermission):
     """Closed by default: a signed-in session reads, a token does what its scopes say.
 
-    A view names its `read_permission` and, where it writes, its `write_scope`. A scope
-    only narrows: the permission of a write is checked by the service that is called.
+    A view names its `read_permission` and, where it writes, its `write_scope`; one that
+    names none takes no write. A scope only narrows: the permission of a write is
+    checked by the service that is called.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user or not request.user.is_authenticated:
             return False
         is_read = request.method in SAFE_METHODS
-        write_scope = getattr(view, "write_scope", None)
         if isinstance(request.auth, ApiToken):
-            _require_scope(request.auth, TokenScope.READ if is_read else write_scope)
+            scope = TokenScope.READ if is_read else getattr(view, "write_scope", None)
+            if scope is None:
+                raise MethodNotAllowed(str(request.method))
+            _require_scope(request.auth, scope)
         elif not is_read:
             raise PermissionDenied(
                 "A session only reads here. Changes need an API token.",
@@ -36,9 +39,9 @@ class ScopePermission(BasePermission):
         return True
 
 
-def _require_scope(token: ApiToken, scope: TokenScope | None) -> None:
-    """Raise PermissionDenied unless the token has the scope; None needs none."""
-    if scope is not None and scope not in token.scopes:
+def _require_scope(token: ApiToken, scope: TokenScope) -> None:
+    """Raise PermissionDenied unless the token has the scope."""
+    if scope not in token.scopes:
         raise PermissionDenied(
             f"This needs a token with the scope {scope}; this one has "
             f"{', '.join(token.scopes)}.",
