@@ -24,6 +24,7 @@ from evidence.access import Actor, require_permission
 from evidence.audit import record_entry
 from incidents.errors import NotificationRefused
 from incidents.models import Team, WebhookChannel
+from incidents.services.webhook_options import require_plain_options
 
 ADD = "incidents.add_webhookchannel"
 CHANGE = "incidents.change_webhookchannel"
@@ -122,7 +123,8 @@ def open_url(channel: WebhookChannel) -> str:
 def require_allowed(url: str) -> str:
     """Return the scheme of an address; raise NotificationRefused, without the address.
 
-    The scheme is looked at first: the library is not shown any other.
+    The scheme is looked at first, then the options: the library makes a service of
+    no others.
     """
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     allowed = sorted(settings.WEBHOOK_SCHEMES)
@@ -135,6 +137,7 @@ def require_allowed(url: str) -> str:
         raise NotificationRefused(
             f"expected an address of at most {URL_LENGTH} characters without blanks"
         )
+    require_plain_options(url, scheme)
     if make_service(url) is None:
         raise NotificationRefused(
             f"expected a complete {scheme}:// address: this one lacks a part that "
