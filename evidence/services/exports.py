@@ -46,6 +46,7 @@ from evidence.services.work import (
     put_back,
     session_lock,
     start_work,
+    why_given_up,
 )
 
 log = logging.getLogger(__name__)
@@ -120,8 +121,9 @@ def run_export(*, request_id: int) -> ExportRequest | None:
         try:
             return _export(request)
         except TRANSIENT_ERRORS as error:
-            put_back(request, error)
-            raise
+            if put_back(request, error):
+                raise
+            return _fail(request, why_given_up(error))
         except (EvidenceError, DocumentRefused) as error:
             return _fail(request, str(error))
         except Exception as error:

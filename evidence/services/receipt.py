@@ -115,6 +115,17 @@ def add_item(
     )
     if (item := same.first()) is not None:
         _record_receipt(item, delivery, actor, now, "the same bytes were sent again")
+        record_entry(
+            streams=[incident_stream(incident_id)],
+            action="evidence.received_again",
+            actor=actor,
+            obj=item,
+            after={
+                "original_name": delivery.original_name,
+                "channel": str(delivery.channel),
+            },
+            now=now,
+        )
         return item, False
     item = EvidenceItem.objects.create(
         incident_id=incident_id,

@@ -53,6 +53,7 @@ from evidence.services.work import (
     put_back,
     session_lock,
     start_work,
+    why_given_up,
 )
 
 log = logging.getLogger(__name__)
@@ -100,9 +101,19 @@ def request_verification(
     While one is pending, asking again returns that one.
     """
     require_permission(actor, "evidence.verify_evidenceitem")
+    moment = now or timezone.now()
     item = EvidenceItem.objects.get(pk=item_id)
     lock_case(item.incident_id)
-    return add_verification_request(item, actor=actor, now=now or timezone.now())
+    request = add_verification_request(item, actor=actor, now=moment)
+    record_entry(
+        streams=[incident_stream(item.incident_id)],
+        action="evidence.verification_requested",
+        actor=actor,
+        obj=item,
+        after={"request": request.pk},
+        now=moment,
+    )
+    return request
 
 
 def add_verification_request(
@@ -135,8 +146,9 @@ def run_verification(*, request_id: int) -> VerificationReport | None:
         try:
             return _finish(request, _find(request), started_at)
         except TRANSIENT_ERRORS as error:
-            put_back(request, error)
-            raise
+            if put_back(request, error):
+                raise
+            return _finish(request, _gave_up(why_given_up(error)), started_at)
         except Exception as error:
             # The boundary that can act: whatever the engine or the database makes of
             # this document, it ends as a report and not as a retry loop.

@@ -32,6 +32,11 @@ TRANSIENT_ERRORS = (StorageUnavailable, OperationalError, InterfaceError)
 MAX_ATTEMPTS = 3
 """Starts without an end after which a piece of work is given up: it kills workers."""
 
+STORE_MAY_BE_AWAY = dt.timedelta(hours=24)
+"""How long work waits for the evidence store: a night's outage costs no report."""
+DATABASE_MAY_FAIL = dt.timedelta(hours=1)
+"""The same for database errors: one that lets itself be noted is likely the work's."""
+
 RUNNING_IS_LOST_AFTER = dt.timedelta(minutes=2)
 QUEUED_IS_LOST_AFTER = dt.timedelta(minutes=10)
 SWEEP_SIZE = 500
@@ -88,14 +93,40 @@ def start_work(model: type[Work], pk: int) -> Work | None:
     return work
 
 
-def put_back(work: QueuedWork, problem: Exception) -> None:
-    """Let work wait for another try: the start came back, so it does not count."""
+def put_back(
+    work: QueuedWork, problem: Exception, *, now: dt.datetime | None = None
+) -> bool:
+    """Let work wait for another try; return False where it has waited long enough.
+
+    The start came back, so it does not count. Counted from the first start: an error
+    that passes for transient and never passes must end too. What returns False is left
+    running, for the caller to finish with `why_given_up`.
+    """
+    moment = now or timezone.now()
+    if moment - (work.started_at or moment) >= _patience(problem):
+        log.error("%s %s was tried for too long", work._meta.label, work.pk)
+        return False
     type(work)._default_manager.filter(pk=work.pk, finished_at__isnull=True).update(
         state=WorkState.QUEUED,
         attempts=max(0, work.attempts - 1),
         last_problem=str(problem),
-        touched_at=timezone.now(),
+        touched_at=moment,
     )
+    return True
+
+
+def why_given_up(problem: Exception) -> str:
+    """Say why work that put_back did not take ends without an answer."""
+    hours = _patience(problem) // dt.timedelta(hours=1)
+    # A database's own words may quote what was being written.
+    said = problem.message if isinstance(problem, StorageUnavailable) else ""
+    return f"trying again was of no use for {hours} h: {said or type(problem).__name__}"
+
+
+def _patience(problem: Exception) -> dt.timedelta:
+    if isinstance(problem, StorageUnavailable):
+        return STORE_MAY_BE_AWAY
+    return DATABASE_MAY_FAIL
 
 
 def progress_recorder(

@@ -32,6 +32,7 @@ from evidence.services.work import (
     put_back,
     session_lock,
     start_work,
+    why_given_up,
 )
 from policy.models import BundleReading, ExtensionAppearance, QuotaBreach, ScanRequest
 from policy.services.cases import lock_incident, record_change
@@ -100,8 +101,9 @@ def run_reading(*, reading_id: int) -> BundleReading | None:
                 return _fail(reading, f"{MAX_ATTEMPTS} workers ended while reading it")
             return _keep(reading, load_document(reading.item))
         except TRANSIENT_ERRORS as error:
-            put_back(reading, error)
-            raise
+            if put_back(reading, error):
+                raise
+            return _fail(reading, why_given_up(error))
         except Exception as error:
             # The boundary that can act: reading ends, and the evidence stays.
             log.exception("reading %s failed", reading_id)

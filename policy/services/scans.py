@@ -25,6 +25,7 @@ from evidence.services.work import (
     put_back,
     session_lock,
     start_work,
+    why_given_up,
 )
 from policy.errors import PolicyRefused
 from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
@@ -114,8 +115,9 @@ def run_scan(*, request_id: int) -> ScanReport | None:
         try:
             return _finish(request, _scan(request), started_at)
         except TRANSIENT_ERRORS as error:
-            put_back(request, error)
-            raise
+            if put_back(request, error):
+                raise
+            return _finish(request, _gave_up(why_given_up(error)), started_at)
         except Exception as error:
             # The boundary that can act: a source that breaks the scanner is a report.
             log.exception("scan request %s failed", request_id)

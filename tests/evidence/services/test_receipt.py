@@ -175,6 +175,9 @@ def test_same_bytes_for_the_same_case_are_one_item(db, responder):
     assert elsewhere != item
     details = list(item.custody_events.order_by("id").values_list("detail", flat=True))
     assert details == ["", "the same bytes were sent again"]
+    entry = AuditEntry.objects.get(action="evidence.received_again")
+    assert entry.object_id == str(item.pk)
+    assert entry.after == {"original_name": "again.json", "channel": "admin"}
     assert AuditEntry.objects.filter(action="evidence.received").count() == 2
 
 

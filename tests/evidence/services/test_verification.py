@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from django.db import connection
+from django.db.models import F
 
 from evidence import storage
 from evidence.errors import PermissionRefused, StorageUnavailable
@@ -17,7 +18,13 @@ from evidence.models import (
     WorkState,
 )
 from evidence.services import request_verification, run_verification
-from evidence.services.work import MAX_ATTEMPTS, lock_name, session_lock, start_work
+from evidence.services.work import (
+    MAX_ATTEMPTS,
+    STORE_MAY_BE_AWAY,
+    lock_name,
+    session_lock,
+    start_work,
+)
 from tests.evidence.helpers import (
     VECTORS,
     make_ledger,
@@ -95,6 +102,10 @@ def test_verify_again_makes_another_report(db, reviewer):
     assert second != first
     assert second.request.requested_by == reviewer
     assert item.reports.count() == 2
+    entries = AuditEntry.objects.filter(action="evidence.verification_requested")
+    assert [(one.actor, one.after) for one in entries] == [
+        (reviewer, {"request": request.pk})
+    ] * 2
 
 
 def test_duplicate_delivery_leaves_one_report(db):
@@ -195,6 +206,21 @@ def test_unavailable_store_is_a_wait_and_not_a_report(db, evidence_folder):
     elsewhere.rename(evidence_folder / "sha256")
     assert path.exists()
     assert verify(item).outcome == Outcome.VALID
+
+
+def test_store_that_never_comes_back_ends_as_a_report(db, evidence_folder):
+    item = receive(make_incident().pk, read_vector("plain"))
+    (evidence_folder / "sha256").rename(evidence_folder / "elsewhere")
+    (evidence_folder / "sha256").write_text("not a folder")
+    with pytest.raises(StorageUnavailable):
+        verify(item)
+    requests = VerificationRequest.objects.filter(item=item)
+    requests.update(started_at=F("started_at") - STORE_MAY_BE_AWAY)
+    report = verify(item)
+    assert report.outcome == Outcome.UNFINISHED
+    assert "of no use for 24 h" in report.refusal_message
+    assert "does not answer" in report.refusal_message
+    assert requests.get().state == WorkState.DONE
 
 
 def test_other_evidence_has_its_digest_checked(db, evidence_folder, responder):

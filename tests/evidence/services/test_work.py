@@ -2,15 +2,20 @@ import datetime as dt
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
+from django.db import OperationalError
 
+from evidence.errors import StorageUnavailable
 from evidence.models import ExportRequest, VerificationRequest, WorkState
 from evidence.services import request_export, requeue_lost_work, run_verification
 from evidence.services.work import (
+    DATABASE_MAY_FAIL,
     QUEUED_IS_LOST_AFTER,
     RUNNING_IS_LOST_AFTER,
+    STORE_MAY_BE_AWAY,
     progress_recorder,
     put_back,
     start_work,
+    why_given_up,
 )
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import NOON, make_incident
@@ -68,6 +73,31 @@ def test_start_that_came_back_does_not_count(request_made):
     work.refresh_from_db()
     assert (work.state, work.attempts) == (WorkState.QUEUED, 0)
     assert work.last_problem == "away"
+
+
+@pytest.mark.parametrize(
+    ("problem", "limit"),
+    [
+        (StorageUnavailable("the disk is away"), STORE_MAY_BE_AWAY),
+        (OperationalError("statement timeout"), DATABASE_MAY_FAIL),
+    ],
+)
+def test_work_waits_only_so_long_for_what_should_pass(request_made, problem, limit):
+    work = start_work(VerificationRequest, request_made.pk)
+    since = work.started_at
+    assert put_back(work, problem, now=since + limit - SECOND)
+    work = start_work(VerificationRequest, request_made.pk)
+    assert work.started_at == since
+    assert not put_back(work, problem, now=since + limit)
+    work.refresh_from_db()
+    assert (work.state, work.attempts) == (WorkState.RUNNING, 1)
+
+
+def test_reason_for_giving_up_quotes_no_database_error():
+    assert why_given_up(OperationalError("a value")) == (
+        "trying again was of no use for 1 h: OperationalError"
+    )
+    assert "the disk is away" in why_given_up(StorageUnavailable("the disk is away"))
 
 
 def test_progress_is_noted_sparsely_and_never_on_finished_work(request_made):
