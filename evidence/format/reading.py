@@ -260,15 +260,31 @@ def _read_with_hooks(data: bytes) -> Reading:
     except RecursionError:
         raise _too_deep() from None
     except json.JSONDecodeError as error:
-        raise DocumentRefused(
-            "not_json",
-            f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
-        ) from None
+        raise DocumentRefused("not_json", _explain(error)) from None
     _require_depth(value)
     _require_surrogate_pairs(text)
     if hooks.found_fault:
         raise _refusal_at_path(value)
     return Reading(value, hooks.plain)
+
+
+def _explain(error: json.JSONDecodeError) -> str:
+    """Say what is wrong with a text that is not JSON, and where."""
+    where = f"line {error.lineno}, column {error.colno}"
+    if error.msg.startswith("Unterminated string"):
+        return (
+            f"not JSON: the file ends inside the text that starts at {where}. "
+            "It was cut off; collect or send it again"
+        )
+    if not error.doc[error.pos :].strip():
+        return (
+            f"not JSON: the file ends at {where}, before the document does. It was cut "
+            "off; collect or send it again"
+        )
+    if error.msg == "Extra data":
+        return f"not JSON: more follows where the document ends, at {where}"
+    fault = error.msg.removesuffix(" at")
+    return f"not JSON: {fault[:1].lower()}{fault[1:]} at {where}"
 
 
 def _decode(data: bytes) -> str:

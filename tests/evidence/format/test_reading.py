@@ -226,3 +226,21 @@ def test_duplicates_that_white_space_sets_apart_are_two_names():
     assert read_document(b'{"a": {"x\\": y": 1, "x\\":y": 2}}') == {
         "a": {'x": y': 1, 'x":y': 2}
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": "b', "ends inside the text that starts at line 1, column 7"),
+        ('{"a": 1,\n "b"', "the file ends at line 2, column 5, before the document"),
+        ('{"a": ', "before the document does. It was cut off"),
+        ('{"a": 1} {}', "more follows where the document ends, at line 1, column 10"),
+        ('{"a": 1 "b": 2}', "expecting ',' delimiter at line 1, column 9"),
+        ('{"a": "b\nc"}', "invalid control character at line 1, column 9"),
+    ],
+)
+def test_text_that_is_not_json_says_where_and_why(text: str, message: str) -> None:
+    with pytest.raises(DocumentRefused) as caught:
+        read_document(text.encode())
+    assert message in str(caught.value)
+    assert "at at" not in str(caught.value)
