@@ -1,4 +1,4 @@
-"""Accounts in the admin: made and changed by services, recorded, nobody by themselves."""
+"""Accounts in the admin: changed by services, recorded, nobody by themselves."""
 
 import pytest
 from django.contrib.auth.models import Group, User
