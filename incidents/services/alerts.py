@@ -21,7 +21,7 @@ from incidents.models import (
 )
 from incidents.services.alert_cases import describe, raise_to
 from incidents.services.alert_state import rule_of
-from incidents.services.cases import WORK, lock_incident, require_reason
+from incidents.services.cases import REVIEW, WORK, lock_incident, require_reason
 from incidents.services.timeline import add_entry
 from incidents.workflow.alert_rules import AlertSeverity
 from incidents.workflow.incident_states import Severity
@@ -39,7 +39,8 @@ def move_alerts(
     """Move alerts into an open case, out of the one they are in; return those moved.
 
     Alerts that are in the case already stay. The case's severity rises where a rule
-    for one such alert asks for it, and never falls.
+    for one such alert asks for it, and never falls. Out of a closed case only a
+    reviewer moves them.
     """
     require_permission(actor, WORK)
     moment, why = now or timezone.now(), require_reason(reason)
@@ -52,6 +53,7 @@ def move_alerts(
     alerts = [
         one for one in _lock_alerts(alert_ids, cases) if one.incident_id != target.pk
     ]
+    _require_may_leave(alerts, cases, actor)
     _assign(alerts, target, AlertMove.MOVED, actor=actor, reason=why, now=moment)
     if alerts:
         _note_extensions(target, alerts)
@@ -73,12 +75,14 @@ def split_alerts(
     """Take alerts out of their cases; return those taken out.
 
     They are kept without a case, and no rule gives them to one again by itself. A
-    severity that they raised stays: lowering it is a person's decision.
+    severity that they raised stays: lowering it is a person's decision. Out of a
+    closed case only a reviewer takes them.
     """
     require_permission(actor, WORK)
     moment, why = now or timezone.now(), require_reason(reason)
     cases = _lock_cases(alert_ids, None)
     alerts = [one for one in _lock_alerts(alert_ids, cases) if one.incident_id]
+    _require_may_leave(alerts, cases, actor)
     _assign(alerts, None, AlertMove.SPLIT, actor=actor, reason=why, now=moment)
     _record(alerts, cases, None, actor=actor, reason=why, now=moment)
     return alerts
@@ -96,6 +100,15 @@ def _lock_cases(
     if incident_id is not None:
         concerned.add(incident_id)
     return {pk: lock_incident(pk) for pk in sorted(concerned)}
+
+
+def _require_may_leave(
+    alerts: Sequence[Alert], cases: dict[int, Incident], actor: Actor
+) -> None:
+    """What a closed case rested on is changed by nobody but a reviewer."""
+    sources = (cases[one.incident_id] for one in alerts if one.incident_id)
+    if any(not case.is_open for case in sources):
+        require_permission(actor, REVIEW)
 
 
 def _lock_alerts(
@@ -192,6 +205,11 @@ def _record(
             obj=case,
             reason=reason,
             before={"incident_by_alert": came_from},
-            after={"incident": to, "alerts": sorted(one.pk for one in own)},
+            after={
+                "incident": to,
+                "alerts": sorted(one.pk for one in own),
+                "cycle": case.current_cycle.number,
+                "case_was_open": case.is_open,
+            },
             now=now,
         )

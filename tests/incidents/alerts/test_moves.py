@@ -109,7 +109,9 @@ def test_split_of_a_kept_alert_changes_nothing(responder: User) -> None:
     assert split_alerts(actor=responder, alert_ids=[alert.pk], reason="x") == []
 
 
-def test_alert_can_leave_a_closed_case_but_not_enter_one(responder: User) -> None:
+def test_alert_leaves_a_closed_case_by_a_reviewer_and_enters_none(
+    responder: User, reviewer: User
+) -> None:
     alert, target = receive_one(), make_target()
     for case in (alert.incident, target):
         Incident.objects.filter(pk=case.pk).update(status="closed", closed_at=NOON)
@@ -117,7 +119,21 @@ def test_alert_can_leave_a_closed_case_but_not_enter_one(responder: User) -> Non
         move_alerts(
             actor=responder, alert_ids=[alert.pk], incident_id=target.pk, reason="x"
         )
-    assert split_alerts(actor=responder, alert_ids=[alert.pk], reason="x")
+    with pytest.raises(PermissionRefused, match="review_incident"):
+        split_alerts(actor=responder, alert_ids=[alert.pk], reason="x")
+    with pytest.raises(PermissionRefused, match="review_incident"):
+        move_alerts(
+            actor=responder,
+            alert_ids=[alert.pk],
+            incident_id=make_target().pk,
+            reason="x",
+        )
+    source = alert.incident
+    assert split_alerts(actor=reviewer, alert_ids=[alert.pk], reason="x")
+    entry = AuditEntry.objects.get(
+        stream=f"incident:{source.pk}", action="alerts.split"
+    )
+    assert (entry.after["cycle"], entry.after["case_was_open"]) == (1, False)
 
 
 def test_reason_is_needed(responder: User) -> None:
