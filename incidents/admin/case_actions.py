@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from evidence.access import require_permission
 from evidence.errors import CasefileError, PermissionRefused
 from incidents.admin import forms as case_forms
 from incidents.models import ArtifactKind, ChecklistItem, Incident
@@ -31,6 +32,7 @@ from incidents.services import (
     reminders,
     timeline,
 )
+from incidents.services.cases import REVIEW, WORK
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import ItemState, RemediationAction
 from incidents.workflow.phases import Phase
@@ -41,8 +43,11 @@ Handler = Callable[[User, Incident, Any], str]
 
 @dataclass(frozen=True)
 class CaseAction:
+    """A form and what runs on it; `permission` is looked at before the form is."""
+
     form: type[forms.Form]
     run: Handler
+    permission: str = WORK
 
 
 def _complete_phase(actor: User, incident: Incident, form: Any) -> str:
@@ -309,7 +314,7 @@ ACTIONS: dict[str, CaseAction] = {
     "set-due": CaseAction(case_forms.DueForm, _set_due),
     "acknowledge": CaseAction(case_forms.PhaseForm, _acknowledge),
     "state": CaseAction(case_forms.StateForm, _state),
-    "waive": CaseAction(case_forms.WaiveForm, _waive),
+    "waive": CaseAction(case_forms.WaiveForm, _waive, REVIEW),
     "answer": CaseAction(case_forms.AnswerForm, _answer),
     "undo": CaseAction(case_forms.ItemForm, _undo),
     "assign": CaseAction(case_forms.AssignForm, _assign),
@@ -325,9 +330,9 @@ ACTIONS: dict[str, CaseAction] = {
     "kill-all": CaseAction(case_forms.KillAllForm, _kill_all),
     "confirm-kill": CaseAction(case_forms.ConfirmKillForm, _confirm_kill),
     "close": CaseAction(forms.Form, _close),
-    "duplicate": CaseAction(case_forms.DuplicateForm, _duplicate),
-    "false-alarm": CaseAction(case_forms.ReasonForm, _false_alarm),
-    "reopen": CaseAction(case_forms.ReasonForm, _reopen),
+    "duplicate": CaseAction(case_forms.DuplicateForm, _duplicate, REVIEW),
+    "false-alarm": CaseAction(case_forms.ReasonForm, _false_alarm, REVIEW),
+    "reopen": CaseAction(case_forms.ReasonForm, _reopen, REVIEW),
 }
 
 
@@ -336,6 +341,11 @@ def run_action(request: HttpRequest, incident: Incident, name: str) -> HttpRespo
     action = ACTIONS.get(name)
     if action is None:
         raise Http404
+    actor: Any = request.user
+    try:
+        require_permission(actor, action.permission)
+    except PermissionRefused as error:
+        raise PermissionDenied(error.message) from error
     form = action.form(request.POST)
     query = ""
     if not form.is_valid():
