@@ -5,7 +5,8 @@ the name they are kept under, behind Django's storage alias `evidence`. Bytes ar
 written to a temporary file, synced, and only then given their name, in one step that
 never overwrites. Stored files are read-only. An upload that breaks leaves nothing; a
 process that is killed in mid-upload leaves a temporary file, which `sweep_incoming`
-removes.
+removes. Where the bytes under a name turn out damaged, sound ones that arrive later
+are kept under `quarantine/` for the repair, and nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import io
+import logging
 import os
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, NoReturn, Protocol
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, Storage, storages
@@ -33,8 +35,11 @@ from evidence.errors import (
     UploadTooLarge,
 )
 
+log = logging.getLogger(__name__)
+
 ALIAS = "evidence"
 INCOMING = "incoming"
+QUARANTINE = "quarantine"
 CHUNK_BYTES = 1024 * 1024
 READ_ONLY = 0o400
 PROBE = b"Casefile probe\n"
@@ -114,6 +119,19 @@ def iter_open(file: IO[bytes]) -> Iterator[bytes]:
             yield chunk
 
 
+class Chunks:
+    """An open file as chunks to stream; closing it does so though none was read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter_open(self._file)
+
+    def close(self) -> None:
+        self._file.close()
+
+
 def read_verified(sha256_hex: str) -> bytes:
     """Return stored bytes whose digest was recomputed and matched.
 
@@ -126,10 +144,24 @@ def read_verified(sha256_hex: str) -> bytes:
 
 def require_intact(sha256_hex: str) -> None:
     """Recompute the digest of stored bytes in a stream; raise as read_verified does."""
-    digest = hashlib.sha256()
-    for chunk in iter_stored(sha256_hex):
-        digest.update(chunk)
-    _require_digest(digest.hexdigest(), sha256_hex)
+    open_intact(sha256_hex).close()
+
+
+def open_intact(sha256_hex: str) -> IO[bytes]:
+    """Open stored bytes whose digest was recomputed and matched, at their start.
+
+    Flat in memory; what is read then is the file that was checked. Raise as
+    read_verified does.
+    """
+    file = open_stored(sha256_hex)
+    with ExitStack() as stack:
+        stack.enter_context(file)
+        with _storage_errors():
+            found = _hash_open(file)
+            file.seek(0)
+        _require_digest(found, sha256_hex)
+        stack.pop_all()
+    return file
 
 
 def sweep_incoming(*, older_than_seconds: float = ABANDONED_AFTER_SECONDS) -> int:
@@ -231,8 +263,22 @@ def _keep_file(incoming: Incoming, root: Path) -> None:
     try:
         os.link(incoming.path, final)
     except FileExistsError:
-        _require_same_size(final.stat().st_size, incoming)
+        if _hash_file(final) != incoming.sha256_hex:
+            _quarantine_file(incoming, root)
     _sync_folder(final.parent)
+
+
+def _quarantine_file(incoming: Incoming, root: Path) -> NoReturn:
+    folder = root / QUARANTINE
+    _make_folders(folder, root)
+    name = folder / incoming.sha256_hex
+    if name.exists() and _hash_file(name) != incoming.sha256_hex:
+        name = folder / f"{incoming.sha256_hex}.{uuid.uuid4()}"
+    # Where a sound copy waits already, one is enough.
+    with suppress(FileExistsError):
+        os.link(incoming.path, name)
+    _sync_folder(folder)
+    _raise_damaged(incoming, f"{QUARANTINE}/{name.name}")
 
 
 def _make_folders(folder: Path, root: Path) -> None:
@@ -272,16 +318,41 @@ def _keep_object(incoming: Incoming, storage: Storage) -> None:
             # 412: it is there. 409: somebody else is putting the same bytes now.
             if status not in (409, 412):
                 raise
-            _require_same_size(storage.size(key), incoming)
+            with storage.open(key, "rb") as stored:
+                found = _hash_open(stored)
+            if found != incoming.sha256_hex:
+                _quarantine_object(incoming, bucket)
 
 
-def _require_same_size(size_bytes: int, incoming: Incoming) -> None:
-    if size_bytes != incoming.size_bytes:
-        raise EvidenceDamaged(
-            f"the store already has {size_bytes} bytes under SHA-256 "
-            f"{incoming.sha256_hex}, and {incoming.size_bytes} were sent: the stored "
-            "bytes are damaged. Restore them from a backup; nothing was overwritten."
-        )
+def _quarantine_object(incoming: Incoming, bucket: Any) -> NoReturn:
+    # Not on condition: under this name are only copies of the same sound bytes, and
+    # one that was damaged since is replaced.
+    key = f"{QUARANTINE}/{incoming.sha256_hex}"
+    with incoming.open() as file:
+        bucket.Object(key).put(Body=file, ContentLength=incoming.size_bytes)
+    _raise_damaged(incoming, key)
+
+
+def _raise_damaged(incoming: Incoming, kept_as: str) -> NoReturn:
+    log.error("stored bytes of %s are damaged", incoming.sha256_hex)
+    raise EvidenceDamaged(
+        f"the bytes that the store has under SHA-256 {incoming.sha256_hex} do not hash "
+        f"to it: they were changed in the store. The {incoming.size_bytes} bytes sent "
+        f"now do, and are kept as {kept_as}; nothing was overwritten. Have them put in "
+        "place of the damaged ones, then send again."
+    )
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return _hash_open(file)
+
+
+def _hash_open(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _require_digest(found: str, expected: str) -> None:

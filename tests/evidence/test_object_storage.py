@@ -102,6 +102,18 @@ def test_damaged_object_is_found_out_and_not_overwritten(bucket):
         storage.read_verified(DIGEST)
     with pytest.raises(EvidenceDamaged, match="nothing was overwritten"):
         keep()
+    damaged = bucket.get_object(Bucket=BUCKET, Key=storage.key_of(DIGEST))
+    assert damaged["Body"].read() == b"short"
+    copy = bucket.get_object(Bucket=BUCKET, Key=f"quarantine/{DIGEST}")
+    assert copy["Body"].read() == DATA
+
+
+def test_damaged_object_of_the_same_size_is_found_out_too(bucket):
+    keep()
+    changed = DATA[:-1] + b"!"
+    bucket.put_object(Bucket=BUCKET, Key=storage.key_of(DIGEST), Body=changed)
+    with pytest.raises(EvidenceDamaged, match=f"kept as quarantine/{DIGEST};"):
+        keep()
 
 
 def test_too_large_upload_leaves_nothing(bucket, settings, tmp_path):

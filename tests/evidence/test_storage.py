@@ -99,14 +99,38 @@ def test_keeping_the_same_bytes_again_changes_nothing(evidence_folder):
     assert path.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_damaged_file_of_another_size_is_not_overwritten(evidence_folder):
-    keep()
-    (path,) = files_in(evidence_folder)
-    path.chmod(0o600)
-    path.write_bytes(b"short")
-    with pytest.raises(EvidenceDamaged, match="nothing was overwritten"):
+@pytest.mark.parametrize("changed", [b"short", DATA[:-1] + b"!"])
+def test_sound_bytes_for_a_damaged_file_are_kept_beside_it(evidence_folder, changed):
+    damage(evidence_folder / storage.key_of(DIGEST), changed)
+    for _ in range(2):
+        with pytest.raises(EvidenceDamaged, match=f"kept as quarantine/{DIGEST};"):
+            keep()
+    assert (evidence_folder / storage.key_of(DIGEST)).read_bytes() == changed
+    (copy,) = files_in(evidence_folder / "quarantine")
+    assert copy.read_bytes() == DATA
+    assert copy.stat().st_mode & 0o777 == 0o400
+
+
+def test_copy_that_was_damaged_too_is_not_overwritten(evidence_folder):
+    damage(evidence_folder / storage.key_of(DIGEST), b"short")
+    with pytest.raises(EvidenceDamaged):
         keep()
-    assert path.read_bytes() == b"short"
+    damage(evidence_folder / "quarantine" / DIGEST, b"shorter")
+    with pytest.raises(
+        EvidenceDamaged, match=rf"kept as quarantine/{DIGEST}\.[0-9a-f]"
+    ):
+        keep()
+    copies = files_in(evidence_folder / "quarantine")
+    assert {copy.read_bytes() for copy in copies} == {DATA, b"shorter"}
+
+
+def damage(path: Path, data: bytes) -> None:
+    """Change stored bytes, as a failing disk or an intruder would."""
+    if not path.exists():
+        keep()
+    path.chmod(0o600)
+    path.unlink()
+    path.write_bytes(data)
 
 
 def test_changed_bytes_are_found_out(evidence_folder):
