@@ -217,6 +217,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
                     True, item.original_name
                 ),
                 "Content-Length": str(item.size_bytes),
+                "Repr-Digest": download.repr_digest,
                 "Cache-Control": "private, no-store",
                 "X-Content-Type-Options": "nosniff",
             },

@@ -29,6 +29,7 @@ from evidence.api.serializers import EvidenceItemSerializer, UploadSerializer
 from evidence.api.views import ReadOnlyViewSet, person_of, visible_incidents
 from evidence.errors import UploadBroken
 from evidence.models import Channel, EvidenceItem, EvidenceKind, TokenScope
+from evidence.services.custody import record_viewing
 from evidence.services.receipt import receive_evidence
 from evidence.storage import CHUNK_BYTES, Readable
 
@@ -133,6 +134,17 @@ class EvidenceViewSet(ReadOnlyViewSet):
         visible = visible_incidents(self.request.user)
         items: Any = super().get_queryset().filter(incident__in=visible)
         return items.with_latest_report()
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Read an item; its chain of custody says that it was viewed."""
+        item = self.get_object()
+        record_viewing(
+            item,
+            actor=person_of(request),
+            channel=Channel.API,
+            ip_address=client_address(request),
+        )
+        return Response(self.get_serializer(item).data)
 
     @extend_schema(
         **RAW_UPLOAD | {"request": UPLOAD_BODIES},

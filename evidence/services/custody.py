@@ -58,8 +58,8 @@ def record_viewing(
 ) -> CustodyEvent | None:
     """Record that a person looked at an item; None where that was within the window.
 
-    Once per person, address and VIEWING_WINDOW. Looking twice at the same moment may
-    leave two events, which is no untruth.
+    Once per person, door, address and VIEWING_WINDOW. Looking twice at the same moment
+    may leave two events, which is no untruth.
     """
     require_permission(actor, "evidence.view_evidenceitem")
     moment = now or timezone.now()
@@ -67,6 +67,7 @@ def record_viewing(
         item=item,
         kind=CustodyKind.VIEWED,
         actor=actor,
+        channel=channel,
         ip_address=ip_address,
         happened_at__gt=moment - VIEWING_WINDOW,
     )

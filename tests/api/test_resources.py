@@ -332,6 +332,19 @@ def test_evidence_names_its_newest_report(reader: APIClient) -> None:
     assert body["latest_report"]["outcome"] == "invalid"
 
 
+def test_reading_an_item_is_a_viewing_in_its_chain_of_custody(
+    reader: APIClient,
+) -> None:
+    item = make_item(make_incident())
+    for _ in range(2):
+        reader.get(f"{ROOT}evidence/{item.pk}/", REMOTE_ADDR="192.0.2.7")
+    reader.get(f"{ROOT}evidence/")
+    event = item.custody_events.get()
+    assert (event.kind, event.channel) == ("viewed", "api")
+    assert event.ip_address == "192.0.2.7"
+    assert event.actor is not None
+
+
 def test_history_is_given_out_exactly_as_it_was_hashed(reader: APIClient) -> None:
     make_rules()
     case = receive_one().incident

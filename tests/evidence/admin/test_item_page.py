@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import json
 import re
 
@@ -7,6 +9,7 @@ from django.urls import reverse
 from evidence.format import seal_ledger_entries
 from evidence.models import CustodyKind, VerificationRequest, WorkState
 from evidence.services import request_export, run_export, run_verification
+from evidence.storage import key_of
 from tests.evidence.helpers import (
     make_ledger,
     make_ledger_entry,
@@ -176,7 +179,24 @@ def test_download_is_an_attachment_and_recorded(client, auditor):
     assert response["Content-Disposition"].startswith("attachment;")
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Content-Type"] == "application/octet-stream"
+    digest = base64.b64encode(hashlib.sha256(read_vector("plain")).digest()).decode()
+    assert response["Repr-Digest"] == f"sha-256=:{digest}:"
     assert item.custody_events.filter(kind=CustodyKind.DOWNLOADED).count() == 1
+
+
+def test_damaged_file_is_not_downloaded_and_the_page_says_why(
+    client, auditor, evidence_folder
+):
+    client.force_login(auditor)
+    item = make_item()
+    path = evidence_folder / key_of(item.sha256_hex)
+    path.chmod(0o600)
+    path.write_bytes(b" " * item.size_bytes)
+    response = client.get(
+        reverse("admin:evidence_evidenceitem_download", args=[item.pk]), follow=True
+    )
+    assert "they were changed in the store" in text_of(response)
+    assert not item.custody_events.filter(kind=CustodyKind.DOWNLOADED).exists()
 
 
 def test_verify_again_and_its_progress(client, responder):
