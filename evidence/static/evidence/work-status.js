@@ -1,4 +1,4 @@
-/* While workers are at an item, shows how far they are; loads the page when done. */
+/* While workers are at an item, shows how far they are; then what they found, in place. */
 (function () {
   "use strict";
   const box = document.querySelector("[data-work-status]");
@@ -18,6 +18,16 @@
     );
   }
 
+  async function showResult() {
+    const answer = await fetch(window.location.href, { credentials: "same-origin" });
+    const text = answer.ok ? await answer.text() : "";
+    const fresh = new DOMParser().parseFromString(text, "text/html");
+    const page = fresh.querySelector(".ev-page");
+    /* Signed out meanwhile, or an error: the whole page says so. */
+    if (!page) return window.location.reload();
+    document.querySelector(".ev-page").replaceWith(document.adoptNode(page));
+  }
+
   async function look() {
     try {
       const answer = await fetch(box.dataset.workStatus, {
@@ -26,7 +36,7 @@
       });
       if (answer.ok) {
         const status = await answer.json();
-        if (!status.pending.length) return window.location.reload();
+        if (!status.pending.length) return showResult();
         show(status.pending);
       }
     } catch (error) {
