@@ -217,6 +217,15 @@ class TestEditing:
 
 
 class TestButtons:
+    @pytest.mark.parametrize("name", ["waive", "write", "close", "state", "kill"])
+    def test_auditor_is_told_of_the_permission_before_the_form(
+        self, client, sign_in, incident, name
+    ):
+        sign_in(Role.AUDITOR)
+        response = client.post(do_url(incident, name), {})
+        assert response.status_code == 403
+        assert "needs the permission incidents." in response.content.decode()
+
     def test_refused_phase_names_and_links_the_condition(
         self, client, sign_in, incident
     ):
