@@ -54,6 +54,7 @@ def gather_policy_evidence(incident: Incident) -> dict[str, Any]:
             for one in case_records.quarantines(incident)
         ),
         "trust_findings": tuple(case_records.trust_findings(incident)),
+        "scan": case_records.newest_scan(incident),
     }
 
 

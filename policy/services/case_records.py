@@ -6,8 +6,13 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from policy.models import KillSwitchLift, ScanReport, TrustTransition
+from policy.models import KillSwitchLift, ScanEntry, ScanReport, TrustTransition
 from policy.rules.precedence import EffectivePolicy
+from policy.rules.scanner.comparison import Miss
+from policy.rules.scanner.entries import Classification, Entry
+from policy.rules.scanner.errors import SourceRefusedError
+from policy.rules.scanner.report import FileReport
+from policy.rules.scanner.report import ScanReport as SourceReport
 from policy.rules.trust import TrustState
 from policy.rules.trust_replay import TrustFinding, TrustFindingCode
 from policy.services.cases import remediate_reached_at
@@ -73,10 +78,61 @@ def early_lifts(incident: Any) -> list[TrustFinding]:
     ]
 
 
-def newest_scan(incident: Any) -> ScanReport | None:
-    """Return the newest scan report of the case's sources; None where none is."""
-    reports = ScanReport.objects.filter(item__incident=incident)
-    return reports.order_by("-id").first()
+def newest_scan(incident: Any) -> SourceReport | None:
+    """Return what the newest scan of the case's sources found; None where none is.
+
+    Read back from the rows that were stored: what it says of files that have no entry,
+    and of the line-based scanner's own findings, is left out.
+    """
+    reports = ScanReport.objects.filter(item__incident=incident).select_related("item")
+    report = reports.order_by("-id").first()
+    if report is None:
+        return None
+    name = report.item.original_name
+    if report.refusal_code:
+        refused = SourceRefusedError(report.refusal_code, report.refusal)
+        return SourceReport(name, refused=refused)
+    rows = [(row, _entry_of(row)) for row in report.entries.order_by("position")]
+    stored = FileReport(
+        path=name,
+        size_bytes=report.item.size_bytes,
+        language=None,
+        classification=Classification(report.classification),
+        entries=tuple(entry for _, entry in rows),
+        line_findings=(),
+        misses=tuple(
+            _miss_of(row, entry) for row, entry in rows if row.is_missed_by_line_scanner
+        ),
+    )
+    return SourceReport(name, files=(stored,))
+
+
+def _entry_of(row: ScanEntry) -> Entry:
+    return Entry(
+        file=row.file,
+        line=row.line,
+        column=row.column,
+        rule=row.rule,
+        classification=Classification(row.classification),
+        excerpt=row.excerpt,
+        why=row.why,
+        family=row.family,
+        techniques=tuple(row.techniques),
+        suggested_pattern=row.suggested_pattern,
+        regression_test_idea=row.regression_test_idea,
+        end_line=row.line,
+    )
+
+
+def _miss_of(row: ScanEntry, entry: Entry) -> Miss:
+    return Miss(
+        entry=entry,
+        line_scanner_said=Classification(row.line_scanner_said),
+        family=row.family,
+        what=row.form,
+        suggested_pattern=row.suggested_pattern,
+        regression_test_idea=row.regression_test_idea,
+    )
 
 
 def _early_lift(lift: KillSwitchLift) -> TrustFinding:

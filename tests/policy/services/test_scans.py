@@ -9,10 +9,12 @@ from django.contrib.auth.models import User
 from evidence import storage
 from evidence.models import EvidenceItem, EvidenceKind, WorkState
 from evidence.services.work import requeue_lost_work
+from incidents.findings import findings_inc4
 from incidents.models import Incident
 from policy.errors import PolicyRefused
 from policy.models import ScanClassification, ScanReport, ScanRequest
 from policy.rules.scanner.entries import Classification
+from policy.services.case_records import newest_scan
 from policy.services.readings import take_up_evidence
 from policy.services.scans import request_scan, run_scan
 from tests.factories import make_evidence
@@ -53,6 +55,31 @@ def test_a_scan_says_what_the_line_scanner_missed_and_in_what_form(
     assert entry.suggested_pattern
     assert entry.regression_test_idea
     assert report.missed_count == missed.count()
+
+
+def test_the_case_findings_read_the_stored_scan(
+    incident: Incident, responder: User
+) -> None:
+    assert newest_scan(incident) is None
+    scan(source(incident, EVASIVE), responder)
+    pure = newest_scan(incident)
+    assert pure is not None
+    assert pure.classification is Classification.FORBIDDEN
+    assert [(miss.entry.line, miss.entry.rule) for miss in pure.misses] == [
+        (2, "forbidden-module")
+    ]
+    found = {one.key: one for one in findings_inc4({}, scan=pure)}
+    assert found["missed-by-line-scanner"].count == 1
+    assert "index.js:2" in found["missed-by-line-scanner"].detail
+
+
+def test_a_refused_source_is_a_finding(incident: Incident, responder: User) -> None:
+    scan(source(incident, b"PK\x03\x04 no archive", "ext.zip"), responder)
+    pure = newest_scan(incident)
+    assert pure is not None
+    assert pure.refused is not None
+    keys = {one.key for one in findings_inc4({}, scan=pure)}
+    assert "source-refused" in keys
 
 
 def test_a_zip_is_scanned_file_by_file(incident: Incident, responder: User) -> None:
