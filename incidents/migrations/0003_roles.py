@@ -88,9 +88,5 @@ def remove_groups(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = (
-        ("evidence", "0002_initial"),
-        ("policy", "0001_initial"),
-        ("incidents", "0002_initial"),
-    )
+    dependencies = (("incidents", "0002_work"),)
     operations = (migrations.RunPython(grant_permissions, remove_groups),)
