@@ -126,7 +126,7 @@ class Migration(migrations.Migration):
                             (
                                 "due_at__gte",
                                 datetime.datetime(
-                                    2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc
+                                    2000, 1, 1, 0, 0, tzinfo=datetime.UTC
                                 ),
                             ),
                             _connector="OR",
@@ -1696,7 +1696,7 @@ class Migration(migrations.Migration):
                             (
                                 "event_at__gte",
                                 datetime.datetime(
-                                    2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc
+                                    2000, 1, 1, 0, 0, tzinfo=datetime.UTC
                                 ),
                             )
                         ),

@@ -375,7 +375,7 @@ class Migration(migrations.Migration):
                             (
                                 "captured_at__gte",
                                 datetime.datetime(
-                                    2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc
+                                    2000, 1, 1, 0, 0, tzinfo=datetime.UTC
                                 ),
                             )
                         ),
