@@ -196,7 +196,7 @@ class IncidentAdmin(ModelAdmin):
                 _edit(request, incident, form)
             except EditConflict as error:
                 conflict = error
-                form = _form_after_conflict(request, error)
+                form = _form_after_conflict(request, incident, error)
             except CasefileError as error:
                 form.add_error(None, error.message)
             else:
@@ -284,11 +284,22 @@ def _edit(request: HttpRequest, incident: Incident, form: EditIncidentForm) -> N
 
 
 def _form_after_conflict(
-    request: HttpRequest, conflict: EditConflict
+    request: HttpRequest, incident: Incident, conflict: EditConflict
 ) -> EditIncidentForm:
-    """Return the form as it was typed, with the revision that is now on screen."""
+    """Return the form as it was typed, with the revision that is now on screen.
+
+    A field that this person left as it was takes the value that somebody else gave it:
+    saving again overwrites only what they changed themselves.
+    """
     data = request.POST.copy()
     data["revision"] = str(conflict.revision)
+    current = initial_of(Incident.objects.get(pk=incident.pk))
+    for change in conflict.changes:
+        name = "extension_ids" if change.field == "extensions" else change.field
+        if name in current and change.wanted == change.before:
+            field = EditIncidentForm.base_fields[name]
+            value = field.prepare_value(current[name])
+            data[name] = "" if value is None else str(value)
     again = EditIncidentForm(data)
     again.is_valid()
     return again

@@ -215,6 +215,21 @@ class TestEditing:
         assert 'name="revision" value="2"' in page
         assert Incident.objects.get().title == "New title"
 
+    def test_saving_over_a_conflict_keeps_what_one_did_not_touch(
+        self, client, sign_in, incident
+    ):
+        lead = sign_in(Role.RESPONDER)
+        url = reverse("admin:incidents_incident_edit", args=[incident.pk])
+        theirs = self.values(incident, title="Theirs", lead=lead.pk, labels="a, b")
+        assert client.post(url, theirs).status_code == 302
+        untouched = self.values(incident, title=incident.title, severity="critical")
+        form = client.post(url, untouched).context["form"]
+        shown = {name: form[name].value() or "" for name in form.fields}
+        assert client.post(url, shown).status_code == 302
+        saved = Incident.objects.get()
+        assert (saved.title, saved.lead, saved.labels) == ("Theirs", lead, ["a", "b"])
+        assert saved.severity == "critical"
+
 
 class TestButtons:
     @pytest.mark.parametrize("name", ["waive", "write", "close", "state", "kill"])
