@@ -61,6 +61,9 @@ def _require_free_name(name: str, team_id: int | None) -> str:
         raise IncidentError(
             f"expected a name of 1 to {limit} characters, got {len(text)}"
         )
-    if Team.objects.exclude(pk=team_id).filter(name=text).exists():
+    others = Team.objects.filter(name=text)
+    if team_id is not None:
+        others = others.exclude(pk=team_id)
+    if others.exists():
         raise IncidentError(f"there is a team {text!r} already: choose another name")
     return text
