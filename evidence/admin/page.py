@@ -124,11 +124,15 @@ def _overview(
 
 
 def _step_rows(report: VerificationReport) -> list[dict[str, Any]]:
-    """Return the steps with what the engine says of each."""
+    """Return the steps with what the engine says of each, in the format's order.
+
+    PostgreSQL keeps the members of a JSON object in an order of its own.
+    """
     known = report.details.get("details") or {}
     rows = [
-        _step_row(name, status, known.get(name))
-        for name, status in report.steps.items()
+        _step_row(name, report.steps[name], known.get(name))
+        for name in STEPS
+        if name in report.steps
     ]
     for row in rows:
         if row["name"] == "redaction":
