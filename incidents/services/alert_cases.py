@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from evidence.access import Actor
 from evidence.audit import incident_stream, record_entry
+from evidence.moments import EARLIEST
 from incidents.models import Alert, Incident, TimelineEntry, TimelineKind
 from incidents.services.cases import bump_revision, record_change
 from incidents.services.timeline import add_entry
@@ -15,6 +16,15 @@ from incidents.workflow.incident_states import Severity, raised_severity
 TIMELINE_PAUSE = dt.timedelta(minutes=10)
 """Alerts that keep joining write one timeline entry in this time; all are listed."""
 NAMED_ALERTS = 3
+
+
+def believable_moment(happened_at: dt.datetime, now: dt.datetime) -> dt.datetime:
+    """Return the moment that a case may take from an alert, which keeps its own.
+
+    A producer's clock may run ahead of ours, and one that was never set starts at the
+    epoch: neither may set a case's clocks or open its timeline.
+    """
+    return now if happened_at < EARLIEST else min(happened_at, now)
 
 
 def record_joining(
@@ -27,7 +37,7 @@ def record_joining(
             kind=TimelineKind.ALERT,
             body=describe(alerts),
             actor=actor,
-            event_at=min(min(one.happened_at for one in alerts), now),
+            event_at=believable_moment(min(one.happened_at for one in alerts), now),
             now=now,
         )
     record_entry(

@@ -29,7 +29,7 @@ from incidents.models import (
     Incident,
     PlaybookVersion,
 )
-from incidents.services.alert_cases import raise_to, record_joining
+from incidents.services.alert_cases import believable_moment, raise_to, record_joining
 from incidents.services.alert_state import EPOCH, GroupFacts, IntakeState, read_state
 from incidents.services.opening import open_incident
 from incidents.workflow import alert_rules
@@ -249,8 +249,7 @@ def _open_case(
             :TITLE_LENGTH
         ],
         severity=new.rule.opens_severity,
-        # A producer's clock may run ahead of ours; a case is not from the future.
-        detected_at=min(opener.happened_at, now),
+        detected_at=believable_moment(opener.happened_at, now),
         source=opener.source,
         extension_ids=[facts.extension.extension_id],
         now=now,
