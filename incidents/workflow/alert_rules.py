@@ -224,7 +224,9 @@ def _is_plain(value: object) -> bool:
     if type(value) is not dict:
         return False
     ts_ms, score = value.get("ts_ms"), value.get("risk_score")
-    codes = value.get("reason_codes") or ()
+    codes = value.get("reason_codes")
+    if codes is None:
+        codes = []
     return (
         type(ts_ms) is int
         and 0 <= ts_ms <= TS_MS_MAX
@@ -239,7 +241,7 @@ def _is_plain(value: object) -> bool:
             for name, limit in _OPTIONAL_TEXTS
         )
         and (score is None or (type(score) in (int, float) and 0 <= score <= 1))
-        and type(codes) in (list, tuple)
+        and type(codes) is list
         and len(codes) <= _CODES_MAX
         and all(type(one) is str and len(one) <= _CODE_LENGTH for one in codes)
     )
