@@ -12,7 +12,10 @@ from config.heartbeat import WORKER_SEEN_KEY, write_heartbeat
 from tests.factories import make_incident
 from tests.live import LiveWorker
 
-PARTS = {"database", "broker", "workers", "evidence_storage", "reminders"}
+PARTS = {
+    *("database", "broker", "workers", "evidence_storage", "reminders"),
+    "history",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,9 @@ import re
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -87,11 +88,19 @@ def test_every_part_is_ready_and_counted(first_run: LocalRun) -> None:
     assert "django_http_requests" in first_run.get("/metrics")[1]
 
 
+def sockets_of(member: psutil.Process) -> Sequence[Any]:
+    """Return a process's sockets; none of one that ended since it was listed."""
+    try:
+        return member.net_connections(kind="inet")
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return ()
+
+
 def test_only_the_web_port_of_this_machine_is_open(first_run: LocalRun) -> None:
     listening = {
         (socket.laddr.ip, socket.laddr.port)
         for member in find_family(first_run.process)
-        for socket in member.net_connections(kind="inet")
+        for socket in sockets_of(member)
         if socket.status == psutil.CONN_LISTEN
     }
     assert listening == {("127.0.0.1", first_run.port)}
