@@ -4,7 +4,7 @@
 PYTHON ?= python3
 LAUNCH := $(PYTHON) -m config.launcher
 VENV := .venv/bin
-PURE := evidence/format policy/rules incidents/workflow incidents/findings
+PURE := evidence/format policy/rules policy/scanner incidents/workflow incidents/findings
 SERVICES = $(wildcard */services.py */services)
 ARGS ?=
 # Test files are spread over the machine's cores. PARALLEL= runs them one by one.

@@ -312,7 +312,7 @@ READINESS_CHECKS = {
     "broker": "config.health.check_broker",
     "workers": "config.health.check_workers",
     "evidence_storage": "config.health.check_evidence_storage",
-    "reminders": "incidents.services.reminder_checks.check_health",
+    "reminders": "incidents.services.notifications.reminder_check.check_health",
     "history": "evidence.services.history.read_history_health",
 }
 # Without these no page can be served; without the others, work waits.

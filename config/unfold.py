@@ -34,12 +34,12 @@ UNFOLD: dict[str, Any] = {
             "950": "oklch(25.4% .047 219)",
         },
     },
-    "DASHBOARD_CALLBACK": "incidents.dashboard.add_dashboard",
+    "DASHBOARD_CALLBACK": "incidents.admin.dashboard.add_dashboard",
     "STYLES": [lambda request: static("incidents/casefile.css")],
     "SCRIPTS": [lambda request: static("incidents/casefile.js")],
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": True,
-        "navigation": "incidents.navigation.sidebar",
+        "navigation": "incidents.admin.navigation.sidebar",
     },
 }

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from incidents.models import ReminderCheckState
-from incidents.services.reminder_checks import count_by_state
+from incidents.services.notifications.reminder_check import count_by_state
 
 log = logging.getLogger(__name__)
 

@@ -3,15 +3,15 @@
 from celery import shared_task
 
 from evidence.services.work import TRANSIENT_ERRORS
-from incidents.services import delivery
-from incidents.services.action_items import remind_action_items
-from incidents.services.history_notices import notify_broken_history
-from incidents.services.kill_all_notices import notify_kill_all
-from incidents.services.phases import mark_breaches
-from incidents.services.postmortem_archive import archive_postmortem, sweep_postmortems
-from incidents.services.postmortem_findings import gather_findings
-from incidents.services.reminder_checks import check_reminders
-from incidents.services.reminders import plan_reminders
+from incidents.services.gates.phases import mark_breaches
+from incidents.services.notifications import delivery
+from incidents.services.notifications.history_notices import notify_broken_history
+from incidents.services.notifications.kill_all_notices import notify_kill_all
+from incidents.services.notifications.reminder_check import check_reminders
+from incidents.services.notifications.reminders import plan_reminders
+from incidents.services.postmortems.action_items import remind_action_items
+from incidents.services.postmortems.archive import archive_postmortem, sweep_postmortems
+from incidents.services.postmortems.findings import gather_findings
 
 
 @shared_task(name="incidents.mark_breaches")

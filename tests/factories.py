@@ -16,7 +16,7 @@ from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services.receipt import receive_evidence
 from evidence.services.verification import run_verification
 from incidents.models import Incident, PlaybookVersion
-from incidents.services.opening import open_incident
+from incidents.services.lifecycle.opening import open_incident
 from incidents.services.playbooks import BUILT_IN_FOLDER, load_folder
 from incidents.workflow.incident_states import IncidentSource, Severity
 from tests.conftest import PASSWORD

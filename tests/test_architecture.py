@@ -14,6 +14,7 @@ PURE = (
     "evidence/audit_chain.py",
     "evidence/errors.py",
     "policy/rules",
+    "policy/scanner",
     "incidents/workflow",
     "incidents/findings",
 )

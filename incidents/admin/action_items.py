@@ -25,7 +25,8 @@ from incidents.admin.cockpit import find_incident
 from incidents.admin.forms import words, workers
 from incidents.errors import EditConflict
 from incidents.models import ActionItem
-from incidents.services.action_items import (
+from incidents.services.changes import REASON_LENGTH, WORK
+from incidents.services.postmortems.action_items import (
     TEXT_LENGTH,
     TICKET_LENGTH,
     URL_LENGTH,
@@ -35,7 +36,6 @@ from incidents.services.action_items import (
     edit_action_item,
     reopen_action_item,
 )
-from incidents.services.cases import REASON_LENGTH, WORK
 from incidents.workflow.postmortem import ActionItemState, ActionItemType
 
 STATE_TONES = {

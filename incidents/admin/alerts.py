@@ -22,9 +22,9 @@ from unfold.decorators import display
 from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.errors import CasefileError
 from incidents.models import Alert, AlertAssignment, AlertRule, Incident
-from incidents.services.alert_rules import save_rule
-from incidents.services.alerts import move_alerts, split_alerts
-from incidents.services.cases import REASON_LENGTH, WORK
+from incidents.services.alerts.moves import move_alerts, split_alerts
+from incidents.services.alerts.rules import save_rule
+from incidents.services.changes import REASON_LENGTH, WORK
 from incidents.templatetags.incidents import moment
 
 SEVERITY_TONES = {"critical": "late", "error": "warn", "warning": "watch"}

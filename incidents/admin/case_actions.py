@@ -19,20 +19,18 @@ from evidence.access import require_permission
 from evidence.errors import CasefileError, PermissionRefused
 from incidents.admin import forms as case_forms
 from incidents.models import ArtifactKind, ChecklistItem, Incident
-from incidents.services import (
-    checklist,
+from incidents.services import timeline
+from incidents.services.changes import REVIEW, WORK
+from incidents.services.checklists import answers, remediation
+from incidents.services.gates import conditions, phases
+from incidents.services.lifecycle import (
     closing,
     containment,
     editing,
-    gates,
     links,
-    phases,
     reclassifying,
-    remediation,
-    reminders,
-    timeline,
 )
-from incidents.services.cases import REVIEW, WORK
+from incidents.services.notifications import reminders
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import ItemState, RemediationAction
 from incidents.workflow.phases import Phase
@@ -103,7 +101,7 @@ def _acknowledge(actor: User, incident: Incident, form: Any) -> str:
 
 def _state(actor: User, incident: Incident, form: Any) -> str:
     data = form.cleaned_data
-    gates.state_condition(
+    conditions.state_condition(
         actor=actor,
         incident_id=incident.pk,
         condition=ConditionKey(data["condition"]),
@@ -114,7 +112,7 @@ def _state(actor: User, incident: Incident, form: Any) -> str:
 
 
 def _waive(actor: User, incident: Incident, form: Any) -> str:
-    gates.waive_condition(
+    conditions.waive_condition(
         actor=actor,
         incident_id=incident.pk,
         condition=ConditionKey(form.cleaned_data["condition"]),
@@ -125,7 +123,7 @@ def _waive(actor: User, incident: Incident, form: Any) -> str:
 
 def _answer(actor: User, incident: Incident, form: Any) -> str:
     data = form.cleaned_data
-    item = checklist.answer_item(
+    item = answers.answer_item(
         actor=actor,
         item_id=_own_item(incident, data["item"]),
         state=ItemState(data["state"]),
@@ -137,13 +135,13 @@ def _answer(actor: User, incident: Incident, form: Any) -> str:
 def _undo(actor: User, incident: Incident, form: Any) -> str:
     data = form.cleaned_data
     item_id = _own_item(incident, data["item"])
-    checklist.undo_item(actor=actor, item_id=item_id, note=data["note"])
+    answers.undo_item(actor=actor, item_id=item_id, note=data["note"])
     return "The answer is taken back. Both entries stay in the history."
 
 
 def _assign(actor: User, incident: Incident, form: Any) -> str:
     data = form.cleaned_data
-    checklist.assign_item(
+    answers.assign_item(
         actor=actor,
         item_id=_own_item(incident, data["item"]),
         assignee=data["assignee"],
@@ -157,11 +155,11 @@ def _link(actor: User, incident: Incident, form: Any) -> str:
     item_id = _own_item(incident, data["item"])
     kind, _, key = data["artifact"].partition(":")
     if kind == ArtifactKind.EVIDENCE and key.isdecimal():
-        link = checklist.link_evidence(
+        link = answers.link_evidence(
             actor=actor, item_id=item_id, evidence_item_id=int(key)
         )
     elif kind in ArtifactKind.values:
-        link = checklist.link_record(
+        link = answers.link_record(
             actor=actor, item_id=item_id, kind=ArtifactKind(kind), record_id=key
         )
     else:

@@ -28,9 +28,9 @@ from incidents.case_queries import WORST_FIRST, search_cases, worst_first
 from incidents.errors import EditConflict
 from incidents.models import Incident
 from incidents.presentation import SEVERITY_TONES, running_clock
-from incidents.services.cases import WORK
-from incidents.services.editing import IncidentChanges, edit_incident
-from incidents.services.opening import open_incident
+from incidents.services.changes import WORK
+from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
+from incidents.services.lifecycle.opening import open_incident
 from incidents.templatetags.incidents import clock_html, moment
 from incidents.timeline_export import write_csv, write_markdown
 

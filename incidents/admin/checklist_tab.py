@@ -18,10 +18,14 @@ from incidents.models import (
     RemediationAction,
     RemediationDecision,
 )
-from incidents.services.artifacts import Artifact, evidence_artifacts, list_records
-from incidents.services.checklist import CONDITION_OF_ITEM, planned_item
-from incidents.services.facts import find_current_reports
-from incidents.services.gates import STATED, read_gate
+from incidents.services.checklists.answers import CONDITION_OF_ITEM, planned_item
+from incidents.services.checklists.artifacts import (
+    Artifact,
+    evidence_artifacts,
+    list_records,
+)
+from incidents.services.gates.conditions import STATED, read_gate
+from incidents.services.gates.facts import find_current_reports
 from incidents.workflow.artifacts import match_artifact
 from incidents.workflow.gates import ITEM_OF_CONDITION, Condition, GateResult
 from incidents.workflow.incident_states import ItemKind

@@ -20,8 +20,8 @@ from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
 from incidents.models import Cycle, GateWaiver, Incident, IncidentPhase, Playbook
 from incidents.presentation import PhaseView, view_phase
-from incidents.services.cases import REVIEW, WORK
-from incidents.services.gates import TITLES
+from incidents.services.changes import REVIEW, WORK
+from incidents.services.gates.conditions import TITLES
 from incidents.workflow.phases import Phase
 
 TabContext = Callable[[HttpRequest, Incident, Cycle], dict[str, Any]]

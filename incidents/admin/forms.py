@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from incidents.models import Incident, Playbook, PlaybookVersion, Team, TimelineKind
-from incidents.services.facts import works_cases
-from incidents.services.gates import STATED
+from incidents.services.gates.conditions import STATED
+from incidents.services.gates.facts import works_cases
 from incidents.services.timeline import BODY_LENGTH, WRITABLE_KINDS
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import (

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 
 from incidents.admin.forms import CommaField
 from incidents.models import NotificationPreference, Team, WebhookChannel
-from incidents.services.reminder_settings import CurrentSettings
+from incidents.services.notifications.reminder_settings import CurrentSettings
 from incidents.workflow.phases import Phase
 from incidents.workflow.reminder_documents import write_plan
 

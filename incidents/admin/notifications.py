@@ -34,17 +34,25 @@ from incidents.models import (
     ReminderSettings,
     WebhookChannel,
 )
-from incidents.services.notification_preferences import set_preferences
-from incidents.services.notifications import (
+from incidents.services.notifications.outbox import (
     RETRY,
     retry_notification,
     send_test_message,
 )
-from incidents.services.reminder_settings import (
+from incidents.services.notifications.preferences import set_preferences
+from incidents.services.notifications.reminder_settings import (
     CHANGE as CHANGE_PLAN,
 )
-from incidents.services.reminder_settings import current_settings, set_reminders
-from incidents.services.webhooks import ADD, CHANGE, add_webhook, change_webhook
+from incidents.services.notifications.reminder_settings import (
+    current_settings,
+    set_reminders,
+)
+from incidents.services.notifications.webhooks import (
+    ADD,
+    CHANGE,
+    add_webhook,
+    change_webhook,
+)
 from incidents.templatetags.incidents import moment
 
 STATE_TONES = {

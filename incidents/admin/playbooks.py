@@ -12,7 +12,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from incidents.models import Playbook, PlaybookVersion
-from incidents.services.planning import document_of
+from incidents.services.cycle_plan import document_of
 from incidents.workflow.incident_states import ItemKind
 from incidents.workflow.phases import PHASE_ORDER
 

@@ -9,7 +9,7 @@ from django.urls import NoReverseMatch, reverse
 
 from evidence.models import EvidenceKind
 from incidents.models import Cycle, Incident
-from incidents.services.policy_facts import find_kill_switched
+from incidents.services.gates.policy_facts import find_kill_switched
 from incidents.services.policy_records import kill_switches_of, trust_transitions_of
 from policy.admin.incident_tab import incident_policy_context
 

@@ -18,11 +18,11 @@ from incidents.models import (
     PostmortemVersion,
     ReviewVerdict,
 )
-from incidents.services.cases import REVIEW, WORK
-from incidents.services.gates import read_gate
-from incidents.services.postmortem_document import gather_case_facts
-from incidents.services.postmortem_drafts import author_names, current_draft
-from incidents.services.postmortem_reviews import is_author
+from incidents.services.changes import REVIEW, WORK
+from incidents.services.gates.conditions import read_gate
+from incidents.services.postmortems.case_facts import gather_case_facts
+from incidents.services.postmortems.drafts import author_names, current_draft
+from incidents.services.postmortems.reviews import is_author
 from incidents.workflow.phases import Phase
 from incidents.workflow.postmortem import (
     SECTIONS,

@@ -37,16 +37,16 @@ from incidents.admin.postmortem_views import (
 )
 from incidents.errors import EditConflict
 from incidents.models import Postmortem, PostmortemVersion
-from incidents.services.cases import WORK
-from incidents.services.postmortem_archive import render_pdf, render_version
-from incidents.services.postmortem_drafts import (
+from incidents.services.changes import WORK
+from incidents.services.postmortems.archive import render_pdf, render_version
+from incidents.services.postmortems.drafts import (
     current_draft,
     open_postmortem,
     save_draft,
     take_up_again,
 )
-from incidents.services.postmortem_findings import queue_findings
-from incidents.services.postmortem_reviews import (
+from incidents.services.postmortems.findings import queue_findings
+from incidents.services.postmortems.reviews import (
     return_postmortem,
     sign_postmortem,
     submit_postmortem,

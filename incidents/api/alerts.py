@@ -18,7 +18,7 @@ from evidence.models import TokenScope
 from incidents.api import filters, serializers
 from incidents.api.alert_bodies import AlertBodyParser, split_body
 from incidents.models import ALERT_SOURCES, Alert, AlertRule, Incident
-from incidents.services.alert_intake import (
+from incidents.services.alerts.intake import (
     Answer,
     IncomingAlert,
     read_incoming,

@@ -22,7 +22,7 @@ from incidents.models import (
     Playbook,
     PlaybookVersion,
 )
-from incidents.services.editing import IncidentChanges, edit_incident
+from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
 from incidents.workflow.incident_states import Severity
 
 REFERENCE_PATTERN = "SEC-INC-[0-9]{4}-[0-9]{4,10}"

@@ -18,7 +18,7 @@ from policy.rules.precedence import EffectivePolicy
 from policy.rules.trust_replay import TrustFinding
 
 if TYPE_CHECKING:  # see scanner_bypass
-    from policy.rules.scanner.report import ScanReport
+    from policy.scanner.report import ScanReport
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from incidents.findings.values import Finding, FindingSeverity, counted, listed,
 from policy.rules.capabilities import is_dangerous
 
 if TYPE_CHECKING:  # importing it for real would load the parsers with every page
-    from policy.rules.scanner.report import ScanReport
+    from policy.scanner.report import ScanReport
 
 
 def findings_inc4(

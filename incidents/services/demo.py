@@ -22,10 +22,10 @@ from evidence.models import Channel
 from evidence.services import receive_evidence
 from evidence.simulation import simulate_document
 from incidents.models import Incident, PlaybookVersion
-from incidents.services.editing import assign_lead
-from incidents.services.gates import state_condition
-from incidents.services.opening import open_incident
-from incidents.services.phases import complete_phase
+from incidents.services.gates.conditions import state_condition
+from incidents.services.gates.phases import complete_phase
+from incidents.services.lifecycle.editing import assign_lead
+from incidents.services.lifecycle.opening import open_incident
 from incidents.services.timeline import write_entry
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import IncidentSource, Severity

@@ -8,13 +8,13 @@ from typing import Any
 
 from policy.models import KillSwitchLift, ScanEntry, ScanReport, TrustTransition
 from policy.rules.precedence import EffectivePolicy
-from policy.rules.scanner.comparison import Miss
-from policy.rules.scanner.entries import Classification, Entry
-from policy.rules.scanner.errors import SourceRefusedError
-from policy.rules.scanner.report import FileReport
-from policy.rules.scanner.report import ScanReport as SourceReport
 from policy.rules.trust import TrustState
 from policy.rules.trust_replay import TrustFinding, TrustFindingCode
+from policy.scanner.comparison import Miss
+from policy.scanner.entries import Classification, Entry
+from policy.scanner.errors import SourceRefusedError
+from policy.scanner.report import FileReport
+from policy.scanner.report import ScanReport as SourceReport
 from policy.services.cases import remediate_reached_at
 from policy.services.runtime_histories import finding_from_json
 from policy.services.snapshots import newest_snapshot, read_snapshot

@@ -32,7 +32,7 @@ from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
 from policy.services.cases import WORK, lock_incident, record_change
 
 if TYPE_CHECKING:
-    from policy.rules.scanner import ScanReport as ScannerReport
+    from policy.scanner import ScanReport as ScannerReport
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def _scan(request: ScanRequest) -> ScanFinding:
     except (EvidenceDamaged, EvidenceMissing) as error:
         return _refused(error)
     # Here and not above: the parsers are large, and only the worker needs them.
-    from policy.rules.scanner import scan_source
+    from policy.scanner import scan_source
 
     return _read(scan_source(data, item.original_name))
 

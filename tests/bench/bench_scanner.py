@@ -23,14 +23,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from policy.rules.scanner import (
+from policy.scanner import (
     Classification,
     FileReport,
     SourceFile,
     scan_file,
     scan_source,
 )
-from policy.rules.scanner.syntax import LANGUAGE_BY_SUFFIX
+from policy.scanner.syntax import LANGUAGE_BY_SUFFIX
 from tests.data.evasions import FOLDER, HELD_OUT, Sample, load_samples
 
 INSTALL_SECONDS = 300

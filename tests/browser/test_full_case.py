@@ -22,7 +22,7 @@ from evidence.services.tokens import create_token
 from evidence.simulation import simulate_document
 from evidence.storage import read_verified
 from incidents.models import EvidenceFindings, Incident, Postmortem, PostmortemArchive
-from incidents.services.alert_rules import load_default_rules
+from incidents.services.alerts.rules import load_default_rules
 from tests.browser.people import Person, person
 from tests.factories import make_playbooks
 from tests.live import LiveWorker

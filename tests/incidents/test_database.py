@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from incidents.models import ReferenceCounter, Team
-from incidents.services.links import link_ticket
+from incidents.services.lifecycle.links import link_ticket
 from tests.factories import make_incident, make_user
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from evidence.errors import CasefileError
-from incidents.services.alert_rules import load_default_rules
+from incidents.services.alerts.rules import load_default_rules
 from incidents.services.playbooks import BUILT_IN_FOLDER, LoadedPlaybook, load_folder
 
 

@@ -12,7 +12,7 @@ from evidence.models import AuditEntry
 from incidents.admin.case_actions import ACTIONS
 from incidents.admin.cockpit import TABS
 from incidents.models import Incident
-from incidents.services.checklist import assign_item
+from incidents.services.checklists.answers import assign_item
 from incidents.workflow.incident_states import Severity
 from incidents.workflow.phases import Phase
 from tests.factories import (

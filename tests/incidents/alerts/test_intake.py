@@ -21,8 +21,8 @@ from incidents.models import (
     TimelineEntry,
     TimelineKind,
 )
-from incidents.services.alert_intake import read_incoming
-from incidents.services.editing import edit_incident
+from incidents.services.alerts.intake import read_incoming
+from incidents.services.lifecycle.editing import edit_incident
 from incidents.workflow.errors import AlertError
 from incidents.workflow.incident_states import IncidentSource, Severity
 from tests.factories import NOON, make_incident

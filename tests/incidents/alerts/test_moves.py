@@ -9,7 +9,7 @@ from evidence.access import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import AlertRefused, IncidentClosed, ReasonMissing
 from incidents.models import Incident, TimelineEntry, TimelineKind
-from incidents.services.alerts import move_alerts, split_alerts
+from incidents.services.alerts.moves import move_alerts, split_alerts
 from tests.factories import NOON, make_incident
 from tests.incidents.alerts.samples import EXTENSION, receive_one
 

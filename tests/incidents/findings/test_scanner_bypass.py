@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incidents.findings import FindingSeverity, findings_inc4
-from policy.rules.scanner.report import scan_source
+from policy.scanner.report import scan_source
 from tests.incidents.findings.bundles import by_key, make_bundle, make_entry
 
 

@@ -11,9 +11,9 @@ from incidents.models import (
     Notification,
     WebhookChannel,
 )
-from incidents.services.delivery import deliver_notifications
-from incidents.services.reminders import plan_reminders
-from incidents.services.webhooks import add_webhook
+from incidents.services.notifications.delivery import deliver_notifications
+from incidents.services.notifications.reminders import plan_reminders
+from incidents.services.notifications.webhooks import add_webhook
 from tests.factories import NOON, make_user
 from tests.incidents.notifications.sinks import Sink
 

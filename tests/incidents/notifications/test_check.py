@@ -10,14 +10,17 @@ from django.utils.module_loading import import_string
 from config.metrics import _read_collectors
 from evidence.access import Role
 from incidents.models import Notification, ReminderCheckState, ReminderCursor
-from incidents.services.delivery import deliver_notifications
-from incidents.services.reminder_checks import (
+from incidents.services.notifications.delivery import deliver_notifications
+from incidents.services.notifications.reminder_check import (
     GRACE,
     ReminderCheckFailing,
     check_health,
     check_reminders,
 )
-from incidents.services.reminders import acknowledge_reminders, plan_reminders
+from incidents.services.notifications.reminders import (
+    acknowledge_reminders,
+    plan_reminders,
+)
 from incidents.workflow.phases import Phase
 from tests.factories import make_incident, make_user
 from tests.incidents.notifications.making import after, poll, rows_named

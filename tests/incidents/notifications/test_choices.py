@@ -11,15 +11,22 @@ from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import NotificationRefused
 from incidents.models import Notification, NotificationPreference, WebhookChannel
-from incidents.services.checklist import assign_item
-from incidents.services.delivery import deliver_notifications
-from incidents.services.editing import assign_lead
-from incidents.services.kill_all_notices import notify_kill_all
-from incidents.services.notification_preferences import set_preferences
-from incidents.services.notifications import remind
-from incidents.services.reminder_checks import check_reminders
-from incidents.services.reminder_settings import current_settings, set_reminders
-from incidents.services.webhooks import add_webhook, change_webhook, open_url
+from incidents.services.checklists.answers import assign_item
+from incidents.services.lifecycle.editing import assign_lead
+from incidents.services.notifications.delivery import deliver_notifications
+from incidents.services.notifications.kill_all_notices import notify_kill_all
+from incidents.services.notifications.outbox import remind
+from incidents.services.notifications.preferences import set_preferences
+from incidents.services.notifications.reminder_check import check_reminders
+from incidents.services.notifications.reminder_settings import (
+    current_settings,
+    set_reminders,
+)
+from incidents.services.notifications.webhooks import (
+    add_webhook,
+    change_webhook,
+    open_url,
+)
 from incidents.workflow.reminder_documents import write_plan
 from incidents.workflow.reminders import ReminderPlan
 from policy.models import KillSwitch

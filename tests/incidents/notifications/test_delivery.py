@@ -14,16 +14,16 @@ from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import NotificationRefused
 from incidents.models import Notification, NotificationPreference, NotificationState
-from incidents.services import delivery
-from incidents.services.channels import idempotency_key
-from incidents.services.delivery import (
+from incidents.services.notifications import delivery
+from incidents.services.notifications.channels import idempotency_key
+from incidents.services.notifications.delivery import (
     LEASE,
     claim_next,
     deliver_notifications,
     pause_after,
 )
-from incidents.services.notifications import retry_notification
-from incidents.services.reminders import plan_reminders
+from incidents.services.notifications.outbox import retry_notification
+from incidents.services.notifications.reminders import plan_reminders
 from tests.factories import make_evidence, make_incident, make_playbooks, make_user
 from tests.incidents.notifications.making import (
     SECRET_PATH,
@@ -402,7 +402,7 @@ class TestWebhooks:
         channel = add_sink(webhook_sink)
         webhook_sink_port_is_closed = channel.sealed_url
         assert webhook_sink_port_is_closed
-        from incidents.services.webhooks import change_webhook
+        from incidents.services.notifications.webhooks import change_webhook
 
         change_webhook(
             actor=make_user(Role.ADMINISTRATOR),

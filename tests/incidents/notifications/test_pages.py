@@ -11,10 +11,10 @@ from incidents.models import (
     ReminderSettings,
     WebhookChannel,
 )
-from incidents.services.delivery import deliver_notifications
-from incidents.services.notifications import remind
-from incidents.services.reminder_settings import current_settings
-from incidents.services.webhooks import add_webhook, open_url
+from incidents.services.notifications.delivery import deliver_notifications
+from incidents.services.notifications.outbox import remind
+from incidents.services.notifications.reminder_settings import current_settings
+from incidents.services.notifications.webhooks import add_webhook, open_url
 from incidents.workflow.phases import Phase
 from tests.factories import NOON, make_user
 from tests.incidents.notifications.making import after, poll

@@ -20,9 +20,12 @@ from incidents.models import (
     ReminderCursor,
     Team,
 )
-from incidents.services.closing import close_as_false_alarm
-from incidents.services.phases import set_remediate_due
-from incidents.services.reminders import acknowledge_reminders, plan_reminders
+from incidents.services.gates.phases import set_remediate_due
+from incidents.services.lifecycle.closing import close_as_false_alarm
+from incidents.services.notifications.reminders import (
+    acknowledge_reminders,
+    plan_reminders,
+)
 from incidents.workflow.phases import Phase
 from tests.factories import NOON, make_incident, make_playbooks, make_user
 from tests.incidents.notifications.making import (

@@ -11,7 +11,8 @@ from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import EditConflict, IncidentError, ReasonMissing, TransitionError
 from incidents.models import ActionItem, Notification
-from incidents.services.action_items import (
+from incidents.services.lifecycle.closing import close_as_false_alarm
+from incidents.services.postmortems.action_items import (
     ActionItemFields,
     add_action_item,
     close_action_item,
@@ -19,7 +20,6 @@ from incidents.services.action_items import (
     remind_action_items,
     reopen_action_item,
 )
-from incidents.services.closing import close_as_false_alarm
 from incidents.workflow.postmortem import ActionItemState, ActionItemType
 from tests.factories import NOON, make_incident, make_user
 

@@ -9,8 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from evidence.access import Role
 from evidence.format import hash_value
 from evidence.models import TokenScope
-from incidents.services.action_items import ActionItemFields, add_action_item
-from incidents.services.postmortem_drafts import take_up_again
+from incidents.services.postmortems.action_items import (
+    ActionItemFields,
+    add_action_item,
+)
+from incidents.services.postmortems.drafts import take_up_again
 from incidents.workflow.postmortem import ActionItemType
 from tests.api.conftest import make_client
 from tests.factories import NOON, make_incident, make_user

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from incidents.models import Postmortem
-from incidents.services.postmortem_drafts import current_draft, take_up_again
+from incidents.services.postmortems.drafts import current_draft, take_up_again
 from tests.browser.people import Person, person
 from tests.conftest import make_user
 from tests.incidents.postmortem.cases import (

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from evidence.access import Role
 from incidents.models import ActionItem, Incident, Postmortem
-from incidents.services.postmortem_drafts import current_draft
+from incidents.services.postmortems.drafts import current_draft
 from incidents.workflow.postmortem import SECTION_KEYS
 from tests.factories import make_incident, make_user
 from tests.incidents.postmortem.cases import (

@@ -16,12 +16,12 @@ from incidents.errors import (
     TransitionError,
 )
 from incidents.models import Incident, PostmortemArchive, PostmortemReview
-from incidents.services.closing import close_incident
-from incidents.services.gates import read_gates, waive_condition
-from incidents.services.phases import complete_phase
-from incidents.services.postmortem_archive import archive_postmortem, sweep_postmortems
-from incidents.services.postmortem_drafts import open_postmortem, take_up_again
-from incidents.services.postmortem_reviews import (
+from incidents.services.gates.conditions import read_gates, waive_condition
+from incidents.services.gates.phases import complete_phase
+from incidents.services.lifecycle.closing import close_incident
+from incidents.services.postmortems.archive import archive_postmortem, sweep_postmortems
+from incidents.services.postmortems.drafts import open_postmortem, take_up_again
+from incidents.services.postmortems.reviews import (
     current_signature,
     return_postmortem,
     sign_postmortem,

@@ -17,15 +17,15 @@ from incidents.errors import (
     TransitionError,
 )
 from incidents.models import PostmortemVersion
-from incidents.services.closing import close_as_false_alarm
-from incidents.services.postmortem_drafts import (
+from incidents.services.lifecycle.closing import close_as_false_alarm
+from incidents.services.postmortems.drafts import (
     current_draft,
     open_postmortem,
     save_draft,
     take_up_again,
 )
-from incidents.services.postmortem_findings import gather_findings
-from incidents.services.postmortem_reviews import submit_postmortem
+from incidents.services.postmortems.findings import gather_findings
+from incidents.services.postmortems.reviews import submit_postmortem
 from tests.factories import make_evidence, make_user
 from tests.incidents.postmortem.cases import (
     LATER,

@@ -17,16 +17,16 @@ from incidents.errors import (
     TransitionError,
 )
 from incidents.models import Incident, IncidentPhase
-from incidents.services.checklist import answer_item
-from incidents.services.closing import (
+from incidents.services.checklists.answers import answer_item
+from incidents.services.lifecycle.closing import (
     close_as_duplicate,
     close_as_false_alarm,
     close_incident,
     reopen_incident,
 )
-from incidents.services.editing import edit_incident, raise_severity
-from incidents.services.links import link_related, link_ticket
-from incidents.services.reclassifying import reclassify_incident
+from incidents.services.lifecycle.editing import edit_incident, raise_severity
+from incidents.services.lifecycle.links import link_related, link_ticket
+from incidents.services.lifecycle.reclassifying import reclassify_incident
 from incidents.services.timeline import write_entry
 from incidents.workflow.gates import UNWAIVABLE
 from incidents.workflow.incident_states import IncidentStatus, ItemState, Severity

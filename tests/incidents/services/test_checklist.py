@@ -9,13 +9,17 @@ from evidence.access import Role
 from evidence.errors import PermissionRefused
 from incidents.errors import ArtifactRefused, IncidentError, TransitionError
 from incidents.models import ChecklistItem, Incident
-from incidents.services.checklist import (
+from incidents.services.checklists.answers import (
     answer_item,
     assign_item,
     link_evidence,
     undo_item,
 )
-from incidents.services.remediation import Proof, decide_remediation, record_action
+from incidents.services.checklists.remediation import (
+    Proof,
+    decide_remediation,
+    record_action,
+)
 from incidents.workflow.incident_states import (
     ItemState,
     RemediationAction,

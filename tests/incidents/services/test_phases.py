@@ -11,15 +11,23 @@ from evidence.errors import MomentRefused, PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import IncidentError, ReasonMissing, TransitionError
 from incidents.models import Incident, IncidentPhase
-from incidents.services.checklist import answer_item, undo_item
-from incidents.services.gates import (
+from incidents.services.checklists.answers import answer_item, undo_item
+from incidents.services.checklists.remediation import (
+    Proof,
+    decide_remediation,
+    record_action,
+)
+from incidents.services.gates.conditions import (
     phase_of_condition,
     read_gates,
     state_condition,
     waive_condition,
 )
-from incidents.services.phases import complete_phase, mark_breaches, set_remediate_due
-from incidents.services.remediation import Proof, decide_remediation, record_action
+from incidents.services.gates.phases import (
+    complete_phase,
+    mark_breaches,
+    set_remediate_due,
+)
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import ItemState, RemediationAction
 from incidents.workflow.phases import PHASE_ORDER, Phase

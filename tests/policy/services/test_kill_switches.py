@@ -12,7 +12,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from evidence.errors import MomentRefused
 from evidence.models import AuditEntry
 from incidents.models import Incident
-from incidents.services.policy_facts import find_kill_switched
+from incidents.services.gates.policy_facts import find_kill_switched
 from policy.errors import KillSwitchError, PolicyRefused
 from policy.models import Extension, KillSwitch
 from policy.rules.kill_switch import KillSwitchState

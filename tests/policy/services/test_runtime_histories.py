@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from evidence.models import Channel, EvidenceKind
 from incidents.findings import CaseEvidence, findings_for
 from incidents.models import Incident
-from incidents.services.policy_facts import gather_policy_evidence
+from incidents.services.gates.policy_facts import gather_policy_evidence
 from policy.models import Extension, KillSwitch, RuntimeHistoryImport, TrustTransition
 from policy.rules.trust_replay import TrustFindingCode
 from policy.services.runtime_histories import import_runtime_history

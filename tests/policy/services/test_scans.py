@@ -13,7 +13,7 @@ from incidents.findings import findings_inc4
 from incidents.models import Incident
 from policy.errors import PolicyRefused
 from policy.models import ScanClassification, ScanReport, ScanRequest
-from policy.rules.scanner.entries import Classification
+from policy.scanner.entries import Classification
 from policy.services.case_records import newest_scan
 from policy.services.readings import take_up_evidence
 from policy.services.scans import request_scan, run_scan

@@ -11,7 +11,7 @@ from evidence.errors import MomentRefused
 from evidence.models import AuditEntry, Channel, EvidenceItem, EvidenceKind
 from evidence.services.downloads import load_bytes
 from incidents.models import Incident
-from incidents.services.policy_facts import (
+from incidents.services.gates.policy_facts import (
     count_configuration_snapshots,
     gather_policy_evidence,
 )

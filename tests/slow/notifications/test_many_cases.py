@@ -7,8 +7,8 @@ from django.db import connection
 
 from evidence.access import Role
 from incidents.models import Notification
-from incidents.services.reminder_checks import check_reminders
-from incidents.services.reminders import plan_reminders
+from incidents.services.notifications.reminder_check import check_reminders
+from incidents.services.notifications.reminders import plan_reminders
 from tests.factories import make_incident, make_user
 from tests.incidents.notifications.making import after, copy_case
 

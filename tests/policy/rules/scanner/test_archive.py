@@ -14,7 +14,7 @@ import zipfile
 
 import pytest
 
-from policy.rules.scanner import ArchiveLimits, SourceRefusedError, unpack_source
+from policy.scanner import ArchiveLimits, SourceRefusedError, unpack_source
 
 MIB = 1024 * 1024
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from policy.rules.scanner import Classification, scan_source
+from policy.scanner import Classification, scan_source
 from tests.data.evasions import BENIGN, HELD_OUT, Sample, load_samples
 
 SAMPLES = load_samples()

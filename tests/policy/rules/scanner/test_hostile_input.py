@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policy.rules.scanner import (
+from policy.scanner import (
     Classification,
     SourceRefusedError,
     scan_source,

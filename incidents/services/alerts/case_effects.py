@@ -1,0 +1,100 @@
+"""What alerts do to a case: open it, join it, raise it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from evidence.access import Actor
+from evidence.audit import incident_stream, record_entry
+from evidence.moments import EARLIEST
+from incidents.models import Alert, Incident, TimelineEntry, TimelineKind
+from incidents.services.changes import bump_revision, record_change
+from incidents.services.timeline import add_entry
+from incidents.workflow.incident_states import Severity, raised_severity
+
+TIMELINE_PAUSE = dt.timedelta(minutes=10)
+"""Alerts that keep joining write one timeline entry in this time; all are listed."""
+NAMED_ALERTS = 3
+
+
+def believable_moment(happened_at: dt.datetime, now: dt.datetime) -> dt.datetime:
+    """Return the moment that a case may take from an alert, which keeps its own.
+
+    A producer's clock may run ahead of ours, and one that was never set starts at the
+    epoch: neither may set a case's clocks or open its timeline.
+    """
+    return now if happened_at < EARLIEST else min(happened_at, now)
+
+
+def record_joining(
+    incident: Incident, alerts: Sequence[Alert], *, actor: Actor, now: dt.datetime
+) -> None:
+    """Record that the rules gave these alerts to a case that the caller has locked."""
+    if _is_timeline_due(incident, now):
+        add_entry(
+            incident=incident,
+            kind=TimelineKind.ALERT,
+            body=describe(alerts),
+            actor=actor,
+            event_at=believable_moment(min(one.happened_at for one in alerts), now),
+            now=now,
+        )
+    record_entry(
+        streams=[incident_stream(incident.pk)],
+        action="alerts.joined",
+        actor=actor,
+        obj=incident,
+        after={"alerts": sorted(one.pk for one in alerts)},
+        now=now,
+    )
+
+
+def raise_to(
+    incident: Incident,
+    severity: Severity,
+    *,
+    actor: Actor,
+    reason: str,
+    now: dt.datetime,
+) -> None:
+    """Raise a locked case to this severity; one that is as severe stays as it is."""
+    before = Severity(incident.severity)
+    worse = raised_severity(before, severity)
+    if worse is before:
+        return
+    incident.severity = worse
+    incident.save(update_fields=["severity"])
+    bump_revision(incident)
+    record_change(
+        incident,
+        action="incident.edited",
+        actor=actor,
+        now=now,
+        body=f"Severity: `{before}` → `{worse}`",
+        before={"severity": before},
+        after={"revision": incident.revision, "severity": worse},
+        reason=reason,
+    )
+
+
+def describe(alerts: Sequence[Alert], *, verb: str = "joined") -> str:
+    """Say in one line of Markdown which alerts joined, or what else they did."""
+    names = ", ".join(f"`{_plain(one.alert_id)}`" for one in alerts[:NAMED_ALERTS])
+    more = (
+        f" and {len(alerts) - NAMED_ALERTS} more" if len(alerts) > NAMED_ALERTS else ""
+    )
+    categories = ", ".join(sorted({f"`{_plain(one.category)}`" for one in alerts}))
+    word = "alert" if len(alerts) == 1 else "alerts"
+    return f"{len(alerts)} {word} {verb} ({categories}): {names}{more}."
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "'")
+
+
+def _is_timeline_due(incident: Incident, now: dt.datetime) -> bool:
+    recent = TimelineEntry.objects.filter(
+        incident=incident, kind=TimelineKind.ALERT, entered_at__gt=now - TIMELINE_PAUSE
+    )
+    return not recent.exists()

@@ -1,0 +1,215 @@
+"""Alerts moved by hand: into a case, from one to another, or out of one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Sequence
+
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import Actor, require_permission
+from evidence.audit import incident_stream, record_entry
+from incidents.errors import AlertRefused, IncidentClosed
+from incidents.models import (
+    Alert,
+    AlertAssignment,
+    AlertMove,
+    AlertRule,
+    Incident,
+    TimelineKind,
+)
+from incidents.services.alerts.case_effects import describe, raise_to
+from incidents.services.alerts.intake_state import rule_of
+from incidents.services.changes import REVIEW, WORK, lock_incident, require_reason
+from incidents.services.timeline import add_entry
+from incidents.workflow.alert_rules import AlertSeverity
+from incidents.workflow.incident_states import Severity
+
+
+@transaction.atomic
+def move_alerts(
+    *,
+    actor: Actor,
+    alert_ids: Collection[int],
+    incident_id: int,
+    reason: str,
+    now: dt.datetime | None = None,
+) -> list[Alert]:
+    """Move alerts into an open case, out of the one they are in; return those moved.
+
+    Alerts that are in the case already stay. The case's severity rises where a rule
+    for one such alert asks for it, and never falls. Out of a closed case only a
+    reviewer moves them.
+    """
+    require_permission(actor, WORK)
+    moment, why = now or timezone.now(), require_reason(reason)
+    cases = _lock_cases(alert_ids, incident_id)
+    target = cases[incident_id]
+    if not target.is_open:
+        raise IncidentClosed(
+            f"{target.reference} is closed: reopen it, or choose an open case"
+        )
+    alerts = [
+        one for one in _lock_alerts(alert_ids, cases) if one.incident_id != target.pk
+    ]
+    _require_may_leave(alerts, cases, actor)
+    _assign(alerts, target, AlertMove.MOVED, actor=actor, reason=why, now=moment)
+    if alerts:
+        _note_extensions(target, alerts)
+        severity = _asked_severity(alerts)
+        if severity is not None:
+            raise_to(target, severity, actor=actor, reason=why, now=moment)
+    _record(alerts, cases, target, actor=actor, reason=why, now=moment)
+    return alerts
+
+
+@transaction.atomic
+def split_alerts(
+    *,
+    actor: Actor,
+    alert_ids: Collection[int],
+    reason: str,
+    now: dt.datetime | None = None,
+) -> list[Alert]:
+    """Take alerts out of their cases; return those taken out.
+
+    They are kept without a case, and no rule gives them to one again by itself. A
+    severity that they raised stays: lowering it is a person's decision. Out of a
+    closed case only a reviewer takes them.
+    """
+    require_permission(actor, WORK)
+    moment, why = now or timezone.now(), require_reason(reason)
+    cases = _lock_cases(alert_ids, None)
+    alerts = [one for one in _lock_alerts(alert_ids, cases) if one.incident_id]
+    _require_may_leave(alerts, cases, actor)
+    _assign(alerts, None, AlertMove.SPLIT, actor=actor, reason=why, now=moment)
+    _record(alerts, cases, None, actor=actor, reason=why, now=moment)
+    return alerts
+
+
+def _lock_cases(
+    alert_ids: Collection[int], incident_id: int | None
+) -> dict[int, Incident]:
+    """Lock every case concerned, in one order; the case before the alert, always."""
+    concerned = set(
+        Alert.objects.filter(pk__in=alert_ids, incident__isnull=False).values_list(
+            "incident_id", flat=True
+        )
+    )
+    if incident_id is not None:
+        concerned.add(incident_id)
+    return {pk: lock_incident(pk) for pk in sorted(concerned)}
+
+
+def _require_may_leave(
+    alerts: Sequence[Alert], cases: dict[int, Incident], actor: Actor
+) -> None:
+    """What a closed case rested on is changed by nobody but a reviewer."""
+    sources = (cases[one.incident_id] for one in alerts if one.incident_id)
+    if any(not case.is_open for case in sources):
+        require_permission(actor, REVIEW)
+
+
+def _lock_alerts(
+    alert_ids: Collection[int], cases: dict[int, Incident]
+) -> Sequence[Alert]:
+    rows = list(
+        Alert.objects.select_for_update(of=("self",))
+        .filter(pk__in=alert_ids)
+        .select_related("extension")
+        .order_by("pk")
+    )
+    if len(rows) != len(set(alert_ids)):
+        raise AlertRefused("one of the alerts does not exist: choose them again")
+    if any(one.incident_id and one.incident_id not in cases for one in rows):
+        raise AlertRefused("one of the alerts was moved meanwhile: choose them again")
+    return rows
+
+
+def _assign(
+    alerts: Sequence[Alert],
+    target: Incident | None,
+    kind: AlertMove,
+    *,
+    actor: Actor,
+    reason: str,
+    now: dt.datetime,
+) -> None:
+    AlertAssignment.objects.bulk_create(
+        AlertAssignment(
+            alert=one,
+            kind=kind,
+            incident=target,
+            previous_incident_id=one.incident_id,
+            assigned_at=now,
+            assigned_by=actor,
+            reason=reason,
+        )
+        for one in alerts
+    )
+    Alert.objects.filter(pk__in=[one.pk for one in alerts]).update(incident=target)
+
+
+def _note_extensions(target: Incident, alerts: Iterable[Alert]) -> None:
+    """An alert's extension is part of the case that the alert belongs to."""
+    target.extensions.add(*{one.extension for one in alerts})
+
+
+def _asked_severity(alerts: Iterable[Alert]) -> Severity | None:
+    """Return the worst that enabled rules for single alerts ask for; None for none."""
+    rules = [rule_of(row) for row in AlertRule.objects.filter(is_enabled=True, count=1)]
+    asked = [
+        rule.opens_severity
+        for one in alerts
+        for rule in rules
+        if rule.category == one.category
+        and AlertSeverity(one.severity).rank >= rule.least_severity.rank
+    ]
+    return max(asked, key=lambda severity: severity.rank, default=None)
+
+
+def _record(
+    alerts: Sequence[Alert],
+    cases: dict[int, Incident],
+    target: Incident | None,
+    *,
+    actor: Actor,
+    reason: str,
+    now: dt.datetime,
+) -> None:
+    """Write the timeline and audit entries of every case that gained or lost alerts."""
+    to = target.reference if target else None
+    for pk, case in cases.items():
+        is_target = target is not None and pk == target.pk
+        own = [one for one in alerts if is_target or one.incident_id == pk]
+        if not own:
+            continue
+        came_from = {
+            str(one.pk): cases[one.incident_id].reference if one.incident_id else None
+            for one in own
+        }
+        where = "" if is_target else f" Moved to {to}." if to else " Split off."
+        add_entry(
+            incident=case,
+            kind=TimelineKind.ALERT,
+            body=f"{describe(own, verb='moved here' if is_target else 'left')}{where}"
+            f"\n\n{reason}",
+            actor=actor,
+            now=now,
+        )
+        record_entry(
+            streams=[incident_stream(pk)],
+            action="alerts.moved" if to else "alerts.split",
+            actor=actor,
+            obj=case,
+            reason=reason,
+            before={"incident_by_alert": came_from},
+            after={
+                "incident": to,
+                "alerts": sorted(one.pk for one in own),
+                "cycle": case.current_cycle.number,
+                "case_was_open": case.is_open,
+            },
+            now=now,
+        )

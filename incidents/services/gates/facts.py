@@ -1,0 +1,213 @@
+"""What the gates look at, gathered from rows. Call it under the lock of the case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.models import Q
+
+from evidence.audit import incident_stream
+from evidence.models import (
+    AuditEntry,
+    EvidenceItem,
+    EvidenceKind,
+    Outcome,
+    VerificationReport,
+    VerificationRequest,
+    WorkState,
+)
+from incidents.models import (
+    ChecklistItem,
+    Cycle,
+    GateStatement,
+    Incident,
+    RemediationAction,
+    RemediationDecision,
+)
+from incidents.services.gates.policy_facts import (
+    count_configuration_snapshots,
+    find_kill_switched,
+)
+from incidents.services.gates.postmortem_facts import gather_postmortem
+from incidents.workflow.gate_facts import (
+    ActionFact,
+    BundleFact,
+    ChoiceFact,
+    GateFacts,
+    ItemFact,
+    Statement,
+)
+from incidents.workflow.gates import ConditionKey
+from incidents.workflow.incident_states import (
+    ItemKind,
+    ItemState,
+)
+from incidents.workflow.incident_states import (
+    RemediationAction as ActionKind,
+)
+from incidents.workflow.phases import Phase
+
+REPLAY_VIEWED_ACTION = "evidence.replay_viewed"
+"""The audit action that the replay page records when a person opens it."""
+
+
+def gather_facts(incident: Incident, cycle: Cycle) -> GateFacts:
+    """Return everything that the gates of a cycle look at."""
+    statements = _newest_statements(cycle)
+    asked = list(cycle.checklist.asked())
+    return GateFacts(
+        extension_ids=tuple(one.extension_id for one in incident.extensions.all()),
+        kill_switched=find_kill_switched(incident),
+        killed_otherwise=_stated(statements, ConditionKey.EXTENSION_KILLED),
+        isolation=_stated(statements, ConditionKey.ISOLATION_VERIFIED),
+        bundles=gather_bundles(incident, statements.values()),
+        snapshot_count=count_configuration_snapshots(incident, cycle),
+        failed_verification_is_finding=incident.playbook_version.document.get(
+            "failed_verification_is_finding", False
+        ),
+        root_cause=_stated(statements, ConditionKey.ROOT_CAUSE_WRITTEN),
+        replay_viewed=find_replay_viewing(incident, cycle),
+        items=tuple(_item_fact(item) for item in asked),
+        actions=_gather_actions(cycle),
+        choices=gather_choices(asked),
+        postmortem=gather_postmortem(incident, cycle),
+    )
+
+
+def gather_bundles(
+    incident: Incident, statements: Iterable[GateStatement]
+) -> tuple[BundleFact, ...]:
+    """Return the bundles of a case, each with what its current report says."""
+    explained = {one.report_id: one for one in statements if one.report_id}
+    items = list(incident.evidence_items.filter(kind=EvidenceKind.BUNDLE))
+    reports = find_current_reports(items)
+    return tuple(
+        _bundle_fact(item, reports.get(item.pk), explained)
+        for item in sorted(items, key=lambda one: one.pk)
+    )
+
+
+def find_current_reports(
+    items: Iterable[EvidenceItem],
+) -> dict[int, VerificationReport]:
+    """Return the report of each item's newest request, by item id.
+
+    An item that waits to be verified again has no current report, and neither has one
+    whose verification could not be finished.
+    """
+    newest = (
+        VerificationRequest.objects.filter(item__in=list(items))
+        .order_by("item_id", "-id")
+        .distinct("item_id")
+        .select_related("report")
+    )
+    return {
+        request.item_id: request.report
+        for request in newest
+        if request.state == WorkState.DONE
+        and hasattr(request, "report")
+        and request.report.outcome != Outcome.UNFINISHED
+    }
+
+
+def find_replay_viewing(incident: Incident, cycle: Cycle) -> Statement | None:
+    """Return who of those who work cases first looked at the replay in this cycle."""
+    entry = (
+        AuditEntry.objects.filter(
+            works_cases("actor__"),
+            stream=incident_stream(incident.pk),
+            action=REPLAY_VIEWED_ACTION,
+            recorded_at__gte=cycle.started_at,
+        )
+        .order_by("sequence")
+        .first()
+    )
+    if entry is None:
+        return None
+    when = f"{entry.recorded_at:%Y-%m-%d %H:%M} UTC"
+    return Statement(by=entry.actor_name, text=f"looked at it on {when}")
+
+
+def works_cases(prefix: str = "") -> Q:
+    """Match the users who hold the permission to work cases, by role or themselves."""
+    return (
+        Q(**{f"{prefix}is_superuser": True})
+        | Q(**{f"{prefix}groups__permissions__codename": "work_incident"})
+        | Q(**{f"{prefix}user_permissions__codename": "work_incident"})
+    )
+
+
+def gather_choices(items: Iterable[ChecklistItem]) -> tuple[ChoiceFact, ...]:
+    """Return the playbook's remediations with what was decided of each."""
+    asked = [one for one in items if one.kind == ItemKind.REMEDIATION]
+    decided: dict[tuple[int, str], bool] = {}
+    for decision in RemediationDecision.objects.filter(item__in=asked).order_by("id"):
+        decided[decision.item_id, decision.choice_key] = decision.chosen
+    return tuple(
+        ChoiceFact(
+            key=choice["key"],
+            text=choice["text"],
+            required=choice.get("required", False),
+            chosen=decided.get((item.pk, choice["key"])),
+        )
+        for item in asked
+        for choice in item.content.get("choices", ())
+    )
+
+
+def _newest_statements(cycle: Cycle) -> dict[tuple[str, int | None], GateStatement]:
+    """Return the statement that counts for each condition, and each report."""
+    rows = GateStatement.objects.filter(phase__cycle=cycle).select_related("stated_by")
+    return {(row.condition_key, row.report_id): row for row in rows.order_by("id")}
+
+
+def _stated(
+    statements: dict[tuple[str, int | None], GateStatement], key: ConditionKey
+) -> Statement | None:
+    row = statements.get((key, None))
+    return _statement(row) if row else None
+
+
+def _statement(row: GateStatement) -> Statement:
+    return Statement(by=row.stated_by.get_username(), text=row.statement)
+
+
+def _bundle_fact(
+    item: EvidenceItem,
+    report: VerificationReport | None,
+    explained: dict[int, GateStatement],
+) -> BundleFact:
+    if report is None:
+        return BundleFact(name=item.original_name)
+    row = explained.get(report.pk)
+    return BundleFact(
+        name=item.original_name,
+        valid=report.is_passing,
+        chain_valid=is_chain_valid(report),
+        explanation=_statement(row) if row else None,
+    )
+
+
+def is_chain_valid(report: VerificationReport) -> bool | None:
+    """Tell whether the ledger's chain holds; None where the report has no chain."""
+    step = report.steps.get("ledger_chain")
+    if step is not None:
+        return bool(step == "pass")
+    valid = report.details.get("chain_valid")
+    return valid if isinstance(valid, bool) else None
+
+
+def _item_fact(item: ChecklistItem) -> ItemFact:
+    return ItemFact(
+        key=item.key,
+        kind=ItemKind(item.kind),
+        phase=Phase(item.phase),
+        required=item.required,
+        state=ItemState(item.state),
+        text=item.text,
+    )
+
+
+def _gather_actions(cycle: Cycle) -> tuple[ActionFact, ...]:
+    rows = RemediationAction.objects.filter(cycle=cycle)
+    return tuple(ActionFact(ActionKind(row.kind), has_proof=True) for row in rows)

@@ -1,0 +1,228 @@
+"""Completing phases in their order, setting REMEDIATE's due time, marking breaches."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from evidence.access import Actor, require_permission
+from evidence.moments import require_moment
+from incidents.errors import IncidentError, TransitionError
+from incidents.models import Incident, IncidentPhase
+from incidents.services.changes import (
+    REVIEW,
+    WORK,
+    lock_open_incident,
+    record_change,
+    require_reason,
+)
+from incidents.services.cycle_plan import document_of, start_clock
+from incidents.services.gates.conditions import read_gate, record_refusal
+from incidents.workflow.clocks import breached_at
+from incidents.workflow.gates import GateResult
+from incidents.workflow.phases import (
+    Phase,
+    PhaseOrderError,
+    next_phase,
+    require_in_order,
+)
+
+
+@transaction.atomic
+def complete_phase(
+    *,
+    actor: Actor,
+    incident_id: int,
+    phase: Phase,
+    remediate_due_at: dt.datetime | None = None,
+    due_reason: str = "",
+    now: dt.datetime | None = None,
+) -> GateResult:
+    """Complete the running phase if its gate passes; return the gate as it stood.
+
+    A refusal is recorded and returned, not raised: `gate.decision` says which
+    conditions stand in the way. Raise TransitionError for a phase out of its turn.
+    With ANALYZE, the lead can set when REMEDIATE is due in the same breath.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    incident = lock_open_incident(incident_id)
+    row = _require_turn(incident, phase)
+    gate = read_gate(incident, row)
+    if not gate.passed:
+        record_refusal(incident, gate, actor=actor, now=moment)
+        return gate
+    _complete(incident, row, gate, actor=actor, now=moment)
+    if remediate_due_at is not None:
+        set_remediate_due(
+            actor=actor,
+            incident_id=incident_id,
+            due_at=remediate_due_at,
+            reason=due_reason,
+            now=moment,
+        )
+    return gate
+
+
+@transaction.atomic
+def set_remediate_due(
+    *,
+    actor: Actor,
+    incident_id: int,
+    due_at: dt.datetime,
+    reason: str,
+    now: dt.datetime | None = None,
+) -> IncidentPhase:
+    """Set when REMEDIATE is due: the lead's or a reviewer's word, with a reason.
+
+    It can be set again, which history shows; a breach that happened stays one.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    incident = lock_open_incident(incident_id)
+    _require_lead(incident, actor)
+    text = require_reason(reason)
+    row = _require_turn(incident, Phase.REMEDIATE)
+    due_at = require_moment(
+        due_at, what="a due time after now", now=moment, earliest=moment
+    )
+    before = row.due_at
+    row.due_at, row.due_reason, row.due_set_by = due_at, text, actor
+    row.save(update_fields=["due_at", "due_reason", "due_set_by"])
+    record_change(
+        incident,
+        action="phase.due_set",
+        actor=actor,
+        now=moment,
+        body=f"**REMEDIATE is due {due_at:%Y-%m-%d %H:%M} UTC**",
+        before={"due_at": before.isoformat() if before else None},
+        after={"phase": Phase.REMEDIATE, "due_at": due_at.isoformat()},
+        reason=text,
+        phase=Phase.REMEDIATE,
+    )
+    return row
+
+
+def mark_breaches(*, now: dt.datetime | None = None) -> int:
+    """Mark every running clock that is past its due time; return how many were.
+
+    Any number of callers may run at once: a case that another one holds is left to
+    it, or to the next run.
+    """
+    moment = now or timezone.now()
+    overdue = _overdue(moment).values_list("cycle__incident_id", flat=True)
+    return sum(_mark_breaches_of(pk, moment) for pk in sorted(set(overdue)))
+
+
+@transaction.atomic
+def _mark_breaches_of(incident_id: int, now: dt.datetime) -> int:
+    incident = (
+        Incident.objects.open()
+        .select_for_update(of=("self",), skip_locked=True)
+        .filter(pk=incident_id)
+        .first()
+    )
+    if incident is None:
+        return 0
+    rows = list(_overdue(now).filter(cycle__incident=incident))
+    for row in rows:
+        _mark_breach(incident, row, now)
+    return len(rows)
+
+
+def _mark_breach(incident: Incident, row: IncidentPhase, now: dt.datetime) -> None:
+    due_at = row.breached_at = row.due_at
+    row.save(update_fields=["breached_at"])
+    record_change(
+        incident,
+        action="phase.breached",
+        actor=None,
+        now=now,
+        body=f"**{row} is overdue**: it was due {due_at:%Y-%m-%d %H:%M} UTC",
+        after={
+            "phase": row.phase,
+            "breached_at": due_at.isoformat() if due_at else None,
+        },
+        phase=row.phase,
+    )
+
+
+def _overdue(now: dt.datetime) -> QuerySet[IncidentPhase]:
+    return IncidentPhase.objects.filter(
+        due_at__lte=now,
+        completed_at__isnull=True,
+        breached_at__isnull=True,
+        cycle__ended_at__isnull=True,
+        cycle__incident__status="open",
+    ).order_by("position")
+
+
+def _require_turn(incident: Incident, phase: Phase) -> IncidentPhase:
+    """Return the row of a phase whose turn it is."""
+    rows = {row.name: row for row in incident.current_cycle.phases.all()}
+    completed = [name for name, row in rows.items() if row.completed_at]
+    try:
+        require_in_order(phase, completed=completed)
+    except PhaseOrderError as error:
+        raise TransitionError(str(error), code=error.code) from error
+    return rows[phase]
+
+
+def _require_lead(incident: Incident, actor: Actor) -> None:
+    lead = incident.lead
+    if actor is None or lead is None or actor == lead:
+        return
+    if not actor.has_perm(REVIEW):
+        raise IncidentError(
+            f"the lead ({lead.get_username()}) or a reviewer sets when "
+            "REMEDIATE is due",
+            code="not_the_lead",
+        )
+
+
+def _complete(
+    incident: Incident,
+    row: IncidentPhase,
+    gate: GateResult,
+    *,
+    actor: Actor,
+    now: dt.datetime,
+) -> None:
+    row.completed_at, row.completed_by = now, actor
+    if row.breached_at is None:
+        row.breached_at = breached_at(row.as_clock(), now)
+    row.save(update_fields=["completed_at", "completed_by", "breached_at"])
+    waived = [one.key for one in gate.waived]
+    note = f", with a waiver: {', '.join(waived)}" if waived else ""
+    late = ", after it was due" if row.breached_at else ""
+    record_change(
+        incident,
+        action="phase.completed",
+        actor=actor,
+        now=now,
+        body=f"**{row} complete**{late}{note}",
+        after={
+            "phase": row.phase,
+            "waived": waived,
+            "breached_at": row.breached_at.isoformat() if row.breached_at else None,
+            "conditions": {one.key: one.detail for one in gate.conditions},
+        },
+        phase=row.phase,
+    )
+    _start_next(incident, row, now)
+
+
+def _start_next(incident: Incident, row: IncidentPhase, now: dt.datetime) -> None:
+    """Let the next phase begin; its clock starts here where it counts from this one."""
+    following = next_phase(row.name)
+    if following is None:
+        return
+    new: IncidentPhase = row.cycle.phases.get(phase=following)
+    target = document_of(incident.playbook_version).target(following)
+    new.started_at = now
+    if target.counts_from == "previous_phase":
+        start_clock(new, target, counted_from=now)
+    new.save(update_fields=["started_at", "counted_from", "target_seconds", "due_at"])

@@ -1,0 +1,124 @@
+"""What a case is linked to: tickets ("beads") and other cases."""
+
+from __future__ import annotations
+
+import datetime as dt
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import Actor, require_permission
+from incidents.errors import IncidentError
+from incidents.models import Incident, TicketLink, TimelineKind
+from incidents.services.changes import (
+    WORK,
+    bump_revision,
+    lock_incident,
+    lock_open_incident,
+    record_change,
+)
+
+WEB_SCHEMES = ("http", "https")
+URL_LENGTH = 200
+
+
+@transaction.atomic
+def link_ticket(
+    *,
+    actor: Actor,
+    incident_id: int,
+    ticket: str,
+    url: str = "",
+    now: dt.datetime | None = None,
+) -> TicketLink:
+    """Link a ticket to a case; one that is linked already is returned as it is."""
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    incident = lock_open_incident(incident_id)
+    name, address = _clean_ticket(ticket, url)
+    link, is_new = TicketLink.objects.get_or_create(
+        incident=incident,
+        ticket=name,
+        defaults={"url": address, "added_at": moment, "added_by": actor},
+    )
+    if is_new:
+        bump_revision(incident)
+        record_change(
+            incident,
+            action="ticket.linked",
+            actor=actor,
+            now=moment,
+            body=f"Ticket `{name.replace('`', '')}` linked",
+            kind=TimelineKind.EVENT,
+            after={"revision": incident.revision, "ticket": name, "url": address},
+        )
+    return link
+
+
+@transaction.atomic
+def link_related(
+    *,
+    actor: Actor,
+    incident_id: int,
+    reference: str,
+    now: dt.datetime | None = None,
+) -> Incident:
+    """Link two cases as related, both ways; return the other one."""
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    other = find_other(incident_id, reference)
+    # In one order for everybody, so that two who link each other's cases don't block.
+    first, second = sorted((incident_id, other.pk))
+    locked = {pk: lock_incident(pk) for pk in (first, second)}
+    if locked[incident_id].related.filter(pk=other.pk).exists():
+        return other
+    locked[incident_id].related.add(locked[other.pk])
+    for one, related in ((first, second), (second, first)):
+        bump_revision(locked[one])
+        record_change(
+            locked[one],
+            action="incident.related",
+            actor=actor,
+            now=moment,
+            body=f"Related to {locked[related].reference}",
+            kind=TimelineKind.EVENT,
+            after={
+                "revision": locked[one].revision,
+                "related": locked[related].reference,
+            },
+        )
+    return other
+
+
+def find_other(incident_id: int, reference: str) -> Incident:
+    """Return another case by its reference; raise IncidentError where there is none."""
+    other = Incident.objects.filter(reference=reference.strip().upper()).first()
+    if other is None:
+        raise IncidentError(
+            f"there is no incident {reference.strip()!r}: "
+            "expected a reference such as SEC-INC-2026-0042"
+        )
+    if other.pk == incident_id:
+        raise IncidentError("expected another incident, got this one")
+    return other
+
+
+def _clean_ticket(ticket: str, url: str) -> tuple[str, str]:
+    name, address = ticket.replace("\x00", "").strip(), url.replace("\x00", "").strip()
+    if not name or len(name) > 100:
+        raise IncidentError(
+            f"expected a ticket of 1 to 100 characters, got {len(name)}"
+        )
+    if address and not _is_web_address(address):
+        raise IncidentError("expected a web address with http or https for the ticket")
+    return name, address
+
+
+def _is_web_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    is_web = parts.scheme in WEB_SCHEMES and bool(parts.netloc)
+    return is_web and len(address) <= URL_LENGTH

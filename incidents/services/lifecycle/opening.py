@@ -1,0 +1,197 @@
+"""Opening a case: its reference, its cycle, its phases with their clocks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import Actor, require_permission
+from evidence.audit import incident_stream, record_entry
+from evidence.moments import require_moment
+from incidents.errors import IncidentError
+from incidents.models import (
+    Cycle,
+    Incident,
+    PlaybookVersion,
+    ReferenceCounter,
+    Team,
+    TimelineKind,
+)
+from incidents.services.cycle_plan import plan_cycle
+from incidents.services.notifications.outbox import notify_assignment
+from incidents.services.timeline import add_entry
+from incidents.workflow.incident_states import (
+    IncidentSource,
+    Severity,
+    format_reference,
+)
+from policy.models import Extension
+from policy.services.extensions import note_extension
+
+CLOCK_SKEW = dt.timedelta(minutes=5)
+"""How far ahead of ours a detector's clock may be."""
+LABEL_LENGTH = 50
+
+
+@transaction.atomic
+def open_incident(
+    *,
+    actor: Actor,
+    playbook_version: PlaybookVersion,
+    title: str,
+    severity: Severity,
+    detected_at: dt.datetime,
+    source: IncidentSource = IncidentSource.MANUAL,
+    extension_ids: Iterable[str] = (),
+    lead: User | None = None,
+    team: Team | None = None,
+    labels: Sequence[str] = (),
+    now: dt.datetime | None = None,
+) -> Incident:
+    """Open a case with its first cycle; DETECT completes by itself.
+
+    References have no gap and no duplicate: the year's counter stays locked until the
+    transaction ends, and one that is rolled back gives its number back.
+    """
+    require_permission(actor, "incidents.add_incident")
+    moment = now or timezone.now()
+    detected_at = require_moment(
+        detected_at,
+        what="a detection time that has passed",
+        now=moment,
+        ahead=CLOCK_SKEW,
+    )
+    incident = Incident.objects.create(
+        **_next_reference(moment.astimezone(dt.UTC).year),
+        title=clean_title(title),
+        playbook_version=playbook_version,
+        severity=Severity(severity),
+        source=IncidentSource(source),
+        detected_at=detected_at,
+        reported_at=moment,
+        opened_by=actor,
+        lead=lead,
+        team=team,
+        labels=clean_labels(labels),
+        last_activity_at=moment,
+    )
+    incident.extensions.set(note_extensions(incident, extension_ids, moment))
+    cycle = start_cycle(incident, actor=actor, now=moment)
+    _record_opening(incident, cycle, actor=actor, now=moment)
+    notify_assignment(
+        actor=actor,
+        assignee=lead,
+        incident=incident,
+        what="You lead this new case",
+        key="lead:opened",
+        now=moment,
+    )
+    return incident
+
+
+def start_cycle(
+    incident: Incident, *, actor: Actor, now: dt.datetime, reason: str = ""
+) -> Cycle:
+    """Start the next cycle with its phases and checklist; DETECT is complete."""
+    last = incident.cycles.order_by("-number").first()
+    cycle = Cycle.objects.create(
+        incident=incident,
+        number=last.number + 1 if last else 1,
+        started_at=now,
+        started_by=actor,
+        reason=reason,
+    )
+    incident.current_cycle = cycle
+    plan_cycle(incident, cycle, now=now)
+    return cycle
+
+
+def note_extensions(
+    incident: Incident, extension_ids: Iterable[str], now: dt.datetime
+) -> list[Extension]:
+    """Return the extensions of these IDs, made on first mention."""
+    wanted = sorted({one.strip() for one in extension_ids if one.strip()})
+    return [
+        note_extension(extension_id=one, seen_in=incident.reference, now=now)
+        for one in wanted
+    ]
+
+
+def clean_labels(labels: Sequence[str]) -> list[str]:
+    """Return the labels trimmed and without NUL, each once, in the order given."""
+    trimmed = [one.replace("\x00", "").strip() for one in labels]
+    cleaned = list(dict.fromkeys(one for one in trimmed if one))
+    long = [one for one in cleaned if len(one) > LABEL_LENGTH]
+    if long:
+        raise IncidentError(
+            f"expected labels of at most {LABEL_LENGTH} characters, got {len(long[0])}"
+        )
+    return cleaned
+
+
+def _next_reference(year: int) -> dict[str, object]:
+    ReferenceCounter.objects.bulk_create(
+        [ReferenceCounter(year=year)], ignore_conflicts=True
+    )
+    counter = ReferenceCounter.objects.select_for_update().get(year=year)
+    counter.last_number += 1
+    counter.save(update_fields=["last_number"])
+    number = counter.last_number
+    return {
+        "year": year,
+        "number": number,
+        "reference": format_reference(year, number),
+    }
+
+
+def clean_title(title: str) -> str:
+    """Return the title on one line; raise IncidentError where it does not fit."""
+    text = " ".join(title.replace("\x00", " ").split())
+    limit = Incident._meta.get_field("title").max_length or 0
+    if not text or len(text) > limit:
+        raise IncidentError(
+            f"expected a title of 1 to {limit} characters, got {len(text)}"
+        )
+    return text
+
+
+def _record_opening(
+    incident: Incident, cycle: Cycle, *, actor: Actor, now: dt.datetime
+) -> None:
+    version = incident.playbook_version
+    names = [one.extension_id for one in incident.extensions.all()]
+    about = f" about {', '.join(f'`{name}`' for name in names)}" if names else ""
+    add_entry(
+        incident=incident,
+        cycle=cycle,
+        kind=TimelineKind.STATE,
+        body=f"Opened as {version.playbook}, {incident.severity}{about}.",
+        actor=actor,
+        phase="detect",
+        event_at=incident.detected_at,
+        now=now,
+    )
+    record_entry(
+        streams=[incident_stream(incident.pk)],
+        action="incident.opened",
+        actor=actor,
+        obj=incident,
+        after={
+            "reference": incident.reference,
+            "title": incident.title,
+            "class": version.playbook.code,
+            "playbook_version": version.number,
+            "severity": incident.severity,
+            "source": incident.source,
+            "detected_at": incident.detected_at.isoformat(),
+            "extensions": names,
+            "lead": incident.lead.get_username() if incident.lead else None,
+            "team": incident.team.name if incident.team else None,
+            "labels": incident.labels,
+        },
+        now=now,
+    )

@@ -1,0 +1,157 @@
+"""Sending one message by e-mail or webhook, with a key that stays the same.
+
+The key is derived from the notification, so that a message that a crash makes us send
+twice can be told: by e-mail it is the Message-ID, to a webhook the header
+Idempotency-Key, and both carry it in the text. Mail servers do not promise to drop a
+second message with the same ID; see docs/notifications.md on what that leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import smtplib
+from dataclasses import dataclass
+from email.errors import HeaderParseError
+from urllib.parse import urlsplit
+
+import apprise
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.core.mail.message import BadHeaderError
+
+from incidents.errors import NotificationRefused
+from incidents.models import Notification
+from incidents.services.notifications.webhooks import (
+    make_service,
+    open_url,
+    require_allowed,
+)
+
+SOCKET_SECONDS = 10.0
+"""How long one step of sending may hang; a claim lasts longer than all of them."""
+PERMANENT_SMTP = range(500, 600)
+TRANSIENT_HTTP = frozenset({408, 425, 429})
+PERMANENT_HTTP = frozenset(range(300, 500)) - TRANSIENT_HTTP
+STATUS = re.compile(r"error=([1-5][0-9]{2})\b")
+
+
+class SendFailed(Exception):
+    """The message did not go out; another try may succeed. Says why, in our words."""
+
+
+class SendRefused(Exception):
+    """The message will not go out however often it is tried."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What a channel is given: the text, and the key to tell repeats by."""
+
+    subject: str
+    body: str
+    idempotency_key: str
+    thread_key: str
+
+
+def envelope_of(row: Notification) -> Envelope:
+    """Return the envelope of a notification whose text is composed."""
+    return Envelope(
+        subject=row.subject,
+        body=row.body,
+        idempotency_key=idempotency_key(row),
+        thread_key=row.incident.reference if row.incident else "",
+    )
+
+
+def idempotency_key(row: Notification) -> str:
+    """Return the same 32 hexadecimal digits for a message however often it is sent."""
+    parts = (row.key, str(row.recipient_id or ""), str(row.webhook_id or ""))
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+def send(row: Notification) -> None:
+    """Send a notification; raise SendFailed or SendRefused where it did not go out."""
+    envelope = envelope_of(row)
+    if row.webhook is not None:
+        _send_webhook(row, envelope)
+    elif row.recipient is not None:
+        send_email(row.recipient.email, envelope)
+
+
+def send_email(address: str, envelope: Envelope) -> None:
+    """Send by Django's e-mail settings. The Message-ID is the idempotency key."""
+    if not address:
+        raise SendRefused("the person has no e-mail address")
+    domain = urlsplit(settings.CASEFILE_BASE_URL).hostname or "localhost"
+    headers = {
+        "Message-ID": f"<{envelope.idempotency_key}@{domain}>",
+        "Auto-Submitted": "auto-generated",
+    }
+    if envelope.thread_key:
+        headers["References"] = f"<{envelope.thread_key}@{domain}>"
+    try:
+        message = EmailMessage(
+            envelope.subject,
+            envelope.body,
+            to=[address],
+            headers=headers,
+            connection=get_connection(timeout=SOCKET_SECONDS),
+        )
+        message.send()
+    except (BadHeaderError, HeaderParseError) as error:
+        raise SendRefused("the e-mail address cannot stand in a message") from error
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = {code for code, _ in error.recipients.values()}
+        _raise_smtp(min(codes, default=0), error)
+    except smtplib.SMTPResponseException as error:
+        _raise_smtp(error.smtp_code, error)
+    except (smtplib.SMTPException, OSError) as error:
+        raise SendFailed(
+            f"the mail server could not be used: {type(error).__name__}"
+        ) from error
+
+
+def _raise_smtp(code: int, error: smtplib.SMTPException) -> None:
+    said = f"the mail server answered {code}"
+    if code in PERMANENT_SMTP and not isinstance(
+        error, smtplib.SMTPAuthenticationError | smtplib.SMTPConnectError
+    ):
+        raise SendRefused(said) from error
+    raise SendFailed(said) from error
+
+
+def _send_webhook(row: Notification, envelope: Envelope) -> None:
+    channel = row.webhook
+    if channel is None or not channel.is_active:
+        raise SendRefused("the channel is switched off")
+    try:
+        url = open_url(channel)
+        # Allowed when it was entered; the list may have become shorter since.
+        require_allowed(url)
+    except NotificationRefused as error:
+        raise SendRefused(error.message) from error
+    service = make_service(url)
+    if service is None:
+        raise SendRefused("the address of the channel is not complete")
+    service.socket_connect_timeout = service.socket_read_timeout = SOCKET_SECONDS
+    headers = getattr(service, "headers", None)
+    if isinstance(headers, dict):
+        headers["Idempotency-Key"] = envelope.idempotency_key
+    with apprise.LogCapture(level=logging.WARNING) as captured:
+        sent = service.notify(title=envelope.subject, body=envelope.body)
+        said = captured.getvalue()
+    if not sent:
+        _raise_http(said)
+
+
+def _raise_http(said: str) -> None:
+    """Tell what the library's log says, without quoting it: it may name the address."""
+    match = STATUS.search(said)
+    if match is None:
+        raise SendFailed("the service could not be reached")
+    status = int(match[1])
+    if status in PERMANENT_HTTP:
+        raise SendRefused(f"the service answered {status}")
+    raise SendFailed(f"the service answered {status}")

@@ -1,0 +1,61 @@
+"""Telling a second person, at once, that every extension was stopped."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from incidents.models import NotificationKind
+from incidents.services.notifications.outbox import (
+    Message,
+    incident_path,
+    make_rows,
+    write_down,
+)
+from incidents.services.notifications.recipients import Audience
+from policy.models import KillSwitch
+
+
+def notify_kill_all(*, kill_switch_id: int, now: dt.datetime | None = None) -> int:
+    """Tell reviewers and the lead, not whoever ordered it; return how many messages.
+
+    Where only the one who ordered it is left, they are told too, rather than nobody.
+    """
+    switch = KillSwitch.objects.select_related(
+        "incident__lead", "incident__team", "ordered_by"
+    ).get(pk=kill_switch_id)
+    incident = switch.incident
+    message = Message(
+        kill_all_key(switch.pk),
+        NotificationKind.KILL_ALL,
+        f"{switch.ordered_by.get_username()} ordered every extension to be killed",
+        incident_path(incident),
+        switch.ordered_at,
+        incident=incident,
+    )
+    audience = Audience()
+    people = _second_people(audience, incident.lead, switch.ordered_by)
+    targets = [
+        *audience.targets_of(people, kind=message.kind),
+        *audience.shared_targets(incident, kind=message.kind),
+    ]
+    rows = make_rows(message, targets, now=now or timezone.now())
+    write_down(rows)
+    return len(rows)
+
+
+def kill_all_key(kill_switch_id: int) -> str:
+    return f"kill-all:{kill_switch_id}"
+
+
+def _second_people(
+    audience: Audience, lead: User | None, ordered_by: User
+) -> list[User]:
+    people = {user.pk: user for user in audience.reviewers}
+    if lead is not None:
+        people[lead.pk] = lead
+    if set(people) != {ordered_by.pk}:
+        people.pop(ordered_by.pk, None)
+    return [people[pk] for pk in sorted(people)]

@@ -1,0 +1,207 @@
+"""Webhook channels: their addresses are secrets, sealed before they are stored.
+
+Only the schemes of `settings.WEBHOOK_SCHEMES` are taken. The key is derived from
+SECRET_KEY; addresses sealed under a key of SECRET_KEY_FALLBACKS can still be read.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import logging
+
+import apprise
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+from django.utils.encoding import force_bytes
+
+from evidence.access import Actor, require_permission
+from evidence.audit import record_entry
+from incidents.errors import NotificationRefused
+from incidents.models import Team, WebhookChannel
+from incidents.services.notifications.webhook_options import require_plain_options
+
+ADD = "incidents.add_webhookchannel"
+CHANGE = "incidents.change_webhookchannel"
+URL_LENGTH = 2_000
+
+# The library's own log lines may quote an address, and so reach no log of ours.
+_library_log = logging.getLogger("apprise")
+_library_log.propagate = False
+_library_log.addHandler(logging.NullHandler())
+
+
+@transaction.atomic
+def add_webhook(
+    *,
+    actor: Actor,
+    name: str,
+    url: str,
+    owner: User | None = None,
+    team: Team | None = None,
+    wants_warnings: bool = False,
+    now: dt.datetime | None = None,
+) -> WebhookChannel:
+    """Add a chat room or a pager: of one person, of a team, or shared by all cases."""
+    require_permission(actor, ADD)
+    moment = now or timezone.now()
+    channel = WebhookChannel(
+        name=_clean_name(name),
+        owner=owner,
+        team=team,
+        wants_warnings=wants_warnings,
+        added_at=moment,
+        added_by=actor,
+    )
+    _require_free(channel)
+    _put_url(channel, url)
+    channel.save(force_insert=True)
+    record_entry(
+        action="webhook.added",
+        actor=actor,
+        obj=channel,
+        after=_described(channel),
+        now=moment,
+    )
+    return channel
+
+
+@transaction.atomic
+def change_webhook(
+    *,
+    actor: Actor,
+    webhook_id: int,
+    name: str,
+    owner: User | None,
+    team: Team | None,
+    wants_warnings: bool,
+    is_active: bool,
+    url: str = "",
+    now: dt.datetime | None = None,
+) -> WebhookChannel:
+    """Change a channel; an empty `url` keeps the address that it has."""
+    require_permission(actor, CHANGE)
+    channel = WebhookChannel.objects.select_for_update(of=("self",)).get(pk=webhook_id)
+    before = _described(channel)
+    channel.name = _clean_name(name)
+    channel.owner, channel.team = owner, team
+    channel.wants_warnings, channel.is_active = wants_warnings, is_active
+    _require_free(channel)
+    if url:
+        _put_url(channel, url)
+    channel.save()
+    record_entry(
+        action="webhook.changed",
+        actor=actor,
+        obj=channel,
+        before=before,
+        after=_described(channel) | {"url_changed": bool(url)},
+        now=now or timezone.now(),
+    )
+    return channel
+
+
+def open_url(channel: WebhookChannel) -> str:
+    """Return the address in clear, for sending and nothing else.
+
+    Raise NotificationRefused where no key of ours opens it.
+    """
+    try:
+        return _cipher().decrypt(channel.sealed_url.encode()).decode()
+    except InvalidToken as error:
+        raise NotificationRefused(
+            f"the address of {channel.name} was sealed under another SECRET_KEY: "
+            "enter it again, or add the old key to SECRET_KEY_FALLBACKS"
+        ) from error
+
+
+def require_allowed(url: str) -> str:
+    """Return the scheme of an address; raise NotificationRefused, without the address.
+
+    The scheme is looked at first, then the options: the library makes a service of
+    no others.
+    """
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    allowed = sorted(settings.WEBHOOK_SCHEMES)
+    if scheme not in allowed:
+        raise NotificationRefused(
+            f"expected an address that starts with one of "
+            f"{', '.join(f'{one}://' for one in allowed)}"
+        )
+    if len(url) > URL_LENGTH or not url.isprintable() or " " in url:
+        raise NotificationRefused(
+            f"expected an address of at most {URL_LENGTH} characters without blanks"
+        )
+    require_plain_options(url, scheme)
+    if make_service(url) is None:
+        raise NotificationRefused(
+            f"expected a complete {scheme}:// address: this one lacks a part that "
+            "the service needs"
+        )
+    return scheme
+
+
+def make_service(url: str) -> apprise.NotifyBase | None:
+    """Return the service behind an address; None where the address is incomplete.
+
+    It keeps nothing on disk, follows no redirect (which would leave the address that
+    was allowed) and tries once: retries are ours, with a row for each.
+    """
+    asset = apprise.AppriseAsset(
+        app_id="Casefile", http_redirects=False, storage_mode="memory"
+    )
+    return apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+
+
+def _put_url(channel: WebhookChannel, url: str) -> None:
+    text = url.strip()
+    channel.scheme = require_allowed(text)
+    channel.sealed_url = _cipher().encrypt(text.encode()).decode()
+
+
+def _cipher() -> MultiFernet:
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return MultiFernet([Fernet(_derive_key(key)) for key in keys])
+
+
+def _derive_key(secret: str | bytes) -> bytes:
+    derived = HKDF(
+        algorithm=SHA256(), length=32, salt=None, info=b"casefile.webhook-address.v1"
+    ).derive(force_bytes(secret))
+    return base64.urlsafe_b64encode(derived)
+
+
+def _clean_name(name: str) -> str:
+    text = " ".join(name.replace("\x00", " ").split())
+    limit = WebhookChannel._meta.get_field("name").max_length or 0
+    if not text or len(text) > limit:
+        raise NotificationRefused(
+            f"expected a name of 1 to {limit} characters, got {len(text)}"
+        )
+    return text
+
+
+def _require_free(channel: WebhookChannel) -> None:
+    if channel.owner is not None and channel.team is not None:
+        raise NotificationRefused(
+            "a channel belongs to a person or to a team, not both"
+        )
+    same = WebhookChannel.objects.filter(name=channel.name).exclude(pk=channel.pk)
+    if same.exists():
+        raise NotificationRefused(f"there is a channel named {channel.name} already")
+
+
+def _described(channel: WebhookChannel) -> dict[str, object]:
+    return {
+        "name": channel.name,
+        "address": channel.masked_url,
+        "owner": channel.owner.get_username() if channel.owner else None,
+        "team": channel.team.name if channel.team else None,
+        "wants_warnings": channel.wants_warnings,
+        "is_active": channel.is_active,
+    }

@@ -1,0 +1,369 @@
+"""Action items: what is left to do once a case is over, by whom and until when."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, fields
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from evidence.access import Actor, name_of, require_permission
+from incidents.errors import (
+    EditConflict,
+    FieldChange,
+    IncidentError,
+    TransitionError,
+)
+from incidents.models import ActionItem, Incident, Notification, TimelineKind
+from incidents.services.changes import (
+    WORK,
+    lock_incident,
+    record_change,
+    require_reason,
+    require_worker,
+)
+from incidents.services.lifecycle.links import WEB_SCHEMES
+from incidents.services.notifications.outbox import notify_assignment, remind
+from incidents.workflow.postmortem import ActionItemState, ActionItemType
+
+TEXT_LENGTH = 500
+TICKET_LENGTH = 100
+URL_LENGTH = 200
+REMIND_BEFORE = dt.timedelta(days=3)
+REPEAT_EVERY = dt.timedelta(days=7)
+REMIND_AT = dt.time(8, 0, tzinfo=dt.UTC)
+LABELS = {
+    "text": "Action item",
+    "item_type": "Type",
+    "owner": "Owner",
+    "due_on": "Due",
+    "ticket": "Ticket",
+    "ticket_url": "Web address",
+}
+
+
+@dataclass(frozen=True)
+class ActionItemFields:
+    """What an action item says."""
+
+    text: str
+    item_type: ActionItemType
+    owner: User
+    due_on: dt.date
+    ticket: str = ""
+    ticket_url: str = ""
+
+
+@transaction.atomic
+def add_action_item(
+    *,
+    actor: Actor,
+    incident_id: int,
+    item: ActionItemFields,
+    now: dt.datetime | None = None,
+) -> ActionItem:
+    """Add an action item to a case, open or closed, and tell its owner."""
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    incident = lock_incident(incident_id)
+    values = _clean(item)
+    if values.due_on < moment.date():
+        raise IncidentError(
+            f"expected a due date from today on, got {values.due_on.isoformat()}"
+        )
+    row = ActionItem.objects.create(
+        incident=incident,
+        cycle=incident.current_cycle,
+        created_at=moment,
+        created_by=actor,
+        **_values_of(values),
+    )
+    _record(incident, row, "added", actor=actor, now=moment, after=_as_json(values))
+    _tell_owner(incident, row, actor=actor, now=moment)
+    return row
+
+
+@transaction.atomic
+def edit_action_item(
+    *,
+    actor: Actor,
+    action_item_id: int,
+    revision: int,
+    item: ActionItemFields,
+    now: dt.datetime | None = None,
+) -> ActionItem:
+    """Change an open action item. Raise EditConflict where somebody did since."""
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    incident, row = _lock(action_item_id)
+    _require_open(row)
+    wanted, current = _clean(item), _fields_of(row)
+    if revision != row.revision:
+        raise _conflict(row, current, wanted)
+    if wanted == current:
+        return row
+    if wanted.due_on != current.due_on and wanted.due_on < moment.date():
+        raise IncidentError(
+            f"expected a due date from today on, got {wanted.due_on.isoformat()}"
+        )
+    for name, value in _values_of(wanted).items():
+        setattr(row, name, value)
+    row.revision += 1
+    row.save()
+    _record(
+        incident,
+        row,
+        "changed",
+        actor=actor,
+        now=moment,
+        before=_as_json(current),
+        after=_as_json(wanted),
+    )
+    if wanted.owner != current.owner:
+        _tell_owner(incident, row, actor=actor, now=moment)
+    return row
+
+
+@transaction.atomic
+def close_action_item(
+    *,
+    actor: Actor,
+    action_item_id: int,
+    state: ActionItemState,
+    outcome: str,
+    now: dt.datetime | None = None,
+) -> ActionItem:
+    """Mark an action item done or dropped, with what came of it."""
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    incident, row = _lock(action_item_id)
+    _require_open(row)
+    if state is ActionItemState.OPEN:
+        raise TransitionError("an action item is closed as done or as dropped")
+    row.outcome = require_reason(outcome)
+    row.state, row.closed_at, row.closed_by = state, moment, actor
+    row.revision += 1
+    row.save()
+    _record(
+        incident,
+        row,
+        "done" if state is ActionItemState.DONE else "dropped",
+        actor=actor,
+        now=moment,
+        before={"state": ActionItemState.OPEN},
+        after={"state": state},
+        reason=row.outcome,
+    )
+    return row
+
+
+@transaction.atomic
+def reopen_action_item(
+    *, actor: Actor, action_item_id: int, reason: str, now: dt.datetime | None = None
+) -> ActionItem:
+    """Open an action item again; what was said of it stays in the history."""
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    incident, row = _lock(action_item_id)
+    text = require_reason(reason)
+    if row.is_open:
+        raise TransitionError("this action item is open already")
+    before = {"state": row.state, "outcome": row.outcome}
+    row.state, row.outcome = ActionItemState.OPEN, ""
+    row.closed_at = row.closed_by = None
+    row.revision += 1
+    row.save()
+    _record(
+        incident,
+        row,
+        "opened again",
+        actor=actor,
+        now=moment,
+        before=before,
+        after={"state": row.state},
+        reason=text,
+    )
+    return row
+
+
+def remind_action_items(*, now: dt.datetime | None = None) -> int:
+    """Write down the reminders of open action items that are owed; return how many.
+
+    Three days before, on the day, and then every week, each once. An overdue one is
+    told to the lead of its case as well. Harmless to run twice, or late.
+    """
+    moment = now or timezone.now()
+    rows = (
+        ActionItem.objects.open()
+        .filter(due_on__lte=(moment + REMIND_BEFORE).date())
+        .select_related("owner", "incident__lead")
+    )
+    owed = [one for row in rows if (one := _owed(row, moment)) is not None]
+    known = set(
+        Notification.objects.filter(key__in=[key for _, key, _, _ in owed]).values_list(
+            "key", flat=True
+        )
+    )
+    new = [one for one in owed if one[1] not in known]
+    for row, key, headline, owed_at in new:
+        people = {row.owner.pk: row.owner}
+        if row.due_on < moment.date() and row.incident.lead is not None:
+            people[row.incident.lead.pk] = row.incident.lead
+        remind(
+            key=key,
+            people=people.values(),
+            headline=headline,
+            path=page_of(row),
+            owed_at=owed_at,
+            incident=row.incident,
+            now=moment,
+        )
+    return len(new)
+
+
+def page_of(row: ActionItem) -> str:
+    """Return the path of an action item's page."""
+    return reverse("admin:incidents_actionitem_change", args=[row.pk])
+
+
+def _owed(
+    row: ActionItem, now: dt.datetime
+) -> tuple[ActionItem, str, str, dt.datetime] | None:
+    """Return the newest reminder that an item owes: row, key, headline and time."""
+    due_at = dt.datetime.combine(row.due_on, REMIND_AT)
+    base = f"{row.incident.reference}:action-item:{row.pk}:{row.due_on.isoformat()}"
+    if now >= due_at + dt.timedelta(days=1):
+        weeks = (now - due_at - dt.timedelta(days=1)) // REPEAT_EVERY
+        owed_at = due_at + dt.timedelta(days=1) + weeks * REPEAT_EVERY
+        return row, f"{base}:overdue:{weeks}", "An action item is overdue", owed_at
+    if now >= due_at:
+        return row, f"{base}:due", "An action item is due today", due_at
+    if now >= due_at - REMIND_BEFORE:
+        return row, f"{base}:soon", "An action item is due soon", due_at - REMIND_BEFORE
+    return None
+
+
+def _lock(action_item_id: int) -> tuple[Incident, ActionItem]:
+    found = ActionItem.objects.get(pk=action_item_id)
+    incident = lock_incident(found.incident_id)
+    row = (
+        ActionItem.objects.select_for_update(of=("self",))
+        .select_related("owner")
+        .get(pk=action_item_id)
+    )
+    return incident, row
+
+
+def _require_open(row: ActionItem) -> None:
+    if not row.is_open:
+        raise TransitionError(
+            f"this action item is {row.get_state_display().lower()}: open it again to "
+            "change it"
+        )
+
+
+def _clean(item: ActionItemFields) -> ActionItemFields:
+    text = " ".join(item.text.replace("\x00", "\ufffd").split())
+    ticket = " ".join(item.ticket.replace("\x00", "").split())
+    url = item.ticket_url.strip()
+    if not 1 <= len(text) <= TEXT_LENGTH:
+        raise IncidentError(
+            f"expected an action item of 1 to {TEXT_LENGTH} characters, got {len(text)}"
+        )
+    if len(ticket) > TICKET_LENGTH:
+        raise IncidentError(f"expected a ticket of at most {TICKET_LENGTH} characters")
+    if url and not (
+        url.startswith(tuple(f"{one}://" for one in WEB_SCHEMES))
+        and len(url) <= URL_LENGTH
+        and url.isprintable()
+        and " " not in url
+    ):
+        raise IncidentError("expected a web address with http or https for the ticket")
+    require_worker(item.owner)
+    return ActionItemFields(
+        text=text,
+        item_type=ActionItemType(item.item_type),
+        owner=item.owner,
+        due_on=item.due_on,
+        ticket=ticket,
+        ticket_url=url,
+    )
+
+
+def _fields_of(row: ActionItem) -> ActionItemFields:
+    return ActionItemFields(
+        text=row.text,
+        item_type=ActionItemType(row.item_type),
+        owner=row.owner,
+        due_on=row.due_on,
+        ticket=row.ticket,
+        ticket_url=row.ticket_url,
+    )
+
+
+def _values_of(item: ActionItemFields) -> dict[str, object]:
+    return {one.name: getattr(item, one.name) for one in fields(item)}
+
+
+def _as_json(item: ActionItemFields) -> dict[str, str]:
+    return {name: _shown(value) for name, value in _values_of(item).items()}
+
+
+def _shown(value: object) -> str:
+    return name_of(value) if isinstance(value, User) else str(value)
+
+
+def _conflict(
+    row: ActionItem, current: ActionItemFields, wanted: ActionItemFields
+) -> EditConflict:
+    now, mine = _as_json(current), _as_json(wanted)
+    return EditConflict(
+        "somebody saved this action item since you opened it; nothing was overwritten",
+        revision=row.revision,
+        changes=tuple(
+            FieldChange(name, LABELS[name], "", now[name], mine[name])
+            for name in LABELS
+            if now[name] != mine[name]
+        ),
+        changed_by="somebody",
+    )
+
+
+def _record(
+    incident: Incident,
+    row: ActionItem,
+    verb: str,
+    *,
+    actor: Actor,
+    now: dt.datetime,
+    before: dict[str, str] | None = None,
+    after: dict[str, str] | None = None,
+    reason: str = "",
+) -> None:
+    record_change(
+        incident,
+        action=f"action_item.{verb.replace(' ', '_')}",
+        actor=actor,
+        now=now,
+        kind=TimelineKind.DECISION,
+        body=f"**Action item {verb}**: {row.text}",
+        before=before,
+        after={"action_item": row.pk, **(after or {})},
+        reason=reason,
+    )
+
+
+def _tell_owner(
+    incident: Incident, row: ActionItem, *, actor: Actor, now: dt.datetime
+) -> None:
+    notify_assignment(
+        actor=actor,
+        assignee=row.owner,
+        incident=incident,
+        what="An action item is yours",
+        key=f"action-item:{row.pk}:{row.revision}:owner:{row.owner_id}",
+        now=now,
+    )

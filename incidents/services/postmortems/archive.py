@@ -1,0 +1,179 @@
+"""Archiving a signed postmortem: its JSON, Markdown and PDF become evidence."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.access import name_of
+from evidence.models import Channel, EvidenceItem, EvidenceKind
+from evidence.queue import queue_on_commit
+from evidence.services.receipt import receive_evidence
+from incidents.models import (
+    Incident,
+    Postmortem,
+    PostmortemArchive,
+    PostmortemReview,
+    PostmortemVersion,
+    ReviewVerdict,
+    TimelineKind,
+)
+from incidents.postmortem_pdf import write_pdf
+from incidents.services.changes import lock_incident, record_change
+from incidents.services.checklist_entries import answer_matching_item
+from incidents.services.postmortems.findings import (
+    queue_findings,
+    reports_without_findings,
+)
+from incidents.services.postmortems.reviews import ARCHIVE_TASK, current_signature
+from incidents.workflow.gates import ConditionKey
+from incidents.workflow.phases import Phase
+from incidents.workflow.postmortem import PostmortemState
+from incidents.workflow.postmortem_markdown import render_postmortem
+
+SWEEP_SIZE = 100
+LOST_AFTER = dt.timedelta(seconds=30)
+
+
+def archive_postmortem(
+    *, review_id: int, now: dt.datetime | None = None
+) -> PostmortemArchive:
+    """Store a signed version's files as evidence; twice is once.
+
+    The files depend on nothing but the version and its signature, so that a repeat
+    makes the same bytes, and the same bytes are the same evidence item.
+    """
+    review = PostmortemReview.objects.select_related(
+        "version__postmortem__cycle__incident", "reviewer"
+    ).get(pk=review_id, verdict=ReviewVerdict.SIGNED)
+    existing = PostmortemArchive.objects.filter(review=review).first()
+    if existing is not None:
+        return existing
+    version = review.version
+    # The bytes are stored before the rows: outside the transaction, as all uploads.
+    json_item = _store(version, "json", version.document.encode())
+    markdown_item = _store(version, "md", render_version(version, review).encode())
+    pdf_item = _store(version, "pdf", render_pdf(version, review))
+    return _record(review, json_item, markdown_item, pdf_item, now or timezone.now())
+
+
+def sweep_postmortems(*, now: dt.datetime | None = None) -> int:
+    """Queue again what a lost message left undone; return how many there were."""
+    moment = now or timezone.now()
+    lost = PostmortemReview.objects.filter(
+        verdict=ReviewVerdict.SIGNED,
+        archive__isnull=True,
+        reviewed_at__lt=moment - LOST_AFTER,
+    )
+    waiting = Postmortem.objects.filter(
+        state__in=(PostmortemState.DRAFT, PostmortemState.RETURNED),
+        cycle__ended_at__isnull=True,
+        opened_at__lt=moment - LOST_AFTER,
+    ).select_related("cycle__incident")
+    count = 0
+    for review in lost.order_by("id")[:SWEEP_SIZE]:
+        queue_on_commit(ARCHIVE_TASK, review.pk)
+        count += 1
+    for postmortem in waiting.order_by("id")[:SWEEP_SIZE]:
+        if reports_without_findings(postmortem.incident):
+            queue_findings(postmortem.incident.pk)
+            count += 1
+    return count
+
+
+def render_version(version: PostmortemVersion, review: PostmortemReview | None) -> str:
+    """Return a version as Markdown."""
+    return render_postmortem(
+        version.content,
+        sha256_hex=version.content_sha256,
+        signature=describe_signature(review),
+    )
+
+
+def render_pdf(version: PostmortemVersion, review: PostmortemReview | None) -> bytes:
+    """Return a version as PDF."""
+    return write_pdf(
+        version.content,
+        sha256_hex=version.content_sha256,
+        signature=describe_signature(review),
+    )
+
+
+def describe_signature(review: PostmortemReview | None) -> str:
+    """Return who signed, and when."""
+    if review is None:
+        return ""
+    when = review.reviewed_at.astimezone(dt.UTC)
+    return f"signed by {name_of(review.reviewer)}, {when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _store(version: PostmortemVersion, ending: str, data: bytes) -> EvidenceItem:
+    incident = version.postmortem.incident
+    item, _ = receive_evidence(
+        incident_id=incident.pk,
+        stream=io.BytesIO(data),
+        original_name=f"{incident.reference}-postmortem-v{version.number}.{ending}",
+        channel=Channel.WORKER,
+        actor=None,
+        kind=EvidenceKind.OTHER,
+        source=f"postmortem version {version.number}, {version.content_sha256}",
+    )
+    return item
+
+
+@transaction.atomic
+def _record(
+    review: PostmortemReview,
+    json_item: EvidenceItem,
+    markdown_item: EvidenceItem,
+    pdf_item: EvidenceItem,
+    now: dt.datetime,
+) -> PostmortemArchive:
+    version = review.version
+    incident = lock_incident(version.postmortem.cycle.incident_id)
+    archive, is_new = PostmortemArchive.objects.get_or_create(
+        review=review,
+        defaults={
+            "json_item": json_item,
+            "markdown_item": markdown_item,
+            "pdf_item": pdf_item,
+            "archived_at": now,
+        },
+    )
+    if is_new:
+        record_change(
+            incident,
+            action="postmortem.archived",
+            actor=None,
+            now=now,
+            kind=TimelineKind.EVIDENCE,
+            body=f"**Postmortem archived: version {version.number}** as JSON, Markdown "
+            "and PDF",
+            after={
+                "version": version.number,
+                "items": {one.original_name: one.sha256_hex for one in archive.items},
+            },
+        )
+        _answer_item(incident, archive, now)
+    return archive
+
+
+def _answer_item(
+    incident: Incident, archive: PostmortemArchive, now: dt.datetime
+) -> None:
+    """Answer the checklist's item, where the signature still counts."""
+    postmortem = Postmortem.objects.get(pk=archive.review.version.postmortem_id)
+    phase = postmortem.cycle.phases.get(phase=Phase.POSTMORTEM)
+    signature = current_signature(postmortem)
+    if signature != archive.review or phase.completed_at or not incident.is_open:
+        return
+    answer_matching_item(
+        postmortem.cycle,
+        ConditionKey.ARTIFACTS_ARCHIVED,
+        actor=None,
+        now=now,
+        note=f"Version {archive.review.version.number} archived as evidence.",
+    )

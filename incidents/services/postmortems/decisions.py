@@ -1,0 +1,170 @@
+"""The decisions of a cycle, from every table that keeps one, in the order of time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evidence.access import name_of
+from incidents.models import (
+    ChecklistItem,
+    Cycle,
+    GateStatement,
+    GateWaiver,
+    Incident,
+    RemediationAction,
+    RemediationDecision,
+)
+from incidents.services.gates.conditions import TITLES
+from incidents.services.policy_records import kill_switches_of, trust_transitions_of
+from incidents.workflow.gates import ConditionKey
+from policy.models import KillSwitch, Rollback
+
+
+@dataclass(frozen=True)
+class DecisionFact:
+    """One decision: who decided what, when and why."""
+
+    at: dt.datetime
+    by: str
+    kind: str
+    text: str
+    reason: str = ""
+
+
+def gather_decisions(incident: Incident, cycle: Cycle) -> list[DecisionFact]:
+    """Return remediation, statements, waivers, kill switches, trust and rollbacks."""
+    since = cycle.started_at if cycle.number > 1 else incident.detected_at
+    found = [
+        *_remediation(cycle),
+        *_gates(cycle),
+        *_policy(incident, since, cycle.ended_at),
+    ]
+    return sorted(found, key=lambda one: one.at)
+
+
+def _remediation(cycle: Cycle) -> Iterator[DecisionFact]:
+    items = {one.pk: one for one in ChecklistItem.objects.filter(cycle=cycle)}
+    for row in RemediationDecision.objects.filter(item__in=items).order_by("id"):
+        choices = items[row.item_id].content.get("choices", ())
+        texts = {choice["key"]: choice["text"] for choice in choices}
+        yield DecisionFact(
+            row.decided_at,
+            row.decided_by_name,
+            "Remediation chosen" if row.chosen else "Remediation not chosen",
+            texts.get(row.choice_key, row.choice_key),
+            row.reason,
+        )
+    actions = RemediationAction.objects.filter(cycle=cycle).select_related(
+        "ticket", "evidence_item"
+    )
+    for action in actions:
+        yield DecisionFact(
+            action.done_at,
+            action.recorded_by_name,
+            f"Action: {action.get_kind_display()}",
+            action.description,
+            "Proof: " + "; ".join(_proofs(action)),
+        )
+
+
+def _proofs(action: RemediationAction) -> Iterator[str]:
+    if action.proof:
+        yield action.proof
+    if action.ticket is not None:
+        yield f"ticket {action.ticket.ticket}"
+    if action.evidence_item is not None:
+        item = action.evidence_item
+        yield f"{item.original_name} (SHA-256 {item.sha256_hex})"
+
+
+def _gates(cycle: Cycle) -> Iterator[DecisionFact]:
+    statements = GateStatement.objects.filter(phase__cycle=cycle).exclude(statement="")
+    for row in statements.select_related("stated_by", "phase").order_by("id"):
+        title = TITLES.get(ConditionKey(row.condition_key), row.condition_key)
+        yield DecisionFact(
+            row.stated_at,
+            name_of(row.stated_by),
+            f"Statement for {row.phase}",
+            f"{title}: {row.statement}",
+        )
+    waivers = GateWaiver.objects.filter(phase__cycle=cycle)
+    for waiver in waivers.select_related("waived_by", "phase").order_by("id"):
+        yield DecisionFact(
+            waiver.waived_at,
+            name_of(waiver.waived_by),
+            f"Waiver for {waiver.phase}",
+            waiver.condition_key.replace("-", " "),
+            waiver.reason,
+        )
+
+
+def _policy(
+    incident: Incident, since: dt.datetime, until: dt.datetime | None
+) -> Iterator[DecisionFact]:
+    """Return what was decided of the case's extensions, within the cycle."""
+    facts = [
+        *(fact for row in kill_switches_of(incident) for fact in _kill_switch(row)),
+        *(
+            DecisionFact(
+                row.moved_at,
+                row.requested_by_name,
+                "Trust",
+                f"{row.extension.extension_id}: {row.from_state} → {row.to_state}",
+                row.reason,
+            )
+            for row in trust_transitions_of(incident)
+        ),
+        *_rollbacks(incident),
+    ]
+    for fact in facts:
+        if fact.at >= since and (until is None or fact.at <= until):
+            yield fact
+
+
+def _kill_switch(row: KillSwitch) -> Iterator[DecisionFact]:
+    about = row.extension.extension_id if row.extension else "all extensions"
+    yield DecisionFact(
+        row.ordered_at, name_of(row.ordered_by), "Kill switch", about, row.reason
+    )
+    confirmation = getattr(row, "confirmation", None)
+    if confirmation is not None:
+        yield DecisionFact(
+            confirmation.effective_at,
+            name_of(confirmation.confirmed_by),
+            "Kill switch effective",
+            about,
+            confirmation.means,
+        )
+    lift = getattr(row, "lift", None)
+    if lift is not None:
+        yield DecisionFact(
+            lift.lifted_at,
+            name_of(lift.approved_by),
+            "Kill switch lifted",
+            f"{about}, asked for by {name_of(lift.requested_by)}",
+            "; ".join(filter(None, (lift.reason, lift.exception))),
+        )
+
+
+def _rollbacks(incident: Incident) -> Iterator[DecisionFact]:
+    rows = Rollback.objects.filter(incident=incident).select_related(
+        "proposed_by", "decided_by", "applied_by"
+    )
+    for row in rows.order_by("id"):
+        yield DecisionFact(
+            row.proposed_at,
+            name_of(row.proposed_by),
+            "Rollback proposed",
+            f"rollback {row.pk}",
+            row.reason,
+        )
+        if row.decided_at is not None:
+            yield DecisionFact(
+                row.decided_at,
+                name_of(row.decided_by),
+                "Rollback decided",
+                f"rollback {row.pk}: now {row.get_state_display().lower()}",
+                row.decision_reason,
+            )

@@ -1,0 +1,40 @@
+"""The source scanner: bytes of an extension's source in, a report out.
+
+Guarantees: the source is parsed, never run; every place that is forbidden or flagged
+is reported with rule, line, column and reason; what cannot be read or fully analysed
+is said to be so and is never called safe. Pure: no Django, files, clock or network.
+
+Does not: prove a source harmless. What a source fetches or computes from the outside
+is flagged as unknown at best. docs/scanner.md gives the rules and their reasons.
+"""
+
+from policy.scanner.archive import ArchiveLimits, SourceFile, unpack_source
+from policy.scanner.comparison import Miss, compare_scanners
+from policy.scanner.entries import Classification, Entry
+from policy.scanner.errors import SourceRefusedError
+from policy.scanner.line_scanner import LineFinding, scan_lines
+from policy.scanner.report import (
+    SCANNER_VERSION,
+    FileReport,
+    ScanReport,
+    scan_file,
+    scan_source,
+)
+
+__all__ = [
+    "SCANNER_VERSION",
+    "ArchiveLimits",
+    "Classification",
+    "Entry",
+    "FileReport",
+    "LineFinding",
+    "Miss",
+    "ScanReport",
+    "SourceFile",
+    "SourceRefusedError",
+    "compare_scanners",
+    "scan_file",
+    "scan_lines",
+    "scan_source",
+    "unpack_source",
+]

@@ -1,0 +1,12 @@
+"""Find what is forbidden or flagged in a parsed file.
+
+Each site of the program (a call, an import, a member, an assignment) is folded, and
+what it comes to is held against the rules. docs/scanner.md gives the reasons for each
+classification. Each module adds one set of rules: findings, modules, code, pollution,
+calls, detector.
+"""
+
+from policy.scanner.detection.detector import detect
+from policy.scanner.detection.findings import Findings
+
+__all__ = ["Findings", "detect"]

@@ -1,0 +1,142 @@
+"""Code made from text: eval, Function, timers, workers."""
+
+from __future__ import annotations
+
+from tree_sitter import Node
+
+from policy.scanner.coercion import to_text
+from policy.scanner.detection.findings import (
+    FLAGGED,
+    FORBIDDEN,
+    VISIBLE,
+)
+from policy.scanner.detection.modules import ModuleRules
+from policy.scanner.families import (
+    ASSEMBLIES,
+    DECODINGS,
+    ENCODINGS,
+)
+from policy.scanner.modules import (
+    scheme_of,
+)
+from policy.scanner.scopes import (
+    text_of,
+    unwrap,
+)
+from policy.scanner.values import (
+    UNKNOWN,
+    Host,
+    Object,
+    Text,
+    Value,
+    Via,
+    merge_via,
+    options,
+)
+
+# Old ways to the global object: text, but always the same and harmless.
+HARMLESS_CODE = frozenset(
+    ("", "this", "return this", "return this;", "return globalThis", "return  this")
+)
+_TELLING_WORDS = ("process", "require", "eval", "Function", "constructor", "import")
+
+
+class CodeRules(ModuleRules):
+    """Judges what makes code of text."""
+
+    def code(self, node: Node, name: str, arguments: list[Value], via: Via) -> None:
+        """Judge a call that makes code of text."""
+        hidden = via - VISIBLE
+        payload = arguments[-1] if arguments else Text("")
+        made = merge_via(payload) if arguments else frozenset()
+        text = to_text(payload) if not isinstance(payload, Host) else None
+        constant = [to_text(argument) for argument in arguments]
+        if text is not None and text.strip() in HARMLESS_CODE and not made & ENCODINGS:
+            why = f"{name} of text that only finds the global object"
+            self.add(node, "harmless-code", FLAGGED, why, via)
+            return
+        assembled = self.is_disguised(node, name, text, made)
+        if is_spelled_out(node, name):
+            hidden = frozenset()
+        if name not in ("eval", "Function"):
+            hidden = hidden | {"constructor-chain"}
+        if hidden or assembled:
+            why = f"{name} makes code of text in a disguise"
+            self.add(node, "hidden-code", FORBIDDEN, why, hidden | made)
+        else:
+            why = f"{name} makes code of text"
+            self.add(node, "code-from-text", FLAGGED, why, via)
+        for code in constant:
+            if code:
+                self.nested(node, code, hidden | made | {"code-in-text"})
+
+    @staticmethod
+    def is_disguised(node: Node, name: str, text: str | None, made: Via) -> bool:
+        """Tell whether the code that a call makes was put together to be unreadable.
+
+        Template engines build code from many readable pieces for `new Function`;
+        nobody does so for eval, or in the middle of a telling word.
+        """
+        if made & DECODINGS:
+            return True
+        if text is None or not made & ASSEMBLIES:
+            return False
+        written = text_of(node)
+        split = (word in text and word not in written for word in _TELLING_WORDS)
+        return name == "eval" or any(split)
+
+    def timer(self, node: Node, name: str, first: Value, via: Via) -> None:
+        for option in options(first):
+            if isinstance(option, Host) and option.name == "eval":
+                why = f"{name} is given eval to run"
+                self.add(node, "escaping-eval", FORBIDDEN, why, {"escaping-eval"} | via)
+            if not isinstance(option, Text) and not option.textual:
+                continue
+            why = f"{name} of text is eval later"
+            techniques = via | option.via | {"string-timer"}
+            self.add(node, "string-timer", FORBIDDEN, why, techniques)
+            if isinstance(option, Text):
+                self.nested(node, option.text, techniques)
+
+    def worker(self, node: Node, arguments: list[Value], via: Via) -> None:
+        first = arguments[0] if arguments else UNKNOWN
+        second = arguments[1] if len(arguments) > 1 else UNKNOWN
+        text = to_text(first) or ""
+        from_text = (
+            "blob-worker" in self.worker_via(first)
+            or scheme_of(text) in ("data", "blob")
+            or (isinstance(second, Object) and "eval" in second.members)
+        )
+        techniques = via | first.via
+        if from_text:
+            why = "A worker runs code made from text"
+            self.add(node, "blob-worker", FORBIDDEN, why, techniques | {"blob-worker"})
+            if scheme_of(text) == "data":
+                self.data_url(node, text, techniques)
+        else:
+            why = "A worker runs outside of this source's view"
+            self.add(node, "worker", FLAGGED, why, techniques)
+
+    @staticmethod
+    def worker_via(value: Value) -> Via:
+        return merge_via(value)
+
+
+def is_spelled_out(call: Node, name: str) -> bool:
+    """Tell whether the callee is called what it is, however it came by that name.
+
+    `Function.apply(…)` and `$Function(…)` hide nothing; `eval.call(…)` has no use but
+    to be indirect.
+    """
+    callee = unwrap(call.child_by_field_name("function"))
+    if callee is None:
+        callee = unwrap(call.child_by_field_name("constructor"))
+    if callee is not None and callee.type == "member_expression":
+        parts = text_of(callee).split(".")
+        return name == "Function" and parts in (
+            ["Function", "apply"],
+            ["Function", "call"],
+        )
+    if callee is None or callee.type != "identifier":
+        return False
+    return text_of(callee).strip("$_") == name

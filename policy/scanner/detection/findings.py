@@ -1,0 +1,104 @@
+"""What every rule needs: the file, the folder, and how an entry is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tree_sitter import Node
+
+from policy.scanner.entries import Classification, Entry
+from policy.scanner.families import (
+    FAMILIES,
+    describe,
+    order_techniques,
+    primary_family,
+)
+from policy.scanner.folding import Folder
+from policy.scanner.scopes import (
+    Program,
+)
+from policy.scanner.syntax import Syntax
+from policy.scanner.values import (
+    Via,
+)
+
+FORBIDDEN, FLAGGED, SAFE = (
+    Classification.FORBIDDEN,
+    Classification.FLAGGED,
+    Classification.SAFE,
+)
+MAX_EXCERPT = 160
+MAX_ENTRIES = 2_000
+BINDINGS = frozenset(("process.binding", "process.dlopen", "process._linkedBinding"))
+VISIBLE = frozenset(("global-object", "this-object"))
+
+
+@dataclass
+class Findings:
+    """What a file's detection came to."""
+
+    entries: list[Entry] = field(default_factory=list)
+    is_complete: bool = True
+    incomplete_because: str = ""
+
+
+class DetectorCore:
+    """Collects the entries of one file."""
+
+    def __init__(
+        self, syntax: Syntax, path: str, program: Program, folder: Folder
+    ) -> None:
+        self.syntax, self.path = syntax, path
+        self.program, self.folder = program, folder
+        self.entries: dict[tuple[int, str, Classification], Entry] = {}
+        self.callees: set[int] = set()
+
+    def add(
+        self,
+        node: Node,
+        rule: str,
+        classification: Classification,
+        why: str,
+        via: Iterable[str] = (),
+    ) -> None:
+        """Record an entry; of several for one place and rule, the worst stays."""
+        key = (node.start_byte, rule, classification)
+        if key in self.entries:
+            return
+        techniques = order_techniques(set(via))
+        family = FAMILIES[primary_family(techniques)]
+        hidden = describe(techniques)
+        line, column = self.position(node)
+        self.entries[key] = Entry(
+            file=self.path,
+            line=line,
+            column=column,
+            rule=rule,
+            classification=classification,
+            excerpt=excerpt(node),
+            why=f"{why} ({hidden})." if hidden else f"{why}.",
+            family=family.name,
+            techniques=techniques,
+            suggested_pattern=family.suggested_pattern,
+            regression_test_idea=family.regression_test_idea,
+            end_line=node.end_point.row + 1,
+        )
+
+    def position(self, node: Node) -> tuple[int, int]:
+        row, column_bytes = node.start_point
+        start = node.start_byte - column_bytes
+        prefix = self.syntax.source[start : node.start_byte]
+        return row + 1, len(prefix.decode("utf-8", "replace")) + 1
+
+    def nested(self, node: Node, code: str, via: Via) -> None:
+        """Scan code that a string carries, and report it at the place that runs it."""
+        raise NotImplementedError
+
+
+def excerpt(node: Node) -> str:
+    """Return a node's text on one line, cut to MAX_EXCERPT characters."""
+    raw = (node.text or b"")[: MAX_EXCERPT * 4].decode("utf-8", "replace")
+    flat = " ".join(raw.split())
+    flat = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in flat)
+    return flat if len(flat) <= MAX_EXCERPT else flat[: MAX_EXCERPT - 1] + "…"

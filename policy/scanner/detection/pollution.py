@@ -1,0 +1,155 @@
+"""Writes to prototypes that everything inherits."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from tree_sitter import Node
+
+from policy.scanner.coercion import to_text
+from policy.scanner.detection.code import CodeRules
+from policy.scanner.detection.findings import (
+    FLAGGED,
+    FORBIDDEN,
+)
+from policy.scanner.families import (
+    ASSEMBLIES,
+)
+from policy.scanner.merges import is_unsafe_merge
+from policy.scanner.scopes import (
+    FUNCTIONS,
+    Scope,
+    text_of,
+    unwrap,
+)
+from policy.scanner.values import (
+    UNKNOWN,
+    Array,
+    Host,
+    Object,
+    Value,
+    Via,
+    merge_via,
+    options,
+)
+
+_SET_PROTOTYPE = frozenset(("Object.setPrototypeOf", "Reflect.setPrototypeOf"))
+_DEFINERS = frozenset(
+    [
+        "Object.defineProperty",
+        "Reflect.defineProperty",
+        "Object.defineProperties",
+        "Object.assign",
+        "Reflect.set",
+    ]
+)
+_PROTOTYPES = frozenset(("Object.prototype", "?.__proto__", "?.prototype"))
+
+
+class PollutionRules(CodeRules):
+    """Judges writes to prototypes."""
+
+    def prototype_call(
+        self, node: Node, name: str, arguments: list[Value], via: Via
+    ) -> None:
+        first = arguments[0] if arguments else UNKNOWN
+        pollution = via | {"prototype-pollution"}
+        if name in _SET_PROTOTYPE:
+            why = f"{name} changes what an object inherits"
+            self.add(node, "set-prototype", FLAGGED, why, pollution)
+        elif name in _DEFINERS or name.startswith("__define"):
+            key = to_text(arguments[1]) if len(arguments) > 1 else None
+            on_prototype = isinstance(first, Host) and first.name in _PROTOTYPES
+            if on_prototype or key == "__proto__":
+                why = f"{name} writes to a prototype that everything inherits"
+                hidden = merge_via(*arguments[:2]) & ASSEMBLIES
+                classification = FORBIDDEN if hidden else FLAGGED
+                self.add(
+                    node, "prototype-write", classification, why, pollution | hidden
+                )
+        elif name == "JSON.parse":
+            result = self.folder.apply(Host("JSON.parse"), arguments)
+            if has_prototype_key(result):
+                why = "This JSON carries __proto__, which an unguarded merge follows"
+                self.add(node, "prototype-json", FLAGGED, why, pollution)
+
+    def assignment(self, node: Node, scope: Scope) -> None:
+        left = unwrap(node.child_by_field_name("left"))
+        keys: list[tuple[str | None, Via]] = []
+        target = left
+        while target is not None and target.type in (
+            "member_expression",
+            "subscript_expression",
+        ):
+            key, via = self.folder.member_key(target, scope)
+            keys.append((key, frozenset(via)))
+            target = unwrap(target.child_by_field_name("object"))
+        if not keys or left is None:
+            return
+        names = [key for key, _ in reversed(keys)]
+        hidden = frozenset().union(*(via for _, via in keys)) & ASSEMBLIES
+        owner = self.folder.fold(left.child_by_field_name("object"), scope)
+        if not self.writes_prototype(names, owner, target):
+            return
+        classification = FORBIDDEN if hidden else FLAGGED
+        why = "A write to a prototype that everything inherits"
+        techniques = hidden | {"prototype-pollution"}
+        self.add(node, "prototype-write", classification, why, techniques)
+
+    @staticmethod
+    def writes_prototype(
+        names: list[str | None], owner: Value, base: Node | None
+    ) -> bool:
+        if "__proto__" in names:
+            return True
+        if any(
+            isinstance(option, Host) and option.name in _PROTOTYPES
+            for option in options(owner)
+        ):
+            return True
+        pairs = pairwise(names)
+        return ("constructor", "prototype") in pairs and len(names) > 2
+
+    def pair(self, node: Node, scope: Scope) -> None:
+        """Flag `["__proto__"]: …` with a computed key, which makes an own member."""
+        key = node.child_by_field_name("key")
+        if key is None or key.type != "computed_property_name":
+            return
+        name, via = self.folder.property_key(key, scope)
+        if name == "__proto__":
+            hidden = frozenset(via) & ASSEMBLIES
+            why = "An own member named __proto__, which an unguarded merge follows"
+            classification = FORBIDDEN if hidden else FLAGGED
+            techniques = hidden | {"prototype-pollution"}
+            self.add(node, "prototype-key", classification, why, techniques)
+
+    def merge_call(self, node: Node, scope: Scope) -> None:
+        """Flag a function that merges recursively without a guard, at its own call."""
+        callee = unwrap(node.child_by_field_name("function"))
+        if callee is None or callee.type != "identifier":
+            return
+        name = text_of(callee)
+        holder: Scope | None = scope
+        while holder is not None:
+            if holder.node.type in FUNCTIONS and is_unsafe_merge(holder.node, name):
+                why = f"{name} merges recursively and follows __proto__"
+                techniques = {"prototype-pollution"}
+                self.add(holder.node, "unsafe-merge", FLAGGED, why, techniques)
+                return
+            holder = holder.parent
+
+
+def has_prototype_key(value: Value, depth: int = 0) -> bool:
+    """Tell whether a value from JSON has a member that pollutes when merged."""
+    if depth > 20:
+        return False
+    if isinstance(value, Array):
+        return any(has_prototype_key(item, depth + 1) for item in value.items)
+    if not isinstance(value, Object):
+        return False
+    if "__proto__" in value.members:
+        return True
+    inner = value.members.get("constructor")
+    if isinstance(inner, Object) and "prototype" in inner.members:
+        return True
+    return any(has_prototype_key(v, depth + 1) for v in value.members.values())

@@ -1,0 +1,90 @@
+"""What the runtime's own scanner would have said: regular expressions, line by line.
+
+Comments are stripped first; nothing is folded, followed or joined across lines. It is
+kept this simple on purpose: it is the measure of what was missed, not a defence.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from policy.scanner.entries import Classification
+from policy.scanner.modules import FORBIDDEN_MODULES, UNCOVERED_BUILTINS
+
+MAX_LINE_CHARACTERS = 1_000_000
+_QUOTED = r"['\"]([^'\"]+)['\"]"
+_MODULES = (
+    re.compile(r"\bfrom\s*" + _QUOTED),
+    re.compile(r"\bimport\s*" + _QUOTED),
+    re.compile(r"\bimport\s*\(\s*" + _QUOTED),
+    re.compile(r"\brequire\s*\(\s*" + _QUOTED),
+)
+_CALLS = (
+    (re.compile(r"\bprocess\s*\.\s*binding\s*\("), "process-binding", "forbidden"),
+    (re.compile(r"\bprocess\s*\.\s*dlopen\s*\("), "process-dlopen", "forbidden"),
+    (re.compile(r"\beval\s*\("), "code-from-text", "flagged"),
+    (re.compile(r"\bnew\s+Function\s*\("), "code-from-text", "flagged"),
+)
+# A string is matched first, so that a // inside it is not taken for a comment.
+_COMMENT = re.compile(
+    r"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)"""
+    r"|/\*.*?(?:\*/|\Z)|//[^\n]*",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class LineFinding:
+    """What the line-based scanner says about a line (counted from 1)."""
+
+    line: int
+    rule: str
+    classification: Classification
+    excerpt: str
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the finding as plain JSON values."""
+        return {
+            "line": self.line,
+            "rule": self.rule,
+            "classification": self.classification.value,
+            "excerpt": self.excerpt,
+        }
+
+
+def strip_comments(text: str) -> str:
+    """Blank out comments; line ends stay, so that lines keep their numbers."""
+
+    def blank(match: re.Match[str]) -> str:
+        return match[1] if match[1] is not None else re.sub(r"[^\n]", " ", match[0])
+
+    return _COMMENT.sub(blank, text)
+
+
+def scan_lines(source: bytes) -> list[LineFinding]:
+    """Return what the line-based scanner finds in a file."""
+    text = strip_comments(source.decode("utf-8", "replace"))
+    found: list[LineFinding] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        found.extend(_scan_line(number, line[:MAX_LINE_CHARACTERS]))
+    return found
+
+
+def _scan_line(number: int, line: str) -> list[LineFinding]:
+    found = []
+    for pattern in _MODULES:
+        for match in pattern.finditer(line):
+            name = match[1].removeprefix("node:").partition("/")[0]
+            if name in FORBIDDEN_MODULES:
+                found.append(_finding(number, "forbidden-module", "forbidden", match))
+            elif name in UNCOVERED_BUILTINS:
+                found.append(_finding(number, "uncovered-builtin", "flagged", match))
+    for call, rule, word in _CALLS:
+        for match in call.finditer(line):
+            found.append(_finding(number, rule, word, match))
+    return found
+
+
+def _finding(number: int, rule: str, word: str, match: re.Match[str]) -> LineFinding:
+    return LineFinding(number, rule, Classification(word), match[0][:160])

@@ -1,0 +1,102 @@
+"""Binary operators on constants."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from policy.scanner.coercion import to_number, to_text
+from policy.scanner.methods import MAX_TEXT
+from policy.scanner.values import (
+    Constant,
+    Number,
+    Text,
+    Value,
+    merge_via,
+    unknown,
+)
+
+
+def binary(sign: str, left: Value, right: Value) -> Value:
+    """Return `left sign right`."""
+    if sign == "+":
+        return _add(left, right)
+    if sign in ("===", "==", "!==", "!="):
+        return _compare(sign, left, right)
+    operator = _NUMERIC.get(sign)
+    one, other = to_number(left), to_number(right)
+    if operator is None or one is None or other is None:
+        return unknown(left, right)
+    try:
+        result = operator(one, other)
+    except (ZeroDivisionError, OverflowError, ValueError):
+        result = math.nan
+    via = merge_via(left, right)
+    if isinstance(result, bool):
+        return Constant(result, via=via)
+    return Number(float(result), via=via)
+
+
+def _add(left: Value, right: Value) -> Value:
+    via = merge_via(left, right)
+    if isinstance(left, (Number, Constant)) and isinstance(right, (Number, Constant)):
+        one, other = to_number(left), to_number(right)
+        if one is not None and other is not None:
+            return Number(one + other, via=via)
+    one_text, other_text = to_text(left), to_text(right)
+    via = via | {"string-concatenation"}
+    both_text = isinstance(left, Text) and isinstance(right, Text)
+    if not both_text and one_text is not None and other_text is not None:
+        via = via | {"coercion"}
+    if one_text is None or other_text is None:
+        is_text = isinstance(left, Text) or isinstance(right, Text)
+        if is_text or left.textual or right.textual:
+            return Value(via=via, textual=True)
+        return Value(via=merge_via(left, right))
+    if len(one_text) + len(other_text) > MAX_TEXT:
+        return Value(via=via, textual=True)
+    return Text(one_text + other_text, via=via)
+
+
+def _compare(sign: str, left: Value, right: Value) -> Value:
+    scalars = (Text, Number, Constant)
+    if not isinstance(left, scalars) or not isinstance(right, scalars):
+        return unknown(left, right)
+    if type(left) is not type(right) and len(sign) == 2:
+        return unknown(left, right)
+    same = type(left) is type(right) and to_text(left) == to_text(right)
+    return Constant(same is (sign[0] == "="))
+
+
+def _int32(number: float) -> int:
+    if not math.isfinite(number):
+        return 0
+    whole = int(number) & 0xFFFFFFFF
+    return whole - (1 << 32) if whole >= 1 << 31 else whole
+
+
+def _bits(operator: Callable[[int, int], int]) -> Callable[[float, float], float]:
+    return lambda one, other: float(_int32(operator(_int32(one), _int32(other))))
+
+
+def _power(one: float, other: float) -> float:
+    return math.nan if abs(other) > 64 else one**other
+
+
+_NUMERIC: dict[str, Callable[[float, float], float]] = {
+    "-": lambda one, other: one - other,
+    "*": lambda one, other: one * other,
+    "/": lambda one, other: one / other,
+    "%": math.fmod,
+    "**": _power,
+    "^": _bits(lambda one, other: one ^ other),
+    "&": _bits(lambda one, other: one & other),
+    "|": _bits(lambda one, other: one | other),
+    "<<": _bits(lambda one, other: one << (other & 31)),
+    ">>": _bits(lambda one, other: one >> (other & 31)),
+    ">>>": lambda one, other: float((_int32(one) & 0xFFFFFFFF) >> (_int32(other) & 31)),
+    "<": lambda one, other: one < other,
+    ">": lambda one, other: one > other,
+    "<=": lambda one, other: one <= other,
+    ">=": lambda one, other: one >= other,
+}

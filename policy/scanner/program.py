@@ -1,0 +1,437 @@
+"""Build a program's scopes and sites: one walk over the tree, without recursion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tree_sitter import Node
+
+from policy.scanner.scopes import (
+    CHANGERS,
+    CLASSES,
+    FUNCTIONS,
+    ITERATING,
+    Binding,
+    Program,
+    Scope,
+    Site,
+    Write,
+    arguments_of,
+    name_of,
+    unwrap,
+)
+from policy.scanner.syntax import MAX_NODES
+
+LOOPS = frozenset(
+    ("for_statement", "for_in_statement", "while_statement", "do_statement")
+)
+BLOCKS = LOOPS | {
+    "statement_block",
+    "catch_clause",
+    "switch_body",
+    "class_static_block",
+}
+_SITES = frozenset(
+    [
+        "call_expression",
+        "new_expression",
+        "import_statement",
+        "export_statement",
+        "member_expression",
+        "subscript_expression",
+        "assignment_expression",
+        "pair",
+        "augmented_assignment_expression",
+        "with_statement",
+    ]
+)
+# Never on the way to a binding or a site: whole subtrees are skipped.
+_TYPE_ONLY = frozenset(
+    [
+        "type_annotation",
+        "type_arguments",
+        "type_parameters",
+        "interface_declaration",
+        "type_alias_declaration",
+        "ambient_declaration",
+        "comment",
+    ]
+)
+
+
+def build_program(root: Node, limit: int = MAX_NODES) -> Program:
+    """Walk the tree once; `is_complete` is false where the limit ended the walk."""
+    return _Builder(root, limit).build()
+
+
+class _Builder:
+    def __init__(self, root: Node, limit: int) -> None:
+        self.top = Scope(None, root, is_function=True)
+        self.program = Program(self.top)
+        self.limit = limit
+        self.pending: list[tuple[str, Write]] = []
+        self.hoisted: set[int] = set()
+
+    def build(self) -> Program:
+        stack: list[tuple[Node, Scope, Node | None]] = [
+            (child, self.top, None) for child in reversed(self.top.node.named_children)
+        ]
+        while stack:
+            node, scope, loop = stack.pop()
+            self.program.nodes += 1
+            if self.program.nodes > self.limit:
+                self.program.is_complete = False
+                break
+            kind = node.type
+            if kind in _TYPE_ONLY:
+                continue
+            inner = self.enter(node, kind, scope, loop)
+            if node.named_child_count:
+                if kind in FUNCTIONS:
+                    loop = self.callback_loop(node, loop)
+                elif kind in LOOPS and loop is None:
+                    loop = node
+                stack.extend((c, inner, loop) for c in reversed(node.named_children))
+        self.settle()
+        return self.program
+
+    def callback_loop(self, function: Node, loop: Node | None) -> Node | None:
+        """Return the `items.forEach(function)` that goes round a function's body."""
+        site = self.program.callbacks.get(function.id)
+        callee = site.node.child_by_field_name("function") if site else None
+        name = callee.child_by_field_name("property") if callee is not None else None
+        if site is None or name is None or name_of(name) not in ITERATING:
+            return None
+        if loop is None:
+            self.program.scopes[site.node.id] = Scope(site.scope, site.node, False)
+        return loop or site.node
+
+    def enter(self, node: Node, kind: str, scope: Scope, loop: Node | None) -> Scope:
+        """Record what a node declares or writes; return the scope of its children."""
+        if kind == "identifier":
+            if (node.text or b"") == b"eval" or b"\\" in (node.text or b""):
+                self.program.escapes.append(Site(node, scope))
+            return scope
+        if kind in _SITES:
+            self.program.sites.append(Site(node, scope))
+        handler = _HANDLERS.get(kind)
+        if handler is not None:
+            handler(self, node, scope, loop)
+        if kind in FUNCTIONS:
+            return self.function(node, kind, scope)
+        if kind in CLASSES:
+            return self.klass(node, kind, scope)
+        if kind in BLOCKS:
+            inner = Scope(scope, node, is_function=False)
+            self.program.scopes[node.id] = inner
+            if kind == "for_in_statement":
+                self.for_in(node, inner, loop)
+            if kind == "catch_clause":
+                parameter = node.child_by_field_name("parameter")
+                if parameter is not None:
+                    self.pattern(parameter, Write("opaque", None, inner), inner)
+            return inner
+        if kind == "with_statement":
+            inner = Scope(scope, node, is_function=False)
+            inner.with_object = node.child_by_field_name("object")
+            return inner
+        return scope
+
+    def function(self, node: Node, kind: str, scope: Scope) -> Scope:
+        name = node.child_by_field_name("name")
+        inner = Scope(scope, node, is_function=True)
+        self.program.scopes[node.id] = inner
+        if name is not None and name.type == "identifier":
+            home = scope if kind.endswith("declaration") else inner
+            write = Write("function", node, scope)
+            home.declare(name_of(name)).writes.append(write)
+        single = node.child_by_field_name("parameter")
+        if single is not None:
+            self.parameter(node, 0, single, inner)
+        parameters = node.child_by_field_name("parameters")
+        if parameters is not None:
+            kinds = [c for c in parameters.named_children if c.type != "comment"]
+            for index, parameter in enumerate(kinds):
+                self.parameter(node, index, parameter, inner)
+        return inner
+
+    def parameter(self, function: Node, index: int, node: Node, scope: Scope) -> None:
+        default = None
+        if node.type in ("required_parameter", "optional_parameter"):
+            default = node.child_by_field_name("value")
+            node = node.child_by_field_name("pattern") or node
+        if node.type == "assignment_pattern":
+            default = node.child_by_field_name("right")
+            node = node.child_by_field_name("left") or node
+        extra = index
+        if node.type == "rest_pattern":
+            extra = -1 - index
+            node = node.named_children[0] if node.named_children else node
+        path = (("default", default),) if default is not None else ()
+        self.pattern(node, Write("parameter", function, scope, path, extra), scope)
+
+    def klass(self, node: Node, kind: str, scope: Scope) -> Scope:
+        name = node.child_by_field_name("name")
+        inner = Scope(scope, node, is_function=False)
+        inner.this_class = node
+        self.program.scopes[node.id] = inner
+        if name is not None:
+            home = scope if kind.endswith("declaration") else inner
+            write = Write("class", node, scope)
+            home.declare(name_of(name)).writes.append(write)
+        return inner
+
+    def hoist(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        self.hoisted.update(child.id for child in node.named_children)
+
+    def declarator(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        name = node.child_by_field_name("name")
+        value = node.child_by_field_name("value")
+        home = scope.function_scope() if node.id in self.hoisted else scope
+        if name is None:
+            return
+        if value is None:
+            if name.type == "identifier":
+                home.declare(name_of(name))
+            return
+        self.pattern(name, Write("value", value, scope, loop=loop), home)
+
+    def for_in(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        left = node.child_by_field_name("left")
+        right = node.child_by_field_name("right")
+        operator = node.child_by_field_name("operator")
+        if left is None:
+            return
+        kind = "keys" if operator is not None and operator.type == "in" else "items"
+        keyword = node.child_by_field_name("kind")
+        home = scope
+        if keyword is not None and keyword.type == "var":
+            home = scope.function_scope()
+        self.pattern(left, Write(kind, right, scope, loop=loop or node), home)
+
+    def assignment(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        left = unwrap(node.child_by_field_name("left"))
+        right = node.child_by_field_name("right")
+        if left is None or right is None:
+            return
+        if left.type == "identifier":
+            self.pending.append(
+                (name_of(left), Write("value", right, scope, loop=loop))
+            )
+        elif left.type in ("object_pattern", "array_pattern"):
+            self.pattern(left, Write("value", right, scope, loop=loop), None)
+        else:
+            self.member_write(node, left, right, scope, loop)
+
+    def member_write(
+        self,
+        node: Node,
+        left: Node,
+        right: Node,
+        scope: Scope,
+        loop: Node | None,
+    ) -> None:
+        """Record `name.key = value` and, inside a class, `this.key = value`."""
+        owner = unwrap(left.child_by_field_name("object"))
+        if owner is None:
+            return
+        if owner.type == "identifier":
+            write = Write("member", right, scope, extra=left, loop=loop)
+            self.pending.append((name_of(owner), write))
+        elif owner.type == "this":
+            holder: Scope | None = scope
+            while holder is not None and holder.this_class is None:
+                holder = holder.parent
+            if holder is not None and holder.this_class is not None:
+                fields = self.program.class_fields
+                site = Site(node, scope)
+                fields.setdefault(holder.this_class.id, []).append(site)
+
+    def augmented(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        left = unwrap(node.child_by_field_name("left"))
+        if left is not None and left.type == "identifier":
+            write = Write("augmented", node, scope, loop=loop)
+            self.pending.append((name_of(left), write))
+
+    def call(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        callee = unwrap(node.child_by_field_name("function"))
+        if callee is None:
+            return
+        for argument in arguments_of(node)[:1]:
+            if argument.type in FUNCTIONS:
+                self.program.callbacks[argument.id] = Site(node, scope)
+        if callee.type == "identifier":
+            calls = self.program.calls_by_name.setdefault(name_of(callee), [])
+            calls.append(Site(node, scope))
+        elif callee.type in FUNCTIONS:
+            self.program.calls_in_place[callee.id] = Site(node, scope)
+        elif callee.type == "member_expression":
+            self.method_call(node, callee, scope, loop)
+
+    def method_call(
+        self, node: Node, callee: Node, scope: Scope, loop: Node | None
+    ) -> None:
+        owner = unwrap(callee.child_by_field_name("object"))
+        name = callee.child_by_field_name("property")
+        if owner is None or name is None:
+            return
+        method = name_of(name)
+        self.program.calls_by_member.setdefault(method, []).append(Site(node, scope))
+        if owner.type in FUNCTIONS and method in ("call", "apply"):
+            self.program.calls_in_place[owner.id] = Site(node, scope)
+        if owner.type == "identifier" and method in CHANGERS:
+            write = Write("change", node, scope, extra=method, loop=loop)
+            self.pending.append((name_of(owner), write))
+
+    def imports(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        source = node.child_by_field_name("source")
+        for clause in node.named_children:
+            if clause.type == "import_require_clause":
+                source = clause.child_by_field_name("source")
+            if clause.type not in ("import_clause", "import_require_clause"):
+                continue
+            for child in clause.named_children:
+                self.import_names(child, Write("import", source, scope), scope)
+
+    def import_names(self, node: Node, write: Write, scope: Scope) -> None:
+        if node.type == "identifier":
+            write.extra = "default"
+            scope.declare(name_of(node)).writes.append(write)
+        elif node.type == "namespace_import" and node.named_children:
+            write.extra = "*"
+            scope.declare(name_of(node.named_children[0])).writes.append(write)
+        elif node.type == "named_imports":
+            for item in node.named_children:
+                name = item.child_by_field_name("name")
+                if name is None:
+                    continue
+                alias = item.child_by_field_name("alias") or name
+                key = name_of(name)
+                if name.type == "string":
+                    key = key[1:-1]
+                named = Write("import", write.node, scope, extra=key)
+                scope.declare(name_of(alias)).writes.append(named)
+
+    def methods(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        for child in node.named_children:
+            method: Node | None = child
+            key = child.child_by_field_name("name")
+            if child.type == "pair":
+                method = child.child_by_field_name("value")
+                key = child.child_by_field_name("key")
+            if method is not None and key is not None and method.type in FUNCTIONS:
+                self.program.member_names[method.id] = name_of(key).strip("'\"")
+            if method is not None and method.type in FUNCTIONS - {"arrow_function"}:
+                self.program.method_owners[method.id] = Site(node, scope)
+
+    def enum(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        name = node.child_by_field_name("name")
+        if name is not None:
+            scope.declare(name_of(name)).writes.append(Write("enum", node, scope))
+
+    def pattern(self, node: Node, write: Write, home: Scope | None) -> None:
+        """Bind every name of a destructuring pattern; home None means assignment."""
+        stack: list[tuple[Node, tuple[Any, ...]]] = [(node, write.path)]
+        while stack:
+            part, path = stack.pop()
+            bound = Write(write.kind, write.node, write.scope, path, write.extra)
+            bound.loop = write.loop
+            kind = part.type
+            if kind in ("identifier", "shorthand_property_identifier_pattern"):
+                name = name_of(part)
+                if kind != "identifier":
+                    bound.path = (*path, name)
+                if home is not None:
+                    home.declare(name).writes.append(bound)
+                else:
+                    self.pending.append((name, bound))
+            elif kind == "object_pattern":
+                stack.extend(self.object_parts(part, path))
+            elif kind == "array_pattern":
+                stack.extend(self.array_parts(part, path))
+            elif kind in ("assignment_pattern", "object_assignment_pattern"):
+                left = part.child_by_field_name("left")
+                default = part.child_by_field_name("right")
+                if left is not None:
+                    if left.type == "shorthand_property_identifier_pattern":
+                        path = (*path, name_of(left))
+                        bound.path = (*path, ("default", default))
+                        self.bind_name(name_of(left), bound, home)
+                    else:
+                        stack.append((left, (*path, ("default", default))))
+            elif kind == "rest_pattern" and part.named_children:
+                stack.append((part.named_children[0], path))
+
+    def bind_name(self, name: str, write: Write, home: Scope | None) -> None:
+        if home is not None:
+            home.declare(name).writes.append(write)
+        else:
+            self.pending.append((name, write))
+
+    @staticmethod
+    def object_parts(node: Node, path: tuple[Any, ...]) -> list[Any]:
+        parts: list[Any] = []
+        for child in node.named_children:
+            if child.type != "pair_pattern":
+                parts.append((child, path))
+                continue
+            key = child.child_by_field_name("key")
+            value = child.child_by_field_name("value")
+            if key is not None and value is not None:
+                parts.append((value, (*path, key)))
+        return parts
+
+    @staticmethod
+    def array_parts(node: Node, path: tuple[Any, ...]) -> list[Any]:
+        parts: list[Any] = []
+        index = 0
+        for child in node.children:
+            if child.type == ",":
+                index += 1
+            elif child.is_named and child.type == "rest_pattern":
+                parts.append((child, (*path, ("rest", index))))
+            elif child.is_named and child.type != "comment":
+                parts.append((child, (*path, index)))
+        return parts
+
+    def settle(self) -> None:
+        """Give assignments to the bindings they mean; unknown names become global."""
+        for name, write in self.pending:
+            scope: Scope | None = write.scope
+            while scope is not None and name not in scope.bindings:
+                scope = scope.parent
+            if scope is None:
+                self.top.declare(name).is_implicit = True
+            (scope or self.top).declare(name).writes.append(write)
+        for scope in [self.top, *self.program.scopes.values()]:
+            for binding in scope.bindings.values():
+                if len(binding.writes) > 1:
+                    binding.writes.sort(key=_position)
+                self.hold(binding)
+
+    def hold(self, binding: Binding) -> None:
+        """Note the functions that a name stands for."""
+        for write in binding.writes:
+            if write.kind not in ("function", "value") or write.path:
+                continue
+            if write.node is not None and write.node.type in FUNCTIONS:
+                self.program.holders.setdefault(write.node.id, binding)
+
+
+def _position(write: Write) -> int:
+    # Functions are hoisted: they count as written first.
+    if write.node is None or write.kind in ("function", "parameter"):
+        return -1
+    return write.node.start_byte
+
+
+_HANDLERS = {
+    "variable_declaration": _Builder.hoist,
+    "variable_declarator": _Builder.declarator,
+    "assignment_expression": _Builder.assignment,
+    "augmented_assignment_expression": _Builder.augmented,
+    "call_expression": _Builder.call,
+    "import_statement": _Builder.imports,
+    "enum_declaration": _Builder.enum,
+    "object": _Builder.methods,
+}

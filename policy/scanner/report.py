@@ -1,0 +1,199 @@
+"""Scan a source and report: the scanner's one entry point."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from policy.scanner.archive import ArchiveLimits, SourceFile, unpack_source
+from policy.scanner.comparison import Miss, compare_scanners
+from policy.scanner.detection import detect
+from policy.scanner.entries import Classification, Entry, worst
+from policy.scanner.errors import SourceRefusedError
+from policy.scanner.families import FAMILIES
+from policy.scanner.line_scanner import LineFinding, scan_lines
+from policy.scanner.syntax import MAX_FILE_BYTES, language_of, parse, to_utf8
+
+SCANNER_VERSION = "1"
+_BINARY_SUFFIXES = (".node", ".wasm", ".so", ".dll", ".dylib", ".exe")
+_DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What was found in one file; its classification is that of its worst entry."""
+
+    path: str
+    size_bytes: int
+    language: str | None
+    classification: Classification
+    entries: tuple[Entry, ...]
+    line_findings: tuple[LineFinding, ...]
+    misses: tuple[Miss, ...]
+    is_complete: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the file's report as plain JSON values."""
+        return {
+            "path": self.path,
+            "size_bytes": self.size_bytes,
+            "language": self.language,
+            "classification": self.classification.value,
+            "is_complete": self.is_complete,
+            "entries": [entry.as_dict() for entry in self.entries],
+            "line_scanner": [finding.as_dict() for finding in self.line_findings],
+            "missed_by_line_scanner": [miss.as_dict() for miss in self.misses],
+        }
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """What a scan of a source found, or why the source was refused."""
+
+    name: str
+    files: tuple[FileReport, ...] = ()
+    refused: SourceRefusedError | None = field(default=None, compare=False)
+
+    @property
+    def classification(self) -> Classification:
+        """Return the worst of the files; a refused source is never safe."""
+        if self.refused is not None:
+            return Classification.FLAGGED
+        return worst(file.classification for file in self.files)
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [entry for file in self.files for entry in file.entries]
+
+    @property
+    def misses(self) -> list[Miss]:
+        return [miss for file in self.files for miss in file.misses]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return {
+            "scanner_version": SCANNER_VERSION,
+            "name": self.name,
+            "classification": self.classification.value,
+            "refused": self.refused.as_dict() if self.refused else None,
+            "counts": self.counts(),
+            "missed_families": dict(Counter(m.family for m in self.misses)),
+            "files": [file.as_dict() for file in self.files],
+        }
+
+    def counts(self) -> dict[str, int]:
+        """Return how many files and entries there are of each classification."""
+        files = Counter(file.classification.value for file in self.files)
+        entries = Counter(entry.classification.value for entry in self.entries)
+        words = [word.value for word in Classification]
+        return {
+            "files": len(self.files),
+            **{f"files_{word}": files[word] for word in words},
+            **{f"entries_{word}": entries[word] for word in words},
+            "missed_by_line_scanner": len(self.misses),
+            "incomplete_files": sum(not file.is_complete for file in self.files),
+        }
+
+
+def scan_source(
+    data: bytes, name: str, limits: ArchiveLimits | None = None
+) -> ScanReport:
+    """Scan a file or an archive; what cannot be unpacked is reported as refused."""
+    try:
+        files = unpack_source(data, name, limits)
+    except SourceRefusedError as error:
+        return ScanReport(name, refused=error)
+    reports = [scan_file(file, is_alone=len(files) == 1) for file in files]
+    return ScanReport(name, tuple(reports))
+
+
+def scan_file(file: SourceFile, *, is_alone: bool = False) -> FileReport:
+    """Scan one file. A source that is one file is read as JavaScript if need be."""
+    data = to_utf8(file.data)
+    language = language_of(file.path, data)
+    if language is None and is_alone and b"\x00" not in data and not file.is_archive:
+        language = "javascript"
+    if language is None:
+        return _not_code(file)
+    if len(data) > MAX_FILE_BYTES:
+        note = _note(file, "not-analysed", f"larger than {MAX_FILE_BYTES} bytes")
+        return _report(file, language, [note], [], is_complete=False)
+    syntax = parse(data, language)
+    found = detect(syntax, file.path)
+    entries = found.entries
+    if file.path.lower().endswith(_DECLARATIONS):
+        entries = _declared(entries)
+    if not found.is_complete:
+        entries = [
+            *entries,
+            _note(file, "not-fully-analysed", found.incomplete_because),
+        ]
+    return _report(
+        file,
+        syntax.language,
+        entries,
+        scan_lines(data),
+        is_complete=found.is_complete,
+    )
+
+
+def _declared(entries: list[Entry]) -> list[Entry]:
+    """Take back imports of a file of declarations, which nothing runs.
+
+    Only where the file has nothing but imports: one call makes it code like any other.
+    """
+    imports = ("forbidden-module", "uncovered-builtin", "covered-builtin")
+    is_plain = all(entry.rule in imports and not entry.techniques for entry in entries)
+    if not is_plain:
+        return entries
+    why = "An import in a file of declarations, which is erased before it runs."
+    safe = Classification.SAFE
+    return [replace(entry, classification=safe, why=why) for entry in entries]
+
+
+def _not_code(file: SourceFile) -> FileReport:
+    entries: list[Entry] = []
+    if file.is_archive:
+        entries.append(_note(file, "nested-archive", "an archive, which is not opened"))
+    elif file.path.lower().endswith(_BINARY_SUFFIXES):
+        entries.append(_note(file, "compiled-code", "compiled code"))
+    return _report(file, None, entries, [])
+
+
+def _note(file: SourceFile, rule: str, what: str) -> Entry:
+    family = FAMILIES["unreadable-code"]
+    return Entry(
+        file=file.path,
+        line=1,
+        column=1,
+        rule=rule,
+        classification=Classification.FLAGGED,
+        excerpt="",
+        why=f"The file was not, or not fully, analysed: {what}.",
+        family=family.name,
+        techniques=(family.name,),
+        suggested_pattern=family.suggested_pattern,
+        regression_test_idea=family.regression_test_idea,
+        end_line=1,
+    )
+
+
+def _report(
+    file: SourceFile,
+    language: str | None,
+    entries: list[Entry],
+    line_findings: list[LineFinding],
+    *,
+    is_complete: bool = True,
+) -> FileReport:
+    return FileReport(
+        path=file.path,
+        size_bytes=len(file.data),
+        language=language,
+        classification=worst(entry.classification for entry in entries),
+        entries=tuple(entries),
+        line_findings=tuple(line_findings),
+        misses=tuple(compare_scanners(entries, line_findings)),
+        is_complete=is_complete,
+    )
