@@ -1,8 +1,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.conf import settings
+from django.core.management import call_command
 from django.db import transaction
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base, creation
+
+from tests.backend.template import LOCK_KEY, name_template
 
 MADE_BY_MIGRATIONS = frozenset(
     {
@@ -30,5 +34,53 @@ class DatabaseOperations(base.DatabaseOperations):
                 cursor.execute(sql)
 
 
+class DatabaseCreation(creation.DatabaseCreation):
+    """Makes a test's database by cloning one that is migrated already."""
+
+    def create_test_db(
+        self,
+        verbosity: int = 1,
+        autoclobber: bool = False,
+        serialize: bool = True,
+        keepdb: bool = False,
+    ) -> str:
+        name = self._get_test_db_name()
+        template = name_template()
+        with self._nodb_cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+            try:
+                if not self._database_exists(cursor, template):
+                    self._make_template(template)
+                self._clone(cursor, template, name)
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
+        self._use(name)
+        self.connection.ensure_connection()
+        return name
+
+    def _make_template(self, template: str) -> None:
+        """Migrate under another name first, so that no half made one is ever used."""
+        unfinished = f"{template}_unfinished"
+        with self._nodb_cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{unfinished}"')
+            cursor.execute(f'CREATE DATABASE "{unfinished}"')
+        self._use(unfinished)
+        call_command("migrate", verbosity=0, interactive=False, run_syncdb=True)
+        call_command("createcachetable")
+        self.connection.close()
+        with self._nodb_cursor() as cursor:
+            cursor.execute(f'ALTER DATABASE "{unfinished}" RENAME TO "{template}"')
+
+    def _clone(self, cursor: Any, template: str, name: str) -> None:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+
+    def _use(self, name: str) -> None:
+        self.connection.close()
+        settings.DATABASES[self.connection.alias]["NAME"] = name
+        self.connection.settings_dict["NAME"] = name
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     ops_class = DatabaseOperations
+    creation_class = DatabaseCreation
