@@ -5,8 +5,10 @@ from celery import shared_task
 from evidence.services.work import TRANSIENT_ERRORS
 from incidents.services.gates.phases import mark_breaches
 from incidents.services.notifications import delivery
-from incidents.services.notifications.history_notices import notify_broken_history
-from incidents.services.notifications.kill_all_notices import notify_kill_all
+from incidents.services.notifications.notices import (
+    notify_broken_history,
+    notify_kill_all,
+)
 from incidents.services.notifications.reminder_check import check_reminders
 from incidents.services.notifications.reminders import plan_reminders
 from incidents.services.postmortems.action_items import remind_action_items

@@ -22,6 +22,27 @@ NOT_FOR_PURE = ("django", "celery", "rest_framework", "psycopg", "redis", "confi
 # Layer of a module inside its app: it may import its own layer and those below.
 LAYERS = {"models": 1, "services": 2, "tasks": 3, "admin": 3, "api": 3}
 
+SERVICES = ROOT / "incidents/services"
+GROUND = frozenset(
+    {
+        "changes.py",
+        "checklist_entries.py",
+        "cycle_plan.py",
+        "policy_records.py",
+        "timeline.py",
+    }
+)
+MIDDLE = GROUND | {"gates", "notifications"}
+# What the services of a case may import, by room. What is not named here stands above
+# all rooms and may import any.
+ROOMS = {
+    **dict.fromkeys(GROUND, GROUND),
+    "gates": GROUND,
+    "notifications": GROUND,
+    "lifecycle": MIDDLE,
+    **dict.fromkeys(("alerts", "checklists", "postmortems"), MIDDLE | {"lifecycle"}),
+}
+
 
 def modules_of(place: str) -> list[Path]:
     path = ROOT / place
@@ -120,6 +141,30 @@ def test_layers_inside_an_app_point_downwards() -> None:
             same_app = name.split(".")[0] == own_name.split(".")[0]
             if own and other and same_app and other > own:
                 found.add((own_name, name))
+    assert not found
+
+
+def rooms_below(module: Path) -> frozenset[str] | None:
+    """Return the rooms a module of the services may import from; None: from all."""
+    return ROOMS.get(module.relative_to(SERVICES).parts[0])
+
+
+def test_every_service_has_its_room() -> None:
+    rooms = {place.name for place in SERVICES.iterdir() if place.is_dir()}
+    assert rooms - {"__pycache__"} == {name for name in ROOMS if "." not in name}
+
+
+def test_services_of_a_case_import_only_from_rooms_below_their_own() -> None:
+    found = set()
+    for module in modules_of("incidents/services"):
+        below = rooms_below(module)
+        for name in imports_of(module):
+            if below is None or not is_inside(name, "incidents.services"):
+                continue
+            room = f"{name}..".split(".")[2]
+            own = module.relative_to(SERVICES).parts[0].removesuffix(".py")
+            if room not in {own, *(one.removesuffix(".py") for one in below)}:
+                found.add((relative(module), name))
     assert not found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 
+from evidence.access import name_of
 from evidence.audit import incident_stream
 from evidence.models import (
     AuditEntry,
@@ -21,20 +22,23 @@ from incidents.models import (
     Cycle,
     GateStatement,
     Incident,
+    Postmortem,
+    PostmortemReview,
     RemediationAction,
     RemediationDecision,
+    ReviewVerdict,
 )
 from incidents.services.gates.policy_facts import (
     count_configuration_snapshots,
     find_kill_switched,
 )
-from incidents.services.gates.postmortem_facts import gather_postmortem
 from incidents.workflow.gate_facts import (
     ActionFact,
     BundleFact,
     ChoiceFact,
     GateFacts,
     ItemFact,
+    PostmortemFact,
     Statement,
 )
 from incidents.workflow.gates import ConditionKey
@@ -46,6 +50,7 @@ from incidents.workflow.incident_states import (
     RemediationAction as ActionKind,
 )
 from incidents.workflow.phases import Phase
+from incidents.workflow.postmortem import PostmortemState
 
 REPLAY_VIEWED_ACTION = "evidence.replay_viewed"
 """The audit action that the replay page records when a person opens it."""
@@ -70,7 +75,7 @@ def gather_facts(incident: Incident, cycle: Cycle) -> GateFacts:
         items=tuple(_item_fact(item) for item in asked),
         actions=_gather_actions(cycle),
         choices=gather_choices(asked),
-        postmortem=gather_postmortem(incident, cycle),
+        postmortem=gather_postmortem(cycle),
     )
 
 
@@ -155,6 +160,31 @@ def gather_choices(items: Iterable[ChecklistItem]) -> tuple[ChoiceFact, ...]:
     )
 
 
+def gather_postmortem(cycle: Cycle) -> PostmortemFact:
+    """Return the postmortem of a cycle as it stands.
+
+    A signature that was voided is still named, so that the gate can say what happened.
+    """
+    postmortem = Postmortem.objects.filter(cycle=cycle).first()
+    if postmortem is None:
+        return PostmortemFact()
+    version = (
+        postmortem.versions.select_related("submitted_by").order_by("-number").first()
+    )
+    if version is None:
+        return PostmortemFact()
+    signature = _newest_signature(postmortem)
+    is_signed = postmortem.state == PostmortemState.SIGNED
+    is_current = signature is not None and is_signed and signature.version == version
+    return PostmortemFact(
+        is_written=is_signed or postmortem.state == PostmortemState.SUBMITTED,
+        author=name_of(version.submitted_by),
+        signed_by=name_of(signature.reviewer) if signature else "",
+        signature_is_current=is_current,
+        artifacts_archived=is_current and hasattr(signature, "archive"),
+    )
+
+
 def _newest_statements(cycle: Cycle) -> dict[tuple[str, int | None], GateStatement]:
     """Return the statement that counts for each condition, and each report."""
     rows = GateStatement.objects.filter(phase__cycle=cycle).select_related("stated_by")
@@ -211,3 +241,14 @@ def _item_fact(item: ChecklistItem) -> ItemFact:
 def _gather_actions(cycle: Cycle) -> tuple[ActionFact, ...]:
     rows = RemediationAction.objects.filter(cycle=cycle)
     return tuple(ActionFact(ActionKind(row.kind), has_proof=True) for row in rows)
+
+
+def _newest_signature(postmortem: Postmortem) -> PostmortemReview | None:
+    return (
+        PostmortemReview.objects.filter(
+            version__postmortem=postmortem, verdict=ReviewVerdict.SIGNED
+        )
+        .select_related("version", "reviewer", "archive")
+        .order_by("-id")
+        .first()
+    )

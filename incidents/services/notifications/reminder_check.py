@@ -23,7 +23,7 @@ from incidents.models import (
     NotificationState,
     ReminderCheckState,
 )
-from incidents.services.notifications.kill_all_notices import (
+from incidents.services.notifications.notices import (
     kill_all_key,
     notify_kill_all,
 )

@@ -2,6 +2,11 @@
 
 Only the schemes of `settings.WEBHOOK_SCHEMES` are taken. The key is derived from
 SECRET_KEY; addresses sealed under a key of SECRET_KEY_FALLBACKS can still be read.
+
+The library reads far more from an address than where to send: `template` and `attach`
+name files of this machine that it would post, `verify=no` sends over TLS without
+checking whose, and others name further addresses to fetch. Only what tells a service
+where a message goes, and how it looks there, is taken; the rest is refused by name.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ import datetime as dt
 import logging
 
 import apprise
+from apprise.utils.parse import parse_url
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -24,11 +30,37 @@ from evidence.access import Actor, require_permission
 from evidence.audit import record_entry
 from incidents.errors import NotificationRefused
 from incidents.models import Team, WebhookChannel
-from incidents.services.notifications.webhook_options import require_plain_options
 
 ADD = "incidents.add_webhookchannel"
 CHANGE = "incidents.change_webhookchannel"
 URL_LENGTH = 2_000
+
+HEADER_PREFIX = "+"
+HEADER_SCHEMES = frozenset({"json", "jsons"})
+"""Where an option such as `+Authorization` is a header: a receiver of ours asks it."""
+
+OPTIONS: dict[str, frozenset[str]] = {
+    "discord": frozenset({"ping", "thread", "tts"}),
+    "gchat": frozenset({"key", "thread", "token", "workspace"}),
+    "gotify": frozenset({"priority"}),
+    "gotifys": frozenset({"priority"}),
+    "json": frozenset({"method"}),
+    "jsons": frozenset({"method"}),
+    "mmost": frozenset({"botname", "channel", "channels", "mode", "team", "to"}),
+    "mmosts": frozenset({"botname", "channel", "channels", "mode", "team", "to"}),
+    "ntfy": frozenset({"auth", "mode", "priority", "tags", "to", "token", "xtags"}),
+    "ntfys": frozenset({"auth", "mode", "priority", "tags", "to", "token", "xtags"}),
+    "opsgenie": frozenset({"alias", "entity", "priority", "region", "tags", "to"}),
+    "pagerduty": frozenset({"class", "group", "region", "severity"}),
+    "rocket": frozenset({"mode", "to", "webhook"}),
+    "rockets": frozenset({"mode", "to", "webhook"}),
+    "slack": frozenset({"mode", "to", "token"}),
+    "webex": frozenset({"mode", "to", "token"}),
+    "workflow": frozenset({"api-version", "id", "pa", "route", "sig", "ver"}),
+    "workflows": frozenset({"api-version", "id", "pa", "route", "sig", "ver"}),
+    "zulip": frozenset({"to", "token"}),
+}
+"""A scheme that an installation adds and that is not here takes no options at all."""
 
 # The library's own log lines may quote an address, and so reach no log of ours.
 _library_log = logging.getLogger("apprise")
@@ -146,6 +178,24 @@ def require_allowed(url: str) -> str:
     return scheme
 
 
+def require_plain_options(url: str, scheme: str) -> None:
+    """Raise NotificationRefused where an address carries an option not listed here.
+
+    The library's own reader splits the address, so that both see the same options. The
+    message names the option and never its value.
+    """
+    parsed = parse_url(url, verify_host=False)
+    if not parsed or parsed["schema"] != scheme:
+        raise NotificationRefused(f"expected a complete {scheme}:// address")
+    taken = OPTIONS.get(scheme, frozenset())
+    for name in parsed["qsd"]:
+        if not _is_taken(name, scheme, taken):
+            raise NotificationRefused(
+                f"the option {name[:40]!r} is not taken in a {scheme}:// address: "
+                f"expected only {_listed(scheme, taken)}"
+            )
+
+
 def make_service(url: str) -> apprise.NotifyBase | None:
     """Return the service behind an address; None where the address is incomplete.
 
@@ -156,6 +206,19 @@ def make_service(url: str) -> apprise.NotifyBase | None:
         app_id="Casefile", http_redirects=False, storage_mode="memory"
     )
     return apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+
+
+def _is_taken(name: str, scheme: str, taken: frozenset[str]) -> bool:
+    if scheme in HEADER_SCHEMES and name.startswith(HEADER_PREFIX):
+        return len(name) > len(HEADER_PREFIX)
+    return name in taken
+
+
+def _listed(scheme: str, taken: frozenset[str]) -> str:
+    names = sorted(taken)
+    if scheme in HEADER_SCHEMES:
+        names.append(f"{HEADER_PREFIX}Header")
+    return ", ".join(names) or "none"
 
 
 def _put_url(channel: WebhookChannel, url: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -19,15 +19,10 @@ from incidents.errors import (
     TransitionError,
 )
 from incidents.models import (
-    ChecklistItem,
-    Cycle,
     EntryAction,
-    GateStatement,
     Incident,
     Postmortem,
     PostmortemDraft,
-    RemediationAction,
-    RemediationDecision,
     TimelineKind,
 )
 from incidents.services.changes import (
@@ -38,9 +33,10 @@ from incidents.services.changes import (
 )
 from incidents.services.checklist_entries import set_state
 from incidents.services.postmortems.findings import queue_findings
+from incidents.services.postmortems.prefill import first_text
 from incidents.workflow.errors import MoveError
 from incidents.workflow.gates import ITEM_OF_CONDITION, ConditionKey
-from incidents.workflow.incident_states import ItemKind, ItemState
+from incidents.workflow.incident_states import ItemState
 from incidents.workflow.phases import Phase
 from incidents.workflow.postmortem import (
     PostmortemError,
@@ -77,7 +73,7 @@ def open_postmortem(
     PostmortemDraft.objects.create(
         postmortem=postmortem,
         revision=postmortem.draft_revision,
-        sections=clean_sections(_first_text(incident, cycle)),
+        sections=clean_sections(first_text(incident, cycle)),
         saved_at=moment,
     )
     record_change(
@@ -310,65 +306,3 @@ def _is_new_sitting(before: PostmortemDraft, after: PostmortemDraft) -> bool:
         before.saved_by_id != after.saved_by_id
         or after.saved_at - before.saved_at > SITTING
     )
-
-
-def _first_text(incident: Incident, cycle: Cycle) -> dict[str, str]:
-    """Return what the case already says, for people to build on."""
-    return {
-        "root_cause": _root_cause(cycle),
-        "impact_duration": _duration(incident, cycle),
-        "verification": "\n".join(_verification_lines(cycle)),
-        **_remediation(cycle),
-    }
-
-
-def _root_cause(cycle: Cycle) -> str:
-    statement = (
-        GateStatement.objects.filter(
-            phase__cycle=cycle, condition_key=ConditionKey.ROOT_CAUSE_WRITTEN
-        )
-        .order_by("-id")
-        .first()
-    )
-    return statement.statement if statement else ""
-
-
-def _duration(incident: Incident, cycle: Cycle) -> str:
-    contained = cycle.phases.get(phase=Phase.CONTAIN).completed_at
-    start = incident.detected_at.astimezone(dt.UTC)
-    end = (
-        f"contained {contained.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
-        if contained
-        else "not contained yet"
-    )
-    return f"Detected {start:%Y-%m-%d %H:%M} UTC, {end}."
-
-
-def _verification_lines(cycle: Cycle) -> Iterator[str]:
-    items = cycle.checklist.asked().filter(kind=ItemKind.VERIFICATION)
-    for item in items.exclude(phase=Phase.POSTMORTEM):
-        mark = "x" if item.state == ItemState.DONE else " "
-        state = "" if item.is_open else f" ({item.get_state_display().lower()})"
-        yield f"- [{mark}] {item.text}{state if mark == ' ' else ''}"
-
-
-def _remediation(cycle: Cycle) -> dict[str, str]:
-    """Return the chosen remediations by term; what was done goes with the immediate."""
-    items = list(
-        ChecklistItem.objects.filter(cycle=cycle, kind=ItemKind.REMEDIATION).asked()
-    )
-    chosen = {
-        row.choice_key: row.chosen
-        for row in RemediationDecision.objects.filter(item__in=items).order_by("id")
-    }
-    lines: dict[str, list[str]] = {}
-    for item in items:
-        for choice in item.content.get("choices", ()):
-            if chosen.get(choice["key"]):
-                term = choice.get("term", "immediate")
-                lines.setdefault(f"remediation_{term}", []).append(
-                    f"- {choice['text']}"
-                )
-    for action in RemediationAction.objects.filter(cycle=cycle):
-        lines.setdefault("remediation_immediate", []).append(f"- {action.description}")
-    return {key: "\n".join(texts) for key, texts in lines.items()}

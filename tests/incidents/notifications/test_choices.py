@@ -14,7 +14,7 @@ from incidents.models import Notification, NotificationPreference, WebhookChanne
 from incidents.services.checklists.answers import assign_item
 from incidents.services.lifecycle.editing import assign_lead
 from incidents.services.notifications.delivery import deliver_notifications
-from incidents.services.notifications.kill_all_notices import notify_kill_all
+from incidents.services.notifications.notices import notify_kill_all
 from incidents.services.notifications.outbox import remind
 from incidents.services.notifications.preferences import set_preferences
 from incidents.services.notifications.reminder_check import check_reminders

@@ -13,7 +13,7 @@ from evidence.services import check_history
 from evidence.services.history import read_history_health
 from incidents.models import Notification
 from incidents.services.notifications.delivery import deliver_notifications
-from incidents.services.notifications.history_notices import notify_broken_history
+from incidents.services.notifications.notices import notify_broken_history
 from tests.evidence.helpers import without_triggers
 
 pytestmark = pytest.mark.django_db

@@ -3,8 +3,11 @@
 import pytest
 
 from incidents.errors import NotificationRefused
-from incidents.services.notifications.webhook_options import OPTIONS
-from incidents.services.notifications.webhooks import make_service, require_allowed
+from incidents.services.notifications.webhooks import (
+    OPTIONS,
+    make_service,
+    require_allowed,
+)
 
 WORKFLOW = "workflows://host/workflow/signature/"
 HOOK = "jsons://hook.example.org/path"

@@ -1,21 +1,28 @@
-"""Telling a second person, at once, that every extension was stopped."""
+"""Notices at once: every extension was stopped, the audit history is broken."""
 
 from __future__ import annotations
 
 import datetime as dt
 
 from django.contrib.auth.models import User
+from django.urls import reverse
 from django.utils import timezone
 
+from evidence.access import Role
+from evidence.models import HistoryCheck
 from incidents.models import NotificationKind
 from incidents.services.notifications.outbox import (
     Message,
     incident_path,
     make_rows,
+    remind,
     write_down,
 )
 from incidents.services.notifications.recipients import Audience
 from policy.models import KillSwitch
+
+TOLD = (Role.REVIEWER, Role.AUDITOR, Role.ADMINISTRATOR)
+"""Who answers for the audit history."""
 
 
 def notify_kill_all(*, kill_switch_id: int, now: dt.datetime | None = None) -> int:
@@ -48,6 +55,30 @@ def notify_kill_all(*, kill_switch_id: int, now: dt.datetime | None = None) -> i
 
 def kill_all_key(kill_switch_id: int) -> str:
     return f"kill-all:{kill_switch_id}"
+
+
+def notify_broken_history(*, check_id: int, now: dt.datetime | None = None) -> int:
+    """Tell reviewers, auditors and administrators of a check's faults, once each.
+
+    Return how many people. A check that found none tells nobody.
+    """
+    check = HistoryCheck.objects.get(pk=check_id)
+    if check.is_passing:
+        return 0
+    people = list(
+        User.objects.filter(is_active=True, groups__name__in=TOLD)
+        .distinct()
+        .order_by("pk")
+    )
+    remind(
+        key=f"history-check:{check.pk}",
+        people=people,
+        headline=f"The audit history is broken: {check.fault_count} faults found",
+        path=reverse("admin:evidence_historycheck_change", args=[check.pk]),
+        owed_at=check.finished_at,
+        now=now,
+    )
+    return len(people)
 
 
 def _second_people(
