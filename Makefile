@@ -4,8 +4,6 @@
 PYTHON ?= python3
 LAUNCH := $(PYTHON) -m config.launcher
 VENV := .venv/bin
-PURE := evidence/format policy/rules policy/scanner incidents/workflow incidents/findings
-SERVICES = $(wildcard */services.py */services)
 ARGS ?=
 # Test files are spread over the machine's cores. PARALLEL= runs them one by one.
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
@@ -38,7 +36,7 @@ bench: install ## Measure, and print what was measured
 lint: install ## Check format, style, types, migrations and production settings
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
-	$(VENV)/mypy config $(PURE) $(SERVICES)
+	$(VENV)/mypy manage.py config evidence policy incidents
 	@$(LAUNCH) beside $(VENV)/python manage.py makemigrations --check --dry-run
 	@$(LAUNCH) beside $(VENV)/python -m config.launcher.deploy_check
 

@@ -3,7 +3,7 @@
 import pgtrigger
 from django.db import models
 
-from evidence.models.triggers import Protect, Trigger
+from evidence.models.triggers import FirmTrigger, Protect, Trigger
 
 REFUSE_TRUNCATE = """
     RAISE EXCEPTION 'append-only: % keeps its rows; TRUNCATE is refused', TG_TABLE_NAME
@@ -24,7 +24,7 @@ class AppendOnlyModel(models.Model):
 
     class Meta:
         abstract = True
-        triggers: tuple[Trigger, ...] = (
+        triggers: tuple[FirmTrigger, ...] = (
             Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
             Trigger(
                 name="append_only_truncate",

@@ -52,7 +52,9 @@ class FirmTriggerSql(compiler.UpsertTriggerSql):
         return str(self).split("$$")[1]
 
 
-class _Firm(_Base):
+class FirmTrigger(_Base):
+    """What the three kinds below share."""
+
     def compile(self, model: Model) -> compiler.Trigger:
         compiled = super().compile(model)
         kwargs = {
@@ -63,13 +65,13 @@ class _Firm(_Base):
         return compiler.Trigger(name=compiled.name, sql=FirmTriggerSql(**kwargs))
 
 
-class Trigger(_Firm, pgtrigger.Trigger):
+class Trigger(FirmTrigger, pgtrigger.Trigger):
     """A trigger with a function of its own."""
 
 
-class Protect(_Firm, pgtrigger.Protect):
+class Protect(FirmTrigger, pgtrigger.Protect):
     """Refuse an operation."""
 
 
-class ReadOnly(_Firm, pgtrigger.ReadOnly):
+class ReadOnly(FirmTrigger, pgtrigger.ReadOnly):
     """Refuse a change of the fields."""

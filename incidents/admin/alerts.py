@@ -36,7 +36,9 @@ MOVABLE_MAX = 1_000
 class MoveForm(forms.Form):
     """Into which open case, and why."""
 
-    incident = forms.ModelChoiceField(queryset=None, empty_label="Choose an open case")
+    incident: forms.ModelChoiceField[Incident] = forms.ModelChoiceField(
+        queryset=None, empty_label="Choose an open case"
+    )
     reason = forms.CharField(
         max_length=REASON_LENGTH, widget=forms.Textarea(attrs={"rows": 3})
     )

@@ -188,7 +188,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the sections with the pages that exist and this person may see."""
-    sections = []
+    sections: list[dict[str, Any]] = []
     for title, entries in SECTIONS:
         items = [item for entry in entries if (item := _item(request, *entry))]
         if items:

@@ -33,7 +33,7 @@ class ExtensionField(serializers.SlugRelatedField):
 
 
 class ExtensionSerializer(serializers.ModelSerializer):
-    versions = serializers.SlugRelatedField(
+    versions: serializers.SlugRelatedField = serializers.SlugRelatedField(
         slug_field="version", many=True, read_only=True
     )
 
@@ -194,7 +194,7 @@ class PolicySnapshotSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = PolicySnapshot
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "incident",
             "captured_at",
@@ -209,7 +209,7 @@ class PolicySnapshotSerializer(serializers.ModelSerializer):
             "redactions",
             "disagreements",
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
 
 class CapabilityDecisionSerializer(serializers.Serializer):

@@ -24,14 +24,14 @@ class ScanRequest(QueuedWork):
 
     class Meta(QueuedWork.Meta):
         abstract = False
-        constraints = (
+        constraints = [
             *QueuedWork.Meta.constraints,
             models.UniqueConstraint(
                 fields=("item",),
                 condition=Q(state__in=UNFINISHED_STATES),
                 name="scan_pending_once",
             ),
-        )
+        ]
 
     def __str__(self) -> str:
         return f"scan of {self.item_id}: {self.get_state_display()}"

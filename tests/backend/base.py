@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.db import transaction
 from django.db.backends.postgresql import base, creation
 
-from tests.backend.template import LOCK_KEY, name_template
+from tests.backend.template import lock_key, name_template
 
 MADE_BY_MIGRATIONS = frozenset(
     {
@@ -47,13 +47,13 @@ class DatabaseCreation(creation.DatabaseCreation):
         name = self._get_test_db_name()
         template = name_template()
         with self._nodb_cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+            cursor.execute("SELECT pg_advisory_lock(%s)", [lock_key(template)])
             try:
                 if not self._database_exists(cursor, template):
                     self._make_template(template)
                 self._clone(cursor, template, name)
             finally:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock_key(template)])
         self._use(name)
         self.connection.ensure_connection()
         return name

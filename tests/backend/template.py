@@ -11,8 +11,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "casefile_template_"
-# Held while the template is looked for or made; any number that nothing else uses.
-LOCK_KEY = 4_115_067_222
 
 
 def name_template() -> str:
@@ -26,3 +24,8 @@ def name_template() -> str:
         content.update(str(path.relative_to(ROOT)).encode() + b"\0")
         content.update(path.read_bytes() + b"\0")
     return PREFIX + content.hexdigest()[:16]
+
+
+def lock_key(template: str) -> int:
+    """Return the advisory lock held while this template is looked for or made."""
+    return int(template.removeprefix(PREFIX)[:15], 16)

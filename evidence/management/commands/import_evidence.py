@@ -70,7 +70,9 @@ def _import(
 
 def _find_incident(reference: str) -> int:
     incidents = EvidenceItem._meta.get_field("incident").related_model
-    found = incidents.objects.filter(reference=reference).values_list("pk", flat=True)
+    found = incidents._default_manager.filter(reference=reference).values_list(
+        "pk", flat=True
+    )
     if not found:
         raise CommandError(f"there is no incident {reference}")
     return int(found[0])
