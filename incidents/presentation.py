@@ -17,6 +17,7 @@ TONES = {
     ClockState.MET: "done",
     ClockState.BREACHED: "late",
     ClockState.WAIVED: "waived",
+    ClockState.STOPPED: "quiet",
 }
 SEVERITY_TONES = {
     "critical": "late",
@@ -43,6 +44,9 @@ class PhaseView:
     is_complete: bool
     words: str
     waiver_count: int
+    """Waivers in force."""
+    is_counting: bool
+    """The clock runs: the page keeps counting it."""
 
     @property
     def key(self) -> str:
@@ -69,7 +73,8 @@ def describe_duration(length: dt.timedelta) -> str:
 def view_phase(phase: IncidentPhase, now: dt.datetime, *, is_live: bool) -> PhaseView:
     """Return a phase with its clock in words.
 
-    `is_live` false: the cycle has ended, and a phase that never completed was left.
+    `is_live` false: the cycle has ended, and a phase that never completed was left; its
+    clock stands where it stood then.
     """
     clock = phase.as_clock()
     state = clock_state(clock, now)
@@ -77,11 +82,12 @@ def view_phase(phase: IncidentPhase, now: dt.datetime, *, is_live: bool) -> Phas
     return PhaseView(
         phase=phase,
         state=state,
-        tone=TONES[state] if is_live or phase.completed_at else "quiet",
+        tone=TONES[state],
         is_running=running,
         is_complete=phase.completed_at is not None,
         words=_words(phase, state, now, is_live=is_live),
-        waiver_count=len(phase.waivers.all()),
+        waiver_count=sum(one.is_in_force for one in phase.waivers.all()),
+        is_counting=is_live and phase.completed_at is None and phase.due_at is not None,
     )
 
 
@@ -98,11 +104,19 @@ def _words(
         took = describe_duration(phase.duration) if phase.duration is not None else ""
         late = " late" if state is ClockState.BREACHED else ""
         return f"done in {took}{late}" if took and phase.position else "done"
-    if not is_live:
-        return "left open"
     left = time_left(phase.as_clock(), now)
+    if not is_live:
+        return _left_words(phase, left)
     if left is None:
         return "no due time yet" if phase.started_at else "not started"
     if left <= dt.timedelta(0):
         return f"{describe_duration(left)} overdue"
     return f"{describe_duration(left)} left"
+
+
+def _left_words(phase: IncidentPhase, left: dt.timedelta | None) -> str:
+    """Say how a phase stood when its cycle ended without it."""
+    words = "left open" if phase.started_at else "not reached"
+    if left is not None and left <= dt.timedelta(0):
+        return f"{words}, {describe_duration(left)} overdue"
+    return words

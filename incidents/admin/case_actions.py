@@ -22,7 +22,7 @@ from incidents.models import ArtifactKind, ChecklistItem, Incident
 from incidents.services import timeline
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.checklists import answers, remediation
-from incidents.services.gates import conditions, phases
+from incidents.services.gates import conditions, phases, waivers
 from incidents.services.lifecycle import (
     closing,
     containment,
@@ -112,13 +112,23 @@ def _state(actor: User, incident: Incident, form: Any) -> str:
 
 
 def _waive(actor: User, incident: Incident, form: Any) -> str:
-    conditions.waive_condition(
+    waivers.waive_condition(
         actor=actor,
         incident_id=incident.pk,
         condition=ConditionKey(form.cleaned_data["condition"]),
         reason=form.cleaned_data["reason"],
     )
     return "The condition is waived. The waiver stays visible with the phase."
+
+
+def _revoke_waiver(actor: User, incident: Incident, form: Any) -> str:
+    waivers.revoke_waiver(
+        actor=actor,
+        incident_id=incident.pk,
+        waiver_id=form.cleaned_data["waiver"],
+        reason=form.cleaned_data["reason"],
+    )
+    return "The waiver is revoked. Both stay visible with the phase."
 
 
 def _answer(actor: User, incident: Incident, form: Any) -> str:
@@ -313,6 +323,7 @@ ACTIONS: dict[str, CaseAction] = {
     "acknowledge": CaseAction(case_forms.PhaseForm, _acknowledge),
     "state": CaseAction(case_forms.StateForm, _state),
     "waive": CaseAction(case_forms.WaiveForm, _waive, REVIEW),
+    "revoke-waiver": CaseAction(case_forms.RevokeForm, _revoke_waiver, REVIEW),
     "answer": CaseAction(case_forms.AnswerForm, _answer),
     "undo": CaseAction(case_forms.ItemForm, _undo),
     "assign": CaseAction(case_forms.AssignForm, _assign),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,12 +105,17 @@ def checklist_tab(
     row = _chosen_phase(request, cycle, phase)
     gate = read_gate(incident, row)
     items = _items(cycle, row)
+    is_open = row.completed_at is None and cycle.ended_at is None
     return {
         "shown_phase": row,
         "gate": gate,
         "gate_is_refused": request.GET.get("refused") == row.phase,
-        "conditions": _condition_views(incident, gate),
-        "items": _item_views(incident, [one for one in items if not one.retired_at]),
+        "conditions": _condition_views(incident, gate, is_open=is_open),
+        "items": _item_views(
+            incident,
+            [one for one in items if not one.retired_at],
+            until=row.completed_at or cycle.ended_at,
+        ),
         "retired": [one for one in items if one.retired_at],
         "progress": _progress(cycle),
         "actions": _actions(cycle) if row.name is Phase.REMEDIATE else (),
@@ -142,11 +148,13 @@ def _items(cycle: Cycle, row: IncidentPhase) -> list[ChecklistItem]:
     )
 
 
-def _condition_views(incident: Incident, gate: GateResult) -> list[ConditionView]:
+def _condition_views(
+    incident: Incident, gate: GateResult, *, is_open: bool
+) -> list[ConditionView]:
     views = []
     for condition in gate.conditions:
         failed: list[VerificationReport] = []
-        if condition.key == "failures-explained" and not condition.met:
+        if is_open and condition.key == "failures-explained" and not condition.met:
             failed = _failed_reports(incident)
         key = ITEM_OF_CONDITION.get(condition.key)
         views.append(
@@ -165,7 +173,10 @@ def _failed_reports(incident: Incident) -> list[VerificationReport]:
     return [one for one in reports.values() if not one.is_passing]
 
 
-def _item_views(incident: Incident, items: list[ChecklistItem]) -> list[ItemView]:
+def _item_views(
+    incident: Incident, items: list[ChecklistItem], *, until: dt.datetime | None
+) -> list[ItemView]:
+    """Return the items; reports are those of `until`, where the phase is past."""
     evidence = list(incident.evidence_items.order_by("-id"))
     wants_artifact = any(one.kind == ItemKind.ARTIFACT and one.is_open for one in items)
     artifacts = (
@@ -176,7 +187,7 @@ def _item_views(incident: Incident, items: list[ChecklistItem]) -> list[ItemView
     has_steps = any(
         (one.content.get("expects") or {}).get("report_step") for one in items
     )
-    reports = find_current_reports(evidence) if has_steps else {}
+    reports = find_current_reports(evidence, until=until) if has_steps else {}
     extensions = frozenset(one.extension_id for one in incident.extensions.all())
     return [
         ItemView(

@@ -19,7 +19,7 @@ from incidents.admin.policy_tab import policy_tab
 from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
 from incidents.models import Cycle, GateWaiver, Incident, IncidentPhase, Playbook
-from incidents.presentation import PhaseView, view_phase
+from incidents.presentation import view_phase
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import TITLES
 from incidents.workflow.phases import Phase
@@ -87,12 +87,12 @@ def find_incident(request: HttpRequest, incident_id: str) -> Incident:
     """Return the case with all its page reads; 404 for a hidden and a missing one."""
     if not incident_id.isdecimal() or len(incident_id) > 18:
         raise Http404
-    waivers = Prefetch("waivers", GateWaiver.objects.select_related("waived_by"))
+    people = GateWaiver.objects.select_related("waived_by", "revoked_by")
     phases = Prefetch(
         "cycles__phases",
         IncidentPhase.objects.select_related(
-            "completed_by", "due_set_by"
-        ).prefetch_related(waivers),
+            "completed_by", "due_set_by", "gate_record"
+        ).prefetch_related(Prefetch("waivers", people)),
     )
     found = (
         Incident.objects.visible_to(request.user)
@@ -119,6 +119,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     cycle = _chosen_cycle(request, incident)
     is_live = incident.is_open and cycle == incident.current_cycle
     phases = [view_phase(one, now, is_live=is_live) for one in cycle.phases.all()]
+    waivers = [one for phase in phases for one in phase.phase.waivers.all()]
     tab = _chosen_tab(request)
     can_work = is_live and request.user.has_perm(WORK)
     return {
@@ -127,8 +128,9 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "is_live": is_live,
         "phases": phases,
         "running": next((one for one in phases if one.is_running), None),
-        "is_complete": all(one.is_complete for one in phases),
-        "waivers": _waivers(phases),
+        "is_complete": is_live and all(one.is_complete for one in phases),
+        "waivers": [one for one in waivers if one.is_in_force],
+        "revoked_waivers": [one for one in waivers if not one.is_in_force],
         "tabs": TABS,
         "tab": tab,
         "can_work": can_work,
@@ -140,10 +142,6 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "now": now,
         **tab.context(request, incident, cycle),
     }
-
-
-def _waivers(phases: list[PhaseView]) -> list[GateWaiver]:
-    return [waiver for one in phases for waiver in one.phase.waivers.all()]
 
 
 def _chosen_cycle(request: HttpRequest, incident: Incident) -> Cycle:

@@ -217,6 +217,10 @@ class WaiveForm(ReasonForm):
     condition = forms.ChoiceField(choices=words(ConditionKey))
 
 
+class RevokeForm(ReasonForm):
+    waiver = forms.IntegerField(min_value=1, max_value=2**63 - 1)
+
+
 class AnswerForm(forms.Form):
     item = forms.IntegerField()
     state = forms.ChoiceField(choices=words(ItemState))

@@ -35,7 +35,12 @@ from incidents.models.notifications import (
     ReminderSettings,
     WebhookChannel,
 )
-from incidents.models.phases import GateStatement, GateWaiver, IncidentPhase
+from incidents.models.phases import (
+    GateRecord,
+    GateStatement,
+    GateWaiver,
+    IncidentPhase,
+)
 from incidents.models.playbooks import Playbook, PlaybookVersion
 from incidents.models.postmortems import (
     ActionItem,
@@ -65,6 +70,7 @@ __all__ = (
     "Cycle",
     "EntryAction",
     "EvidenceFindings",
+    "GateRecord",
     "GateStatement",
     "GateWaiver",
     "Incident",

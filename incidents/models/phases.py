@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
-from evidence.models.triggers import Protect, Trigger
+from evidence.models.triggers import Protect, ReadOnly, Trigger
 from evidence.moments import EARLIEST
 from incidents.models.cases import Cycle
 from incidents.workflow.clocks import Clock
@@ -31,6 +31,18 @@ REFUSE_OUT_OF_ORDER = """
          WHERE cycle_id = NEW.cycle_id AND position < NEW.position
            AND completed_at IS NULL) THEN
         RAISE EXCEPTION 'phases complete in order: % is before its turn', NEW.phase
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+"""
+
+REFUSE_RECORD_OF_WHAT_RUNS = """
+    IF NOT EXISTS (
+        SELECT 1 FROM incidents_incidentphase AS phase
+          JOIN incidents_cycle AS cycle ON cycle.id = phase.cycle_id
+         WHERE phase.id = NEW.phase_id
+           AND (phase.completed_at IS NOT NULL OR cycle.ended_at IS NOT NULL)) THEN
+        RAISE EXCEPTION 'a gate is kept when its phase is complete or its cycle ends'
             USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;
@@ -137,14 +149,18 @@ class IncidentPhase(models.Model):
         return self.completed_at - self.counted_from
 
     def as_clock(self) -> Clock:
-        """Return the pure clock. Costs a query unless `waivers` is prefetched."""
+        """Return the pure clock. Costs a query unless `waivers` is prefetched.
+
+        A clock that still ran when its cycle ended has stood still since.
+        """
         return Clock(
             phase=self.name,
             counted_from=self.counted_from,
             started_at=self.started_at,
             due_at=self.due_at,
             completed_at=self.completed_at,
-            waived=bool(self.waivers.all()),
+            stopped_at=self.cycle.ended_at,
+            waived=any(one.is_in_force for one in self.waivers.all()),
         )
 
 
@@ -186,8 +202,43 @@ class GateStatement(AppendOnlyModel):
         return f"{self.condition_key}: {self.statement[:60]}"
 
 
-class GateWaiver(AppendOnlyModel):
-    """A reviewer's decision to let a phase pass without one of its conditions."""
+class GateRecord(AppendOnlyModel):
+    """A gate as it stood when its phase was completed, or was left open by the cycle.
+
+    What came later changes neither: pages, the API and postmortems read this row and
+    never evaluate such a gate again. `conditions` are the conditions with their
+    waivers, `facts` all that they were read from (incidents/workflow/gate_record.py).
+    """
+
+    phase = models.OneToOneField(
+        IncidentPhase, on_delete=models.PROTECT, related_name="gate_record"
+    )
+    conditions = models.JSONField()
+    facts = models.JSONField()
+    recorded_at = models.DateTimeField()
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("id",)
+        triggers = (
+            *AppendOnlyModel.Meta.triggers,
+            Trigger(
+                name="only_of_what_ended",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func=REFUSE_RECORD_OF_WHAT_RUNS,
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"gate of {self.phase}"
+
+
+class GateWaiver(models.Model):
+    """A reviewer's decision to let a phase pass without one of its conditions.
+
+    It can be revoked while its phase runs; the row then says so and stays.
+    """
 
     phase = models.ForeignKey(
         IncidentPhase, on_delete=models.PROTECT, related_name="waivers"
@@ -198,12 +249,35 @@ class GateWaiver(AppendOnlyModel):
     waived_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
     )
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    revocation_reason = models.TextField(blank=True)
 
-    class Meta(AppendOnlyModel.Meta):
+    class Meta:
         ordering = ("id",)
         constraints = (
             models.UniqueConstraint(
-                fields=("phase", "condition_key"), name="gate_waived_once"
+                fields=("phase", "condition_key"),
+                condition=Q(revoked_at__isnull=True),
+                name="gate_waived_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    revoked_at__isnull=True,
+                    revoked_by__isnull=True,
+                    revocation_reason="",
+                )
+                | (
+                    Q(revoked_at__isnull=False, revoked_by__isnull=False)
+                    & ~Q(revocation_reason="")
+                ),
+                name="gate_waiver_revoked_with_reason",
             ),
             models.CheckConstraint(
                 condition=~Q(reason=""), name="gate_waiver_has_reason"
@@ -213,6 +287,22 @@ class GateWaiver(AppendOnlyModel):
                 name="gate_waiver_not_of_postmortem",
             ),
         )
+        triggers = (
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            ReadOnly(
+                name="decision_is_fixed",
+                fields=["phase", "condition_key", "reason", "waived_at", "waived_by"],
+            ),
+            Protect(
+                name="revoked_stays_revoked",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__revoked_at__isnull=False),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.condition_key} waived"
+
+    @property
+    def is_in_force(self) -> bool:
+        return self.revoked_at is None

@@ -56,11 +56,10 @@ def moment(value: dt.datetime | None, style: str = "") -> SafeString | str:
 def clock_html(view: PhaseView) -> SafeString:
     """Return a clock in words that the page's script keeps counting."""
     phase = view.phase
-    is_counting = view.phase.completed_at is None and phase.due_at is not None
     return format_html(
         '<span class="cf-clock" data-tone="{}" data-due="{}" data-from="{}">{}</span>',
         view.tone,
-        phase.due_at.isoformat() if is_counting and phase.due_at else "",
+        phase.due_at.isoformat() if view.is_counting and phase.due_at else "",
         phase.counted_from.isoformat() if phase.counted_from else "",
         view.words,
     )

@@ -29,6 +29,10 @@ class ClockState(StrEnum):
     MET = "met"
     BREACHED = "breached"
     WAIVED = "waived"
+    STOPPED = "stopped"
+
+
+_MOMENTS = ("counted_from", "started_at", "due_at", "completed_at", "stopped_at")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Clock:
     ``counted_from`` is where the target counts from, ``started_at`` when work on the
     phase began (None: not yet). ``due_at`` None: the phase is automatic, or nobody has
     set its due time yet. ``waived``: it completed past a condition by a waiver.
+    ``stopped_at``: the cycle ended; a clock that still ran stands still from then.
     """
 
     phase: Phase
@@ -46,9 +51,10 @@ class Clock:
     due_at: datetime | None = None
     completed_at: datetime | None = None
     waived: bool = False
+    stopped_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        for name in ("counted_from", "started_at", "due_at", "completed_at"):
+        for name in _MOMENTS:
             moment = getattr(self, name)
             if moment is not None:
                 object.__setattr__(self, name, as_utc(moment))
@@ -113,6 +119,9 @@ def clock_state(clock: Clock, now: datetime) -> ClockState:
         if is_breached(clock, now):
             return ClockState.BREACHED
         return ClockState.WAIVED if clock.waived else ClockState.MET
+    if clock.stopped_at is not None:
+        breached = is_breached(clock, now)
+        return ClockState.BREACHED if breached else ClockState.STOPPED
     if is_breached(clock, now):
         return ClockState.OVERDUE
     if clock.started_at is None:
@@ -130,11 +139,12 @@ def clock_state(clock: Clock, now: datetime) -> ClockState:
 def time_left(clock: Clock, now: datetime) -> timedelta | None:
     """Return the time left, negative once overdue; None where nothing is due.
 
-    For a completed phase it is the time that was left when it completed.
+    For a completed phase it is the time that was left when it completed, for one that
+    its cycle left open the time that was left then.
     """
     if clock.due_at is None:
         return None
-    return clock.due_at - (clock.completed_at or as_utc(now))
+    return clock.due_at - (clock.completed_at or clock.stopped_at or as_utc(now))
 
 
 def is_breached(clock: Clock, now: datetime) -> bool:

@@ -26,12 +26,27 @@ class BundleFact:
     """A bundle of the case. ``valid`` and ``chain_valid`` are its current report's.
 
     ``valid`` None: no report, or none since the bytes were last to be verified.
+    ``earlier_cycle``: the number of the cycle it came in; None for this one.
     """
 
     name: str
     valid: bool | None = None
     chain_valid: bool | None = None
     explanation: Statement | None = None
+    earlier_cycle: int | None = None
+    evidence_id: int | None = None
+    sha256_hex: str = ""
+    report_id: int | None = None
+
+
+@dataclass(frozen=True)
+class SnapshotFact:
+    """A configuration snapshot of the case; ``earlier_cycle`` as for bundles."""
+
+    name: str
+    earlier_cycle: int | None = None
+    evidence_id: int | None = None
+    sha256_hex: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,7 @@ class GateFacts:
     killed_otherwise: Statement | None = None
     isolation: Statement | None = None
     bundles: tuple[BundleFact, ...] = ()
-    snapshot_count: int = 0
+    snapshots: tuple[SnapshotFact, ...] = ()
     failed_verification_is_finding: bool = False
     root_cause: Statement | None = None
     replay_viewed: Statement | None = None

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from incidents.workflow.errors import ConditionError
-from incidents.workflow.gate_facts import BundleFact, GateFacts, Statement
+from incidents.workflow.gate_facts import (
+    BundleFact,
+    GateFacts,
+    SnapshotFact,
+    Statement,
+)
 from incidents.workflow.incident_states import ItemKind
 from incidents.workflow.phases import Phase
 from policy.rules.decisions import Decision, Refusal
@@ -37,6 +42,14 @@ class ConditionKey(StrEnum):
     POSTMORTEM_SIGNED = "postmortem-signed"
     ARTIFACTS_ARCHIVED = "artifacts-archived"
 
+
+HELD_CONDITIONS = (
+    ConditionKey.EXTENSION_KILLED,
+    ConditionKey.BUNDLE_STORED,
+    ConditionKey.CONFIGURATION_SNAPSHOT,
+)
+"""What a case holds, and so holds in a later cycle as well: nobody has to do it anew.
+What people state, answer, decide or waive is of the cycle in which they did."""
 
 UNWAIVABLE = frozenset(
     {
@@ -193,13 +206,13 @@ def _isolation_verified(facts: GateFacts) -> tuple[bool, str]:
 def _bundle_stored(facts: GateFacts) -> tuple[bool, str]:
     if not facts.bundles:
         return False, "attach an incident evidence bundle"
-    return True, _names(bundle.name for bundle in facts.bundles)
+    return True, _held(facts.bundles)
 
 
 def _configuration_snapshot(facts: GateFacts) -> tuple[bool, str]:
-    if not facts.snapshot_count:
+    if not facts.snapshots:
         return False, "take a snapshot of the configuration"
-    return True, f"{facts.snapshot_count} stored"
+    return True, _held(facts.snapshots)
 
 
 def _reports_current(facts: GateFacts) -> tuple[bool, str]:
@@ -297,6 +310,16 @@ def _stated(statement: Statement | None, missing: str) -> tuple[bool, str]:
     if statement is None or not statement.counts:
         return False, missing
     return True, f"{statement.by}: {statement.text}"
+
+
+def _held(held: Collection[BundleFact | SnapshotFact]) -> str:
+    """Name what a case holds; what an earlier cycle brought says so."""
+    return _names(
+        one.name
+        if one.earlier_cycle is None
+        else f"{one.name} (from cycle {one.earlier_cycle})"
+        for one in held
+    )
 
 
 def _names(names: Collection[str] | Iterable[str]) -> str:

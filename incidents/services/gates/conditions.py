@@ -1,9 +1,8 @@
-"""Gates: their conditions, what people state for them and what reviewers waive."""
+"""Gates as they stand or stood, and what people state for their conditions."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -15,14 +14,13 @@ from evidence.models import VerificationReport
 from incidents.errors import IncidentError, TransitionError
 from incidents.models import (
     Cycle,
+    GateRecord,
     GateStatement,
-    GateWaiver,
     Incident,
     IncidentPhase,
     TimelineKind,
 )
 from incidents.services.changes import (
-    REVIEW,
     WORK,
     lock_open_incident,
     record_change,
@@ -30,8 +28,13 @@ from incidents.services.changes import (
 )
 from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.gates.facts import find_current_reports, gather_facts
+from incidents.workflow.gate_facts import GateFacts
+from incidents.workflow.gate_record import (
+    read_gate_record,
+    write_conditions,
+    write_facts,
+)
 from incidents.workflow.gates import (
-    UNWAIVABLE,
     ConditionKey,
     GateResult,
     Waiver,
@@ -63,27 +66,55 @@ def phase_of_condition(key: ConditionKey) -> Phase:
 
 
 def read_gates(incident: Incident, cycle: Cycle) -> dict[Phase, GateResult]:
-    """Return every gate of a cycle as it stands now."""
-    facts = gather_facts(incident, cycle)
-    return {
-        phase.name: evaluate_gate(phase.name, facts, waivers=read_waivers(phase))
-        for phase in cycle.phases.all()
-    }
+    """Return every gate of a cycle: as it was kept, or else as it stands now."""
+    rows = list(cycle.phases.select_related("gate_record", "cycle"))
+    kept = {row.name: stored_gate(row) for row in rows}
+    facts = gather_facts(incident, cycle) if None in kept.values() else GateFacts()
+    return {row.name: kept[row.name] or decide_gate(row, facts) for row in rows}
 
 
 def read_gate(incident: Incident, phase: IncidentPhase) -> GateResult:
-    """Return the gate of one phase as it stands now."""
-    facts = gather_facts(incident, phase.cycle)
+    """Return the gate of one phase: as it was kept, or else as it stands now."""
+    return stored_gate(phase) or decide_gate(phase, gather_facts(incident, phase.cycle))
+
+
+def stored_gate(phase: IncidentPhase) -> GateResult | None:
+    """Return the gate that was kept with a phase; None while it can still change.
+
+    A gate of a completed phase or of an ended cycle is never evaluated again.
+    """
+    if phase.completed_at is None and phase.cycle.ended_at is None:
+        return None
+    record = getattr(phase, "gate_record", None)
+    # DETECT completes by itself: its gate asks nothing, and nothing is kept.
+    return read_gate_record(phase.name, record.conditions if record else ())
+
+
+def decide_gate(phase: IncidentPhase, facts: GateFacts) -> GateResult:
+    """Return the gate of a phase that these facts make, with its waivers in force."""
     return evaluate_gate(phase.name, facts, waivers=read_waivers(phase))
 
 
-def read_waivers(phase: IncidentPhase) -> Iterable[Waiver]:
-    """Return a phase's waivers. Costs queries unless they are prefetched."""
+def keep_gate(
+    phase: IncidentPhase, gate: GateResult, facts: GateFacts, *, now: dt.datetime
+) -> GateRecord:
+    """Keep a gate with the facts it stood on: its phase is complete, or left open."""
+    return GateRecord.objects.create(
+        phase=phase,
+        conditions=write_conditions(gate),
+        facts=write_facts(facts),
+        recorded_at=now,
+    )
+
+
+def read_waivers(phase: IncidentPhase) -> list[Waiver]:
+    """Return a phase's waivers in force. Costs queries unless they are prefetched."""
     return [
         Waiver(
             ConditionKey(row.condition_key), row.waived_by.get_username(), row.reason
         )
         for row in phase.waivers.all()
+        if row.is_in_force
     ]
 
 
@@ -110,7 +141,7 @@ def state_condition(
         raise IncidentError(
             f"{condition} is not met by saying so: it is read from the case"
         )
-    phase = _require_open_phase(incident, condition)
+    phase = require_open_phase(incident, condition)
     report = _find_report(incident, condition, report_id)
     row = add_statement(phase, condition, text, report=report, actor=actor, now=moment)
     about = f" ({report.item.original_name})" if report else ""
@@ -148,52 +179,6 @@ def add_statement(
     )
 
 
-@transaction.atomic
-def waive_condition(
-    *,
-    actor: User,
-    incident_id: int,
-    condition: ConditionKey,
-    reason: str,
-    now: dt.datetime | None = None,
-) -> GateWaiver:
-    """Let a phase pass without one of its conditions: a reviewer's decision.
-
-    Raise IncidentError for a condition of the postmortem, which nobody can let go.
-    """
-    require_permission(actor, REVIEW)
-    moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
-    text = require_reason(reason)
-    if condition in UNWAIVABLE:
-        raise IncidentError(
-            f"{condition} cannot be waived: no case is closed by the book without its "
-            "postmortem written, signed and archived"
-        )
-    phase = _require_open_phase(incident, condition)
-    if phase.waivers.filter(condition_key=condition).exists():
-        raise IncidentError(f"{condition} is waived already")
-    waiver = GateWaiver.objects.create(
-        phase=phase,
-        condition_key=condition,
-        reason=text,
-        waived_at=moment,
-        waived_by=actor,
-    )
-    record_change(
-        incident,
-        action="gate.waived",
-        actor=actor,
-        now=moment,
-        body=f"**Waived for {phase}: {condition.replace('-', ' ')}**",
-        kind=TimelineKind.DECISION,
-        after={"phase": phase.phase, "condition": condition},
-        reason=text,
-        phase=phase.phase,
-    )
-    return waiver
-
-
 def record_refusal(
     incident: Incident, gate: GateResult, *, actor: Actor, now: dt.datetime
 ) -> None:
@@ -212,7 +197,8 @@ def record_refusal(
     )
 
 
-def _require_open_phase(incident: Incident, condition: ConditionKey) -> IncidentPhase:
+def require_open_phase(incident: Incident, condition: ConditionKey) -> IncidentPhase:
+    """Return the phase of a condition; raise TransitionError once it is complete."""
     name = phase_of_condition(condition)
     phase: IncidentPhase = incident.current_cycle.phases.get(phase=name)
     if phase.completed_at is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
+from dataclasses import replace
 
 from django.db.models import Q
 
@@ -29,7 +31,7 @@ from incidents.models import (
     ReviewVerdict,
 )
 from incidents.services.gates.policy_facts import (
-    count_configuration_snapshots,
+    find_configuration_snapshots,
     find_kill_switched,
 )
 from incidents.workflow.gate_facts import (
@@ -39,6 +41,7 @@ from incidents.workflow.gate_facts import (
     GateFacts,
     ItemFact,
     PostmortemFact,
+    SnapshotFact,
     Statement,
 )
 from incidents.workflow.gates import ConditionKey
@@ -65,8 +68,8 @@ def gather_facts(incident: Incident, cycle: Cycle) -> GateFacts:
         kill_switched=find_kill_switched(incident),
         killed_otherwise=_stated(statements, ConditionKey.EXTENSION_KILLED),
         isolation=_stated(statements, ConditionKey.ISOLATION_VERIFIED),
-        bundles=gather_bundles(incident, statements.values()),
-        snapshot_count=count_configuration_snapshots(incident, cycle),
+        bundles=gather_bundles(incident, cycle, statements.values()),
+        snapshots=gather_snapshots(incident, cycle),
         failed_verification_is_finding=incident.playbook_version.document.get(
             "failed_verification_is_finding", False
         ),
@@ -80,31 +83,52 @@ def gather_facts(incident: Incident, cycle: Cycle) -> GateFacts:
 
 
 def gather_bundles(
-    incident: Incident, statements: Iterable[GateStatement]
+    incident: Incident, cycle: Cycle, statements: Iterable[GateStatement]
 ) -> tuple[BundleFact, ...]:
     """Return the bundles of a case, each with what its current report says."""
     explained = {one.report_id: one for one in statements if one.report_id}
-    items = list(incident.evidence_items.filter(kind=EvidenceKind.BUNDLE))
+    items = list(
+        incident.evidence_items.filter(kind=EvidenceKind.BUNDLE).order_by("pk")
+    )
     reports = find_current_reports(items)
     return tuple(
-        _bundle_fact(item, reports.get(item.pk), explained)
-        for item in sorted(items, key=lambda one: one.pk)
+        _bundle_fact(
+            item,
+            reports.get(item.pk),
+            explained,
+            earlier_cycle=_earlier_cycle(incident, cycle, item),
+        )
+        for item in items
+    )
+
+
+def gather_snapshots(incident: Incident, cycle: Cycle) -> tuple[SnapshotFact, ...]:
+    """Return the configuration snapshots of a case."""
+    return tuple(
+        SnapshotFact(
+            name=item.original_name,
+            earlier_cycle=_earlier_cycle(incident, cycle, item),
+            evidence_id=item.pk,
+            sha256_hex=item.sha256_hex,
+        )
+        for item in find_configuration_snapshots(incident)
     )
 
 
 def find_current_reports(
-    items: Iterable[EvidenceItem],
+    items: Iterable[EvidenceItem], *, until: dt.datetime | None = None
 ) -> dict[int, VerificationReport]:
     """Return the report of each item's newest request, by item id.
 
     An item that waits to be verified again has no current report, and neither has one
-    whose verification could not be finished.
+    whose verification could not be finished. With `until`, the reports are the ones
+    that were current at that moment: what is past does not change.
     """
+    requests = VerificationRequest.objects.filter(item__in=list(items))
+    if until is not None:
+        requests = requests.filter(requested_at__lte=until)
     newest = (
-        VerificationRequest.objects.filter(item__in=list(items))
-        .order_by("item_id", "-id")
-        .distinct("item_id")
-        .select_related("report")
+        requests.order_by("item_id", "-id").distinct("item_id").select_related("report")
     )
     return {
         request.item_id: request.report
@@ -112,6 +136,7 @@ def find_current_reports(
         if request.state == WorkState.DONE
         and hasattr(request, "report")
         and request.report.outcome != Outcome.UNFINISHED
+        and (until is None or request.report.finished_at <= until)
     }
 
 
@@ -206,16 +231,36 @@ def _bundle_fact(
     item: EvidenceItem,
     report: VerificationReport | None,
     explained: dict[int, GateStatement],
+    *,
+    earlier_cycle: int | None,
 ) -> BundleFact:
-    if report is None:
-        return BundleFact(name=item.original_name)
-    row = explained.get(report.pk)
-    return BundleFact(
+    fact = BundleFact(
         name=item.original_name,
+        earlier_cycle=earlier_cycle,
+        evidence_id=item.pk,
+        sha256_hex=item.sha256_hex,
+    )
+    if report is None:
+        return fact
+    row = explained.get(report.pk)
+    return replace(
+        fact,
         valid=report.is_passing,
         chain_valid=is_chain_valid(report),
         explanation=_statement(row) if row else None,
+        report_id=report.pk,
     )
+
+
+def _earlier_cycle(incident: Incident, cycle: Cycle, item: EvidenceItem) -> int | None:
+    """Return the cycle that an item came in where that is not this one."""
+    if item.received_at >= cycle.started_at:
+        return None
+    begun = [
+        c.number for c in incident.cycles.all() if c.started_at <= item.received_at
+    ]
+    number = max(begun, default=1)
+    return number if number < cycle.number else None
 
 
 def is_chain_valid(report: VerificationReport) -> bool | None:

@@ -20,8 +20,14 @@ from incidents.services.changes import (
     require_reason,
 )
 from incidents.services.cycle_plan import document_of, start_clock
-from incidents.services.gates.conditions import read_gate, record_refusal
+from incidents.services.gates.conditions import (
+    decide_gate,
+    keep_gate,
+    record_refusal,
+)
+from incidents.services.gates.facts import gather_facts
 from incidents.workflow.clocks import breached_at
+from incidents.workflow.gate_facts import GateFacts
 from incidents.workflow.gates import GateResult
 from incidents.workflow.phases import (
     Phase,
@@ -51,19 +57,14 @@ def complete_phase(
     moment = now or timezone.now()
     incident = lock_open_incident(incident_id)
     row = _require_turn(incident, phase)
-    gate = read_gate(incident, row)
+    facts = gather_facts(incident, row.cycle)
+    gate = decide_gate(row, facts)
     if not gate.passed:
         record_refusal(incident, gate, actor=actor, now=moment)
         return gate
-    _complete(incident, row, gate, actor=actor, now=moment)
+    _complete(incident, row, gate, facts, actor=actor, now=moment)
     if remediate_due_at is not None:
-        set_remediate_due(
-            actor=actor,
-            incident_id=incident_id,
-            due_at=remediate_due_at,
-            reason=due_reason,
-            now=moment,
-        )
+        _set_due(incident, remediate_due_at, due_reason, actor=actor, now=moment)
     return gate
 
 
@@ -83,27 +84,7 @@ def set_remediate_due(
     require_permission(actor, WORK)
     moment = now or timezone.now()
     incident = lock_open_incident(incident_id)
-    _require_lead(incident, actor)
-    text = require_reason(reason)
-    row = _require_turn(incident, Phase.REMEDIATE)
-    due_at = require_moment(
-        due_at, what="a due time after now", now=moment, earliest=moment
-    )
-    before = row.due_at
-    row.due_at, row.due_reason, row.due_set_by = due_at, text, actor
-    row.save(update_fields=["due_at", "due_reason", "due_set_by"])
-    record_change(
-        incident,
-        action="phase.due_set",
-        actor=actor,
-        now=moment,
-        body=f"**REMEDIATE is due {due_at:%Y-%m-%d %H:%M} UTC**",
-        before={"due_at": before.isoformat() if before else None},
-        after={"phase": Phase.REMEDIATE, "due_at": due_at.isoformat()},
-        reason=text,
-        phase=Phase.REMEDIATE,
-    )
-    return row
+    return _set_due(incident, due_at, reason, actor=actor, now=moment)
 
 
 def mark_breaches(*, now: dt.datetime | None = None) -> int:
@@ -127,6 +108,11 @@ def _mark_breaches_of(incident_id: int, now: dt.datetime) -> int:
     )
     if incident is None:
         return 0
+    return mark_overdue(incident, now)
+
+
+def mark_overdue(incident: Incident, now: dt.datetime) -> int:
+    """Mark what is overdue in a case that the caller has locked; return how many."""
     rows = list(_overdue(now).filter(cycle__incident=incident))
     for row in rows:
         _mark_breach(incident, row, now)
@@ -171,6 +157,35 @@ def _require_turn(incident: Incident, phase: Phase) -> IncidentPhase:
     return rows[phase]
 
 
+def _set_due(
+    incident: Incident,
+    due_at: dt.datetime,
+    reason: str,
+    *,
+    actor: Actor,
+    now: dt.datetime,
+) -> IncidentPhase:
+    _require_lead(incident, actor)
+    text = require_reason(reason)
+    row = _require_turn(incident, Phase.REMEDIATE)
+    due_at = require_moment(due_at, what="a due time after now", now=now, earliest=now)
+    before = row.due_at
+    row.due_at, row.due_reason, row.due_set_by = due_at, text, actor
+    row.save(update_fields=["due_at", "due_reason", "due_set_by"])
+    record_change(
+        incident,
+        action="phase.due_set",
+        actor=actor,
+        now=now,
+        body=f"**REMEDIATE is due {due_at:%Y-%m-%d %H:%M} UTC**",
+        before={"due_at": before.isoformat() if before else None},
+        after={"phase": Phase.REMEDIATE, "due_at": due_at.isoformat()},
+        reason=text,
+        phase=Phase.REMEDIATE,
+    )
+    return row
+
+
 def _require_lead(incident: Incident, actor: Actor) -> None:
     lead = incident.lead
     if actor is None or lead is None or actor == lead:
@@ -187,14 +202,17 @@ def _complete(
     incident: Incident,
     row: IncidentPhase,
     gate: GateResult,
+    facts: GateFacts,
     *,
     actor: Actor,
     now: dt.datetime,
 ) -> None:
-    row.completed_at, row.completed_by = now, actor
+    """Write everything that a completion is: phase, gate, timeline, the next phase."""
     if row.breached_at is None:
         row.breached_at = breached_at(row.as_clock(), now)
+    row.completed_at, row.completed_by = now, actor
     row.save(update_fields=["completed_at", "completed_by", "breached_at"])
+    keep_gate(row, gate, facts, now=now)
     waived = [one.key for one in gate.waived]
     note = f", with a waiver: {', '.join(waived)}" if waived else ""
     late = ", after it was due" if row.breached_at else ""

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db.models import Q
 
-from evidence.models import EvidenceKind
+from evidence.models import EvidenceItem, EvidenceKind
 from incidents.findings import QuarantinePeriod
-from incidents.models import Cycle, Incident
+from incidents.models import Incident
 from policy.models import KillSwitch
 from policy.rules.secrets import DEFAULT_BROKER, names_by_hash
 from policy.services import case_records
@@ -31,10 +31,13 @@ def find_kill_switched(incident: Incident) -> frozenset[str]:
     return frozenset(one.extension.extension_id for one in killed if one.extension)
 
 
-def count_configuration_snapshots(incident: Incident, cycle: Cycle) -> int:
-    """Return how many configuration snapshots a case holds as evidence."""
+def find_configuration_snapshots(incident: Incident) -> list[EvidenceItem]:
+    """Return the configuration snapshots that a case holds as evidence, oldest first.
+
+    One that an earlier cycle brought counts, as its bundles and kill switches do.
+    """
     stored = Q(kind=EvidenceKind.POLICY_SNAPSHOT) | Q(policy_snapshots__isnull=False)
-    return incident.evidence_items.filter(stored).distinct().count()
+    return list(incident.evidence_items.filter(stored).distinct().order_by("pk"))
 
 
 def gather_policy_evidence(incident: Incident) -> dict[str, Any]:

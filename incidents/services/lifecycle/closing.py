@@ -19,10 +19,13 @@ from incidents.services.changes import (
     record_change,
     require_reason,
 )
-from incidents.services.gates.conditions import read_gate
+from incidents.services.gates.conditions import decide_gate, keep_gate
+from incidents.services.gates.facts import gather_facts
+from incidents.services.gates.phases import mark_overdue
 from incidents.services.lifecycle.links import find_other
 from incidents.services.lifecycle.opening import start_cycle
 from incidents.workflow.errors import MoveError
+from incidents.workflow.gate_facts import GateFacts
 from incidents.workflow.incident_states import IncidentStatus, require_incident_move
 from incidents.workflow.phases import Phase
 
@@ -131,6 +134,7 @@ def _close(
 ) -> Incident:
     moment = now or timezone.now()
     cycle = incident.current_cycle
+    mark_overdue(incident, moment)
     incident.status = status
     incident.closed_at, incident.closed_by = moment, actor
     incident.closing_reason = reason
@@ -151,9 +155,18 @@ def _close(
         },
         reason=reason,
     )
-    cycle.ended_at = moment
-    cycle.save(update_fields=["ended_at"])
+    _end_cycle(incident, cycle, moment)
     return incident
+
+
+def _end_cycle(incident: Incident, cycle: Cycle, now: dt.datetime) -> None:
+    """End a cycle: its clocks stand still, and gates left open are kept as they are."""
+    left_open = list(cycle.phases.filter(completed_at__isnull=True))
+    facts = gather_facts(incident, cycle) if left_open else GateFacts()
+    cycle.ended_at = now
+    cycle.save(update_fields=["ended_at"])
+    for phase in left_open:
+        keep_gate(phase, decide_gate(phase, facts), facts, now=now)
 
 
 def _save_status(incident: Incident) -> None:
@@ -180,7 +193,9 @@ def _require_move(
 
 def _require_postmortem(incident: Incident) -> None:
     phase = incident.current_cycle.phases.get(phase=Phase.POSTMORTEM)
-    missing = [one for one in read_gate(incident, phase).conditions if not one.met]
+    # Looked at anew, not as it was kept: the archive has to be there at this moment.
+    gate = decide_gate(phase, gather_facts(incident, phase.cycle))
+    missing = [one for one in gate.conditions if not one.met]
     if missing:
         raise TransitionError(
             f"the postmortem no longer holds: {missing[0].text}: {missing[0].detail}"

@@ -12,10 +12,12 @@ from incidents.models import (
     ActionItem,
     ChecklistItem,
     Cycle,
+    GateWaiver,
     Incident,
     IncidentPhase,
     TimelineEntry,
 )
+from incidents.services.gates.conditions import stored_gate
 from incidents.services.gates.facts import find_current_reports
 from incidents.services.postmortems.decisions import gather_decisions
 from incidents.services.postmortems.findings import current_findings
@@ -112,8 +114,8 @@ def _incident(incident: Incident, cycle: Cycle) -> dict[str, Any]:
 
 def _phases(cycle: Cycle) -> Iterable[IncidentPhase]:
     return (
-        cycle.phases.select_related("completed_by")
-        .prefetch_related("waivers__waived_by")
+        cycle.phases.select_related("completed_by", "gate_record", "cycle")
+        .prefetch_related("waivers__waived_by", "waivers__revoked_by")
         .order_by("position")
     )
 
@@ -128,14 +130,27 @@ def _phase(row: IncidentPhase) -> dict[str, Any]:
         "completed_by": name_of(row.completed_by) if row.completed_by else "",
         "breached_at": utc(row.breached_at),
         "seconds": int(row.duration.total_seconds()) if row.duration else None,
-        "waivers": [
-            {
-                "condition": ConditionKey(one.condition_key).value,
-                "by": name_of(one.waived_by),
-                "reason": one.reason,
-            }
-            for one in row.waivers.all()
-        ],
+        "conditions": _conditions(row),
+        "waivers": [_waiver(one) for one in row.waivers.all()],
+    }
+
+
+def _conditions(row: IncidentPhase) -> list[dict[str, Any]]:
+    """Return the gate that was kept with a phase; none while it can still change."""
+    gate = stored_gate(row)
+    return [
+        {"condition": one.key.value, "met": one.met, "detail": one.detail}
+        for one in (gate.conditions if gate else ())
+    ]
+
+
+def _waiver(row: GateWaiver) -> dict[str, Any]:
+    return {
+        "condition": ConditionKey(row.condition_key).value,
+        "by": name_of(row.waived_by),
+        "reason": row.reason,
+        "revoked_by": name_of(row.revoked_by) if row.revoked_by else "",
+        "revocation_reason": row.revocation_reason,
     }
 
 

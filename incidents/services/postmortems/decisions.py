@@ -90,14 +90,24 @@ def _gates(cycle: Cycle) -> Iterator[DecisionFact]:
             f"{title}: {row.statement}",
         )
     waivers = GateWaiver.objects.filter(phase__cycle=cycle)
-    for waiver in waivers.select_related("waived_by", "phase").order_by("id"):
+    people = ("waived_by", "revoked_by", "phase")
+    for waiver in waivers.select_related(*people).order_by("id"):
+        about = waiver.condition_key.replace("-", " ")
         yield DecisionFact(
             waiver.waived_at,
             name_of(waiver.waived_by),
             f"Waiver for {waiver.phase}",
-            waiver.condition_key.replace("-", " "),
+            about,
             waiver.reason,
         )
+        if waiver.revoked_at is not None:
+            yield DecisionFact(
+                waiver.revoked_at,
+                name_of(waiver.revoked_by),
+                f"Waiver revoked for {waiver.phase}",
+                about,
+                waiver.revocation_reason,
+            )
 
 
 def _policy(

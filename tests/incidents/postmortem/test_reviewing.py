@@ -16,8 +16,9 @@ from incidents.errors import (
     TransitionError,
 )
 from incidents.models import Incident, PostmortemArchive, PostmortemReview
-from incidents.services.gates.conditions import read_gates, waive_condition
+from incidents.services.gates.conditions import read_gates
 from incidents.services.gates.phases import complete_phase
+from incidents.services.gates.waivers import waive_condition
 from incidents.services.lifecycle.closing import close_incident
 from incidents.services.postmortems.archive import archive_postmortem, sweep_postmortems
 from incidents.services.postmortems.drafts import open_postmortem, take_up_again

@@ -17,6 +17,7 @@ from incidents.workflow.gate_facts import (
     GateFacts,
     ItemFact,
     PostmortemFact,
+    SnapshotFact,
     Statement,
 )
 from incidents.workflow.gates import (
@@ -62,7 +63,7 @@ FACTS = GateFacts(
     kill_switched=frozenset({"node-tools"}),
     isolation=SAID,
     bundles=(BundleFact("first.json", valid=True, chain_valid=True),),
-    snapshot_count=1,
+    snapshots=(SnapshotFact("settings.json"),),
     root_cause=SAID,
     replay_viewed=SAID,
     items=(make_item(),),
@@ -102,7 +103,7 @@ FAILING: dict[ConditionKey, list[tuple[GateFacts, str]]] = {
         (replace(FACTS, bundles=()), "attach an incident evidence bundle"),
     ],
     ConditionKey.CONFIGURATION_SNAPSHOT: [
-        (replace(FACTS, snapshot_count=0), "take a snapshot"),
+        (replace(FACTS, snapshots=()), "take a snapshot"),
     ],
     ConditionKey.REPORTS_CURRENT: [
         (replace(FACTS, bundles=()), "no bundle to verify"),

@@ -12,7 +12,7 @@ from evidence.models import AuditEntry, Channel, EvidenceItem, EvidenceKind
 from evidence.services.downloads import load_bytes
 from incidents.models import Incident
 from incidents.services.gates.policy_facts import (
-    count_configuration_snapshots,
+    find_configuration_snapshots,
     gather_policy_evidence,
 )
 from policy.errors import DocumentError
@@ -31,7 +31,7 @@ def test_a_snapshot_is_evidence_of_the_case(
     item = snapshot.settings_item
     assert (item.incident, item.kind) == (incident, EvidenceKind.POLICY_SNAPSHOT)
     assert json.loads(load_bytes(item)) == SAFE
-    assert count_configuration_snapshots(incident, incident.current_cycle) == 1
+    assert len(find_configuration_snapshots(incident)) == 1
 
 
 def test_secrets_are_in_no_row_and_in_no_stored_byte(incident: Incident) -> None:
