@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "casefile-requirements.json"
-SUPPORTED = ((3, 13), (3, 12), (3, 11))
+SUPPORTED = ((3, 14), (3, 13), (3, 12), (3, 11))
+SUPPORTED_TEXT = "3.11, 3.12, 3.13 or 3.14"
 
 RUN = ("requirements.txt", "requirements-embedded.txt")
 DEVELOPMENT = ("requirements-dev.txt", "requirements-embedded.txt")
@@ -54,9 +55,9 @@ def find_interpreter() -> str:
         if path and _read_version(path) in SUPPORTED:
             return path
     raise LaunchError(
-        "Casefile needs Python 3.11, 3.12 or 3.13; python3 here is "
-        f"{sys.version_info[0]}.{sys.version_info[1]}, and none of python3.13, "
-        "python3.12 and python3.11 on PATH works. Install one of them, or name one: "
+        f"Casefile needs Python {SUPPORTED_TEXT}; python3 here is "
+        f"{sys.version_info[0]}.{sys.version_info[1]}, and none of "
+        f"{', '.join(names[1:])} on PATH works. Install one of them, or name one: "
         "make run PYTHON=/path/to/python3.12"
     )
 
@@ -103,7 +104,7 @@ def _require_working_environment() -> None:
     if version not in SUPPORTED:
         found = ".".join(map(str, version)) or "none that works"
         raise LaunchError(
-            f"The Python in .venv is {found}, and 3.11, 3.12 or 3.13 is needed. Remove "
+            f"The Python in .venv is {found}, and {SUPPORTED_TEXT} is needed. Remove "
             "it with `rm -r .venv`, and run this again."
         )
 

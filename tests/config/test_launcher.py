@@ -8,11 +8,13 @@ import stat
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from config.launcher import bootstrap
 from config.launcher.binaries import find_postgres
@@ -32,6 +34,9 @@ from tests.config.launching import (
     survivors,
     wait_for_output,
 )
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 @pytest.fixture
@@ -301,7 +306,7 @@ def test_wrong_python_is_named_with_the_right_ones(
     make_program(tmp_path / "python3.12", "exit 127")  # a wrapper without its Python
     monkeypatch.setattr(sys, "executable", str(old))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LaunchError, match=r"3\.11, 3\.12 or 3\.13") as raised:
+    with pytest.raises(LaunchError, match=r"3\.11, 3\.12, 3\.13 or 3\.14") as raised:
         bootstrap.find_interpreter()
     assert "make run PYTHON=" in str(raised.value)
 
@@ -314,6 +319,23 @@ def test_another_python_on_path_is_found(
     monkeypatch.setattr(sys, "executable", str(old))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert bootstrap.find_interpreter() == str(right)
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_each_python_that_is_promised_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    python = make_program(tmp_path / "python3", f"echo {version.replace('.', ' ')}")
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert bootstrap.find_interpreter() == str(python)
+    assert SpecifierSet(PROJECT["requires-python"]).contains(f"{version}.0")
+    assert version in bootstrap.SUPPORTED_TEXT
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.15"])
+def test_a_python_that_nobody_has_tried_is_refused(version: str) -> None:
+    assert tuple(map(int, version.split("."))) not in bootstrap.SUPPORTED
+    assert not SpecifierSet(PROJECT["requires-python"]).contains(f"{version}.0")
 
 
 def find_binaries(path: Path) -> subprocess.CompletedProcess[str]:
