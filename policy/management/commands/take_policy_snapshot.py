@@ -23,7 +23,12 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("settings", type=Path, help="the runtime's settings.json")
+        parser.add_argument(
+            "document",
+            metavar="SETTINGS",
+            type=Path,
+            help="the runtime's settings.json",
+        )
         parser.add_argument("--incident", required=True, metavar="REF")
         parser.add_argument("--explanation", type=Path, metavar="FILE")
         parser.add_argument("--cli-profile", default="", metavar="NAME")
@@ -36,9 +41,9 @@ class Command(BaseCommand):
             raise CommandError(f"there is no incident {options['incident']}")
         explanation: Path | None = options["explanation"]
         source = SnapshotSource(
-            settings=_read(options["settings"]),
+            settings=_read(options["document"]),
             explanation=_read(explanation) if explanation else None,
-            settings_name=options["settings"].name,
+            settings_name=options["document"].name,
             explanation_name=explanation.name if explanation else "",
             cli_profile=options["cli_profile"],
             env_profile=options["env_profile"],
