@@ -35,7 +35,6 @@ from tests.config.launching import (
     wait_for_output,
 )
 
-
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
