@@ -4,6 +4,7 @@
 PYTHON ?= python3
 LAUNCH := $(PYTHON) -m config.launcher
 VENV := .venv/bin
+TEMPLATES = $(wildcard */templates)
 ARGS ?=
 # Test files are spread over the machine's cores. PARALLEL= runs them one by one.
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
@@ -36,6 +37,8 @@ bench: install ## Measure, and print what was measured
 lint: install ## Check format, style, types, migrations and production settings
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
+	$(VENV)/djade --target-version 5.2 --check $$(find $(TEMPLATES) -name '*.html')
+	$(VENV)/djlint --lint --quiet $(TEMPLATES)
 	$(VENV)/mypy manage.py config evidence policy incidents
 	@$(LAUNCH) beside $(VENV)/python manage.py makemigrations --check --dry-run
 	@$(LAUNCH) beside $(VENV)/python -m config.launcher.deploy_check
