@@ -25,15 +25,17 @@ from incidents.services.checklists import answers, remediation
 from incidents.services.gates import conditions, phases, waivers
 from incidents.services.lifecycle import (
     closing,
-    containment,
     editing,
     links,
     reclassifying,
 )
+from incidents.services.lifecycle.aftermath import Aftermath
 from incidents.services.notifications import reminders
+from incidents.services.policy_records import shown_orders
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import ItemState, RemediationAction
 from incidents.workflow.phases import Phase
+from policy.services import kill_switches
 
 Handler = Callable[[User, Incident, Any], str]
 """Calls a service; returns what to say, or "" where the page itself shows it."""
@@ -258,37 +260,53 @@ def _reclassify(actor: User, incident: Incident, form: Any) -> str:
 
 
 def _kill(actor: User, incident: Incident, form: Any) -> str:
-    switch = containment.kill_extension(
+    extension_pk = form.cleaned_data["extension"]
+    if not incident.extensions.filter(pk=extension_pk).exists():
+        raise Http404
+    switch = kill_switches.activate_kill_switch(
         actor=actor,
         incident_id=incident.pk,
-        extension_pk=form.cleaned_data["extension"],
+        extension_pk=extension_pk,
         reason=form.cleaned_data["reason"],
     )
-    return f"The {switch} is ordered, and the extension is quarantined."
+    return (
+        f"The {switch} is ordered, and the extension is quarantined. Nothing has "
+        "stopped yet: run the commands shown above, then confirm."
+    )
 
 
 def _kill_all(actor: User, incident: Incident, form: Any) -> str:
-    containment.kill_all_extensions(
+    kill_switches.activate_kill_all(
         actor=actor,
         incident_id=incident.pk,
         typed_reference=form.cleaned_data["reference"],
         reason=form.cleaned_data["reason"],
     )
-    return "The order to stop every extension is given."
+    return (
+        "The order to stop every extension is given. Nothing has stopped yet: run the "
+        "commands shown above, then confirm."
+    )
 
 
 def _confirm_kill(actor: User, incident: Incident, form: Any) -> str:
-    switch = containment.confirm_kill(
+    switch_id = form.cleaned_data["switch"]
+    if switch_id not in {one.pk for one in shown_orders(incident)}:
+        raise Http404
+    confirmation, created = kill_switches.confirm_kill_switch(
         actor=actor,
-        incident_id=incident.pk,
-        kill_switch_id=form.cleaned_data["switch"],
+        kill_switch_id=switch_id,
         means=form.cleaned_data["reason"],
+        effective_at=form.zoned("effective_at"),
     )
-    return f"It is recorded that the {switch} took effect."
+    if not created:
+        return f"The {confirmation.kill_switch} was confirmed before; that stays."
+    return f"It is recorded that the {confirmation.kill_switch} took effect."
 
 
 def _close(actor: User, incident: Incident, form: Any) -> str:
-    closing.close_incident(actor=actor, incident_id=incident.pk)
+    closing.close_incident(
+        actor=actor, incident_id=incident.pk, reason=form.cleaned_data["reason"]
+    )
     return f"{incident.reference} is closed."
 
 
@@ -299,13 +317,17 @@ def _duplicate(actor: User, incident: Incident, form: Any) -> str:
         incident_id=incident.pk,
         original=data["original"],
         reason=data["reason"],
+        aftermath=aftermath_of(data),
     )
     return f"{incident.reference} is closed as a duplicate."
 
 
 def _false_alarm(actor: User, incident: Incident, form: Any) -> str:
     closing.close_as_false_alarm(
-        actor=actor, incident_id=incident.pk, reason=form.cleaned_data["reason"]
+        actor=actor,
+        incident_id=incident.pk,
+        reason=form.cleaned_data["reason"],
+        aftermath=aftermath_of(form.cleaned_data),
     )
     return f"{incident.reference} is closed as a false alarm."
 
@@ -315,6 +337,11 @@ def _reopen(actor: User, incident: Incident, form: Any) -> str:
         actor=actor, incident_id=incident.pk, reason=form.cleaned_data["reason"]
     )
     return f"{incident.reference} is open again: {cycle}."
+
+
+def aftermath_of(data: dict[str, Any]) -> Aftermath | None:
+    """Return what was answered of kill switches and quarantines; None for nothing."""
+    return Aftermath(data["aftermath"]) if data["aftermath"] else None
 
 
 ACTIONS: dict[str, CaseAction] = {
@@ -338,9 +365,9 @@ ACTIONS: dict[str, CaseAction] = {
     "kill": CaseAction(case_forms.KillForm, _kill),
     "kill-all": CaseAction(case_forms.KillAllForm, _kill_all),
     "confirm-kill": CaseAction(case_forms.ConfirmKillForm, _confirm_kill),
-    "close": CaseAction(forms.Form, _close),
+    "close": CaseAction(case_forms.CloseForm, _close),
     "duplicate": CaseAction(case_forms.DuplicateForm, _duplicate, REVIEW),
-    "false-alarm": CaseAction(case_forms.ReasonForm, _false_alarm, REVIEW),
+    "false-alarm": CaseAction(case_forms.FalseAlarmForm, _false_alarm, REVIEW),
     "reopen": CaseAction(case_forms.ReasonForm, _reopen, REVIEW),
 }
 

@@ -47,6 +47,8 @@ class ConditionView:
 
     @property
     def tone(self) -> str:
+        if self.condition.is_ordered:
+            return "warn"
         if self.condition.met:
             return "done"
         return "waived" if self.condition.waiver else "late"

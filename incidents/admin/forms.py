@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from incidents.models import Incident, Playbook, PlaybookVersion, Team, TimelineKind
 from incidents.services.gates.conditions import STATED
 from incidents.services.gates.facts import works_cases
+from incidents.services.lifecycle.aftermath import Aftermath
 from incidents.services.timeline import BODY_LENGTH, WRITABLE_KINDS
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import (
@@ -281,7 +282,17 @@ class RelatedForm(forms.Form):
     reference = forms.CharField()
 
 
-class DuplicateForm(ReasonForm):
+class CloseForm(forms.Form):
+    reason = forms.CharField(required=False)
+
+
+class FalseAlarmForm(ReasonForm):
+    aftermath = forms.ChoiceField(
+        choices=[(one.value, one.label) for one in Aftermath], required=False
+    )
+
+
+class DuplicateForm(FalseAlarmForm):
     original = forms.CharField()
 
 
@@ -297,5 +308,6 @@ class KillAllForm(ReasonForm):
     reference = forms.CharField()
 
 
-class ConfirmKillForm(ReasonForm):
+class ConfirmKillForm(ZonedMixin, ReasonForm):
     switch = forms.IntegerField()
+    effective_at = NaiveDateTimeField(required=False)

@@ -92,10 +92,15 @@ class PostmortemFact:
 
 @dataclass(frozen=True)
 class GateFacts:
-    """Everything that the gates look at, gathered under the lock of the case."""
+    """Everything that the gates look at, gathered under the lock of the case.
+
+    ``kill_switched`` are the extensions whose kill switch is ordered; of those,
+    ``kill_confirmed`` are known to be stopped.
+    """
 
     extension_ids: tuple[str, ...] = ()
     kill_switched: frozenset[str] = frozenset()
+    kill_confirmed: frozenset[str] = frozenset()
     killed_otherwise: Statement | None = None
     isolation: Statement | None = None
     bundles: tuple[BundleFact, ...] = ()

@@ -43,6 +43,7 @@ def _write_condition(condition: Condition) -> dict[str, Any]:
         "detail": condition.detail,
         "anchor": condition.anchor,
         "waiver": {"by": waiver.by, "reason": waiver.reason} if waiver else None,
+        "is_ordered": condition.is_ordered,
     }
 
 
@@ -55,4 +56,5 @@ def _read_condition(stored: Mapping[str, Any]) -> Condition:
         detail=stored["detail"],
         anchor=stored["anchor"],
         waiver=Waiver(key, waiver["by"], waiver["reason"]) if waiver else None,
+        is_ordered=stored["is_ordered"],
     )

@@ -97,7 +97,8 @@ class Waiver:
 class Condition:
     """One condition as it stands; ``detail`` says what is there or what is missing.
 
-    ``anchor`` is the part of the incident page where it can be met.
+    ``anchor`` is the part of the incident page where it can be met. ``is_ordered``: it
+    rests on an order that nobody confirmed yet, which is no light to call green.
     """
 
     key: ConditionKey
@@ -106,6 +107,7 @@ class Condition:
     detail: str
     anchor: str
     waiver: Waiver | None = None
+    is_ordered: bool = False
 
     @property
     def passes(self) -> bool:
@@ -141,6 +143,11 @@ class GateResult:
         return tuple(c for c in self.conditions if not c.met and c.waiver is not None)
 
     @property
+    def ordered(self) -> tuple[Condition, ...]:
+        """The conditions that rest on an order without its confirmation."""
+        return tuple(c for c in self.conditions if c.is_ordered)
+
+    @property
     def decision(self) -> Decision:
         """The answer, with one refusal for each condition in the way."""
         return Decision(
@@ -156,6 +163,7 @@ class _Rule:
     text: str
     anchor: str
     check: Callable[[GateFacts], tuple[bool, str]]
+    is_ordered: Callable[[GateFacts], bool] = lambda facts: False
 
 
 def evaluate_gate(
@@ -176,7 +184,13 @@ def evaluate_gate(
         met, detail = rule.check(facts)
         conditions.append(
             Condition(
-                rule.key, rule.text, met, detail, rule.anchor, by_key.get(rule.key)
+                rule.key,
+                rule.text,
+                met,
+                detail,
+                rule.anchor,
+                by_key.get(rule.key),
+                rule.is_ordered(facts),
             )
         )
     return GateResult(phase, tuple(conditions))
@@ -188,15 +202,32 @@ def condition_keys(phase: Phase) -> tuple[ConditionKey, ...]:
 
 
 def _extension_killed(facts: GateFacts) -> tuple[bool, str]:
+    """Tell whether every extension is stopped; an order alone stops none.
+
+    A statement meets it too: that it was stopped by other means, or why the case goes
+    on with an order that nobody confirmed. The order shows either way.
+    """
+    ordered = _unconfirmed(facts)
+    order = f"ordered, not confirmed: {_names(ordered)}" if ordered else ""
     stated = facts.killed_otherwise
     if stated is not None and stated.counts:
-        return True, f"stated by {stated.by}: {stated.text}"
+        said = f"stated by {stated.by}: {stated.text}"
+        return True, f"{order}; {said}" if order else said
     running = [one for one in facts.extension_ids if one not in facts.kill_switched]
     if running:
-        return False, f"no kill switch, and no other means stated: {_names(running)}"
+        missing = f"no kill switch, and no other means stated: {_names(running)}"
+        return False, f"{missing}; {order}" if order else missing
     if not facts.extension_ids:
         return False, "the case names no extension: name it, or state what was done"
-    return True, f"kill switch active for {_names(facts.extension_ids)}"
+    if order:
+        return False, f"{order}: run the commands and confirm it, or state why it waits"
+    return True, f"kill switch confirmed for {_names(facts.extension_ids)}"
+
+
+def _unconfirmed(facts: GateFacts) -> list[str]:
+    """Return the extensions whose kill switch is ordered and not confirmed."""
+    ordered = facts.kill_switched - facts.kill_confirmed
+    return [one for one in facts.extension_ids if one in ordered]
 
 
 def _isolation_verified(facts: GateFacts) -> tuple[bool, str]:
@@ -338,6 +369,7 @@ _GATES: Mapping[Phase, tuple[_Rule, ...]] = {
             "Extension killed",
             "kill-switch",
             _extension_killed,
+            lambda facts: bool(_unconfirmed(facts)),
         ),
         _Rule(
             ConditionKey.ISOLATION_VERIFIED,

@@ -77,13 +77,21 @@ class CaseReasonForm(PageForm):
 
 
 class KillForm(CaseReasonForm):
-    incident = IncidentField(empty_label=None)
+    incident = IncidentField(
+        empty_label=None,
+        help_text="The case that orders it; it names the extension from then on.",
+        error_messages={"required": "Choose a case. Where none is open, open one."},
+    )
 
     def prepare(self) -> None:
         super().prepare()
         field: Any = self.fields["incident"]
         if not field.queryset.exists():
-            field.queryset = _open_incidents(self.user)[:SHOWN_INCIDENTS]
+            field.queryset = _open_incidents(self.user)
+            # Of many cases some are shown and all are taken: a queryset that is cut
+            # cannot be looked up in, and would refuse every choice.
+            shown = field.queryset.order_by("-last_activity_at")[:SHOWN_INCIDENTS]
+            field.choices = [(one.pk, str(one)) for one in shown]
 
 
 class PromotionForm(CaseReasonForm):

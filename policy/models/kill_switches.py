@@ -29,6 +29,14 @@ class KillSwitchQuerySet(models.QuerySet["KillSwitch"]):
         """Keep those that nobody lifted; an unconfirmed order counts."""
         return self.filter(lift__isnull=True)
 
+    def unconfirmed(self) -> "KillSwitchQuerySet":
+        """Keep the orders that stand and nobody confirmed: they may have no effect."""
+        return self.active().filter(confirmation__isnull=True)
+
+    def confirmed(self) -> "KillSwitchQuerySet":
+        """Keep those that stand and are known to have taken effect."""
+        return self.active().filter(confirmation__isnull=False)
+
     def covering(self, extension: Extension) -> "KillSwitchQuerySet":
         """Keep those that stop this extension, by name or by stopping all."""
         return self.filter(Q(extension=extension) | Q(scope=KillSwitchScope.ALL.value))

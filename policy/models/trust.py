@@ -60,6 +60,7 @@ class RequestState(models.TextChoices):
     APPROVED = "approved", "Approved"
     DECLINED = "declined", "Declined"
     WITHDRAWN = "withdrawn", "Withdrawn"
+    LAPSED = "lapsed", "Lapsed"
 
 
 class PromotionRequest(models.Model):
@@ -93,6 +94,14 @@ class PromotionRequest(models.Model):
         related_name="+",
     )
     decision_reason = models.TextField(blank=True)
+    kill_switch = models.ForeignKey(
+        "policy.KillSwitch",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="release_requests",
+        help_text="The lifted kill-all whose extensions are released in one request.",
+    )
 
     class Meta:
         ordering = ("-id",)
@@ -125,7 +134,13 @@ class PromotionRequest(models.Model):
             ),
             ReadOnly(
                 name="request_is_fixed",
-                fields=["extension", "to_state", "reason", "requested_by"],
+                fields=[
+                    "extension",
+                    "to_state",
+                    "reason",
+                    "requested_by",
+                    "kill_switch",
+                ],
             ),
         )
 
@@ -173,6 +188,14 @@ class TrustTransition(AppendOnlyModel):
     )
     exception = models.TextField(
         blank=True, help_text="Why an open case need not stand in the way."
+    )
+    kill_switch = models.ForeignKey(
+        "policy.KillSwitch",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="transitions",
+        help_text="The order that made this move, where one did.",
     )
 
     class Meta(AppendOnlyModel.Meta):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from evidence.access import Actor
 from evidence.audit import extension_stream, incident_stream, record_entry
@@ -46,6 +47,27 @@ def lock_open_incident(incident_id: int) -> Any:
             code="incident_closed",
         )
     return incident
+
+
+def open_cases_of(extension_pk: int | None) -> QuerySet[Any]:
+    """Return the open cases that name an extension; for None, every open case."""
+    cases: QuerySet[Any] = incident_model().objects.filter(closed_at__isnull=True)
+    return cases if extension_pk is None else cases.filter(extensions=extension_pk)
+
+
+def lock_cases(incident_id: int | None, extension_pk: int | None) -> list[int]:
+    """Lock a case and the open cases that an order or a move concerns.
+
+    Return the IDs of all of them. What happens to an extension is told in every open
+    case that names it; all are locked in one order, before any extension is, so that
+    two orders from two cases take turns instead of waiting for each other.
+    """
+    concerned = open_cases_of(extension_pk).values("pk")
+    rows: QuerySet[Any] = incident_model().objects.filter(
+        Q(pk=incident_id) | Q(pk__in=concerned)
+    )
+    locked = rows.select_for_update(no_key=True).order_by("pk")
+    return list(locked.values_list("pk", flat=True))
 
 
 def lock_extension(extension_pk: int) -> Extension:
@@ -110,12 +132,17 @@ def record_change(
     now: dt.datetime,
     incident_id: int | None = None,
     extensions: tuple[Extension, ...] = (),
+    told: Iterable[int] = (),
     reason: str = "",
     before: Any = None,
     after: Any = None,
 ) -> None:
-    """Write the audit entry of a change to the case's and the extensions' streams."""
+    """Write the audit entry of a change to the case's and the extensions' streams.
+
+    `told` are the IDs of other cases that it concerns.
+    """
     streams = [extension_stream(one.extension_id) for one in extensions]
+    streams += [incident_stream(pk) for pk in told]
     if incident_id is not None:
         streams.append(incident_stream(incident_id))
     kwargs = {"streams": streams} if streams else {}

@@ -11,6 +11,7 @@ from evidence.access import require_permission
 from policy.errors import PolicyRefused
 from policy.models import Extension, ExtensionVersion
 from policy.services.cases import WORK, clean_text, lock_extension, record_change
+from policy.services.trust import hold_newcomer
 
 EXTENSION_ID_LENGTH = 255
 DIGEST_LENGTH = 16
@@ -33,11 +34,13 @@ def clean_extension_id(raw: str) -> str:
     return f"{text[: EXTENSION_ID_LENGTH - DIGEST_LENGTH - 1]}~{digest[:DIGEST_LENGTH]}"
 
 
+@transaction.atomic
 def note_extension(*, extension_id: str, seen_in: str, now: dt.datetime) -> Extension:
     """Return the extension of this ID, made where this is its first mention.
 
     Two writers that mention it at once get the same row. Note several in sorted
-    order, so that writers cannot wait for each other in a circle.
+    order, so that writers cannot wait for each other in a circle. Where all extensions
+    are stopped, a new one is quarantined at once.
     """
     cleaned = clean_extension_id(extension_id)
     known = Extension.objects.filter(extension_id=cleaned).first()
@@ -47,7 +50,10 @@ def note_extension(*, extension_id: str, seen_in: str, now: dt.datetime) -> Exte
         extension_id=cleaned, first_seen_at=now, first_seen_in=seen_in[:SEEN_IN_LENGTH]
     )
     Extension.objects.bulk_create([new], ignore_conflicts=True)
-    return Extension.objects.get(extension_id=cleaned)
+    noted = Extension.objects.get(extension_id=cleaned)
+    if hold_newcomer(noted.pk, now=now):
+        noted.refresh_from_db()
+    return noted
 
 
 @transaction.atomic

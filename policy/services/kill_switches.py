@@ -30,13 +30,15 @@ from policy.rules.kill_switch import (
 from policy.rules.trust import TrustState
 from policy.services.cases import (
     WORK,
+    lock_cases,
     lock_extension,
-    lock_incident,
     lock_open_incident,
+    open_cases_of,
     record_change,
     require_reason,
 )
-from policy.services.trust import add_transition, current_state
+from policy.services.followers import tell_followers
+from policy.services.trust import add_transition, current_state, hold_newcomer
 
 CONFIRM = "policy.confirm_killswitch"
 NOTIFY_TASK = "incidents.notify_kill_all"
@@ -53,9 +55,13 @@ def activate_kill_switch(
     actor: User,
     now: dt.datetime | None = None,
 ) -> KillSwitch:
-    """Order an extension to be stopped, and quarantine it in the same transaction."""
+    """Order an extension to be stopped, and quarantine it in the same transaction.
+
+    The one door to it: the cases follow in the same transaction, whoever calls.
+    """
     require_permission(actor, WORK)
     moment = now or timezone.now()
+    lock_cases(incident_id, extension_pk)
     incident = lock_open_incident(incident_id)
     extension = lock_extension(extension_pk)
     _require_none_active(
@@ -73,6 +79,7 @@ def activate_kill_switch(
     )
     _record_activation(switch, (extension,), actor, moment)
     _quarantine(extension, switch, actor, moment)
+    tell_followers(switch.pk, actor, moment)
     return switch
 
 
@@ -92,6 +99,7 @@ def activate_kill_all(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
+    lock_cases(incident_id, None)
     incident = lock_open_incident(incident_id)
     _require_reference(incident, typed_reference)
     text = require_reason(reason)
@@ -110,6 +118,7 @@ def activate_kill_all(
     _record_activation(switch, extensions, actor, moment)
     for extension in extensions:
         _quarantine(extension, switch, actor, moment)
+    tell_followers(switch.pk, actor, moment)
     queue_on_commit(NOTIFY_TASK, switch.pk)
     return switch
 
@@ -148,14 +157,35 @@ def confirm_kill_switch(
         now=moment,
         incident_id=switch.incident_id,
         extensions=extensions_of(switch),
+        told=told_cases(switch),
         reason=confirmation.means,
         before={"state": str(KillSwitchState.ORDERED)},
         after={
             "state": str(KillSwitchState.CONFIRMED),
             "effective_at": confirmation.effective_at,
+            "case": switch.incident.reference,
         },
     )
+    tell_followers(switch.pk, actor, moment)
     return confirmation, True
+
+
+@transaction.atomic
+def hold_newcomers(*, now: dt.datetime | None = None) -> int:
+    """Quarantine what slipped past a kill-all: noted by one who did not see it yet.
+
+    Whoever notes an extension holds it where all are stopped. Between two transactions
+    that do not see each other one can slip through; this finds it moments later.
+    """
+    switch = KillSwitch.objects.active().filter(scope=KillSwitchScope.ALL).first()
+    if switch is None:
+        return 0
+    loose = Extension.objects.exclude(trust_state=TrustState.QUARANTINED)
+    held = [
+        hold_newcomer(pk, now=now or timezone.now())
+        for pk in loose.order_by("pk").values_list("pk", flat=True)
+    ]
+    return sum(held)
 
 
 def instruction_for(switch: KillSwitch) -> RuntimeInstruction:
@@ -171,13 +201,18 @@ def lock_kill_switch(kill_switch_id: int) -> KillSwitch:
         raise PolicyRefused(
             f"there is no kill switch {kill_switch_id}", code="no_such_kill_switch"
         )
-    # A kill switch's own row is append-only and takes no lock; its case's does.
-    lock_incident(found.incident_id)
+    # A kill switch's own row is append-only and takes no lock; its cases' do.
+    lock_cases(found.incident_id, found.extension_id)
     return KillSwitch.objects.with_people().get(pk=found.pk)
 
 
 def extensions_of(switch: KillSwitch) -> tuple[Extension, ...]:
     return (switch.extension,) if switch.extension else ()
+
+
+def told_cases(switch: KillSwitch) -> list[int]:
+    """Return the open cases that hear of a switch: those whose extension it stops."""
+    return list(open_cases_of(switch.extension_id).values_list("pk", flat=True))
 
 
 def _quarantine(
@@ -195,6 +230,7 @@ def _quarantine(
         actor=actor,
         incident_id=switch.incident_id,
         now=now,
+        kill_switch=switch,
     )
 
 
@@ -211,9 +247,14 @@ def _record_activation(
         now=now,
         incident_id=switch.incident_id,
         extensions=extensions,
+        told=told_cases(switch),
         reason=switch.reason,
         before={"trust_state": switch.previous_trust} if switch.extension else None,
-        after={"state": str(KillSwitchState.ORDERED), "scope": str(switch.scope)},
+        after={
+            "state": str(KillSwitchState.ORDERED),
+            "scope": str(switch.scope),
+            "case": switch.incident.reference,
+        },
     )
 
 

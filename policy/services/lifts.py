@@ -25,7 +25,8 @@ from policy.services.cases import (
     record_change,
     require_reason,
 )
-from policy.services.kill_switches import extensions_of, lock_kill_switch
+from policy.services.followers import tell_followers
+from policy.services.kill_switches import extensions_of, lock_kill_switch, told_cases
 
 
 @transaction.atomic
@@ -107,8 +108,10 @@ def approve_lift(
             "requested_by": request.requested_by.get_username(),
             "approved_by": actor.get_username(),
             "exception": lift.exception,
+            "case": switch.incident.reference,
         },
     )
+    tell_followers(switch.pk, actor, moment)
     return lift
 
 
@@ -194,6 +197,7 @@ def _record(
         now=now,
         incident_id=switch.incident_id,
         extensions=extensions_of(switch),
+        told=told_cases(switch),
         reason=reason,
         before=before,
         after=after,

@@ -17,6 +17,7 @@ from policy.models import (
     RequestState,
     TrustTransition,
 )
+from policy.rules.kill_switch import KillSwitchScope
 from policy.rules.trust import (
     TransitionFacts,
     TrustState,
@@ -28,9 +29,11 @@ from policy.services.cases import (
     REVIEW,
     WORK,
     clean_text,
+    lock_cases,
     lock_extension,
     lock_incident,
     open_case_references,
+    open_cases_of,
     record_change,
     require_reason,
 )
@@ -89,6 +92,7 @@ def move_trust(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
+    lock_cases(incident_id, extension_pk)
     if incident_id is not None:
         lock_incident(incident_id)
     extension = lock_extension(extension_pk)
@@ -128,6 +132,7 @@ def request_promotion(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
+    lock_cases(incident_id, extension_pk)
     if incident_id is not None:
         lock_incident(incident_id)
     extension = lock_extension(extension_pk)
@@ -267,11 +272,12 @@ def add_transition(
     incident_id: int | None = None,
     approved_by: User | None = None,
     exception: str = "",
+    kill_switch: KillSwitch | None = None,
 ) -> TrustTransition:
     """Append a move that was judged already, under the lock of the extension.
 
-    `actor` is who asks for it. A demotion ends a request that waits: what it was asked
-    for is no longer so.
+    `actor` is who asks for it, `kill_switch` the order that made it. A demotion ends
+    a request that waits: what it was asked for is no longer so.
     """
     transition = TrustTransition.objects.create(
         extension=extension,
@@ -284,6 +290,7 @@ def add_transition(
         requested_by_name=name_of(actor),
         approved_by=approved_by,
         exception=exception,
+        kill_switch=kill_switch,
     )
     extension.trust_state = to_state.value
     extension.save(update_fields=["trust_state"])
@@ -294,6 +301,7 @@ def add_transition(
         now=now,
         incident_id=incident_id,
         extensions=(extension,),
+        told=open_cases_of(extension.pk).values_list("pk", flat=True),
         reason=reason,
         before={"trust_state": str(from_state)},
         after={
@@ -307,6 +315,31 @@ def add_transition(
     if to_state is TrustState.QUARANTINED:
         _end_overtaken_requests(extension, actor, now)
     return transition
+
+
+def hold_newcomer(extension_pk: int, *, now: dt.datetime) -> bool:
+    """Quarantine an extension where a kill-all stands; tell whether it had to be.
+
+    An order to stop all is of those that turn up later, too.
+    """
+    switch = KillSwitch.objects.active().filter(scope=KillSwitchScope.ALL).first()
+    if switch is None:
+        return False
+    extension = lock_extension(extension_pk)
+    state = current_state(extension)
+    if state is TrustState.QUARANTINED:
+        return False
+    add_transition(
+        extension,
+        state,
+        TrustState.QUARANTINED,
+        reason=f"Kill switch {switch.pk} stops all extensions; this one was noted "
+        "while it stands.",
+        actor=None,
+        now=now,
+        kill_switch=switch,
+    )
+    return True
 
 
 def _end_overtaken_requests(
@@ -335,8 +368,7 @@ def _lock_request(request_id: int) -> PromotionRequest:
         raise PolicyRefused(
             f"there is no promotion request {request_id}", code="no_such_request"
         )
-    if found.incident_id is not None:
-        lock_incident(found.incident_id)
+    lock_cases(found.incident_id, found.extension_id)
     lock_extension(found.extension_id)
     request = PromotionRequest.objects.select_for_update().get(pk=request_id)
     if request.state != RequestState.PENDING:

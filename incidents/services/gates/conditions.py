@@ -53,7 +53,7 @@ STATED = frozenset(
 )
 """The conditions that a person can meet by saying so; the others are read from rows."""
 TITLES = {
-    ConditionKey.EXTENSION_KILLED: "Extension killed by other means",
+    ConditionKey.EXTENSION_KILLED: "Extension killed, by word instead of confirmation",
     ConditionKey.ISOLATION_VERIFIED: "Isolation verified",
     ConditionKey.FAILURES_EXPLAINED: "Failed verification explained",
     ConditionKey.ROOT_CAUSE_WRITTEN: "Root cause",

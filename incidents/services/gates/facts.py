@@ -32,6 +32,7 @@ from incidents.models import (
 )
 from incidents.services.gates.policy_facts import (
     find_configuration_snapshots,
+    find_kill_confirmed,
     find_kill_switched,
 )
 from incidents.workflow.gate_facts import (
@@ -66,6 +67,7 @@ def gather_facts(incident: Incident, cycle: Cycle) -> GateFacts:
     return GateFacts(
         extension_ids=tuple(one.extension_id for one in incident.extensions.all()),
         kill_switched=find_kill_switched(incident),
+        kill_confirmed=find_kill_confirmed(incident),
         killed_otherwise=_stated(statements, ConditionKey.EXTENSION_KILLED),
         isolation=_stated(statements, ConditionKey.ISOLATION_VERIFIED),
         bundles=gather_bundles(incident, cycle, statements.values()),

@@ -215,6 +215,9 @@ def _complete(
     keep_gate(row, gate, facts, now=now)
     waived = [one.key for one in gate.waived]
     note = f", with a waiver: {', '.join(waived)}" if waived else ""
+    ordered = [one for one in gate.ordered if one.met]
+    if ordered:
+        note += f", on an order that is not confirmed ({ordered[0].detail})"
     late = ", after it was due" if row.breached_at else ""
     record_change(
         incident,
@@ -225,6 +228,7 @@ def _complete(
         after={
             "phase": row.phase,
             "waived": waived,
+            "ordered": [one.key for one in ordered],
             "breached_at": row.breached_at.isoformat() if row.breached_at else None,
             "conditions": {one.key: one.detail for one in gate.conditions},
         },

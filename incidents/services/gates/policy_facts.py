@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from evidence.models import EvidenceItem, EvidenceKind
 from incidents.findings import QuarantinePeriod
@@ -20,15 +20,23 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 def find_kill_switched(incident: Incident) -> frozenset[str]:
     """Return the extension IDs of a case whose kill switch is active.
 
-    A switch of another case counts, and so does one for all extensions: what matters
-    is that the extension is stopped.
+    A switch of another case counts, and so does one for all extensions. An active one
+    is an order: whether it took effect is another question.
     """
-    active = KillSwitch.objects.active()
+    return _covered(incident, KillSwitch.objects.active())
+
+
+def find_kill_confirmed(incident: Incident) -> frozenset[str]:
+    """Return the extension IDs of a case that are confirmed to be stopped."""
+    return _covered(incident, KillSwitch.objects.confirmed())
+
+
+def _covered(incident: Incident, switches: QuerySet[KillSwitch]) -> frozenset[str]:
     names = {one.pk: one.extension_id for one in incident.extensions.all()}
-    if active.filter(extension__isnull=True).exists():
+    if switches.filter(extension__isnull=True).exists():
         return frozenset(names.values())
-    killed = active.filter(extension__in=names).select_related("extension")
-    return frozenset(one.extension.extension_id for one in killed if one.extension)
+    stopped = switches.filter(extension__in=names).values_list("extension", flat=True)
+    return frozenset(names[pk] for pk in stopped if pk is not None)
 
 
 def find_configuration_snapshots(incident: Incident) -> list[EvidenceItem]:

@@ -22,6 +22,15 @@ from incidents.services.changes import (
 from incidents.services.gates.conditions import decide_gate, keep_gate
 from incidents.services.gates.facts import gather_facts
 from incidents.services.gates.phases import mark_overdue
+from incidents.services.lifecycle.aftermath import (
+    Aftermath,
+    describe_unconfirmed,
+    find_standing,
+    lock_with_neighbours,
+    require_answer,
+    settle,
+)
+from incidents.services.lifecycle.containment import unconfirmed_orders
 from incidents.services.lifecycle.links import find_other
 from incidents.services.lifecycle.opening import start_cycle
 from incidents.workflow.errors import MoveError
@@ -32,12 +41,17 @@ from incidents.workflow.phases import Phase
 
 @transaction.atomic
 def close_incident(
-    *, actor: Actor, incident_id: int, now: dt.datetime | None = None
+    *,
+    actor: Actor,
+    incident_id: int,
+    reason: str = "",
+    now: dt.datetime | None = None,
 ) -> Incident:
     """Close a case that ran its course: every phase complete, POSTMORTEM included.
 
     The postmortem is looked at once more: its signature has to be of the newest text,
-    and its archive kept, at the moment of closing.
+    and its archive kept, at the moment of closing. Where a kill switch is ordered and
+    nobody confirmed it, only a reviewer closes, with a reason.
     """
     require_permission(actor, WORK)
     incident = lock_incident(incident_id)
@@ -49,7 +63,8 @@ def close_incident(
             "can close it as a duplicate or a false alarm."
         )
     _require_postmortem(incident)
-    return _close(incident, IncidentStatus.CLOSED, actor=actor, reason="", now=now)
+    text = _require_confirmed(incident, actor, reason)
+    return _close(incident, IncidentStatus.CLOSED, actor=actor, reason=text, now=now)
 
 
 @transaction.atomic
@@ -59,11 +74,16 @@ def close_as_duplicate(
     incident_id: int,
     original: str,
     reason: str,
+    aftermath: Aftermath | None = None,
     now: dt.datetime | None = None,
 ) -> Incident:
-    """Close a case as the duplicate of another, named by its reference."""
+    """Close a case as the duplicate of another, named by its reference.
+
+    `aftermath` says what becomes of kill switches and quarantines that it leaves.
+    """
     require_permission(actor, REVIEW)
-    incident = lock_incident(incident_id)
+    moment = now or timezone.now()
+    incident = lock_with_neighbours(incident_id)
     text = require_reason(reason)
     _require_move(incident, IncidentStatus.CLOSED_DUPLICATE, reason=text)
     other = find_other(incident_id, original)
@@ -72,22 +92,40 @@ def close_as_duplicate(
             f"{other.reference} is itself a duplicate of {incident.reference}"
         )
     incident.duplicate_of = other
-    return _close(
-        incident, IncidentStatus.CLOSED_DUPLICATE, actor=actor, reason=text, now=now
+    return _close_early(
+        incident,
+        IncidentStatus.CLOSED_DUPLICATE,
+        aftermath,
+        actor=actor,
+        reason=text,
+        now=moment,
     )
 
 
 @transaction.atomic
 def close_as_false_alarm(
-    *, actor: User, incident_id: int, reason: str, now: dt.datetime | None = None
+    *,
+    actor: User,
+    incident_id: int,
+    reason: str,
+    aftermath: Aftermath | None = None,
+    now: dt.datetime | None = None,
 ) -> Incident:
-    """Close a case as a false alarm."""
+    """Close a case as a false alarm.
+
+    `aftermath` says what becomes of kill switches and quarantines that it leaves.
+    """
     require_permission(actor, REVIEW)
-    incident = lock_incident(incident_id)
+    incident = lock_with_neighbours(incident_id)
     text = require_reason(reason)
     _require_move(incident, IncidentStatus.CLOSED_FALSE_ALARM, reason=text)
-    return _close(
-        incident, IncidentStatus.CLOSED_FALSE_ALARM, actor=actor, reason=text, now=now
+    return _close_early(
+        incident,
+        IncidentStatus.CLOSED_FALSE_ALARM,
+        aftermath,
+        actor=actor,
+        reason=text,
+        now=now or timezone.now(),
     )
 
 
@@ -124,12 +162,44 @@ def reopen_incident(
     return cycle
 
 
+def _close_early(
+    incident: Incident,
+    status: IncidentStatus,
+    aftermath: Aftermath | None,
+    *,
+    actor: User,
+    reason: str,
+    now: dt.datetime,
+) -> Incident:
+    """Close before the last phase; what is asked for is asked while it is open."""
+    standing = find_standing(incident)
+    require_answer(standing, aftermath)
+    note = settle(incident, standing, aftermath, reason=reason, actor=actor, now=now)
+    return _close(incident, status, actor=actor, reason=reason, note=note, now=now)
+
+
+def _require_confirmed(incident: Incident, actor: Actor, reason: str) -> str:
+    """Return the reason to close with an unconfirmed order; "" where there is none."""
+    orders = unconfirmed_orders(incident)
+    if not orders:
+        return ""
+    names = "; ".join(str(one) for one in orders)
+    if not reason.strip() or not (actor is None or actor.has_perm(REVIEW)):
+        raise TransitionError(
+            f"Ordered, not confirmed: {names}. Confirm that it took effect, or have a "
+            "reviewer close the case with a reason.",
+            code="kill_unconfirmed",
+        )
+    return require_reason(reason)
+
+
 def _close(
     incident: Incident,
     status: IncidentStatus,
     *,
     actor: Actor,
     reason: str,
+    note: str = "",
     now: dt.datetime | None,
 ) -> Incident:
     moment = now or timezone.now()
@@ -141,12 +211,13 @@ def _close(
     _save_status(incident)
     label = incident.get_status_display()
     original = f" of {incident.duplicate_of.reference}" if incident.duplicate_of else ""
+    notes = [one for one in (note, describe_unconfirmed(incident)) if one]
     record_change(
         incident,
         action="incident.closed",
         actor=actor,
         now=moment,
-        body=f"**{label}{original}**",
+        body="\n\n".join([f"**{label}{original}**", *notes]),
         before={"status": IncidentStatus.OPEN},
         after={
             "revision": incident.revision,

@@ -1,113 +1,100 @@
-"""Containing a case: the policy app's kill switch, with what the case makes of it."""
+"""What a case makes of kill switches: it follows each order, whoever gives it.
+
+The orders themselves are policy's: `follow_kill_switch` is registered there, and is
+called in the transaction of each order, confirmation and lift. So the page of a case,
+the page of an extension and the API have one outcome.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
-from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
+from django.db.models import Q
 
-from incidents.errors import IncidentError
+from evidence.access import Actor
 from incidents.models import Incident
-from incidents.services.changes import lock_open_incident
+from incidents.services.changes import bump_revision, lock_incident, record_change
 from incidents.services.checklist_entries import answer_matching_item
-from incidents.services.gates.policy_facts import find_kill_switched
+from incidents.services.gates.policy_facts import find_kill_confirmed
+from incidents.services.lifecycle.editing import field_texts
 from incidents.services.timeline import touch
 from incidents.workflow.gates import ConditionKey
 from policy.models import KillSwitch
-from policy.services.kill_switches import (
-    activate_kill_all,
-    activate_kill_switch,
-    confirm_kill_switch,
-)
+from policy.rules.kill_switch import KillSwitchState
 
 
 @transaction.atomic
-def kill_extension(
-    *,
-    actor: User,
-    incident_id: int,
-    extension_pk: int,
-    reason: str,
-    now: dt.datetime | None = None,
-) -> KillSwitch:
-    """Order an extension of the case to be stopped, which quarantines it."""
-    moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
-    if not incident.extensions.filter(pk=extension_pk).exists():
-        raise IncidentError("this extension is not one of this case: name it first")
-    switch = activate_kill_switch(
-        incident_id=incident_id,
-        extension_pk=extension_pk,
-        reason=reason,
+def follow_kill_switch(switch: KillSwitch, actor: Actor, now: dt.datetime) -> None:
+    """Bring every case up to date that a kill switch concerns.
+
+    The case that ordered it names the extension from then on. Each open case that it
+    concerns has had activity, and its checklist item is answered once every extension
+    of the case is confirmed to be stopped: an order alone answers nothing.
+    """
+    own = lock_incident(switch.incident_id)
+    if switch.state is KillSwitchState.ORDERED and own.is_open:
+        _name_extension(own, switch, actor=actor, now=now)
+    touch(own, now)
+    for incident in _concerned(switch):
+        touch(incident, now)
+        if switch.state is KillSwitchState.CONFIRMED:
+            _answer_item(incident, switch, actor=actor, now=now)
+
+
+def unconfirmed_orders(incident: Incident) -> list[KillSwitch]:
+    """Return the orders that stand and nobody confirmed, oldest first.
+
+    Those that the case gave, and those that name one of its extensions.
+    """
+    own = Q(incident=incident) | Q(extension__in=incident.extensions.all())
+    standing = KillSwitch.objects.unconfirmed().filter(own)
+    return list(standing.with_people().order_by("id"))
+
+
+def _concerned(switch: KillSwitch) -> Iterable[Incident]:
+    open_cases = Incident.objects.open().order_by("pk")
+    if switch.extension_id is None:
+        return open_cases
+    return open_cases.filter(extensions=switch.extension_id)
+
+
+def _name_extension(
+    incident: Incident, switch: KillSwitch, *, actor: Actor, now: dt.datetime
+) -> None:
+    """Have the case name the extension that it stops, where it does not yet."""
+    extension = switch.extension
+    if extension is None or incident.extensions.filter(pk=extension.pk).exists():
+        return
+    before = field_texts(incident)["extensions"]
+    incident.extensions.add(extension)
+    bump_revision(incident)
+    record_change(
+        incident,
+        action="incident.edited",
         actor=actor,
-        now=moment,
+        now=now,
+        body=f"The case names `{extension.extension_id.replace('`', '')}` now: "
+        "it ordered it to be stopped.",
+        before={"extensions": before},
+        after={
+            "revision": incident.revision,
+            "extensions": field_texts(incident)["extensions"],
+        },
     )
-    _follow(incident, switch, actor=actor, now=moment)
-    return switch
 
 
-@transaction.atomic
-def kill_all_extensions(
-    *,
-    actor: User,
-    incident_id: int,
-    typed_reference: str,
-    reason: str,
-    now: dt.datetime | None = None,
-) -> KillSwitch:
-    """Order every extension to be stopped; the case's reference has to be typed."""
-    moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
-    switch = activate_kill_all(
-        incident_id=incident_id,
-        typed_reference=typed_reference,
-        reason=reason,
-        actor=actor,
-        now=moment,
-    )
-    _follow(incident, switch, actor=actor, now=moment)
-    return switch
-
-
-@transaction.atomic
-def confirm_kill(
-    *,
-    actor: User,
-    incident_id: int,
-    kill_switch_id: int,
-    means: str,
-    now: dt.datetime | None = None,
-) -> KillSwitch:
-    """Record that an order of this case took effect, and how that is known."""
-    moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
-    switch = KillSwitch.objects.filter(pk=kill_switch_id, incident=incident).first()
-    if switch is None:
-        raise IncidentError("this kill switch is not one of this case")
-    confirm_kill_switch(
-        kill_switch_id=kill_switch_id, means=means, actor=actor, now=moment
-    )
-    _follow(incident, switch, actor=actor, now=moment)
-    return switch
-
-
-def _follow(
-    incident: Incident,
-    switch: KillSwitch,
-    *,
-    actor: User,
-    now: dt.datetime,
+def _answer_item(
+    incident: Incident, switch: KillSwitch, *, actor: Actor, now: dt.datetime
 ) -> None:
     """Answer the checklist item once every extension of the case is stopped."""
-    touch(incident, now)
     names = {one.extension_id for one in incident.extensions.all()}
-    if names <= find_kill_switched(incident):
+    if names and names <= find_kill_confirmed(incident):
         answer_matching_item(
             incident.current_cycle,
             ConditionKey.EXTENSION_KILLED,
             actor=actor,
             now=now,
-            note=str(switch),
+            note=f"{switch}, confirmed",
         )

@@ -260,13 +260,22 @@ class TestButtons:
         )
         assert "say in the note who did what" in response.content.decode()
 
-    def test_kill_switch_meets_the_condition(self, client, sign_in, incident):
+    def test_kill_switch_meets_the_condition_once_it_is_confirmed(
+        self, client, sign_in, incident
+    ):
         sign_in(Role.RESPONDER)
         client.post(
             do_url(incident, "kill"),
             {"extension": incident.extensions.get().pk, "reason": "exposed a secret"},
         )
         item = incident.current_cycle.checklist.get(key="kill-extension")
+        assert item.state == "open"
+        switch = incident.kill_switches.get()
+        client.post(
+            do_url(incident, "confirm-kill"),
+            {"switch": switch.pk, "reason": "Every capability shows denied."},
+        )
+        item.refresh_from_db()
         assert item.state == "done"
 
     def test_item_of_another_case_is_not_found(self, client, sign_in, incident):

@@ -61,6 +61,7 @@ CHOSEN = ChoiceFact("rotate", "Rotate it.", required=True, chosen=True)
 FACTS = GateFacts(
     extension_ids=("node-tools",),
     kill_switched=frozenset({"node-tools"}),
+    kill_confirmed=frozenset({"node-tools"}),
     isolation=SAID,
     bundles=(BundleFact("first.json", valid=True, chain_valid=True),),
     snapshots=(SnapshotFact("settings.json"),),
@@ -81,6 +82,18 @@ FAILING: dict[ConditionKey, list[tuple[GateFacts, str]]] = {
             "other means stated: pi-weather",
         ),
         (replace(FACTS, extension_ids=()), "names no extension"),
+        (
+            replace(FACTS, kill_confirmed=frozenset()),
+            "ordered, not confirmed: node-tools",
+        ),
+        (
+            replace(
+                FACTS,
+                extension_ids=("node-tools", "pi-weather"),
+                kill_confirmed=frozenset(),
+            ),
+            "other means stated: pi-weather; ordered, not confirmed: node-tools",
+        ),
         (
             replace(
                 FACTS, kill_switched=frozenset(), killed_otherwise=Statement("", "so")
@@ -306,6 +319,24 @@ class TestOtherWaysToMeet:
         (killed, _) = evaluate_gate(Phase.CONTAIN, facts).conditions
         assert killed.met
         assert killed.detail == f"stated by {ANNA}: {SAID.text}"
+
+    def test_order_without_confirmation_goes_on_only_with_a_reason_that_shows(
+        self,
+    ) -> None:
+        ordered = replace(FACTS, kill_confirmed=frozenset())
+        (refused, _) = evaluate_gate(Phase.CONTAIN, ordered).conditions
+        assert (refused.met, refused.is_ordered) == (False, True)
+        stated = replace(ordered, killed_otherwise=SAID)
+        (killed, _) = evaluate_gate(Phase.CONTAIN, stated).conditions
+        assert (killed.met, killed.is_ordered) == (True, True)
+        assert killed.detail == (
+            f"ordered, not confirmed: node-tools; stated by {ANNA}: {SAID.text}"
+        )
+
+    def test_confirmation_rests_on_no_order(self) -> None:
+        (killed, _) = evaluate_gate(Phase.CONTAIN, FACTS).conditions
+        assert (killed.met, killed.is_ordered) == (True, False)
+        assert killed.detail == "kill switch confirmed for node-tools"
 
     def test_failed_bundle_explained_by_name(self) -> None:
         bad = BundleFact("bad.json", False, True, SAID)
