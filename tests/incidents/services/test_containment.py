@@ -133,6 +133,7 @@ class TestOrderAndConfirmation:
         )
         assert passed.passed
         assert [one.key for one in passed.ordered] == [KILL]
+        assert kill_condition(incident).is_ordered, "a kept gate says so for ever"
         body = incident.timeline.get(body__contains="CONTAIN complete").body
         assert "on an order that is not confirmed" in body
         assert "The host is off" in body
