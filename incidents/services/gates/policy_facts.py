@@ -35,7 +35,9 @@ def _covered(incident: Incident, switches: QuerySet[KillSwitch]) -> frozenset[st
     names = {one.pk: one.extension_id for one in incident.extensions.all()}
     if switches.filter(extension__isnull=True).exists():
         return frozenset(names.values())
-    stopped = switches.filter(extension__in=names).values_list("extension", flat=True)
+    stopped = switches.filter(extension__in=names).values_list(
+        "extension_id", flat=True
+    )
     return frozenset(names[pk] for pk in stopped if pk is not None)
 
 
