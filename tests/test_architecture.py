@@ -13,6 +13,7 @@ PURE = (
     "evidence/simulation",
     "evidence/audit_chain.py",
     "evidence/errors.py",
+    "evidence/lookalikes.py",
     "policy/rules",
     "policy/scanner",
     "incidents/workflow",

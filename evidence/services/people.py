@@ -22,6 +22,7 @@ from django.views.decorators.debug import sensitive_variables
 from evidence.access import Actor, Role, require_permission
 from evidence.audit import record_entry
 from evidence.errors import PermissionRefused, PersonError
+from evidence.lookalikes import find_lookalike, show_hidden
 
 ADD = "auth.add_user"
 CHANGE = "auth.change_user"
@@ -156,9 +157,22 @@ def _require_free_name(username: str) -> str:
         raise PersonError(f"username: {' '.join(error.messages)}") from error
     if len(name) > limit:
         raise PersonError(f"expected a username of at most {limit} characters")
-    if User.objects.filter(username__iexact=name).exists():
-        raise PersonError(f"there is somebody called {name} already")
+    _require_own_look(name)
     return name
+
+
+def _require_own_look(name: str) -> None:
+    """Refuse a name that a reader could take for somebody else's."""
+    names = list(User.objects.values_list("username", flat=True))
+    if name in names:
+        raise PersonError(f"there is somebody called {name} already")
+    if (other := find_lookalike(name, names)) is not None:
+        raise PersonError(
+            f"{show_hidden(name)} looks like {other}, who has an account: history would "
+            "not tell them apart. Choose a name that differs in more than case, hidden "
+            "characters or look-alike letters",
+            code="name_looks_alike",
+        )
 
 
 def _require_reason(reason: str) -> str:

@@ -1,0 +1,93 @@
+"""Names as they are: hidden characters shown, and names that look like others found.
+
+`show_hidden` writes out every character that has no shape of its own or that turns the
+direction of what follows, so that `inv⟨U+202E⟩gpj.exe` cannot pass for a picture.
+`lookalike_key` gives the same key to names that a reader could take for each other:
+they differ in case, in hidden characters or in look-alike letters only. It follows
+the skeleton of UTS #39, section 4, with Unicode's own table of confusables, and goes
+further in case and in `i`, which a reader of another font takes for `l`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cache
+
+from confusable_homoglyphs.confusables import confusables_data
+
+# What `str.isprintable` calls printable and nobody sees: default ignorable letters
+# and marks (DerivedCoreProperties.txt), and the blank Braille pattern.
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164"
+    "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
+_DIRECTION_MARK = "\u200e"
+KEY_LENGTH = 255
+
+
+def show_hidden(text: str) -> str:
+    """Return the text with each hidden character as its code point: ⟨U+202E⟩."""
+    if text.isprintable() and not _IGNORABLE.search(text):
+        return text
+    return "".join(f"⟨U+{ord(one):04X}⟩" if is_hidden(one) else one for one in text)
+
+
+def has_hidden(text: str) -> bool:
+    """Tell whether a text holds a character that `show_hidden` writes out."""
+    return any(map(is_hidden, text))
+
+
+def is_hidden(character: str) -> bool:
+    """Tell whether a character shows nothing, another space, or turns direction."""
+    if character == " ":
+        return False
+    if _IGNORABLE.match(character):
+        return True
+    return unicodedata.category(character) in _HIDDEN_CATEGORIES
+
+
+def lookalike_key(name: str) -> str:
+    """Return what a reader sees of a name; equal keys look alike. At most 255 long."""
+    visible = _unhide(unicodedata.normalize("NFKC", _unhide(name)))
+    table = _prototypes()
+    alike = "".join(table.get(one, one) for one in visible).casefold()
+    again = "".join(table.get(one, one) for one in alike).casefold()
+    return " ".join(again.replace("i", table["l"]).split())[:KEY_LENGTH]
+
+
+def find_lookalike(name: str, known: Iterable[str]) -> str | None:
+    """Return the first other name among the known ones that looks like this one."""
+    key = lookalike_key(name)
+    return next(
+        (one for one in known if one != name and lookalike_key(one) == key), None
+    )
+
+
+def _unhide(text: str) -> str:
+    """Drop hidden characters; a space of any kind becomes a plain one."""
+    spaced = (" " if unicodedata.category(one) == "Zs" else one for one in text)
+    return "".join(one for one in spaced if not is_hidden(one))
+
+
+@cache
+def _prototypes() -> dict[str, str]:
+    """Return for each character that has look-alikes the one that stands for all.
+
+    The table's pairs are joined into groups. A group's ASCII text stands for it, the
+    longest where there are several: `m` reads as `rn`.
+    """
+    groups: dict[str, set[str]] = defaultdict(set)
+    for source, others in confusables_data.items():
+        texts = [source, *(other["c"].replace(_DIRECTION_MARK, "") for other in others)]
+        merged = set(texts).union(*(groups[text] for text in texts))
+        for text in merged:
+            groups[text] = merged
+    return {
+        text: min(group, key=lambda one: (not one.isascii(), -len(one), one))
+        for text, group in groups.items()
+        if len(text) == 1
+    }
