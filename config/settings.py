@@ -102,6 +102,8 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            # Names come from outside on nearly every page: their filter is at hand.
+            "builtins": ["evidence.templatetags.names"],
         },
     },
 ]

@@ -5,7 +5,7 @@ direction of what follows, so that `inv⟨U+202E⟩gpj.exe` cannot pass for a pi
 `lookalike_key` gives the same key to names that a reader could take for each other:
 they differ in case, in hidden characters or in look-alike letters only. It follows
 the skeleton of UTS #39, section 4, with Unicode's own table of confusables, and goes
-further in case and in `i`, which a reader of another font takes for `l`.
+further in case, by which `I` joins `i` and `l`, and `O` joins `o` and `0`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
+from string import ascii_uppercase
 
 from confusable_homoglyphs.confusables import confusables_data
 
@@ -53,10 +54,9 @@ def is_hidden(character: str) -> bool:
 def lookalike_key(name: str) -> str:
     """Return what a reader sees of a name; equal keys look alike. At most 255 long."""
     visible = _unhide(unicodedata.normalize("NFKC", _unhide(name)))
-    table = _prototypes()
-    alike = "".join(table.get(one, one) for one in visible).casefold()
-    again = "".join(table.get(one, one) for one in alike).casefold()
-    return " ".join(again.replace("i", table["l"]).split())[:KEY_LENGTH]
+    # Twice: folding may give letters that have look-alikes of their own.
+    alike = _replace(_replace(visible).casefold()).casefold()
+    return " ".join(alike.split())[:KEY_LENGTH]
 
 
 def find_lookalike(name: str, known: Iterable[str]) -> str | None:
@@ -65,6 +65,11 @@ def find_lookalike(name: str, known: Iterable[str]) -> str | None:
     return next(
         (one for one in known if one != name and lookalike_key(one) == key), None
     )
+
+
+def _replace(text: str) -> str:
+    table = _prototypes()
+    return "".join(table.get(one, one) for one in text)
 
 
 def _unhide(text: str) -> str:
@@ -77,12 +82,17 @@ def _unhide(text: str) -> str:
 def _prototypes() -> dict[str, str]:
     """Return for each character that has look-alikes the one that stands for all.
 
-    The table's pairs are joined into groups. A group's ASCII text stands for it, the
-    longest where there are several: `m` reads as `rn`.
+    The table's pairs are joined into groups, and with them the two cases of ASCII.
+    Other scripts' cases are not: capital Eta looks like H, and small eta like n. A
+    group's ASCII text stands for it, the longest where there are several: `m` reads
+    as `rn`.
     """
     groups: dict[str, set[str]] = defaultdict(set)
-    for source, others in confusables_data.items():
-        texts = [source, *(other["c"].replace(_DIRECTION_MARK, "") for other in others)]
+    pairs = [
+        [source, *(other["c"].replace(_DIRECTION_MARK, "") for other in others)]
+        for source, others in confusables_data.items()
+    ]
+    for texts in [*pairs, *([one, one.lower()] for one in ascii_uppercase)]:
         merged = set(texts).union(*(groups[text] for text in texts))
         for text in merged:
             groups[text] = merged

@@ -168,9 +168,9 @@ def _require_own_look(name: str) -> None:
         raise PersonError(f"there is somebody called {name} already")
     if (other := find_lookalike(name, names)) is not None:
         raise PersonError(
-            f"{show_hidden(name)} looks like {other}, who has an account: history would "
-            "not tell them apart. Choose a name that differs in more than case, hidden "
-            "characters or look-alike letters",
+            f"{show_hidden(name)} looks like {other}, who has an account already: "
+            "history would not tell them apart. Choose a name that differs in more "
+            "than case, hidden characters or look-alike letters",
             code="name_looks_alike",
         )
 

@@ -8,7 +8,6 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
-from evidence import lookalikes
 from evidence.models import Outcome
 
 register = template.Library()
@@ -23,12 +22,6 @@ BADGES = {
     Outcome.UNFINISHED: ("warn", "hourglass_disabled", "Could not be verified"),
 }
 UNVERIFIED = ("idle", "pending", "Not verified yet")
-
-
-@register.filter
-def show_hidden(value: Any) -> str:
-    """Show direction and invisible characters of a name as their code points."""
-    return lookalikes.show_hidden(str(value))
 
 
 @register.filter

@@ -15,6 +15,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
+from evidence.lookalikes import show_hidden
 from evidence.plots import draw_risk
 from policy.admin import forms
 from policy.admin.case_pages import take_in
@@ -161,8 +162,8 @@ def _quota(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> 
 @admin.register(Extension)
 class ExtensionAdmin(PageAdmin):
     list_display = (
-        "extension_id",
-        "name",
+        "shown_extension_id",
+        "shown_name",
         "trust",
         "kill_switch",
         "open_cases",
@@ -173,6 +174,15 @@ class ExtensionAdmin(PageAdmin):
     search_fields = ("extension_id", "name", "publisher")
     actions_list = ("trust_table",)
     page_template = "policy/extension.html"
+
+    @display(description="Extension ID", ordering="extension_id")
+    def shown_extension_id(self, extension: Extension) -> str:
+        return extension.shown_id
+
+    @display(description="Name", ordering="name")
+    def shown_name(self, extension: Extension) -> str:
+        return show_hidden(extension.name)
+
     page_actions = {
         "demote": PageAction(
             "Quarantine",
@@ -362,6 +372,7 @@ def extension_context(request: HttpRequest, extension: Extension) -> dict[str, A
     return {
         "extension": extension,
         "versions": extension.versions.all(),
+        "lookalikes": extensions.find_lookalikes(extension.extension_id),
         "pending": _pending(extension),
         "transitions": extension.trust_transitions.select_related(
             "incident", "approved_by"

@@ -128,6 +128,11 @@ class NewExtensionForm(PageForm):
     extension_id = forms.CharField(max_length=2000, label="Extension ID")
     name = forms.CharField(max_length=255, required=False)
     publisher = forms.CharField(max_length=255, required=False)
+    is_another = forms.BooleanField(
+        required=False,
+        label="It looks like a known ID and is another",
+        help_text="Only where the runtime really names an ID that looks like another.",
+    )
 
 
 class QuotaForm(CaseReasonForm):

@@ -3,6 +3,7 @@
 import pgtrigger
 from django.db import models
 
+from evidence.lookalikes import show_hidden
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
 from evidence.models.triggers import Protect, ReadOnly, Trigger
@@ -30,6 +31,13 @@ class Extension(models.Model):
     extension_id = models.CharField("extension ID", max_length=255, unique=True)
     name = models.CharField(max_length=255, blank=True)
     publisher = models.CharField(max_length=255, blank=True)
+    lookalike_key = models.CharField(
+        max_length=255,
+        default="",
+        editable=False,
+        db_index=True,
+        help_text="What a reader sees of the ID: look-alikes share it.",
+    )
     notes = models.TextField(blank=True)
     trust_state = models.CharField(
         max_length=12,
@@ -54,7 +62,12 @@ class Extension(models.Model):
             Protect(name="never_deleted", operation=pgtrigger.Delete),
             ReadOnly(
                 name="first_mention_is_fixed",
-                fields=["extension_id", "first_seen_at", "first_seen_in"],
+                fields=[
+                    "extension_id",
+                    "lookalike_key",
+                    "first_seen_at",
+                    "first_seen_in",
+                ],
             ),
             Trigger(
                 name="trust_is_its_newest_move",
@@ -74,7 +87,12 @@ class Extension(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.name or self.extension_id
+        return show_hidden(self.name or self.extension_id)
+
+    @property
+    def shown_id(self) -> str:
+        """The ID with hidden characters as their code points."""
+        return show_hidden(self.extension_id)
 
 
 class ExtensionVersion(AppendOnlyModel):

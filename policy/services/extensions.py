@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.access import require_permission
+from evidence.lookalikes import lookalike_key, show_hidden
 from policy.errors import PolicyRefused
 from policy.models import Extension, ExtensionVersion
 from policy.services.cases import WORK, clean_text, lock_extension, record_change
@@ -47,13 +48,38 @@ def note_extension(*, extension_id: str, seen_in: str, now: dt.datetime) -> Exte
     if known is not None:
         return known
     new = Extension(
-        extension_id=cleaned, first_seen_at=now, first_seen_in=seen_in[:SEEN_IN_LENGTH]
+        extension_id=cleaned,
+        lookalike_key=lookalike_key(cleaned),
+        first_seen_at=now,
+        first_seen_in=seen_in[:SEEN_IN_LENGTH],
     )
     Extension.objects.bulk_create([new], ignore_conflicts=True)
     noted = Extension.objects.get(extension_id=cleaned)
     if hold_newcomer(noted.pk, now=now):
         noted.refresh_from_db()
     return noted
+
+
+def find_lookalikes(extension_id: str) -> list[Extension]:
+    """Return the other extensions whose ID a reader could take for this one."""
+    cleaned = clean_extension_id(extension_id)
+    alike = Extension.objects.filter(lookalike_key=lookalike_key(cleaned))
+    return list(alike.exclude(extension_id=cleaned))
+
+
+def require_own_look(extension_id: str) -> None:
+    """Refuse an ID that differs from a known one in what nobody sees.
+
+    Case, hidden characters and look-alike letters do not count. For IDs that a person
+    types; what the runtime names is noted as it is, and shown beside its look-alikes.
+    """
+    for known in find_lookalikes(extension_id):
+        raise PolicyRefused(
+            f"{show_hidden(extension_id)} looks like {known.shown_id}, which is known, "
+            "and is another ID: they differ in case, hidden characters or look-alike "
+            "letters only. Choose the known one, or say that you mean another",
+            code="extension_looks_alike",
+        )
 
 
 @transaction.atomic
@@ -63,9 +89,14 @@ def add_extension(
     actor: User,
     name: str = "",
     publisher: str = "",
+    is_another: bool = False,
     now: dt.datetime | None = None,
 ) -> Extension:
-    """Note an extension by hand; refuse one that is known already."""
+    """Note an extension by hand; refuse one that is known already.
+
+    One that looks like a known one is refused too, unless the person says that it
+    `is_another`: an attacker may well choose such an ID.
+    """
     require_permission(actor, WORK)
     moment = now or timezone.now()
     cleaned = clean_extension_id(extension_id)
@@ -75,6 +106,8 @@ def add_extension(
         )
     if Extension.objects.filter(extension_id=cleaned).exists():
         raise PolicyRefused(f"{cleaned} is known already", code="extension_known")
+    if not is_another:
+        require_own_look(cleaned)
     extension = note_extension(
         extension_id=cleaned, seen_in=f"noted by {actor.get_username()}", now=moment
     )

@@ -30,7 +30,14 @@ def test_a_hidden_character_is_shown_as_its_code_point(character: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["invoice.jpg", "Rapport d'été – n° 7.pdf", "日本語 ログ.txt", "שלום.log", "🔥.png", ""],
+    [
+        "invoice.jpg",
+        "Rapport d'été – n° 7.pdf",
+        "日本語 ログ.txt",
+        "שלום.log",
+        "🔥.png",
+        "",
+    ],
 )
 def test_a_name_without_hidden_characters_stays_as_it_is(name: str) -> None:
     assert show_hidden(name) == name
@@ -61,6 +68,8 @@ def test_a_hidden_character_makes_no_other_name(character: str) -> None:
         ("admin", "\u0410DMIN"),
         ("rn.tools", "m.tools"),
         ("o.tools", "0.tools"),
+        ("RESPONDER", "responder"),
+        ("RESP0NDER", "responder"),
         ("omega", "οmega"),  # Greek o
         ("straße", "STRASSE"),
         ("ﬁle", "file"),
@@ -79,6 +88,9 @@ def test_names_that_look_alike_have_one_key(one: str, other: str) -> None:
         ("ext.number-2", "ext.number-3"),
         ("ext.a", "ext.b"),
         ("a b", "ab"),
+        ("nora", "vora"),
+        ("nora", "hora"),
+        ("yes", "ues"),
         ("日本", "日木"),
     ],
 )

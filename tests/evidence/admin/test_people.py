@@ -162,3 +162,25 @@ def test_change_of_roles_wants_a_reason():
         change_roles(
             actor=None, person_id=make_user().pk, roles=["auditor"], reason=" "
         )
+
+
+@pytest.mark.parametrize(
+    "name", ["Nora", "n\u043era", "n0ra", "nora\u3164", "ｎｏｒａ"]
+)
+def test_a_name_that_looks_like_somebody_elses_is_refused(admin_client, name):
+    make_user(Role.RESPONDER, "nora")
+    url = reverse("admin:auth_user_add")
+    values = {"username": name, "roles": ["responder"], "password": NEW}
+    answer = admin_client.post(url, values)
+    said = answer.content.decode()
+    assert "looks like nora" in said or "called nora already" in said
+    assert User.objects.filter(username__startswith="n").count() == 1
+    assert entries() == []
+
+
+def test_a_name_that_nobody_has_is_taken(admin_client):
+    make_user(Role.RESPONDER, "nora")
+    person = create_person(
+        actor=None, username="norah", roles=[Role.AUDITOR], password=NEW
+    )
+    assert person.username == "norah"
