@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, cast
 
+from evidence.format.zips import ZipRefused, count_members
 from policy.scanner.errors import SourceRefusedError
 
 MIB = 1024 * 1024
@@ -198,8 +199,8 @@ def _require_regular_tar(member: tarfile.TarInfo) -> None:
 
 def _unpack_zip(data: bytes, limits: ArchiveLimits) -> Iterator[SourceFile]:
     ledger = _Ledger(len(data), limits)
+    _require_sound_directory(data, limits)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        _require_members(len(archive.infolist()), limits)
         for info in archive.infolist():
             # orig_filename keeps what zipfile cuts at a NUL byte.
             path = ledger.admit(info.orig_filename, is_folder=info.is_dir())
@@ -209,6 +210,20 @@ def _unpack_zip(data: bytes, limits: ArchiveLimits) -> Iterator[SourceFile]:
             _require_size(info.file_size, path, limits)
             with archive.open(info) as handle:
                 yield ledger.file(path, _read(handle, path, limits))
+
+
+def _require_sound_directory(data: bytes, limits: ArchiveLimits) -> None:
+    """Count the members before zipfile reads its directory, which it does whole."""
+    try:
+        count_members(io.BytesIO(data), most=limits.members)
+    except ZipRefused as refusal:
+        if refusal.code == "too_many":
+            _require_members(limits.members + 1, limits)
+        raise SourceRefusedError(
+            "archive_unreadable",
+            f"The archive cannot be read: {refusal.message}. "
+            "Collect it again from its origin.",
+        ) from refusal
 
 
 def _require_regular_zip(info: zipfile.ZipInfo) -> None:

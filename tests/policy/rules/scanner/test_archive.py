@@ -15,6 +15,7 @@ import zipfile
 import pytest
 
 from policy.scanner import ArchiveLimits, SourceRefusedError, unpack_source
+from tests.evidence.format.test_zips import make_directory_bomb
 
 MIB = 1024 * 1024
 
@@ -213,3 +214,23 @@ def test_refusal_never_repeats_control_characters():
     with pytest.raises(SourceRefusedError) as caught:
         unpack_source(make_tar({"../\x1b[31mred": b"x"}), "a.tar")
     assert "\x1b" not in caught.value.message
+
+
+@pytest.mark.parametrize("said", [None, 1], ids=["honest", "lying"])
+def test_zip_directory_of_millions_is_refused_before_it_is_read(said: int | None):
+    data = make_zip({"a.js": b"x"})[:40] + make_directory_bomb(1_000_000, said=said)
+    tracemalloc.start()
+    with pytest.raises(SourceRefusedError) as caught:
+        unpack_source(data, "a.zip")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert caught.value.code == "archive_members"
+    assert peak < 2_000_000
+
+
+def test_zip_whose_count_lies_is_refused():
+    data = bytearray(make_zip({"a.js": b"x", "b.js": b"x"}))
+    struct.pack_into("<2H", data, len(data) - 14, 1, 1)
+    with pytest.raises(SourceRefusedError, match="its directory has 2") as caught:
+        unpack_source(bytes(data), "a.zip")
+    assert caught.value.code == "archive_unreadable"
