@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("policy", "0002_records"),
+        ("policy", "0003_kill_switch_of_moves"),
     ]
 
     operations = [
