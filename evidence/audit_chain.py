@@ -65,6 +65,7 @@ def find_chain_faults(documents: Iterable[Mapping[str, Any]]) -> Iterator[ChainF
 
 
 def _has_own_hash(document: Mapping[str, Any]) -> bool:
+    """Return whether an entry's stored hash is that of its content."""
     try:
         return entry_hash(document) == document["entry_hash"]
     except DocumentRefused:

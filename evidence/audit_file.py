@@ -100,6 +100,7 @@ class _Reader:
 
 
 def _read_line(number: int, line: bytes) -> dict[str, Any]:
+    """Return the document of a line. Raise HistoryError naming the line."""
     try:
         return read_document(line)
     except DocumentRefused as refusal:
@@ -107,6 +108,7 @@ def _read_line(number: int, line: bytes) -> dict[str, Any]:
 
 
 def _require_entry(number: int, document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document if it is an audit entry. Raise HistoryError otherwise."""
     missing = [name for name in ENTRY_MEMBERS if name not in document]
     if missing or not isinstance(document["sequence"], int):
         raise HistoryError(f"line {number}: not an audit entry")
@@ -114,6 +116,7 @@ def _require_entry(number: int, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_heads(number: int, document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document if it is the list of heads. Raise HistoryError otherwise."""
     heads = document.get("heads")
     if not isinstance(heads, dict) or not all(
         isinstance(head, dict) for head in heads.values()
@@ -125,6 +128,7 @@ def _require_heads(number: int, document: dict[str, Any]) -> dict[str, Any]:
 def _compare_heads(
     heads: dict[str, Any] | None, last: dict[str, dict[str, Any]]
 ) -> list[ChainFault]:
+    """Compare the heads that the file states with the last entries it holds."""
     if heads is None:
         return [
             ChainFault("", 0, "heads_missing", "the closing line is gone: cut short")

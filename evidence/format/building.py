@@ -91,6 +91,7 @@ def serialize_document(document: dict[str, Any]) -> bytes:
 def _filtered(
     source: dict[str, Any], scope: IncidentBundleFilter
 ) -> dict[str, list[Any]]:
+    """Return the sections with only the records that the filter keeps."""
     sections = sections_of(source)
     return {
         name: [

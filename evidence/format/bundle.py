@@ -114,6 +114,7 @@ def bundle_hash(
 def _canonical_pieces(
     document: dict[str, Any], serialized: list[bytes], plain: bool
 ) -> Iterator[bytes]:
+    """Yield the canonical form of the bundle without its hash, member by member."""
     opening = b"{"
     for name in sorted(document.keys() - {"bundle_hash"}, key=utf16_units):
         yield opening + canonical_record(name) + b":"
@@ -128,6 +129,7 @@ def _canonical_pieces(
 def _ledger_pieces(
     ledger: dict[str, Any], serialized: list[bytes], plain: bool
 ) -> Iterator[bytes]:
+    """Yield the canonical form of the ledger around entries serialised already."""
     opening = b"{"
     for name in sorted(ledger, key=utf16_units):
         yield opening + canonical_record(name) + b":"
@@ -142,6 +144,7 @@ def _ledger_pieces(
 def _require(
     document: dict[str, Any], name: str, kinds: set[type], expected: str
 ) -> None:
+    """Raise DocumentRefused where a member is missing or of another type."""
     if name not in document:
         raise DocumentRefused(
             "missing_member", f"expected {expected}, got no such member", f"$.{name}"
@@ -157,10 +160,12 @@ def _require(
 
 
 def _status(passed: bool) -> Status:
+    """Return the status of a step that was carried out."""
     return Status.PASS if passed else Status.FAIL
 
 
 def _check_hash(stored: str, recomputed: str) -> StepResult:
+    """Step 1: compare the stored hash with the recomputed one."""
     same = stored == recomputed
     message = "the bundle's hash is that of its content"
     if not same:
@@ -170,6 +175,7 @@ def _check_hash(stored: str, recomputed: str) -> StepResult:
 
 
 def _check_chain(report: RuntimeRiskLedgerVerificationReport) -> StepResult:
+    """Step 2: pass where the ledger's report has no error."""
     faults = len(report.verification_errors)
     message = f"the chain of {report.entry_count} entries holds"
     if faults:
@@ -207,6 +213,7 @@ def _check_figures(
 
 
 def _check_schema(schema: str) -> StepResult:
+    """Step 4: compare the schema with the expected name."""
     same = schema == BUNDLE_SCHEMA
     message = "the schema is the expected one" if same else "the schema is another one"
     return StepResult(
@@ -217,6 +224,10 @@ def _check_schema(schema: str) -> StepResult:
 def _check_redaction(
     flags: tuple[str, ...], leaks: tuple[Leak, ...], source_checked: bool
 ) -> StepResult:
+    """Step 5: fail for any leak; not applicable where no flag is set.
+
+    `source_checked` says whether strings were searched for the source's values.
+    """
     details = {
         "flags": list(flags),
         "source_checked": source_checked,

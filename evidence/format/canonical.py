@@ -137,6 +137,7 @@ def _shortest_digits(number: float) -> tuple[str, int]:
 
 
 def _write(value: Any, emit: Any) -> None:
+    """Emit the canonical form of a value, piece by piece."""
     kind = type(value)
     if kind is str:
         emit(_write_string(value))
@@ -155,10 +156,12 @@ def _write(value: Any, emit: Any) -> None:
 
 
 def _write_large(number: int) -> str:
+    """Return the ES6 form of an integer beyond ±(2**53-1)."""
     return format_number(require_double(number))
 
 
 def _write_object(value: dict[str, Any], emit: Any) -> None:
+    """Emit an object, its members in order of their names in UTF-16."""
     if not all(type(name) is str for name in value):
         raise DocumentRefused("not_json", "member names must be strings")
     emit("{")
@@ -171,6 +174,7 @@ def _write_object(value: dict[str, Any], emit: Any) -> None:
 
 
 def _write_array(value: Sequence[Any], emit: Any) -> None:
+    """Emit an array."""
     emit("[")
     for position, item in enumerate(value):
         if position:
@@ -180,12 +184,14 @@ def _write_array(value: Sequence[Any], emit: Any) -> None:
 
 
 def _write_string(text: str) -> str:
+    """Return a string as RFC 8785 writes it."""
     # The standard library escapes exactly what RFC 8785 asks for, DEL excepted: both
     # leave it alone; \b \t \n \f \r have short forms, other controls \u00xx.
     return str(encode_basestring(text))
 
 
 def utf16_units(name: str) -> bytes:
+    """Return the sort key of a member name: its UTF-16 code units, big-endian."""
     # Surrogates pass here, to be refused where the text is encoded.
     return name.encode("utf-16-be", "surrogatepass")
 

@@ -50,4 +50,5 @@ def _unpack_member(data: bytes, unpacked: bytearray, max_bytes: int) -> bytes:
 
 
 def _too_large(max_bytes: int) -> DocumentRefused:
+    """Return the refusal of what unpacks to more than the limit."""
     return DocumentRefused("too_large", f"more than {max_bytes} bytes unpacked")

@@ -18,6 +18,8 @@ Progress = Callable[[float], None]
 
 
 class DocumentKind(StrEnum):
+    """What can be verified by content."""
+
     BUNDLE = "bundle"
     LEDGER = "ledger"
 
@@ -31,9 +33,11 @@ class DocumentReport:
 
     @property
     def valid(self) -> bool:
+        """Return whether nothing in the document failed."""
         return self.report.valid
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
         return {"kind": self.kind.value, "report": self.report.as_dict()}
 
 
@@ -58,6 +62,7 @@ def verify_document(
 
 
 def _verify(data: bytes, source: bytes | None, advance: Progress) -> DocumentReport:
+    """Verify a document by the kind that its members show."""
     reading = read(data)
     advance(0.3)
     document = reading.value
@@ -84,6 +89,7 @@ def kind_of(document: dict[str, Any]) -> DocumentKind:
 
 
 def require_size(data: bytes, max_bytes: int | None) -> None:
+    """Raise DocumentRefused for more bytes than allowed; None allows any number."""
     if max_bytes is not None and len(data) > max_bytes:
         raise DocumentRefused(
             "too_large", f"expected at most {max_bytes} bytes, got {len(data)}"
@@ -93,6 +99,7 @@ def require_size(data: bytes, max_bytes: int | None) -> None:
 def _verify_ledger(
     ledger: dict[str, Any], plain: bool
 ) -> RuntimeRiskLedgerVerificationReport:
+    """Verify a ledger that stands alone: no filter explains its holes."""
     entries = ledger.get("entries")
     serialized = (
         serialize_entries(entries, plain=plain) if type(entries) is list else None

@@ -68,25 +68,30 @@ def _mismatch(name: str, value: Any) -> str | None:
 
 
 def _mismatch_sequence(value: Any) -> str | None:
+    """Return what a sequence must be, None for one that fits."""
     sequence = integer_of(value)
     fits = sequence is not None and sequence >= 1
     return None if fits else "an integer from 1 up"
 
 
 def _mismatch_moment(value: Any) -> str | None:
+    """Return what a moment must be, None for one that fits."""
     return None if integer_of(value) is not None else "integer milliseconds"
 
 
 def _mismatch_score(value: Any) -> str | None:
+    """Return what a score must be, None for one that fits."""
     return None if is_number(value) else "a number"
 
 
 def _mismatch_triggers(value: Any) -> str | None:
+    """Return what triggers must be, None for what fits."""
     fits = type(value) is list and all(type(trigger) is str for trigger in value)
     return None if fits else "an array of strings"
 
 
 def _mismatch_link(value: Any) -> str | None:
+    """Return what a link must be, None for one that fits."""
     return None if value is None or type(value) is str else "a string or null"
 
 
@@ -112,6 +117,7 @@ def well_formed_columns(entries: list[Any]) -> Columns | None:
 
 
 def _are_well_formed(columns: Columns) -> bool:
+    """Judge all entries at once by the types and values of their columns."""
     types = {name: set(map(type, column)) for name, column in columns.items()}
     return (
         all(types[name] == {str} for name in (*_TEXT_MEMBERS, *_CHOICES))
@@ -158,6 +164,7 @@ def check_own_hashes(
 
 
 def _has_own_hash(entry: dict[str, Any], serialized: bytes | None) -> bool:
+    """Return whether an entry's stored hash is that of its content."""
     stored = entry["ledger_hash"]
     if serialized is not None:
         digest = _spliced_digest(serialized, stored)

@@ -21,4 +21,5 @@ class DocumentRefused(Exception):
         self.path = path
 
     def as_dict(self) -> dict[str, str | None]:
+        """Return path, code and message as plain JSON values."""
         return {"path": self.path, "code": self.code, "message": self.message}

@@ -49,6 +49,7 @@ class IncidentBundleFilter:
         return scope
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the filter as a bundle's `filter` member."""
         members = asdict(self)
         if self.alert_categories is not None:
             members["alert_categories"] = list(self.alert_categories)
@@ -77,12 +78,14 @@ class IncidentBundleFilter:
         return self.keeps(alert) and self._in_category(alert) and self._severe(alert)
 
     def _in_category(self, alert: dict[str, Any]) -> bool:
+        """Return whether an alert is of a category asked for, or none was."""
         category = alert.get("category")
         if self.alert_categories is None or type(category) is not str:
             return True
         return category in self.alert_categories
 
     def _severe(self, alert: dict[str, Any]) -> bool:
+        """Return whether an alert is severe enough; unknown severities are kept."""
         severity = alert.get("severity")
         if self.min_severity is None or type(severity) is not str:
             return True
@@ -96,14 +99,17 @@ def filter_names_extension(members: object) -> bool:
 
 
 def _refused(path: str, message: str) -> DocumentRefused:
+    """Return the refusal of a filter, with the member at fault."""
     return DocumentRefused("invalid_filter", message, path)
 
 
 def _later(first: int | None, second: int | None) -> bool:
+    """Return whether the first moment is after the second; None is no limit."""
     return first is not None and second is not None and first > second
 
 
 def _read_moment(path: str, value: Any) -> int:
+    """Return integer milliseconds. Raise DocumentRefused for anything else."""
     moment = integer_of(value)
     if moment is None:
         raise _refused(path, "expected integer milliseconds since 1970, or null")
@@ -111,12 +117,14 @@ def _read_moment(path: str, value: Any) -> int:
 
 
 def _read_text(path: str, value: Any) -> str:
+    """Return a string. Raise DocumentRefused for anything else."""
     if type(value) is not str:
         raise _refused(path, f"expected a string or null, got {json_type(value)}")
     return value
 
 
 def _read_categories(path: str, value: Any) -> tuple[str, ...]:
+    """Return the names of an array. Raise DocumentRefused for anything else."""
     if not isinstance(value, list | tuple):
         raise _refused(
             path, f"expected an array of strings or null, got {json_type(value)}"
@@ -130,6 +138,7 @@ def _read_categories(path: str, value: Any) -> tuple[str, ...]:
 
 
 def _read_severity(path: str, value: Any) -> str:
+    """Return a known severity. Raise DocumentRefused for anything else."""
     if type(value) is not str or value not in SEVERITY_RANK:
         expected = ", ".join(SEVERITY_RANK)
         raise _refused(path, f"expected one of {expected}, or null")

@@ -44,6 +44,7 @@ def find_leaks(
 
 
 def _unredacted(document: dict[str, Any], flags: tuple[str, ...]) -> Iterator[Leak]:
+    """Yield a leak for each flagged member that is not the placeholder."""
     sections = sections_of(document)
     for section, name in redacted_members(flags):
         prefix = "$.risk_ledger.entries" if section == "risk_ledger" else f"$.{section}"
@@ -98,6 +99,7 @@ def _index(values: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _spelled_out(document: dict[str, Any], replaced: _Replaced) -> list[Leak]:
+    """Return a leak for each place whose string gives a replaced value away."""
     leaking = _leaking_strings(document, replaced)
     if not leaking:
         return []
@@ -113,6 +115,7 @@ def _spelled_out(document: dict[str, Any], replaced: _Replaced) -> list[Leak]:
 def _leaking_strings(
     document: dict[str, Any], replaced: _Replaced
 ) -> dict[str, LeakKind]:
+    """Return the strings that leak, each with the first kind that fits."""
     strings = _distinct_strings(document)
     spelled = _spelled_words(strings, replaced.name_hashes)
     leaking = {}
@@ -136,6 +139,7 @@ def _holds_value(text: str, by_head: dict[str, list[str]]) -> bool:
 
 
 def _begins_with_one(text: str, values: list[str]) -> bool:
+    """Return whether the text begins with one of the sorted values."""
     # None of the sorted values begins another, so the one that begins the text, if
     # any, is the greatest that is not greater than the text.
     place = bisect_right(values, text)
@@ -143,6 +147,7 @@ def _begins_with_one(text: str, values: list[str]) -> bool:
 
 
 def _spelled_words(strings: set[str], name_hashes: frozenset[str]) -> set[str]:
+    """Return the words of the strings whose SHA-256 is a replaced name hash."""
     if not name_hashes:
         return set()
     words: set[str] = set()

@@ -122,12 +122,15 @@ def hash_of(entry: Any) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
+    """What order, holes and links came to."""
+
     errors: list[VerificationError]
     gaps: list[Gap]
     links_hold: bool
 
 
 def _malformed(entries: list[Any]) -> dict[int, str]:
+    """Return why each malformed entry is one, by index."""
     found = ((index, find_malformation(entry)) for index, entry in enumerate(entries))
     return {index: why for index, why in found if why is not None}
 
@@ -138,6 +141,7 @@ def _judge_sequence(
     malformed: dict[int, str],
     filtered: bool,
 ) -> _Judged:
+    """Judge order, holes and links; at once where the columns prove them whole."""
     if columns is not None and _is_unbroken(columns):
         return _Judged([], [], True)
     errors: list[VerificationError] = []
@@ -203,6 +207,7 @@ def _judge_step(
 
 
 def _link_holds(entries: list[Any], index: int, before: int | None) -> bool:
+    """Return whether an entry's link back holds, as far as it can be judged."""
     link = entries[index]["prev_ledger_hash"]
     sequence = _sequence(entries[index])
     if (link is None) != (sequence == 1):
@@ -227,6 +232,7 @@ def _links_hold(entries: list[Any], index: int, filtered: bool) -> bool:
 
 
 def _opens_ledger(sequence: int | None, link: Any) -> bool:
+    """Return whether an entry may stand first: null link at sequence 1 only."""
     if sequence is None:
         return link is None or type(link) is str
     return link is None if sequence == 1 else type(link) is str
@@ -248,6 +254,7 @@ def _joined(first: Any, second: Any, filtered: bool) -> bool:
 
 
 def _text(entry: Any, name: str) -> str | None:
+    """Return a string member of an entry, None for anything else."""
     value = entry.get(name) if type(entry) is dict else None
     return value if type(value) is str else None
 
@@ -264,6 +271,7 @@ def _sequence(entry: Any) -> int | None:
 def _artifact_errors(
     ledger: dict[str, Any], entries: list[Any]
 ) -> Iterator[VerificationError]:
+    """Yield the faults of the ledger's own members against its entries."""
     expected = ledger_artifact(entries)
     last = max(len(entries) - 1, 0)
     if ledger.get("schema") != expected["schema"]:
@@ -297,6 +305,7 @@ def _conclude(
     judged: _Judged,
     errors: list[VerificationError],
 ) -> RuntimeRiskLedgerVerificationReport:
+    """Return the report: errors in order, break and diagnosis from entry-level ones."""
     errors.sort(key=lambda error: error.order)
     of_entries = [error for error in errors if error.code in ENTRY_LEVEL_CODES]
     deciding = of_entries or errors
@@ -316,6 +325,7 @@ def _diagnose(
     of_entries: list[VerificationError],
     links_hold: bool,
 ) -> Diagnosis:
+    """Tell corruption, one record that went bad where it lay, from tampering."""
     if not errors:
         return Diagnosis.INTACT
     if len(of_entries) != 1:
@@ -332,6 +342,7 @@ def _diagnose(
 def _error(
     entries: list[Any], index: int, code: ErrorCode, message: str
 ) -> VerificationError:
+    """Return an error at an index; without a number, no sequence."""
     entry = entries[index] if index < len(entries) else None
     sequence = entry.get("sequence") if type(entry) is dict else None
     return VerificationError(
@@ -340,10 +351,12 @@ def _error(
 
 
 def _malformed_error(entries: list[Any], index: int, why: str) -> VerificationError:
+    """Return the error of an entry that lacks a member or has one of another type."""
     return _error(entries, index, ErrorCode.MALFORMED_ENTRY, why)
 
 
 def _hash_error(entries: list[Any], index: int) -> VerificationError:
+    """Return the error of an entry whose content gives another hash."""
     return _error(
         entries,
         index,
@@ -354,6 +367,7 @@ def _hash_error(entries: list[Any], index: int) -> VerificationError:
 
 
 def _link_error(entries: list[Any], index: int) -> VerificationError:
+    """Return the error of an entry whose link back does not hold, saying which rule."""
     link = entries[index]["prev_ledger_hash"]
     if _sequence(entries[index]) == 1:
         why = "prev_ledger_hash must be null at sequence 1"
@@ -368,9 +382,11 @@ def _link_error(entries: list[Any], index: int) -> VerificationError:
 
 
 def _short(text: str) -> str:
+    """Return the beginning of a hash, enough to be recognised."""
     return text if len(text) <= _SHOWN_HASH else text[:_SHOWN_HASH] + "…"
 
 
 def _shown(sequence: int) -> str:
+    """Return a sequence as a message shows it."""
     # An integer near the greatest double has 309 digits.
     return str(sequence) if sequence < 10**21 else "beyond 10**21"

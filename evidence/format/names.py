@@ -23,6 +23,8 @@ COUNTED_SECTIONS = ("risk_ledger", *RECORD_SECTIONS, "risk_replay")
 
 
 class Section(StrEnum):
+    """The sections of a bundle that hold records."""
+
     RISK_LEDGER = "risk_ledger"
     SECURITY_ALERTS = "security_alerts"
     HOSTCALL_TELEMETRY = "hostcall_telemetry"

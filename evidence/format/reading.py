@@ -119,6 +119,7 @@ def _read_proven(data: bytes) -> Reading | None:
     odd: list[Any] = []
 
     def read_float(text: str) -> float:
+        """Return a double; note one that serialising would write otherwise."""
         number = float(text)
         # Most are scores; the first comparison spares them a call.
         if not LEAST_PLAIN_FLOAT <= number < 1 and not is_plain_float(number):
@@ -150,6 +151,7 @@ def _read_normalised(data: bytes) -> Reading:
 
 
 def _is_wrapped(written: bytes, text: bytes) -> bool:
+    """Return whether what was written is the text inside the wrapping arrays."""
     size = len(text) + 2 * _WRAPPING
     return len(written) == size and written.startswith(text, _WRAPPING)
 
@@ -200,10 +202,12 @@ class _Hooks:
         self.plain = True
 
     def fault(self, code: str, message: str, name: str | None = None) -> _Fault:
+        """Note that something is to be refused, and return what stands in its place."""
         self.found_fault = True
         return _Fault(code, message, name)
 
     def read_object(self, pairs: list[tuple[str, Any]]) -> Any:
+        """Return the members, or the fault of a name that occurs twice."""
         members = dict(pairs)
         if len(members) == len(pairs):
             return members
@@ -215,6 +219,7 @@ class _Hooks:
         return self.fault("duplicate_member", "the member name occurs twice", name)
 
     def read_integer(self, text: str) -> Any:
+        """Return the integer, or the double that equals it, or a fault for neither."""
         if len(text) <= _SAFE_DIGITS:
             return int(text)
         if len(text) <= _MAX_INTEGER_DIGITS + 1:
@@ -230,6 +235,7 @@ class _Hooks:
         )
 
     def read_float(self, text: str) -> Any:
+        """Return a double; note one that serialising would write otherwise."""
         number = float(text)
         if LEAST_PLAIN_FLOAT <= number < 1 or is_plain_float(number):
             return number
@@ -243,10 +249,12 @@ class _Hooks:
 
 
 def _refuse_constant(text: str) -> Any:
+    """Refuse NaN and the infinities, which the parser would take."""
     raise DocumentRefused("not_json", f"{text} is not a JSON value")
 
 
 def _read_with_hooks(data: bytes) -> Reading:
+    """Read exactly, and refuse with the path of the first fault."""
     text = _decode(data)
     hooks = _Hooks()
     try:
@@ -288,6 +296,7 @@ def _explain(error: json.JSONDecodeError) -> str:
 
 
 def _decode(data: bytes) -> str:
+    """Return the text of UTF-8 bytes. Raise DocumentRefused for any other."""
     if not data.strip(b" \t\r\n"):
         raise DocumentRefused("empty", "expected a JSON object, got an empty file")
     if data.startswith(b"\xef\xbb\xbf"):
@@ -303,10 +312,12 @@ def _decode(data: bytes) -> str:
 
 
 def _too_deep() -> DocumentRefused:
+    """Return the refusal of too much nesting."""
     return DocumentRefused("too_deep", f"nested more than {MAX_DEPTH} levels deep")
 
 
 def _require_depth(value: Any) -> None:
+    """Raise DocumentRefused beyond MAX_DEPTH levels, without recursion."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [
@@ -356,6 +367,7 @@ def _faults(value: Any) -> Iterator[tuple[str, _Fault]]:
 
 
 def _refusal_at_path(value: Any) -> DocumentRefused:
+    """Return the refusal of the first fault in document order."""
     path, fault = next(_faults(value))
     if fault.name is not None:
         path = member_path(path, fault.name)

@@ -24,10 +24,12 @@ class IncidentBundleRedactionPolicy:
 
     @classmethod
     def full(cls) -> IncidentBundleRedactionPolicy:
+        """Return the policy that sets all six flags."""
         return cls.from_flags(REDACTION_FLAGS)
 
     @classmethod
     def none(cls) -> IncidentBundleRedactionPolicy:
+        """Return the policy that sets none."""
         return cls()
 
     @classmethod
@@ -59,6 +61,7 @@ class IncidentBundleRedactionPolicy:
         return tuple(flag for flag in REDACTION_FLAGS if getattr(self, flag))
 
     def as_dict(self) -> dict[str, bool]:
+        """Return the policy as a bundle's `redaction` member."""
         return asdict(self)
 
 
@@ -84,6 +87,7 @@ def redact_records(
 
 
 def _redact(record: Any, members: list[str]) -> Any:
+    """Return a record with the named members replaced, where it has them."""
     if type(record) is not dict:
         return record
     hidden = {name: PLACEHOLDER for name in members if name in record}
@@ -91,4 +95,5 @@ def _redact(record: Any, members: list[str]) -> Any:
 
 
 def _refused(path: str, message: str) -> DocumentRefused:
+    """Return the refusal of a redaction policy, with the member at fault."""
     return DocumentRefused("invalid_redaction", message, path)

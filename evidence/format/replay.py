@@ -73,6 +73,7 @@ def differing_members(
 
 
 def _same(stored: dict[str, Any], head: dict[str, Any], name: str) -> bool:
+    """Return whether a member is there and equal, as canonical JSON sees it."""
     return name in stored and canonical_record(stored[name]) == canonical_record(
         head[name]
     )
@@ -100,6 +101,7 @@ def _tell_same_story(steps: list[Any], entries: list[Any], trusted: int) -> bool
 
 
 def _dump(value: Any) -> bytes:
+    """Return a value as bytes in which booleans and integers differ."""
     return orjson.dumps(value)
 
 
@@ -115,6 +117,7 @@ def _first_difference(steps: list[Any], entries: list[Any], trusted: int) -> int
 
 
 def _step(index: int, entry: Any, trusted: bool) -> dict[str, Any]:
+    """Return the step of an entry; what the entry lacks is left out."""
     step: dict[str, Any] = {"index": index, "trusted": trusted}
     if type(entry) is dict:
         step.update({name: entry[name] for name in STEP_MEMBERS if name in entry})

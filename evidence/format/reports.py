@@ -12,6 +12,8 @@ from typing import Any
 
 
 class Diagnosis(StrEnum):
+    """What the faults of a ledger together point to."""
+
     INTACT = "intact"
     CORRUPTION = "corruption"
     TAMPERING = "tampering"
@@ -46,12 +48,16 @@ ENTRY_LEVEL_CODES = frozenset(
 
 
 class Status(StrEnum):
+    """The outcome of one of the five steps."""
+
     PASS = "pass"  # noqa: S105 - the outcome of a step
     FAIL = "fail"
     NOT_APPLICABLE = "not_applicable"
 
 
 class LeakKind(StrEnum):
+    """How a place gives away what was to be hidden."""
+
     NOT_REDACTED = "not_redacted"
     RAW_VALUE = "raw_value"
     NAME_SPELLED = "name_spelled"
@@ -68,9 +74,11 @@ class VerificationError:
 
     @property
     def order(self) -> tuple[int, int]:
+        """Return the sort key: by index, then in the order of the format's table."""
         return self.index, CODE_RANK[self.code]
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
         return {
             "index": self.index,
             "sequence": self.sequence,
@@ -87,6 +95,7 @@ class Gap:
     before_sequence: int
 
     def as_dict(self) -> dict[str, int]:
+        """Return the report as plain JSON values."""
         return {
             "after_sequence": self.after_sequence,
             "before_sequence": self.before_sequence,
@@ -107,17 +116,21 @@ class RuntimeRiskLedgerVerificationReport:
 
     @property
     def chain_valid(self) -> bool:
+        """Return whether no error was found."""
         return not self.verification_errors
 
     @property
     def valid(self) -> bool:
+        """Return whether no step failed."""
         return self.chain_valid
 
     @property
     def trusted_prefix(self) -> int:
+        """Return how many entries stand before the break; all where there is none."""
         return self.entry_count if self.break_index is None else self.break_index
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
         return {
             "chain_valid": self.chain_valid,
             "entry_count": self.entry_count,
@@ -141,6 +154,7 @@ class Leak:
     kind: LeakKind
 
     def as_dict(self) -> dict[str, str]:
+        """Return the report as plain JSON values."""
         return {"path": self.path, "kind": self.kind.value}
 
 
@@ -153,6 +167,7 @@ class StepResult:
     details: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
         return {"status": self.status.value, "message": self.message, **self.details}
 
 
@@ -168,9 +183,11 @@ class IncidentEvidenceBundleReport:
 
     @property
     def valid(self) -> bool:
+        """Return whether no step failed."""
         return all(step.status is not Status.FAIL for step in self.steps.values())
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
         return {
             "valid": self.valid,
             "bundle_hash": self.bundle_hash,

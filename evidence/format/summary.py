@@ -72,6 +72,7 @@ def compare_figures(
 
 
 def _counts(sections: Sections, replay: dict[str, Any] | None) -> dict[str, int]:
+    """Return the number of records of each section, and of steps of the replay."""
     steps = None if replay is None else replay.get("steps")
     counts = {name: len(records) for name, records in sections.items()}
     return {**counts, "risk_replay": len(steps) if type(steps) is list else 0}
@@ -80,6 +81,7 @@ def _counts(sections: Sections, replay: dict[str, Any] | None) -> dict[str, int]
 def _compare(
     label: str, holder: dict[str, Any], name: str, recomputed: Any
 ) -> dict[str, Any]:
+    """Return one row: what the summary states beside what the records give."""
     stored = holder.get(name)
     same = name in holder and canonical_record(stored) == canonical_record(recomputed)
     # Only figures are repeated in a report, whatever a document holds in their place.
@@ -100,6 +102,7 @@ def _values(records: list[Any], name: str, kinds: set[type]) -> list[Any]:
 
 
 def _integers(records: list[Any]) -> list[int]:
+    """Return the moments of records, without those that are no integers."""
     moments = _values(records, "ts_ms", {int, float})
     if set(map(type, moments)) <= {int}:
         return moments
