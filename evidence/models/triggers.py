@@ -75,3 +75,7 @@ class Protect(FirmTrigger, pgtrigger.Protect):
 
 class ReadOnly(FirmTrigger, pgtrigger.ReadOnly):
     """Refuse a change of the fields."""
+
+
+class StateMachine(_Firm, pgtrigger.FSM):
+    """Refuse a change of a state that is none of the listed moves."""

@@ -31,7 +31,7 @@ def incident_policy_context(incident: Any) -> dict[str, Any]:
         "policy_snapshots": incident.policy_snapshots.select_related("taken_by")[
             :SHOWN
         ],
-        "rollbacks": incident.rollbacks.select_related("proposed_by")[:SHOWN],
+        "rollbacks": incident.rollbacks.select_related("requested_by")[:SHOWN],
         "histories": RuntimeHistoryImport.objects.filter(incident=incident)
         .select_related("item")
         .defer("findings", "faults")[:SHOWN],

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -13,11 +16,10 @@ from unfold.decorators import display
 from policy.admin import forms
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
 from policy.models import Rollback, RollbackState
+from policy.models.rollbacks import STATES_TO_PROVE
 from policy.services import rollbacks
 from policy.services.cases import REVIEW, WORK
 from policy.templatetags.policy import badge
-
-APPLICABLE = (RollbackState.APPROVED, RollbackState.APPLIED)
 
 
 def _approve(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> str:
@@ -38,6 +40,24 @@ def _decline(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> 
     return "Declined."
 
 
+def _withdraw(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> str:
+    rollbacks.withdraw_rollback(
+        rollback_id=rollback.pk,
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return "Withdrawn."
+
+
+def _close(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> str:
+    rollbacks.close_rollback(
+        rollback_id=rollback.pk,
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return "Closed without verification. What was given as proof stays here."
+
+
 def _apply(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> str:
     applied = rollbacks.apply_rollback(
         rollback_id=rollback.pk,
@@ -46,11 +66,10 @@ def _apply(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> st
         actor=request.user,  # type: ignore[arg-type]
     )
     if applied.state == RollbackState.VERIFIED:
-        return "Verified: every decision is as planned."
+        return "Verified: everything in the proof is as planned."
     count = len(applied.deviations)
-    messages.warning(
-        request, f"Applied, and not verified: {count} points are not as planned."
-    )
+    points = "1 point is" if count == 1 else f"{count} points are"
+    messages.warning(request, f"Applied, and not verified: {points} not as planned.")
     return ""
 
 
@@ -63,12 +82,12 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
         "proposed_at",
         "proposed_by",
         "decided_by",
-        "applied_at",
+        "proved_at",
     )
     list_select_related = (
         "incident",
         "target_snapshot",
-        "proposed_by",
+        "requested_by",
         "decided_by",
     )
     list_filter = ("state",)
@@ -78,10 +97,9 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
         "incident",
         "snapshot",
         "target_snapshot",
-        "proof_snapshot",
-        "proposed_by",
+        "requested_by",
         "decided_by",
-        "applied_by",
+        "closed_by",
     )
     page_actions = {
         "approve": PageAction(
@@ -102,6 +120,15 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             REVIEW,
             applies=lambda one: one.state == RollbackState.PROPOSED,
         ),
+        "withdraw": PageAction(
+            "Withdraw",
+            "Withdraw this plan",
+            forms.OptionalReasonForm,
+            _withdraw,
+            WORK,
+            help="By who proposed it, before it is decided on.",
+            applies=lambda one: one.state == RollbackState.PROPOSED,
+        ),
         "apply": PageAction(
             "Mark applied",
             "Mark applied and verify",
@@ -110,13 +137,40 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             WORK,
             help="The snapshot's decisions are compared with the planned ones.",
             tone="main",
-            applies=lambda one: one.state in APPLICABLE,
+            applies=lambda one: one.state in STATES_TO_PROVE,
+        ),
+        "close": PageAction(
+            "Close without verification",
+            "Close this rollback",
+            forms.ReasonForm,
+            _close,
+            WORK,
+            help="It is called off, or another plan takes its place. It never counts "
+            "as verified then.",
+            applies=lambda one: one.state in STATES_TO_PROVE,
         ),
     }
 
     @display(description="Goes back to")
     def target(self, rollback: Rollback) -> str:
         return str(rollback.target_snapshot or "Safe defaults")
+
+    @display(description="Proposed at", ordering="requested_at")
+    def proposed_at(self, rollback: Rollback) -> dt.datetime:
+        return rollback.requested_at
+
+    @display(description="Proposed by", ordering="requested_by")
+    def proposed_by(self, rollback: Rollback) -> User:
+        return rollback.requested_by
+
+    @display(description="Newest proof at")
+    def proved_at(self, rollback: Rollback) -> dt.datetime | None:
+        proof = rollback.newest_proof
+        return proof.given_at if proof else None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Rollback]:
+        rows: QuerySet[Rollback] = super().get_queryset(request)
+        return rows.prefetch_related("proofs__snapshot", "proofs__given_by")
 
     @display(description="State", ordering="state")
     def state_badge(self, rollback: Rollback) -> SafeString:

@@ -230,7 +230,7 @@ def snapshot_context(snapshot: PolicySnapshot) -> dict[str, Any]:
         "more_overrides": len(extensions) > SHOWN_EXTENSIONS,
         "capabilities": list(Capability),
         "disagreeing": disagreeing,
-        "rollbacks": snapshot.rollbacks.select_related("proposed_by"),
+        "rollbacks": snapshot.rollbacks.select_related("requested_by"),
     }
 
 

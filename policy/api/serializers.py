@@ -15,6 +15,7 @@ from policy.models import (
     KillSwitchLift,
     PolicySnapshot,
     Rollback,
+    RollbackProof,
     ScanEntry,
     ScanReport,
     TrustTransition,
@@ -235,11 +236,34 @@ class PolicySnapshotDetailSerializer(PolicySnapshotSerializer):
         return list_decisions(snapshot)
 
 
+class RollbackProofSerializer(serializers.ModelSerializer):
+    given_by = NameField()
+    is_explained = serializers.SerializerMethodField()
+
+    class Meta:
+        model = RollbackProof
+        fields = (
+            "id",
+            "snapshot",
+            "is_explained",
+            "command_output",
+            "deviations",
+            "given_at",
+            "given_by",
+        )
+        read_only_fields = fields
+
+    def get_is_explained(self, proof: RollbackProof) -> bool:
+        """Tell whether the runtime's own explanation is part of the proof."""
+        return proof.snapshot.explanation_item_id is not None
+
+
 class RollbackSerializer(serializers.ModelSerializer):
     incident = ReferenceField()
-    proposed_by = NameField()
+    requested_by = NameField()
     decided_by = NameField()
-    applied_by = NameField()
+    closed_by = NameField()
+    proofs = RollbackProofSerializer(many=True, read_only=True)
 
     class Meta:
         model = Rollback
@@ -257,15 +281,15 @@ class RollbackSerializer(serializers.ModelSerializer):
             "effects",
             "commands",
             "notes",
-            "proposed_at",
-            "proposed_by",
+            "requested_at",
+            "requested_by",
             "decided_at",
             "decided_by",
             "decision_reason",
-            "applied_at",
-            "applied_by",
-            "proof_snapshot",
-            "deviations",
+            "proofs",
+            "closed_at",
+            "closed_by",
+            "closing_reason",
         )
         read_only_fields = fields
 

@@ -173,12 +173,12 @@ class RollbackViewSet(ReadOnlyViewSet):
     """Rollbacks with their plans, and what deviates from them."""
 
     queryset = Rollback.objects.select_related(
-        "incident", "proposed_by", "decided_by", "applied_by"
-    )
+        "incident", "requested_by", "decided_by", "closed_by"
+    ).prefetch_related("proofs__given_by", "proofs__snapshot")
     serializer_class = policy_serializers.RollbackSerializer
     filterset_class = filters.RollbackFilter
     read_permission = "policy.view_rollback"
-    ordering_fields = ("id", "proposed_at")
+    ordering_fields = ("id", "requested_at")
 
     def get_queryset(self) -> QuerySet[Rollback]:
         visible = visible_incidents(self.request.user)

@@ -7,7 +7,8 @@ from policy.models.kill_switches import (
 )
 from policy.models.quotas import QuotaBreach, QuotaChange
 from policy.models.readings import BundleReading, ExtensionAppearance
-from policy.models.rollbacks import Rollback, RollbackState
+from policy.models.requests import RequestState, ReviewedRequest
+from policy.models.rollbacks import Rollback, RollbackProof, RollbackState
 from policy.models.runtime_history import RuntimeHistoryImport
 from policy.models.scans import (
     ScanClassification,
@@ -16,7 +17,7 @@ from policy.models.scans import (
     ScanRequest,
 )
 from policy.models.snapshots import PolicySnapshot
-from policy.models.trust import PromotionRequest, RequestState, TrustTransition
+from policy.models.trust import PromotionRequest, TrustTransition
 
 __all__ = (
     "BundleReading",
@@ -32,7 +33,9 @@ __all__ = (
     "QuotaBreach",
     "QuotaChange",
     "RequestState",
+    "ReviewedRequest",
     "Rollback",
+    "RollbackProof",
     "RollbackState",
     "RuntimeHistoryImport",
     "ScanClassification",

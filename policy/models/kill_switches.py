@@ -7,9 +7,14 @@ from django.db.models import F, Q
 
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
-from evidence.models.triggers import Protect, ReadOnly, Trigger
+from evidence.models.triggers import Trigger
 from policy.models.extensions import Extension
-from policy.models.trust import RequestState
+from policy.models.requests import (
+    RequestState,
+    ReviewedRequest,
+    request_constraints,
+    request_triggers,
+)
 from policy.rules.kill_switch import KillSwitchScope, KillSwitchState
 
 LIFTED_BY_THIRD_PERSON = """
@@ -21,6 +26,27 @@ LIFTED_BY_THIRD_PERSON = """
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
+"""
+LIFTED_AS_APPROVED = """
+    IF NOT EXISTS (
+        SELECT 1 FROM policy_liftrequest AS request
+         WHERE request.id = NEW.request_id
+           AND request.kill_switch_id = NEW.kill_switch_id
+           AND request.state = 'approved'
+           AND request.requested_by_id = NEW.requested_by_id
+           AND request.decided_by_id = NEW.approved_by_id) THEN
+        RAISE EXCEPTION 'no approved request to lift kill switch % by these people',
+            NEW.kill_switch_id
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+"""
+LIFT_FOLLOWS = """
+    IF NOT EXISTS (SELECT 1 FROM policy_killswitchlift WHERE request_id = NEW.id) THEN
+        RAISE EXCEPTION 'lift request % is approved: its kill switch has to be lifted',
+            NEW.id USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
 """
 
 
@@ -134,42 +160,17 @@ class KillSwitchConfirmation(AppendOnlyModel):
         return f"{self.kill_switch} confirmed"
 
 
-class LiftRequest(models.Model):
+class LiftRequest(ReviewedRequest):
     """A wish to have a kill switch lifted, until a reviewer decides."""
 
     kill_switch = models.ForeignKey(
         KillSwitch, on_delete=models.PROTECT, related_name="lift_requests"
     )
-    reason = models.TextField()
-    state = models.CharField(
-        max_length=10, choices=RequestState, default=RequestState.PENDING
-    )
-    requested_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
-    decided_at = models.DateTimeField(null=True, blank=True)
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    decision_reason = models.TextField(blank=True)
 
-    class Meta:
-        ordering = ("-id",)
+    class Meta(ReviewedRequest.Meta):
+        abstract = False
         constraints = (
-            models.CheckConstraint(
-                condition=Q(state__in=RequestState.values),
-                name="lift_request_state_known",
-            ),
-            models.CheckConstraint(
-                condition=~Q(state=RequestState.APPROVED)
-                | (Q(decided_by__isnull=False) & ~Q(decided_by=F("requested_by"))),
-                name="lift_approved_by_second_person",
-            ),
+            *request_constraints("lift_request"),
             models.UniqueConstraint(
                 fields=("kill_switch",),
                 condition=Q(state=RequestState.PENDING),
@@ -177,15 +178,15 @@ class LiftRequest(models.Model):
             ),
         )
         triggers = (
-            Protect(name="never_deleted", operation=pgtrigger.Delete),
-            Protect(
-                name="decided_stays_decided",
-                operation=pgtrigger.Update,
-                condition=pgtrigger.Q(old__decided_at__isnull=False),
-            ),
-            ReadOnly(
-                name="request_is_fixed",
-                fields=["kill_switch", "reason", "requested_by"],
+            *request_triggers(("kill_switch",)),
+            Trigger(
+                name="lift_follows",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.UpdateOf("state"),
+                condition=pgtrigger.Q(new__state=RequestState.APPROVED),
+                timing=pgtrigger.Deferred,
+                func=LIFT_FOLLOWS,
             ),
         )
 
@@ -232,6 +233,13 @@ class KillSwitchLift(AppendOnlyModel):
                 operation=pgtrigger.Insert,
                 declare=[("activator", "bigint")],
                 func=LIFTED_BY_THIRD_PERSON,
+            ),
+            Trigger(
+                name="lifted_as_approved",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                func=LIFTED_AS_APPROVED,
             ),
         )
 

@@ -7,8 +7,14 @@ from django.db.models import F, Q
 
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
-from evidence.models.triggers import Protect, ReadOnly, Trigger
+from evidence.models.triggers import Trigger
 from policy.models.extensions import Extension
+from policy.models.requests import (
+    RequestState,
+    ReviewedRequest,
+    request_constraints,
+    request_triggers,
+)
 from policy.rules.trust import ALLOWED_MOVES, TrustState
 
 CONTINUE_HISTORY = """
@@ -29,6 +35,28 @@ CONTINUE_HISTORY = """
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
+"""
+MOVED_AS_APPROVED = """
+    IF NOT EXISTS (
+        SELECT 1 FROM policy_promotionrequest AS request
+         WHERE request.id = NEW.request_id
+           AND request.extension_id = NEW.extension_id
+           AND request.to_state = NEW.to_state
+           AND request.state = 'approved'
+           AND request.requested_by_id = NEW.requested_by_id
+           AND request.decided_by_id = NEW.approved_by_id) THEN
+        RAISE EXCEPTION 'no approved request to move extension % to % by these people',
+            NEW.extension_id, NEW.to_state
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+"""
+MOVE_FOLLOWS = """
+    IF NOT EXISTS (SELECT 1 FROM policy_trusttransition WHERE request_id = NEW.id) THEN
+        RAISE EXCEPTION 'promotion request % is approved: its move has to be made',
+            NEW.id USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
 """
 REFUSE_STATE_LEFT_BEHIND = """
     IF EXISTS (
@@ -55,22 +83,13 @@ def is_listed_move() -> Q:
     return moves
 
 
-class RequestState(models.TextChoices):
-    PENDING = "pending", "Pending"
-    APPROVED = "approved", "Approved"
-    DECLINED = "declined", "Declined"
-    WITHDRAWN = "withdrawn", "Withdrawn"
-    LAPSED = "lapsed", "Lapsed"
-
-
-class PromotionRequest(models.Model):
+class PromotionRequest(ReviewedRequest):
     """A wish to move an extension to where a reviewer must agree."""
 
     extension = models.ForeignKey(
         Extension, on_delete=models.PROTECT, related_name="promotion_requests"
     )
     to_state = models.CharField(max_length=12, choices=choices_of(TrustState))
-    reason = models.TextField()
     incident = models.ForeignKey(
         "incidents.Incident",
         null=True,
@@ -78,22 +97,6 @@ class PromotionRequest(models.Model):
         on_delete=models.PROTECT,
         related_name="promotion_requests",
     )
-    state = models.CharField(
-        max_length=10, choices=RequestState, default=RequestState.PENDING
-    )
-    requested_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
-    decided_at = models.DateTimeField(null=True, blank=True)
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    decision_reason = models.TextField(blank=True)
     kill_switch = models.ForeignKey(
         "policy.KillSwitch",
         null=True,
@@ -103,21 +106,13 @@ class PromotionRequest(models.Model):
         help_text="The lifted kill-all whose extensions are released in one request.",
     )
 
-    class Meta:
-        ordering = ("-id",)
+    class Meta(ReviewedRequest.Meta):
+        abstract = False
         constraints = (
+            *request_constraints("promotion"),
             models.CheckConstraint(
                 condition=Q(to_state__in=values_of(TrustState)),
                 name="promotion_to_state_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=RequestState.values),
-                name="promotion_request_state_known",
-            ),
-            models.CheckConstraint(
-                condition=~Q(state=RequestState.APPROVED)
-                | (Q(decided_by__isnull=False) & ~Q(decided_by=F("requested_by"))),
-                name="promotion_approved_by_second_person",
             ),
             models.UniqueConstraint(
                 fields=("extension",),
@@ -126,21 +121,15 @@ class PromotionRequest(models.Model):
             ),
         )
         triggers = (
-            Protect(name="never_deleted", operation=pgtrigger.Delete),
-            Protect(
-                name="decided_stays_decided",
-                operation=pgtrigger.Update,
-                condition=pgtrigger.Q(old__decided_at__isnull=False),
-            ),
-            ReadOnly(
-                name="request_is_fixed",
-                fields=[
-                    "extension",
-                    "to_state",
-                    "reason",
-                    "requested_by",
-                    "kill_switch",
-                ],
+            *request_triggers(("extension", "to_state", "incident", "kill_switch")),
+            Trigger(
+                name="move_follows",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.UpdateOf("state"),
+                condition=pgtrigger.Q(new__state=RequestState.APPROVED),
+                timing=pgtrigger.Deferred,
+                func=MOVE_FOLLOWS,
             ),
         )
 
@@ -152,9 +141,10 @@ class TrustTransition(AppendOnlyModel):
     """One move of an extension's trust. The newest one is its state.
 
     `approved_by` is the reviewer where the move needs one. The database refuses a move
-    that the state machine does not have, a promotion without a second person, a move
-    that does not start where the one before ended, one out of quarantine or upwards
-    while a kill switch is active, and at commit one that its extension does not show.
+    that the state machine does not have, a promotion without a request that a second
+    person approved, a move that does not start where the one before ended, one out of
+    quarantine or upwards while a kill switch is active, and at commit one that its
+    extension does not show.
     """
 
     extension = models.ForeignKey(
@@ -186,6 +176,14 @@ class TrustTransition(AppendOnlyModel):
         on_delete=models.PROTECT,
         related_name="+",
     )
+    request = models.OneToOneField(
+        PromotionRequest,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="transition",
+        help_text="What the reviewer approved, where the move needs one.",
+    )
     exception = models.TextField(
         blank=True, help_text="Why an open case need not stand in the way."
     )
@@ -213,6 +211,10 @@ class TrustTransition(AppendOnlyModel):
                 name="trust_approver_is_second_person",
             ),
             models.CheckConstraint(
+                condition=Q(request__isnull=True) | Q(approved_by__isnull=False),
+                name="trust_request_has_its_approver",
+            ),
+            models.CheckConstraint(
                 condition=(
                     ~Q(from_state=TrustState.QUARANTINED.value)
                     & ~Q(to_state=TrustState.TRUSTED.value)
@@ -230,6 +232,14 @@ class TrustTransition(AppendOnlyModel):
                 operation=pgtrigger.Insert,
                 declare=[("current", "text")],
                 func=CONTINUE_HISTORY,
+            ),
+            Trigger(
+                name="moved_as_approved",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Q(new__approved_by__isnull=False),
+                func=MOVED_AS_APPROVED,
             ),
             Trigger(
                 name="extension_shows_it",

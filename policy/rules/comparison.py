@@ -188,7 +188,7 @@ def _compare_settings(
     return [
         *compare_risk(before.settings.risk, after.settings.risk),
         *_compare_quotas(before, after),
-        *_compare_brokers(before.effective, after.effective),
+        *compare_brokers(before.effective, after.effective),
     ]
 
 
@@ -231,7 +231,7 @@ def _compare_quotas(
     return effects
 
 
-def _compare_brokers(
+def compare_brokers(
     before: EffectivePolicy, after: EffectivePolicy
 ) -> list[SettingEffect]:
     old, new = before.secret_broker, after.secret_broker

@@ -47,6 +47,8 @@ _REQUIRED: Final = (
     "dangerous_capabilities",
     "capability_decisions",
 )
+ABSENT: Final = "absent"
+"""What `theirs` is where the explanation leaves a decision out."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +264,7 @@ def _find_missing(explanation: ExplanationDocument) -> list[Disagreement]:
         Disagreement(
             child_path("$", name),
             capability,
-            "absent",
+            ABSENT,
             f"{capability}: the runtime explains no decision for this capability.",
         )
         for name, explained, expected in lists

@@ -13,7 +13,7 @@ states its consequence.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -21,25 +21,19 @@ from typing import Any, Final
 
 from policy.rules.capabilities import Capability
 from policy.rules.comparison import (
-    ALL_EXTENSIONS,
     SnapshotComparison,
-    compare_risk,
     compare_snapshots,
-    named_capabilities,
 )
-from policy.rules.errors import Fault
 from policy.rules.kill_switch import EXPLAIN_COMMAND
 from policy.rules.precedence import (
-    EffectivePolicy,
     ExtensionOverride,
     Mode,
     PolicyDecision,
     Profile,
     evaluate,
 )
-from policy.rules.quotas import effective_max_memory_mb
 from policy.rules.redaction import PLACEHOLDER
-from policy.rules.risk import DEFAULT_RISK, RiskSettings
+from policy.rules.risk import DEFAULT_RISK
 from policy.rules.settings_document import (
     POLICY_MEMBER,
     RISK_MEMBER,
@@ -139,16 +133,6 @@ class RollbackPlan:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class RollbackDeviation:
-    """One thing that is not as planned. `subject` names a decision or a setting."""
-
-    subject: str
-    planned: str
-    actual: str
-    message: str
-
-
 def plan_safe_defaults(
     before: SettingsSnapshot,
     *,
@@ -189,99 +173,6 @@ def plan_earlier_snapshot(
             "The earlier snapshot has faults; what is faulty there takes its default."
         )
     return _make_plan(before, after, _COMMANDS_TO_EARLIER, notes)
-
-
-def verify_rollback(
-    plan: RollbackPlan, new: SettingsSnapshot
-) -> list[RollbackDeviation]:
-    """Return what the new snapshot has otherwise than planned; empty means done."""
-    return find_deviations(plan.target, new)
-
-
-def find_deviations(
-    target: SettingsSnapshot, new: SettingsSnapshot
-) -> list[RollbackDeviation]:
-    """Return where a snapshot differs from a target in what it decides.
-
-    For a plan that was stored, the target is its `after` document, interpreted.
-    Decisions for extensions that the target does not name are compared too: an
-    override added since is a deviation where it changes a decision.
-    """
-    return [
-        *_deviating_decisions(target.effective, new.effective),
-        *_deviating_quotas(target.effective, new.effective),
-        *_deviating_risk(target.settings.risk, new.settings.risk),
-        *_faults_as_deviations(new.settings.faults),
-    ]
-
-
-def _deviating_risk(
-    planned: RiskSettings, actual: RiskSettings
-) -> list[RollbackDeviation]:
-    return [
-        RollbackDeviation(
-            effect.path,
-            effect.before,
-            effect.after,
-            f"{effect.path} is {effect.after}; {effect.before} is planned.",
-        )
-        for effect in compare_risk(planned, actual)
-    ]
-
-
-def _faults_as_deviations(faults: Iterable[Fault]) -> list[RollbackDeviation]:
-    return [
-        RollbackDeviation(
-            fault.path,
-            "a sound settings file",
-            fault.code,
-            f"{fault.path}: {fault.message}",
-        )
-        for fault in faults
-    ]
-
-
-def _deviating_decisions(
-    planned: EffectivePolicy, actual: EffectivePolicy
-) -> list[RollbackDeviation]:
-    extensions = sorted(planned.per_extension.keys() | actual.per_extension.keys())
-    found = []
-    for extension in (None, *extensions):
-        for capability in named_capabilities(planned, actual):
-            wanted = evaluate(planned, extension, capability)
-            got = evaluate(actual, extension, capability)
-            if wanted.decision is not got.decision:
-                scope = ALL_EXTENSIONS if extension is None else extension
-                found.append(
-                    RollbackDeviation(
-                        f"{capability} for {scope}",
-                        wanted.decision,
-                        got.decision,
-                        f"{capability} for {scope} is decided {got.decision} "
-                        f"({got.reason}); {wanted.decision} is planned.",
-                    )
-                )
-    return found
-
-
-def _deviating_quotas(
-    planned: EffectivePolicy, actual: EffectivePolicy
-) -> list[RollbackDeviation]:
-    found = []
-    for extension in sorted(planned.per_extension.keys() | actual.per_extension.keys()):
-        wanted = effective_max_memory_mb(planned, extension)
-        got = effective_max_memory_mb(actual, extension)
-        if wanted != got:
-            found.append(
-                RollbackDeviation(
-                    f"memory quota of {extension}",
-                    f"{wanted} MB",
-                    f"{got} MB",
-                    f"The memory quota of {extension} is {got} MB; {wanted} MB is "
-                    "planned.",
-                )
-            )
-    return found
 
 
 def _make_plan(

@@ -27,6 +27,13 @@ from policy.services.cases import (
 )
 from policy.services.followers import tell_followers
 from policy.services.kill_switches import extensions_of, lock_kill_switch, told_cases
+from policy.services.requests import (
+    decide_request,
+    find_request,
+    lock_request,
+    require_requester,
+    require_undecided,
+)
 
 
 @transaction.atomic
@@ -86,7 +93,9 @@ def approve_lift(
             )
         )
     )
-    _decide(request, RequestState.APPROVED, actor, statement, moment)
+    decide_request(
+        request, RequestState.APPROVED, actor=actor, reason=statement, now=moment
+    )
     lift = KillSwitchLift.objects.create(
         kill_switch=switch,
         request=request,
@@ -123,7 +132,13 @@ def decline_lift(
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
     request = _lock_request(request_id)
-    _decide(request, RequestState.DECLINED, actor, require_reason(reason), moment)
+    decide_request(
+        request,
+        RequestState.DECLINED,
+        actor=actor,
+        reason=require_reason(reason),
+        now=moment,
+    )
     action = "kill_switch.lift_declined"
     _record(request.kill_switch, action, actor, moment, request.decision_reason)
     return request
@@ -137,47 +152,27 @@ def withdraw_lift(
     require_permission(actor, WORK)
     moment = now or timezone.now()
     request = _lock_request(request_id)
-    if request.requested_by_id != actor.pk:
-        raise PolicyRefused(
-            "only who asked can withdraw a request; a reviewer can decline it",
-            code="not_the_requester",
-        )
-    _decide(request, RequestState.WITHDRAWN, actor, clean_text(reason), moment)
+    require_requester(request, actor)
+    decide_request(
+        request,
+        RequestState.WITHDRAWN,
+        actor=actor,
+        reason=clean_text(reason),
+        now=moment,
+    )
     action = "kill_switch.lift_withdrawn"
     _record(request.kill_switch, action, actor, moment, request.decision_reason)
     return request
 
 
 def _lock_request(request_id: int) -> LiftRequest:
-    """Return a pending request, locked with its case, in that order."""
-    row = LiftRequest.objects.filter(pk=request_id).first()
-    if row is None:
-        raise PolicyRefused(
-            f"there is no lift request {request_id}", code="no_such_request"
-        )
-    switch = lock_kill_switch(row.kill_switch_id)
-    request = LiftRequest.objects.select_for_update().get(pk=request_id)
-    if request.state != RequestState.PENDING:
-        raise PolicyRefused(
-            f"this request is {request.get_state_display().lower()} already",
-            code="already_decided",
-        )
-    request.kill_switch = switch
+    """Return a request that waits, locked with its case, in that order."""
+    found = find_request(LiftRequest, request_id)
+    request = lock_request(
+        found, lock_subject=lambda row: lock_kill_switch(row.kill_switch_id)
+    )
+    require_undecided(request)
     return request
-
-
-def _decide(
-    request: LiftRequest,
-    state: RequestState,
-    actor: User,
-    reason: str,
-    now: dt.datetime,
-) -> None:
-    request.state = state
-    request.decided_at = now
-    request.decided_by = actor
-    request.decision_reason = reason
-    request.save(update_fields=["state", "decided_at", "decided_by", "decision_reason"])
 
 
 def _record(

@@ -11,15 +11,17 @@ from django.utils import timezone
 
 from evidence.access import require_permission
 from policy.errors import PolicyRefused
-from policy.models import PolicySnapshot, Rollback, RollbackState
+from policy.models import PolicySnapshot, Rollback, RollbackProof, RollbackState
+from policy.models.rollbacks import STATES_TO_PROVE
+from policy.rules.explanation import interpret_explanation
 from policy.rules.rollback import (
     OverrideChoice,
     RiskChoice,
     RollbackPlan,
-    find_deviations,
     plan_earlier_snapshot,
     plan_safe_defaults,
 )
+from policy.rules.rollback_proof import RollbackDeviation, find_deviations
 from policy.rules.settings_document import SettingsSnapshot, interpret_settings
 from policy.services.cases import (
     REVIEW,
@@ -29,6 +31,13 @@ from policy.services.cases import (
     lock_open_incident,
     record_change,
     require_reason,
+)
+from policy.services.requests import (
+    decide_request,
+    find_request,
+    lock_request,
+    require_requester,
+    require_undecided,
 )
 from policy.services.snapshots import read_snapshot, without_nul
 
@@ -100,8 +109,9 @@ def approve_rollback(
     *, rollback_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
 ) -> Rollback:
     """Approve a rollback that somebody else proposed."""
+    require_permission(actor, REVIEW)
     return _decide(
-        rollback_id,
+        _lock_rollback(rollback_id),
         RollbackState.APPROVED,
         actor=actor,
         reason=clean_text(reason),
@@ -114,13 +124,62 @@ def decline_rollback(
     *, rollback_id: int, actor: User, reason: str, now: dt.datetime | None = None
 ) -> Rollback:
     """Decline a rollback that somebody else proposed, with a reason."""
+    require_permission(actor, REVIEW)
     return _decide(
-        rollback_id,
+        _lock_rollback(rollback_id),
         RollbackState.DECLINED,
         actor=actor,
         reason=require_reason(reason),
         now=now or timezone.now(),
     )
+
+
+@transaction.atomic
+def withdraw_rollback(
+    *, rollback_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
+) -> Rollback:
+    """Take back one's own proposal before anybody decided on it."""
+    require_permission(actor, WORK)
+    rollback = _lock_rollback(rollback_id)
+    require_undecided(rollback)
+    require_requester(rollback, actor)
+    return _decide(
+        rollback,
+        RollbackState.WITHDRAWN,
+        actor=actor,
+        reason=clean_text(reason),
+        now=now or timezone.now(),
+    )
+
+
+@transaction.atomic
+def close_rollback(
+    *, rollback_id: int, actor: User, reason: str, now: dt.datetime | None = None
+) -> Rollback:
+    """End an approved rollback that is not verified, with a reason.
+
+    It is called off, replaced by another plan, or left as it is. Its proofs stay.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    rollback = _lock_rollback(rollback_id)
+    before = _require_to_prove(rollback, "closed without verification")
+    rollback.state = RollbackState.CLOSED
+    rollback.closed_at = moment
+    rollback.closed_by = actor
+    rollback.closing_reason = require_reason(reason)
+    rollback.save(update_fields=["state", "closed_at", "closed_by", "closing_reason"])
+    record_change(
+        rollback,
+        action="rollback.closed",
+        actor=actor,
+        now=moment,
+        incident_id=rollback.incident_id,
+        reason=rollback.closing_reason,
+        before={"state": before},
+        after={"state": str(rollback.state)},
+    )
+    return rollback
 
 
 @transaction.atomic
@@ -134,28 +193,27 @@ def apply_rollback(
 ) -> Rollback:
     """Mark a rollback applied, and verify it against the snapshot that proves it.
 
-    Verified where every decision, quota and risk setting is as planned; else it stays
-    open and `deviations` say which are not. A later proof can be given then.
+    Verified where every decision, quota, risk and broker setting is as planned, by the
+    settings, by the runtime's explanation and by the commands' output; else it stays
+    open, and the proof says which are not. A later proof can be given then.
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
     rollback = _lock_rollback(rollback_id)
-    if rollback.state not in (RollbackState.APPROVED, RollbackState.APPLIED):
-        raise PolicyRefused(
-            f"this rollback is {rollback.get_state_display().lower()}: only an "
-            "approved one is applied",
-            code="not_approved",
-        )
-    proof = _require_proof(rollback, proof_snapshot_id)
-    before = str(rollback.state)
-    deviations = find_deviations(target_of(rollback), read_snapshot(proof))
+    before = _require_to_prove(rollback, "applied")
+    snapshot = _require_proof(rollback, proof_snapshot_id)
+    output = require_output(command_output)
+    deviations = judge_proof(rollback, snapshot, output)
+    RollbackProof.objects.create(
+        rollback=rollback,
+        snapshot=snapshot,
+        command_output=output,
+        deviations=without_nul([vars(one) for one in deviations]),
+        given_at=moment,
+        given_by=actor,
+    )
     rollback.state = RollbackState.APPLIED if deviations else RollbackState.VERIFIED
-    rollback.applied_at = moment
-    rollback.applied_by = actor
-    rollback.proof_snapshot = proof
-    rollback.command_output = require_output(command_output)
-    rollback.deviations = without_nul([vars(one) for one in deviations])
-    rollback.save()
+    rollback.save(update_fields=["state"])
     record_change(
         rollback,
         action="rollback.verified" if not deviations else "rollback.applied",
@@ -165,11 +223,25 @@ def apply_rollback(
         before={"state": before},
         after={
             "state": str(rollback.state),
-            "proof_snapshot": proof.pk,
-            "deviations": [one["subject"] for one in rollback.deviations[:50]],
+            "proof_snapshot": snapshot.pk,
+            "is_explained": snapshot.explanation is not None,
+            "deviations": [one.subject for one in deviations[:50]],
         },
     )
     return rollback
+
+
+def judge_proof(
+    rollback: Rollback, snapshot: PolicySnapshot, output: str
+) -> list[RollbackDeviation]:
+    """Return what a snapshot, its explanation and the output have not as planned."""
+    explained = snapshot.explanation
+    return find_deviations(
+        target_of(rollback),
+        read_snapshot(snapshot),
+        explanation=interpret_explanation(explained) if explained is not None else None,
+        output=output,
+    )
 
 
 def target_of(rollback: Rollback) -> SettingsSnapshot:
@@ -212,8 +284,8 @@ def _propose(
         planned=without_nul(_planned(plan)),
         commands=[vars(command) for command in plan.commands],
         notes=list(plan.notes),
-        proposed_at=now,
-        proposed_by=actor,
+        requested_at=now,
+        requested_by=actor,
     )
     record_change(
         rollback,
@@ -256,32 +328,15 @@ def _planned(plan: RollbackPlan) -> list[dict[str, Any]]:
 
 
 def _decide(
-    rollback_id: int,
+    rollback: Rollback,
     state: RollbackState,
     *,
     actor: User,
     reason: str,
     now: dt.datetime,
 ) -> Rollback:
-    require_permission(actor, REVIEW)
-    rollback = _lock_rollback(rollback_id)
-    if rollback.state != RollbackState.PROPOSED:
-        raise PolicyRefused(
-            f"this rollback is {rollback.get_state_display().lower()} already",
-            code="already_decided",
-        )
-    if rollback.proposed_by_id == actor.pk:
-        raise PolicyRefused(
-            "a rollback is decided on by somebody other than who proposed it",
-            code="second_person_missing",
-        )
-    rollback.state = state
-    rollback.decided_at = now
-    rollback.decided_by = actor
-    rollback.decision_reason = reason
-    rollback.save(
-        update_fields=["state", "decided_at", "decided_by", "decision_reason"]
-    )
+    """Write a decision on a locked proposal, and record it."""
+    decide_request(rollback, state, actor=actor, reason=reason, now=now)
     record_change(
         rollback,
         action=f"rollback.{state}",
@@ -296,13 +351,19 @@ def _decide(
 
 
 def _lock_rollback(rollback_id: int) -> Rollback:
-    found = Rollback.objects.filter(pk=rollback_id).first()
-    if found is None:
+    found = find_request(Rollback, rollback_id, code="no_such_rollback")
+    return lock_request(found, lock_subject=lambda row: lock_incident(row.incident_id))
+
+
+def _require_to_prove(rollback: Rollback, what: str) -> str:
+    """Return the state of a rollback that is approved and not ended; refuse others."""
+    if rollback.state not in STATES_TO_PROVE:
         raise PolicyRefused(
-            f"there is no rollback {rollback_id}", code="no_such_rollback"
+            f"this rollback is {rollback.get_state_display().lower()}: only an "
+            f"approved one is {what}",
+            code="not_approved",
         )
-    lock_incident(found.incident_id)
-    return Rollback.objects.select_for_update().get(pk=rollback_id)
+    return str(rollback.state)
 
 
 def _find_snapshot(snapshot_id: int) -> PolicySnapshot:

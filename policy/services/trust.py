@@ -37,6 +37,13 @@ from policy.services.cases import (
     record_change,
     require_reason,
 )
+from policy.services.requests import (
+    decide_request,
+    find_request,
+    lock_request,
+    require_requester,
+    require_undecided,
+)
 
 
 def current_state(extension: Extension) -> TrustState:
@@ -201,14 +208,20 @@ def approve_promotion(
             )
         )
     )
-    _decide(request, RequestState.APPROVED, actor, clean_text(reason), moment)
+    decide_request(
+        request,
+        RequestState.APPROVED,
+        actor=actor,
+        reason=clean_text(reason),
+        now=moment,
+    )
     return add_transition(
         extension,
         from_state,
         to_state,
         reason=request.reason,
         actor=request.requested_by,
-        approved_by=actor,
+        approved=request,
         exception=statement if open_cases else "",
         incident_id=request.incident_id,
         now=moment,
@@ -223,7 +236,13 @@ def decline_promotion(
     require_permission(actor, REVIEW)
     request = _lock_request(request_id)
     moment = now or timezone.now()
-    _decide(request, RequestState.DECLINED, actor, require_reason(reason), moment)
+    decide_request(
+        request,
+        RequestState.DECLINED,
+        actor=actor,
+        reason=require_reason(reason),
+        now=moment,
+    )
     _record_decision(request, "promotion.declined", actor, moment)
     return request
 
@@ -235,13 +254,15 @@ def withdraw_promotion(
     """Take back one's own request for a promotion."""
     require_permission(actor, WORK)
     request = _lock_request(request_id)
-    if request.requested_by_id != actor.pk:
-        raise PolicyRefused(
-            "only who asked can withdraw a request; a reviewer can decline it",
-            code="not_the_requester",
-        )
+    require_requester(request, actor)
     moment = now or timezone.now()
-    _decide(request, RequestState.WITHDRAWN, actor, clean_text(reason), moment)
+    decide_request(
+        request,
+        RequestState.WITHDRAWN,
+        actor=actor,
+        reason=clean_text(reason),
+        now=moment,
+    )
     _record_decision(request, "promotion.withdrawn", actor, moment)
     return request
 
@@ -270,15 +291,17 @@ def add_transition(
     actor: Actor,
     now: dt.datetime,
     incident_id: int | None = None,
-    approved_by: User | None = None,
+    approved: PromotionRequest | None = None,
     exception: str = "",
     kill_switch: KillSwitch | None = None,
 ) -> TrustTransition:
     """Append a move that was judged already, under the lock of the extension.
 
-    `actor` is who asks for it, `kill_switch` the order that made it. A demotion ends
+    `actor` is who asks for it; `approved` is the request that a reviewer approved,
+    where the move needs one; `kill_switch` is the order that made it. A demotion ends
     a request that waits: what it was asked for is no longer so.
     """
+    approved_by = approved.decided_by if approved else None
     transition = TrustTransition.objects.create(
         extension=extension,
         from_state=from_state,
@@ -289,6 +312,7 @@ def add_transition(
         requested_by=actor,
         requested_by_name=name_of(actor),
         approved_by=approved_by,
+        request=approved,
         exception=exception,
         kill_switch=kill_switch,
     )
@@ -348,7 +372,9 @@ def _end_overtaken_requests(
     pending = extension.promotion_requests.filter(state=RequestState.PENDING)
     for request in pending.select_for_update():
         reason = "Overtaken: the extension was quarantined."
-        _decide(request, RequestState.WITHDRAWN, actor, reason, now)
+        decide_request(
+            request, RequestState.WITHDRAWN, actor=actor, reason=reason, now=now
+        )
         _record_decision(request, "promotion.withdrawn", actor, now)
 
 
@@ -362,35 +388,16 @@ def _require_none_pending(extension: Extension) -> None:
 
 
 def _lock_request(request_id: int) -> PromotionRequest:
-    """Return a pending request, locked after its case and its extension."""
-    found = PromotionRequest.objects.filter(pk=request_id).first()
-    if found is None:
-        raise PolicyRefused(
-            f"there is no promotion request {request_id}", code="no_such_request"
-        )
-    lock_cases(found.incident_id, found.extension_id)
-    lock_extension(found.extension_id)
-    request = PromotionRequest.objects.select_for_update().get(pk=request_id)
-    if request.state != RequestState.PENDING:
-        raise PolicyRefused(
-            f"this request is {request.get_state_display().lower()} already",
-            code="already_decided",
-        )
+    """Return a request that waits, locked after its case and its extension."""
+    found = find_request(PromotionRequest, request_id)
+    request = lock_request(found, lock_subject=_lock_subject)
+    require_undecided(request)
     return request
 
 
-def _decide(
-    request: PromotionRequest,
-    state: RequestState,
-    actor: Actor,
-    reason: str,
-    now: dt.datetime,
-) -> None:
-    request.state = state
-    request.decided_at = now
-    request.decided_by = actor
-    request.decision_reason = reason
-    request.save(update_fields=["state", "decided_at", "decided_by", "decision_reason"])
+def _lock_subject(request: PromotionRequest) -> None:
+    lock_cases(request.incident_id, request.extension_id)
+    lock_extension(request.extension_id)
 
 
 def _record_decision(

@@ -38,6 +38,7 @@ TONES = {
     "verified": "done",
     "declined": "quiet",
     "withdrawn": "quiet",
+    "closed": "quiet",
 }
 
 

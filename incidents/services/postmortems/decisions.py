@@ -19,7 +19,7 @@ from incidents.models import (
 from incidents.services.gates.conditions import TITLES
 from incidents.services.policy_records import kill_switches_of, trust_transitions_of
 from incidents.workflow.gates import ConditionKey
-from policy.models import KillSwitch, Rollback
+from policy.models import KillSwitch, Rollback, RollbackProof, RollbackState
 
 
 @dataclass(frozen=True)
@@ -160,21 +160,49 @@ def _kill_switch(row: KillSwitch) -> Iterator[DecisionFact]:
 
 def _rollbacks(incident: Incident) -> Iterator[DecisionFact]:
     rows = Rollback.objects.filter(incident=incident).select_related(
-        "proposed_by", "decided_by", "applied_by"
+        "requested_by", "decided_by", "closed_by"
     )
-    for row in rows.order_by("id"):
+    for row in rows.order_by("id").prefetch_related("proofs__given_by"):
+        about = f"rollback {row.pk}"
         yield DecisionFact(
-            row.proposed_at,
-            name_of(row.proposed_by),
+            row.requested_at,
+            name_of(row.requested_by),
             "Rollback proposed",
-            f"rollback {row.pk}",
+            about,
             row.reason,
         )
         if row.decided_at is not None:
             yield DecisionFact(
                 row.decided_at,
                 name_of(row.decided_by),
-                "Rollback decided",
-                f"rollback {row.pk}: now {row.get_state_display().lower()}",
+                f"Rollback {_decision_on(row)}",
+                about,
                 row.decision_reason,
             )
+        for proof in sorted(row.proofs.all(), key=lambda proof: proof.pk):
+            yield _proof(proof, about)
+        if row.closed_at is not None:
+            yield DecisionFact(
+                row.closed_at,
+                name_of(row.closed_by),
+                "Rollback closed without verification",
+                about,
+                row.closing_reason,
+            )
+
+
+def _decision_on(rollback: Rollback) -> str:
+    """Return what was decided on the proposal, whatever came after it."""
+    ended = (RollbackState.DECLINED, RollbackState.WITHDRAWN)
+    return str(rollback.state) if rollback.state in ended else "approved"
+
+
+def _proof(proof: RollbackProof, about: str) -> DecisionFact:
+    count = len(proof.deviations)
+    return DecisionFact(
+        proof.given_at,
+        name_of(proof.given_by),
+        "Rollback not as planned" if count else "Rollback verified",
+        about,
+        f"{count} points of its proof are not as planned" if count else "",
+    )

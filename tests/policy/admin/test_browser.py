@@ -170,7 +170,7 @@ def test_a_rollback_from_permissive_to_safe_with_its_proof(
     shoot(page, "rollback-verified")
     rollback.refresh_from_db()
     assert rollback.state == RollbackState.VERIFIED
-    assert "effective_profile" in rollback.command_output
+    assert "effective_profile" in rollback.newest_proof.command_output
 
 
 def prove(page: Page, url: str) -> None:

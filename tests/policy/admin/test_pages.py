@@ -14,10 +14,17 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from policy.models import KillSwitch, PolicySnapshot, RollbackState, ScanRequest
+from policy.models import (
+    KillSwitch,
+    PolicySnapshot,
+    Rollback,
+    RollbackState,
+    ScanRequest,
+)
 from tests.conftest import make_user
 from tests.policy.admin.conftest import World
-from tests.policy.samples import make_extension
+from tests.policy.explaining import explain_settings
+from tests.policy.samples import PERMISSIVE, make_extension, take
 
 LISTS = (
     "extension",
@@ -261,6 +268,43 @@ def test_a_rollback_is_not_approved_by_who_proposed_it(
     assert client.post(url, {}).status_code == 409
     world.rollback.refresh_from_db()
     assert world.rollback.state == RollbackState.PROPOSED
+
+
+def press(client: Client, rollback: Rollback, action: str, **data: object) -> None:
+    url = reverse("admin:policy_rollback_do", args=[rollback.pk, action])
+    assert client.post(url, data).status_code == 302
+    rollback.refresh_from_db()
+
+
+def test_a_rollbacks_page_shows_every_proof_and_closes_it(
+    world: World, responder: User, reviewer: User, client: Client
+) -> None:
+    client.force_login(reviewer)
+    press(client, world.rollback, "approve", reason="")
+    client.force_login(responder)
+    permissive = explain_settings(PERMISSIVE)
+    for explanation in (permissive, None):
+        proof = take(world.incident, PERMISSIVE, explanation=explanation)
+        press(client, world.rollback, "apply", proof=proof.pk, output="see above")
+    page = reverse("admin:policy_rollback_change", args=[world.rollback.pk])
+    html = client.get(page).content.decode()
+    assert html.count("Not as planned:") == 2
+    assert "An earlier proof" in html
+    assert "own explanation was not given" in html
+    assert "Close without verification" in html
+    press(client, world.rollback, "close", reason="Another plan replaces it.")
+    html = client.get(page).content.decode()
+    assert "Another plan replaces it." in html
+    assert html.count("Not as planned:") == 2
+    assert world.rollback.state == RollbackState.CLOSED
+
+
+def test_a_proposal_is_withdrawn_on_its_page(
+    world: World, responder: User, client: Client
+) -> None:
+    client.force_login(responder)
+    press(client, world.rollback, "withdraw", reason="")
+    assert world.rollback.state == RollbackState.WITHDRAWN
 
 
 def test_hidden_and_missing_give_the_same_answer(

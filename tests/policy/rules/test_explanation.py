@@ -13,39 +13,7 @@ from policy.rules.precedence import (
     evaluate,
     resolve_policy,
 )
-
-CAPABILITIES = ["read", "write", "http", "events", "session"]
-CAPABILITIES += ["ui", "exec", "env", "tool", "log"]
-
-
-def make_explanation(policy, **changes):
-    """Write what the runtime would print for a policy."""
-
-    def explain(name):
-        decided = evaluate(policy, None, name)
-        return {
-            "capability": name,
-            "decision": decided.decision.value,
-            "reason": decided.reason.value,
-            "reason_detail": "because",
-            "remediation": "ask",
-        }
-
-    return {
-        "requested_profile": policy.requested_profile,
-        "effective_profile": policy.effective_profile.value,
-        "profile_source": policy.profile_source.value,
-        "allow_dangerous": policy.allow_dangerous,
-        "mode": policy.mode.value,
-        "default_caps": sorted(policy.default_caps),
-        "deny_caps": sorted(policy.deny_caps),
-        "dangerous_capabilities": [explain("exec"), explain("env")],
-        "capability_decisions": [explain(name) for name in CAPABILITIES],
-        "profile_presets": {"safe": {}},
-        "profile_aliases": {"standard": "balanced"},
-        "dangerous_capability_opt_in": {"how": "allowDangerous"},
-        "migration_guardrails": {},
-    } | changes
+from tests.policy.explaining import CAPABILITIES, make_explanation
 
 
 def parse(document):

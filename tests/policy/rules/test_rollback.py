@@ -8,11 +8,10 @@ from policy.rules.precedence import Verdict, evaluate
 from policy.rules.rollback import (
     OverrideChoice,
     RiskChoice,
-    find_deviations,
     plan_earlier_snapshot,
     plan_safe_defaults,
-    verify_rollback,
 )
+from policy.rules.rollback_proof import find_deviations
 from policy.rules.settings_document import (
     SettingsSnapshot,
     interpret_settings,
@@ -152,7 +151,7 @@ def test_planning_changes_no_snapshot():
 def test_plan_warns_where_the_file_does_not_decide(given, note):
     plan = plan_safe_defaults(snapshot(PROBLEMATIC, **given), risk=RiskChoice.UNCHANGED)
     assert note in " ".join(plan.notes)
-    deviations = verify_rollback(plan, snapshot(plan.after, **given))
+    deviations = find_deviations(plan.target, snapshot(plan.after, **given))
     assert "exec for all extensions" in [d.subject for d in deviations]
 
 
@@ -172,12 +171,12 @@ def test_earlier_snapshot_gives_back_its_sections_and_nothing_else():
         "extensionPolicy": {"profile": "balanced"},
         "theme": "dark",
     }
-    assert verify_rollback(plan, earlier) == []
+    assert find_deviations(plan.target, earlier) == []
 
 
 def test_applied_plan_verifies():
     plan = plan_safe_defaults(snapshot(PROBLEMATIC), risk=RiskChoice.RUNBOOK_DOCUMENT)
-    assert verify_rollback(plan, snapshot(plan.after)) == []
+    assert find_deviations(plan.target, snapshot(plan.after)) == []
 
 
 def test_plan_that_was_stored_verifies_from_its_document():
@@ -223,7 +222,7 @@ def test_plan_that_was_stored_verifies_from_its_document():
 )
 def test_what_is_not_as_planned_is_named(new, subjects):
     plan = plan_safe_defaults(snapshot(PROBLEMATIC), risk=RiskChoice.UNCHANGED)
-    deviations = verify_rollback(plan, snapshot(new))
+    deviations = find_deviations(plan.target, snapshot(new))
     assert [deviation.subject for deviation in deviations] == subjects
     assert all(deviation.message for deviation in deviations)
 

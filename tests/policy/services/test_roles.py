@@ -117,6 +117,14 @@ SERVICES: dict[str, tuple[Callable[[User], object], set[str]]] = {
         lambda who: rollbacks.decline_rollback(rollback_id=0, actor=who, **WHY),
         REVIEW,
     ),
+    "withdraw rollback": (
+        lambda who: rollbacks.withdraw_rollback(rollback_id=0, actor=who),
+        WORK,
+    ),
+    "close rollback": (
+        lambda who: rollbacks.close_rollback(rollback_id=0, actor=who, **WHY),
+        WORK,
+    ),
     "apply rollback": (
         lambda who: rollbacks.apply_rollback(
             rollback_id=0, proof_snapshot_id=0, command_output="ok", actor=who

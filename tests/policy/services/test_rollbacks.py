@@ -14,11 +14,14 @@ from policy.rules.rollback import OverrideChoice, RiskChoice
 from policy.services.rollbacks import (
     apply_rollback,
     approve_rollback,
+    close_rollback,
     decline_rollback,
     propose_earlier_snapshot,
     propose_safe_defaults,
+    withdraw_rollback,
 )
 from tests.factories import make_incident
+from tests.policy.explaining import explain_settings
 from tests.policy.samples import PERMISSIVE, SAFE, take
 
 SCORING = {
@@ -106,7 +109,7 @@ def test_decisions_as_planned_verify_it(
     assert done.state == RollbackState.VERIFIED
     assert done.deviations == []
     entry = AuditEntry.objects.get(action="rollback.verified")
-    assert entry.after["proof_snapshot"] == done.proof_snapshot_id
+    assert entry.after["proof_snapshot"] == done.newest_proof.snapshot_id
 
 
 def test_other_decisions_keep_it_open_and_are_listed(
@@ -186,3 +189,95 @@ def test_going_back_to_an_earlier_snapshot(
     )
     approve_rollback(rollback_id=rollback.pk, actor=reviewer)
     assert apply(rollback, take(incident, SAFE), responder).state == "verified"
+
+
+def test_a_proof_whose_own_explanation_says_permissive_does_not_verify(
+    approved: Rollback, incident: Incident, responder: User
+) -> None:
+    proof = take(incident, SAFE | SCORING, explanation=explain_settings(PERMISSIVE))
+    done = apply(approved, proof, responder)
+    assert done.state == RollbackState.APPLIED
+    assert len(done.deviations) >= 20
+    entry = AuditEntry.objects.get(action="rollback.applied")
+    assert entry.after["is_explained"] is True
+
+
+def test_a_proof_that_the_runtime_explains_as_planned_verifies(
+    approved: Rollback, incident: Incident, responder: User
+) -> None:
+    proof = take(incident, SAFE | SCORING, explanation=explain_settings(SAFE))
+    assert apply(approved, proof, responder).state == RollbackState.VERIFIED
+
+
+def test_an_output_that_says_permissive_does_not_verify(
+    approved: Rollback, incident: Incident, responder: User
+) -> None:
+    done = apply_rollback(
+        rollback_id=approved.pk,
+        proof_snapshot_id=take(incident, SAFE | SCORING).pk,
+        command_output="effective_profile: permissive",
+        actor=responder,
+    )
+    assert done.state == RollbackState.APPLIED
+
+
+def test_every_proof_is_kept(
+    approved: Rollback, incident: Incident, responder: User
+) -> None:
+    half = SCORING | {"extensionPolicy": {"profile": "balanced"}}
+    apply(approved, take(incident, half), responder)
+    done = apply(approved, take(incident, SAFE | SCORING), responder)
+    newest, earlier = done.proofs.all()
+    assert newest.deviations == []
+    assert earlier.deviations
+    assert earlier.snapshot.document == half
+
+
+def test_a_proposal_is_withdrawn_by_who_made_it_alone(
+    proposed: Rollback, responder: User, reviewer: User
+) -> None:
+    with pytest.raises(PolicyRefused, match="only who proposed it can withdraw"):
+        withdraw_rollback(rollback_id=proposed.pk, actor=reviewer)
+    done = withdraw_rollback(rollback_id=proposed.pk, actor=responder, reason="Wrong.")
+    assert (done.state, done.decision_reason) == (RollbackState.WITHDRAWN, "Wrong.")
+    assert AuditEntry.objects.filter(action="rollback.withdrawn").count() == 1
+    with pytest.raises(PolicyRefused, match="withdrawn already"):
+        approve_rollback(rollback_id=proposed.pk, actor=reviewer)
+
+
+def test_an_approved_rollback_is_closed_with_a_reason(
+    approved: Rollback, incident: Incident, responder: User
+) -> None:
+    with pytest.raises(PolicyRefused, match="approved already"):
+        withdraw_rollback(rollback_id=approved.pk, actor=responder)
+    with pytest.raises(PolicyRefused, match="expected a reason"):
+        close_rollback(rollback_id=approved.pk, actor=responder, reason=" ")
+    done = close_rollback(
+        rollback_id=approved.pk, actor=responder, reason="Another plan replaces it."
+    )
+    assert done.state == RollbackState.CLOSED
+    assert done.closed_by == responder
+    entry = AuditEntry.objects.get(action="rollback.closed")
+    assert entry.reason == "Another plan replaces it."
+    with pytest.raises(PolicyRefused, match="closed without verification"):
+        apply(approved, take(incident, SAFE | SCORING), responder)
+
+
+def test_closing_keeps_a_proof_that_failed(
+    approved: Rollback, incident: Incident, responder: User
+) -> None:
+    apply(approved, take(incident, PERMISSIVE), responder)
+    done = close_rollback(rollback_id=approved.pk, actor=responder, reason="Given up.")
+    assert done.state == RollbackState.CLOSED
+    assert done.deviations
+
+
+def test_what_is_not_approved_or_is_verified_is_not_closed(
+    proposed: Rollback, incident: Incident, responder: User, reviewer: User
+) -> None:
+    with pytest.raises(PolicyRefused, match="only an approved one"):
+        close_rollback(rollback_id=proposed.pk, actor=responder, reason="No.")
+    approve_rollback(rollback_id=proposed.pk, actor=reviewer)
+    apply(proposed, take(incident, SAFE | SCORING), responder)
+    with pytest.raises(PolicyRefused, match="this rollback is verified"):
+        close_rollback(rollback_id=proposed.pk, actor=responder, reason="No.")
