@@ -53,7 +53,7 @@ class FirmTriggerSql(compiler.UpsertTriggerSql):
 
 
 class FirmTrigger(_Base):
-    """What the three kinds below share."""
+    """What the kinds below share."""
 
     def compile(self, model: Model) -> compiler.Trigger:
         compiled = super().compile(model)
@@ -77,5 +77,5 @@ class ReadOnly(FirmTrigger, pgtrigger.ReadOnly):
     """Refuse a change of the fields."""
 
 
-class StateMachine(_Firm, pgtrigger.FSM):
+class StateMachine(FirmTrigger, pgtrigger.FSM):
     """Refuse a change of a state that is none of the listed moves."""
