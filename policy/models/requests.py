@@ -90,7 +90,9 @@ def request_constraints(
             name=f"{prefix}_waits_or_is_decided",
         ),
         models.CheckConstraint(
-            condition=Q(state__in=[waiting, RequestState.WITHDRAWN, RequestState.LAPSED])
+            condition=Q(
+                state__in=[waiting, RequestState.WITHDRAWN, RequestState.LAPSED]
+            )
             | (Q(decided_by__isnull=False) & ~Q(decided_by=F("requested_by"))),
             name=f"{prefix}_decided_by_second_person",
         ),
