@@ -5,14 +5,20 @@ class CasefileError(Exception):
     """Root of the apps' error families: a refusal that a user is meant to read.
 
     `code` is stable and machine-readable; the message says what was expected, what
-    was found and what to do. Nothing was changed when one of these is raised.
+    was found and what to do. Nothing was changed when one of these is raised. `field`
+    names the service's argument that it is about, where it is about one.
     """
 
     code = "refused"
+    field: str | None = None
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, field: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
+        if field is not None:
+            self.field = field
         if code is not None:
             self.code = code
 

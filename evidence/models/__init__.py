@@ -9,6 +9,7 @@ from evidence.models.items import (
     EvidenceItem,
     EvidenceKind,
 )
+from evidence.models.sent_forms import SentForm
 from evidence.models.tokens import ApiToken, TokenScope
 from evidence.models.verification import (
     PASSING_OUTCOMES,
@@ -38,6 +39,7 @@ __all__ = (
     "Outcome",
     "QueuedWork",
     "ReplayStep",
+    "SentForm",
     "TokenScope",
     "VerificationError",
     "VerificationReport",

@@ -7,7 +7,10 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
+from evidence.form_keys import KEY_NAME, make_key
 from evidence.models import Outcome
 
 register = template.Library()
@@ -44,6 +47,13 @@ def integrity_badge(
         BADGES.get(Outcome(outcome), UNVERIFIED) if outcome else UNVERIFIED
     )
     return {"tone": tone, "symbol": symbol, "label": label, "checked_at": checked_at}
+
+
+@register.simple_tag(takes_context=True)
+def form_key(context: Any, kind: str = "") -> SafeString:
+    """Draw the hidden field that makes a form sent twice one; "secret": never kept."""
+    key = make_key(context["request"].user.pk or 0, is_secret=kind == "secret")
+    return format_html('<input type="hidden" name="{}" value="{}">', KEY_NAME, key)
 
 
 @register.filter

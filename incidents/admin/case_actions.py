@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.contrib import messages
-from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.http import Http404, HttpRequest
 
-from evidence.access import require_permission
-from evidence.errors import CasefileError, PermissionRefused
+from evidence.admin.base import person_of
+from evidence.admin.page_actions import PageAction
+from evidence.errors import CasefileError
 from incidents.admin import forms as case_forms
 from incidents.models import ArtifactKind, ChecklistItem, Incident
 from incidents.services import timeline
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.checklists import answers, remediation
 from incidents.services.gates import conditions, phases, waivers
+from incidents.services.gates.conditions import TITLES
 from incidents.services.lifecycle import (
     closing,
     editing,
@@ -37,27 +32,16 @@ from incidents.workflow.incident_states import ItemState, RemediationAction
 from incidents.workflow.phases import Phase
 from policy.services import kill_switches
 
-Handler = Callable[[User, Incident, Any], str]
-"""Calls a service; returns what to say, or "" where the page itself shows it."""
+Data = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class CaseAction:
-    """A form and what runs on it; `permission` is looked at before the form is."""
-
-    form: type[forms.Form]
-    run: Handler
-    permission: str = WORK
-
-
-def _complete_phase(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _complete_phase(request: HttpRequest, incident: Incident, data: Data) -> str:
     phase = Phase(data["phase"])
     gate = phases.complete_phase(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
         phase=phase,
-        remediate_due_at=form.zoned("due_at") if phase is Phase.ANALYZE else None,
+        remediate_due_at=data["due_at"] if phase is Phase.ANALYZE else None,
         due_reason=data["reason"],
     )
     if not gate.passed:
@@ -79,21 +63,21 @@ class PhaseRefused(CasefileError):
         )
 
 
-def _set_due(actor: User, incident: Incident, form: Any) -> str:
+def _set_due(request: HttpRequest, incident: Incident, data: Data) -> str:
     phases.set_remediate_due(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
-        due_at=form.zoned("due_at"),
-        reason=form.cleaned_data["reason"],
+        due_at=data["due_at"],
+        reason=data["reason"],
     )
     return "The due time of REMEDIATE is set."
 
 
-def _acknowledge(actor: User, incident: Incident, form: Any) -> str:
+def _acknowledge(request: HttpRequest, incident: Incident, data: Data) -> str:
     held = reminders.acknowledge_reminders(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
-        phase=Phase(form.cleaned_data["phase"]),
+        phase=Phase(data["phase"]),
     )
     return (
         "Acknowledged: reminders wait until "
@@ -101,10 +85,9 @@ def _acknowledge(actor: User, incident: Incident, form: Any) -> str:
     )
 
 
-def _state(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _state(request: HttpRequest, incident: Incident, data: Data) -> str:
     conditions.state_condition(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
         condition=ConditionKey(data["condition"]),
         statement=data["statement"],
@@ -113,30 +96,29 @@ def _state(actor: User, incident: Incident, form: Any) -> str:
     return "Your statement is recorded."
 
 
-def _waive(actor: User, incident: Incident, form: Any) -> str:
+def _waive(request: HttpRequest, incident: Incident, data: Data) -> str:
     waivers.waive_condition(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
-        condition=ConditionKey(form.cleaned_data["condition"]),
-        reason=form.cleaned_data["reason"],
+        condition=ConditionKey(data["condition"]),
+        reason=data["reason"],
     )
     return "The condition is waived. The waiver stays visible with the phase."
 
 
-def _revoke_waiver(actor: User, incident: Incident, form: Any) -> str:
+def _revoke_waiver(request: HttpRequest, incident: Incident, data: Data) -> str:
     waivers.revoke_waiver(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
-        waiver_id=form.cleaned_data["waiver"],
-        reason=form.cleaned_data["reason"],
+        waiver_id=data["waiver"],
+        reason=data["reason"],
     )
     return "The waiver is revoked. Both stay visible with the phase."
 
 
-def _answer(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _answer(request: HttpRequest, incident: Incident, data: Data) -> str:
     item = answers.answer_item(
-        actor=actor,
+        actor=person_of(request),
         item_id=_own_item(incident, data["item"]),
         state=ItemState(data["state"]),
         note=data["note"],
@@ -144,17 +126,15 @@ def _answer(actor: User, incident: Incident, form: Any) -> str:
     return f"Marked {item.get_state_display().lower()}."
 
 
-def _undo(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _undo(request: HttpRequest, incident: Incident, data: Data) -> str:
     item_id = _own_item(incident, data["item"])
-    answers.undo_item(actor=actor, item_id=item_id, note=data["note"])
+    answers.undo_item(actor=person_of(request), item_id=item_id, note=data["note"])
     return "The answer is taken back. Both entries stay in the history."
 
 
-def _assign(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _assign(request: HttpRequest, incident: Incident, data: Data) -> str:
     answers.assign_item(
-        actor=actor,
+        actor=person_of(request),
         item_id=_own_item(incident, data["item"]),
         assignee=data["assignee"],
     )
@@ -162,27 +142,28 @@ def _assign(actor: User, incident: Incident, form: Any) -> str:
     return f"Assigned to {who}."
 
 
-def _link(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _link(request: HttpRequest, incident: Incident, data: Data) -> str:
     item_id = _own_item(incident, data["item"])
     kind, _, key = data["artifact"].partition(":")
     if kind == ArtifactKind.EVIDENCE and key.isdecimal():
         link = answers.link_evidence(
-            actor=actor, item_id=item_id, evidence_item_id=int(key)
+            actor=person_of(request), item_id=item_id, evidence_item_id=int(key)
         )
     elif kind in ArtifactKind.values:
         link = answers.link_record(
-            actor=actor, item_id=item_id, kind=ArtifactKind(kind), record_id=key
+            actor=person_of(request),
+            item_id=item_id,
+            kind=ArtifactKind(kind),
+            record_id=key,
         )
     else:
         raise Http404
     return f"{link.label} is linked."
 
 
-def _decide(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _decide(request: HttpRequest, incident: Incident, data: Data) -> str:
     remediation.decide_remediation(
-        actor=actor,
+        actor=person_of(request),
         item_id=_own_item(incident, data["item"]),
         choice_key=data["choice"],
         chosen=data["chosen"] == "yes",
@@ -191,10 +172,9 @@ def _decide(actor: User, incident: Incident, form: Any) -> str:
     return "The decision is recorded."
 
 
-def _act(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _act(request: HttpRequest, incident: Incident, data: Data) -> str:
     remediation.record_action(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
         kind=RemediationAction(data["kind"]),
         description=data["description"],
@@ -203,52 +183,52 @@ def _act(actor: User, incident: Incident, form: Any) -> str:
             text=data["proof"],
             ticket=data["ticket"],
             ticket_url=data["ticket_url"],
-            evidence_item_id=data["evidence"],
+            evidence_item_id=data["evidence"] and data["evidence"].pk,
         ),
     )
     return "The action is recorded with its proof."
 
 
-def _write(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _write(request: HttpRequest, incident: Incident, data: Data) -> str:
     timeline.write_entry(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
         body=data["body"],
         kind=data["kind"],
-        event_at=form.zoned("event_at"),
+        event_at=data["event_at"],
         corrects_id=data["corrects"],
     )
     return "Written to the timeline."
 
 
-def _lead(actor: User, incident: Incident, form: Any) -> str:
-    lead = form.cleaned_data["lead"]
-    editing.assign_lead(actor=actor, incident_id=incident.pk, lead=lead)
+def _lead(request: HttpRequest, incident: Incident, data: Data) -> str:
+    lead = data["lead"]
+    editing.assign_lead(actor=person_of(request), incident_id=incident.pk, lead=lead)
     return f"{lead.get_username()} leads." if lead else "Nobody leads."
 
 
-def _ticket(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _ticket(request: HttpRequest, incident: Incident, data: Data) -> str:
     links.link_ticket(
-        actor=actor, incident_id=incident.pk, ticket=data["ticket"], url=data["url"]
+        actor=person_of(request),
+        incident_id=incident.pk,
+        ticket=data["ticket"],
+        url=data["url"],
     )
     return f"{data['ticket']} is linked."
 
 
-def _related(actor: User, incident: Incident, form: Any) -> str:
+def _related(request: HttpRequest, incident: Incident, data: Data) -> str:
     other = links.link_related(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
-        reference=form.cleaned_data["reference"],
+        reference=data["reference"],
     )
     return f"{other.reference} is linked."
 
 
-def _reclassify(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _reclassify(request: HttpRequest, incident: Incident, data: Data) -> str:
     plan = reclassifying.reclassify_incident(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
         playbook_version=data["version"],
         reason=data["reason"],
@@ -259,15 +239,15 @@ def _reclassify(actor: User, incident: Incident, form: Any) -> str:
     )
 
 
-def _kill(actor: User, incident: Incident, form: Any) -> str:
-    extension_pk = form.cleaned_data["extension"]
+def _kill(request: HttpRequest, incident: Incident, data: Data) -> str:
+    extension_pk = data["extension"]
     if not incident.extensions.filter(pk=extension_pk).exists():
         raise Http404
     switch = kill_switches.activate_kill_switch(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
         extension_pk=extension_pk,
-        reason=form.cleaned_data["reason"],
+        reason=data["reason"],
     )
     return (
         f"The {switch} is ordered, and the extension is quarantined. Nothing has "
@@ -275,12 +255,12 @@ def _kill(actor: User, incident: Incident, form: Any) -> str:
     )
 
 
-def _kill_all(actor: User, incident: Incident, form: Any) -> str:
+def _kill_all(request: HttpRequest, incident: Incident, data: Data) -> str:
     kill_switches.activate_kill_all(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
-        typed_reference=form.cleaned_data["reference"],
-        reason=form.cleaned_data["reason"],
+        typed_reference=data["reference"],
+        reason=data["reason"],
     )
     return (
         "The order to stop every extension is given. Nothing has stopped yet: run the "
@@ -288,32 +268,31 @@ def _kill_all(actor: User, incident: Incident, form: Any) -> str:
     )
 
 
-def _confirm_kill(actor: User, incident: Incident, form: Any) -> str:
-    switch_id = form.cleaned_data["switch"]
+def _confirm_kill(request: HttpRequest, incident: Incident, data: Data) -> str:
+    switch_id = data["switch"]
     if switch_id not in {one.pk for one in shown_orders(incident)}:
         raise Http404
     confirmation, created = kill_switches.confirm_kill_switch(
-        actor=actor,
+        actor=person_of(request),
         kill_switch_id=switch_id,
-        means=form.cleaned_data["reason"],
-        effective_at=form.zoned("effective_at"),
+        means=data["reason"],
+        effective_at=data["effective_at"],
     )
     if not created:
         return f"The {confirmation.kill_switch} was confirmed before; that stays."
     return f"It is recorded that the {confirmation.kill_switch} took effect."
 
 
-def _close(actor: User, incident: Incident, form: Any) -> str:
+def _close(request: HttpRequest, incident: Incident, data: Data) -> str:
     closing.close_incident(
-        actor=actor, incident_id=incident.pk, reason=form.cleaned_data["reason"]
+        actor=person_of(request), incident_id=incident.pk, reason=data["reason"]
     )
     return f"{incident.reference} is closed."
 
 
-def _duplicate(actor: User, incident: Incident, form: Any) -> str:
-    data = form.cleaned_data
+def _duplicate(request: HttpRequest, incident: Incident, data: Data) -> str:
     closing.close_as_duplicate(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
         original=data["original"],
         reason=data["reason"],
@@ -322,19 +301,19 @@ def _duplicate(actor: User, incident: Incident, form: Any) -> str:
     return f"{incident.reference} is closed as a duplicate."
 
 
-def _false_alarm(actor: User, incident: Incident, form: Any) -> str:
+def _false_alarm(request: HttpRequest, incident: Incident, data: Data) -> str:
     closing.close_as_false_alarm(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
-        reason=form.cleaned_data["reason"],
-        aftermath=aftermath_of(form.cleaned_data),
+        reason=data["reason"],
+        aftermath=aftermath_of(data),
     )
     return f"{incident.reference} is closed as a false alarm."
 
 
-def _reopen(actor: User, incident: Incident, form: Any) -> str:
+def _reopen(request: HttpRequest, incident: Incident, data: Data) -> str:
     cycle = closing.reopen_incident(
-        actor=actor, incident_id=incident.pk, reason=form.cleaned_data["reason"]
+        actor=person_of(request), incident_id=incident.pk, reason=data["reason"]
     )
     return f"{incident.reference} is open again: {cycle}."
 
@@ -344,81 +323,6 @@ def aftermath_of(data: dict[str, Any]) -> Aftermath | None:
     return Aftermath(data["aftermath"]) if data["aftermath"] else None
 
 
-ACTIONS: dict[str, CaseAction] = {
-    "complete-phase": CaseAction(case_forms.PhaseForm, _complete_phase),
-    "set-due": CaseAction(case_forms.DueForm, _set_due),
-    "acknowledge": CaseAction(case_forms.PhaseForm, _acknowledge),
-    "state": CaseAction(case_forms.StateForm, _state),
-    "waive": CaseAction(case_forms.WaiveForm, _waive, REVIEW),
-    "revoke-waiver": CaseAction(case_forms.RevokeForm, _revoke_waiver, REVIEW),
-    "answer": CaseAction(case_forms.AnswerForm, _answer),
-    "undo": CaseAction(case_forms.ItemForm, _undo),
-    "assign": CaseAction(case_forms.AssignForm, _assign),
-    "link": CaseAction(case_forms.LinkForm, _link),
-    "decide": CaseAction(case_forms.DecideForm, _decide),
-    "act": CaseAction(case_forms.ActionForm, _act),
-    "write": CaseAction(case_forms.EntryForm, _write),
-    "lead": CaseAction(case_forms.LeadForm, _lead),
-    "ticket": CaseAction(case_forms.TicketForm, _ticket),
-    "related": CaseAction(case_forms.RelatedForm, _related),
-    "reclassify": CaseAction(case_forms.ReclassifyForm, _reclassify),
-    "kill": CaseAction(case_forms.KillForm, _kill),
-    "kill-all": CaseAction(case_forms.KillAllForm, _kill_all),
-    "confirm-kill": CaseAction(case_forms.ConfirmKillForm, _confirm_kill),
-    "close": CaseAction(case_forms.CloseForm, _close),
-    "duplicate": CaseAction(case_forms.DuplicateForm, _duplicate, REVIEW),
-    "false-alarm": CaseAction(case_forms.FalseAlarmForm, _false_alarm, REVIEW),
-    "reopen": CaseAction(case_forms.ReasonForm, _reopen, REVIEW),
-}
-
-
-def run_action(request: HttpRequest, incident: Incident, name: str) -> HttpResponse:
-    """Run one action and go back to the page, which shows what became of it."""
-    action = ACTIONS.get(name)
-    if action is None:
-        raise Http404
-    actor: Any = request.user
-    try:
-        require_permission(actor, action.permission)
-    except PermissionRefused as error:
-        raise PermissionDenied(error.message) from error
-    form = action.form(request.POST)
-    query = ""
-    if not form.is_valid():
-        messages.error(request, _first_error(form))
-    else:
-        query = _run(request, incident, action, form)
-    return HttpResponseRedirect(_way_back(request, incident, query))
-
-
-def _run(
-    request: HttpRequest, incident: Incident, action: CaseAction, form: forms.Form
-) -> str:
-    actor: Any = request.user
-    try:
-        said = action.run(actor, incident, form)
-    except PermissionRefused as error:
-        raise PermissionDenied(error.message) from error
-    except PhaseRefused as error:
-        messages.error(request, error.message)
-        return f"?refused={error.phase}#gate"
-    except CasefileError as error:
-        messages.error(request, _sentence(error.message))
-    else:
-        messages.success(request, said)
-    return ""
-
-
-def _way_back(request: HttpRequest, incident: Incident, query: str) -> str:
-    page = reverse("admin:incidents_incident_change", args=[incident.pk])
-    target = request.POST.get("next", "")
-    if query or not url_has_allowed_host_and_scheme(
-        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    ):
-        return page + query
-    return target
-
-
 def _own_item(incident: Incident, item_id: int) -> int:
     """Return the ID if the item is one of this case: no other is touched from here."""
     if not ChecklistItem.objects.filter(pk=item_id, cycle__incident=incident).exists():
@@ -426,11 +330,191 @@ def _own_item(incident: Incident, item_id: int) -> int:
     return item_id
 
 
-def _first_error(form: forms.Form) -> str:
-    name, errors = next(iter(form.errors.items()))
-    label = "" if name == "__all__" else f"{name.replace('_', ' ').capitalize()}: "
-    return f"{label}{errors[0]}"
+def _item_text(incident: Incident, form: forms.Form) -> str:
+    """Return what the checklist asks, for a form about one of its items."""
+    key = str(form.data.get("item", ""))
+    if not key.isdecimal() or len(key) > 18:
+        return ""
+    items = ChecklistItem.objects.filter(pk=int(key), cycle__incident=incident)
+    return items.values_list("text", flat=True).first() or ""
 
 
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
+def _condition_text(incident: Incident, form: forms.Form) -> str:
+    return TITLES.get(form.data.get("condition", ""), "")
+
+
+def _phase_text(incident: Incident, form: forms.Form) -> str:
+    return str(form.data.get("phase", "")).upper()
+
+
+ACTIONS: dict[str, PageAction] = {
+    "complete-phase": PageAction(
+        "Complete a phase",
+        "Complete the phase",
+        case_forms.PhaseForm,
+        _complete_phase,
+        WORK,
+        about=_phase_text,
+        fields={"reason_missing": "reason", "moment_refused": "due_at"},
+    ),
+    "set-due": PageAction(
+        "Set the due time of REMEDIATE",
+        "Set the due time",
+        case_forms.DueForm,
+        _set_due,
+        WORK,
+    ),
+    "acknowledge": PageAction(
+        "Hold the reminders back",
+        "Acknowledge",
+        case_forms.AcknowledgeForm,
+        _acknowledge,
+        WORK,
+    ),
+    "state": PageAction(
+        "Record a statement",
+        "Record my statement",
+        case_forms.StateForm,
+        _state,
+        WORK,
+        about=_condition_text,
+        fields={"reason_missing": "statement"},
+    ),
+    "waive": PageAction(
+        "Waive a condition",
+        "Waive the condition",
+        case_forms.WaiveForm,
+        _waive,
+        REVIEW,
+        about=_condition_text,
+    ),
+    "revoke-waiver": PageAction(
+        "Revoke a waiver",
+        "Revoke the waiver",
+        case_forms.RevokeForm,
+        _revoke_waiver,
+        REVIEW,
+    ),
+    "answer": PageAction(
+        "Answer an item",
+        "Record the answer",
+        case_forms.AnswerForm,
+        _answer,
+        WORK,
+        about=_item_text,
+        fields={"reason_missing": "note", "note_missing": "note"},
+    ),
+    "undo": PageAction(
+        "Take an answer back",
+        "Take the answer back",
+        case_forms.ItemForm,
+        _undo,
+        WORK,
+        about=_item_text,
+    ),
+    "assign": PageAction(
+        "Assign an item",
+        "Assign",
+        case_forms.AssignForm,
+        _assign,
+        WORK,
+        about=_item_text,
+    ),
+    "link": PageAction(
+        "Link an artifact",
+        "Link it",
+        case_forms.LinkForm,
+        _link,
+        WORK,
+        about=_item_text,
+    ),
+    "decide": PageAction(
+        "Decide on a remediation",
+        "Record the decision",
+        case_forms.DecideForm,
+        _decide,
+        WORK,
+        about=_item_text,
+    ),
+    "act": PageAction(
+        "Record an action",
+        "Record the action",
+        case_forms.ActionForm,
+        _act,
+        WORK,
+        fields={"proof_missing": "proof", "ticket_refused": "ticket"},
+    ),
+    "write": PageAction(
+        "Write to the timeline",
+        "Write to the timeline",
+        case_forms.EntryForm,
+        _write,
+        WORK,
+        fields={"text_missing": "body", "text_too_long": "body"},
+    ),
+    "lead": PageAction(
+        "Set the lead", "Set the lead", case_forms.LeadForm, _lead, WORK
+    ),
+    "ticket": PageAction(
+        "Link a ticket",
+        "Link the ticket",
+        case_forms.TicketForm,
+        _ticket,
+        WORK,
+        fields={"ticket_refused": "ticket", "ticket_url_refused": "url"},
+    ),
+    "related": PageAction(
+        "Link a related incident",
+        "Link as related",
+        case_forms.RelatedForm,
+        _related,
+        WORK,
+        fields={"no_such_incident": "reference", "same_incident": "reference"},
+    ),
+    "reclassify": PageAction(
+        "Reclassify", "Reclassify", case_forms.ReclassifyForm, _reclassify, WORK
+    ),
+    "kill": PageAction(
+        "Activate the kill switch",
+        "Activate the kill switch",
+        case_forms.KillForm,
+        _kill,
+        WORK,
+    ),
+    "kill-all": PageAction(
+        "Stop every extension",
+        "Stop every extension",
+        case_forms.KillAllForm,
+        _kill_all,
+        WORK,
+        fields={"reference_mistyped": "reference"},
+    ),
+    "confirm-kill": PageAction(
+        "Record that the kill switch took effect",
+        "Record that it took effect",
+        case_forms.ConfirmKillForm,
+        _confirm_kill,
+        WORK,
+    ),
+    "close": PageAction(
+        "Close the case", "Close the case", case_forms.CloseForm, _close, WORK
+    ),
+    "duplicate": PageAction(
+        "Close as duplicate",
+        "Close as duplicate",
+        case_forms.DuplicateForm,
+        _duplicate,
+        REVIEW,
+        fields={"no_such_incident": "original", "same_incident": "original"},
+    ),
+    "false-alarm": PageAction(
+        "Close as false alarm",
+        "Close as false alarm",
+        case_forms.FalseAlarmForm,
+        _false_alarm,
+        REVIEW,
+    ),
+    "reopen": PageAction(
+        "Reopen", "Reopen with a new cycle", case_forms.ReasonForm, _reopen, REVIEW
+    ),
+}

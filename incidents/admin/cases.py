@@ -13,12 +13,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from evidence.errors import CasefileError, PermissionRefused
-from incidents.admin.case_actions import run_action
+from evidence.admin.base import person_of
+from evidence.admin.form_answers import answer_form
+from evidence.admin.page_actions import ActionPages, RefusedForm
+from evidence.errors import CasefileError
+from incidents.admin.case_actions import ACTIONS
 from incidents.admin.case_list import BreachedFilter, MineFilter, UnverifiedFilter
 from incidents.admin.cockpit import cockpit_context, find_incident
 from incidents.admin.forms import EditIncidentForm, OpenIncidentForm, initial_of
@@ -33,10 +35,11 @@ from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
 from incidents.services.lifecycle.opening import open_incident
 from incidents.templatetags.incidents import clock_html, moment
 from incidents.timeline_export import write_csv, write_markdown
+from incidents.workflow.phases import Phase
 
 
 @admin.register(Incident)
-class IncidentAdmin(ModelAdmin):
+class IncidentAdmin(ActionPages, ModelAdmin):
     """Rows come through `visible_to`; every change goes through a service."""
 
     list_display = (
@@ -65,6 +68,7 @@ class IncidentAdmin(ModelAdmin):
     search_help_text = "Reference, title, extension or call ID"
     list_filter_submit = False
     actions = None
+    page_actions = ACTIONS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         return (
@@ -138,10 +142,10 @@ class IncidentAdmin(ModelAdmin):
             return path(route, wrapped, name=f"incidents_incident_{name}")
 
         return [
+            *self.action_urls(),
             page("my-items/", my_items_view, "my_items"),
             page("metrics/", metrics_view, "metrics"),
             page("<path:object_id>/edit/", self.edit_view, "edit"),
-            page("<path:object_id>/do/<slug:name>/", self.do_view, "do"),
             page("<path:object_id>/timeline.csv", self.csv_view, "timeline_csv"),
             page("<path:object_id>/timeline.md", self.markdown_view, "timeline_md"),
             *super().get_urls(),
@@ -152,17 +156,13 @@ class IncidentAdmin(ModelAdmin):
     ) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = OpenIncidentForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                incident = _open(request, form)
-            except CasefileError as error:
-                form.add_error(None, error.message)
-            else:
-                messages.success(request, f"{incident.reference} is open.")
-                return HttpResponseRedirect(_page_of(incident))
-        return self._render(
-            request, "open", title="Open an incident", form=form, opts=self.opts
+        return answer_form(
+            request,
+            make=lambda data, files: OpenIncidentForm(data),
+            run=lambda form: _open(request, form),
+            show=lambda form, error: self._render(
+                request, "open", title="Open an incident", form=form, opts=self.opts
+            ),
         )
 
     def change_view(
@@ -172,9 +172,20 @@ class IncidentAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        incident = find_incident(request, object_id)
-        context = cockpit_context(request, incident)
-        return self._render(request, "incident", title=incident.reference, **context)
+        return self.show(request, find_incident(request, object_id))
+
+    def find(self, request: HttpRequest, pk: Any) -> Incident:
+        return find_incident(request, str(pk))
+
+    def show(
+        self, request: HttpRequest, obj: Any, *, refused: RefusedForm | None = None
+    ) -> HttpResponse:
+        if refused and refused.key == "complete-phase":
+            request.GET = _marked_gate(request, refused)
+        context = cockpit_context(request, obj)
+        context["refused"] = refused
+        context["here"] = refused.here if refused else request.get_full_path()
+        return self._render(request, "incident", title=obj.reference, **context)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
@@ -182,34 +193,30 @@ class IncidentAdmin(ModelAdmin):
         incident = find_incident(request, object_id)
         return HttpResponseRedirect(f"{_page_of(incident)}?tab=history")
 
-    def do_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        return _post_only(request, self, object_id, name)
-
     def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         incident = find_incident(request, object_id)
         if not request.user.has_perm(WORK):
             raise PermissionDenied
-        form = EditIncidentForm(request.POST or None, initial=initial_of(incident))
-        conflict: EditConflict | None = None
-        if request.method == "POST" and form.is_valid():
-            try:
-                _edit(request, incident, form)
-            except EditConflict as error:
-                conflict = error
-                form = _form_after_conflict(request, incident, error)
-            except CasefileError as error:
-                form.add_error(None, error.message)
-            else:
-                messages.success(request, "Saved.")
-                return HttpResponseRedirect(_page_of(incident))
-        return self._render(
+
+        def show(form: EditIncidentForm, error: CasefileError | None) -> HttpResponse:
+            conflict = error if isinstance(error, EditConflict) else None
+            if conflict:
+                form = _form_after_conflict(request, incident, conflict)
+            return self._render(
+                request,
+                "edit",
+                title=f"Edit {incident.reference}",
+                form=form,
+                incident=incident,
+                conflict=conflict,
+                status=409 if conflict else 200,
+            )
+
+        return answer_form(
             request,
-            "edit",
-            title=f"Edit {incident.reference}",
-            form=form,
-            incident=incident,
-            conflict=conflict,
-            status=409 if conflict else 200,
+            make=lambda data, files: EditIncidentForm(data, incident=incident),
+            run=lambda form: _edit(request, incident, form),
+            show=show,
         )
 
     def csv_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -237,50 +244,48 @@ class IncidentAdmin(ModelAdmin):
         )
 
 
-@require_POST
-def _post_only(
-    request: HttpRequest, model_admin: IncidentAdmin, object_id: str, name: str
+def _open(request: HttpRequest, form: OpenIncidentForm) -> HttpResponse:
+    data = form.cleaned_data
+    incident = open_incident(
+        actor=person_of(request),
+        playbook_version=data["playbook"].current_version,
+        title=data["title"],
+        severity=data["severity"],
+        detected_at=data["detected_at"],
+        source=data["source"],
+        extension_ids=data["extension_ids"],
+        lead=data["lead"],
+        team=data["team"],
+        labels=data["labels"],
+    )
+    messages.success(request, f"{incident.reference} is open.")
+    return HttpResponseRedirect(_page_of(incident))
+
+
+def _edit(
+    request: HttpRequest, incident: Incident, form: EditIncidentForm
 ) -> HttpResponse:
-    return run_action(request, find_incident(request, object_id), name)
-
-
-def _open(request: HttpRequest, form: OpenIncidentForm) -> Incident:
+    """Save what was changed in the form: what was not touched stays as it was."""
     data = form.cleaned_data
-    actor: Any = request.user
-    try:
-        return open_incident(
-            actor=actor,
-            playbook_version=data["playbook"].current_version,
-            title=data["title"],
-            severity=data["severity"],
-            detected_at=data["detected_at"],
-            source=data["source"],
-            extension_ids=data["extension_ids"],
-            lead=data["lead"],
-            team=data["team"],
-            labels=data["labels"],
-        )
-    except PermissionRefused as error:
-        raise PermissionDenied(error.message) from error
-
-
-def _edit(request: HttpRequest, incident: Incident, form: EditIncidentForm) -> None:
-    data = form.cleaned_data
-    actor: Any = request.user
+    changes: Any = {name: data[name] for name in form.touched}
     edit_incident(
-        actor=actor,
+        actor=person_of(request),
         incident_id=incident.pk,
         revision=data["revision"],
-        changes=IncidentChanges(
-            title=data["title"],
-            severity=data["severity"],
-            lead=data["lead"],
-            team=data["team"],
-            labels=data["labels"],
-            extension_ids=data["extension_ids"],
-        ),
+        changes=IncidentChanges(**changes),
         reason=data["reason"],
     )
+    messages.success(request, "Saved.")
+    return HttpResponseRedirect(_page_of(incident))
+
+
+def _marked_gate(request: HttpRequest, refused: RefusedForm) -> Any:
+    """Return the page's query with the gate that was asked for and did not pass."""
+    query = request.GET.copy()
+    phase = str(refused.form.data.get("phase", ""))
+    if phase in Phase.__members__.values():
+        query["refused"] = phase
+    return query
 
 
 def _form_after_conflict(
@@ -300,7 +305,7 @@ def _form_after_conflict(
             field = EditIncidentForm.base_fields[name]
             value = field.prepare_value(current[name])
             data[name] = "" if value is None else str(value)
-    again = EditIncidentForm(data)
+    again = EditIncidentForm(data, incident=incident)
     again.is_valid()
     return again
 

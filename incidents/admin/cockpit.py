@@ -18,7 +18,7 @@ from incidents.admin.evidence_tab import evidence_tab
 from incidents.admin.policy_tab import policy_tab
 from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
-from incidents.models import Cycle, GateWaiver, Incident, IncidentPhase, Playbook
+from incidents.models import Cycle, GateWaiver, Incident, IncidentPhase
 from incidents.presentation import view_phase
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import TITLES
@@ -137,7 +137,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "can_review": is_live and request.user.has_perm(REVIEW),
         "can_reopen": not incident.is_open and request.user.has_perm(REVIEW),
         "workers": forms.workers() if can_work else (),
-        "playbook_choices": _playbook_choices(incident) if can_work else (),
+        "playbook_choices": forms.playbook_choices(incident) if can_work else (),
         "condition_titles": TITLES,
         "now": now,
         **tab.context(request, incident, cycle),
@@ -160,14 +160,3 @@ def _chosen_tab(request: HttpRequest) -> Tab:
         if tab.key == wanted:
             return tab
     raise Http404
-
-
-def _playbook_choices(incident: Incident) -> list[tuple[int, str]]:
-    """Return the versions that the case can be reclassified to: the newest of each."""
-    playbooks = Playbook.objects.prefetch_related("versions")
-    versions = [one.current_version for one in playbooks if one.versions.all()]
-    return [
-        (version.pk, f"{version.playbook} (version {version.number})")
-        for version in versions
-        if version.pk != incident.playbook_version_id
-    ]

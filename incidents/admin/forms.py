@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import zoneinfo
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
+from evidence.admin.form_fields import (
+    CommaField,
+    LongTextField,
+    NaiveDateTimeField,
+    PageForm,
+    TextField,
+    ZonedMixin,
+)
 from incidents.models import Incident, Playbook, PlaybookVersion, Team, TimelineKind
+from incidents.services.changes import REASON_LENGTH
 from incidents.services.gates.conditions import STATED
 from incidents.services.gates.facts import works_cases
 from incidents.services.lifecycle.aftermath import Aftermath
@@ -24,7 +32,14 @@ from incidents.workflow.incident_states import (
 )
 from incidents.workflow.phases import Phase
 
-LOCAL_FORMATS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
+TICKET_LENGTH = 100
+URL_LENGTH = 200
+EVIDENCE_SHOWN = 50
+EDITABLE = ("title", "severity", "extension_ids", "lead", "team", "labels")
+COMMA_HELP = (
+    "Extension IDs as the runtime names them, with commas between. One that holds a "
+    'comma stands in quotation marks: "one,name".'
+)
 
 
 def words(members: Any) -> list[tuple[str, str]]:
@@ -37,75 +52,20 @@ def workers() -> QuerySet[User]:
     return people.distinct().order_by("username")
 
 
-class ZonedMixin(forms.Form):
-    """Adds the zone that a time without one is in: the browser's, or UTC."""
-
-    zone = forms.CharField(
-        initial="UTC",
-        required=False,
-        max_length=64,
-        label="Time zone",
-        widget=forms.TextInput(attrs={"data-zone": "", "autocomplete": "off"}),
-    )
-
-    def clean_zone(self) -> zoneinfo.ZoneInfo:
-        name = self.cleaned_data.get("zone") or "UTC"
-        try:
-            return zoneinfo.ZoneInfo(name)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-            raise forms.ValidationError(
-                f"expected a time zone such as Europe/Berlin, got {name!r}"
-            ) from None
-
-    def zoned(self, name: str) -> dt.datetime | None:
-        """Return a time of the form in its zone; None where it was left out.
-
-        Of the hour that comes twice when clocks go back, the first is meant.
-        """
-        value: dt.datetime | None = self.cleaned_data.get(name)
-        zone = self.cleaned_data.get("zone")
-        if value is None or zone is None:
-            return None
-        return value.replace(tzinfo=zone)
-
-
-class NaiveDateTimeField(forms.DateTimeField):
-    """A time as it was typed; the form's zone says which one is meant."""
+class LeadField(forms.ModelChoiceField):
+    """Somebody who can lead; who leads already stays, whatever became of them."""
 
     def __init__(self, **options: Any) -> None:
-        widget = forms.DateTimeInput(
-            format="%Y-%m-%dT%H:%M:%S",
-            attrs={"type": "datetime-local", "step": "1"},
-        )
-        super().__init__(input_formats=LOCAL_FORMATS, widget=widget, **options)
+        super().__init__(User.objects.none(), required=False, **options)
 
-    def to_python(self, value: Any) -> dt.datetime | None:
-        if value in self.empty_values:
-            return None
-        for form in LOCAL_FORMATS:
-            try:
-                return dt.datetime.strptime(str(value).strip(), form)
-            except ValueError:
-                continue
-        raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+    def offer(self, current: User | None = None) -> None:
+        people = User.objects.filter(works_cases(), is_active=True)
+        if current is not None:
+            people = people | User.objects.filter(pk=current.pk)
+        self.queryset = people.distinct().order_by("username")
 
-
-class CommaField(forms.CharField):
-    """Words with commas between them, as a list."""
-
-    def to_python(self, value: Any) -> Any:
-        text = super().to_python(value) or ""
-        return [one.strip() for one in text.split(",") if one.strip()]
-
-    def prepare_value(self, value: Any) -> Any:
-        return ", ".join(value) if isinstance(value, list) else value
-
-    def validate(self, value: Any) -> None:
-        if self.required and not value:
-            raise forms.ValidationError(self.error_messages["required"])
-
-    def run_validators(self, value: Any) -> None:
-        """Each word is checked by the service."""
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj) if obj.is_active else f"{obj} (account switched off)"
 
 
 class OpenIncidentForm(ZonedMixin):
@@ -114,12 +74,12 @@ class OpenIncidentForm(ZonedMixin):
     playbook = forms.ModelChoiceField(
         Playbook.objects.prefetch_related("versions"), label="Class", empty_label=None
     )
-    title = forms.CharField(max_length=200)
+    title = TextField(max_length=200)
     severity = forms.ChoiceField(choices=words(Severity), initial=Severity.HIGH)
     extension_ids = CommaField(
         label="Extensions",
         required=False,
-        help_text="Extension IDs as the runtime names them, with commas between.",
+        help_text=COMMA_HELP,
     )
     detected_at = NaiveDateTimeField(
         label="Detected at",
@@ -129,7 +89,7 @@ class OpenIncidentForm(ZonedMixin):
     source = forms.ChoiceField(
         choices=words(IncidentSource), initial=IncidentSource.MANUAL
     )
-    lead = forms.ModelChoiceField(User.objects.none(), required=False)
+    lead = LeadField()
     team = forms.ModelChoiceField(Team.objects.all(), required=False)
     labels = CommaField(required=False)
 
@@ -140,6 +100,7 @@ class OpenIncidentForm(ZonedMixin):
         "extension_ids",
         "detected_at",
         "zone",
+        "occurrence",
         "lead",
         "team",
         "labels",
@@ -148,34 +109,39 @@ class OpenIncidentForm(ZonedMixin):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["lead"].queryset = workers()  # type: ignore[attr-defined]
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if "detected_at" in cleaned and "zone" in cleaned:
-            cleaned["detected_at"] = self.zoned("detected_at")
-        return cleaned
+        self.fields["lead"].offer()  # type: ignore[attr-defined]
 
 
 class EditIncidentForm(forms.Form):
     """The fields that can be edited, with the revision that was read."""
 
-    revision = forms.IntegerField(widget=forms.HiddenInput)
-    title = forms.CharField(max_length=200)
+    revision = forms.IntegerField(
+        widget=forms.HiddenInput, min_value=0, max_value=2**31 - 1
+    )
+    title = TextField(max_length=200)
     severity = forms.ChoiceField(choices=words(Severity))
-    extension_ids = CommaField(label="Extensions", required=False)
-    lead = forms.ModelChoiceField(User.objects.none(), required=False)
+    extension_ids = CommaField(label="Extensions", required=False, help_text=COMMA_HELP)
+    lead = LeadField()
     team = forms.ModelChoiceField(Team.objects.all(), required=False)
     labels = CommaField(required=False)
-    reason = forms.CharField(
+    reason = LongTextField(
         required=False,
-        widget=forms.Textarea(attrs={"rows": 2}),
+        rows=2,
+        max_length=REASON_LENGTH,
         help_text="Needed to lower the severity.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["lead"].queryset = workers()  # type: ignore[attr-defined]
+    def __init__(self, data: Any = None, *, incident: Incident) -> None:
+        super().__init__(data, initial=initial_of(incident))
+        self.incident = incident
+        self.fields["lead"].offer(incident.lead)  # type: ignore[attr-defined]
+
+    @property
+    def touched(self) -> list[str]:
+        """The fields that were changed, or all where somebody else saved meanwhile."""
+        if self.cleaned_data["revision"] != self.incident.revision:
+            return list(EDITABLE)
+        return [name for name in EDITABLE if name in self.changed_data]
 
 
 def initial_of(incident: Incident) -> dict[str, Any]:
@@ -191,123 +157,220 @@ def initial_of(incident: Incident) -> dict[str, Any]:
     }
 
 
-class ReasonForm(forms.Form):
-    reason = forms.CharField()
+def _reason(label: str = "Why", **options: Any) -> LongTextField:
+    return LongTextField(label=label, max_length=REASON_LENGTH, **options)
 
 
-class PhaseForm(ZonedMixin):
+def _hidden_number(label: str, **options: Any) -> forms.IntegerField:
+    return forms.IntegerField(label=label, widget=forms.HiddenInput, **options)
+
+
+def _offer(field: Any, rows: QuerySet[Any], shown: Iterable[Any]) -> None:
+    """Let a field take any of `rows` and list those that are likely meant.
+
+    What it takes and cannot do is refused by the service, which says why.
+    """
+    field.queryset = rows
+    field.choices = [("", field.empty_label), *((one.pk, str(one)) for one in shown)]
+
+
+def playbook_choices(incident: Incident) -> list[tuple[int, str]]:
+    """Return the versions that the case can be reclassified to: the newest of each."""
+    playbooks = Playbook.objects.prefetch_related("versions")
+    versions = [one.current_version for one in playbooks if one.versions.all()]
+    return [
+        (version.pk, f"{version.playbook} (version {version.number})")
+        for version in versions
+        if version.pk != incident.playbook_version_id
+    ]
+
+
+class ReasonForm(PageForm):
+    reason = _reason()
+
+
+class PhaseForm(ZonedMixin, PageForm):
     """Completing a phase; with ANALYZE, when REMEDIATE is due."""
 
-    phase = forms.ChoiceField(choices=words(Phase))
-    due_at = NaiveDateTimeField(required=False)
-    reason = forms.CharField(required=False)
+    phase = forms.ChoiceField(choices=words(Phase), widget=forms.HiddenInput)
+    due_at = NaiveDateTimeField(required=False, label="REMEDIATE due")
+    reason = _reason("Why then", required=False)
+
+    field_order = ("phase", "due_at", "zone", "occurrence", "reason")
+
+    def prepare(self) -> None:
+        """Ask for the due time of REMEDIATE with the phase before it, and only then."""
+        phase = self.data.get("phase") if self.is_bound else self.initial.get("phase")
+        if phase != Phase.ANALYZE:
+            for name in ("due_at", "zone", "reason"):
+                self.fields[name].widget = forms.HiddenInput()
 
 
-class DueForm(ZonedMixin):
-    due_at = NaiveDateTimeField()
-    reason = forms.CharField()
+class AcknowledgeForm(PageForm):
+    phase = forms.ChoiceField(choices=words(Phase), widget=forms.HiddenInput)
 
 
-class StateForm(forms.Form):
-    condition = forms.ChoiceField(choices=words(sorted(STATED)))
-    statement = forms.CharField()
-    report = forms.IntegerField(required=False)
+class DueForm(ZonedMixin, PageForm):
+    due_at = NaiveDateTimeField(label="Due")
+    reason = _reason("Why then")
+
+    field_order = ("due_at", "zone", "occurrence", "reason")
+
+
+class StateForm(PageForm):
+    condition = forms.ChoiceField(
+        choices=words(sorted(STATED)), widget=forms.HiddenInput
+    )
+    statement = _reason("Your statement")
+    report = _hidden_number("Report", required=False)
 
 
 class WaiveForm(ReasonForm):
-    condition = forms.ChoiceField(choices=words(ConditionKey))
+    condition = forms.ChoiceField(choices=words(ConditionKey), widget=forms.HiddenInput)
 
 
 class RevokeForm(ReasonForm):
-    waiver = forms.IntegerField(min_value=1, max_value=2**63 - 1)
+    waiver = _hidden_number("Waiver", min_value=1, max_value=2**63 - 1)
 
 
-class AnswerForm(forms.Form):
-    item = forms.IntegerField()
-    state = forms.ChoiceField(choices=words(ItemState))
-    note = forms.CharField(required=False)
+class AnswerForm(PageForm):
+    item = _hidden_number("Item")
+    state = forms.ChoiceField(choices=words(ItemState), label="Answer")
+    note = _reason("Note", required=False)
 
 
-class ItemForm(forms.Form):
-    item = forms.IntegerField()
-    note = forms.CharField(required=False)
+class ItemForm(PageForm):
+    item = _hidden_number("Item")
+    note = _reason("Note", required=False)
 
 
-class AssignForm(forms.Form):
-    item = forms.IntegerField()
-    assignee = forms.ModelChoiceField(User.objects.all(), required=False)
+class AssignForm(PageForm):
+    item = _hidden_number("Item")
+    assignee = forms.ModelChoiceField(
+        None, required=False, label="Who", empty_label="Nobody"
+    )
+
+    def prepare(self) -> None:
+        _offer(self.fields["assignee"], User.objects.all(), workers())
 
 
-class LinkForm(forms.Form):
-    item = forms.IntegerField()
-    artifact = forms.CharField(help_text="kind:id")
+class LinkForm(PageForm):
+    item = _hidden_number("Item")
+    artifact = TextField(help_text="kind:id", widget=forms.HiddenInput)
 
 
 class DecideForm(ReasonForm):
-    item = forms.IntegerField()
-    choice = forms.CharField()
-    chosen = forms.ChoiceField(choices=(("yes", "yes"), ("no", "no")))
+    item = _hidden_number("Item")
+    choice = TextField(widget=forms.HiddenInput)
+    chosen = forms.ChoiceField(
+        choices=(("yes", "Choose it"), ("no", "Do not choose it")), label="Decision"
+    )
 
 
-class ActionForm(forms.Form):
-    kind = forms.ChoiceField(choices=words(RemediationAction))
-    description = forms.CharField()
-    choice = forms.CharField(required=False)
-    proof = forms.CharField(required=False)
-    ticket = forms.CharField(required=False)
-    ticket_url = forms.CharField(required=False)
-    evidence = forms.IntegerField(required=False)
+class ActionForm(PageForm):
+    kind = forms.ChoiceField(choices=words(RemediationAction), label="What kind")
+    description = _reason("What was done")
+    choice = TextField(required=False, widget=forms.HiddenInput)
+    proof = _reason("What proves it", required=False, rows=2)
+    ticket = TextField(required=False, max_length=TICKET_LENGTH)
+    ticket_url = TextField(
+        required=False,
+        max_length=URL_LENGTH,
+        label="Its web address",
+        widget=forms.URLInput,
+    )
+    evidence = forms.ModelChoiceField(
+        None, required=False, label="Artifact", empty_label="None"
+    )
+
+    def prepare(self) -> None:
+        _offer(
+            self.fields["evidence"],
+            self.obj.evidence_items.all(),
+            self.obj.evidence_items.order_by("-id")[:EVIDENCE_SHOWN],
+        )
 
 
-class EntryForm(ZonedMixin):
+class EntryForm(ZonedMixin, PageForm):
     kind = forms.ChoiceField(
         choices=[(one.value, one.label) for one in WRITABLE_KINDS],
         initial=TimelineKind.NOTE,
     )
-    body = forms.CharField(max_length=BODY_LENGTH, strip=False)
-    event_at = NaiveDateTimeField(required=False)
-    corrects = forms.IntegerField(required=False)
+    body = LongTextField(
+        max_length=BODY_LENGTH, strip=False, rows=8, label="Text (Markdown)"
+    )
+    event_at = NaiveDateTimeField(
+        required=False, label="When it happened", help_text="Left empty: now."
+    )
+    corrects = _hidden_number("Entry to correct", required=False)
+
+    field_order = ("kind", "body", "event_at", "zone", "occurrence", "corrects")
 
 
-class LeadForm(forms.Form):
-    lead = forms.ModelChoiceField(User.objects.all(), required=False)
+class LeadForm(PageForm):
+    lead = forms.ModelChoiceField(None, required=False, empty_label="Nobody")
+
+    def prepare(self) -> None:
+        _offer(self.fields["lead"], User.objects.all(), workers())
 
 
-class TicketForm(forms.Form):
-    ticket = forms.CharField()
-    url = forms.CharField(required=False)
+class TicketForm(PageForm):
+    ticket = TextField(max_length=TICKET_LENGTH)
+    url = TextField(
+        required=False,
+        max_length=URL_LENGTH,
+        label="Web address",
+        widget=forms.URLInput,
+    )
 
 
-class RelatedForm(forms.Form):
-    reference = forms.CharField()
+class RelatedForm(PageForm):
+    reference = TextField(label="Related incident")
 
 
-class CloseForm(forms.Form):
-    reason = forms.CharField(required=False)
+class CloseForm(PageForm):
+    reason = _reason(required=False)
 
 
 class FalseAlarmForm(ReasonForm):
     aftermath = forms.ChoiceField(
-        choices=[(one.value, one.label) for one in Aftermath], required=False
+        choices=[("", "Choose one"), *((one.value, one.label) for one in Aftermath)],
+        required=False,
+        label="What becomes of kill switches and quarantines",
     )
 
 
 class DuplicateForm(FalseAlarmForm):
-    original = forms.CharField()
+    original = TextField(label="Duplicate of")
+
+    field_order = ("original", "reason", "aftermath")
 
 
 class ReclassifyForm(ReasonForm):
-    version = forms.ModelChoiceField(PlaybookVersion.objects.all())
+    version = forms.ModelChoiceField(PlaybookVersion.objects.all(), label="New class")
+
+    field_order = ("version", "reason")
+
+    def prepare(self) -> None:
+        """Offer the newest version of each class but the case's own."""
+        field: Any = self.fields["version"]
+        field.choices = [("", field.empty_label), *playbook_choices(self.obj)]
 
 
 class KillForm(ReasonForm):
-    extension = forms.IntegerField()
+    extension = _hidden_number("Extension")
 
 
 class KillAllForm(ReasonForm):
-    reference = forms.CharField()
+    reference = TextField(label="The reference of this case, typed out")
+
+    field_order = ("reference", "reason")
 
 
 class ConfirmKillForm(ZonedMixin, ReasonForm):
-    switch = forms.IntegerField()
-    effective_at = NaiveDateTimeField(required=False)
+    switch = _hidden_number("Kill switch")
+    effective_at = NaiveDateTimeField(
+        required=False, label="Took effect at", help_text="Left empty: now."
+    )
+
+    field_order = ("switch", "effective_at", "zone", "occurrence", "reason")

@@ -10,10 +10,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
+from evidence.admin.form_answers import answer_form
+from evidence.admin.form_fields import PageForm
 from evidence.errors import CasefileError
-from policy.admin.forms import PageForm
-
-REFUSED_STATUS = 409
 
 
 def take_in(
@@ -34,31 +33,24 @@ def take_in(
     if not request.user.has_perm(permission):
         raise PermissionDenied
     initial = {"incident": request.GET.get("incident", "")[:18]}
-    form = form_class(
-        request.POST if request.method == "POST" else None,
-        request.FILES if request.method == "POST" else None,
-        initial=initial,
-        user=request.user,
-    )
-    status = 200
-    if request.method == "POST":
-        status = REFUSED_STATUS
-        if form.is_valid():
-            try:
-                url, words = run(form)
-            except CasefileError as error:
-                path = getattr(error, "path", None)
-                where = f"{path}: " if path else ""
-                form.add_error(None, f"{where}{error.message}")
-            else:
-                messages.success(request, words)
-                return HttpResponseRedirect(url)
-    context = {
-        **admin.admin_site.each_context(request),
-        "title": title,
-        "opts": admin.opts,
-        "form": form,
-        "button": button,
-        "explained": explained,
-    }
-    return TemplateResponse(request, "policy/take_in.html", context, status=status)
+
+    def make(data: Any, files: Any) -> PageForm:
+        return form_class(data, files, initial=initial, user=request.user)
+
+    def carry_out(form: PageForm) -> HttpResponse:
+        url, words = run(form)
+        messages.success(request, words)
+        return HttpResponseRedirect(url)
+
+    def show(form: PageForm, error: CasefileError | None) -> HttpResponse:
+        context = {
+            **admin.admin_site.each_context(request),
+            "title": title,
+            "opts": admin.opts,
+            "form": form,
+            "button": button,
+            "explained": explained,
+        }
+        return TemplateResponse(request, "policy/take_in.html", context)
+
+    return answer_form(request, make=make, run=carry_out, show=show)

@@ -15,6 +15,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
+from evidence.admin.form_fields import PageForm
 from evidence.lookalikes import show_hidden
 from evidence.plots import draw_risk
 from policy.admin import forms
@@ -317,7 +318,7 @@ class ExtensionAdmin(PageAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        def run(form: forms.PageForm) -> tuple[str, str]:
+        def run(form: PageForm) -> tuple[str, str]:
             made = extensions.add_extension(actor=request.user, **form.cleaned_data)  # type: ignore[arg-type]
             return self.page_of(made), f"{made} is noted."
 

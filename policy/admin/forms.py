@@ -8,6 +8,13 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 
+from evidence.admin.form_fields import (
+    LongTextField,
+    NaiveDateTimeField,
+    PageForm,
+    TextField,
+    ZonedMixin,
+)
 from policy.models import PolicySnapshot
 from policy.rules.documents import MAX_DOCUMENT_BYTES
 from policy.rules.rollback import (
@@ -17,30 +24,14 @@ from policy.rules.rollback import (
     RiskChoice,
 )
 from policy.rules.runtime_history import MAX_HISTORY_BYTES
-from policy.services.cases import incident_model
+from policy.services.cases import REASON_LENGTH, incident_model
 from policy.templatetags.policy import inline_code
 
 SHOWN_INCIDENTS = 300
 
 
-class PageForm(forms.Form):
-    """A form of a page: it knows the object and who fills it in."""
-
-    def __init__(self, *args: Any, obj: Any = None, user: Any = None, **kwargs: Any):
-        # Several forms stand on one page: their fields' ids must differ.
-        kwargs.setdefault("auto_id", f"{type(self).__name__.lower()}_%s")
-        kwargs.setdefault("label_suffix", "")
-        super().__init__(*args, **kwargs)
-        self.obj, self.user = obj, user
-        self.prepare()
-
-    def prepare(self) -> None:
-        """Fill in choices that depend on the object and the person."""
-
-
-def _reason(label: str = "Why", **kwargs: Any) -> forms.CharField:
-    widget = forms.Textarea(attrs={"rows": 3, "maxlength": 5000})
-    return forms.CharField(label=label, widget=widget, **kwargs)
+def _reason(label: str = "Why", **kwargs: Any) -> LongTextField:
+    return LongTextField(label=label, max_length=REASON_LENGTH, **kwargs)
 
 
 def _open_incidents(user: Any, **filters: Any) -> QuerySet[Any]:
@@ -107,12 +98,10 @@ class ApproveForm(PageForm):
 
 
 class ExtensionForm(PageForm):
-    name = forms.CharField(max_length=255, required=False)
-    publisher = forms.CharField(max_length=255, required=False)
-    version = forms.CharField(
-        max_length=100, required=False, label="A version that was seen"
-    )
-    notes = forms.CharField(
+    name = TextField(max_length=255, required=False)
+    publisher = TextField(max_length=255, required=False)
+    version = TextField(max_length=100, required=False, label="A version that was seen")
+    notes = TextField(
         required=False, max_length=20_000, widget=forms.Textarea(attrs={"rows": 4})
     )
 
@@ -125,9 +114,9 @@ class ExtensionForm(PageForm):
 
 
 class NewExtensionForm(PageForm):
-    extension_id = forms.CharField(max_length=2000, label="Extension ID")
-    name = forms.CharField(max_length=255, required=False)
-    publisher = forms.CharField(max_length=255, required=False)
+    extension_id = TextField(max_length=2000, label="Extension ID")
+    name = TextField(max_length=255, required=False)
+    publisher = TextField(max_length=255, required=False)
     is_another = forms.BooleanField(
         required=False,
         label="It looks like a known ID and is another",
@@ -137,7 +126,7 @@ class NewExtensionForm(PageForm):
 
 class QuotaForm(CaseReasonForm):
     to_mb = forms.IntegerField(label="New memory quota in MB")
-    documentation = forms.CharField(
+    documentation = TextField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Raising needs it: where the legitimate use is documented.",
@@ -145,14 +134,13 @@ class QuotaForm(CaseReasonForm):
     field_order = ("to_mb", "documentation", "incident", "reason")
 
 
-class ConfirmForm(PageForm):
-    effective_at = forms.DateTimeField(
-        required=False,
-        label="Took effect at (UTC)",
-        help_text="Left empty: now.",
-        widget=forms.DateTimeInput(attrs={"placeholder": "2026-03-10 12:00:00"}),
+class ConfirmForm(ZonedMixin, PageForm):
+    effective_at = NaiveDateTimeField(
+        required=False, label="Took effect at", help_text="Left empty: now."
     )
     means = _reason("What was run, and what it showed")
+
+    field_order = ("effective_at", "zone", "occurrence", "means")
 
 
 class RollbackToDefaultsForm(PageForm):
@@ -204,7 +192,7 @@ class ApplyForm(PageForm):
         label="Snapshot that proves it",
         help_text="One of this case, taken after the approval.",
     )
-    output = forms.CharField(
+    output = TextField(
         label="Output of the verification commands",
         widget=forms.Textarea(attrs={"rows": 6}),
     )
@@ -233,9 +221,9 @@ class CaseFileForm(PageForm):
         field.queryset = _open_incidents(self.user)
 
 
-class SnapshotForm(CaseFileForm):
+class SnapshotForm(ZonedMixin, CaseFileForm):
     settings_file = forms.FileField(required=False, label="settings.json")
-    settings_text = forms.CharField(
+    settings_text = TextField(
         required=False,
         strip=False,
         label="or paste it",
@@ -244,20 +232,33 @@ class SnapshotForm(CaseFileForm):
     explanation_file = forms.FileField(
         required=False, label="Output of pi --explain-extension-policy"
     )
-    explanation_text = forms.CharField(
+    explanation_text = TextField(
         required=False,
         strip=False,
         label="or paste it",
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
     )
-    cli_profile = forms.CharField(
+    cli_profile = TextField(
         required=False, max_length=60, label="Profile on the command line"
     )
-    env_profile = forms.CharField(
+    env_profile = TextField(
         required=False, max_length=60, label="Value of PI_EXTENSION_POLICY"
     )
-    captured_at = forms.DateTimeField(
-        required=False, label="Moment it shows (UTC)", help_text="Left empty: now."
+    captured_at = NaiveDateTimeField(
+        required=False, label="Moment it shows", help_text="Left empty: now."
+    )
+
+    field_order = (
+        "incident",
+        "settings_file",
+        "settings_text",
+        "explanation_file",
+        "explanation_text",
+        "cli_profile",
+        "env_profile",
+        "captured_at",
+        "zone",
+        "occurrence",
     )
 
     def clean(self) -> dict[str, Any]:
@@ -265,7 +266,7 @@ class SnapshotForm(CaseFileForm):
         data["settings"] = _either(data, "settings")
         data["explanation"] = _either(data, "explanation")
         if not data["settings"]:
-            raise forms.ValidationError("Choose settings.json, or paste it.")
+            self.add_error("settings_text", "Choose settings.json, or paste it.")
         return data
 
 

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from evidence.admin.base import client_address
+from evidence.admin.form_fields import PageForm
 from evidence.admin.paging import keyset_page
 from evidence.models import UNFINISHED_STATES, Channel, EvidenceKind
 from evidence.services import receive_evidence
@@ -52,7 +53,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
     page_related = ("item__incident", "request__requested_by")
     page_actions = {
         "again": PageAction(
-            "Scan again", "Queue another scan", forms.PageForm, _scan_again, WORK
+            "Scan again", "Queue another scan", PageForm, _scan_again, WORK
         )
     }
 
@@ -79,7 +80,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        def run(form: forms.PageForm) -> tuple[str, str]:
+        def run(form: PageForm) -> tuple[str, str]:
             data = form.cleaned_data
             item, _ = receive_evidence(
                 incident_id=data["incident"].pk,

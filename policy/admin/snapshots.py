@@ -14,6 +14,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
 from evidence.admin.base import client_address
+from evidence.admin.form_fields import PageForm
 from evidence.models import Channel
 from policy.admin import forms
 from policy.admin.case_pages import take_in
@@ -159,7 +160,7 @@ class PolicySnapshotAdmin(OfVisibleIncident, PageAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        def run(form: forms.PageForm) -> tuple[str, str]:
+        def run(form: PageForm) -> tuple[str, str]:
             data = form.cleaned_data
             snapshot = take_snapshot(
                 incident_id=data["incident"].pk,

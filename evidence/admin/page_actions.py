@@ -1,0 +1,197 @@
+"""Buttons of a page that open a form, call a service and tell the result.
+
+A page's admin class names its actions in `page_actions` and says how an object is
+found, shown and addressed; everything else is here, once for all apps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    QueryDict,
+)
+from django.urls import URLPattern, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from evidence.access import require_permission
+from evidence.admin.base import person_of
+from evidence.admin.form_answers import answer_form
+from evidence.admin.sent_forms import SESSION_NAME
+from evidence.errors import PermissionRefused
+
+NOTHING_SENT = (
+    "Nothing was saved: this address only takes what a form sends. If you were writing "
+    "when your sign-in ended, write it again."
+)
+Run = Callable[[HttpRequest, Any, dict[str, Any]], str | HttpResponse]
+
+
+@dataclass(frozen=True)
+class PageAction:
+    """A button: its form, the permission to see it, and the service it calls.
+
+    `run` returns what to tell the person, "" where it did so itself, or a response.
+    `applies` says whether the object is in a state for it; the service judges again.
+    `fields` names the field that a refusal belongs to, by the error's code. `about`
+    says which part of the object a form is about, where the page has several such.
+    """
+
+    label: str
+    button: str
+    form: Callable[..., forms.Form]
+    run: Run
+    permission: str
+    help: str = ""
+    tone: str = ""
+    icon: str = ""
+    applies: Callable[[Any], bool] = field(default=lambda obj: True)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    about: Callable[[Any, forms.Form], str] = field(default=lambda obj, form: "")
+
+
+@dataclass(frozen=True)
+class RefusedForm:
+    """A form that was not carried out, to be shown again as it was typed."""
+
+    key: str
+    action: PageAction
+    form: forms.Form
+    url: str
+    about: str
+    here: str
+    """The address of the page that the form was sent from."""
+
+
+class ActionPages:
+    """Gives an admin class `do/<action>/` below the page of each of its objects."""
+
+    page_actions: Mapping[str, PageAction]
+    opts: Any
+    admin_site: Any
+
+    def find(self, request: HttpRequest, pk: Any) -> Any:
+        """Return the object; raise Http404 for a hidden and a missing one alike."""
+        raise NotImplementedError
+
+    def page_of(self, obj: Any) -> str:
+        """Return the address of the object's page."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return reverse(name, args=[obj.pk])
+
+    def show(
+        self, request: HttpRequest, obj: Any, *, refused: RefusedForm | None = None
+    ) -> HttpResponse:
+        """Draw the object's page, with the refused form where there is one."""
+        raise NotImplementedError
+
+    def action_url(self, obj: Any, key: str) -> str:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_do"
+        return reverse(name, args=[obj.pk, key])
+
+    def action_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_do"
+        view = self.admin_site.admin_view(self.do_view)
+        return [path("<int:pk>/do/<slug:action>/", view, name=name)]
+
+    def do_view(self, request: HttpRequest, pk: int, action: str) -> HttpResponse:
+        """Read the form of an action and call its service."""
+        obj = self.find(request, pk)
+        chosen = self.page_actions.get(action)
+        if chosen is None:
+            raise Http404("no such action")
+        if request.method != "POST" and not _has_unsent(request):
+            messages.warning(request, NOTHING_SENT)
+            return HttpResponseRedirect(_with_query(request, self.page_of(obj)))
+        _require(request, chosen)
+        return answer_form(
+            request,
+            make=lambda data, files: chosen.form(
+                data, files, obj=obj, user=request.user
+            ),
+            run=lambda form: self._carry_out(request, obj, chosen, form),
+            show=lambda form, error: self._show_again(request, obj, action, form),
+            fields=chosen.fields,
+        )
+
+    def _carry_out(
+        self, request: HttpRequest, obj: Any, chosen: PageAction, form: forms.Form
+    ) -> HttpResponse:
+        answer = chosen.run(request, obj, form.cleaned_data)
+        if isinstance(answer, HttpResponse):
+            return answer
+        if answer:
+            messages.success(request, answer)
+        return HttpResponseRedirect(way_back(request, request.POST, self.page_of(obj)))
+
+    def _show_again(
+        self, request: HttpRequest, obj: Any, key: str, form: forms.Form
+    ) -> HttpResponse:
+        """Draw the page that the form was sent from, as it is now, and the form."""
+        chosen = self.page_actions[key]
+        here = way_back(request, form.data, self.page_of(obj))
+        request.GET = QueryDict(urlsplit(here).query)  # type: ignore[assignment]
+        refused = RefusedForm(
+            key=key,
+            action=chosen,
+            form=form,
+            url=self.action_url(obj, key),
+            about=chosen.about(obj, form),
+            here=here,
+        )
+        return self.show(request, obj, refused=refused)
+
+    def offer(
+        self, request: HttpRequest, obj: Any, refused: RefusedForm | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Return the actions that this person has now, each with its form."""
+        offered = {}
+        for key, one in self.page_actions.items():
+            if not request.user.has_perm(one.permission) or not one.applies(obj):
+                continue
+            is_refused = refused is not None and refused.key == key
+            form = refused.form if refused is not None and is_refused else None
+            offered[key] = {
+                "key": key,
+                "action": one,
+                "form": form or one.form(obj=obj, user=request.user),
+                "url": self.action_url(obj, key),
+                "is_open": is_refused,
+            }
+        return offered
+
+
+def way_back(request: HttpRequest, data: Any, page: str) -> str:
+    """Return the address in the form's `next` where it is one of ours, or the page."""
+    target = str((data or {}).get("next", ""))
+    is_ours = url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return target if is_ours else page
+
+
+def _require(request: HttpRequest, action: PageAction) -> None:
+    try:
+        require_permission(person_of(request), action.permission)
+    except PermissionRefused as error:
+        raise PermissionDenied(error.message) from error
+
+
+def _has_unsent(request: HttpRequest) -> bool:
+    kept = request.session.get(SESSION_NAME)
+    return bool(kept) and kept["path"] == request.path
+
+
+def _with_query(request: HttpRequest, page: str) -> str:
+    query = request.META.get("QUERY_STRING", "")
+    return f"{page}?{query}" if query else page
