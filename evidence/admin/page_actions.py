@@ -140,7 +140,7 @@ class ActionPages:
         """Draw the page that the form was sent from, as it is now, and the form."""
         chosen = self.page_actions[key]
         here = way_back(request, form.data, self.page_of(obj))
-        request.GET = QueryDict(urlsplit(here).query)  # type: ignore[assignment]
+        request.GET = QueryDict(urlsplit(here).query)
         refused = RefusedForm(
             key=key,
             action=chosen,
@@ -189,7 +189,7 @@ def _require(request: HttpRequest, action: PageAction) -> None:
 
 def _has_unsent(request: HttpRequest) -> bool:
     kept = request.session.get(SESSION_NAME)
-    return bool(kept) and kept["path"] == request.path
+    return bool(kept and kept["path"] == request.path)
 
 
 def _with_query(request: HttpRequest, page: str) -> str:

@@ -246,7 +246,7 @@ class ItemForm(PageForm):
 
 class AssignForm(PageForm):
     item = _hidden_number("Item")
-    assignee = forms.ModelChoiceField(
+    assignee: Any = forms.ModelChoiceField(
         None, required=False, label="Who", empty_label="Nobody"
     )
 
@@ -279,7 +279,7 @@ class ActionForm(PageForm):
         label="Its web address",
         widget=forms.URLInput,
     )
-    evidence = forms.ModelChoiceField(
+    evidence: Any = forms.ModelChoiceField(
         None, required=False, label="Artifact", empty_label="None"
     )
 
@@ -308,7 +308,7 @@ class EntryForm(ZonedMixin, PageForm):
 
 
 class LeadForm(PageForm):
-    lead = forms.ModelChoiceField(None, required=False, empty_label="Nobody")
+    lead: Any = forms.ModelChoiceField(None, required=False, empty_label="Nobody")
 
     def prepare(self) -> None:
         _offer(self.fields["lead"], User.objects.all(), workers())
