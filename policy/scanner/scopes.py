@@ -141,3 +141,14 @@ def arguments_of(call: Node) -> list[Node]:
     if arguments.type == "template_string":
         return [arguments]
     return [child for child in arguments.named_children if child.type != "comment"]
+
+
+def find_binding(name: str, scope: Scope) -> Binding | None:
+    """Return the innermost binding of a name."""
+    holder: Scope | None = scope
+    while holder is not None:
+        found = holder.bindings.get(name)
+        if found is not None:
+            return found
+        holder = holder.parent
+    return None

@@ -2,8 +2,8 @@
 
 Each site of the program (a call, an import, a member, an assignment) is folded, and
 what it comes to is held against the rules. docs/scanner.md gives the reasons for each
-classification. Each module adds one set of rules: findings, modules, code, pollution,
-calls, detector.
+classification. A rule is a function of a detector, which collects
+the entries of one file; a table in detector.py names the rule for each type of site.
 """
 
 from policy.scanner.detection.detector import detect

@@ -9,8 +9,9 @@ from policy.scanner.detection.findings import (
     FLAGGED,
     FORBIDDEN,
     VISIBLE,
+    Detector,
 )
-from policy.scanner.detection.modules import ModuleRules
+from policy.scanner.detection.modules import judge_data_url
 from policy.scanner.families import (
     ASSEMBLIES,
     DECODINGS,
@@ -41,85 +42,90 @@ HARMLESS_CODE = frozenset(
 _TELLING_WORDS = ("process", "require", "eval", "Function", "constructor", "import")
 
 
-class CodeRules(ModuleRules):
-    """Judges what makes code of text."""
+def judge_code(
+    detector: Detector, node: Node, name: str, arguments: list[Value], via: Via
+) -> None:
+    """Judge a call that makes code of text."""
+    hidden = via - VISIBLE
+    payload = arguments[-1] if arguments else Text("")
+    made = merge_via(payload) if arguments else frozenset()
+    text = to_text(payload) if not isinstance(payload, Host) else None
+    constant = [to_text(argument) for argument in arguments]
+    if text is not None and text.strip() in HARMLESS_CODE and not made & ENCODINGS:
+        why = f"{name} of text that only finds the global object"
+        detector.add(node, "harmless-code", FLAGGED, why, via)
+        return
+    assembled = is_disguised(node, name, text, made)
+    if is_spelled_out(node, name):
+        hidden = frozenset()
+    if name not in ("eval", "Function"):
+        hidden = hidden | {"constructor-chain"}
+    if hidden or assembled:
+        why = f"{name} makes code of text in a disguise"
+        detector.add(node, "hidden-code", FORBIDDEN, why, hidden | made)
+    else:
+        why = f"{name} makes code of text"
+        detector.add(node, "code-from-text", FLAGGED, why, via)
+    for code in constant:
+        if code:
+            detector.nested(node, code, hidden | made | {"code-in-text"})
 
-    def code(self, node: Node, name: str, arguments: list[Value], via: Via) -> None:
-        """Judge a call that makes code of text."""
-        hidden = via - VISIBLE
-        payload = arguments[-1] if arguments else Text("")
-        made = merge_via(payload) if arguments else frozenset()
-        text = to_text(payload) if not isinstance(payload, Host) else None
-        constant = [to_text(argument) for argument in arguments]
-        if text is not None and text.strip() in HARMLESS_CODE and not made & ENCODINGS:
-            why = f"{name} of text that only finds the global object"
-            self.add(node, "harmless-code", FLAGGED, why, via)
-            return
-        assembled = self.is_disguised(node, name, text, made)
-        if is_spelled_out(node, name):
-            hidden = frozenset()
-        if name not in ("eval", "Function"):
-            hidden = hidden | {"constructor-chain"}
-        if hidden or assembled:
-            why = f"{name} makes code of text in a disguise"
-            self.add(node, "hidden-code", FORBIDDEN, why, hidden | made)
-        else:
-            why = f"{name} makes code of text"
-            self.add(node, "code-from-text", FLAGGED, why, via)
-        for code in constant:
-            if code:
-                self.nested(node, code, hidden | made | {"code-in-text"})
 
-    @staticmethod
-    def is_disguised(node: Node, name: str, text: str | None, made: Via) -> bool:
-        """Tell whether the code that a call makes was put together to be unreadable.
+def is_disguised(node: Node, name: str, text: str | None, made: Via) -> bool:
+    """Tell whether the code that a call makes was put together to be unreadable.
 
-        Template engines build code from many readable pieces for `new Function`;
-        nobody does so for eval, or in the middle of a telling word.
-        """
-        if made & DECODINGS:
-            return True
-        if text is None or not made & ASSEMBLIES:
-            return False
-        written = text_of(node)
-        split = (word in text and word not in written for word in _TELLING_WORDS)
-        return name == "eval" or any(split)
+    Template engines build code from many readable pieces for `new Function`;
+    nobody does so for eval, or in the middle of a telling word.
+    """
+    if made & DECODINGS:
+        return True
+    if text is None or not made & ASSEMBLIES:
+        return False
+    written = text_of(node)
+    split = (word in text and word not in written for word in _TELLING_WORDS)
+    return name == "eval" or any(split)
 
-    def timer(self, node: Node, name: str, first: Value, via: Via) -> None:
-        for option in options(first):
-            if isinstance(option, Host) and option.name == "eval":
-                why = f"{name} is given eval to run"
-                self.add(node, "escaping-eval", FORBIDDEN, why, {"escaping-eval"} | via)
-            if not isinstance(option, Text) and not option.textual:
-                continue
-            why = f"{name} of text is eval later"
-            techniques = via | option.via | {"string-timer"}
-            self.add(node, "string-timer", FORBIDDEN, why, techniques)
-            if isinstance(option, Text):
-                self.nested(node, option.text, techniques)
 
-    def worker(self, node: Node, arguments: list[Value], via: Via) -> None:
-        first = arguments[0] if arguments else UNKNOWN
-        second = arguments[1] if len(arguments) > 1 else UNKNOWN
-        text = to_text(first) or ""
-        from_text = (
-            "blob-worker" in self.worker_via(first)
-            or scheme_of(text) in ("data", "blob")
-            or (isinstance(second, Object) and "eval" in second.members)
-        )
-        techniques = via | first.via
-        if from_text:
-            why = "A worker runs code made from text"
-            self.add(node, "blob-worker", FORBIDDEN, why, techniques | {"blob-worker"})
-            if scheme_of(text) == "data":
-                self.data_url(node, text, techniques)
-        else:
-            why = "A worker runs outside of this source's view"
-            self.add(node, "worker", FLAGGED, why, techniques)
+def judge_timer(
+    detector: Detector, node: Node, name: str, first: Value, via: Via
+) -> None:
+    for option in options(first):
+        if isinstance(option, Host) and option.name == "eval":
+            why = f"{name} is given eval to run"
+            detector.add(node, "escaping-eval", FORBIDDEN, why, {"escaping-eval"} | via)
+        if not isinstance(option, Text) and not option.textual:
+            continue
+        why = f"{name} of text is eval later"
+        techniques = via | option.via | {"string-timer"}
+        detector.add(node, "string-timer", FORBIDDEN, why, techniques)
+        if isinstance(option, Text):
+            detector.nested(node, option.text, techniques)
 
-    @staticmethod
-    def worker_via(value: Value) -> Via:
-        return merge_via(value)
+
+def judge_worker(
+    detector: Detector, node: Node, arguments: list[Value], via: Via
+) -> None:
+    first = arguments[0] if arguments else UNKNOWN
+    second = arguments[1] if len(arguments) > 1 else UNKNOWN
+    text = to_text(first) or ""
+    from_text = (
+        "blob-worker" in worker_via(first)
+        or scheme_of(text) in ("data", "blob")
+        or (isinstance(second, Object) and "eval" in second.members)
+    )
+    techniques = via | first.via
+    if from_text:
+        why = "A worker runs code made from text"
+        detector.add(node, "blob-worker", FORBIDDEN, why, techniques | {"blob-worker"})
+        if scheme_of(text) == "data":
+            judge_data_url(detector, node, text, techniques)
+    else:
+        why = "A worker runs outside of this source's view"
+        detector.add(node, "worker", FLAGGED, why, techniques)
+
+
+def worker_via(value: Value) -> Via:
+    return merge_via(value)
 
 
 def is_spelled_out(call: Node, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tree_sitter import Node
@@ -43,13 +43,19 @@ class Findings:
     incomplete_because: str = ""
 
 
-class DetectorCore:
-    """Collects the entries of one file."""
+class Detector:
+    """Collects the entries of one file, and knows what every rule needs."""
 
     def __init__(
-        self, syntax: Syntax, path: str, program: Program, folder: Folder
+        self,
+        syntax: Syntax,
+        path: str,
+        program: Program,
+        folder: Folder,
+        nested: NestedScan,
     ) -> None:
         self.syntax, self.path = syntax, path
+        self._nested = nested
         self.program, self.folder = program, folder
         self.entries: dict[tuple[int, str, Classification], Entry] = {}
         self.callees: set[int] = set()
@@ -85,15 +91,15 @@ class DetectorCore:
             end_line=node.end_point.row + 1,
         )
 
+    def nested(self, node: Node, code: str, via: Via) -> None:
+        """Scan code that a string carries, and report it at the place that runs it."""
+        self._nested(self, node, code, via)
+
     def position(self, node: Node) -> tuple[int, int]:
         row, column_bytes = node.start_point
         start = node.start_byte - column_bytes
         prefix = self.syntax.source[start : node.start_byte]
         return row + 1, len(prefix.decode("utf-8", "replace")) + 1
-
-    def nested(self, node: Node, code: str, via: Via) -> None:
-        """Scan code that a string carries, and report it at the place that runs it."""
-        raise NotImplementedError
 
 
 def excerpt(node: Node) -> str:
@@ -102,3 +108,6 @@ def excerpt(node: Node) -> str:
     flat = " ".join(raw.split())
     flat = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in flat)
     return flat if len(flat) <= MAX_EXCERPT else flat[: MAX_EXCERPT - 1] + "…"
+
+
+NestedScan = Callable[[Detector, Node, str, Via], None]

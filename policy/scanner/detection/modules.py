@@ -12,7 +12,7 @@ from policy.scanner.detection.findings import (
     FORBIDDEN,
     SAFE,
     VISIBLE,
-    DetectorCore,
+    Detector,
 )
 from policy.scanner.families import (
     ASSEMBLIES,
@@ -40,88 +40,97 @@ from policy.scanner.values import (
 )
 
 
-class ModuleRules(DetectorCore):
-    """Judges the modules that a source names."""
+def is_type_only(node: Node) -> bool:
+    """Tell `import type …` and `export type …`, which leave nothing to run."""
+    return any(child.type in ("type", "typeof") for child in node.children[:3])
 
-    @staticmethod
-    def is_type_only(node: Node) -> bool:
-        """Tell `import type …` and `export type …`, which leave nothing to run."""
-        return any(child.type in ("type", "typeof") for child in node.children[:3])
 
-    def import_statement(self, node: Node, scope: Scope) -> None:
-        source = node.child_by_field_name("source")
-        for clause in node.named_children:
-            if clause.type == "import_require_clause":
-                source = clause.child_by_field_name("source")
-        if source is None or self.is_type_only(node):
-            return
-        self.module(node, self.folder.fold(source, scope), "import")
+def judge_import(detector: Detector, node: Node, scope: Scope) -> None:
+    source = node.child_by_field_name("source")
+    for clause in node.named_children:
+        if clause.type == "import_require_clause":
+            source = clause.child_by_field_name("source")
+    if source is None or is_type_only(node):
+        return
+    judge_module(detector, node, detector.folder.fold(source, scope), "import")
 
-    def export_statement(self, node: Node, scope: Scope) -> None:
-        source = node.child_by_field_name("source")
-        if source is not None and not self.is_type_only(node):
-            self.module(node, self.folder.fold(source, scope), "re-export")
 
-    def module(
-        self, node: Node, value: Value, how: str, via: Via = frozenset()
-    ) -> None:
-        """Judge the module that an import, export or loader call names."""
-        for option in options(value):
-            text = to_text(option) if isinstance(option, (Text, Array)) else None
-            techniques = option.via | via
-            if text is None:
-                self.dynamic(node, option, how, via)
-            else:
-                self.named_module(node, text, how, techniques)
+def judge_export(detector: Detector, node: Node, scope: Scope) -> None:
+    source = node.child_by_field_name("source")
+    if source is not None and not is_type_only(node):
+        judge_module(detector, node, detector.folder.fold(source, scope), "re-export")
 
-    def dynamic(self, node: Node, value: Value, how: str, via: Via) -> None:
-        is_unknown = type(value) is Value or isinstance(value, (Host, Method))
-        if not is_unknown and not value.textual:
-            return
-        self.add(
-            node,
-            "dynamic-module",
-            FLAGGED,
-            f"The module of this {how} is known only when it runs",
-            {"dynamic-module"} | (value.via & ENCODINGS) | (via - VISIBLE),
-        )
 
-    def named_module(self, node: Node, text: str, how: str, via: Via) -> None:
-        name = builtin_name(text)
-        if name in FORBIDDEN_MODULES:
-            why = f"This {how} loads the forbidden module {name}"
-            self.add(node, "forbidden-module", FORBIDDEN, why, via)
-        elif is_native_addon(text):
-            why = f"This {how} loads compiled code, as process.dlopen does"
-            self.add(node, "native-addon", FORBIDDEN, why, via | {"native-addon"})
-        elif scheme_of(text) == "data":
-            self.data_url(node, text, via)
-        elif scheme_of(text) in ("http", "https", "blob"):
-            why = f"This {how} loads code from a {scheme_of(text)} URL"
-            self.add(node, "remote-module", FLAGGED, why, via)
-        elif name is not None:
-            self.builtin(node, name, how, via)
-        elif via & ENCODINGS:
-            why = f"The name of the module of this {how} is hidden"
-            self.add(node, "hidden-module-name", FLAGGED, why, via)
-
-    def builtin(self, node: Node, name: str, how: str, via: Via) -> None:
-        if name in UNCOVERED_BUILTINS:
-            why = f"This {how} loads the Node built-in {name}, which no rewrite covers"
-            self.add(node, "uncovered-builtin", FLAGGED, why, via)
-        elif via & ASSEMBLIES:
-            why = f"The name of the built-in {name} is hidden in this {how}"
-            self.add(node, "hidden-module-name", FLAGGED, why, via)
+def judge_module(
+    detector: Detector, node: Node, value: Value, how: str, via: Via = frozenset()
+) -> None:
+    """Judge the module that an import, export or loader call names."""
+    for option in options(value):
+        text = to_text(option) if isinstance(option, (Text, Array)) else None
+        techniques = option.via | via
+        if text is None:
+            judge_dynamic(detector, node, option, how, via)
         else:
-            why = f"This {how} loads the Node built-in {name}, which a rewrite covers"
-            self.add(node, "covered-builtin", SAFE, why, via)
+            judge_named_module(detector, node, text, how, techniques)
 
-    def data_url(self, node: Node, text: str, via: Via) -> None:
-        why = "Code is loaded from a data URL, where no scanner of files sees it"
-        self.add(node, "data-url", FORBIDDEN, why, via | {"data-url"})
-        head, _, body = text.partition(",")
-        if head.rstrip().endswith(";base64"):
-            code = decode_base64(body).decode("utf-8", "replace")
-        else:
-            code = urllib.parse.unquote(body)
-        self.nested(node, code, via | {"data-url"})
+
+def judge_dynamic(
+    detector: Detector, node: Node, value: Value, how: str, via: Via
+) -> None:
+    is_unknown = type(value) is Value or isinstance(value, (Host, Method))
+    if not is_unknown and not value.textual:
+        return
+    detector.add(
+        node,
+        "dynamic-module",
+        FLAGGED,
+        f"The module of this {how} is known only when it runs",
+        {"dynamic-module"} | (value.via & ENCODINGS) | (via - VISIBLE),
+    )
+
+
+def judge_named_module(
+    detector: Detector, node: Node, text: str, how: str, via: Via
+) -> None:
+    name = builtin_name(text)
+    if name in FORBIDDEN_MODULES:
+        why = f"This {how} loads the forbidden module {name}"
+        detector.add(node, "forbidden-module", FORBIDDEN, why, via)
+    elif is_native_addon(text):
+        why = f"This {how} loads compiled code, as process.dlopen does"
+        detector.add(node, "native-addon", FORBIDDEN, why, via | {"native-addon"})
+    elif scheme_of(text) == "data":
+        judge_data_url(detector, node, text, via)
+    elif scheme_of(text) in ("http", "https", "blob"):
+        why = f"This {how} loads code from a {scheme_of(text)} URL"
+        detector.add(node, "remote-module", FLAGGED, why, via)
+    elif name is not None:
+        judge_builtin(detector, node, name, how, via)
+    elif via & ENCODINGS:
+        why = f"The name of the module of this {how} is hidden"
+        detector.add(node, "hidden-module-name", FLAGGED, why, via)
+
+
+def judge_builtin(
+    detector: Detector, node: Node, name: str, how: str, via: Via
+) -> None:
+    if name in UNCOVERED_BUILTINS:
+        why = f"This {how} loads the Node built-in {name}, which no rewrite covers"
+        detector.add(node, "uncovered-builtin", FLAGGED, why, via)
+    elif via & ASSEMBLIES:
+        why = f"The name of the built-in {name} is hidden in this {how}"
+        detector.add(node, "hidden-module-name", FLAGGED, why, via)
+    else:
+        why = f"This {how} loads the Node built-in {name}, which a rewrite covers"
+        detector.add(node, "covered-builtin", SAFE, why, via)
+
+
+def judge_data_url(detector: Detector, node: Node, text: str, via: Via) -> None:
+    why = "Code is loaded from a data URL, where no scanner of files sees it"
+    detector.add(node, "data-url", FORBIDDEN, why, via | {"data-url"})
+    head, _, body = text.partition(",")
+    if head.rstrip().endswith(";base64"):
+        code = decode_base64(body).decode("utf-8", "replace")
+    else:
+        code = urllib.parse.unquote(body)
+    detector.nested(node, code, via | {"data-url"})

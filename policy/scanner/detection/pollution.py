@@ -7,14 +7,15 @@ from itertools import pairwise
 from tree_sitter import Node
 
 from policy.scanner.coercion import to_text
-from policy.scanner.detection.code import CodeRules
 from policy.scanner.detection.findings import (
     FLAGGED,
     FORBIDDEN,
+    Detector,
 )
 from policy.scanner.families import (
     ASSEMBLIES,
 )
+from policy.scanner.folding.constants import property_key
 from policy.scanner.merges import is_unsafe_merge
 from policy.scanner.scopes import (
     FUNCTIONS,
@@ -46,97 +47,95 @@ _DEFINERS = frozenset(
 _PROTOTYPES = frozenset(("Object.prototype", "?.__proto__", "?.prototype"))
 
 
-class PollutionRules(CodeRules):
-    """Judges writes to prototypes."""
-
-    def prototype_call(
-        self, node: Node, name: str, arguments: list[Value], via: Via
-    ) -> None:
-        first = arguments[0] if arguments else UNKNOWN
-        pollution = via | {"prototype-pollution"}
-        if name in _SET_PROTOTYPE:
-            why = f"{name} changes what an object inherits"
-            self.add(node, "set-prototype", FLAGGED, why, pollution)
-        elif name in _DEFINERS or name.startswith("__define"):
-            key = to_text(arguments[1]) if len(arguments) > 1 else None
-            on_prototype = isinstance(first, Host) and first.name in _PROTOTYPES
-            if on_prototype or key == "__proto__":
-                why = f"{name} writes to a prototype that everything inherits"
-                hidden = merge_via(*arguments[:2]) & ASSEMBLIES
-                classification = FORBIDDEN if hidden else FLAGGED
-                self.add(
-                    node, "prototype-write", classification, why, pollution | hidden
-                )
-        elif name == "JSON.parse":
-            result = self.folder.apply(Host("JSON.parse"), arguments)
-            if has_prototype_key(result):
-                why = "This JSON carries __proto__, which an unguarded merge follows"
-                self.add(node, "prototype-json", FLAGGED, why, pollution)
-
-    def assignment(self, node: Node, scope: Scope) -> None:
-        left = unwrap(node.child_by_field_name("left"))
-        keys: list[tuple[str | None, Via]] = []
-        target = left
-        while target is not None and target.type in (
-            "member_expression",
-            "subscript_expression",
-        ):
-            key, via = self.folder.member_key(target, scope)
-            keys.append((key, frozenset(via)))
-            target = unwrap(target.child_by_field_name("object"))
-        if not keys or left is None:
-            return
-        names = [key for key, _ in reversed(keys)]
-        hidden = frozenset().union(*(via for _, via in keys)) & ASSEMBLIES
-        owner = self.folder.fold(left.child_by_field_name("object"), scope)
-        if not self.writes_prototype(names, owner, target):
-            return
-        classification = FORBIDDEN if hidden else FLAGGED
-        why = "A write to a prototype that everything inherits"
-        techniques = hidden | {"prototype-pollution"}
-        self.add(node, "prototype-write", classification, why, techniques)
-
-    @staticmethod
-    def writes_prototype(
-        names: list[str | None], owner: Value, base: Node | None
-    ) -> bool:
-        if "__proto__" in names:
-            return True
-        if any(
-            isinstance(option, Host) and option.name in _PROTOTYPES
-            for option in options(owner)
-        ):
-            return True
-        pairs = pairwise(names)
-        return ("constructor", "prototype") in pairs and len(names) > 2
-
-    def pair(self, node: Node, scope: Scope) -> None:
-        """Flag `["__proto__"]: …` with a computed key, which makes an own member."""
-        key = node.child_by_field_name("key")
-        if key is None or key.type != "computed_property_name":
-            return
-        name, via = self.folder.property_key(key, scope)
-        if name == "__proto__":
-            hidden = frozenset(via) & ASSEMBLIES
-            why = "An own member named __proto__, which an unguarded merge follows"
+def judge_prototype_call(
+    detector: Detector, node: Node, name: str, arguments: list[Value], via: Via
+) -> None:
+    first = arguments[0] if arguments else UNKNOWN
+    pollution = via | {"prototype-pollution"}
+    if name in _SET_PROTOTYPE:
+        why = f"{name} changes what an object inherits"
+        detector.add(node, "set-prototype", FLAGGED, why, pollution)
+    elif name in _DEFINERS or name.startswith("__define"):
+        key = to_text(arguments[1]) if len(arguments) > 1 else None
+        on_prototype = isinstance(first, Host) and first.name in _PROTOTYPES
+        if on_prototype or key == "__proto__":
+            why = f"{name} writes to a prototype that everything inherits"
+            hidden = merge_via(*arguments[:2]) & ASSEMBLIES
             classification = FORBIDDEN if hidden else FLAGGED
-            techniques = hidden | {"prototype-pollution"}
-            self.add(node, "prototype-key", classification, why, techniques)
+            detector.add(
+                node, "prototype-write", classification, why, pollution | hidden
+            )
+    elif name == "JSON.parse":
+        result = detector.folder.apply(Host("JSON.parse"), arguments)
+        if has_prototype_key(result):
+            why = "This JSON carries __proto__, which an unguarded merge follows"
+            detector.add(node, "prototype-json", FLAGGED, why, pollution)
 
-    def merge_call(self, node: Node, scope: Scope) -> None:
-        """Flag a function that merges recursively without a guard, at its own call."""
-        callee = unwrap(node.child_by_field_name("function"))
-        if callee is None or callee.type != "identifier":
+
+def judge_assignment(detector: Detector, node: Node, scope: Scope) -> None:
+    left = unwrap(node.child_by_field_name("left"))
+    keys: list[tuple[str | None, Via]] = []
+    target = left
+    while target is not None and target.type in (
+        "member_expression",
+        "subscript_expression",
+    ):
+        key, via = detector.folder.member_key(target, scope)
+        keys.append((key, frozenset(via)))
+        target = unwrap(target.child_by_field_name("object"))
+    if not keys or left is None:
+        return
+    names = [key for key, _ in reversed(keys)]
+    hidden = frozenset().union(*(via for _, via in keys)) & ASSEMBLIES
+    owner = detector.folder.fold(left.child_by_field_name("object"), scope)
+    if not writes_prototype(names, owner, target):
+        return
+    classification = FORBIDDEN if hidden else FLAGGED
+    why = "A write to a prototype that everything inherits"
+    techniques = hidden | {"prototype-pollution"}
+    detector.add(node, "prototype-write", classification, why, techniques)
+
+
+def writes_prototype(names: list[str | None], owner: Value, base: Node | None) -> bool:
+    if "__proto__" in names:
+        return True
+    if any(
+        isinstance(option, Host) and option.name in _PROTOTYPES
+        for option in options(owner)
+    ):
+        return True
+    pairs = pairwise(names)
+    return ("constructor", "prototype") in pairs and len(names) > 2
+
+
+def judge_pair(detector: Detector, node: Node, scope: Scope) -> None:
+    """Flag `["__proto__"]: …` with a computed key, which makes an own member."""
+    key = node.child_by_field_name("key")
+    if key is None or key.type != "computed_property_name":
+        return
+    name, via = property_key(detector.folder, key, scope)
+    if name == "__proto__":
+        hidden = frozenset(via) & ASSEMBLIES
+        why = "An own member named __proto__, which an unguarded merge follows"
+        classification = FORBIDDEN if hidden else FLAGGED
+        techniques = hidden | {"prototype-pollution"}
+        detector.add(node, "prototype-key", classification, why, techniques)
+
+
+def judge_merge(detector: Detector, node: Node, scope: Scope) -> None:
+    """Flag a function that merges recursively without a guard, at its own call."""
+    callee = unwrap(node.child_by_field_name("function"))
+    if callee is None or callee.type != "identifier":
+        return
+    name = text_of(callee)
+    holder: Scope | None = scope
+    while holder is not None:
+        if holder.node.type in FUNCTIONS and is_unsafe_merge(holder.node, name):
+            why = f"{name} merges recursively and follows __proto__"
+            techniques = {"prototype-pollution"}
+            detector.add(holder.node, "unsafe-merge", FLAGGED, why, techniques)
             return
-        name = text_of(callee)
-        holder: Scope | None = scope
-        while holder is not None:
-            if holder.node.type in FUNCTIONS and is_unsafe_merge(holder.node, name):
-                why = f"{name} merges recursively and follows __proto__"
-                techniques = {"prototype-pollution"}
-                self.add(holder.node, "unsafe-merge", FLAGGED, why, techniques)
-                return
-            holder = holder.parent
+        holder = holder.parent
 
 
 def has_prototype_key(value: Value, depth: int = 0) -> bool:

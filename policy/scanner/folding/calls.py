@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tree_sitter import Node
 
-from policy.scanner import interpreter
 from policy.scanner.coercion import to_text
-from policy.scanner.folding.members import MemberFolding
+from policy.scanner.folding.constants import fold_template
+from policy.scanner.folding.interpreter import call_function
+from policy.scanner.folding.members import fold_member, make_instance
 from policy.scanner.hosts import CODE_MAKERS
 from policy.scanner.methods import MAX_ITEMS, MAX_TEXT, call_method
 from policy.scanner.natives import call_native, items_of
@@ -38,156 +41,163 @@ from policy.scanner.values import (
     unknown,
 )
 
+if TYPE_CHECKING:
+    from policy.scanner.folding.folder import Folder
+
+
 MAX_CODE_NESTING = 3
 
 
-class CallFolding(MemberFolding):
-    """Follows calls to their results."""
+def fold_arguments(folder: Folder, call: Node, scope: Scope) -> list[Value]:
+    """Fold a call's arguments; a spread of known items becomes those."""
+    values: list[Value] = []
+    for node in arguments_of(call):
+        if node.type == "spread_element":
+            items = items_of(folder.fold(node.named_children[0], scope))
+            values.extend(items if items is not None else (UNKNOWN,))
+        elif node.type == "template_string" and is_tagged(call):
+            values.append(fold_tagged(folder, node, scope))
+        else:
+            values.append(folder.fold(node, scope))
+    return values[:MAX_ITEMS]
 
-    def arguments(self, call: Node, scope: Scope) -> list[Value]:
-        """Fold a call's arguments; a spread of known items becomes those."""
-        values: list[Value] = []
-        for node in arguments_of(call):
-            if node.type == "spread_element":
-                items = items_of(self.fold(node.named_children[0], scope))
-                values.extend(items if items is not None else (UNKNOWN,))
-            elif node.type == "template_string" and self.is_tagged(call):
-                values.append(self.tagged(node, scope))
-            else:
-                values.append(self.fold(node, scope))
-        return values[:MAX_ITEMS]
 
-    @staticmethod
-    def is_tagged(call: Node) -> bool:
-        arguments = call.child_by_field_name("arguments")
-        return arguments is not None and arguments.type == "template_string"
+def is_tagged(call: Node) -> bool:
+    arguments = call.child_by_field_name("arguments")
+    return arguments is not None and arguments.type == "template_string"
 
-    def tagged(self, node: Node, scope: Scope) -> Value:
-        text = self.template(node, scope)
-        return Array((add_via(text, "tagged-template"),))
 
-    def callee(self, call: Node, scope: Scope) -> Value:
-        """Fold what is called; the member of an unknown owner is a method of it."""
-        node = call.child_by_field_name("function")
-        if node is None:
-            node = call.child_by_field_name("constructor")
-        target = unwrap(node)
-        if target is None:
-            return UNKNOWN
-        if target.type == "import":
-            return Host("import")
-        if target.type not in ("member_expression", "subscript_expression"):
-            value = self.fold(target, scope)
-            if target.type == "sequence_expression":
-                return add_via(value, "indirect-eval")
-            return value
-        found = self.member(target, scope)
-        if type(found) is not Value:
-            return found
-        key, _ = self.member_key(target, scope)
-        owner = self.fold(target.child_by_field_name("object"), scope)
-        return Method(owner, key, via=owner.via) if key is not None else found
+def fold_tagged(folder: Folder, node: Node, scope: Scope) -> Value:
+    text = fold_template(folder, node, scope)
+    return Array((add_via(text, "tagged-template"),))
 
-    def call(self, node: Node, scope: Scope) -> Value:
-        target = self.callee(node, scope)
-        if isinstance(target, Host) and target.name == "String.raw":
-            return self.raw_template(node, scope)
-        if type(target) is Value and not target.via:
-            return UNKNOWN
-        return self.apply(target, self.arguments(node, scope))
 
-    def raw_template(self, node: Node, scope: Scope) -> Value:
-        nodes = arguments_of(node)
-        if self.is_tagged(node):
-            return self.template(nodes[0], scope)
+def fold_callee(folder: Folder, call: Node, scope: Scope) -> Value:
+    """Fold what is called; the member of an unknown owner is a method of it."""
+    node = call.child_by_field_name("function")
+    if node is None:
+        node = call.child_by_field_name("constructor")
+    target = unwrap(node)
+    if target is None:
         return UNKNOWN
+    if target.type == "import":
+        return Host("import")
+    if target.type not in ("member_expression", "subscript_expression"):
+        value = folder.fold(target, scope)
+        if target.type == "sequence_expression":
+            return add_via(value, "indirect-eval")
+        return value
+    found = fold_member(folder, target, scope)
+    if type(found) is not Value:
+        return found
+    key, _ = folder.member_key(target, scope)
+    owner = folder.fold(target.child_by_field_name("object"), scope)
+    return Method(owner, key, via=owner.via) if key is not None else found
 
-    def new(self, node: Node, scope: Scope) -> Value:
-        target = self.callee(node, scope)
-        if isinstance(target, Class):
-            return self.instance(target)
-        if isinstance(target, (Host, OneOf)):
-            return self.apply(target, self.arguments(node, scope))
-        return unknown(target)
 
-    def apply(self, target: Value, arguments: list[Value]) -> Value:
-        """Return the result of calling a value."""
-        if not self.may_continue():
-            return UNKNOWN
-        if isinstance(target, OneOf):
-            return one_of(self.apply(option, arguments) for option in target.options)
-        target, arguments = unpack_call(target, arguments)
-        if isinstance(target, Host):
-            return self.apply_host(target, arguments)
-        if isinstance(target, Function):
-            return interpreter.call_function(self, target, arguments)
-        if isinstance(target, Code):
-            value = self.evaluate(target.body)
-            return (
-                add_via(value, "code-in-text")
-                if value is not UNKNOWN
-                else unknown(target)
-            )
-        if isinstance(target, Method):
-            return self.apply_method(target, arguments)
-        return unknown(target, *arguments)
+def fold_call(folder: Folder, node: Node, scope: Scope) -> Value:
+    target = fold_callee(folder, node, scope)
+    if isinstance(target, Host) and target.name == "String.raw":
+        return raw_template(folder, node, scope)
+    if type(target) is Value and not target.via:
+        return UNKNOWN
+    return apply_value(folder, target, fold_arguments(folder, node, scope))
 
-    def apply_host(self, target: Host, arguments: list[Value]) -> Value:
-        name = target.name
-        if name == "createRequire":
-            return Host("require", via=target.via | {"create-require"})
-        if name == "eval":
-            text = to_text(arguments[0]) if arguments else None
-            value = self.evaluate(text) if text is not None else UNKNOWN
-            return add_via(value, "code-in-text", *merge_via(target, *arguments[:1]))
-        if name in CODE_MAKERS:
-            body = to_text(arguments[-1]) if arguments else ""
-            if body is None:
-                return unknown(*arguments)
-            return Code(body, via=merge_via(target, *arguments[-1:]))
-        if name == "Reflect.set":
-            return UNKNOWN
-        if name == "TextDecoder":
-            return Host("TextDecoder()")
-        result = call_native(name, arguments, self)
-        if name in ("require", "import", "process.getBuiltinModule"):
-            if isinstance(result, Module) and result.name == "process":
-                return Host("process", via=result.via | {"loader-object"})
-            return result
-        return add_via(result, *target.via) if target.via else result
 
-    def apply_method(self, target: Method, arguments: list[Value]) -> Value:
-        owner, name = target.owner, target.name
-        if name == "bind" and arguments:
-            if isinstance(owner, Method):
-                # Function.call.bind(f): what is bound is the owner of the method.
-                owner = Method(arguments[0], owner.name, via=owner.via)
-            return Bound(
-                owner, tuple(arguments[1:]), via=owner.via | {"reflective-call"}
-            )
-        if name in ("then", "finally") and arguments and not isinstance(owner, Object):
-            return self.apply(arguments[0], [owner])
-        if name == "decode" and arguments and isinstance(arguments[0], Bytes):
-            return call_method(arguments[0], "toString", [], self)
+def raw_template(folder: Folder, node: Node, scope: Scope) -> Value:
+    nodes = arguments_of(node)
+    if is_tagged(node):
+        return fold_template(folder, nodes[0], scope)
+    return UNKNOWN
+
+
+def fold_new(folder: Folder, node: Node, scope: Scope) -> Value:
+    target = fold_callee(folder, node, scope)
+    if isinstance(target, Class):
+        return make_instance(folder, target)
+    if isinstance(target, (Host, OneOf)):
+        return apply_value(folder, target, fold_arguments(folder, node, scope))
+    return unknown(target)
+
+
+def apply_value(folder: Folder, target: Value, arguments: list[Value]) -> Value:
+    """Return the result of calling a value."""
+    if not folder.may_continue():
+        return UNKNOWN
+    if isinstance(target, OneOf):
         return one_of(
-            call_method(option, name, arguments, self) for option in options(owner)
+            apply_value(folder, option, arguments) for option in target.options
         )
+    target, arguments = unpack_call(target, arguments)
+    if isinstance(target, Host):
+        return apply_host(folder, target, arguments)
+    if isinstance(target, Function):
+        return call_function(folder, target, arguments)
+    if isinstance(target, Code):
+        value = evaluate(folder, target.body)
+        return (
+            add_via(value, "code-in-text") if value is not UNKNOWN else unknown(target)
+        )
+    if isinstance(target, Method):
+        return apply_method(folder, target, arguments)
+    return unknown(target, *arguments)
 
-    def evaluate(self, text: str) -> Value:
-        """Return the value of code in a string: its last expression or `return`."""
-        if self.nesting >= MAX_CODE_NESTING or len(text) > MAX_TEXT:
-            return UNKNOWN
-        root = parse(text.encode("utf-8", "replace"), "javascript").root
-        program = build_program(root)
-        folder = type(self)(program, self.budget, self.nesting + 1, self.depth)
-        folder.allowance = self.allowance
-        for child in reversed(root.named_children):
-            if child.type in ("expression_statement", "return_statement"):
-                inner = child.named_children[0] if child.named_children else None
-                return folder.fold(inner, program.root)
-            if child.type != "comment":
-                break
+
+def apply_host(folder: Folder, target: Host, arguments: list[Value]) -> Value:
+    name = target.name
+    if name == "createRequire":
+        return Host("require", via=target.via | {"create-require"})
+    if name == "eval":
+        text = to_text(arguments[0]) if arguments else None
+        value = evaluate(folder, text) if text is not None else UNKNOWN
+        return add_via(value, "code-in-text", *merge_via(target, *arguments[:1]))
+    if name in CODE_MAKERS:
+        body = to_text(arguments[-1]) if arguments else ""
+        if body is None:
+            return unknown(*arguments)
+        return Code(body, via=merge_via(target, *arguments[-1:]))
+    if name == "Reflect.set":
         return UNKNOWN
+    if name == "TextDecoder":
+        return Host("TextDecoder()")
+    result = call_native(name, arguments, folder)
+    if name in ("require", "import", "process.getBuiltinModule"):
+        if isinstance(result, Module) and result.name == "process":
+            return Host("process", via=result.via | {"loader-object"})
+        return result
+    return add_via(result, *target.via) if target.via else result
+
+
+def apply_method(folder: Folder, target: Method, arguments: list[Value]) -> Value:
+    owner, name = target.owner, target.name
+    if name == "bind" and arguments:
+        if isinstance(owner, Method):
+            # Function.call.bind(f): what is bound is the owner of the method.
+            owner = Method(arguments[0], owner.name, via=owner.via)
+        return Bound(owner, tuple(arguments[1:]), via=owner.via | {"reflective-call"})
+    if name in ("then", "finally") and arguments and not isinstance(owner, Object):
+        return apply_value(folder, arguments[0], [owner])
+    if name == "decode" and arguments and isinstance(arguments[0], Bytes):
+        return call_method(arguments[0], "toString", [], folder)
+    return one_of(
+        call_method(option, name, arguments, folder) for option in options(owner)
+    )
+
+
+def evaluate(folder: Folder, text: str) -> Value:
+    """Return the value of code in a string: its last expression or `return`."""
+    if folder.nesting >= MAX_CODE_NESTING or len(text) > MAX_TEXT:
+        return UNKNOWN
+    root = parse(text.encode("utf-8", "replace"), "javascript").root
+    program = build_program(root)
+    inside = folder.for_code(program)
+    for child in reversed(root.named_children):
+        if child.type in ("expression_statement", "return_statement"):
+            inner = child.named_children[0] if child.named_children else None
+            return inside.fold(inner, program.root)
+        if child.type != "comment":
+            break
+    return UNKNOWN
 
 
 def unpack_call(target: Value, arguments: list[Value]) -> tuple[Value, list[Value]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
 from policy.scanner.coercion import to_text
-from policy.scanner.folding.state import FoldingCore
 from policy.scanner.literals import parse_number, unescape, uses_coded_escapes
 from policy.scanner.methods import MAX_ITEMS, MAX_TEXT
 from policy.scanner.natives import items_of
@@ -31,142 +31,153 @@ from policy.scanner.values import (
     merge_via,
 )
 
+if TYPE_CHECKING:
+    from policy.scanner.folding.folder import Folder
 
-class LiteralFolding(FoldingCore):
-    """Folds what a source spells out."""
 
-    def string(self, node: Node, scope: Scope) -> Value:
-        raw = text_of(node)[1:-1]
-        via = frozenset({"escape-sequence"} if uses_coded_escapes(raw) else ())
-        return Text(unescape(raw), via=via)
+def fold_string(folder: Folder, node: Node, scope: Scope) -> Value:
+    raw = text_of(node)[1:-1]
+    via = frozenset({"escape-sequence"} if uses_coded_escapes(raw) else ())
+    return Text(unescape(raw), via=via)
 
-    def template(self, node: Node, scope: Scope) -> Value:
-        """Fold a template literal; raw text lies between its substitutions."""
-        source, start = node.text or b"", node.start_byte
-        position, end = 1, len(source) - 1
-        parts: list[Value] = []
-        for child in node.named_children:
-            if child.type != "template_substitution":
-                continue
-            raw = source[position : child.start_byte - start].decode("utf-8", "replace")
-            parts.append(self.template_text(raw))
-            inner = child.named_children[0] if child.named_children else None
-            parts.append(self.fold(inner, scope))
-            position = child.end_byte - start
-        raw = source[position:end].decode("utf-8", "replace")
-        parts.append(self.template_text(raw))
-        if len(parts) == 1:
-            return add_via(parts[0], "template-literal")
-        return self.join_parts(parts, "template-literal")
 
-    @staticmethod
-    def template_text(raw: str) -> Value:
-        via = frozenset({"escape-sequence"} if uses_coded_escapes(raw) else ())
-        return Text(unescape(raw), via=via)
+def fold_template(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Fold a template literal; raw text lies between its substitutions."""
+    source, start = node.text or b"", node.start_byte
+    position, end = 1, len(source) - 1
+    parts: list[Value] = []
+    for child in node.named_children:
+        if child.type != "template_substitution":
+            continue
+        raw = source[position : child.start_byte - start].decode("utf-8", "replace")
+        parts.append(fold_template_text(raw))
+        inner = child.named_children[0] if child.named_children else None
+        parts.append(folder.fold(inner, scope))
+        position = child.end_byte - start
+    raw = source[position:end].decode("utf-8", "replace")
+    parts.append(fold_template_text(raw))
+    if len(parts) == 1:
+        return add_via(parts[0], "template-literal")
+    return join_parts(parts, "template-literal")
 
-    @staticmethod
-    def join_parts(parts: Sequence[Value], technique: str) -> Value:
-        texts = [to_text(part) for part in parts]
-        via = merge_via(*parts) | {technique}
-        if None in texts or sum(len(text or "") for text in texts) > MAX_TEXT:
-            return Value(via=via, textual=True)
-        return Text("".join(text or "" for text in texts), via=via)
 
-    def number(self, node: Node, scope: Scope) -> Value:
-        number = parse_number(text_of(node))
-        return UNKNOWN if number is None else Number(number)
+def fold_template_text(raw: str) -> Value:
+    via = frozenset({"escape-sequence"} if uses_coded_escapes(raw) else ())
+    return Text(unescape(raw), via=via)
 
-    def regex(self, node: Node, scope: Scope) -> Value:
-        pattern = node.child_by_field_name("pattern")
-        flags = node.child_by_field_name("flags")
-        return Pattern(
-            text_of(pattern) if pattern is not None else "",
-            text_of(flags) if flags is not None else "",
-        )
 
-    def word(self, node: Node, scope: Scope) -> Value:
-        words = {"true": True, "false": False, "null": None, "undefined": ...}
-        return Constant(words[node.type])
+def join_parts(parts: Sequence[Value], technique: str) -> Value:
+    texts = [to_text(part) for part in parts]
+    via = merge_via(*parts) | {technique}
+    if None in texts or sum(len(text or "") for text in texts) > MAX_TEXT:
+        return Value(via=via, textual=True)
+    return Text("".join(text or "" for text in texts), via=via)
 
-    def array(self, node: Node, scope: Scope) -> Value:
-        items: list[Value] = []
-        for child in node.named_children:
-            if child.type == "comment":
-                continue
-            if child.type == "spread_element":
-                spread = items_of(self.fold(child.named_children[0], scope))
-                items.extend(spread if spread is not None else (UNKNOWN,))
+
+def fold_number(folder: Folder, node: Node, scope: Scope) -> Value:
+    number = parse_number(text_of(node))
+    return UNKNOWN if number is None else Number(number)
+
+
+def fold_regex(folder: Folder, node: Node, scope: Scope) -> Value:
+    pattern = node.child_by_field_name("pattern")
+    flags = node.child_by_field_name("flags")
+    return Pattern(
+        text_of(pattern) if pattern is not None else "",
+        text_of(flags) if flags is not None else "",
+    )
+
+
+def fold_word(folder: Folder, node: Node, scope: Scope) -> Value:
+    words = {"true": True, "false": False, "null": None, "undefined": ...}
+    return Constant(words[node.type])
+
+
+def fold_array(folder: Folder, node: Node, scope: Scope) -> Value:
+    items: list[Value] = []
+    for child in node.named_children:
+        if child.type == "comment":
+            continue
+        if child.type == "spread_element":
+            spread = items_of(folder.fold(child.named_children[0], scope))
+            items.extend(spread if spread is not None else (UNKNOWN,))
+        else:
+            items.append(folder.fold(child, scope))
+        if len(items) > MAX_ITEMS:
+            return UNKNOWN
+    return Array(tuple(items))
+
+
+def fold_object(folder: Folder, node: Node, scope: Scope) -> Value:
+    members: dict[str, Value] = {}
+    is_open = False
+    for child in node.named_children:
+        if child.type == "spread_element":
+            other = folder.fold(child.named_children[0], scope)
+            if isinstance(other, Object):
+                members.update(other.members)
+                is_open = is_open or other.is_open
             else:
-                items.append(self.fold(child, scope))
-            if len(items) > MAX_ITEMS:
-                return UNKNOWN
-        return Array(tuple(items))
+                is_open = True
+        else:
+            is_open = not add_object_member(folder, child, scope, members) or is_open
+    return Object(members, is_open)
 
-    def object(self, node: Node, scope: Scope) -> Value:
-        members: dict[str, Value] = {}
-        is_open = False
-        for child in node.named_children:
-            if child.type == "spread_element":
-                other = self.fold(child.named_children[0], scope)
-                if isinstance(other, Object):
-                    members.update(other.members)
-                    is_open = is_open or other.is_open
-                else:
-                    is_open = True
-            else:
-                is_open = not self.object_member(child, scope, members) or is_open
-        return Object(members, is_open)
 
-    def object_member(
-        self, node: Node, scope: Scope, members: dict[str, Value]
-    ) -> bool:
-        """Add one member; return whether its name is known."""
-        if node.type == "shorthand_property_identifier":
-            name = name_of(node)
-            members[name] = self.name(name, scope)
-            return True
-        if node.type == "method_definition":
-            return self.object_method(node, scope, members)
-        key = node.child_by_field_name("key")
-        if node.type != "pair" or key is None:
-            return node.type == "comment"
-        found, via = self.property_key(key, scope)
-        if found is None:
-            return False
-        value = self.fold(node.child_by_field_name("value"), scope)
-        members[found] = add_via(value, *via)
+def add_object_member(
+    folder: Folder, node: Node, scope: Scope, members: dict[str, Value]
+) -> bool:
+    """Add one member; return whether its name is known."""
+    if node.type == "shorthand_property_identifier":
+        name = name_of(node)
+        members[name] = folder.name(name, scope)
         return True
+    if node.type == "method_definition":
+        return add_object_method(folder, node, scope, members)
+    key = node.child_by_field_name("key")
+    if node.type != "pair" or key is None:
+        return node.type == "comment"
+    found, via = property_key(folder, key, scope)
+    if found is None:
+        return False
+    value = folder.fold(node.child_by_field_name("value"), scope)
+    members[found] = add_via(value, *via)
+    return True
 
-    def object_method(
-        self, node: Node, scope: Scope, members: dict[str, Value]
-    ) -> bool:
-        key = node.child_by_field_name("name")
-        name = self.property_key(key, scope)[0] if key is not None else None
-        if name is None:
-            return False
-        function = Function(node, scope, self.frame)
-        kinds = {child.type for child in node.children[:3]}
-        if "get" in kinds:
-            members[name] = add_via(self.apply(function, []), "getter")
-        elif "set" not in kinds:
-            members[name] = function
-        return True
 
-    def function(self, node: Node, scope: Scope) -> Value:
-        return Function(node, scope, self.frame)
+def add_object_method(
+    folder: Folder, node: Node, scope: Scope, members: dict[str, Value]
+) -> bool:
+    key = node.child_by_field_name("name")
+    name = property_key(folder, key, scope)[0] if key is not None else None
+    if name is None:
+        return False
+    function = Function(node, scope, folder.frame)
+    kinds = {child.type for child in node.children[:3]}
+    if "get" in kinds:
+        members[name] = add_via(folder.apply(function, []), "getter")
+    elif "set" not in kinds:
+        members[name] = function
+    return True
 
-    def klass(self, node: Node, scope: Scope) -> Value:
-        return Class(node, scope)
 
-    def property_key(
-        self, key: Node, scope: Scope
-    ) -> tuple[str | None, tuple[str, ...]]:
-        """Return the name of a property in a literal, pattern or class."""
-        if key.type == "computed_property_name":
-            value = self.fold(key.named_children[0], scope)
-            return to_text(value), ("computed-member", *value.via)
-        if key.type == "string":
-            return unescape(text_of(key)[1:-1]), ()
-        if key.type == "number":
-            return to_text(self.number(key, scope)), ()
-        return name_of(key), ()
+def fold_function(folder: Folder, node: Node, scope: Scope) -> Value:
+    return Function(node, scope, folder.frame)
+
+
+def fold_class(folder: Folder, node: Node, scope: Scope) -> Value:
+    return Class(node, scope)
+
+
+def property_key(
+    folder: Folder, key: Node, scope: Scope
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the name of a property in a literal, pattern or class."""
+    if key.type == "computed_property_name":
+        value = folder.fold(key.named_children[0], scope)
+        return to_text(value), ("computed-member", *value.via)
+    if key.type == "string":
+        return unescape(text_of(key)[1:-1]), ()
+    if key.type == "number":
+        return to_text(fold_number(folder, key, scope)), ()
+    return name_of(key), ()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
 from policy.scanner.coercion import to_number, to_truth
-from policy.scanner.folding.constants import LiteralFolding
 from policy.scanner.operators import binary
 from policy.scanner.scopes import (
     Scope,
@@ -27,98 +27,101 @@ from policy.scanner.values import (
     unknown,
 )
 
+if TYPE_CHECKING:
+    from policy.scanner.folding.folder import Folder
 
-class OperatorFolding(LiteralFolding):
-    """Folds what operators make of values."""
 
-    def inner(self, node: Node, scope: Scope) -> Value:
-        return self.fold(unwrap(node), scope)
+def fold_inner(folder: Folder, node: Node, scope: Scope) -> Value:
+    return folder.fold(unwrap(node), scope)
 
-    def awaited(self, node: Node, scope: Scope) -> Value:
-        return (
-            self.fold(node.named_children[0], scope) if node.named_children else UNKNOWN
-        )
 
-    def sequence(self, node: Node, scope: Scope) -> Value:
-        children = [c for c in node.named_children if c.type != "comment"]
-        if not children:
+def fold_awaited(folder: Folder, node: Node, scope: Scope) -> Value:
+    return (
+        folder.fold(node.named_children[0], scope) if node.named_children else UNKNOWN
+    )
+
+
+def fold_sequence(folder: Folder, node: Node, scope: Scope) -> Value:
+    children = [c for c in node.named_children if c.type != "comment"]
+    if not children:
+        return UNKNOWN
+    return add_via(folder.fold(children[-1], scope), "sequence-expression")
+
+
+def fold_conditional(folder: Folder, node: Node, scope: Scope) -> Value:
+    truth = to_truth(folder.fold(node.child_by_field_name("condition"), scope))
+    branches = ["consequence", "alternative"]
+    if truth is not None:
+        branches = branches[:1] if truth else branches[1:]
+    found = (folder.fold(node.child_by_field_name(name), scope) for name in branches)
+    return one_of(add_via(value, "conditional-expression") for value in found)
+
+
+def fold_binary(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Fold a chain of operators from the left, without recursion."""
+    chain: list[tuple[str, Node]] = []
+    left: Node | None = node
+    while left is not None and left.type == "binary_expression":
+        operator = left.child_by_field_name("operator")
+        right = left.child_by_field_name("right")
+        if operator is None or right is None:
             return UNKNOWN
-        return add_via(self.fold(children[-1], scope), "sequence-expression")
+        chain.append((text_of(operator), right))
+        left = left.child_by_field_name("left")
+    value = folder.fold(left, scope)
+    for sign, right in reversed(chain):
+        if sign in ("&&", "||", "??"):
+            value = fold_logical(folder, sign, value, right, scope)
+        else:
+            value = fold_binary_values(folder, sign, value, folder.fold(right, scope))
+    return value
 
-    def conditional(self, node: Node, scope: Scope) -> Value:
-        truth = to_truth(self.fold(node.child_by_field_name("condition"), scope))
-        branches = ["consequence", "alternative"]
-        if truth is not None:
-            branches = branches[:1] if truth else branches[1:]
-        found = (self.fold(node.child_by_field_name(name), scope) for name in branches)
-        return one_of(add_via(value, "conditional-expression") for value in found)
 
-    def binary(self, node: Node, scope: Scope) -> Value:
-        """Fold a chain of operators from the left, without recursion."""
-        chain: list[tuple[str, Node]] = []
-        left: Node | None = node
-        while left is not None and left.type == "binary_expression":
-            operator = left.child_by_field_name("operator")
-            right = left.child_by_field_name("right")
-            if operator is None or right is None:
-                return UNKNOWN
-            chain.append((text_of(operator), right))
-            left = left.child_by_field_name("left")
-        value = self.fold(left, scope)
-        for sign, right in reversed(chain):
-            if sign in ("&&", "||", "??"):
-                value = self.logical(sign, value, right, scope)
-            else:
-                value = self.binary_values(sign, value, self.fold(right, scope))
-        return value
+def fold_logical(
+    folder: Folder, sign: str, left: Value, right: Node, scope: Scope
+) -> Value:
+    truth = to_truth(left)
+    if sign == "??":
+        truth = None if type(left) is Value else left not in (UNDEFINED, Constant(None))
+    if truth is not None and truth is (sign != "&&"):
+        return left
+    other = add_via(folder.fold(right, scope), "conditional-expression")
+    if truth is not None or sign == "&&":
+        return other
+    return one_of((left, other))
 
-    def logical(self, sign: str, left: Value, right: Node, scope: Scope) -> Value:
-        truth = to_truth(left)
-        if sign == "??":
-            truth = (
-                None if type(left) is Value else left not in (UNDEFINED, Constant(None))
-            )
-        if truth is not None and truth is (sign != "&&"):
-            return left
-        other = add_via(self.fold(right, scope), "conditional-expression")
-        if truth is not None or sign == "&&":
-            return other
-        return one_of((left, other))
 
-    def unary(self, node: Node, scope: Scope) -> Value:
-        operator = node.child_by_field_name("operator")
-        value = self.fold(node.child_by_field_name("argument"), scope)
-        sign = text_of(operator) if operator is not None else ""
-        if sign == "!":
-            truth = to_truth(value)
-            return UNKNOWN if truth is None else Constant(not truth)
-        if sign == "void":
-            return UNDEFINED
-        number = to_number(value) if sign in "+-~" else None
-        if number is None:
-            return unknown(value)
-        if sign == "~":
-            return (
-                Number(float(~int(number))) if math.isfinite(number) else Number(-1.0)
-            )
-        return Number(-number if sign == "-" else number)
+def fold_unary(folder: Folder, node: Node, scope: Scope) -> Value:
+    operator = node.child_by_field_name("operator")
+    value = folder.fold(node.child_by_field_name("argument"), scope)
+    sign = text_of(operator) if operator is not None else ""
+    if sign == "!":
+        truth = to_truth(value)
+        return UNKNOWN if truth is None else Constant(not truth)
+    if sign == "void":
+        return UNDEFINED
+    number = to_number(value) if sign in "+-~" else None
+    if number is None:
+        return unknown(value)
+    if sign == "~":
+        return Number(float(~int(number))) if math.isfinite(number) else Number(-1.0)
+    return Number(-number if sign == "-" else number)
 
-    def assigned(self, node: Node, scope: Scope) -> Value:
-        value = self.fold(node.child_by_field_name("right"), scope)
-        return (
-            value if isinstance(value, Object) else add_via(value, "assignment-value")
-        )
 
-    def augment(self, current: Value, node: Node, scope: Scope) -> Value:
-        operator = node.child_by_field_name("operator")
-        right = self.fold(node.child_by_field_name("right"), scope)
-        sign = text_of(operator).removesuffix("=") if operator is not None else ""
-        return self.binary_values(sign, current, right)
+def fold_assignment(folder: Folder, node: Node, scope: Scope) -> Value:
+    value = folder.fold(node.child_by_field_name("right"), scope)
+    return value if isinstance(value, Object) else add_via(value, "assignment-value")
 
-    def binary_values(self, sign: str, left: Value, right: Value) -> Value:
-        results = [
-            binary(sign, one, other)
-            for one in options(left)
-            for other in options(right)
-        ]
-        return one_of(results)
+
+def augment(folder: Folder, current: Value, node: Node, scope: Scope) -> Value:
+    operator = node.child_by_field_name("operator")
+    right = folder.fold(node.child_by_field_name("right"), scope)
+    sign = text_of(operator).removesuffix("=") if operator is not None else ""
+    return fold_binary_values(folder, sign, current, right)
+
+
+def fold_binary_values(folder: Folder, sign: str, left: Value, right: Value) -> Value:
+    results = [
+        binary(sign, one, other) for one in options(left) for other in options(right)
+    ]
+    return one_of(results)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tree_sitter import Node
 
 from policy.scanner.coercion import to_text
-from policy.scanner.folding.bindings import BindingFolding
+from policy.scanner.folding.constants import add_object_method, property_key
 from policy.scanner.hosts import get_member
 from policy.scanner.literals import unescape
 from policy.scanner.scopes import (
@@ -33,149 +35,159 @@ from policy.scanner.values import (
     unknown,
 )
 
+if TYPE_CHECKING:
+    from policy.scanner.folding.folder import Folder
 
-class MemberFolding(BindingFolding):
-    """Follows members to their values."""
 
-    def member_key(
-        self, node: Node, scope: Scope
-    ) -> tuple[str | None, tuple[str, ...]]:
-        """Return the name that a member expression reads, and how it is written."""
-        if node.type == "member_expression":
-            name = node.child_by_field_name("property")
-            if name is None:
-                return None, ()
-            written = text_of(name)
-            escaped = ("escape-sequence",) if "\\" in written else ()
-            return unescape(written), escaped
-        index = node.child_by_field_name("index")
-        value = self.fold(index, scope)
-        text = to_text(value) if not isinstance(value, Host) else None
-        return text, ("computed-member", *sorted(value.via))
+def member_key(
+    folder: Folder, node: Node, scope: Scope
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the name that a member expression reads, and how it is written."""
+    if node.type == "member_expression":
+        name = node.child_by_field_name("property")
+        if name is None:
+            return None, ()
+        written = text_of(name)
+        escaped = ("escape-sequence",) if "\\" in written else ()
+        return unescape(written), escaped
+    index = node.child_by_field_name("index")
+    value = folder.fold(index, scope)
+    text = to_text(value) if not isinstance(value, Host) else None
+    return text, ("computed-member", *sorted(value.via))
 
-    def member(self, node: Node, scope: Scope) -> Value:
-        owner = self.fold(node.child_by_field_name("object"), scope)
-        if node.type == "subscript_expression" and type(owner) is Value:
-            # The key of an unknown owner matters only on the way to Function.
-            key, via = self.member_key(node, scope)
-            if key not in ("constructor", "__proto__"):
-                return unknown(owner)
-            return add_via(get_member(owner, key), *via)
-        if isinstance(owner, Class):
-            return self.static_member(owner, node, scope)
-        key, via = self.member_key(node, scope)
-        if key is None:
-            return self.any_member(owner, node, scope)
-        found = get_member(owner, key)
-        if isinstance(owner, (Object, Array)):
-            found = self.kept_member(found, key)
-        if not isinstance(found, (Host, Module, Method)):
-            via = tuple(name for name in via if name != "computed-member")
-        return add_via(found, *via) if via else found
 
-    @staticmethod
-    def kept_member(found: Value, key: str) -> Value:
-        """Mark what an object of the source's own keeps under a name."""
-        if isinstance(found, Text):
-            return add_via(found, "constant-map")
-        if isinstance(found, Host) and found.name.rpartition(".")[2] != key:
-            return add_via(found, "alias")
-        return found
-
-    def any_member(self, owner: Value, node: Node, scope: Scope) -> Value:
-        """Return what an unknown key may find: any member of a small constant."""
-        index = self.fold(node.child_by_field_name("index"), scope)
-        keys = [to_text(key) for key in options(index)]
-        if isinstance(index, OneOf) and None not in keys:
-            found = [get_member(owner, key or "") for key in keys]
-            via = ("computed-member", *merge_via(index))
-            return one_of(add_via(f, *via) if isinstance(f, Host) else f for f in found)
-        if isinstance(owner, Array):
-            return one_of(owner.items)
-        if isinstance(owner, Object):
-            return one_of((*owner.members.values(), UNKNOWN))
-        return unknown(owner, index)
-
-    def static_member(self, owner: Class, node: Node, scope: Scope) -> Value:
-        key, via = self.member_key(node, scope)
-        if key is None:
-            return UNKNOWN
-        members = self.class_members(owner, is_static=True)
-        if key in members:
-            return add_via(members[key], "class-member", *via)
+def fold_member(folder: Folder, node: Node, scope: Scope) -> Value:
+    owner = folder.fold(node.child_by_field_name("object"), scope)
+    if node.type == "subscript_expression" and type(owner) is Value:
+        # The key of an unknown owner matters only on the way to Function.
+        key, via = member_key(folder, node, scope)
+        if key not in ("constructor", "__proto__"):
+            return unknown(owner)
         return add_via(get_member(owner, key), *via)
+    if isinstance(owner, Class):
+        return static_member(folder, owner, node, scope)
+    key, via = member_key(folder, node, scope)
+    if key is None:
+        return any_member(folder, owner, node, scope)
+    found = get_member(owner, key)
+    if isinstance(owner, (Object, Array)):
+        found = mark_kept(found, key)
+    if not isinstance(found, (Host, Module, Method)):
+        via = tuple(name for name in via if name != "computed-member")
+    return add_via(found, *via) if via else found
 
-    def class_members(self, klass: Class, *, is_static: bool) -> dict[str, Value]:
-        """Return the fields, methods and `this.key = value` of a class."""
-        body = klass.node.child_by_field_name("body")
-        inner = self.program.scopes.get(klass.node.id, klass.scope)
-        members: dict[str, Value] = {}
-        for child in body.named_children if body is not None else ():
-            if any(c.type == "static" for c in child.children[:4]) is not is_static:
-                continue
-            if child.type == "method_definition":
-                self.object_method(child, inner, members)
-            name = child.child_by_field_name("property") or (
-                child.child_by_field_name("name") if "field" in child.type else None
-            )
-            if name is not None:
-                key = self.property_key(name, inner)[0]
-                value = child.child_by_field_name("value")
-                if key is not None:
-                    # Without a value, a subclass or a caller may set it.
-                    members[key] = UNKNOWN if value is None else self.fold(value, inner)
-        if not is_static:
-            self.add_constructed(klass, members)
-        return members
 
-    def add_constructed(self, klass: Class, members: dict[str, Value]) -> None:
-        for site in self.program.class_fields.get(klass.node.id, ()):
-            left = unwrap(site.node.child_by_field_name("left"))
-            key = self.member_key(left, site.scope)[0] if left is not None else None
+def mark_kept(found: Value, key: str) -> Value:
+    """Mark what an object of the source's own keeps under a name."""
+    if isinstance(found, Text):
+        return add_via(found, "constant-map")
+    if isinstance(found, Host) and found.name.rpartition(".")[2] != key:
+        return add_via(found, "alias")
+    return found
+
+
+def any_member(folder: Folder, owner: Value, node: Node, scope: Scope) -> Value:
+    """Return what an unknown key may find: any member of a small constant."""
+    index = folder.fold(node.child_by_field_name("index"), scope)
+    keys = [to_text(key) for key in options(index)]
+    if isinstance(index, OneOf) and None not in keys:
+        found = [get_member(owner, key or "") for key in keys]
+        via = ("computed-member", *merge_via(index))
+        return one_of(add_via(f, *via) if isinstance(f, Host) else f for f in found)
+    if isinstance(owner, Array):
+        return one_of(owner.items)
+    if isinstance(owner, Object):
+        return one_of((*owner.members.values(), UNKNOWN))
+    return unknown(owner, index)
+
+
+def static_member(folder: Folder, owner: Class, node: Node, scope: Scope) -> Value:
+    key, via = member_key(folder, node, scope)
+    if key is None:
+        return UNKNOWN
+    members = class_members(folder, owner, is_static=True)
+    if key in members:
+        return add_via(members[key], "class-member", *via)
+    return add_via(get_member(owner, key), *via)
+
+
+def class_members(folder: Folder, klass: Class, *, is_static: bool) -> dict[str, Value]:
+    """Return the fields, methods and `this.key = value` of a class."""
+    body = klass.node.child_by_field_name("body")
+    inner = folder.program.scopes.get(klass.node.id, klass.scope)
+    members: dict[str, Value] = {}
+    for child in body.named_children if body is not None else ():
+        if any(c.type == "static" for c in child.children[:4]) is not is_static:
+            continue
+        if child.type == "method_definition":
+            add_object_method(folder, child, inner, members)
+        name = child.child_by_field_name("property") or (
+            child.child_by_field_name("name") if "field" in child.type else None
+        )
+        if name is not None:
+            key = property_key(folder, name, inner)[0]
+            value = child.child_by_field_name("value")
             if key is not None:
-                right = site.node.child_by_field_name("right")
-                members[key] = self.fold(right, site.scope)
+                # Without a value, a subclass or a caller may set it.
+                members[key] = UNKNOWN if value is None else folder.fold(value, inner)
+    if not is_static:
+        add_constructed(folder, klass, members)
+    return members
 
-    def this_value(self, node: Node, scope: Scope) -> Value:
-        """Return `this`: an instance in a class, the global object at the top."""
-        if self.this is not None:
-            return self.this
-        holder: Scope | None = scope
-        while holder is not None:
-            if holder.this_class is not None:
-                return self.instance(Class(holder.this_class, holder.parent or holder))
-            owner = self.program.method_owners.get(holder.node.id)
-            if owner is not None:
-                return self.owning_object(owner)
-            is_plain = holder.node.type in FUNCTIONS - {"arrow_function"}
-            if is_plain and holder.node.id not in self.program.calls_in_place:
-                if holder.node.type != "method_definition":
-                    return UNKNOWN
-                if holder.parent is None or holder.parent.this_class is None:
-                    return UNKNOWN
-            holder = holder.parent
-        return Host("globalThis", via=frozenset({"this-object"}))
 
-    def owning_object(self, site: Site) -> Value:
-        """Return the object literal that a method is written in."""
-        key = site.node.id
-        if key in self.running:
-            return UNKNOWN
-        self.running.add(key)
-        try:
-            return self.fold(site.node, site.scope)
-        finally:
-            self.running.discard(key)
+def add_constructed(folder: Folder, klass: Class, members: dict[str, Value]) -> None:
+    for site in folder.program.class_fields.get(klass.node.id, ()):
+        left = unwrap(site.node.child_by_field_name("left"))
+        key = member_key(folder, left, site.scope)[0] if left is not None else None
+        if key is not None:
+            right = site.node.child_by_field_name("right")
+            members[key] = folder.fold(right, site.scope)
 
-    def instance(self, klass: Class) -> Value:
-        """Return an instance of a class, as far as its fields are constants."""
-        key = klass.node.id
-        if key in self.running:
-            return UNKNOWN
-        self.running.add(key)
-        try:
-            members = self.class_members(klass, is_static=False)
-        finally:
-            self.running.discard(key)
-        members.setdefault("constructor", klass)
-        return Object(members, is_open=True, via=frozenset({"class-member"}))
+
+def fold_this(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return `this`: an instance in a class, the global object at the top."""
+    if folder.this is not None:
+        return folder.this
+    holder: Scope | None = scope
+    while holder is not None:
+        if holder.this_class is not None:
+            return make_instance(
+                folder, Class(holder.this_class, holder.parent or holder)
+            )
+        owner = folder.program.method_owners.get(holder.node.id)
+        if owner is not None:
+            return owning_object(folder, owner)
+        is_plain = holder.node.type in FUNCTIONS - {"arrow_function"}
+        if is_plain and holder.node.id not in folder.program.calls_in_place:
+            if holder.node.type != "method_definition":
+                return UNKNOWN
+            if holder.parent is None or holder.parent.this_class is None:
+                return UNKNOWN
+        holder = holder.parent
+    return Host("globalThis", via=frozenset({"this-object"}))
+
+
+def owning_object(folder: Folder, site: Site) -> Value:
+    """Return the object literal that a method is written in."""
+    key = site.node.id
+    if key in folder.running:
+        return UNKNOWN
+    folder.running.add(key)
+    try:
+        return folder.fold(site.node, site.scope)
+    finally:
+        folder.running.discard(key)
+
+
+def make_instance(folder: Folder, klass: Class) -> Value:
+    """Return an instance of a class, as far as its fields are constants."""
+    key = klass.node.id
+    if key in folder.running:
+        return UNKNOWN
+    folder.running.add(key)
+    try:
+        members = class_members(folder, klass, is_static=False)
+    finally:
+        folder.running.discard(key)
+    members.setdefault("constructor", klass)
+    return Object(members, is_open=True, via=frozenset({"class-member"}))

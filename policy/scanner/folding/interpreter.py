@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING
 from tree_sitter import Node
 
 from policy.scanner.coercion import to_truth
+from policy.scanner.folding.bindings import (
+    apply_change,
+    assign_member,
+    follow_path,
+    follow_writes,
+)
+from policy.scanner.folding.expressions import augment
 from policy.scanner.natives import call_native, items_of
 from policy.scanner.scopes import (
     CHANGERS,
@@ -20,6 +27,7 @@ from policy.scanner.scopes import (
     Scope,
     Write,
     arguments_of,
+    find_binding,
     name_of,
     text_of,
     unwrap,
@@ -39,7 +47,7 @@ from policy.scanner.values import (
 )
 
 if TYPE_CHECKING:
-    from policy.scanner.folding.bindings import BindingFolding
+    from policy.scanner.folding.folder import Folder
 
 # Rounds of one loop: decoders go once over a short text.
 MAX_ROUNDS = 4096
@@ -66,9 +74,7 @@ class _Continue(Exception):
     pass
 
 
-def call_function(
-    folder: BindingFolding, function: Function, arguments: list[Value]
-) -> Value:
+def call_function(folder: Folder, function: Function, arguments: list[Value]) -> Value:
     """Return what a function of the source returns for these arguments."""
     node = function.node
     inner = folder.program.scopes.get(node.id)
@@ -98,7 +104,7 @@ def call_function(
     return value
 
 
-def _reads_frame(folder: BindingFolding, function: Function) -> bool:
+def _reads_frame(folder: Folder, function: Function) -> bool:
     """Tell whether the result may depend on more than the arguments."""
     if function.environment:
         return True
@@ -107,7 +113,7 @@ def _reads_frame(folder: BindingFolding, function: Function) -> bool:
 
 
 def _follow(
-    folder: BindingFolding, function: Function, body: Node, arguments: list[Value]
+    folder: Folder, function: Function, body: Node, arguments: list[Value]
 ) -> Value:
     outer = folder.frame
     inner = folder.program.scopes[function.node.id]
@@ -121,9 +127,7 @@ def _follow(
         folder.frame = outer
 
 
-def _bind_parameters(
-    folder: BindingFolding, inner: Scope, arguments: list[Value]
-) -> None:
+def _bind_parameters(folder: Folder, inner: Scope, arguments: list[Value]) -> None:
     assert folder.frame is not None
     for binding in inner.bindings.values():
         for write in binding.writes:
@@ -134,10 +138,12 @@ def _bind_parameters(
                 value: Value = Array(tuple(arguments[-1 - index :]))
             else:
                 value = arguments[index] if index < len(arguments) else UNDEFINED
-            folder.frame[binding] = folder.follow(value, write) if write.path else value
+            folder.frame[binding] = (
+                follow_path(folder, value, write) if write.path else value
+            )
 
 
-def _body_value(folder: BindingFolding, body: Node, scope: Scope) -> Value:
+def _body_value(folder: Folder, body: Node, scope: Scope) -> Value:
     if body.type != "statement_block":
         return folder.fold(body, scope)
     try:
@@ -149,7 +155,7 @@ def _body_value(folder: BindingFolding, body: Node, scope: Scope) -> Value:
     return UNDEFINED
 
 
-def _any_return(folder: BindingFolding, body: Node, scope: Scope) -> Value:
+def _any_return(folder: Folder, body: Node, scope: Scope) -> Value:
     """Return any value that the body's own outermost returns may give."""
     found: list[Value] = []
     inner = folder.program.scopes.get(body.id, scope)
@@ -159,9 +165,7 @@ def _any_return(folder: BindingFolding, body: Node, scope: Scope) -> Value:
     return one_of(found) if found else UNKNOWN
 
 
-def run_loop(
-    folder: BindingFolding, binding: Binding, current: Value, write: Write
-) -> Value:
+def run_loop(folder: Folder, binding: Binding, current: Value, write: Write) -> Value:
     """Return a binding's value after the loop that builds it up."""
     loop = write.loop
     assert loop is not None
@@ -181,13 +185,13 @@ def run_loop(
     return add_via(value, "decoder-loop") if isinstance(value, Text) else value
 
 
-def _block(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _block(folder: Folder, node: Node, scope: Scope) -> None:
     inner = folder.program.scopes.get(node.id, scope)
     for child in node.named_children:
         _statement(folder, child, inner)
 
 
-def _statement(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _statement(folder: Folder, node: Node, scope: Scope) -> None:
     if not folder.budget.spend():
         raise _GiveUpError
     handler = _STATEMENTS.get(node.type)
@@ -196,11 +200,11 @@ def _statement(folder: BindingFolding, node: Node, scope: Scope) -> None:
     handler(folder, node, scope)
 
 
-def _skip(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _skip(folder: Folder, node: Node, scope: Scope) -> None:
     """Pass over a statement without an effect on values."""
 
 
-def _declaration(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _declaration(folder: Folder, node: Node, scope: Scope) -> None:
     for child in node.named_children:
         if child.type != "variable_declarator":
             continue
@@ -213,16 +217,16 @@ def _declaration(folder: BindingFolding, node: Node, scope: Scope) -> None:
         _assign(folder, name_of(name), scope, found)
 
 
-def _assign(folder: BindingFolding, name: str, scope: Scope, value: Value) -> None:
-    binding = folder.find_binding(name, scope)
+def _assign(folder: Folder, name: str, scope: Scope, value: Value) -> None:
+    binding = find_binding(name, scope)
     if binding is None or folder.frame is None:
         raise _GiveUpError
     folder.frame[binding] = value
 
 
-def _current(folder: BindingFolding, name: str, scope: Scope, position: int) -> Value:
+def _current(folder: Folder, name: str, scope: Scope, position: int) -> Value:
     """Return a name's value now: in the frame, or as written before this point."""
-    binding = folder.find_binding(name, scope)
+    binding = find_binding(name, scope)
     if binding is None or folder.frame is None:
         raise _GiveUpError
     if binding not in folder.frame:
@@ -230,19 +234,19 @@ def _current(folder: BindingFolding, name: str, scope: Scope, position: int) -> 
             raise _GiveUpError
         folder.running.add(id(binding))
         try:
-            value = folder.writes(binding, position)
+            value = follow_writes(folder, binding, position)
         finally:
             folder.running.discard(id(binding))
         folder.frame[binding] = value
     return folder.frame[binding]
 
 
-def _expression(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _expression(folder: Folder, node: Node, scope: Scope) -> None:
     for child in node.named_children:
         _effect(folder, unwrap(child), scope)
 
 
-def _effect(folder: BindingFolding, node: Node | None, scope: Scope) -> None:
+def _effect(folder: Folder, node: Node | None, scope: Scope) -> None:
     """Follow an expression that is there for what it changes."""
     if node is None:
         return
@@ -259,7 +263,7 @@ def _effect(folder: BindingFolding, node: Node | None, scope: Scope) -> None:
         raise _GiveUpError
 
 
-def _assignment(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _assignment(folder: Folder, node: Node, scope: Scope) -> None:
     left = unwrap(node.child_by_field_name("left"))
     if left is None:
         raise _GiveUpError
@@ -273,10 +277,10 @@ def _assignment(folder: BindingFolding, node: Node, scope: Scope) -> None:
         )
         return
     current = _current(folder, name, scope, node.start_byte)
-    _assign(folder, name, scope, folder.augment(current, node, scope))
+    _assign(folder, name, scope, augment(folder, current, node, scope))
 
 
-def _element(folder: BindingFolding, left: Node, node: Node, scope: Scope) -> None:
+def _element(folder: Folder, left: Node, node: Node, scope: Scope) -> None:
     """Follow `array[index] = value`."""
     owner = unwrap(left.child_by_field_name("object"))
     if owner is None or owner.type != "identifier":
@@ -284,10 +288,10 @@ def _element(folder: BindingFolding, left: Node, node: Node, scope: Scope) -> No
     name = name_of(owner)
     current = _current(folder, name, scope, node.start_byte)
     write = Write("member", node.child_by_field_name("right"), scope, extra=left)
-    _assign(folder, name, scope, folder.with_assigned(current, write))
+    _assign(folder, name, scope, assign_member(folder, current, write))
 
 
-def _update(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _update(folder: Folder, node: Node, scope: Scope) -> None:
     target = unwrap(node.child_by_field_name("argument"))
     operator = node.child_by_field_name("operator")
     if target is None or target.type != "identifier" or operator is None:
@@ -300,7 +304,7 @@ def _update(folder: BindingFolding, node: Node, scope: Scope) -> None:
     _assign(folder, name, scope, Number(current.number + step))
 
 
-def _method_effect(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _method_effect(folder: Folder, node: Node, scope: Scope) -> None:
     """Follow `array.push(…)` and its like; other calls change nothing we follow."""
     callee = unwrap(node.child_by_field_name("function"))
     if callee is None or callee.type != "member_expression":
@@ -316,10 +320,10 @@ def _method_effect(folder: BindingFolding, node: Node, scope: Scope) -> None:
         return
     current = _current(folder, name_of(owner), scope, node.start_byte)
     write = Write("change", node, scope, extra=name_of(name))
-    _assign(folder, name_of(owner), scope, folder.changed(current, write))
+    _assign(folder, name_of(owner), scope, apply_change(folder, current, write))
 
 
-def _iterate(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _iterate(folder: Folder, node: Node, scope: Scope) -> None:
     """Follow `items.forEach(item => …)` for what its function changes around it."""
     callback = next(iter(arguments_of(node)), None)
     target = folder.callee(node, scope)
@@ -339,7 +343,7 @@ def _iterate(folder: BindingFolding, node: Node, scope: Scope) -> None:
             continue
 
 
-def _if(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _if(folder: Folder, node: Node, scope: Scope) -> None:
     truth = to_truth(folder.fold(node.child_by_field_name("condition"), scope))
     if truth is None:
         raise _GiveUpError
@@ -348,25 +352,25 @@ def _if(folder: BindingFolding, node: Node, scope: Scope) -> None:
         _statement(folder, branch, scope)
 
 
-def _else(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _else(folder: Folder, node: Node, scope: Scope) -> None:
     for child in node.named_children:
         _statement(folder, child, scope)
 
 
-def _return(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _return(folder: Folder, node: Node, scope: Scope) -> None:
     value = node.named_children[0] if node.named_children else None
     raise _Return(folder.fold(value, scope))
 
 
-def _break(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _break(folder: Folder, node: Node, scope: Scope) -> None:
     raise _Break
 
 
-def _continue(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _continue(folder: Folder, node: Node, scope: Scope) -> None:
     raise _Continue
 
 
-def _for(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _for(folder: Folder, node: Node, scope: Scope) -> None:
     inner = folder.program.scopes.get(node.id, scope)
     start = node.child_by_field_name("initializer")
     if start is not None and start.type != "empty_statement":
@@ -391,7 +395,7 @@ def _plain(node: Node) -> Node:
     return node
 
 
-def _holds(folder: BindingFolding, condition: Node | None, scope: Scope) -> bool:
+def _holds(folder: Folder, condition: Node | None, scope: Scope) -> bool:
     if condition is None or condition.type == "empty_statement":
         raise _GiveUpError
     truth = to_truth(_condition(folder, _plain(condition), scope))
@@ -400,7 +404,7 @@ def _holds(folder: BindingFolding, condition: Node | None, scope: Scope) -> bool
     return truth
 
 
-def _condition(folder: BindingFolding, node: Node, scope: Scope) -> Value:
+def _condition(folder: Folder, node: Node, scope: Scope) -> Value:
     """Fold a loop's condition, with `i--` in it."""
     inner = unwrap(node)
     if inner is not None and inner.type == "update_expression":
@@ -423,7 +427,7 @@ def _names(node: Node | None) -> list[str]:
     return [name_of(side) for side in sides if side and side.type == "identifier"]
 
 
-def _round(folder: BindingFolding, node: Node, scope: Scope) -> bool:
+def _round(folder: Folder, node: Node, scope: Scope) -> bool:
     """Run a loop's body once; return False after a break."""
     body = node.child_by_field_name("body")
     if body is None:
@@ -437,7 +441,7 @@ def _round(folder: BindingFolding, node: Node, scope: Scope) -> bool:
     return True
 
 
-def _for_in(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _for_in(folder: Folder, node: Node, scope: Scope) -> None:
     inner = folder.program.scopes.get(node.id, scope)
     left = node.child_by_field_name("left")
     operator = node.child_by_field_name("operator")
@@ -456,7 +460,7 @@ def _for_in(folder: BindingFolding, node: Node, scope: Scope) -> None:
             return
 
 
-def _enumerated(folder: BindingFolding, value: Value) -> Value:
+def _enumerated(folder: Folder, value: Value) -> Value:
     """Return the keys that for-in gives."""
     if isinstance(value, (Array, Text)):
         count = len(items_of(value) or ())
@@ -464,15 +468,15 @@ def _enumerated(folder: BindingFolding, value: Value) -> Value:
     return call_native("Object.keys", [value], folder)
 
 
-def _bind_pattern(folder: BindingFolding, inner: Scope, item: Value) -> None:
+def _bind_pattern(folder: Folder, inner: Scope, item: Value) -> None:
     assert folder.frame is not None
     for binding in inner.bindings.values():
         for write in binding.writes:
             if write.kind in ("items", "keys"):
-                folder.frame[binding] = folder.follow(item, write)
+                folder.frame[binding] = follow_path(folder, item, write)
 
 
-def _while(folder: BindingFolding, node: Node, scope: Scope) -> None:
+def _while(folder: Folder, node: Node, scope: Scope) -> None:
     inner = folder.program.scopes.get(node.id, scope)
     condition = node.child_by_field_name("condition")
     if node.type == "do_statement" and not _round(folder, node, inner):

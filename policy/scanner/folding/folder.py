@@ -1,0 +1,199 @@
+"""The folder: the state of folding a program, and the table of rules by node type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tree_sitter import Node
+
+from policy.scanner.folding.bindings import fold_binding, fold_identifier, fold_name
+from policy.scanner.folding.calls import (
+    apply_value,
+    fold_arguments,
+    fold_call,
+    fold_callee,
+    fold_new,
+)
+from policy.scanner.folding.constants import (
+    fold_array,
+    fold_class,
+    fold_function,
+    fold_number,
+    fold_object,
+    fold_regex,
+    fold_string,
+    fold_template,
+    fold_word,
+)
+from policy.scanner.folding.expressions import (
+    fold_assignment,
+    fold_awaited,
+    fold_binary,
+    fold_conditional,
+    fold_inner,
+    fold_sequence,
+    fold_unary,
+)
+from policy.scanner.folding.interpreter import run_loop
+from policy.scanner.folding.members import fold_member, fold_this, member_key
+from policy.scanner.folding.state import MAX_DEPTH, MAX_SITE_STEPS, Budget
+from policy.scanner.scopes import Binding, Program, Scope, Write
+from policy.scanner.values import UNDEFINED, UNKNOWN, Value
+
+
+@dataclass
+class Folder:
+    """Folds the expressions of one program: the state, and the way to each rule.
+
+    Rules are functions of the modules beside this one; they reach each other through
+    the folder, since an expression holds others of every kind.
+    """
+
+    program: Program
+    budget: Budget = field(default_factory=Budget)
+    nesting: int = 0
+    depth: int = 0
+    memo: dict[int, Value] = field(default_factory=dict)
+    folded: dict[int, Value] = field(default_factory=dict)
+    running: set[int] = field(default_factory=set)
+    # Values that may be incomplete, since a cycle or a limit was met on the way:
+    # good for the site at hand only.
+    passing: dict[int, Value] = field(default_factory=dict)
+    was_cut: bool = False
+    # Results of functions of the source, by node id and arguments.
+    results: dict[tuple[int, tuple[Value, ...]], Value] = field(default_factory=dict)
+    tries: dict[int, int] = field(default_factory=dict)
+    call_depth: int = 0
+    allowance: int = 0
+    # Values of the function or loop being interpreted; None outside of one.
+    frame: dict[Binding, Value] | None = None
+    this: Value | None = None
+
+    def fold(self, node: Node | None, scope: Scope) -> Value:
+        """Return the value of an expression."""
+        if node is None:
+            return UNDEFINED
+        if self.frame is None:
+            known = self.memo.get(node.id) or self.passing.get(node.id)
+            if known is not None:
+                return known
+        handler = HANDLERS.get(node.type)
+        if handler is None:
+            return UNKNOWN
+        if self.depth == 0:
+            self.start()
+        if not self.may_continue():
+            return UNKNOWN
+        was_cut_before, self.was_cut = self.was_cut, False
+        self.depth += 1
+        try:
+            value = handler(self, node, scope)
+        finally:
+            self.depth -= 1
+        if self.frame is None:
+            memo = self.passing if self.was_cut and self.depth else self.memo
+            memo[node.id] = value
+        self.was_cut = self.was_cut or was_cut_before
+        return value
+
+    def for_code(self, program: Program) -> Folder:
+        """Return a folder for code in a string, on what this one has left to spend."""
+        inside = Folder(program, self.budget, self.nesting + 1, self.depth)
+        inside.allowance = self.allowance
+        return inside
+
+    def reset(self) -> None:
+        """Forget what a site was in the middle of when it was given up."""
+        self.depth = self.call_depth = 0
+        self.frame = None
+        self.running.clear()
+
+    def start(self) -> None:
+        """Begin with a site: a new allowance, and no leftovers of cut-off cycles."""
+        self.allowance = MAX_SITE_STEPS
+        self.was_cut = False
+        self.passing.clear()
+
+    def may_continue(self) -> bool:
+        """Spend a step; false at a limit, where the value is taken for unknown."""
+        self.allowance -= 1
+        if self.depth > MAX_DEPTH or not self.budget.spend():
+            self.was_cut = True
+            return False
+        if self.allowance < 0:
+            self.budget.cut_sites += self.allowance == -1
+            self.was_cut = True
+            return False
+        return True
+
+    # What rules need of rules in other modules.
+
+    def name(self, name: str, scope: Scope) -> Value:
+        """Return what a name stands for in a scope."""
+        return fold_name(self, name, scope)
+
+    def binding(self, binding: Binding) -> Value:
+        """Return everything that a binding may hold."""
+        return fold_binding(self, binding)
+
+    def callee(self, call: Node, scope: Scope) -> Value:
+        """Return what is called."""
+        return fold_callee(self, call, scope)
+
+    def arguments(self, call: Node, scope: Scope) -> list[Value]:
+        """Return a call's arguments."""
+        return fold_arguments(self, call, scope)
+
+    def apply(self, target: Value, arguments: list[Value]) -> Value:
+        """Return the result of calling a value."""
+        return apply_value(self, target, arguments)
+
+    def member_key(
+        self, node: Node, scope: Scope
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """Return the name that a member expression reads, and how it is written."""
+        return member_key(self, node, scope)
+
+    def loop(self, binding: Binding, current: Value, write: Write) -> Value:
+        """Return a binding's value after the loop that builds it up."""
+        return run_loop(self, binding, current, write)
+
+
+Handler = Callable[[Folder, Node, Scope], Value]
+HANDLERS: dict[str, Handler] = {
+    "identifier": fold_identifier,
+    "shorthand_property_identifier": fold_identifier,
+    "string": fold_string,
+    "template_string": fold_template,
+    "number": fold_number,
+    "regex": fold_regex,
+    "true": fold_word,
+    "false": fold_word,
+    "null": fold_word,
+    "undefined": fold_word,
+    "array": fold_array,
+    "object": fold_object,
+    "parenthesized_expression": fold_inner,
+    "as_expression": fold_inner,
+    "satisfies_expression": fold_inner,
+    "non_null_expression": fold_inner,
+    "type_assertion": fold_inner,
+    "instantiation_expression": fold_inner,
+    "await_expression": fold_awaited,
+    "yield_expression": fold_awaited,
+    "sequence_expression": fold_sequence,
+    "ternary_expression": fold_conditional,
+    "binary_expression": fold_binary,
+    "unary_expression": fold_unary,
+    "assignment_expression": fold_assignment,
+    "member_expression": fold_member,
+    "subscript_expression": fold_member,
+    "call_expression": fold_call,
+    "new_expression": fold_new,
+    "this": fold_this,
+    "class": fold_class,
+    **dict.fromkeys(
+        ("function_expression", "arrow_function", "generator_function"), fold_function
+    ),
+}
