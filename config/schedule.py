@@ -15,6 +15,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "evidence.check_history",
         "schedule": crontab(hour=3, minute=17),
     },
+    "sweep-orders": {
+        "task": "policy.sweep_orders",
+        "schedule": 30.0,
+        "options": {"expires": 60},
+    },
     "take-up-evidence": {"task": "policy.take_up_evidence", "schedule": 15.0},
     "mark-breaches": {"task": "incidents.mark_breaches", "schedule": 15.0},
     # What a busy queue delays is not worth running twice: the next one does it all.

@@ -3,8 +3,10 @@
 from celery import shared_task
 
 from evidence.services.work import TRANSIENT_ERRORS
+from policy.services.kill_switches import hold_newcomers
 from policy.services.readings import run_reading, take_up_evidence
 from policy.services.scans import run_scan
+from policy.services.waiting import lapse_requests
 
 # As for verification: a killed worker gives its message back, and twice is once.
 RELIABLY = {
@@ -26,6 +28,12 @@ def scan_source(request_id: int) -> None:
 @shared_task(name="policy.read_bundle", **RELIABLY)
 def read_bundle(reading_id: int) -> None:
     run_reading(reading_id=reading_id)
+
+
+@shared_task(name="policy.sweep_orders")
+def sweep_orders() -> int:
+    """Hold what slipped past a kill-all and end requests that nobody decided."""
+    return hold_newcomers() + lapse_requests()
 
 
 @shared_task(name="policy.take_up_evidence")

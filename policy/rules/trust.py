@@ -134,7 +134,7 @@ def decide_transition(facts: TransitionFacts) -> Decision:
 
 def _promotion_requirements(facts: TransitionFacts) -> list[tuple[bool, str, str]]:
     approver = (facts.approved_by or "").strip()
-    requirements = [
+    return [
         (
             bool(approver) and facts.approver_is_reviewer,
             "reviewer_missing",
@@ -150,18 +150,13 @@ def _promotion_requirements(facts: TransitionFacts) -> list[tuple[bool, str, str
             "kill_switch_active",
             "A kill switch is active for this extension; have it lifted first.",
         ),
+        (
+            not facts.open_cases or bool(facts.open_case_exception.strip()),
+            "open_case",
+            f"The extension has open cases ({', '.join(facts.open_cases)}); close "
+            "them, or have a reviewer state an exception.",
+        ),
     ]
-    if facts.from_state is TrustState.QUARANTINED:
-        cases = ", ".join(facts.open_cases)
-        requirements.append(
-            (
-                not facts.open_cases or bool(facts.open_case_exception.strip()),
-                "open_case",
-                f"The extension has open cases ({cases}); close them, or have a "
-                "reviewer state an exception.",
-            )
-        )
-    return requirements
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import require_permission
+from evidence.access import Actor, require_permission
 from policy.errors import PolicyRefused, require_allowed
 from policy.models import KillSwitch, KillSwitchLift, LiftRequest, RequestState
 from policy.rules.kill_switch import (
@@ -28,9 +28,12 @@ from policy.services.cases import (
 from policy.services.followers import tell_followers
 from policy.services.kill_switches import extensions_of, lock_kill_switch, told_cases
 from policy.services.requests import (
+    LAPSED_REASON,
     decide_request,
     find_request,
+    has_lapsed,
     lock_request,
+    require_in_time,
     require_requester,
     require_undecided,
 )
@@ -45,7 +48,8 @@ def request_lift(
     moment = now or timezone.now()
     switch = lock_kill_switch(kill_switch_id)
     require_kill_switch_move(switch.state, KillSwitchState.LIFTED)
-    if switch.lift_requests.filter(state=RequestState.PENDING).exists():
+    waiting = switch.lift_requests.filter(state=RequestState.PENDING).first()
+    if waiting is not None and not lapse_lift(request_id=waiting.pk, now=moment):
         raise PolicyRefused(
             "a lift is requested already: it waits for a reviewer",
             code="already_requested",
@@ -75,7 +79,7 @@ def approve_lift(
     """
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
-    request = _lock_request(request_id)
+    request = _lock_request(request_id, now=moment)
     switch = request.kill_switch
     state, statement = switch.state, clean_text(exception)
     is_early = is_before_remediate(switch.incident)
@@ -131,7 +135,7 @@ def decline_lift(
     """Decline a lift, with a reason."""
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
-    request = _lock_request(request_id)
+    request = _lock_request(request_id, now=moment)
     decide_request(
         request,
         RequestState.DECLINED,
@@ -151,7 +155,7 @@ def withdraw_lift(
     """Take back one's own request for a lift."""
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    request = _lock_request(request_id)
+    request = _lock_request(request_id, now=moment)
     require_requester(request, actor)
     decide_request(
         request,
@@ -165,20 +169,38 @@ def withdraw_lift(
     return request
 
 
-def _lock_request(request_id: int) -> LiftRequest:
+@transaction.atomic
+def lapse_lift(*, request_id: int, now: dt.datetime) -> bool:
+    """End a request that nobody decided in time; tell whether it was one."""
+    request = _lock(find_request(LiftRequest, request_id))
+    if not has_lapsed(request, now):
+        return False
+    decide_request(
+        request, RequestState.LAPSED, actor=None, reason=LAPSED_REASON, now=now
+    )
+    action = "kill_switch.lift_lapsed"
+    _record(request.kill_switch, action, None, now, LAPSED_REASON)
+    return True
+
+
+def _lock_request(request_id: int, *, now: dt.datetime) -> LiftRequest:
     """Return a request that waits, locked with its case, in that order."""
-    found = find_request(LiftRequest, request_id)
-    request = lock_request(
+    request = _lock(find_request(LiftRequest, request_id))
+    require_undecided(request)
+    require_in_time(request, now)
+    return request
+
+
+def _lock(found: LiftRequest) -> LiftRequest:
+    return lock_request(
         found, lock_subject=lambda row: lock_kill_switch(row.kill_switch_id)
     )
-    require_undecided(request)
-    return request
 
 
 def _record(
     switch: KillSwitch,
     action: str,
-    actor: User,
+    actor: Actor,
     now: dt.datetime,
     reason: str,
     *,

@@ -6,11 +6,16 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from evidence.access import Actor
+from evidence.access import Actor, name_of
 from policy.errors import PolicyRefused
 from policy.models import RequestState, ReviewedRequest
 
 _Request = TypeVar("_Request", bound=ReviewedRequest)
+REQUEST_LIFETIME = dt.timedelta(days=7)
+"""What nobody decided in a week was asked of a state that is no longer so."""
+LAPSED_REASON = "Nobody decided within 7 days."
+ALONE = (RequestState.WITHDRAWN, RequestState.LAPSED)
+"""What ends a request without a second person."""
 
 
 def find_request(
@@ -20,7 +25,11 @@ def find_request(
     rows: Any = model._default_manager
     found: _Request | None = rows.filter(pk=request_id).first()
     if found is None:
-        raise PolicyRefused(f"there is no {model.what} {request_id}", code=code)
+        raise PolicyRefused(
+            f"No {model.what} waits for a decision here: it was decided, or never "
+            "made. Reload the page to see how it stands.",
+            code=code,
+        )
     return found
 
 
@@ -39,11 +48,34 @@ def lock_request(
 
 
 def require_undecided(request: ReviewedRequest) -> None:
-    """Refuse a request that was decided on, or withdrawn, already."""
+    """Refuse a request that was decided on, or withdrawn, already; say by whom."""
     if request.decided_at is not None:
+        who = f", by {name_of(request.decided_by)}" if request.decided_by else ""
         raise PolicyRefused(
-            f"this {request.what} is {request.get_state_display().lower()} already",
+            f"Nothing waits for a decision any more: this {request.what} is "
+            f"{request.get_state_display().lower()} already{who} at "
+            f"{_minute(request.decided_at)}.",
             code="already_decided",
+        )
+
+
+def lapses_at(request: ReviewedRequest) -> dt.datetime:
+    """Return when a request lapses that nobody decides on."""
+    return request.requested_at + REQUEST_LIFETIME
+
+
+def has_lapsed(request: ReviewedRequest, now: dt.datetime) -> bool:
+    """Tell whether a request waited too long, whether or not the sweep said so yet."""
+    return request.state == RequestState.PENDING and lapses_at(request) <= now
+
+
+def require_in_time(request: ReviewedRequest, now: dt.datetime) -> None:
+    """Refuse a request that waited too long: what it was asked for is long past."""
+    if has_lapsed(request, now):
+        raise PolicyRefused(
+            f"This {request.what} lapsed at {_minute(lapses_at(request))}. Ask again "
+            "if it is still wanted.",
+            code="request_lapsed",
         )
 
 
@@ -65,9 +97,12 @@ def decide_request(
     reason: str,
     now: dt.datetime,
 ) -> None:
-    """Write a decision on a locked request: by a second person, or a withdrawal."""
+    """Write a decision on a locked request: by a second person, or by none.
+
+    Who withdraws decides alone; where a request lapses, nobody does.
+    """
     require_undecided(request)
-    if decision != RequestState.WITHDRAWN:
+    if decision not in ALONE:
         _require_second_person(request, actor)
     request.state = decision
     request.decided_at = now
@@ -83,3 +118,7 @@ def _require_second_person(request: ReviewedRequest, actor: Actor) -> None:
             f"{request.asked} it",
             code="second_person_missing",
         )
+
+
+def _minute(moment: dt.datetime) -> str:
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"

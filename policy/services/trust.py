@@ -17,6 +17,7 @@ from policy.models import (
     RequestState,
     TrustTransition,
 )
+from policy.rules.decisions import Decision
 from policy.rules.kill_switch import KillSwitchScope
 from policy.rules.trust import (
     TransitionFacts,
@@ -38,9 +39,12 @@ from policy.services.cases import (
     require_reason,
 )
 from policy.services.requests import (
+    LAPSED_REASON,
     decide_request,
     find_request,
+    has_lapsed,
     lock_request,
+    require_in_time,
     require_requester,
     require_undecided,
 )
@@ -150,24 +154,50 @@ def request_promotion(
             f"{from_state} to {to_state} needs no reviewer: make the move",
             code="reviewer_not_needed",
         )
-    _require_none_pending(extension)
+    _require_none_pending(extension, moment)
+    return add_request(
+        extension,
+        to_state,
+        reason=require_reason(reason),
+        actor=actor,
+        incident_id=incident_id,
+        now=moment,
+    )
+
+
+def add_request(
+    extension: Extension,
+    to_state: TrustState,
+    *,
+    reason: str,
+    actor: User,
+    now: dt.datetime,
+    incident_id: int | None = None,
+    kill_switch: KillSwitch | None = None,
+) -> PromotionRequest:
+    """Write a request that was judged already, under the lock of the extension.
+
+    `kill_switch` is the lifted kill-all that it is a part of the release of.
+    """
     request = PromotionRequest.objects.create(
         extension=extension,
         to_state=to_state,
-        reason=require_reason(reason),
+        reason=reason,
         incident_id=incident_id,
-        requested_at=moment,
+        requested_at=now,
         requested_by=actor,
+        kill_switch=kill_switch,
     )
     record_change(
         request,
         action="promotion.requested",
         actor=actor,
-        now=moment,
+        now=now,
         incident_id=incident_id,
         extensions=(extension,),
+        told=open_cases_of(extension.pk).values_list("pk", flat=True),
         reason=request.reason,
-        after={"from": str(from_state), "to": str(to_state)},
+        after={"from": extension.trust_state, "to": str(to_state)},
     )
     return request
 
@@ -188,43 +218,59 @@ def approve_promotion(
     """
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
-    request = _lock_request(request_id)
-    extension = lock_extension(request.extension_id)
-    from_state, to_state = current_state(extension), TrustState(request.to_state)
+    request = _lock_request(request_id, now=moment)
     statement = clean_text(exception)
-    open_cases = open_case_references(extension)
-    require_allowed(
-        decide_transition(
-            TransitionFacts(
-                from_state=from_state,
-                to_state=to_state,
-                reason=request.reason,
-                requested_by=str(request.requested_by_id),
-                approved_by=str(actor.pk),
-                approver_is_reviewer=True,
-                kill_switch_active=has_active_kill_switch(extension),
-                open_cases=open_cases,
-                open_case_exception=statement,
-            )
-        )
-    )
-    decide_request(
+    require_allowed(judge_promotion(request, actor, statement))
+    return promote(
         request,
-        RequestState.APPROVED,
         actor=actor,
         reason=clean_text(reason),
+        exception=statement,
         now=moment,
     )
+
+
+def judge_promotion(
+    request: PromotionRequest, reviewer: User, exception: str
+) -> Decision:
+    """Say whether a reviewer may approve a request now; call it under the locks."""
+    extension = request.extension
+    return decide_transition(
+        TransitionFacts(
+            from_state=current_state(extension),
+            to_state=TrustState(request.to_state),
+            reason=request.reason,
+            requested_by=str(request.requested_by_id),
+            approved_by=str(reviewer.pk),
+            approver_is_reviewer=True,
+            kill_switch_active=has_active_kill_switch(extension),
+            open_cases=open_case_references(extension),
+            open_case_exception=exception,
+        )
+    )
+
+
+def promote(
+    request: PromotionRequest,
+    *,
+    actor: User,
+    exception: str,
+    now: dt.datetime,
+    reason: str = "",
+) -> TrustTransition:
+    """Approve a request that was judged, and make its move, under the locks."""
+    extension = request.extension
+    decide_request(request, RequestState.APPROVED, actor=actor, reason=reason, now=now)
     return add_transition(
         extension,
-        from_state,
-        to_state,
+        current_state(extension),
+        TrustState(request.to_state),
         reason=request.reason,
         actor=request.requested_by,
         approved=request,
-        exception=statement if open_cases else "",
+        exception=exception if open_case_references(extension) else "",
         incident_id=request.incident_id,
-        now=moment,
+        now=now,
     )
 
 
@@ -234,8 +280,8 @@ def decline_promotion(
 ) -> PromotionRequest:
     """Decline a promotion, with a reason."""
     require_permission(actor, REVIEW)
-    request = _lock_request(request_id)
     moment = now or timezone.now()
+    request = _lock_request(request_id, now=moment)
     decide_request(
         request,
         RequestState.DECLINED,
@@ -243,7 +289,7 @@ def decline_promotion(
         reason=require_reason(reason),
         now=moment,
     )
-    _record_decision(request, "promotion.declined", actor, moment)
+    record_decision(request, "promotion.declined", actor, moment)
     return request
 
 
@@ -253,9 +299,9 @@ def withdraw_promotion(
 ) -> PromotionRequest:
     """Take back one's own request for a promotion."""
     require_permission(actor, WORK)
-    request = _lock_request(request_id)
-    require_requester(request, actor)
     moment = now or timezone.now()
+    request = _lock_request(request_id, now=moment)
+    require_requester(request, actor)
     decide_request(
         request,
         RequestState.WITHDRAWN,
@@ -263,7 +309,7 @@ def withdraw_promotion(
         reason=clean_text(reason),
         now=moment,
     )
-    _record_decision(request, "promotion.withdrawn", actor, moment)
+    record_decision(request, "promotion.withdrawn", actor, moment)
     return request
 
 
@@ -375,11 +421,12 @@ def _end_overtaken_requests(
         decide_request(
             request, RequestState.WITHDRAWN, actor=actor, reason=reason, now=now
         )
-        _record_decision(request, "promotion.withdrawn", actor, now)
+        record_decision(request, "promotion.withdrawn", actor, now)
 
 
-def _require_none_pending(extension: Extension) -> None:
-    if extension.promotion_requests.filter(state=RequestState.PENDING).exists():
+def _require_none_pending(extension: Extension, now: dt.datetime) -> None:
+    waiting = extension.promotion_requests.filter(state=RequestState.PENDING).first()
+    if waiting is not None and not lapse_promotion(request_id=waiting.pk, now=now):
         raise PolicyRefused(
             f"a promotion of {extension.extension_id} is requested already: it waits "
             "for a reviewer",
@@ -387,11 +434,26 @@ def _require_none_pending(extension: Extension) -> None:
         )
 
 
-def _lock_request(request_id: int) -> PromotionRequest:
+@transaction.atomic
+def lapse_promotion(*, request_id: int, now: dt.datetime) -> bool:
+    """End a request that nobody decided in time; tell whether it was one."""
+    found = find_request(PromotionRequest, request_id)
+    request = lock_request(found, lock_subject=_lock_subject)
+    if not has_lapsed(request, now):
+        return False
+    decide_request(
+        request, RequestState.LAPSED, actor=None, reason=LAPSED_REASON, now=now
+    )
+    record_decision(request, "promotion.lapsed", None, now)
+    return True
+
+
+def _lock_request(request_id: int, *, now: dt.datetime) -> PromotionRequest:
     """Return a request that waits, locked after its case and its extension."""
     found = find_request(PromotionRequest, request_id)
     request = lock_request(found, lock_subject=_lock_subject)
     require_undecided(request)
+    require_in_time(request, now)
     return request
 
 
@@ -400,7 +462,7 @@ def _lock_subject(request: PromotionRequest) -> None:
     lock_extension(request.extension_id)
 
 
-def _record_decision(
+def record_decision(
     request: PromotionRequest, action: str, actor: Actor, now: dt.datetime
 ) -> None:
     record_change(
@@ -410,6 +472,7 @@ def _record_decision(
         now=now,
         incident_id=request.incident_id,
         extensions=(request.extension,),
+        told=open_cases_of(request.extension_id).values_list("pk", flat=True),
         reason=request.decision_reason,
         after={"state": str(request.state), "to": request.to_state},
     )

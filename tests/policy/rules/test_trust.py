@@ -126,13 +126,16 @@ def test_an_approval_counts_for_nothing_until_it_is_known_to_be_a_reviewers():
     assert decide_transition(facts).codes == ("reviewer_missing",)
 
 
-def test_open_case_bars_the_way_out_of_quarantine_unless_an_exception_is_stated():
+@pytest.mark.parametrize(("from_state", "to_state"), PROMOTIONS)
+def test_open_case_bars_every_promotion_unless_an_exception_is_stated(
+    from_state, to_state
+):
     facts = {"open_cases": ("SEC-INC-2026-0007",)}
-    refused = decide_transition(make_facts("quarantined", "probation", **facts))
+    refused = decide_transition(make_facts(from_state, to_state, **facts))
     assert refused.codes == ("open_case",)
     assert "SEC-INC-2026-0007" in refused.refusals[0].message
     excepted = facts | {"open_case_exception": "false alarm, being closed"}
-    assert decide_transition(make_facts("quarantined", "probation", **excepted)).allowed
+    assert decide_transition(make_facts(from_state, to_state, **excepted)).allowed
 
 
 def test_every_refusal_is_listed_at_once():
@@ -184,7 +187,6 @@ def test_no_sequence_of_moves_gets_round_the_rules(attempts):
             assert fields["approved_by"] not in (None, "", fields["requested_by"])
             assert fields["approver_is_reviewer"]
             assert not fields["kill_switch_active"]
-        if state is TrustState.QUARANTINED:
             assert not fields["open_cases"] or fields["open_case_exception"]
         state = target
 
