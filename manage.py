@@ -4,25 +4,26 @@
 import os
 import sys
 
-# These commands read and write documents only. They run without a database and
-# without production's environment: on a laptop, or on a machine without network.
-OFFLINE_COMMANDS = frozenset({"verify_evidence", "build_evidence", "simulate"})
+from config.commands import is_document_command, is_offline
 
 
 def main() -> None:
     """Run a management command."""
-    command = sys.argv[1] if len(sys.argv) > 1 else ""
-    reads_file = command == "verify_audit" and any(
-        argument.startswith("--file") for argument in sys.argv
-    )
-    offline = command in OFFLINE_COMMANDS or reads_file
-    offline = offline and "SECRET_KEY" not in os.environ
-    module = "config.settings_offline" if offline else "config.settings"
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", module)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", choose_settings(sys.argv[1:]))
 
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)
+
+
+def choose_settings(words: list[str]) -> str:
+    """Return the settings that a command gets by: on a laptop, without a network, a
+    document is verified without production's environment."""
+    if "SECRET_KEY" in os.environ or not is_offline(words):
+        return "config.settings"
+    if is_document_command(words):
+        return "config.settings_documents"
+    return "config.settings_offline"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,16 @@ class EvidenceConfig(AppConfig):
     name = "evidence"
     verbose_name = "Evidence and history"
     default_auto_field = "django.db.models.BigAutoField"
+    default = True
 
     def ready(self) -> None:
         from evidence import checks  # noqa: F401  (importing it registers them)
+
+
+class DocumentCommandsConfig(AppConfig):
+    """The app's commands without its models, for those that need no database."""
+
+    name = "evidence"
+
+    def import_models(self) -> None:
+        self.models = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 USAGE = """usage: python3 -m config.launcher COMMAND
@@ -16,6 +17,8 @@ def main(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
     from config.launcher.errors import LaunchError
 
+    # Started in the background or by nohup, it would inherit that this is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return _dispatch(arguments)
     except LaunchError as error:
@@ -39,12 +42,12 @@ def _dispatch(arguments: list[str]) -> int:
 
     # Inside the environment, so with a Python that understands the rest.
     from config.launcher import local as local_run
-    from config.launcher import testing
+    from config.launcher import manage, testing
 
     if command == "run":
         return local_run.run_local()
     if command == "manage":
-        return local_run.run_command(words)
+        return manage.run_command(words)
     if command == "test":
         return testing.run_tests(words)
     return testing.run_beside_servers(words) if command == "beside" else 0

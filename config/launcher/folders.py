@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from config.launcher.errors import LaunchError
 
@@ -24,14 +26,31 @@ LEAST_FREE_BYTES = 300 * 1024 * 1024
 TEST_PREFIX = "casefile-test-"
 # A folder this young may belong to a launcher that is just about to lock it.
 ABANDONED_AFTER_SECONDS = 60
+# Longer than somebody who only asks whether the folder is held keeps its lock.
+PROBE_SECONDS = 0.5
+
+
+class FolderHeld(LaunchError):
+    """Another launcher holds the folder; `holder` names its process."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        self.holder = holder
+        super().__init__(
+            f"Casefile already runs from {folder} ({holder}). Use that one, or stop "
+            f"it first; for a second one, set {STATE_VARIABLE} and PORT."
+        )
 
 
 @dataclass(frozen=True)
 class ServerFolders:
-    """Where servers keep their data and logs and, on a short path, their sockets."""
+    """Where servers keep their data and logs and, on a short path, their sockets.
+
+    `token` names the one who holds the folder, for as long as it is held.
+    """
 
     data: Path
     sockets: Path
+    token: str = ""
 
 
 def find_state_folder() -> Path:
@@ -45,8 +64,8 @@ def state_folder() -> Iterator[ServerFolders]:
     folder = find_state_folder()
     _make_private(folder)
     _require_space(folder)
-    with _held_lock(folder), _socket_folder(folder) as sockets:
-        yield ServerFolders(folder, sockets)
+    with _held_lock(folder) as token, _socket_folder(folder) as sockets:
+        yield ServerFolders(folder, sockets, token)
 
 
 @contextlib.contextmanager
@@ -89,22 +108,46 @@ def _require_space(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _held_lock(folder: Path) -> Iterator[None]:
+def _held_lock(folder: Path) -> Iterator[str]:
     """Hold a lock that the kernel drops when this process dies, however it dies."""
+    token = secrets.token_hex(16)
     with (folder / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            told = lock.read().strip() or "another process"
-            raise LaunchError(
-                f"Casefile already runs from {folder} ({told}). Use that one, or stop "
-                f"it first; for a second one, set {STATE_VARIABLE} and PORT."
-            ) from None
+        _take(lock, folder)
         lock.truncate(0)
-        lock.write(f"process {os.getpid()}\n")
+        lock.write(f"process {os.getpid()}\n{token}\n")
         lock.flush()
-        yield
+        yield token
+
+
+def _take(lock: IO[str], folder: Path) -> None:
+    """Take the lock. Raise FolderHeld if somebody holds it and goes on holding it."""
+    deadline = time.monotonic() + PROBE_SECONDS
+    while not _try_lock(lock, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            lock.seek(0)
+            raise FolderHeld(folder, lock.readline().strip() or "another process")
+        time.sleep(0.05)
+
+
+def read_holder(folder: Path) -> str | None:
+    """Return the token of who holds the folder now, or None if nobody does."""
+    try:
+        lock = (folder / "lock").open("r")
+    except OSError:
+        return None
+    with lock:
+        # For an instant this keeps others from holding it: they try more than once.
+        if _try_lock(lock, fcntl.LOCK_SH):
+            return None
+        return lock.read().partition("\n")[2].strip()
+
+
+def _try_lock(lock: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

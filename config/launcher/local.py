@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,95 +13,40 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from config.launcher.errors import LaunchError
-from config.launcher.folders import ROOT, ServerFolders, state_folder
+from config.launcher.folders import (
+    ROOT,
+    STATE_VARIABLE,
+    ServerFolders,
+    find_state_folder,
+)
+from config.launcher.output import PartLog, read_verbosity
 from config.launcher.processes import Process, start_process
-from config.launcher.roles import APP_ROLE, make_app_role
-from config.launcher.secret_files import read_or_make_secret
-from config.launcher.servers import running_servers
+from config.launcher.state import HOST, State, find_port, prepared_state
+from config.launcher.stopping import on_stop_signals
 
-HOST = "127.0.0.1"
-DEFAULT_PORT = 8000
 READY_SECONDS = 90.0
 POLL_SECONDS = 0.2
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_local() -> int:
     """Run until Ctrl-C. Return 0 then, and 1 when a part of it ended by itself."""
-    port = _read_port()
-    for number in STOP_SIGNALS:
-        signal.signal(number, _stop)
+    port = find_port()
+    verbose = read_verbosity()
+    on_stop_signals(_stop)
     try:
-        with _prepared_state(port) as (folders, environment):
-            told = _create_demo(environment)
-            with _running_parts(environment, folders) as parts:
-                return _stay(parts, port, told)
+        _require_free(port)
+        with prepared_state(port) as state:
+            told = _create_demo(state.environment)
+            log = PartLog(state.folders.data / "logs", verbose=verbose)
+            with contextlib.closing(log), _running_parts(state, log) as parts:
+                return _stay(parts, port, told, log)
     except KeyboardInterrupt:
         return 0
 
 
-def run_command(arguments: Sequence[str]) -> int:
-    """Run a management command on the local run's data, while `make run` is stopped."""
-    with _prepared_state(_read_port()) as (_, environment):
-        return _manage(environment, *arguments)
-
-
-@contextlib.contextmanager
-def _prepared_state(port: int) -> Iterator[tuple[ServerFolders, dict[str, str]]]:
-    """Hold the state folder, start the servers, and bring the database up to date."""
-    with state_folder() as folders:
-        _require_free(port)
-        with running_servers(folders, durable=True) as servers:
-            environment = _make_environment(folders, servers, port)
-            if os.environ.get("DATABASE_URL"):
-                _prepare_database(environment)
-            else:
-                app_url = make_app_role(folders, servers["DATABASE_URL"])
-                _prepare_database(environment, APP_ROLE)
-                environment["DATABASE_URL"] = app_url
-            yield folders, environment
-
-
-def _make_environment(
-    folders: ServerFolders, servers: Mapping[str, str], port: int
-) -> dict[str, str]:
-    """Return the environment of every part; what the caller's own says, stands."""
-    metrics = folders.data / "metrics"
-    shutil.rmtree(metrics, ignore_errors=True)  # counts start with the processes
-    metrics.mkdir(mode=0o700)
-    defaults = {
-        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
-        "SECRET_KEY": read_or_make_secret(folders.data / "secret-key"),
-        "ALLOWED_HOSTS": f"{HOST},localhost",
-        "EVIDENCE_ROOT": str(folders.data / "evidence"),
-        "CASEFILE_BASE_URL": f"http://{HOST}:{port}",
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "HTTPS": "false",
-        "STATIC_MANIFEST": "false",
-        "LOG_FORMAT": "console",
-        "GUNICORN_BIND": f"{HOST}:{port}",
-        "WEB_CONCURRENCY": "1",
-        "METRICS_ALLOWED": HOST,
-        "PYTHONUNBUFFERED": "1",
-        # As root in a container, the worker would warn about it at every start.
-        "PYTHONWARNINGS": "ignore:You're running the worker with superuser",
-    }
-    return {**defaults, **os.environ, **servers}
-
-
-def _prepare_database(environment: Mapping[str, str], *roles: str) -> None:
-    command = [sys.executable, "-m", "config.launcher.prepare", *roles]
-    quiet = {**environment, "LOG_LEVEL": "WARNING"}
-    if subprocess.run(command, cwd=ROOT, env=quiet).returncode:
-        raise LaunchError(
-            "The database could not be brought up to date (see above). If the data is "
-            "of a newer version of Casefile, use that one, or set CASEFILE_STATE to a "
-            "new folder to start anew beside it."
-        )
-
-
 def _create_demo(environment: Mapping[str, str]) -> str:
     """Make people and cases to try with, on a first run; return what it tells."""
+    _say("looking for people and practice cases")
     done = subprocess.run(
         [sys.executable, "manage.py", "create_demo"],
         cwd=ROOT,
@@ -112,42 +56,21 @@ def _create_demo(environment: Mapping[str, str]) -> str:
     )
     if done.returncode:
         raise LaunchError(f"`manage.py create_demo` failed (see above).\n{done.stdout}")
-    return done.stdout
-
-
-def _manage(environment: Mapping[str, str], *words: str) -> int:
-    command = [sys.executable, "manage.py", *words]
-    return subprocess.run(command, cwd=ROOT, env=dict(environment)).returncode
+    return done.stdout.strip()
 
 
 @contextlib.contextmanager
-def _running_parts(
-    environment: Mapping[str, str], folders: ServerFolders
-) -> Iterator[list[Process]]:
+def _running_parts(state: State, log: PartLog) -> Iterator[list[Process]]:
     """Run worker, beat and web; stop them in the opposite order.
 
     Requests end first, so that nothing new is queued; the worker ends its tasks last.
     """
-    celery = [sys.executable, "-m", "celery", "-A", "config", "--quiet"]
-    schedule = folders.data / "beat-schedule"
-    commands: dict[str, list[str]] = {
-        "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"],
-        "beat": [
-            *celery,
-            "beat",
-            "--loglevel",
-            "INFO",
-            "--schedule",
-            str(schedule),
-            "--pidfile=",
-        ],
-        "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py"],
-    }
+    _say("starting web, worker and beat")
     parts: list[Process] = []
     try:
-        for name, command in commands.items():
+        for name, command in _part_commands(state.folders).items():
             part = start_process(
-                name, command, environment=environment, output=subprocess.PIPE
+                name, command, environment=state.environment, output=log.take_line
             )
             parts.append(part)
         yield parts
@@ -156,21 +79,41 @@ def _running_parts(
             part.stop()
 
 
-def _stay(parts: Sequence[Process], port: int, told: str) -> int:
-    try:
-        _wait_for_web(parts, port)
-    finally:
-        # Passwords are told once, and below the lines of the start they are found.
-        print(f"\n{told}\nCasefile runs on http://{HOST}:{port}/  (Ctrl-C stops it)\n")
-        sys.stdout.flush()
+def _part_commands(folders: ServerFolders) -> dict[str, list[str]]:
+    celery = [sys.executable, "-m", "celery", "-A", "config", "--quiet"]
+    schedule = ["--schedule", str(folders.data / "beat-schedule"), "--pidfile="]
+    return {
+        "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"],
+        "beat": [*celery, "beat", "--loglevel", "INFO", *schedule],
+        "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py"],
+    }
+
+
+def _stay(parts: Sequence[Process], port: int, told: str, log: PartLog) -> int:
+    _wait_for_web(parts, port)
+    # Passwords are told once: below everything else, where they are found.
+    print(_describe_run(port, told, log), flush=True)
     while not (ended := _find_ended(parts)):
         time.sleep(POLL_SECONDS)
+    ended.wait_for_lines()
     print(
-        f"casefile: {ended.name} ended with code {ended.popen.returncode} (see above); "
-        "stopping the rest",
+        f"casefile: {ended.name} ended with code {ended.popen.returncode}; stopping "
+        f"the rest. It said last:\n{log.last_lines(ended.name)}",
         file=sys.stderr,
     )
     return 1
+
+
+def _describe_run(port: int, told: str, log: PartLog) -> str:
+    state = os.environ.get(STATE_VARIABLE)
+    where = f"{STATE_VARIABLE}={find_state_folder()} " if state else ""
+    return (
+        f"\nCasefile runs on http://{HOST}:{port}/  (Ctrl-C stops it)\n\n"
+        f"{told}\n\n"
+        f'To set a new password: {where}make manage ARGS="changepassword NAME"\n'
+        f"Logs: {log.path}; warnings and errors are shown here, and\n"
+        "all of them with: make run VERBOSE=1\n"
+    )
 
 
 def _wait_for_web(parts: Sequence[Process], port: int) -> None:
@@ -196,13 +139,6 @@ def _find_ended(parts: Sequence[Process]) -> Process | None:
     return next((part for part in parts if part.popen.poll() is not None), None)
 
 
-def _read_port() -> int:
-    value = os.environ.get("PORT") or str(DEFAULT_PORT)
-    if not value.isascii() or not value.isdigit() or not 0 < int(value) < 65536:
-        raise LaunchError(f"PORT must be a number from 1 to 65535, got {value!r}.")
-    return int(value)
-
-
 def _require_free(port: int) -> None:
     with socket.socket() as probe:
         # As the web server does: an address in TIME_WAIT counts as free.
@@ -210,7 +146,7 @@ def _require_free(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            other = port + 1 if port < 65535 else DEFAULT_PORT
+            other = port + 1 if port < 65535 else 8000
             raise LaunchError(
                 f"Port {port} of {HOST} cannot be used ({error.strerror}). Choose "
                 f"another one: make run PORT={other}"
@@ -219,7 +155,10 @@ def _require_free(port: int) -> None:
 
 def _stop(number: int, frame: object) -> None:
     """Stop once: a second Ctrl-C must not break off the orderly end."""
-    for stop_signal in STOP_SIGNALS:
-        signal.signal(stop_signal, signal.SIG_IGN)
+    on_stop_signals(signal.SIG_IGN)
     print("\ncasefile: stopping", flush=True)
     raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    print(f"casefile: {text}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
@@ -12,9 +13,10 @@ def main(roles: list[str]) -> None:
 
     django.setup()
     call_command("migrate", verbosity=0)
-    call_command("load_playbooks")
+    # Ends or fails: what it did otherwise nobody reads at a start.
+    call_command("load_playbooks", stdout=io.StringIO())
     for role in roles:
-        call_command("grant_app_role", role)
+        call_command("grant_app_role", role, stdout=io.StringIO())
 
 
 if __name__ == "__main__":

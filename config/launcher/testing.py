@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from config.launcher.folders import ROOT, fresh_folder
 from config.launcher.processes import start_process
 from config.launcher.servers import running_servers
+from config.launcher.stopping import on_stop_signals
 
 # Set for this machine's own services, they must not reach the tests.
 SERVER_VARIABLES = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run_tests(arguments: Sequence[str]) -> int:
@@ -25,8 +25,7 @@ def run_beside_servers(command: Sequence[str]) -> int:
     """Run a command under test settings, beside fresh servers; return its exit code."""
     for name in SERVER_VARIABLES:
         os.environ.pop(name, None)
-    for number in STOP_SIGNALS:
-        signal.signal(number, _interrupt)
+    on_stop_signals(_interrupt)
     with (
         fresh_folder() as folders,
         running_servers(folders, durable=False) as variables,

@@ -12,10 +12,12 @@ from config.launcher.folders import ServerFolders
 from config.launcher.processes import Process, start_process
 from config.launcher.waiting import wait_until_ready
 
+SOCKET = "valkey.sock"
+
 
 def start_valkey(folders: ServerFolders, *, durable: bool) -> tuple[Process, str]:
     """Start Valkey and return its URL. A durable one keeps queued tasks on disk."""
-    path = folders.sockets / "valkey.sock"
+    path = folders.sockets / SOCKET
     home = folders.data / "valkey"
     home.mkdir(mode=0o700, exist_ok=True)
     log = home / "server.log"
@@ -28,7 +30,12 @@ def start_valkey(folders: ServerFolders, *, durable: bool) -> tuple[Process, str
             "valkey", command, output=output, death_signal=signal.SIGTERM
         )
     wait_until_ready(lambda: _is_ready(path), process, log)
-    return process, f"unix://{quote(str(path))}"
+    return process, name_valkey(folders)
+
+
+def name_valkey(folders: ServerFolders) -> str:
+    """Return the URL of the folder's Valkey, whether it runs or not."""
+    return f"unix://{quote(str(folders.sockets / SOCKET))}"
 
 
 def _is_ready(path: Path) -> bool:

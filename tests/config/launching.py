@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -25,11 +25,21 @@ def make_environment(**variables: str) -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", **variables}
 
 
-def launch(*words: str, output: Path, **variables: str) -> subprocess.Popen[bytes]:
-    """Start the launcher in a session of its own, its output in a file."""
+def launch(
+    *words: str,
+    output: Path,
+    ignored: Sequence[signal.Signals] = (),
+    **variables: str,
+) -> subprocess.Popen[bytes]:
+    """Start the launcher in a session of its own, its output in a file.
+
+    `ignored` are signals that are switched off for it, as a shell or nohup does.
+    """
+    traps = "".join(f"trap '' {number.name[3:]}; " for number in ignored)
+    shell = ["sh", "-c", f'{traps}exec "$@"', "sh"] if ignored else []
     with output.open("ab") as stream:
         return subprocess.Popen(
-            [sys.executable, "-m", "config.launcher", *words],
+            [*shell, sys.executable, "-m", "config.launcher", *words],
             cwd=ROOT,
             env=make_environment(**variables),
             stdin=subprocess.DEVNULL,

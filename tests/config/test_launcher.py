@@ -27,6 +27,7 @@ from config.launcher.waiting import explain_log
 from tests.config.launching import (
     ROOT,
     find_family,
+    find_free_port,
     kill,
     launch,
     make_environment,
@@ -142,15 +143,52 @@ def test_kill_9_of_the_launcher_leaves_no_process(tmp_path: Path) -> None:
     assert survivors(family) == []
 
 
-def test_ctrl_c_ends_the_command_and_the_servers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stop_signals_end_the_command_and_the_servers(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     output = tmp_path / "output"
     output.touch()
     process = launch("beside", "sh", "-c", "echo started; sleep 60", output=output)
     wait_for_output(process, output, "started")
     family = find_family(process)
+    os.killpg(process.pid, number)
+    assert process.wait(30) == 130
+    assert survivors(family) == []
+
+
+def test_interrupt_is_heard_by_what_was_started_in_the_background(
+    tmp_path: Path,
+) -> None:
+    """A shell without job control starts its background programs deaf to SIGINT."""
+    output = tmp_path / "output"
+    output.touch()
+    process = launch(
+        "beside",
+        *("sh", "-c", "echo started; sleep 60"),
+        output=output,
+        ignored=(signal.SIGINT,),
+    )
+    wait_for_output(process, output, "started")
+    family = find_family(process)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(30) == 130
     assert survivors(family) == []
+
+
+def test_hang_up_that_nohup_switched_off_stops_nothing(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.touch()
+    process = launch(
+        "beside",
+        *("sh", "-c", "echo started; sleep 3; echo whole"),
+        output=output,
+        ignored=(signal.SIGINT, signal.SIGHUP),
+    )
+    wait_for_output(process, output, "started")
+    os.killpg(process.pid, signal.SIGHUP)
+    assert process.wait(30) == 0
+    assert "whole" in output.read_text()
 
 
 def test_two_launches_at_once_do_not_meet(tmp_path: Path) -> None:
@@ -173,11 +211,27 @@ def test_second_run_in_the_same_folder_says_who_holds_it(tmp_path: Path) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CASEFILE_STATE", str(state))
         with state_folder():
-            told = run_launcher("manage", "check", CASEFILE_STATE=str(state))
+            port = str(find_free_port())
+            told = run_launcher("run", CASEFILE_STATE=str(state), PORT=port)
     assert told.returncode == 1
     assert "already runs" in told.stderr
     assert f"process {os.getpid()}" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_command_waits_for_a_run_that_is_starting_or_stopping(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    output = tmp_path / "output"
+    output.touch()
+    words = ("manage", "showmigrations", "evidence")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CASEFILE_STATE", str(state))
+        with state_folder():
+            process = launch(*words, output=output, CASEFILE_STATE=str(state))
+            wait_for_output(process, output, f"waiting for process {os.getpid()}")
+            assert process.poll() is None
+    assert process.wait(240) == 0, output.read_text()
+    assert "[X] 0001" in output.read_text()
 
 
 def test_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:

@@ -78,6 +78,79 @@ def test_first_run_comes_up_and_prints_passwords(first_run: LocalRun) -> None:
     wait_until(first_run.is_ready)
 
 
+def test_accounts_are_the_last_thing_on_screen(first_run: LocalRun) -> None:
+    wait_until(first_run.is_ready)
+    told = first_run.output.read_text()
+    assert told.index("Casefile runs on") > told.index("starting web, worker and beat")
+    last = told[told.index("Casefile runs on") :]
+    assert "Sign in as one of these" in last
+    assert 'make manage ARGS="changepassword NAME"' in last
+    # What follows are warnings and errors at most.
+    assert "[info" not in told
+    assert "| " not in last
+
+
+def test_logs_go_to_a_file(first_run: LocalRun, state: Path) -> None:
+    log = state / "logs" / "casefile.log"
+    assert str(log) in first_run.output.read_text()
+    wait_until(first_run.is_ready)
+    wait_until(
+        lambda: (
+            {"web", "worker", "beat"}
+            <= {line.split("|")[0].strip() for line in log.read_text().splitlines()}
+        )
+    )
+
+
+def manage(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return run_launcher("manage", *words, CASEFILE_STATE=str(state))
+
+
+def test_command_beside_the_run_uses_its_servers(
+    first_run: LocalRun, state: Path
+) -> None:
+    told = manage(state, "shell", "-v", "0", "-c", SERVED)
+    assert told.returncode == 0, told.stderr
+    user, secret, evidence, queue = told.stdout.split()
+    assert user == "casefile_app", "a command must not change history either"
+    assert secret == (state / "secret-key").read_text()[:8]
+    assert evidence == str(state / "evidence")
+    assert queue.endswith("valkey.sock")
+    assert manage(state, "verify_audit").returncode == 0
+    made = manage(state, "create_token", "responder", "--scope", "read")
+    assert made.stdout.startswith("cf_")
+
+
+def test_owners_commands_beside_the_run_work_as_the_owner(
+    first_run: LocalRun, state: Path
+) -> None:
+    told = manage(state, "grant_app_role", "casefile_app")
+    assert told.returncode == 0, told.stderr
+    assert manage(state, "verify_audit").returncode == 0
+
+
+def test_command_for_another_database_than_the_runs_is_refused(
+    first_run: LocalRun, state: Path
+) -> None:
+    told = run_launcher(
+        *("manage", "verify_audit"),
+        CASEFILE_STATE=str(state),
+        DATABASE_URL="postgres://elsewhere.invalid/x",
+    )
+    assert told.returncode == 1
+    assert "DATABASE_URL names another server" in told.stderr
+
+
+def test_environment_for_commands_is_private_and_tells_no_part_of_the_owner(
+    first_run: LocalRun, state: Path
+) -> None:
+    path = state / "environment.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    for member in find_family(first_run.process):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            assert not any("casefile_owner" in v for v in member.environ().values())
+
+
 def test_static_files_are_served_without_being_collected(first_run: LocalRun) -> None:
     assert first_run.get("/static/casefile/favicon.svg")[0] == 200
     assert first_run.get("/static/unfold/css/styles.css")[0] == 200
@@ -169,7 +242,8 @@ def test_kill_9_leaves_nothing_and_the_next_run_keeps_the_data(
     second = LocalRun(state, 2)
     family = find_family(second.process)
     told = second.output.read_text()
-    assert "password" not in told.lower(), "demo users were made twice"
+    assert "shown only now" not in told, "demo users were made twice"
+    assert 'ARGS="changepassword NAME"' in told
     second.process.send_signal(signal.SIGINT)
     assert second.process.wait(60) == 0
     assert survivors(family) == []
@@ -179,6 +253,12 @@ def test_kill_9_leaves_nothing_and_the_next_run_keeps_the_data(
     assert users.stdout.split()[-2:] == ["1", str(opened)], users
 
 
+SERVED = (
+    "from django.conf import settings\n"
+    "from django.db import connection\n"
+    "print(connection.settings_dict['USER'], settings.SECRET_KEY[:8],"
+    " settings.EVIDENCE_ROOT, settings.REDIS_URL)"
+)
 COUNT = (
     "from django.contrib.auth.models import User\n"
     "from incidents.models import Incident\n"
