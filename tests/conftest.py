@@ -27,6 +27,12 @@ CHROMIUM_OPTIONS = (
 )
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run a single file in this very process: a worker takes seconds to start."""
+    files = {Path(word.partition("::")[0]) for word in config.args}
+    return 0 if len(files) == 1 and files.pop().suffix == ".py" else None
+
+
 def make_user(name: str, *groups: str) -> User:
     """Make a member of staff in the groups that the migrations made."""
     user = User.objects.create_user(

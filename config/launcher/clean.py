@@ -8,7 +8,7 @@ from pathlib import Path
 from config.launcher.folders import ROOT, find_state_folder, state_folder
 
 CACHES = (".venv", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
-BUILT = ("staticfiles", ".artifacts")
+BUILT = ("staticfiles", ".artifacts", ".test-seeds")
 
 
 def main() -> None:

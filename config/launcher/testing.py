@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 
 from config.launcher.folders import ROOT, fresh_folder
 from config.launcher.processes import start_process
+from config.launcher.seeds import seed_database
 from config.launcher.servers import running_servers
 from config.launcher.stopping import on_stop_signals
 
@@ -18,18 +20,24 @@ SERVER_VARIABLES = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
 
 def run_tests(arguments: Sequence[str]) -> int:
     """Run pytest and return its exit code."""
-    return run_beside_servers([sys.executable, "-m", "pytest", *arguments])
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return run_beside_servers(command, seeded=True)
 
 
-def run_beside_servers(command: Sequence[str]) -> int:
-    """Run a command under test settings, beside fresh servers; return its exit code."""
+def run_beside_servers(command: Sequence[str], *, seeded: bool = False) -> int:
+    """Run a command under test settings, beside fresh servers; return its exit code.
+
+    A seeded server has the tests' database migrated already.
+    """
     for name in SERVER_VARIABLES:
         os.environ.pop(name, None)
     on_stop_signals(_interrupt)
-    with (
-        fresh_folder() as folders,
-        running_servers(folders, durable=False) as variables,
-    ):
+    with contextlib.ExitStack() as stack:
+        folders = stack.enter_context(fresh_folder())
+        if seeded:
+            seed_database(folders)
+        servers = running_servers(folders, durable=False)
+        variables = stack.enter_context(servers)
         environment = {
             **os.environ,
             **variables,

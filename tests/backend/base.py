@@ -1,4 +1,5 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -45,18 +46,29 @@ class DatabaseCreation(creation.DatabaseCreation):
         keepdb: bool = False,
     ) -> str:
         name = self._get_test_db_name()
+        with self._held_template() as (cursor, template):
+            self._clone(cursor, template, name)
+        self._use(name)
+        self.connection.ensure_connection()
+        return name
+
+    def make_missing_template(self) -> None:
+        """Make the template where there is none yet."""
+        with self._held_template():
+            pass
+
+    @contextmanager
+    def _held_template(self) -> Iterator[tuple[Any, str]]:
+        """Give a cursor and the template's name, while nobody else makes or copies."""
         template = name_template()
         with self._nodb_cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [lock_key(template)])
             try:
                 if not self._database_exists(cursor, template):
                     self._make_template(template)
-                self._clone(cursor, template, name)
+                yield cursor, template
             finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [lock_key(template)])
-        self._use(name)
-        self.connection.ensure_connection()
-        return name
 
     def _make_template(self, template: str) -> None:
         """Migrate under another name first, so that no half made one is ever used."""
