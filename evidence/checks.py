@@ -38,6 +38,15 @@ def find_append_only_tables() -> list[str]:
     )
 
 
+def find_changeable_columns() -> list[tuple[str, str]]:
+    """Return (table, column) of what may change in rows that else stay as they are."""
+    return sorted(
+        (model._meta.db_table, column)
+        for model in apps.get_models()
+        for column in getattr(model, "changeable_columns", ())
+    )
+
+
 @register(Tags.database, deploy=True)
 def check_database_role(
     app_configs: Sequence[AppConfig] | None,

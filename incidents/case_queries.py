@@ -16,9 +16,9 @@ from django.db.models import (
 from django.utils import timezone
 
 from evidence.models import (
-    PASSING_OUTCOMES,
     VERIFIABLE_KINDS,
     EvidenceItem,
+    Outcome,
     ReplayStep,
     VerificationReport,
 )
@@ -77,14 +77,12 @@ def unverified(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
 
 
 def unverified_evidence() -> QuerySet[EvidenceItem]:
-    """Return bundles and ledgers without a passing newest report."""
+    """Return bundles and ledgers whose newest report is not one of success."""
     newest = VerificationReport.objects.filter(item=OuterRef("pk")).order_by("-id")
     return (
         EvidenceItem.objects.filter(kind__in=VERIFIABLE_KINDS)
         .annotate(newest_outcome=Subquery(newest.values("outcome")[:1]))
-        .filter(
-            Q(newest_outcome__isnull=True) | ~Q(newest_outcome__in=PASSING_OUTCOMES)
-        )
+        .filter(Q(newest_outcome__isnull=True) | ~Q(newest_outcome=Outcome.VERIFIED))
     )
 
 

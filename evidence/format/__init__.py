@@ -36,6 +36,7 @@ from .reports import (
     VerificationError,
 )
 from .summary import summarise
+from .wrapping import unwrap
 
 __all__ = [
     "BUNDLE_SCHEMA",
@@ -72,6 +73,7 @@ __all__ = [
     "seal_ledger_entries",
     "serialize_document",
     "summarise",
+    "unwrap",
     "verify_document",
     "verify_incident_evidence_bundle",
     "verify_runtime_risk_ledger_artifact",

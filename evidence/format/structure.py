@@ -60,9 +60,15 @@ class Structure:
         return any(text.startswith(start) for text in self.texts.get(name, ()))
 
 
-def read_structure(chunks: Iterable[bytes]) -> Structure:
-    """Return what stands at the top of a stream of UTF-8."""
-    scanner = _Scanner()
+def read_structure(
+    chunks: Iterable[bytes], *, into: Structure | None = None
+) -> Structure:
+    """Return what stands at the top of a stream of UTF-8.
+
+    `into` is filled while reading, for the case that the stream breaks. No more is read
+    than is needed: the end of the first value, and how what follows it begins.
+    """
+    scanner = _Scanner(into or Structure())
     for chunk in chunks:
         if not scanner.feed(chunk):
             break
@@ -98,8 +104,8 @@ def kind_by_structure(structure: Structure) -> DocumentKind | None:
 class _Scanner:
     """Reads the top level chunk by chunk; `_step` is what comes next in the stream."""
 
-    def __init__(self) -> None:
-        self.found = Structure()
+    def __init__(self, found: Structure) -> None:
+        self.found = found
         self._step = self._begin
         self._text = bytearray()
         self._escaped = False

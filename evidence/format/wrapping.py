@@ -89,6 +89,26 @@ def unwrap(data: bytes, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> bytes:
     return b"".join(found.chunks)
 
 
+# Packed, and not read through: what a look at the first bytes can name.
+_PACKED = (
+    (b"PK\x03\x04", "Zip archive, not of one file"),
+    (b"PK\x05\x06", "Empty zip archive"),
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"7z\xbc\xaf\x27\x1c", "7-Zip archive"),
+    (b"Rar!", "RAR archive"),
+)
+
+
+def name_packed(file: IO[bytes]) -> str:
+    """Return what kind of packed file this is by its first bytes; empty for none."""
+    file.seek(0)
+    head = file.read(6)
+    return next((name for magic, name in _PACKED if head.startswith(magic)), "")
+
+
 def _head_of(file: IO[bytes]) -> bytes:
     file.seek(0)
     return file.read(_HEAD_BYTES)

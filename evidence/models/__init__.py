@@ -8,11 +8,11 @@ from evidence.models.items import (
     CustodyKind,
     EvidenceItem,
     EvidenceKind,
+    KindChange,
 )
 from evidence.models.sent_forms import SentForm
 from evidence.models.tokens import ApiToken, TokenScope
 from evidence.models.verification import (
-    PASSING_OUTCOMES,
     Outcome,
     ReplayStep,
     VerificationError,
@@ -22,7 +22,6 @@ from evidence.models.verification import (
 from evidence.models.work import UNFINISHED_STATES, QueuedWork, WorkState
 
 __all__ = (
-    "PASSING_OUTCOMES",
     "UNFINISHED_STATES",
     "VERIFIABLE_KINDS",
     "ApiToken",
@@ -35,6 +34,7 @@ __all__ = (
     "EvidenceKind",
     "ExportRequest",
     "HistoryCheck",
+    "KindChange",
     "NotedHead",
     "Outcome",
     "QueuedWork",

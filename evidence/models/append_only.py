@@ -10,6 +10,14 @@ REFUSE_TRUNCATE = """
         USING ERRCODE = 'restrict_violation';
 """
 
+REFUSE_TRUNCATING = Trigger(
+    name="append_only_truncate",
+    level=pgtrigger.Statement,
+    when=pgtrigger.Before,
+    operation=pgtrigger.Truncate,
+    func=REFUSE_TRUNCATE,
+)
+
 
 class AppendOnlyModel(models.Model):
     """Base of every table whose rows stay as they were written.
@@ -17,20 +25,16 @@ class AppendOnlyModel(models.Model):
     Row triggers refuse UPDATE and DELETE from the ORM, querysets and raw SQL; a
     statement trigger refuses TRUNCATE, which row triggers never see. A database
     superuser can still switch triggers off, so production runs under a role that
-    holds neither right (docs/deploy.md).
+    holds neither right (docs/deploy.md). A model that has `changeable_columns` says by
+    triggers of its own when these change; that role may write to them alone.
     """
 
     append_only = True
+    changeable_columns: tuple[str, ...] = ()
 
     class Meta:
         abstract = True
         triggers: tuple[FirmTrigger, ...] = (
             Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
-            Trigger(
-                name="append_only_truncate",
-                level=pgtrigger.Statement,
-                when=pgtrigger.Before,
-                operation=pgtrigger.Truncate,
-                func=REFUSE_TRUNCATE,
-            ),
+            REFUSE_TRUNCATING,
         )

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import pgtrigger
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 
-from evidence.models.append_only import AppendOnlyModel
+from evidence.lookalikes import show_hidden
+from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
+from evidence.models.triggers import Protect, ReadOnly, Trigger
 
 SHA256_HEX = r"^[0-9a-f]{64}$"
+REFUSE_OTHER_KIND = """
+    SELECT to_kind INTO newest FROM evidence_kindchange
+     WHERE item_id = NEW.id AND from_kind = OLD.kind ORDER BY id DESC LIMIT 1;
+    IF NEW.kind <> OLD.kind AND NEW.kind IS DISTINCT FROM newest THEN
+        RAISE EXCEPTION 'evidence % is %: no recorded change makes it %',
+            NEW.id, OLD.kind, NEW.kind
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+"""
 
 
 class EvidenceKind(models.TextChoices):
@@ -49,7 +62,12 @@ class EvidenceItemQuerySet(models.QuerySet["EvidenceItem"]):
         """Annotate the newest verification report's id, outcome and time."""
         from evidence.models.verification import VerificationReport
 
-        newest = VerificationReport.objects.filter(item=OuterRef("pk")).order_by("-id")
+        # That a digest matched says nothing of a bundle: its kind was changed since.
+        newest = (
+            VerificationReport.objects.filter(item=OuterRef("pk"))
+            .exclude(item__kind__in=VERIFIABLE_KINDS, outcome="digest_only")
+            .order_by("-id")
+        )
         return self.annotate(
             latest_report_id=Subquery(newest.values("pk")[:1]),
             latest_outcome=Subquery(newest.values("outcome")[:1]),
@@ -62,8 +80,11 @@ class EvidenceItem(AppendOnlyModel):
 
     `sha256_hex` is computed by the server while the bytes stream in and is the
     address they are stored under. What later happens to an item (reports, custody,
-    exports) are rows of their own; this row never changes.
+    exports) are rows of their own. Of this row only the kind changes, and only to what
+    a KindChange says.
     """
+
+    changeable_columns = ("kind",)
 
     incident = models.ForeignKey(
         "incidents.Incident", on_delete=models.PROTECT, related_name="evidence_items"
@@ -71,6 +92,17 @@ class EvidenceItem(AppendOnlyModel):
     sha256_hex = models.CharField("SHA-256", max_length=64)
     size_bytes = models.PositiveBigIntegerField("size in bytes")
     kind = models.CharField(max_length=30, choices=EvidenceKind)
+    content = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="What the bytes are by their structure: JSON, SARIF, lines of text.",
+    )
+    wrapping = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="What is read through to verify it, outermost first: gzip, UTF-16. "
+        "The stored bytes are those that were sent.",
+    )
     original_name = models.CharField(max_length=255)
     media_type = models.CharField(max_length=127)
     channel = models.CharField("received by", max_length=10, choices=Channel)
@@ -118,6 +150,19 @@ class EvidenceItem(AppendOnlyModel):
             models.Index(fields=("sha256_hex",), name="evidence_sha256"),
             models.Index(fields=("received_at",), name="evidence_received_at"),
         )
+        triggers = (
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            ReadOnly(name="received_as_it_is", exclude=["kind"]),
+            Trigger(
+                name="kind_is_its_newest_change",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("kind"),
+                declare=[("newest", "text")],
+                func=REFUSE_OTHER_KIND,
+            ),
+            REFUSE_TRUNCATING,
+        )
         permissions = (
             ("verify_evidenceitem", "Can have evidence verified"),
             ("download_evidenceitem", "Can download evidence"),
@@ -125,12 +170,56 @@ class EvidenceItem(AppendOnlyModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.original_name} ({self.sha256_hex[:12]})"
+        return f"{self.shown_name} ({self.sha256_hex[:12]})"
+
+    @property
+    def shown_name(self) -> str:
+        """The name with direction and invisible characters as their code points."""
+        return show_hidden(self.original_name)
 
     @property
     def is_verifiable(self) -> bool:
         """Tell whether its content has a verifier: a bundle or a ledger."""
         return self.kind in VERIFIABLE_KINDS
+
+
+class KindChange(AppendOnlyModel):
+    """That an item is of another kind than was thought: who said so, when and why."""
+
+    item = models.ForeignKey(
+        EvidenceItem, on_delete=models.PROTECT, related_name="kind_changes"
+    )
+    from_kind = models.CharField(max_length=30, choices=EvidenceKind)
+    to_kind = models.CharField(max_length=30, choices=EvidenceKind)
+    reason = models.TextField()
+    changed_at = models.DateTimeField()
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(
+                    from_kind__in=EvidenceKind.values, to_kind__in=EvidenceKind.values
+                ),
+                name="kind_change_kinds_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(from_kind=models.F("to_kind")), name="kind_change_changes"
+            ),
+            models.CheckConstraint(
+                condition=~Q(reason=""), name="kind_change_has_reason"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_from_kind_display()} → {self.get_to_kind_display()}"
 
 
 class CustodyKind(models.TextChoices):
@@ -139,6 +228,7 @@ class CustodyKind(models.TextChoices):
     VERIFIED = "verified", "Verified"
     DOWNLOADED = "downloaded", "Downloaded"
     EXPORTED = "exported", "Exported"
+    RECLASSIFIED = "reclassified", "Kind changed"
 
 
 class CustodyEvent(AppendOnlyModel):
@@ -159,6 +249,12 @@ class CustodyEvent(AppendOnlyModel):
     actor_name = models.CharField(max_length=150)
     channel = models.CharField(max_length=10, choices=Channel)
     ip_address = models.GenericIPAddressField(null=True, blank=True)
+    original_name = models.CharField(
+        max_length=255, blank=True, help_text="Received: the name it came under."
+    )
+    source = models.CharField(
+        max_length=200, blank=True, help_text="Received: where it came from."
+    )
     detail = models.CharField(max_length=300, blank=True)
 
     class Meta(AppendOnlyModel.Meta):

@@ -34,15 +34,14 @@ class VerificationRequest(QueuedWork):
 
 
 class Outcome(models.TextChoices):
-    VALID = "valid", "Valid"
-    INVALID = "invalid", "Not valid"
-    REFUSED = "refused", "Refused: not a readable document"
-    DAMAGED = "damaged", "Stored bytes differ from their digest"
-    DIGEST_ONLY = "digest_only", "Digest matches; content has no verifier"
+    """How a verification ended. Only VERIFIED says that the content is sound."""
+
+    VERIFIED = "verified", "Verified"
+    FAILED = "failed", "Failed verification"
+    REFUSED = "refused", "Refused"
+    DAMAGED = "damaged", "Damaged"
+    DIGEST_ONLY = "digest_only", "Digest only"
     UNFINISHED = "unfinished", "Could not be verified"
-
-
-PASSING_OUTCOMES = (Outcome.VALID, Outcome.DIGEST_ONLY)
 
 
 class VerificationReport(AppendOnlyModel):
@@ -95,7 +94,8 @@ class VerificationReport(AppendOnlyModel):
 
     @property
     def is_passing(self) -> bool:
-        return self.outcome in PASSING_OUTCOMES
+        """Tell whether the content was verified; that its digest matches is less."""
+        return self.outcome == Outcome.VERIFIED
 
 
 class VerificationError(AppendOnlyModel):

@@ -8,12 +8,14 @@ from evidence.services.custody import (
 from evidence.services.downloads import Download, open_download
 from evidence.services.exports import request_export, run_export
 from evidence.services.history import check_history
+from evidence.services.kinds import change_kind
 from evidence.services.receipt import receive_evidence
 from evidence.services.verification import request_verification, run_verification
 from evidence.services.work import requeue_lost_work
 
 __all__ = (
     "Download",
+    "change_kind",
     "check_history",
     "open_download",
     "receive_evidence",

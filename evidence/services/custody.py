@@ -31,10 +31,12 @@ def record_custody(
     actor: Actor,
     channel: Channel,
     ip_address: str | None = None,
+    original_name: str = "",
+    source: str = "",
     detail: str = "",
     now: dt.datetime | None = None,
 ) -> CustodyEvent:
-    """Add one link to an item's chain of custody."""
+    """Add one link to an item's chain of custody; a receipt has a name and a source."""
     return CustodyEvent.objects.create(
         item=item,
         kind=kind,
@@ -43,6 +45,8 @@ def record_custody(
         actor_name=name_of(actor),
         channel=channel,
         ip_address=ip_address,
+        original_name=original_name,
+        source=source,
         detail=detail.replace("\x00", "\ufffd")[:DETAIL_LENGTH],
     )
 

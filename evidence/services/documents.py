@@ -1,71 +1,107 @@
-"""Documents as they are stored: unpacked where they are gzip, told apart by kind."""
+"""Documents as they are stored: read through their wrapping, told apart by structure.
+
+What is stored is always what was sent. Reading takes off what a document is wrapped
+in (evidence/format/wrapping.py), and what it is follows from its top-level members
+(evidence/format/structure.py), at any size, never from a word inside.
+"""
 
 from __future__ import annotations
 
-import zlib
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO
 
-import orjson
 from django.conf import settings
 
 from evidence.errors import UnreadableDocument
-from evidence.format import DocumentRefused, read_bytes, verify_document
+from evidence.format import DocumentKind, DocumentRefused, unwrap, verify_document
+from evidence.format.structure import (
+    Form,
+    Structure,
+    kind_by_structure,
+    read_structure,
+)
+from evidence.format.wrapping import name_packed, unwrap_stream
+from evidence.lookalikes import show_hidden
 from evidence.models import VERIFIABLE_KINDS, EvidenceKind
-from evidence.storage import Incoming
+from evidence.services.contents import Content, content_of
 
-GZIP_MAGIC = b"\x1f\x8b"
-GZIP_WINDOW = 31
 # Larger documents are left to the worker: reading one takes several times its size in
 # memory, and a web process serves several people at once.
 DOOR_MAX_BYTES = 16 * 1024 * 1024
-SNIFF_BYTES = 64 * 1024
-SCHEMA_PREFIX = b"pi.security."
-SCHEMA_KINDS = (
-    (b"pi.security.incident_evidence_bundle", EvidenceKind.BUNDLE),
-    (b"pi.security.runtime_risk_ledger", EvidenceKind.LEDGER),
-)
-SNAPSHOT_MEMBERS = ("extensionPolicy", "extensionRisk")
-EXPLANATION_MEMBER = "capability_decisions"
-# Kinds that say only that the sender knew nothing better.
-VAGUE_KINDS = (EvidenceKind.LOG, EvidenceKind.OTHER)
 LOG_ENDINGS = (".log", ".txt", ".jsonl", ".ndjson", ".csv", ".md")
 SOURCE_ENDINGS = (
     *(".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx"),
     *(".zip", ".tar", ".tar.gz", ".tgz"),
 )
+# File names that only this format's documents have.
+DOCUMENT_NAME = re.compile(r"(incident|evidence)_?(evidence)?_bundle|risk_ledger")
+DOCUMENT_ENDINGS = (".json", ".gz")
 
 
-def decide_kind(
-    incoming: Incoming, *, name: str, declared: EvidenceKind | None
-) -> EvidenceKind:
-    """Return what kind of evidence this is; the content decides where it can.
+@dataclass(frozen=True)
+class Recognised:
+    """What evidence is. `content` is empty where nothing but its name tells."""
 
-    Declared or recognised as a bundle or ledger, it is read strictly here and now, so
-    that a responder hears of a broken file while it is at hand. Raise
-    UnreadableDocument for one that the reader refuses. Declared as a log or as other,
+    kind: EvidenceKind
+    content: str
+    wrapping: str
+
+    @property
+    def words(self) -> str:
+        """What was recognised, in words, for the chain of custody."""
+        through = f", read through: {self.wrapping}" if self.wrapping else ""
+        return f"{self.content or EvidenceKind(self.kind).label}{through}"
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one pass over a file found."""
+
+    structure: Structure
+    wrapping: tuple[str, ...] = ()
+    packed: str = ""
+    size_bytes: int = 0
+    fault: DocumentRefused | None = None
+
+
+def recognise(
+    file: IO[bytes], *, name: str, declared: EvidenceKind | None
+) -> Recognised:
+    """Return what evidence is, by its structure where that tells.
+
+    A bundle or ledger by structure is one whatever was declared. Up to DOOR_MAX_BYTES
+    it is read strictly here and now, so that a responder hears of a broken file while
+    it is at hand; larger ones are the worker's. Raise UnreadableDocument for what is
+    declared or named as one and cannot be read as one. Declared as anything else,
     nothing is refused: evidence is never lost.
     """
-    if declared not in (None, *VERIFIABLE_KINDS, *VAGUE_KINDS):
-        return declared
-    try:
-        document = _read_at_door(incoming)
-    except DocumentRefused as refusal:
-        return _kind_of_refused(b"", refusal, name=name, declared=declared)
-    if document is None:
-        return _kind_of_large(incoming, name=name, declared=declared)
-    if not _may_be_document(document, name=name, declared=declared):
-        return declared or kind_by_name(name)
-    try:
-        return EvidenceKind(verify_document(document).kind)
-    except DocumentRefused as refusal:
-        return _kind_of_refused(document, refusal, name=name, declared=declared)
+    look = _look_at(file)
+    found = kind_by_structure(look.structure)
+    content = content_of(look.structure)
+    may_refuse = declared is None or declared in VERIFIABLE_KINDS
+    is_said = declared in VERIFIABLE_KINDS or (
+        declared is None and is_named_as_document(name)
+    )
+    kind: EvidenceKind | None = None
+    if found is not None or is_said:
+        try:
+            kind = _read_strictly(file, look, found)
+        except DocumentRefused as refusal:
+            if may_refuse:
+                raise _unreadable(name, refusal) from refusal
+    if kind is None:
+        kind = declared or content.kind or kind_by_name(name)
+    return _recognised(kind, content, look)
 
 
 def unpack_document(data: bytes) -> bytes:
-    """Return the document, unpacked where it is gzip; raise DocumentRefused otherwise.
+    """Return the document without its wrapping; raise DocumentRefused otherwise.
 
     No more than EVIDENCE_MAX_BYTES come out, so a small file cannot fill the memory.
     """
-    return read_bytes(data, max_bytes=settings.EVIDENCE_MAX_BYTES)
+    return unwrap(data, max_bytes=settings.EVIDENCE_MAX_BYTES)
 
 
 def kind_by_name(name: str) -> EvidenceKind:
@@ -78,85 +114,68 @@ def kind_by_name(name: str) -> EvidenceKind:
     return EvidenceKind.OTHER
 
 
-def _read_at_door(incoming: Incoming) -> bytes | None:
-    """Return the document, or None where it is too large to be read here."""
-    if incoming.size_bytes > DOOR_MAX_BYTES:
-        return None
-    with incoming.open() as file:
-        data = file.read()
+def is_named_as_document(name: str) -> bool:
+    """Tell whether a file's name says that it is a bundle or a ledger of the format."""
+    path = PurePosixPath(re.sub(r"[-. _]+(?=.*\.)", "_", name.lower()))
+    return path.suffix in DOCUMENT_ENDINGS and bool(DOCUMENT_NAME.search(path.stem))
+
+
+def _look_at(file: IO[bytes]) -> _Look:
+    counted = 0
+
+    def count(chunk: bytes) -> bytes:
+        nonlocal counted
+        counted += len(chunk)
+        return chunk
+
+    wrapping: tuple[str, ...] = ()
+    structure = Structure()
+    packed = name_packed(file)
     try:
-        return read_bytes(data, max_bytes=DOOR_MAX_BYTES)
-    except DocumentRefused as refusal:
-        if refusal.code == "too_large":
-            return None
-        raise
+        unwrapped = unwrap_stream(file, max_bytes=settings.EVIDENCE_MAX_BYTES)
+        wrapping = unwrapped.wrappings
+        read_structure(map(count, unwrapped.chunks), into=structure)
+        # The scanner stops where it knows enough: the rest says how much there is.
+        for chunk in unwrapped.chunks:
+            count(chunk)
+    except DocumentRefused as fault:
+        return _Look(structure, wrapping, packed, counted, fault)
+    return _Look(structure, wrapping, packed, counted)
 
 
-def _may_be_document(
-    document: bytes, *, name: str, declared: EvidenceKind | None
-) -> bool:
-    if declared in VERIFIABLE_KINDS:
-        return True
-    if SCHEMA_PREFIX in document:
-        return True
-    if declared is not None or kind_by_name(name) is not EvidenceKind.OTHER:
-        return False
-    return not document.strip() or document.lstrip().startswith((b"{", b"["))
-
-
-def _kind_of_refused(
-    document: bytes,
-    refusal: DocumentRefused,
-    *,
-    name: str,
-    declared: EvidenceKind | None,
+def _read_strictly(
+    file: IO[bytes], look: _Look, found: DocumentKind | None
 ) -> EvidenceKind:
-    if declared in VAGUE_KINDS:
-        return declared
-    if declared is None:
-        if refusal.code == "bad_gzip":
-            return kind_by_name(name)
-        if SCHEMA_PREFIX not in document and (kind := _kind_by_members(document)):
-            return kind
+    """Read a document as a bundle or ledger; raise DocumentRefused if it is none."""
+    if look.fault is not None:
+        raise look.fault
+    if look.size_bytes <= DOOR_MAX_BYTES:
+        file.seek(0)
+        return EvidenceKind(verify_document(unpack_document(file.read())).kind)
+    if not look.structure.is_whole:
+        raise DocumentRefused(
+            "not_json", "not JSON, or cut off before its end: collect or send it again"
+        )
+    if found is None:
+        raise DocumentRefused(
+            "no_document", "expected the members of a bundle or a ledger", "$"
+        )
+    return EvidenceKind(found)
+
+
+def _recognised(kind: EvidenceKind, content: Content, look: _Look) -> Recognised:
+    words = content.words
+    if look.structure.form is Form.OTHER and not look.wrapping:
+        words = look.packed
+    return Recognised(kind, words, ", ".join(look.wrapping))
+
+
+def _unreadable(name: str, refusal: DocumentRefused) -> UnreadableDocument:
     where = f"at {refusal.path}: " if refusal.path else ""
-    raise UnreadableDocument(
-        f"{name} is not a readable evidence bundle or ledger; {where}"
+    return UnreadableDocument(
+        f"{show_hidden(name)} is not a readable evidence bundle or ledger; {where}"
         f"{refusal.message}. Nothing was stored. Export it from the runtime again, or "
         "send it as kind Log or Other to keep the file as it is.",
         path=refusal.path,
         reason_code=refusal.code,
-    ) from refusal
-
-
-def _kind_by_members(document: bytes) -> EvidenceKind | None:
-    try:
-        value = orjson.loads(document)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    if any(member in value for member in SNAPSHOT_MEMBERS):
-        return EvidenceKind.POLICY_SNAPSHOT
-    return EvidenceKind.POLICY_EXPLANATION if EXPLANATION_MEMBER in value else None
-
-
-def _kind_of_large(
-    incoming: Incoming, *, name: str, declared: EvidenceKind | None
-) -> EvidenceKind:
-    if declared in VERIFIABLE_KINDS:
-        return declared
-    head = _sniff(incoming)
-    for schema, kind in SCHEMA_KINDS:
-        if schema in head:
-            return kind
-    return declared or kind_by_name(name)
-
-
-def _sniff(incoming: Incoming) -> bytes:
-    """Return the beginning and the end: a producer may write its schema last."""
-    with incoming.open() as file:
-        head = file.read(SNIFF_BYTES)
-        if head.startswith(GZIP_MAGIC):
-            return zlib.decompressobj(GZIP_WINDOW).decompress(head, SNIFF_BYTES)
-        file.seek(max(0, incoming.size_bytes - SNIFF_BYTES))
-        return head + file.read(SNIFF_BYTES)
+    )

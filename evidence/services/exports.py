@@ -36,7 +36,7 @@ from evidence.models import (
 from evidence.queue import queue_on_commit
 from evidence.services.cases import lock_case
 from evidence.services.custody import record_custody
-from evidence.services.documents import unpack_document
+from evidence.services.documents import Recognised, unpack_document
 from evidence.services.receipt import Delivery, add_item
 from evidence.services.work import (
     MAX_ATTEMPTS,
@@ -170,7 +170,9 @@ def _hand_out(
                     media_type="application/json",
                     source=f"export {request.pk} of {request.source}",
                 ),
-                kind=EvidenceKind.BUNDLE,
+                recognised=Recognised(
+                    EvidenceKind.BUNDLE, "Incident evidence bundle", ""
+                ),
                 actor=request.requested_by,
                 now=now,
                 derived_from=request.source,

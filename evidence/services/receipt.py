@@ -19,7 +19,8 @@ from evidence.models import Channel, CustodyKind, EvidenceItem, EvidenceKind
 from evidence.models.items import SHA256_HEX
 from evidence.services.cases import incident_model, lock_case
 from evidence.services.custody import record_custody
-from evidence.services.documents import decide_kind
+from evidence.services.documents import Recognised, recognise
+from evidence.services.kinds import correct_kind
 from evidence.services.verification import add_verification_request
 from evidence.storage import Incoming, Readable, receive_stream
 
@@ -63,7 +64,8 @@ def receive_evidence(
     """Take in a stream as evidence of an incident; return (item, created).
 
     The same bytes for the same case are one item: `created` is False where it was
-    there, even with two sending at once. Raise UploadTooLarge, UploadBroken,
+    there, even with two sending at once, and the second name and source stand in its
+    chain of custody. Raise UploadTooLarge, UploadBroken,
     DigestMismatch, UnreadableDocument or StorageUnavailable; nothing is kept then.
     Bundles and ledgers are verified by a worker after the commit, the digest of
     everything else likewise.
@@ -81,9 +83,10 @@ def receive_evidence(
     _require_incident(incident_id)
     with receive_stream(stream) as incoming:
         _require_declared_digest(incoming, delivery.declared_sha256)
-        decided = decide_kind(
-            incoming, name=delivery.original_name, declared=delivery.kind
-        )
+        with incoming.open() as file:
+            recognised = recognise(
+                file, name=delivery.original_name, declared=delivery.kind
+            )
         # Before the row: a row always has its bytes. Bytes whose row then fails to be
         # written are found again, by their digest, when they are sent again.
         incoming.keep()
@@ -91,7 +94,7 @@ def receive_evidence(
             incident_id,
             incoming,
             delivery,
-            kind=decided,
+            recognised=recognised,
             actor=actor,
             now=now or timezone.now(),
         )
@@ -103,7 +106,7 @@ def add_item(
     incoming: Incoming,
     delivery: Delivery,
     *,
-    kind: EvidenceKind,
+    recognised: Recognised,
     actor: Actor,
     now: dt.datetime,
     derived_from: EvidenceItem | None = None,
@@ -115,6 +118,9 @@ def add_item(
     )
     if (item := same.first()) is not None:
         _record_receipt(item, delivery, actor, now, "the same bytes were sent again")
+        correct_kind(
+            item, recognised.kind, actor=actor, channel=delivery.channel, now=now
+        )
         record_entry(
             streams=[incident_stream(incident_id)],
             action="evidence.received_again",
@@ -122,6 +128,7 @@ def add_item(
             obj=item,
             after={
                 "original_name": delivery.original_name,
+                "source": delivery.source,
                 "channel": str(delivery.channel),
             },
             now=now,
@@ -131,7 +138,9 @@ def add_item(
         incident_id=incident_id,
         sha256_hex=incoming.sha256_hex,
         size_bytes=incoming.size_bytes,
-        kind=kind,
+        kind=recognised.kind,
+        content=recognised.content,
+        wrapping=recognised.wrapping,
         original_name=delivery.original_name,
         media_type=delivery.media_type,
         channel=delivery.channel,
@@ -140,7 +149,7 @@ def add_item(
         received_by=actor,
         derived_from=derived_from,
     )
-    _record_receipt(item, delivery, actor, now, delivery.source)
+    _record_receipt(item, delivery, actor, now, recognised.words)
     record_entry(
         streams=[incident_stream(incident_id)],
         action="evidence.received",
@@ -171,6 +180,8 @@ def _record_receipt(
         actor=actor,
         channel=delivery.channel,
         ip_address=delivery.ip_address,
+        original_name=delivery.original_name,
+        source=delivery.source,
         detail=detail,
         now=now,
     )

@@ -184,7 +184,7 @@ def _find_in_document(request: VerificationRequest, data: bytes) -> Finding:
     document = read_document(document_bytes)
     holder = document["risk_ledger"] if kind == "bundle" else document
     return Finding(
-        outcome=Outcome.VALID if valid else Outcome.INVALID,
+        outcome=Outcome.VERIFIED if valid else Outcome.FAILED,
         document_kind=kind,
         steps=report.get("steps", {}),
         details=_details(report, ledger, kind),

@@ -17,9 +17,9 @@ register = template.Library()
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 BADGES = {
-    Outcome.VALID: ("good", "verified", "Verified"),
-    Outcome.DIGEST_ONLY: ("good", "check", "Digest matches"),
-    Outcome.INVALID: ("bad", "gpp_bad", "Not valid"),
+    Outcome.VERIFIED: ("good", "verified", "Verified"),
+    Outcome.DIGEST_ONLY: ("idle", "tag", "Digest only"),
+    Outcome.FAILED: ("bad", "gpp_bad", "Failed verification"),
     Outcome.REFUSED: ("bad", "block", "Refused"),
     Outcome.DAMAGED: ("bad", "broken_image", "Damaged"),
     Outcome.UNFINISHED: ("warn", "hourglass_disabled", "Could not be verified"),

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 READ_TASK = "policy.read_bundle"
 TASKS[BundleReading] = READ_TASK
-READABLE_OUTCOMES = (Outcome.VALID, Outcome.INVALID)
+READABLE_OUTCOMES = (Outcome.VERIFIED, Outcome.FAILED)
 SWEEP_SIZE = 200
 # Beyond these a document is noise; what is left out is counted as unreadable.
 MAX_EXTENSIONS = 1_000

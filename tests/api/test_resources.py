@@ -70,7 +70,7 @@ def make_report(item: EvidenceItem, *, steps: int = 0, errors: int = 0) -> Any:
     report = VerificationReport.objects.create(
         request=request,
         item=item,
-        outcome=Outcome.INVALID,
+        outcome=Outcome.FAILED,
         document_kind="bundle",
         started_at=moment,
         finished_at=moment,
@@ -329,7 +329,7 @@ def test_evidence_names_its_newest_report(reader: APIClient) -> None:
     report = make_report(item)
     body = reader.get(f"{ROOT}evidence/{item.pk}/").json()
     assert body["latest_report"]["id"] == report.pk
-    assert body["latest_report"]["outcome"] == "invalid"
+    assert body["latest_report"]["outcome"] == "failed"
 
 
 def test_reading_an_item_is_a_viewing_in_its_chain_of_custody(

@@ -108,7 +108,7 @@ def see_it_in_the_case(rosa: Person, case: Incident) -> None:
 
 def check_what_is_left(case: Incident, item: EvidenceItem, responder: User) -> None:
     report = VerificationReport.objects.get()
-    assert (report.item, report.outcome) == (item, Outcome.VALID)
+    assert (report.item, report.outcome) == (item, Outcome.VERIFIED)
     assert len(report.steps) == STEPS
     assert item.received_by == case.opened_by == responder
     kinds = set(item.custody_events.values_list("kind", flat=True))

@@ -38,7 +38,7 @@ def state_of(request):
 def test_received_bundle_is_verified_by_the_worker(live_worker):
     item = receive(make_incident().pk, read_vector("plain"))
     live_worker.wait_for(lambda: item.reports.exists())
-    assert item.reports.get().outcome == Outcome.VALID
+    assert item.reports.get().outcome == Outcome.VERIFIED
 
 
 def test_worker_killed_in_mid_verification_leaves_exactly_one_report(live_worker):
@@ -60,7 +60,7 @@ def test_worker_killed_in_mid_verification_leaves_exactly_one_report(live_worker
 
     report = VerificationReport.objects.get()
     assert report.request == request
-    assert report.outcome == Outcome.VALID
+    assert report.outcome == Outcome.VERIFIED
     assert report.replay_steps.count() == 60_000
     assert VerificationRequest.objects.get().attempts == 2
     assert item.custody_events.filter(kind=CustodyKind.VERIFIED).count() == 1
@@ -94,4 +94,4 @@ def test_export_is_made_by_the_worker_and_verified_in_turn(live_worker):
     result = ExportRequest.objects.get(pk=request.pk).result
     assert result is not None
     live_worker.wait_for(lambda: result.reports.exists())
-    assert result.reports.get().outcome == Outcome.VALID
+    assert result.reports.get().outcome == Outcome.VERIFIED

@@ -138,5 +138,5 @@ def test_missing_object_is_told_from_an_unavailable_bucket(bucket):
 def test_bundle_is_received_and_verified(db, bucket):
     item = receive(make_incident().pk, read_vector("plain"))
     report = run_verification(request_id=item.verification_requests.get().pk)
-    assert report.outcome == "valid"
+    assert report.outcome == "verified"
     assert keys(bucket) == [storage.key_of(item.sha256_hex)]

@@ -8,7 +8,7 @@ from django.db import ProgrammingError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
-from evidence.checks import find_append_only_tables
+from evidence.checks import find_append_only_tables, find_changeable_columns
 
 MIGRATIONS_TABLE = "django_migrations"
 
@@ -52,6 +52,12 @@ def _grant(cursor: CursorWrapper, role: sql.Identifier) -> None:
         cursor.execute(
             sql.SQL("REVOKE UPDATE, DELETE ON {table} FROM {role}").format(
                 table=sql.Identifier(table), role=role
+            )
+        )
+    for table, column in find_changeable_columns():
+        cursor.execute(
+            sql.SQL("GRANT UPDATE ({column}) ON {table} TO {role}").format(
+                column=sql.Identifier(column), table=sql.Identifier(table), role=role
             )
         )
     cursor.execute(

@@ -35,7 +35,7 @@ from incidents.services.gates.policy_facts import gather_policy_evidence
 log = logging.getLogger(__name__)
 
 GATHER_TASK = "incidents.gather_findings"
-READABLE = (Outcome.VALID, Outcome.INVALID)
+READABLE = (Outcome.VERIFIED, Outcome.FAILED)
 
 
 def queue_findings(incident_id: int) -> None:

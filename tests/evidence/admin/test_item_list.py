@@ -29,13 +29,13 @@ def names(response):
 def test_list_shows_how_each_item_stands(client, auditor, items):
     client.force_login(auditor)
     content = client.get(LIST).content.decode()
-    for label in ("Verified", "Not valid", "Not verified yet"):
+    for label in ("Verified", "Failed verification", "Not verified yet"):
         assert label in content
 
 
 def test_list_is_filtered_and_searched(client, auditor, items):
     client.force_login(auditor)
-    assert names(client.get(LIST, {"integrity": "invalid"})) == {"tampered.json"}
+    assert names(client.get(LIST, {"integrity": "failed"})) == {"tampered.json"}
     assert names(client.get(LIST, {"integrity": "none"})) == {"runtime.log"}
     assert names(client.get(LIST, {"kind__exact": "log"})) == {"runtime.log"}
     reference = items[0].incident.reference

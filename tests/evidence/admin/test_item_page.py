@@ -69,7 +69,7 @@ def test_broken_ledger_shows_break_errors_and_untrusted_steps(client, auditor):
     report = item.reports.get()
     response = client.get(page_url(item))
     text = text_of(response)
-    assert "Not valid" in text
+    assert "Failed verification" in text
     assert "Ledger: tampering" in text
     assert f"Break point entry {report.break_index}" in text
     assert f"Trusted prefix {report.trusted_prefix} of {report.step_count}" in text

@@ -70,7 +70,7 @@ def test_one_file_by_script(client, responder):
 def test_unreadable_document_is_refused_in_words(client, responder, name, as_script):
     client.force_login(responder)
     file = file_of(read_vector(name), f"{name}.json")
-    response = upload(client, make_incident(), file, as_script=as_script)
+    response = upload(client, make_incident(), file, as_script=as_script, kind="bundle")
     assert response.status_code == 400
     said = response.json()["refused"] if as_script else response.content.decode()
     assert f"{name}.json is not a readable evidence bundle or ledger" in said

@@ -126,7 +126,7 @@ def test_exported_item_is_verified_with_its_source_at_hand(db, responder):
     done = export(receive_source(), responder, redaction=FULL)
     request = done.result.verification_requests.get()
     report = run_verification(request_id=request.pk)
-    assert report.outcome == Outcome.VALID
+    assert report.outcome == Outcome.VERIFIED
     assert report.steps["redaction"] == "pass"
 
 

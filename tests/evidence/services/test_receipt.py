@@ -81,10 +81,17 @@ def test_verification_is_queued_on_commit(
     assert callbacks[0].args == ("evidence.verify_item", [request.pk])
 
 
+# Without a member of a bundle or ledger at the top; only who says so is wrong.
+NO_DOCUMENT = {"refused-array", "refused-deep", "refused-empty-file"}
+
+
 @pytest.mark.parametrize("kind", [None, EvidenceKind.BUNDLE, EvidenceKind.LEDGER])
 @pytest.mark.parametrize("name", REFUSED)
 def test_unreadable_document_is_refused_with_its_path(db, evidence_folder, name, kind):
     incident = make_incident()
+    if kind is None and name in NO_DOCUMENT:
+        assert receive(incident.pk, read_vector(name), f"{name}.json").kind == "other"
+        return
     with pytest.raises(UnreadableDocument, match="Nothing was stored") as caught:
         receive(incident.pk, read_vector(name), f"{name}.json", kind=kind)
     expected = read_expected(name)["path"]
@@ -129,12 +136,22 @@ def test_kind_is_what_the_content_says_it_is(db, data, name, declared, kind):
 
 def test_large_document_is_left_to_the_worker(db, monkeypatch):
     incident = make_incident()
-    # 17 MB that are no document: too large to be read at the door, gzip or not.
+    # 17 MB of no use to the strict reader: too large to be read at the door.
     padding = b" " * (17 * 1024 * 1024)
-    broken = b'{"schema":"pi.security.incident_evidence_bundle.v1"' + padding
+    broken = b'{"schema":"pi.security.incident_evidence_bundle.v1"' + padding + b"}"
     assert receive(incident.pk, broken).kind == EvidenceKind.BUNDLE
     assert receive(incident.pk, gzip.compress(broken)).kind == EvidenceKind.BUNDLE
+    late = b'{"padding": [' + padding + b'], "schema": "pi.security.runtime_risk_'
+    assert receive(incident.pk, late + b'ledger.v1"}', "l").kind == EvidenceKind.LEDGER
+    inside = b'{"log": ' + broken + b"}"
+    assert receive(incident.pk, inside, "x.json").kind == EvidenceKind.OTHER
     assert receive(incident.pk, padding, "x.bin").kind == EvidenceKind.OTHER
+    for sent, why in (
+        (broken[:-1], "cut off"),
+        (inside, r"at \$: expected the members"),
+    ):
+        with pytest.raises(UnreadableDocument, match=why):
+            receive(incident.pk, sent, kind="bundle")
 
 
 def test_announced_digest_that_differs_is_refused(db, evidence_folder):
@@ -158,26 +175,34 @@ def test_same_bytes_for_the_same_case_are_one_item(db, responder):
     incident, other = make_incident(), make_incident()
     data = make_ledger(3)
 
-    def send(case):
+    def send(case, source="host-a"):
         return receive_evidence(
             incident_id=case.pk,
             stream=io.BytesIO(data),
-            original_name="again.json",
+            original_name=f"{source}.json",
             channel=Channel.ADMIN,
+            source=source,
             actor=responder,
         )
 
     item, created = send(incident)
-    again, created_again = send(incident)
+    again, created_again = send(incident, "host-b")
     elsewhere, created_elsewhere = send(other)
     assert (created, created_again, created_elsewhere) == (True, False, True)
     assert again == item
     assert elsewhere != item
-    details = list(item.custody_events.order_by("id").values_list("detail", flat=True))
-    assert details == ["", "the same bytes were sent again"]
+    receipts = item.custody_events.order_by("id")
+    assert list(receipts.values_list("original_name", "source", "detail")) == [
+        ("host-a.json", "host-a", "Runtime risk ledger"),
+        ("host-b.json", "host-b", "the same bytes were sent again"),
+    ]
     entry = AuditEntry.objects.get(action="evidence.received_again")
     assert entry.object_id == str(item.pk)
-    assert entry.after == {"original_name": "again.json", "channel": "admin"}
+    assert entry.after == {
+        "original_name": "host-b.json",
+        "source": "host-b",
+        "channel": "admin",
+    }
     assert AuditEntry.objects.filter(action="evidence.received").count() == 2
 
 

@@ -62,7 +62,7 @@ def test_stored_report_is_the_expected_one(db, name):
     ledger = expected.get("ledger", expected)
     assert report.document_kind == document["kind"]
     valid = expected.get("valid", ledger["chain_valid"])
-    assert report.outcome == (Outcome.VALID if valid else Outcome.INVALID)
+    assert report.outcome == (Outcome.VERIFIED if valid else Outcome.FAILED)
     assert report.steps == expected.get("steps", {})
     assert report.break_index == ledger["break_index"]
     assert report.trusted_prefix == ledger["trusted_prefix"]
@@ -86,9 +86,9 @@ def test_verification_is_recorded_in_custody_and_history(db, responder):
     report = verify(item)
     event = item.custody_events.get(kind=CustodyKind.VERIFIED)
     assert (event.actor, event.channel) == (responder, "worker")
-    assert event.detail == f"report {report.pk}: Valid"
+    assert event.detail == f"report {report.pk}: Verified"
     entry = AuditEntry.objects.get(action="evidence.verified")
-    assert entry.after["outcome"] == "valid"
+    assert entry.after["outcome"] == "verified"
     request = report.request
     assert (request.state, request.progress_percent) == (WorkState.DONE, 100)
 
@@ -177,7 +177,7 @@ def test_document_that_ends_its_workers_becomes_a_report(db):
 
 def test_changed_and_missing_bytes_are_reported(db, evidence_folder, responder):
     item = receive(make_incident().pk, read_vector("plain"))
-    assert verify(item).outcome == Outcome.VALID
+    assert verify(item).outcome == Outcome.VERIFIED
     path = stored_file(evidence_folder, item)
     path.chmod(0o600)
     path.write_bytes(path.read_bytes().replace(b"call-101-000001", b"call-101-000009"))
@@ -205,7 +205,7 @@ def test_unavailable_store_is_a_wait_and_not_a_report(db, evidence_folder):
     (evidence_folder / "sha256").unlink()
     elsewhere.rename(evidence_folder / "sha256")
     assert path.exists()
-    assert verify(item).outcome == Outcome.VALID
+    assert verify(item).outcome == Outcome.VERIFIED
 
 
 def test_store_that_never_comes_back_ends_as_a_report(db, evidence_folder):
@@ -227,7 +227,7 @@ def test_other_evidence_has_its_digest_checked(db, evidence_folder, responder):
     item = receive(make_incident().pk, b"log line", "runtime.log")
     report = verify(item)
     assert report.outcome == Outcome.DIGEST_ONLY
-    assert report.is_passing
+    assert not report.is_passing
     path = stored_file(evidence_folder, item)
     path.chmod(0o600)
     path.write_bytes(b"log lime")
@@ -254,7 +254,7 @@ def test_values_that_no_column_holds_are_stored_safely(db):
     ledger = seal_ledger_entries(entries)
     ledger["\x00member"] = "\x00"
     report = verify(receive(make_incident().pk, json.dumps(ledger).encode()))
-    assert report.outcome == Outcome.INVALID
+    assert report.outcome == Outcome.FAILED
     steps = list(report.replay_steps.all())
     assert steps[0].extension_id == "nul\ufffdhere"
     assert len(steps[0].triggers) == 50
@@ -271,7 +271,7 @@ def test_bundle_with_hostile_text_everywhere_is_stored_safely(db):
         alert["category"] = "\x00" + alert["alert_id"]
         alert["severity"] = 10**22
     report = verify(receive(make_incident().pk, reseal(document)))
-    assert report.outcome in (Outcome.VALID, Outcome.INVALID)
+    assert report.outcome in (Outcome.VERIFIED, Outcome.FAILED)
     assert len(report.overview["alerts"]) == len(document["security_alerts"])
     assert report.overview["filter"]["extension_id"] == "\ufffd"
 

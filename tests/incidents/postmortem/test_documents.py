@@ -87,7 +87,7 @@ FACTS = {
             "size_bytes": 12,
             "received_at": "2026-03-10T12:10:00Z",
             "received_by": "responder",
-            "outcome": "valid",
+            "outcome": "verified",
             "checked_at": None,
         }
     ],
