@@ -1,7 +1,7 @@
 """Moments that come from outside: checked and brought to UTC before they are stored.
 
 PostgreSQL stores more than Python reads back: midnight of 0001-01-01 east of Greenwich
-is a moment before Christ, and a row that holds one can never be read again. What lies
+becomes a year before 1, and a row that holds one can never be read again. What lies
 outside a plausible range is a slip of the pen in any case.
 """
 

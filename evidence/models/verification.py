@@ -9,7 +9,7 @@ from evidence.models.work import UNFINISHED_STATES, QueuedWork
 
 
 class VerificationRequest(QueuedWork):
-    """A wish to have an item verified; one report answers it.
+    """A request to verify an item; one report answers it.
 
     An item has at most one that is pending: asking again meanwhile is the same wish.
     """

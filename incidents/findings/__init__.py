@@ -7,12 +7,15 @@ what it calls untrusted is called so here too.
 """
 
 from incidents.findings.answers import CaseEvidence, findings_for
-from incidents.findings.capability_use import findings_inc1
-from incidents.findings.ledger_integrity import findings_inc3
-from incidents.findings.quarantine_escape import QuarantinePeriod, findings_inc5
-from incidents.findings.quota_abuse import findings_inc6
-from incidents.findings.scanner_bypass import findings_inc4
-from incidents.findings.secret_exposure import findings_inc2
+from incidents.findings.capability_use import find_capability_use
+from incidents.findings.ledger_integrity import find_ledger_faults
+from incidents.findings.quarantine_escape import (
+    QuarantinePeriod,
+    find_quarantine_escape,
+)
+from incidents.findings.quota_abuse import find_quota_abuse
+from incidents.findings.scanner_bypass import find_scanner_bypass
+from incidents.findings.secret_exposure import find_secret_exposure
 from incidents.findings.values import Finding, FindingSeverity
 
 __all__ = (
@@ -20,11 +23,11 @@ __all__ = (
     "Finding",
     "FindingSeverity",
     "QuarantinePeriod",
+    "find_capability_use",
+    "find_ledger_faults",
+    "find_quarantine_escape",
+    "find_quota_abuse",
+    "find_scanner_bypass",
+    "find_secret_exposure",
     "findings_for",
-    "findings_inc1",
-    "findings_inc2",
-    "findings_inc3",
-    "findings_inc4",
-    "findings_inc5",
-    "findings_inc6",
 )

@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from incidents.findings.capability_use import findings_inc1
-from incidents.findings.ledger_integrity import findings_inc3
-from incidents.findings.quarantine_escape import QuarantinePeriod, findings_inc5
-from incidents.findings.quota_abuse import findings_inc6
+from incidents.findings.capability_use import find_capability_use
+from incidents.findings.ledger_integrity import find_ledger_faults
+from incidents.findings.quarantine_escape import (
+    QuarantinePeriod,
+    find_quarantine_escape,
+)
+from incidents.findings.quota_abuse import find_quota_abuse
 from incidents.findings.records import ALL_EXTENSIONS, Extensions
-from incidents.findings.scanner_bypass import findings_inc4
-from incidents.findings.secret_exposure import findings_inc2
+from incidents.findings.scanner_bypass import find_scanner_bypass
+from incidents.findings.secret_exposure import find_secret_exposure
 from incidents.findings.values import Finding
 from policy.rules.precedence import EffectivePolicy
 from policy.rules.trust_replay import TrustFinding
@@ -49,7 +52,7 @@ def findings_for(alert_category: str, evidence: CaseEvidence) -> list[Finding]:
 
 
 def _inc1(evidence: CaseEvidence) -> list[Finding]:
-    return findings_inc1(
+    return find_capability_use(
         evidence.bundle,
         ledger_report=evidence.ledger_report,
         policy=evidence.policy,
@@ -58,7 +61,7 @@ def _inc1(evidence: CaseEvidence) -> list[Finding]:
 
 
 def _inc2(evidence: CaseEvidence) -> list[Finding]:
-    return findings_inc2(
+    return find_secret_exposure(
         evidence.bundle,
         names_by_hash=evidence.names_by_hash,
         broker=evidence.policy.secret_broker if evidence.policy else None,
@@ -69,11 +72,11 @@ def _inc2(evidence: CaseEvidence) -> list[Finding]:
 def _inc3(evidence: CaseEvidence) -> list[Finding]:
     if evidence.ledger_report is None:
         return []
-    return findings_inc3(evidence.bundle, ledger_report=evidence.ledger_report)
+    return find_ledger_faults(evidence.bundle, ledger_report=evidence.ledger_report)
 
 
 def _inc4(evidence: CaseEvidence) -> list[Finding]:
-    return findings_inc4(
+    return find_scanner_bypass(
         evidence.bundle,
         scan=evidence.scan,
         ledger_report=evidence.ledger_report,
@@ -82,7 +85,7 @@ def _inc4(evidence: CaseEvidence) -> list[Finding]:
 
 
 def _inc5(evidence: CaseEvidence) -> list[Finding]:
-    return findings_inc5(
+    return find_quarantine_escape(
         evidence.bundle,
         quarantines=evidence.quarantines,
         trust_findings=evidence.trust_findings,
@@ -92,7 +95,7 @@ def _inc5(evidence: CaseEvidence) -> list[Finding]:
 
 
 def _inc6(evidence: CaseEvidence) -> list[Finding]:
-    return findings_inc6(
+    return find_quota_abuse(
         evidence.bundle, policy=evidence.policy, extension_ids=evidence.extension_ids
     )
 

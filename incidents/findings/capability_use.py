@@ -19,7 +19,7 @@ from incidents.findings.values import Finding, FindingSeverity, counted, listed,
 from policy.rules.precedence import EffectivePolicy, Verdict, evaluate
 
 
-def findings_inc1(
+def find_capability_use(
     bundle: Mapping[str, Any],
     *,
     ledger_report: Mapping[str, Any] | None = None,

@@ -18,7 +18,7 @@ _ARTIFACT_MEMBERS = {
 }
 
 
-def findings_inc3(
+def find_ledger_faults(
     document: Mapping[str, Any], *, ledger_report: Mapping[str, Any]
 ) -> list[Finding]:
     """Answer INC-3 from a bundle or a ledger, and the report of its verification.

@@ -49,7 +49,7 @@ class QuarantinePeriod:
         )
 
 
-def findings_inc5(
+def find_quarantine_escape(
     bundle: Mapping[str, Any],
     *,
     quarantines: Iterable[QuarantinePeriod] = (),

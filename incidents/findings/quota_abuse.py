@@ -29,7 +29,7 @@ WORST_RATIO_ERROR = 2.0
 IMPACT_WINDOW_MS = 60_000
 
 
-def findings_inc6(
+def find_quota_abuse(
     bundle: Mapping[str, Any],
     *,
     policy: EffectivePolicy | None = None,

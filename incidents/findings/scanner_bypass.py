@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # importing it for real would load the parsers with every pag
     from policy.scanner.report import ScanReport
 
 
-def findings_inc4(
+def find_scanner_bypass(
     bundle: Mapping[str, Any],
     *,
     scan: ScanReport | None = None,

@@ -38,7 +38,7 @@ class Exposure(StrEnum):
     HARMLESS = "harmless"
 
 
-def findings_inc2(
+def find_secret_exposure(
     bundle: Mapping[str, Any],
     *,
     names_by_hash: Mapping[str, str] = NO_NAMES,

@@ -88,7 +88,7 @@ class Waiver:
 
     def __post_init__(self) -> None:
         if self.key in UNWAIVABLE:
-            raise ConditionError(f"{self.key} cannot be waived, by nobody")
+            raise ConditionError(f"{self.key} cannot be waived")
         if not self.by.strip() or not self.reason.strip():
             raise ConditionError("a waiver needs the reviewer's name and a reason")
 

@@ -161,7 +161,7 @@ class KillSwitchConfirmation(AppendOnlyModel):
 
 
 class LiftRequest(ReviewedRequest):
-    """A wish to have a kill switch lifted, until a reviewer decides."""
+    """A request to lift a kill switch, until a reviewer decides."""
 
     kill_switch = models.ForeignKey(
         KillSwitch, on_delete=models.PROTECT, related_name="lift_requests"

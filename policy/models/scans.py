@@ -16,7 +16,7 @@ class ScanClassification(models.TextChoices):
 
 
 class ScanRequest(QueuedWork):
-    """A wish to have a stored extension source scanned; one report answers it."""
+    """A request to scan a stored extension source; one report answers it."""
 
     item = models.ForeignKey(
         EvidenceItem, on_delete=models.PROTECT, related_name="scan_requests"

@@ -84,7 +84,7 @@ def is_listed_move() -> Q:
 
 
 class PromotionRequest(ReviewedRequest):
-    """A wish to move an extension to where a reviewer must agree."""
+    """A request for a move that a reviewer must approve."""
 
     extension = models.ForeignKey(
         Extension, on_delete=models.PROTECT, related_name="promotion_requests"

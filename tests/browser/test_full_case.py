@@ -317,7 +317,7 @@ def state(rosa: Person, condition: str, text: str) -> None:
     row = rosa.page.locator(f"#condition-{condition}")
     field = row.locator("textarea[name=statement]")
     if not field.is_visible():
-        row.get_by_text("State it").click()
+        row.get_by_text("Make a statement").click()
     field.fill(text)
     rosa.press("Record my statement", within=row)
 

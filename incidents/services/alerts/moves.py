@@ -105,7 +105,7 @@ def _lock_cases(
 def _require_may_leave(
     alerts: Sequence[Alert], cases: dict[int, Incident], actor: Actor
 ) -> None:
-    """What a closed case rested on is changed by nobody but a reviewer."""
+    """Only a reviewer changes what a closed case rested on."""
     sources = (cases[one.incident_id] for one in alerts if one.incident_id)
     if any(not case.is_open for case in sources):
         require_permission(actor, REVIEW)

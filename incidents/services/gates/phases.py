@@ -51,7 +51,7 @@ def complete_phase(
 
     A refusal is recorded and returned, not raised: `gate.decision` says which
     conditions stand in the way. Raise TransitionError for a phase out of its turn.
-    With ANALYZE, the lead can set when REMEDIATE is due in the same breath.
+    With ANALYZE, the lead can also set when REMEDIATE is due.
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()

@@ -1,4 +1,4 @@
-"""How each person wants to be told; everybody sets their own and nobody else's."""
+"""How each person wants to be told; each sets their own only."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def acknowledge_reminders(
     phase: Phase,
     now: dt.datetime | None = None,
 ) -> ReminderAcknowledgement:
-    """Say "I am at it": the repeats of an overdue phase wait for the time that is set.
+    """Acknowledge an overdue phase: its repeats wait until the time that is set.
 
     They start again by themselves if the phase is not complete by then. Warnings and
     the breach itself are never held back, and neither is any other phase.

@@ -46,7 +46,7 @@ def state(page: Page, condition: str, text: str) -> None:
     row = page.locator(f"#condition-{condition}")
     field = row.locator("textarea[name=statement]")
     if not field.is_visible():
-        row.get_by_text("State it").click()
+        row.get_by_text("Make a statement").click()
     field.fill(text)
     row.get_by_role("button", name="Record my statement").click()
     page.wait_for_load_state()

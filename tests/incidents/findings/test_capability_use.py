@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from incidents.findings import FindingSeverity, findings_inc1
+from incidents.findings import FindingSeverity, find_capability_use
 from policy.rules.precedence import EffectivePolicy, ExtensionOverride, Mode, Profile
 from policy.rules.precedence import ProfileSource as Source
 from tests.incidents.findings.bundles import (
@@ -41,7 +41,7 @@ def make_call(**members: object) -> dict[str, object]:
 
 def test_denied_call_that_was_executed_is_a_bypass() -> None:
     bundle = make_bundle([make_entry(), make_entry(outcome="executed", call_id="c2")])
-    found = by_key(findings_inc1(bundle))["denied-call-executed"]
+    found = by_key(find_capability_use(bundle))["denied-call-executed"]
     assert found.severity is FindingSeverity.CRITICAL
     assert found.evidence_refs == ("$.risk_ledger.entries[1]",)
     assert found.count == 1
@@ -50,20 +50,20 @@ def test_denied_call_that_was_executed_is_a_bypass() -> None:
 
 @pytest.mark.parametrize("outcome", ["blocked", "failed", "unheard-of"])
 def test_denied_call_that_did_not_run_is_no_bypass(outcome: str) -> None:
-    found = by_key(findings_inc1(make_bundle([make_entry(outcome=outcome)])))
+    found = by_key(find_capability_use(make_bundle([make_entry(outcome=outcome)])))
     assert "denied-call-executed" not in found
     assert found["no-denied-call-executed"].count == 1
 
 
 def test_allowed_call_that_ran_is_no_bypass() -> None:
     entry = make_entry(policy_decision="allow", outcome="executed")
-    found = by_key(findings_inc1(make_bundle([entry])))
+    found = by_key(find_capability_use(make_bundle([entry])))
     assert found["no-denied-call-executed"].count == 0
 
 
 def test_vector_has_the_bypasses_that_the_runtime_marked() -> None:
     document, report = load_vector("plain")
-    found = by_key(findings_inc1(document, ledger_report=report))
+    found = by_key(find_capability_use(document, ledger_report=report))
     bypass = found["denied-call-executed"]
     marked = [
         f"$.risk_ledger.entries[{index}]"
@@ -79,7 +79,7 @@ def test_vector_has_the_bypasses_that_the_runtime_marked() -> None:
 def test_what_stands_after_the_break_is_called_untrusted() -> None:
     entries = [make_entry(outcome="executed", call_id=f"c{n}") for n in range(3)]
     found = by_key(
-        findings_inc1(make_bundle(entries), ledger_report={"trusted_prefix": 2})
+        find_capability_use(make_bundle(entries), ledger_report={"trusted_prefix": 2})
     )
     assert "1 of these stands after the break" in found["denied-call-executed"].detail
 
@@ -94,7 +94,7 @@ def test_declared_capability_that_is_not_the_needed_one(
     bundle = make_bundle(
         hostcall_telemetry=[make_call(), make_call(capability="read", outcome=outcome)]
     )
-    found = by_key(findings_inc1(bundle))["declared-capability-differs"]
+    found = by_key(find_capability_use(bundle))["declared-capability-differs"]
     assert found.severity is severity
     assert found.evidence_refs == ("$.hostcall_telemetry[1]",)
     assert "needs exec" in found.detail
@@ -105,7 +105,7 @@ def test_decision_on_the_declared_capability_is_the_bypass_itself() -> None:
         [make_entry(capability="read", policy_decision="allow", outcome="executed")],
         hostcall_telemetry=[make_call(capability="read", outcome="executed")],
     )
-    found = by_key(findings_inc1(bundle))["decided-on-declared-capability"]
+    found = by_key(find_capability_use(bundle))["decided-on-declared-capability"]
     assert found.severity is FindingSeverity.CRITICAL
     assert found.evidence_refs == ("$.risk_ledger.entries[0]",)
 
@@ -119,7 +119,7 @@ class TestPolicy:
                 make_entry(capability="http", policy_decision="allow"),
             ]
         )
-        found = by_key(findings_inc1(bundle, policy=SAFE))
+        found = by_key(find_capability_use(bundle, policy=SAFE))
         differs = found["ledger-disagrees-with-policy"]
         assert differs.severity is FindingSeverity.ERROR
         assert differs.evidence_refs == ("$.risk_ledger.entries[0]",)
@@ -127,19 +127,19 @@ class TestPolicy:
 
     def test_stricter_decision_than_the_snapshots_weighs_less(self) -> None:
         bundle = make_bundle([make_entry(capability="http")])
-        found = by_key(findings_inc1(bundle, policy=SAFE))
+        found = by_key(find_capability_use(bundle, policy=SAFE))
         severity = found["ledger-disagrees-with-policy"].severity
         assert severity is FindingSeverity.WARNING
 
     def test_agreement_is_not_a_finding(self) -> None:
-        found = by_key(findings_inc1(make_bundle([make_entry()]), policy=SAFE))
+        found = by_key(find_capability_use(make_bundle([make_entry()]), policy=SAFE))
         assert "ledger-disagrees-with-policy" not in found
 
     def test_the_layer_that_decides_is_told(self) -> None:
         bundle = make_bundle(
             [make_entry(), make_entry(extension_id="pi-weather", capability="http")]
         )
-        detail = by_key(findings_inc1(bundle, policy=SAFE))["policy-path"].detail
+        detail = by_key(find_capability_use(bundle, policy=SAFE))["policy-path"].detail
         assert (
             "node-tools: exec is in deny_caps, the extension has no override" in detail
         )

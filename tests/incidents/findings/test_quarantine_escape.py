@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from incidents.findings import FindingSeverity, QuarantinePeriod, findings_inc5
+from incidents.findings import FindingSeverity, QuarantinePeriod, find_quarantine_escape
 from policy.rules.runtime_history import parse_runtime_history
 from policy.rules.trust_replay import replay_runtime_history
 from tests.incidents.findings.bundles import (
@@ -38,20 +38,22 @@ def test_call_counts_from_the_quarantine_to_the_promotion(
     ts_ms: int, end_ms: int | None, escaped: bool
 ) -> None:
     period = QuarantinePeriod("node-tools", START_MS, end_ms)
-    found = by_key(findings_inc5(make_bundle([executed(ts_ms)]), quarantines=[period]))
+    found = by_key(
+        find_quarantine_escape(make_bundle([executed(ts_ms)]), quarantines=[period])
+    )
     assert ("executed-in-quarantine" in found) is escaped
     assert ("quarantine-held" in found) is not escaped
 
 
 def test_other_extensions_are_not_in_quarantine() -> None:
     bundle = make_bundle([executed(extension_id="pi-weather")])
-    found = by_key(findings_inc5(bundle, quarantines=[QUARANTINE]))
+    found = by_key(find_quarantine_escape(bundle, quarantines=[QUARANTINE]))
     assert "executed-in-quarantine" not in found
 
 
 def test_blocked_calls_are_the_gate_at_work() -> None:
     bundle = make_bundle([make_entry(), make_entry(), executed()])
-    found = by_key(findings_inc5(bundle, quarantines=[QUARANTINE]))
+    found = by_key(find_quarantine_escape(bundle, quarantines=[QUARANTINE]))
     escape = found["executed-in-quarantine"]
     assert escape.severity is FindingSeverity.CRITICAL
     assert escape.count == 1
@@ -65,13 +67,13 @@ def test_second_quarantine_counts_as_well() -> None:
         QuarantinePeriod("node-tools", START_MS + 100),
     ]
     bundle = make_bundle([executed(START_MS + t) for t in (5, 50, 150)])
-    found = by_key(findings_inc5(bundle, quarantines=periods))
+    found = by_key(find_quarantine_escape(bundle, quarantines=periods))
     assert found["executed-in-quarantine"].count == 2
 
 
 def test_entry_without_a_time_is_not_placed() -> None:
     bundle = make_bundle([executed("soon")])
-    found = by_key(findings_inc5(bundle, quarantines=[QUARANTINE]))
+    found = by_key(find_quarantine_escape(bundle, quarantines=[QUARANTINE]))
     assert found["quarantine-held"].count == 0
 
 
@@ -81,7 +83,9 @@ def test_vector_escape_is_seen_both_ways() -> None:
     marked = [e for e in entries if "quarantined_extension" in e["triggers"]]
     (extension,) = {entry["extension_id"] for entry in marked}
     period = QuarantinePeriod(extension, marked[0]["ts_ms"])
-    found = by_key(findings_inc5(document, quarantines=[period], ledger_report=report))
+    found = by_key(
+        find_quarantine_escape(document, quarantines=[period], ledger_report=report)
+    )
     assert found["runtime-names-quarantine"].count == len(marked) == 18
     assert found["executed-in-quarantine"].count == 18
     assert found["quarantine-escape-alerts"].count == 18
@@ -100,7 +104,7 @@ def test_moves_that_the_rules_refuse_are_findings() -> None:
     )
     history = parse_runtime_history(text.encode())
     trust_findings = replay_runtime_history(history.records)
-    found = by_key(findings_inc5(make_bundle(), trust_findings=trust_findings))
+    found = by_key(find_quarantine_escape(make_bundle(), trust_findings=trust_findings))
     escape = found["history-quarantine-escape"]
     assert escape.severity is FindingSeverity.CRITICAL
     assert escape.playbook_item == "check-trust-transitions"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from incidents.findings import FindingSeverity, findings_inc6
+from incidents.findings import FindingSeverity, find_quota_abuse
 from policy.rules.precedence import ExtensionOverride, ExtensionQuota
 from tests.incidents.findings.bundles import START_MS, by_key, load_vector, make_bundle
 from tests.incidents.findings.test_capability_use import SAFE
@@ -49,7 +49,7 @@ def test_breaches_are_told_by_resource_with_limit_peak_and_duration() -> None:
             make_breach(resource="max_hostcalls_per_minute", limit=600, actual=601),
         ]
     )
-    found = by_key(findings_inc6(bundle))
+    found = by_key(find_quota_abuse(bundle))
     memory = found["breach:max_memory_mb"]
     assert memory.title == "node-tools breached max_memory_mb 2 times"
     assert memory.detail == (
@@ -67,7 +67,7 @@ def test_breaches_are_told_by_resource_with_limit_peak_and_duration() -> None:
 )
 def test_twice_the_limit_weighs_more(actual: int, severity: FindingSeverity) -> None:
     bundle = make_bundle(quota_breaches=[make_breach(actual=actual)])
-    assert by_key(findings_inc6(bundle))["breach:max_memory_mb"].severity is severity
+    assert by_key(find_quota_abuse(bundle))["breach:max_memory_mb"].severity is severity
 
 
 def test_records_that_cannot_be_read_are_pointed_at() -> None:
@@ -78,7 +78,7 @@ def test_records_that_cannot_be_read_are_pointed_at() -> None:
             make_breach(ts_ms=None),
         ]
     )
-    found = by_key(findings_inc6(bundle))
+    found = by_key(find_quota_abuse(bundle))
     assert found["unreadable-breaches"].evidence_refs == (
         "$.quota_breaches[0]",
         "$.quota_breaches[2]",
@@ -87,7 +87,7 @@ def test_records_that_cannot_be_read_are_pointed_at() -> None:
 
 
 def test_no_breach_is_an_answer() -> None:
-    assert "no-breach" in by_key(findings_inc6(make_bundle()))
+    assert "no-breach" in by_key(find_quota_abuse(make_bundle()))
 
 
 def test_peak_memory_is_told_against_the_quota() -> None:
@@ -98,11 +98,11 @@ def test_peak_memory_is_told_against_the_quota() -> None:
             make_call("pi-weather", memory_mb=200),
         ]
     )
-    plain = by_key(findings_inc6(bundle))["memory-peak"]
+    plain = by_key(find_quota_abuse(bundle))["memory-peak"]
     assert plain.severity is FindingSeverity.INFO
     assert plain.detail == "pi-weather: 200 MB; node-tools: 130.5 MB"
     assert plain.evidence_refs[1] == "$.hostcall_telemetry[1].memory_mb"
-    over = by_key(findings_inc6(bundle, policy=OWN))["memory-peak"]
+    over = by_key(find_quota_abuse(bundle, policy=OWN))["memory-peak"]
     assert over.severity is FindingSeverity.WARNING
     assert "node-tools: 130.5 MB of 128 MB (own quota)" in over.detail
     assert "pi-weather: 200 MB of 256 MB (default quota)" in over.detail
@@ -116,7 +116,7 @@ def test_limit_is_compared_with_the_configured_one() -> None:
             make_breach(resource="max_hostcalls_per_minute"),
         ]
     )
-    found = findings_inc6(bundle, policy=OWN)
+    found = find_quota_abuse(bundle, policy=OWN)
     asked = [f for f in found if f.playbook_item == "verify-quota-configuration"]
     assert {f.key: f.detail for f in asked} == {
         "limit-not-as-configured": "The breach was measured against 256 MB; the "
@@ -137,7 +137,7 @@ def test_latency_of_others_near_the_breach_is_compared() -> None:
             make_call("pi-weather", ts_ms=START_MS + 60_001, latency_ms=20),
         ],
     )
-    assert by_key(findings_inc6(bundle))["impact-on-others"].detail == (
+    assert by_key(find_quota_abuse(bundle))["impact-on-others"].detail == (
         "Median 50 ms over 2 calls within 60 s after a breach, 15 ms over 2 calls "
         "otherwise."
     )
@@ -145,6 +145,6 @@ def test_latency_of_others_near_the_breach_is_compared() -> None:
 
 def test_vector_breaches_are_all_counted() -> None:
     document, _ = load_vector("plain")
-    found = findings_inc6(document)
+    found = find_quota_abuse(document)
     breaches = [f for f in found if f.key.startswith("breach:")]
     assert sum(f.count for f in breaches) == len(document["quota_breaches"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from incidents.findings import Finding, FindingSeverity, findings_inc2
+from incidents.findings import Finding, FindingSeverity, find_secret_exposure
 from policy.rules.secrets import SecretBrokerPolicy, hash_name
 from tests.incidents.findings.bundles import by_key, load_vector, make_bundle
 
@@ -24,7 +24,9 @@ def make_record(name: str = "DATABASE_URL", **members: Any) -> dict[str, Any]:
 
 
 def ask(*records: dict[str, Any], **facts: Any) -> dict[str, Finding]:
-    return by_key(findings_inc2(make_bundle(secret_broker=list(records)), **facts))
+    return by_key(
+        find_secret_exposure(make_bundle(secret_broker=list(records)), **facts)
+    )
 
 
 def test_listed_name_that_passed_is_critical_and_named() -> None:
@@ -112,7 +114,7 @@ class TestBroker:
 
 def test_vector_exposes_what_its_alerts_are_about() -> None:
     document, _ = load_vector("plain")
-    found = by_key(findings_inc2(document))
+    found = by_key(find_secret_exposure(document))
     exposed = found["allowlisted-disclosure"]
     indexes = [int(path.split("[")[1][:-1]) for path in exposed.evidence_refs]
     calls = {document["secret_broker"][index]["call_id"] for index in indexes}

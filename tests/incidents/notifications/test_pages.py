@@ -240,7 +240,7 @@ class TestPlanPage:
 def test_case_page_offers_to_acknowledge_what_is_overdue(case, as_role):
     client = as_role(Role.RESPONDER)
     page = reverse("admin:incidents_incident_change", args=[case.pk])
-    assert "I am at it" in client.get(page).text
+    assert "Acknowledge" in client.get(page).text
     done = client.post(
         reverse("admin:incidents_incident_do", args=[case.pk, "acknowledge"]),
         {"phase": "contain"},

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from evidence import storage
 from evidence.models import EvidenceItem, EvidenceKind, WorkState
 from evidence.services.work import requeue_lost_work
-from incidents.findings import findings_inc4
+from incidents.findings import find_scanner_bypass
 from incidents.models import Incident
 from policy.errors import PolicyRefused
 from policy.models import ScanClassification, ScanReport, ScanRequest
@@ -68,7 +68,7 @@ def test_the_case_findings_read_the_stored_scan(
     assert [(miss.entry.line, miss.entry.rule) for miss in pure.misses] == [
         (2, "forbidden-module")
     ]
-    found = {one.key: one for one in findings_inc4({}, scan=pure)}
+    found = {one.key: one for one in find_scanner_bypass({}, scan=pure)}
     assert found["missed-by-line-scanner"].count == 1
     assert "index.js:2" in found["missed-by-line-scanner"].detail
 
@@ -78,7 +78,7 @@ def test_a_refused_source_is_a_finding(incident: Incident, responder: User) -> N
     pure = newest_scan(incident)
     assert pure is not None
     assert pure.refused is not None
-    keys = {one.key for one in findings_inc4({}, scan=pure)}
+    keys = {one.key for one in find_scanner_bypass({}, scan=pure)}
     assert "source-refused" in keys
 
 
