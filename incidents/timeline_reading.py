@@ -208,4 +208,18 @@ def _audit_body(row: AuditEntry) -> str:
     words = f"{noun} {verb}".replace("_", " ").capitalize()
     label = row.object_label.replace("`", "'").replace("\n", " ")
     text = f"**{words}**: `{label}`"
+    after = row.after if isinstance(row.after, dict) else {}
+    if case := after.get("case"):
+        text += f", ordered in {case}"
+    if after.get("approved_by"):
+        return f"{text}\n\n{_two_persons(row.reason, after)}"
     return f"{text}\n\n{row.reason}" if row.reason else text
+
+
+def _two_persons(reason: str, after: dict[str, Any]) -> str:
+    """Return what one asked for and another approved, each under their own name."""
+    lines = [f"{after.get('requested_by', 'Somebody')} asked: {reason}"]
+    lines.append(f"{after['approved_by']} approved it.")
+    if exception := after.get("exception"):
+        lines.append(f"Exception, stated by {after['approved_by']}: {exception}")
+    return "\n\n".join(lines)

@@ -42,7 +42,8 @@ class PageAction:
     """A button: its form, the permission to see it, and the service it calls.
 
     `run` returns what to tell the person, "" where it did so itself, or a response.
-    `applies` says whether the object is in a state for it; the service judges again.
+    `applies` says whether the object is in a state for it, `offered_to` whether it is
+    this person's to do; the service judges both again.
     `fields` names the field that a refusal belongs to, by the error's code. `about`
     says which part of the object a form is about, where the page has several such.
     """
@@ -56,6 +57,7 @@ class PageAction:
     tone: str = ""
     icon: str = ""
     applies: Callable[[Any], bool] = field(default=lambda obj: True)
+    offered_to: Callable[[Any, Any], bool] = field(default=lambda obj, user: True)
     fields: Mapping[str, str] = field(default_factory=dict)
     about: Callable[[Any, forms.Form], str] = field(default=lambda obj, form: "")
 
@@ -158,6 +160,8 @@ class ActionPages:
         offered = {}
         for key, one in self.page_actions.items():
             if not request.user.has_perm(one.permission) or not one.applies(obj):
+                continue
+            if not one.offered_to(obj, request.user):
                 continue
             is_refused = refused is not None and refused.key == key
             form = refused.form if refused is not None and is_refused else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,11 @@ from incidents.models import Cycle, GateWaiver, Incident, IncidentPhase
 from incidents.presentation import view_phase
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import TITLES
+from incidents.services.lifecycle.aftermath import Aftermath, find_standing
+from incidents.services.lifecycle.containment import unconfirmed_orders
+from incidents.services.policy_records import shown_orders, standing_kill_all
 from incidents.workflow.phases import Phase
+from policy.admin.orders import order_views
 
 TabContext = Callable[[HttpRequest, Incident, Cycle], dict[str, Any]]
 HISTORY_PAGE = 50
@@ -139,8 +144,29 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "workers": forms.workers() if can_work else (),
         "playbook_choices": forms.playbook_choices(incident) if can_work else (),
         "condition_titles": TITLES,
+        **_containment(request, incident, now),
         "now": now,
         **tab.context(request, incident, cycle),
+    }
+
+
+def _containment(
+    request: HttpRequest, incident: Incident, now: dt.datetime
+) -> dict[str, Any]:
+    """Return the orders that wait for their confirmation, and what stays in force.
+
+    A closed case shows its own orders only: those of others are no longer its matter.
+    """
+    orders = shown_orders(incident)
+    if not incident.is_open:
+        orders = [one for one in orders if one.incident_id == incident.pk]
+    can_review = incident.is_open and request.user.has_perm(REVIEW)
+    return {
+        "kill_orders": order_views(orders, request.user, now=now),
+        "kill_all": standing_kill_all() if incident.is_open else None,
+        "closing_orders": unconfirmed_orders(incident) if incident.is_open else (),
+        "standing": find_standing(incident) if can_review else None,
+        "aftermaths": [(one.value, one.label) for one in Aftermath],
     }
 
 

@@ -14,7 +14,10 @@ from evidence.models import EvidenceItem, HistoryCheck, Outcome
 from incidents.case_queries import breached, unverified_evidence, worst_first
 from incidents.models import ChecklistItem, Incident
 from incidents.presentation import PhaseView, running_clock
+from incidents.services.policy_records import standing_kill_all
 from incidents.workflow.phases import PHASE_ORDER, Phase
+from policy.admin.orders import OrderView, order_views
+from policy.models import KillSwitch
 
 BOARD_MAX = 200
 LIST_MAX = 10
@@ -50,7 +53,18 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
         "evidence": _with_words(evidence[:LIST_MAX]),
         "is_cut": len(cases) == BOARD_MAX,
         "broken_history": _broken_history(user),
+        "kill_all": standing_kill_all(),
+        "kill_orders": _kill_orders(user, now),
     }
+
+
+def _kill_orders(user: User | AnonymousUser, now: dt.datetime) -> list[OrderView]:
+    """Return the orders that nobody confirmed, oldest first, closed cases' too."""
+    waiting = KillSwitch.objects.unconfirmed().with_people()
+    visible = Incident.objects.visible_to(user)
+    return order_views(
+        waiting.filter(incident__in=visible).order_by("id")[:LIST_MAX], user, now=now
+    )
 
 
 def _broken_history(user: User | AnonymousUser) -> HistoryCheck | None:

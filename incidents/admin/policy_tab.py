@@ -9,7 +9,10 @@ from django.urls import NoReverseMatch, reverse
 
 from evidence.models import EvidenceKind
 from incidents.models import Cycle, Incident
-from incidents.services.gates.policy_facts import find_kill_switched
+from incidents.services.gates.policy_facts import (
+    find_kill_confirmed,
+    find_kill_switched,
+)
 from incidents.services.policy_records import kill_switches_of, trust_transitions_of
 from policy.admin.incident_tab import incident_policy_context
 
@@ -23,11 +26,13 @@ def policy_tab(
 ) -> dict[str, Any]:
     """Return the extensions with their trust and kill switch, and the snapshots."""
     killed = find_kill_switched(incident)
+    confirmed = find_kill_confirmed(incident)
     switches = kill_switches_of(incident)
     extensions = [
         {
             "extension": one,
             "is_killed": one.extension_id in killed,
+            "is_confirmed": one.extension_id in confirmed,
             "url": _named("admin:policy_extension_change", one.pk),
         }
         for one in incident.extensions.all()

@@ -24,6 +24,7 @@ from incidents.models import (
 )
 from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
 from incidents.workflow.incident_states import Severity
+from policy.models import KillSwitch
 
 REFERENCE_PATTERN = "SEC-INC-[0-9]{4}-[0-9]{4,10}"
 ETAG = re.compile(r'"([0-9]{1,9})"')
@@ -69,7 +70,11 @@ class IncidentViewSet(ReadOnlyViewSet):
         cycles = Cycle.objects.prefetch_related(Prefetch("phases", phases))
         incidents: Any = super().get_queryset()
         return incidents.visible_to(self.request.user).prefetch_related(
-            "extensions", "related", "ticket_links", Prefetch("cycles", cycles)
+            "extensions",
+            "related",
+            "ticket_links",
+            Prefetch("cycles", cycles),
+            Prefetch("kill_switches", KillSwitch.objects.with_people()),
         )
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:

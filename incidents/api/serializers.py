@@ -21,6 +21,8 @@ from incidents.models import (
     TicketLink,
 )
 from incidents.workflow.incident_states import Severity
+from policy.models import KillSwitch
+from policy.rules.kill_switch import KillSwitchState
 
 
 class PhaseSerializer(serializers.ModelSerializer):
@@ -77,6 +79,20 @@ class TicketSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class KillOrderSerializer(serializers.ModelSerializer):
+    """A kill switch that a case ordered. An order is no effect until confirmed."""
+
+    extension: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
+        slug_field="extension_id", read_only=True
+    )
+    state = serializers.ChoiceField([(s.value, s.value) for s in KillSwitchState])
+
+    class Meta:
+        model = KillSwitch
+        fields = ("id", "scope", "extension", "state", "ordered_at")
+        read_only_fields = fields
+
+
 class IncidentSerializer(serializers.ModelSerializer):
     """A case. `revision` is what an edit names, so that nobody overwrites another."""
 
@@ -99,6 +115,7 @@ class IncidentSerializer(serializers.ModelSerializer):
     related = ReferenceField(many=True)
     tickets = TicketSerializer(source="ticket_links", many=True, read_only=True)
     cycles = CycleSerializer(many=True, read_only=True)
+    kill_switches = KillOrderSerializer(many=True, read_only=True)
 
     class Meta:
         model = Incident
@@ -126,6 +143,7 @@ class IncidentSerializer(serializers.ModelSerializer):
             "closing_reason",
             "revision",
             "last_activity_at",
+            "kill_switches",
             "cycles",
         )
         read_only_fields = fields

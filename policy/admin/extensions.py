@@ -20,6 +20,7 @@ from evidence.lookalikes import show_hidden
 from evidence.plots import draw_risk
 from policy.admin import forms
 from policy.admin.case_pages import take_in
+from policy.admin.orders import order_views
 from policy.admin.pages import PageAction, PageAdmin
 from policy.models import (
     Extension,
@@ -38,6 +39,7 @@ from policy.rules.trust import (
 )
 from policy.services import extensions, kill_switches, quotas, trust
 from policy.services.cases import REVIEW, WORK
+from policy.services.requests import lapses_at
 from policy.services.snapshots import newest_snapshot, read_snapshot
 from policy.templatetags.policy import badge
 
@@ -94,14 +96,20 @@ def _pending(extension: Extension) -> PromotionRequest | None:
     return extension.promotion_requests.filter(state=RequestState.PENDING).first()
 
 
-def _pending_pk(extension: Extension) -> int:
+def _is_others(extension: Extension, user: Any) -> bool:
+    """Tell whether a waiting request is another's: one's own is not for oneself."""
     pending = _pending(extension)
-    return pending.pk if pending else 0
+    return pending is not None and pending.requested_by_id != user.pk
+
+
+def _is_own(extension: Extension, user: Any) -> bool:
+    pending = _pending(extension)
+    return pending is not None and pending.requested_by_id == user.pk
 
 
 def _approve(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
     move = trust.approve_promotion(
-        request_id=_pending_pk(extension),
+        request_id=forms.chosen_request(extension, data),
         actor=request.user,  # type: ignore[arg-type]
         exception=data["exception"],
     )
@@ -110,7 +118,7 @@ def _approve(request: HttpRequest, extension: Extension, data: dict[str, Any]) -
 
 def _decline(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
     trust.decline_promotion(
-        request_id=_pending_pk(extension),
+        request_id=forms.chosen_request(extension, data),
         actor=request.user,  # type: ignore[arg-type]
         reason=data["reason"],
     )
@@ -119,7 +127,7 @@ def _decline(request: HttpRequest, extension: Extension, data: dict[str, Any]) -
 
 def _withdraw(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
     trust.withdraw_promotion(
-        request_id=_pending_pk(extension),
+        request_id=forms.chosen_request(extension, data),
         actor=request.user,  # type: ignore[arg-type]
         reason=data["reason"],
     )
@@ -233,22 +241,25 @@ class ExtensionAdmin(PageAdmin):
             REVIEW,
             tone="main",
             applies=lambda one: _pending(one) is not None,
+            offered_to=_is_others,
         ),
         "decline": PageAction(
             "Decline the promotion",
             "Decline it",
-            forms.ReasonForm,
+            forms.DeclineForm,
             _decline,
             REVIEW,
             applies=lambda one: _pending(one) is not None,
+            offered_to=_is_others,
         ),
         "withdraw": PageAction(
             "Withdraw the request",
             "Withdraw it",
-            forms.OptionalReasonForm,
+            forms.WithdrawForm,
             _withdraw,
             WORK,
             applies=lambda one: _pending(one) is not None,
+            offered_to=_is_own,
         ),
         "quota": PageAction(
             "Change the quota",
@@ -271,6 +282,8 @@ class ExtensionAdmin(PageAdmin):
             .annotate(
                 has_kill_switch=Exists(named),
                 is_killed=Exists(named) | Exists(general),
+                is_confirmed=Exists(named.filter(confirmation__isnull=False))
+                | Exists(general.filter(confirmation__isnull=False)),
                 open_count=Count(
                     "incidents", filter=Q(incidents__closed_at__isnull=True)
                 ),
@@ -286,7 +299,11 @@ class ExtensionAdmin(PageAdmin):
 
     @display(description="Kill switch")
     def kill_switch(self, extension: Any) -> SafeString | str:
-        return badge("ordered", "Active") if extension.is_killed else "–"
+        if not extension.is_killed:
+            return "–"
+        if extension.is_confirmed:
+            return badge("confirmed")
+        return badge("ordered", "Ordered, not confirmed")
 
     @display(description="Open cases", ordering="open_count")
     def open_cases(self, extension: Any) -> int:
@@ -370,15 +387,19 @@ def extension_context(request: HttpRequest, extension: Extension) -> dict[str, A
         .select_related("item")
         .order_by("-last_at", "-id")[: SHOWN + 1]
     )
+    pending = _pending(extension)
+    switches = list(KillSwitch.objects.covering(extension).with_people()[:SHOWN])
     return {
         "extension": extension,
         "versions": extension.versions.all(),
         "lookalikes": extensions.find_lookalikes(extension.extension_id),
-        "pending": _pending(extension),
+        "pending": pending,
+        "lapses_at": lapses_at(pending) if pending else None,
         "transitions": extension.trust_transitions.select_related(
             "incident", "approved_by"
         )[:SHOWN],
-        "switches": KillSwitch.objects.covering(extension).with_people()[:SHOWN],
+        "switches": switches,
+        "orders": order_views(switches, request.user),
         "cases": incidents.filter(pk__in=visible).order_by("-detected_at")[:SHOWN],
         "alerts": alerts.filter(Q(incident=None) | Q(incident__in=visible))
         .defer("document")

@@ -15,7 +15,7 @@ from evidence.admin.form_fields import (
     TextField,
     ZonedMixin,
 )
-from policy.models import PolicySnapshot
+from policy.models import KillSwitch, PolicySnapshot, RequestState
 from policy.rules.documents import MAX_DOCUMENT_BYTES
 from policy.rules.rollback import (
     OVERRIDE_CONSEQUENCES,
@@ -89,12 +89,59 @@ class PromotionForm(CaseReasonForm):
     pass
 
 
-class ApproveForm(PageForm):
+class DecisionForm(PageForm):
+    """A decision on the request that the person has read, and on no later one."""
+
+    request = forms.IntegerField(
+        required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput
+    )
+
+    def prepare(self) -> None:
+        waiting = requests_of(self.obj).filter(state=RequestState.PENDING).first()
+        self.initial["request"] = waiting.pk if waiting else None
+
+
+class DeclineForm(DecisionForm):
+    reason = _reason()
+
+
+class WithdrawForm(DecisionForm):
+    reason = _reason("A word to go with it", required=False)
+
+
+class ApproveForm(DecisionForm):
     exception = _reason(
         "Exception, where something open stands in the way",
         required=False,
         help_text="Your own statement; it is kept with the decision.",
     )
+
+
+class ApproveReleaseForm(PageForm):
+    exception = _reason(
+        "Exception, where an open case stands in the way",
+        required=False,
+        help_text="Your own statement, kept with each extension that needs it.",
+    )
+
+
+def requests_of(obj: Any) -> QuerySet[Any]:
+    """Return the requests of an extension or a kill switch, newest first."""
+    if isinstance(obj, KillSwitch):
+        return obj.lift_requests.order_by("-id")
+    rows: QuerySet[Any] = obj.promotion_requests.order_by("-id")
+    return rows
+
+
+def chosen_request(obj: Any, data: dict[str, Any]) -> int:
+    """Return the ID of the request that a decision is on; 0 where there never was one.
+
+    The one that the page showed, else the newest: the service says what became of it.
+    """
+    rows = requests_of(obj)
+    shown = rows.filter(pk=data.get("request")).first() if data.get("request") else None
+    chosen = shown or rows.filter(state=RequestState.PENDING).first() or rows.first()
+    return chosen.pk if chosen else 0
 
 
 class ExtensionForm(PageForm):

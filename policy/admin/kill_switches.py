@@ -17,12 +17,14 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import action, display
 
 from policy.admin import forms
+from policy.admin.orders import order_views
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
 from policy.exports import list_events, write_csv, write_json
-from policy.models import KillSwitch, LiftRequest, RequestState
-from policy.rules.kill_switch import KillSwitchState
-from policy.services import kill_switches, lifts
+from policy.models import KillSwitch, LiftRequest, PromotionRequest, RequestState
+from policy.rules.kill_switch import KillSwitchScope, KillSwitchState
+from policy.services import kill_switches, lifts, releases
 from policy.services.cases import REVIEW, WORK, is_before_remediate
+from policy.services.requests import lapses_at
 from policy.templatetags.policy import badge
 
 EXPORT_SIZE = 10_000
@@ -59,9 +61,34 @@ def _pending(switch: KillSwitch) -> LiftRequest | None:
     return switch.lift_requests.filter(state=RequestState.PENDING).first()
 
 
-def _pending_pk(switch: KillSwitch) -> int:
+def _is_others(switch: KillSwitch, user: Any) -> bool:
+    """Tell whether a waiting request is another's: one's own is not for oneself."""
     pending = _pending(switch)
-    return pending.pk if pending else 0
+    return pending is not None and pending.requested_by_id != user.pk
+
+
+def _may_approve(switch: KillSwitch, user: Any) -> bool:
+    return _is_others(switch, user) and switch.ordered_by_id != user.pk
+
+
+def _is_own(switch: KillSwitch, user: Any) -> bool:
+    pending = _pending(switch)
+    return pending is not None and pending.requested_by_id == user.pk
+
+
+def _release(switch: KillSwitch) -> PromotionRequest | None:
+    """Return one of the requests of a release that waits; all are one person's."""
+    return releases.pending_release(switch).first()
+
+
+def _asks(switch: KillSwitch) -> int | None:
+    release = _release(switch)
+    return release.requested_by_id if release else None
+
+
+def _holds(switch: KillSwitch) -> bool:
+    is_over = switch.scope == KillSwitchScope.ALL and hasattr(switch, "lift")
+    return is_over and _release(switch) is None and releases.held_by(switch).exists()
 
 
 def _confirm(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> str:
@@ -87,7 +114,7 @@ def _request_lift(
 
 def _approve(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> str:
     lifts.approve_lift(
-        request_id=_pending_pk(switch),
+        request_id=forms.chosen_request(switch, data),
         exception=data["exception"],
         actor=request.user,  # type: ignore[arg-type]
     )
@@ -96,7 +123,7 @@ def _approve(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> 
 
 def _decline(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> str:
     lifts.decline_lift(
-        request_id=_pending_pk(switch),
+        request_id=forms.chosen_request(switch, data),
         reason=data["reason"],
         actor=request.user,  # type: ignore[arg-type]
     )
@@ -105,7 +132,51 @@ def _decline(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> 
 
 def _withdraw(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> str:
     lifts.withdraw_lift(
-        request_id=_pending_pk(switch),
+        request_id=forms.chosen_request(switch, data),
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return "Your request is withdrawn."
+
+
+def _request_release(
+    request: HttpRequest, switch: KillSwitch, data: dict[str, Any]
+) -> str:
+    asked = releases.request_release(
+        kill_switch_id=switch.pk,
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return f"Asked for {len(asked)} extensions. A reviewer other than you decides."
+
+
+def _approve_release(
+    request: HttpRequest, switch: KillSwitch, data: dict[str, Any]
+) -> str:
+    moves = releases.approve_release(
+        kill_switch_id=switch.pk,
+        exception=data["exception"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return f"{len(moves)} extensions are on probation."
+
+
+def _decline_release(
+    request: HttpRequest, switch: KillSwitch, data: dict[str, Any]
+) -> str:
+    releases.decline_release(
+        kill_switch_id=switch.pk,
+        reason=data["reason"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return "The release is declined."
+
+
+def _withdraw_release(
+    request: HttpRequest, switch: KillSwitch, data: dict[str, Any]
+) -> str:
+    releases.withdraw_release(
+        kill_switch_id=switch.pk,
         reason=data["reason"],
         actor=request.user,  # type: ignore[arg-type]
     )
@@ -167,22 +238,63 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             REVIEW,
             tone="main",
             applies=lambda one: _pending(one) is not None,
+            offered_to=_may_approve,
         ),
         "decline": PageAction(
             "Decline the lift",
             "Decline it",
-            forms.ReasonForm,
+            forms.DeclineForm,
             _decline,
             REVIEW,
             applies=lambda one: _pending(one) is not None,
+            offered_to=_is_others,
         ),
         "withdraw": PageAction(
             "Withdraw the request",
             "Withdraw it",
-            forms.OptionalReasonForm,
+            forms.WithdrawForm,
             _withdraw,
             WORK,
             applies=lambda one: _pending(one) is not None,
+            offered_to=_is_own,
+        ),
+        "release": PageAction(
+            "Release all that it holds",
+            "Ask a reviewer",
+            forms.ReasonForm,
+            _request_release,
+            WORK,
+            help="One request to put all of them on probation; a reviewer decides.",
+            icon="lock_open",
+            applies=_holds,
+        ),
+        "approve-release": PageAction(
+            "Approve the release",
+            "Put all on probation",
+            forms.ApproveReleaseForm,
+            _approve_release,
+            REVIEW,
+            tone="main",
+            applies=lambda one: _release(one) is not None,
+            offered_to=lambda one, user: _asks(one) != user.pk,
+        ),
+        "decline-release": PageAction(
+            "Decline the release",
+            "Decline it",
+            forms.ReasonForm,
+            _decline_release,
+            REVIEW,
+            applies=lambda one: _release(one) is not None,
+            offered_to=lambda one, user: _asks(one) != user.pk,
+        ),
+        "withdraw-release": PageAction(
+            "Withdraw the release",
+            "Withdraw it",
+            forms.OptionalReasonForm,
+            _withdraw_release,
+            WORK,
+            applies=lambda one: _release(one) is not None,
+            offered_to=lambda one, user: _asks(one) == user.pk,
         ),
     }
 
@@ -259,11 +371,17 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
         return response
 
     def page_context(self, request: HttpRequest, obj: KillSwitch) -> dict[str, Any]:
+        pending = _pending(obj)
         return {
             "switch": obj,
             "instruction": kill_switches.instruction_for(obj),
             "events": list(list_events([obj])),
-            "pending": _pending(obj),
+            "pending": pending,
+            "lapses_at": lapses_at(pending) if pending else None,
+            "orders": order_views([obj], request.user),
+            "held_count": releases.held_by(obj).count(),
+            "release": _release(obj),
+            "release_count": releases.pending_release(obj).count(),
             "requests": obj.lift_requests.select_related("requested_by", "decided_by"),
             "is_early": is_before_remediate(obj.incident),
         }

@@ -37,6 +37,7 @@ class ExtensionSerializer(serializers.ModelSerializer):
     versions: serializers.SlugRelatedField = serializers.SlugRelatedField(
         slug_field="version", many=True, read_only=True
     )
+    kill_switch = serializers.SerializerMethodField()
 
     class Meta:
         model = Extension
@@ -47,11 +48,24 @@ class ExtensionSerializer(serializers.ModelSerializer):
             "publisher",
             "notes",
             "trust_state",
+            "kill_switch",
             "versions",
             "first_seen_at",
             "first_seen_in",
         )
         read_only_fields = fields
+
+    @extend_schema_field(
+        serializers.ChoiceField(
+            [KillSwitchState.ORDERED.value, KillSwitchState.CONFIRMED.value],
+            allow_null=True,
+        )
+    )
+    def get_kill_switch(self, extension: Any) -> str | None:
+        """Return whether it is ordered to be stopped, or confirmed to be; null: not."""
+        if extension.is_kill_confirmed:
+            return KillSwitchState.CONFIRMED.value
+        return KillSwitchState.ORDERED.value if extension.is_kill_ordered else None
 
 
 class TrustMomentSerializer(serializers.Serializer):

@@ -30,7 +30,7 @@ from policy.models import (
     TrustTransition,
 )
 from policy.rules.documents import MAX_DOCUMENT_BYTES
-from policy.services.kill_switches import confirm_kill_switch
+from policy.services.kill_switches import confirm_kill_switch, with_kill_state
 from policy.services.snapshots import SnapshotSource, take_snapshot
 from policy.services.trust import trust_state_at
 
@@ -44,7 +44,7 @@ class MomentSerializer(serializers.Serializer):
 class ExtensionViewSet(ReadOnlyViewSet):
     """Extensions, with the trust they have now."""
 
-    queryset = Extension.objects.prefetch_related("versions")
+    queryset = with_kill_state(Extension.objects.prefetch_related("versions"))
     serializer_class = policy_serializers.ExtensionSerializer
     filterset_class = filters.ExtensionFilter
     read_permission = "policy.view_extension"

@@ -18,6 +18,7 @@ from policy.rules.decisions import Decision, decide
 from policy.rules.errors import KillSwitchError
 from policy.rules.precedence import Mode
 
+START_COMMAND: Final = "pi"
 DISABLE_ALL_COMMAND: Final = "pi --no-extensions"
 EXPLAIN_COMMAND: Final = "pi --explain-extension-policy"
 
@@ -175,6 +176,33 @@ def runtime_instruction(
             "stays loaded and every hostcall of it is refused. A session that runs "
             "already may hold the old settings: end it. Where the extension must "
             f"not run at all, use `{DISABLE_ALL_COMMAND}`."
+        ),
+    )
+
+
+def lift_instruction(
+    scope: KillSwitchScope, extension_id: str = ""
+) -> RuntimeInstruction:
+    """Return what undoes a lifted kill switch in the runtime: nothing there lapses."""
+    if scope is KillSwitchScope.ALL:
+        return RuntimeInstruction(
+            command=START_COMMAND,
+            settings_patch=None,
+            effect="Starts the runtime with its extensions discovered and loaded.",
+            limits="Their trust stays quarantined until it is promoted: promote first.",
+        )
+    return RuntimeInstruction(
+        command=EXPLAIN_COMMAND,
+        settings_patch={"extensionPolicy": {"perExtension": {extension_id: None}}},
+        effect=(
+            "Takes the extension's override out of settings.json, and with it the deny "
+            "list of the kill switch. The command shows the policy that the runtime "
+            "resolves then."
+        ),
+        limits=(
+            "An override that it had before does not come back: take it from an "
+            "earlier snapshot. Its trust stays quarantined until it is promoted: "
+            "promote first."
         ),
     )
 

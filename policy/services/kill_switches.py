@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from evidence.access import require_permission
@@ -24,6 +25,7 @@ from policy.rules.kill_switch import (
     KillSwitchScope,
     KillSwitchState,
     RuntimeInstruction,
+    lift_instruction,
     require_kill_switch_move,
     runtime_instruction,
 )
@@ -189,9 +191,25 @@ def hold_newcomers(*, now: dt.datetime | None = None) -> int:
 
 
 def instruction_for(switch: KillSwitch) -> RuntimeInstruction:
-    """Return the command, and the settings patch where one is needed, to run."""
+    """Return the command, and the settings patch where one is needed, to run now.
+
+    Of a lifted switch that is what lets the runtime load the extension again.
+    """
     extension_id = switch.extension.extension_id if switch.extension else ""
+    if switch.state is KillSwitchState.LIFTED:
+        return lift_instruction(KillSwitchScope(switch.scope), extension_id)
     return runtime_instruction(KillSwitchScope(switch.scope), extension_id)
+
+
+def with_kill_state(extensions: QuerySet[Extension]) -> QuerySet[Extension]:
+    """Add `is_kill_ordered` and `is_kill_confirmed`, of switches that still stand."""
+    covering = KillSwitch.objects.filter(
+        Q(extension=OuterRef("pk")) | Q(extension__isnull=True), lift__isnull=True
+    )
+    return extensions.annotate(
+        is_kill_ordered=Exists(covering),
+        is_kill_confirmed=Exists(covering.filter(confirmation__isnull=False)),
+    )
 
 
 def lock_kill_switch(kill_switch_id: int) -> KillSwitch:

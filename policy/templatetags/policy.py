@@ -43,6 +43,12 @@ TONES = {
 
 
 @register.filter
+def get_action(actions: dict[str, Any], key: str) -> Any:
+    """Return the button of this key, None where it is not offered."""
+    return actions.get(key)
+
+
+@register.filter
 def tone(value: Any) -> str:
     """Return the tone of a state, a decision or a classification."""
     return TONES.get(str(value), "quiet")

@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.contrib.auth.models import User
+
 from evidence.access import name_of
 from incidents.models import (
     ChecklistItem,
@@ -19,7 +21,13 @@ from incidents.models import (
 from incidents.services.gates.conditions import TITLES
 from incidents.services.policy_records import kill_switches_of, trust_transitions_of
 from incidents.workflow.gates import ConditionKey
-from policy.models import KillSwitch, Rollback, RollbackProof, RollbackState
+from policy.models import (
+    KillSwitch,
+    Rollback,
+    RollbackProof,
+    RollbackState,
+    TrustTransition,
+)
 
 
 @dataclass(frozen=True)
@@ -121,8 +129,8 @@ def _policy(
                 row.moved_at,
                 row.requested_by_name,
                 "Trust",
-                f"{row.extension.extension_id}: {row.from_state} → {row.to_state}",
-                row.reason,
+                _trust_text(row),
+                _with_exception(row.reason, row.exception, row.approved_by),
             )
             for row in trust_transitions_of(incident)
         ),
@@ -135,10 +143,14 @@ def _policy(
 
 def _kill_switch(row: KillSwitch) -> Iterator[DecisionFact]:
     about = row.extension.extension_id if row.extension else "all extensions"
-    yield DecisionFact(
-        row.ordered_at, name_of(row.ordered_by), "Kill switch", about, row.reason
-    )
     confirmation = getattr(row, "confirmation", None)
+    yield DecisionFact(
+        row.ordered_at,
+        name_of(row.ordered_by),
+        "Kill switch ordered",
+        about if confirmation else f"{about}: ordered, not confirmed",
+        row.reason,
+    )
     if confirmation is not None:
         yield DecisionFact(
             confirmation.effective_at,
@@ -154,8 +166,26 @@ def _kill_switch(row: KillSwitch) -> Iterator[DecisionFact]:
             name_of(lift.approved_by),
             "Kill switch lifted",
             f"{about}, asked for by {name_of(lift.requested_by)}",
-            "; ".join(filter(None, (lift.reason, lift.exception))),
+            _with_exception(
+                f"{name_of(lift.requested_by)} asked: {lift.reason}",
+                lift.exception,
+                lift.approved_by,
+            ),
         )
+
+
+def _trust_text(row: TrustTransition) -> str:
+    text = f"{row.extension.extension_id}: {row.from_state} → {row.to_state}"
+    return (
+        f"{text}, approved by {name_of(row.approved_by)}" if row.approved_by else text
+    )
+
+
+def _with_exception(reason: str, exception: str, reviewer: User | None) -> str:
+    """Return a reason, and the exception under the name of who stated it."""
+    if not exception:
+        return reason
+    return f"{reason} (exception, stated by {name_of(reviewer)}: {exception})"
 
 
 def _rollbacks(incident: Incident) -> Iterator[DecisionFact]:

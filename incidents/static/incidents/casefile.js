@@ -46,6 +46,10 @@
 
   const tick = () => {
     const now = Date.now() + skew;
+    for (const clock of document.querySelectorAll("[data-since]")) {
+      const since = Date.parse(clock.dataset.since);
+      if (!Number.isNaN(since)) clock.textContent = inWords(Math.max(0, now - since) / 1000);
+    }
     for (const clock of document.querySelectorAll("[data-due]")) {
       const due = Date.parse(clock.dataset.due);
       if (Number.isNaN(due)) continue;

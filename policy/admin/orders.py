@@ -1,0 +1,47 @@
+"""Kill switches that are ordered and not confirmed, with what to run and to confirm."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+
+from policy.models import KillSwitch
+from policy.rules.kill_switch import KillSwitchState, RuntimeInstruction
+from policy.services.kill_switches import CONFIRM, instruction_for
+
+
+@dataclass(frozen=True)
+class OrderView:
+    """An order that waits for its confirmation, as every page shows it.
+
+    `waited` is the time since the order, which the page's script goes on counting.
+    """
+
+    switch: KillSwitch
+    instruction: RuntimeInstruction
+    waited: dt.timedelta
+    can_confirm: bool
+    confirm_url: str
+
+
+def order_views(
+    switches: Iterable[KillSwitch], user: Any, *, now: dt.datetime | None = None
+) -> list[OrderView]:
+    """Return those of the switches that are ordered and not confirmed, as views."""
+    moment = now or timezone.now()
+    return [
+        OrderView(
+            switch=one,
+            instruction=instruction_for(one),
+            waited=moment - one.ordered_at,
+            can_confirm=user.has_perm(CONFIRM),
+            confirm_url=reverse("admin:policy_killswitch_do", args=[one.pk, "confirm"]),
+        )
+        for one in switches
+        if one.state is KillSwitchState.ORDERED
+    ]
