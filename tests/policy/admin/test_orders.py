@@ -1,4 +1,4 @@
-"""Orders and decisions on the pages: amber until confirmed, offered to whom they are."""
+"""Orders and decisions on the pages: amber until confirmed, offered to whose they are."""
 
 from __future__ import annotations
 
