@@ -1,4 +1,4 @@
-"""Orders and decisions on the pages: amber until confirmed, offered to whose they are."""
+"""Orders and decisions on pages: amber until confirmed, each button for its people."""
 
 from __future__ import annotations
 
