@@ -10,12 +10,12 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow browser bench lint manage install clean
+.PHONY: help run test slow browser documents bench lint manage install clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-run: ## Run Casefile on http://127.0.0.1:8000 (PORT=…) until Ctrl-C; data is kept
+run: ## Run Casefile on http://127.0.0.1:8000 (PORT=… VERBOSE=1) until Ctrl-C; data is kept
 	@$(LAUNCH) run
 
 test: ## Run the tests beside servers of their own (ARGS="tests/policy -x")
@@ -26,6 +26,9 @@ slow: ## Run the tests that take long, fuzzing above all
 
 browser: ## Run the browser tests only
 	@$(LAUNCH) test -- -m browser $(ARGS)
+
+documents: ## Type every command of the documents into a shell, beside a run
+	@$(LAUNCH) test -- -m documents $(ARGS)
 
 bench: install ## Measure, and print what was measured
 	@for file in tests/bench/bench_*.py; do \
@@ -43,7 +46,7 @@ lint: install ## Check format, style, types, migrations and production settings
 	@$(LAUNCH) beside $(VENV)/python manage.py makemigrations --check --dry-run
 	@$(LAUNCH) beside $(VENV)/python -m config.launcher.deploy_check
 
-manage: ## Run a management command on the local run's data (ARGS="verify_audit")
+manage: ## Run a management command, beside a run or without (ARGS="verify_audit")
 	@$(LAUNCH) manage -- $(ARGS)
 
 install: ## Make .venv and install everything into it

@@ -7,7 +7,7 @@ import sys
 
 USAGE = """usage: python3 -m config.launcher COMMAND
   run                       run Casefile on this machine until Ctrl-C
-  manage ARGUMENTS          run a management command on the local run's data
+  manage ARGUMENTS          run a management command, beside a run or without
   test [PYTEST ARGUMENTS]   run the tests beside servers of their own
   beside COMMAND            run any command beside such servers, on test settings
   install                   only make .venv and install everything into it"""
