@@ -34,6 +34,7 @@ from incidents.models import (
     ReminderSettings,
     WebhookChannel,
 )
+from incidents.services.notifications.channels import why_mail_is_not_sent
 from incidents.services.notifications.outbox import (
     RETRY,
     retry_notification,
@@ -59,6 +60,7 @@ STATE_TONES = {
     NotificationState.PENDING: "watch",
     NotificationState.SENDING: "watch",
     NotificationState.SENT: "done",
+    NotificationState.PRINTED: "watch",
     NotificationState.FAILED: "late",
     NotificationState.OVERTAKEN: "quiet",
 }
@@ -242,6 +244,8 @@ def test_view(request: HttpRequest) -> HttpResponse:
     rows = send_test_message(actor=person_of(request))
     names = ", ".join(row.webhook.name if row.webhook else "e-mail" for row in rows)
     messages.success(request, f"On its way by {names}. What becomes of it shows below.")
+    if why_mail_is_not_sent() and any(row.webhook is None for row in rows):
+        messages.warning(request, f"No mail arrives: {why_mail_is_not_sent()}.")
     return HttpResponseRedirect(reverse("admin:incidents_notification_preferences"))
 
 

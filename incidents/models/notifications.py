@@ -42,9 +42,13 @@ class NotificationState(models.TextChoices):
     PENDING = "pending", "Waiting"
     SENDING = "sending", "Being sent"
     SENT = "sent", "Sent"
+    PRINTED = "printed", "Printed, not sent"
     FAILED = "failed", "Failed"
     OVERTAKEN = "overtaken", "Overtaken"
 
+
+RETRIED_STATES = (NotificationState.FAILED, NotificationState.PRINTED)
+"""What reached nobody, and may be tried again."""
 
 UNFINISHED_STATES = (NotificationState.PENDING, NotificationState.SENDING)
 
@@ -276,7 +280,7 @@ class Notification(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=UNFINISHED_STATES, finished_at__isnull=True)
                 | Q(
-                    state__in=("sent", "failed", "overtaken"),
+                    state__in=("sent", "printed", "failed", "overtaken"),
                     finished_at__isnull=False,
                 ),
                 name="notification_finished_has_time",
@@ -317,6 +321,7 @@ class Notification(models.Model):
 
 class AttemptOutcome(models.TextChoices):
     SENT = "sent", "Sent"
+    PRINTED = "printed", "Printed, not sent"
     FAILED = "failed", "Failed, worth another try"
     REFUSED = "refused", "Refused for good"
     LOST = "lost", "The worker ended"

@@ -59,7 +59,14 @@ def find_documents() -> list[str]:
     papers = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
     names = sorted(path.relative_to(ROOT).as_posix() for path in papers)
     readme = (ROOT / "README.md").read_text()
-    return sorted(names, key=lambda name: (readme.find(f"({name})") % 10**9, name))
+    places = {name: readme.find(f"({name})") for name in names}
+    unnamed = len(readme)
+
+    def order(name: str) -> tuple[bool, int, str]:
+        place = places[name] if places[name] >= 0 else unnamed
+        return name != "README.md", place, name
+
+    return sorted(names, key=order)
 
 
 def read_blocks(name: str) -> list[Block]:

@@ -45,6 +45,19 @@ class SendRefused(Exception):
     """The message will not go out however often it is tried."""
 
 
+class Printed(Exception):
+    """The message was written where nobody is told by it. Says where, in our words."""
+
+
+# Django's mail backends that hand a message to no mail server, and what becomes of it.
+# The one for tests keeps messages for them to read, and stands for a server.
+PRINTING_BACKENDS = {
+    "django.core.mail.backends.console.EmailBackend": "printed to the worker's log",
+    "django.core.mail.backends.filebased.EmailBackend": "written to a file",
+    "django.core.mail.backends.dummy.EmailBackend": "thrown away",
+}
+
+
 @dataclass(frozen=True)
 class Envelope:
     """What a channel is given: the text, and the key to tell repeats by."""
@@ -72,7 +85,11 @@ def idempotency_key(row: Notification) -> str:
 
 
 def send(row: Notification) -> None:
-    """Send a notification; raise SendFailed or SendRefused where it did not go out."""
+    """Send a notification; raise where it did not go out.
+
+    SendFailed: another try may succeed. SendRefused: none will. Printed: it was
+    written down, and reached nobody.
+    """
     envelope = envelope_of(row)
     if row.webhook is not None:
         _send_webhook(row, envelope)
@@ -111,6 +128,14 @@ def send_email(address: str, envelope: Envelope) -> None:
         raise SendFailed(
             f"the mail server could not be used: {type(error).__name__}"
         ) from error
+    if why_mail_is_not_sent():
+        raise Printed(why_mail_is_not_sent())
+
+
+def why_mail_is_not_sent() -> str:
+    """Return what becomes of mail where no mail server is set, or ""."""
+    what = PRINTING_BACKENDS.get(settings.EMAIL_BACKEND)
+    return f"mail is {what}; set EMAIL_URL to a mail server to send it" if what else ""
 
 
 def _raise_smtp(code: int, error: smtplib.SMTPException) -> None:

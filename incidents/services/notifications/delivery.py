@@ -24,7 +24,12 @@ from incidents.models import (
     NotificationPreference,
     NotificationState,
 )
-from incidents.services.notifications.channels import SendFailed, SendRefused, send
+from incidents.services.notifications.channels import (
+    Printed,
+    SendFailed,
+    SendRefused,
+    send,
+)
 from incidents.services.notifications.messages import (
     compose_body,
     compose_subject,
@@ -181,6 +186,9 @@ def _send_claimed(row: Notification, *, now: dt.datetime | None) -> bool:
     """Send a claimed row and record how it went; return True if it went out."""
     try:
         send(row)
+    except Printed as told:
+        _settle(row, AttemptOutcome.PRINTED, str(told), now=now)
+        return False
     except SendRefused as error:
         _settle(row, AttemptOutcome.REFUSED, str(error), now=now)
         return False
@@ -215,6 +223,8 @@ def _settle(
         return
     if outcome is AttemptOutcome.SENT:
         _finish(row, NotificationState.SENT, "", moment)
+    elif outcome is AttemptOutcome.PRINTED:
+        _finish(row, NotificationState.PRINTED, detail, moment)
     elif outcome is AttemptOutcome.REFUSED or not row.attempts_left:
         log.error("notification %s failed for good: %s", row.pk, detail)
         _finish(row, NotificationState.FAILED, detail, moment)

@@ -22,7 +22,7 @@ from incidents.models import (
     NotificationKind,
     NotificationState,
 )
-from incidents.models.notifications import MAX_ATTEMPTS
+from incidents.models.notifications import MAX_ATTEMPTS, RETRIED_STATES
 from incidents.services.notifications.recipients import Audience, Target
 from incidents.workflow.reminders import after_quiet_hours
 
@@ -119,7 +119,7 @@ def send_test_message(
 def retry_notification(
     *, actor: Actor, notification_id: int, now: dt.datetime | None = None
 ) -> Notification:
-    """Let a failed notification be tried again, at once and as often as a new one."""
+    """Let what reached nobody be tried again, at once and as often as a new one."""
     require_permission(actor, RETRY)
     moment = now or timezone.now()
     row = (
@@ -127,10 +127,11 @@ def retry_notification(
         .select_related("recipient", "webhook")
         .get(pk=notification_id)
     )
-    if row.state != NotificationState.FAILED:
+    before = row.state
+    if before not in RETRIED_STATES:
         raise NotificationRefused(
-            f"expected a failed notification, got one that is "
-            f"{row.get_state_display().lower()}: only a failed one is sent again"
+            f"This notification is {row.get_state_display().lower()}: only one that "
+            "failed or was only printed is sent again."
         )
     row.state = NotificationState.PENDING
     row.finished_at = None
@@ -143,7 +144,7 @@ def retry_notification(
         action="notification.retried",
         actor=actor,
         obj=row,
-        before={"state": NotificationState.FAILED, "problem": row.problem},
+        before={"state": before, "problem": row.problem},
         after={"state": row.state},
         now=moment,
     )

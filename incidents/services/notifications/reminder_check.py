@@ -238,6 +238,7 @@ def count_by_state() -> dict[str, int]:
     watched = (
         NotificationState.PENDING,
         NotificationState.SENDING,
+        NotificationState.PRINTED,
         NotificationState.FAILED,
     )
     return {

@@ -2,11 +2,14 @@
 
 import datetime as dt
 import logging
+import pkgutil
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core import mail
+from django.core.mail import backends
 from django.db import DatabaseError, connection, transaction
 
 from evidence.access import Role
@@ -15,7 +18,10 @@ from evidence.models import AuditEntry
 from incidents.errors import NotificationRefused
 from incidents.models import Notification, NotificationPreference, NotificationState
 from incidents.services.notifications import delivery
-from incidents.services.notifications.channels import idempotency_key
+from incidents.services.notifications.channels import (
+    PRINTING_BACKENDS,
+    idempotency_key,
+)
 from incidents.services.notifications.delivery import (
     LEASE,
     claim_next,
@@ -23,6 +29,7 @@ from incidents.services.notifications.delivery import (
     pause_after,
 )
 from incidents.services.notifications.outbox import retry_notification
+from incidents.services.notifications.reminder_check import count_by_state
 from incidents.services.notifications.reminders import plan_reminders
 from tests.factories import make_evidence, make_incident, make_playbooks, make_user
 from tests.incidents.notifications.making import (
@@ -282,10 +289,10 @@ class TestRetrying:
         with pytest.raises(PermissionRefused, match="retry_notification"):
             retry_notification(actor=make_user(role), notification_id=row.pk)
 
-    def test_only_a_failed_one_is_sent_again(self, case):
+    def test_one_that_was_sent_is_not_sent_again(self, case):
         row = make_warning(case)
         deliver_notifications(now=after(minutes=3))
-        with pytest.raises(NotificationRefused, match="one that is sent"):
+        with pytest.raises(NotificationRefused, match="is sent: only one that failed"):
             retry_notification(actor=make_user(Role.REVIEWER), notification_id=row.pk)
 
 
@@ -473,3 +480,59 @@ class TestWebhooks:
         root.removeHandler(handler)
         root.setLevel(level)
         assert records
+
+
+@pytest.mark.parametrize(
+    ("backend", "told"),
+    [("console", "printed"), ("filebased", "written to a file"), ("dummy", "thrown")],
+)
+def test_mail_that_reaches_no_mail_server_is_not_sent(
+    case, settings, tmp_path, capsys, backend, told
+):
+    settings.EMAIL_BACKEND = f"django.core.mail.backends.{backend}.EmailBackend"
+    settings.EMAIL_FILE_PATH = str(tmp_path)
+    row = make_warning(case)
+    assert deliver_notifications(now=after(minutes=3)) == 0
+    row = fresh(row)
+    assert row.state == "printed"
+    assert row.get_state_display() == "Printed, not sent"
+    assert told in row.problem
+    assert "EMAIL_URL" in row.problem
+    assert row.finished_at is not None
+    assert [one.outcome for one in row.tries.all()] == ["printed"]
+    # Once is enough: a log that fills with it tells nobody either.
+    assert claim_next(now=after(minutes=4)) is None
+
+
+def test_printed_mail_is_amber_in_the_log_and_counted(case, settings, client):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    make_warning(case)
+    deliver_notifications(now=after(minutes=3))
+    assert count_by_state()["printed"] == 1
+    client.force_login(make_user(Role.REVIEWER))
+    page = client.get("/admin/incidents/notification/").content.decode()
+    badge = re.search(r'data-tone="(\w+)"[^>]*>\s*Printed, not sent', page)
+    assert badge is not None
+    assert badge[1] == "watch"
+    client.force_login(case.lead)
+    mine = client.get("/admin/incidents/notification/preferences/").content.decode()
+    assert "Printed, not sent" in mine
+
+
+def test_printed_mail_is_sent_once_there_is_a_server(case, settings):
+    before = settings.EMAIL_BACKEND
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    row = make_warning(case)
+    deliver_notifications(now=after(minutes=3))
+    settings.EMAIL_BACKEND = before
+    actor = make_user(Role.REVIEWER)
+    retry_notification(actor=actor, notification_id=row.pk, now=after(minutes=4))
+    assert deliver_notifications(now=after(minutes=4)) == 1
+    assert fresh(row).state == "sent"
+    assert len(mail.outbox) == 1
+
+
+def test_every_mail_backend_of_django_is_sorted():
+    known = {name.split(".")[-2] for name in PRINTING_BACKENDS} | {"smtp", "locmem"}
+    there = {module.name for module in pkgutil.iter_modules(backends.__path__)}
+    assert there - known == {"base"}
