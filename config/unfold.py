@@ -36,7 +36,10 @@ UNFOLD: dict[str, Any] = {
     },
     "DASHBOARD_CALLBACK": "incidents.admin.dashboard.add_dashboard",
     "STYLES": [lambda request: static("incidents/casefile.css")],
-    "SCRIPTS": [lambda request: static("incidents/casefile.js")],
+    "SCRIPTS": [
+        lambda request: static("incidents/casefile.js"),
+        lambda request: static("policy/extensions.js"),
+    ],
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": True,

@@ -30,9 +30,12 @@ class PolicyRefused(PolicyError):
         message: str,
         *,
         code: str | None = None,
+        field: str | None = None,
         refusals: tuple[Refusal, ...] = (),
     ) -> None:
         super().__init__(message, code=code)
+        if field is not None:
+            self.field = field
         self.refusals = refusals
 
 

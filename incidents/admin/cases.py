@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.contrib import admin, messages
@@ -246,6 +247,7 @@ class IncidentAdmin(ActionPages, ModelAdmin):
 
 def _open(request: HttpRequest, form: OpenIncidentForm) -> HttpResponse:
     data = form.cleaned_data
+    before = timezone.now()
     incident = open_incident(
         actor=person_of(request),
         playbook_version=data["playbook"].current_version,
@@ -259,6 +261,7 @@ def _open(request: HttpRequest, form: OpenIncidentForm) -> HttpResponse:
         labels=data["labels"],
     )
     messages.success(request, f"{incident.reference} is open.")
+    _tell_of_new(request, incident, before)
     return HttpResponseRedirect(_page_of(incident))
 
 
@@ -268,6 +271,7 @@ def _edit(
     """Save what was changed in the form: what was not touched stays as it was."""
     data = form.cleaned_data
     changes: Any = {name: data[name] for name in form.touched}
+    before = timezone.now()
     edit_incident(
         actor=person_of(request),
         incident_id=incident.pk,
@@ -276,7 +280,18 @@ def _edit(
         reason=data["reason"],
     )
     messages.success(request, "Saved.")
+    _tell_of_new(request, incident, before)
     return HttpResponseRedirect(_page_of(incident))
+
+
+def _tell_of_new(request: HttpRequest, incident: Incident, before: dt.datetime) -> None:
+    """Say which extensions nothing had named before: a slip shows here at once."""
+    for one in incident.extensions.filter(first_seen_at__gte=before):
+        messages.warning(
+            request,
+            f"{one.shown_id} is new here: no alert, bundle or record has named it. "
+            "If that is a slip, edit the case before anything is killed.",
+        )
 
 
 def _marked_gate(request: HttpRequest, refused: RefusedForm) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.urls import reverse_lazy
 
 from evidence.admin.form_fields import (
     CommaField,
@@ -68,6 +69,18 @@ class LeadField(forms.ModelChoiceField):
         return str(obj) if obj.is_active else f"{obj} (account switched off)"
 
 
+class ExtensionsField(CommaField):
+    """Extension IDs; known ones are suggested while typing, new ones are named."""
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {
+            **super().widget_attrs(widget),
+            "data-extensions": reverse_lazy("admin:policy_extension_suggest"),
+            "autocomplete": "off",
+            "spellcheck": "false",
+        }
+
+
 class OpenIncidentForm(ZonedMixin):
     """What is asked when a case is opened by hand."""
 
@@ -76,7 +89,7 @@ class OpenIncidentForm(ZonedMixin):
     )
     title = TextField(max_length=200)
     severity = forms.ChoiceField(choices=words(Severity), initial=Severity.HIGH)
-    extension_ids = CommaField(
+    extension_ids = ExtensionsField(
         label="Extensions",
         required=False,
         help_text=COMMA_HELP,
@@ -120,7 +133,9 @@ class EditIncidentForm(forms.Form):
     )
     title = TextField(max_length=200)
     severity = forms.ChoiceField(choices=words(Severity))
-    extension_ids = CommaField(label="Extensions", required=False, help_text=COMMA_HELP)
+    extension_ids = ExtensionsField(
+        label="Extensions", required=False, help_text=COMMA_HELP
+    )
     lead = LeadField()
     team = forms.ModelChoiceField(Team.objects.all(), required=False)
     labels = CommaField(required=False)

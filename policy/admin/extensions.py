@@ -7,12 +7,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, When
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_GET
 from unfold.decorators import action, display
 
 from evidence.admin.form_fields import PageForm
@@ -22,6 +23,7 @@ from policy.admin import forms
 from policy.admin.case_pages import take_in
 from policy.admin.orders import order_views
 from policy.admin.pages import PageAction, PageAdmin
+from policy.errors import PolicyRefused
 from policy.models import (
     Extension,
     ExtensionAppearance,
@@ -39,11 +41,13 @@ from policy.rules.trust import (
 )
 from policy.services import extensions, kill_switches, quotas, trust
 from policy.services.cases import REVIEW, WORK
+from policy.services.extensions import EXTENSION_ID_LENGTH
 from policy.services.requests import lapses_at
 from policy.services.snapshots import newest_snapshot, read_snapshot
 from policy.templatetags.policy import badge
 
 SHOWN = 50
+SUGGESTED = 20
 MERGED_POINTS = 600
 MERGED_BUNDLES = 20
 
@@ -327,7 +331,25 @@ class ExtensionAdmin(PageAdmin):
             self.admin_site.admin_view(self.trust_table),
             name="policy_extension_trust",
         )
-        return [table, *super().get_urls()]
+        suggest = path(
+            "suggest/",
+            self.admin_site.admin_view(require_GET(self.suggest_view)),
+            name="policy_extension_suggest",
+        )
+        return [table, suggest, *super().get_urls()]
+
+    def suggest_view(self, request: HttpRequest) -> JsonResponse:
+        """Return known extensions for what is typed, and which IDs are new.
+
+        `q` is the ID that is being typed, each `id` one that is typed already.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        typed = request.GET.get("q", "").strip()[:EXTENSION_ID_LENGTH]
+        ids = [one.strip() for one in request.GET.getlist("id")[:SUGGESTED]]
+        headers = {"Cache-Control": "private, no-store"}
+        answer = {"known": _suggest(typed), "new": _new_ids(ids)}
+        return JsonResponse(answer, headers=headers)
 
     def add_view(
         self,
@@ -353,6 +375,33 @@ class ExtensionAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: Extension) -> dict[str, Any]:
         return extension_context(request, obj)
+
+
+def _suggest(typed: str) -> list[dict[str, str]]:
+    """Return the extensions that hold what is typed, those that begin so first."""
+    if not typed or "\x00" in typed:
+        return []
+    rows = Extension.objects.filter(
+        Q(extension_id__icontains=typed) | Q(name__icontains=typed)
+    )
+    begins = Case(When(extension_id__istartswith=typed, then=0), default=1)
+    return [
+        {"id": one.extension_id, "label": f"{one.name} {one.trust_state}".strip()}
+        for one in rows.order_by(begins, "extension_id")[:SUGGESTED]
+    ]
+
+
+def _new_ids(ids: list[str]) -> list[dict[str, str]]:
+    """Return the IDs that no extension has, each with what is wrong with it, or ""."""
+    found = []
+    for one in sorted({extensions.clean_extension_id(raw) for raw in ids} - {""}):
+        try:
+            new = extensions.require_typed_ids([one])
+        except PolicyRefused as refusal:
+            found.append({"id": show_hidden(one), "fault": refusal.message})
+        else:
+            found += [{"id": show_hidden(name), "fault": ""} for name in new]
+    return found
 
 
 def trust_table() -> dict[str, Any]:

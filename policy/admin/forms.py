@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
+from django.urls import reverse_lazy
 
 from evidence.admin.form_fields import (
     LongTextField,
@@ -161,7 +162,19 @@ class ExtensionForm(PageForm):
 
 
 class NewExtensionForm(PageForm):
-    extension_id = TextField(max_length=2000, label="Extension ID")
+    extension_id = TextField(
+        max_length=2000,
+        label="Extension ID",
+        help_text="As the runtime writes it.",
+        widget=forms.TextInput(
+            attrs={
+                "data-extensions": reverse_lazy("admin:policy_extension_suggest"),
+                "data-single": "",
+                "autocomplete": "off",
+                "spellcheck": "false",
+            }
+        ),
+    )
     name = TextField(max_length=255, required=False)
     publisher = TextField(max_length=255, required=False)
     is_another = forms.BooleanField(

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterable
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -11,6 +12,7 @@ from evidence.access import require_permission
 from evidence.lookalikes import lookalike_key, show_hidden
 from policy.errors import PolicyRefused
 from policy.models import Extension, ExtensionVersion
+from policy.rules.extension_ids import ALLOWED_WORDS, is_plain_id
 from policy.services.cases import WORK, clean_text, lock_extension, record_change
 from policy.services.trust import hold_newcomer
 
@@ -67,7 +69,33 @@ def find_lookalikes(extension_id: str) -> list[Extension]:
     return list(alike.exclude(extension_id=cleaned))
 
 
-def require_own_look(extension_id: str) -> None:
+def require_typed_ids(
+    extension_ids: Iterable[str], *, field: str = "extension_ids"
+) -> list[str]:
+    """Return those of the IDs that a person typed which are new; refuse what is a slip.
+
+    Every fault at once: an ID with what no ID has, and one that differs from a known
+    one in what nobody sees. A known ID is taken whatever it looks like: the runtime
+    named it so.
+    """
+    wanted = {clean_extension_id(one) for one in extension_ids}
+    known = Extension.objects.filter(extension_id__in=wanted)
+    new = sorted(wanted - set(known.values_list("extension_id", flat=True)) - {""})
+    for one in new:
+        require_own_look(one, field=field)
+    odd = [one for one in new if not is_plain_id(one)]
+    if odd:
+        names = "; ".join(f"“{show_hidden(one)}”" for one in odd)
+        raise PolicyRefused(
+            f"No extension is known as {names}, and a new ID has {ALLOWED_WORDS}. "
+            "Choose a known one, or look at how the runtime writes it.",
+            code="extension_id_invalid",
+            field=field,
+        )
+    return new
+
+
+def require_own_look(extension_id: str, *, field: str = "extension_id") -> None:
     """Refuse an ID that differs from a known one in what nobody sees.
 
     Case, hidden characters and look-alike letters do not count. For IDs that a person
@@ -77,8 +105,10 @@ def require_own_look(extension_id: str) -> None:
         raise PolicyRefused(
             f"{show_hidden(extension_id)} looks like {known.shown_id}, which is known, "
             "and is another ID: they differ in case, hidden characters or look-alike "
-            "letters only. Choose the known one, or say that you mean another",
+            "letters only. Choose the known one; where you mean another, note it on "
+            "the page of extensions first, and say so there",
             code="extension_looks_alike",
+            field=field,
         )
 
 
@@ -107,7 +137,7 @@ def add_extension(
     if Extension.objects.filter(extension_id=cleaned).exists():
         raise PolicyRefused(f"{cleaned} is known already", code="extension_known")
     if not is_another:
-        require_own_look(cleaned)
+        require_typed_ids([cleaned], field="extension_id")
     extension = note_extension(
         extension_id=cleaned, seen_in=f"noted by {actor.get_username()}", now=moment
     )

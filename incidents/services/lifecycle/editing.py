@@ -29,6 +29,7 @@ from incidents.services.lifecycle.opening import (
 )
 from incidents.services.notifications.outbox import notify_assignment
 from incidents.workflow.incident_states import Severity, raised_severity
+from policy.services.extensions import require_typed_ids
 
 
 class IncidentChanges(TypedDict, total=False):
@@ -138,6 +139,7 @@ def _apply(
             setattr(incident, name, _cleaned(name, changes))
     incident.save(update_fields=["title", "severity", "lead", "team", "labels"])
     if "extension_ids" in changes:
+        require_typed_ids(changes["extension_ids"])
         noted = note_extensions(incident, changes["extension_ids"], now)
         incident.extensions.set(noted)
     after = field_texts(incident)

@@ -30,7 +30,7 @@ from incidents.workflow.incident_states import (
     format_reference,
 )
 from policy.models import Extension
-from policy.services.extensions import note_extension
+from policy.services.extensions import note_extension, require_typed_ids
 
 CLOCK_SKEW = dt.timedelta(minutes=5)
 """How far ahead of ours a detector's clock may be."""
@@ -55,7 +55,8 @@ def open_incident(
     """Open a case with its first cycle; DETECT completes by itself.
 
     References have no gap and no duplicate: the year's counter stays locked until the
-    transaction ends, and one that is rolled back gives its number back.
+    transaction ends, and one that is rolled back gives its number back. An extension
+    that a person names is known already, or has a plain ID that looks like no other.
     """
     require_permission(actor, "incidents.add_incident")
     moment = now or timezone.now()
@@ -79,7 +80,10 @@ def open_incident(
         labels=clean_labels(labels),
         last_activity_at=moment,
     )
-    incident.extensions.set(note_extensions(incident, extension_ids, moment))
+    ids = list(extension_ids)
+    if actor is not None:
+        require_typed_ids(ids)
+    incident.extensions.set(note_extensions(incident, ids, moment))
     cycle = start_cycle(incident, actor=actor, now=moment)
     _record_opening(incident, cycle, actor=actor, now=moment)
     notify_assignment(
