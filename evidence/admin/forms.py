@@ -73,6 +73,20 @@ class UploadForm(forms.Form):
         ]
 
 
+class KindForm(forms.Form):
+    """Another kind for an item, with the reason."""
+
+    kind = forms.ChoiceField(
+        choices=EvidenceKind.choices, widget=UnfoldAdminSelectWidget
+    )
+    reason = forms.CharField(
+        max_length=2000,
+        label="Why",
+        widget=UnfoldAdminTextInputWidget,
+        help_text="It is recorded. A bundle or ledger is verified then.",
+    )
+
+
 class ExportForm(forms.Form):
     """Filter and redaction of an export (docs/evidence-format.md, sections 4 and 5)."""
 

@@ -36,12 +36,18 @@ from evidence.admin.base import (
     show_moment,
 )
 from evidence.admin.filters import OutcomeFilter
-from evidence.admin.forms import ExportForm
-from evidence.admin.page import describe_work, item_context, pending_work
+from evidence.admin.forms import ExportForm, KindForm
+from evidence.admin.page import (
+    describe_work,
+    item_context,
+    pending_work,
+    pending_work_of,
+)
 from evidence.admin.uploads import upload_view
 from evidence.errors import CasefileError
 from evidence.models import Channel, EvidenceItem
 from evidence.services import (
+    change_kind,
     open_download,
     record_replay_viewing,
     record_viewing,
@@ -54,7 +60,7 @@ from evidence.templatetags.evidence import integrity_badge
 @admin.register(EvidenceItem)
 class EvidenceItemAdmin(ReadOnlyAdmin):
     list_display = (
-        "original_name",
+        "name",
         "integrity",
         "kind",
         "case",
@@ -94,6 +100,10 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         )
 
     # --- Columns ----------------------------------------------------------------
+
+    @display(description="Name", ordering="original_name")
+    def name(self, item: EvidenceItem) -> str:
+        return item.shown_name
 
     @display(description="Integrity", ordering="latest_outcome")
     def integrity(self, item: Any) -> SafeString:
@@ -142,6 +152,8 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         pages: tuple[tuple[str, Callable[..., Any], str], ...] = (
             ("<int:pk>/download/", require_GET(self.download_view), "download"),
             ("<int:pk>/verify/", require_POST(self.verify_view), "verify"),
+            ("<int:pk>/kind/", require_POST(self.kind_view), "kind"),
+            ("of/<int:pk>/status/", require_GET(self.case_status_view), "case_status"),
             ("<int:pk>/export/", require_POST(self.export_view), "export"),
             ("<int:pk>/status/", require_GET(self.status_view), "status"),
         )
@@ -181,18 +193,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             channel=Channel.ADMIN,
             ip_address=client_address(request),
         )
-        page = item_context(request, item)
-        if page["view"] == "replay":
-            record_replay_viewing(item, actor=person_of(request))
-        context = {
-            **self.admin_site.each_context(request),
-            **page,
-            **self._rights(request),
-            "title": str(item.original_name),
-            "opts": self.opts,
-            "media": self.media,
-        }
-        return TemplateResponse(request, "evidence/item/page.html", context)
+        return self._show(request, item)
 
     def download_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         item = self._find(request, pk)
@@ -213,8 +214,9 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             # Never shown, whatever it holds: evidence may be hostile.
             content_type="application/octet-stream",
             headers={
+                # What is hidden in the name misleads on the taker's disk as well.
                 "Content-Disposition": content_disposition_header(
-                    True, item.original_name
+                    True, item.shown_name
                 ),
                 "Content-Length": str(item.size_bytes),
                 "Repr-Digest": download.repr_digest,
@@ -231,6 +233,28 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             success="Verification is queued. This page shows how far it is.",
         )
         return HttpResponseRedirect(_page_of(item))
+
+    def kind_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Change what the item is taken for; a refused form comes back filled."""
+        item = self._find(request, pk)
+        form = KindForm(request.POST)
+        if form.is_valid():
+            try:
+                change_kind(
+                    item_id=item.pk,
+                    **form.cleaned_data,
+                    actor=person_of(request),
+                    channel=Channel.ADMIN,
+                    ip_address=client_address(request),
+                )
+            except CasefileError as error:
+                if error.code == "permission_refused":
+                    raise PermissionDenied from error
+                form.add_error(None, error.message)
+            else:
+                messages.success(request, "The kind is changed and recorded.")
+                return HttpResponseRedirect(_page_of(item))
+        return self._show(request, item, status=400, kind_form=form)
 
     def export_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         item = self._find(request, pk)
@@ -260,6 +284,14 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         work = [describe_work(one) for one in pending_work(item)]
         return JsonResponse({"pending": work}, headers={"Cache-Control": "no-store"})
 
+    def case_status_view(self, request: HttpRequest, pk: int) -> JsonResponse:
+        """Say what workers still have to do for the evidence of a case."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        visible = EvidenceItem.objects.visible_to(request.user).filter(incident=pk)
+        work = [describe_work(one) for one in pending_work_of(visible)]
+        return JsonResponse({"pending": work}, headers={"Cache-Control": "no-store"})
+
     # --- Helpers ----------------------------------------------------------------
 
     def _find(self, request: HttpRequest, pk: Any) -> Any:
@@ -273,6 +305,24 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         if item is None:
             raise Http404("no such evidence")
         return item
+
+    def _show(
+        self, request: HttpRequest, item: Any, *, status: int = 200, **more: Any
+    ) -> HttpResponse:
+        page = item_context(request, item)
+        if page["view"] == "replay":
+            record_replay_viewing(item, actor=person_of(request))
+        context = {
+            **self.admin_site.each_context(request),
+            **page,
+            **self._rights(request),
+            "title": item.shown_name,
+            "opts": self.opts,
+            "media": self.media,
+            **more,
+        }
+        page_template = "evidence/item/page.html"
+        return TemplateResponse(request, page_template, context, status=status)
 
     def _rights(self, request: HttpRequest) -> dict[str, bool]:
         return {

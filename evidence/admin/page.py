@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from evidence.admin.forms import ExportForm
+from evidence.admin.forms import ExportForm, KindForm
 from evidence.admin.paging import keyset_page
 from evidence.models import (
     UNFINISHED_STATES,
+    CustodyEvent,
+    CustodyKind,
     EvidenceItem,
     EvidenceKind,
     ExportRequest,
+    Outcome,
     QueuedWork,
     VerificationReport,
+    VerificationRequest,
 )
 from evidence.plots import draw_risk
 
@@ -29,6 +34,7 @@ VIEWS = {
 }
 SHOWN_EVENTS = 200
 SHOWN_REPORTS = 50
+SHOWN_RECEIPTS = 20
 BEFORE_THE_BREAK = 5
 STEPS = ("bundle_hash", "ledger_chain", "summary_counts", "schema", "redaction")
 FIGURES = (
@@ -40,14 +46,20 @@ SEVERITIES = ("critical", "error", "warning", "info")
 
 def item_context(request: HttpRequest, item: EvidenceItem) -> dict[str, Any]:
     """Return the template's context for the view that the query names."""
-    report = find_report(request, item)
+    # What is pending first: what ends meanwhile shows its report beside its bar.
+    pending = list(pending_work(item))
+    reports = list_reports(item)
+    report = find_report(request, item, reports)
     view = request.GET.get("view", "overview")
     if view not in VIEWS:
         view = "overview"
-    pending = list(pending_work(item))
     return {
         "item": item,
+        "newest": reports[0] if reports else None,
+        "reports": reports,
         "report": report,
+        "receipts": other_receipts(item),
+        "kind_form": KindForm(initial={"kind": item.kind}),
         "view": view,
         "views": _tabs(item, report),
         "pending": pending,
@@ -56,15 +68,32 @@ def item_context(request: HttpRequest, item: EvidenceItem) -> dict[str, Any]:
     }
 
 
-def find_report(request: HttpRequest, item: EvidenceItem) -> VerificationReport | None:
-    """Return the report that the query names, the newest otherwise."""
-    wanted = request.GET.get("report", "")
+def list_reports(item: EvidenceItem) -> list[VerificationReport]:
+    """Return the newest reports that count, read once: head and body show the same."""
     reports = item.reports.select_related("request__requested_by")
+    if item.is_verifiable:
+        reports = reports.exclude(outcome=Outcome.DIGEST_ONLY)
+    return list(reports.defer("overview", "details", "steps")[:SHOWN_REPORTS])
+
+
+def find_report(
+    request: HttpRequest, item: EvidenceItem, reports: list[VerificationReport]
+) -> VerificationReport | None:
+    """Return the report that the query names, the newest of those read otherwise."""
+    wanted = request.GET.get("report", "")
+    whole = item.reports.select_related("request__requested_by")
     if wanted.isascii() and wanted.isdigit():
-        found = reports.filter(pk=int(wanted[:18])).first()
+        found = whole.filter(pk=int(wanted[:18])).first()
         if found is not None:
             return found
-    return reports.first()
+    return whole.get(pk=reports[0].pk) if reports else None
+
+
+def other_receipts(item: EvidenceItem) -> list[CustodyEvent]:
+    """Return the receipts under another name or from another source than the first."""
+    received = item.custody_events.filter(kind=CustodyKind.RECEIVED)
+    others = received.exclude(original_name=item.original_name, source=item.source)
+    return list(others.order_by("id")[:SHOWN_RECEIPTS])
 
 
 def pending_work(item: EvidenceItem) -> list[QueuedWork]:
@@ -74,6 +103,12 @@ def pending_work(item: EvidenceItem) -> list[QueuedWork]:
         *item.verification_requests.filter(**unfinished),
         *item.export_requests.filter(**unfinished),
     ]
+
+
+def pending_work_of(items: QuerySet[EvidenceItem]) -> list[QueuedWork]:
+    """Return the verifications that workers still have to do for several items."""
+    unfinished = {"state__in": UNFINISHED_STATES, "item__in": items}
+    return list(VerificationRequest.objects.filter(**unfinished))
 
 
 def describe_work(work: QueuedWork) -> dict[str, Any]:
@@ -103,17 +138,11 @@ def _tabs(
 def _overview(
     request: HttpRequest, item: EvidenceItem, report: VerificationReport | None
 ) -> dict[str, Any]:
-    reports = list(
-        item.reports.select_related("request__requested_by").defer(
-            "overview", "details", "steps"
-        )[:SHOWN_REPORTS]
-    )
     if report is None:
-        return {"reports": reports}
+        return {}
     overview = report.overview
     facts = report.details
     return {
-        "reports": reports,
         "plot": draw_risk(overview.get("plot") or {}),
         "alerts": alert_table(overview.get("alerts") or []),
         "summary": _summary_rows(overview.get("summary") or {}),

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 from evidence.admin.base import client_address, person_of
 from evidence.admin.forms import UploadForm
 from evidence.errors import CasefileError, UploadTooLarge
+from evidence.lookalikes import show_hidden
 from evidence.models import Channel, EvidenceItem
 from evidence.services import receive_evidence
 
@@ -87,9 +88,14 @@ def _receive(
         )
     except CasefileError as error:
         return None, error.message
+    shown = show_hidden(name)
     if not created:
-        return item, f"{name} was there already: nothing was stored twice."
-    return item, f"{name} is received as {item.get_kind_display()}."
+        return item, (
+            f"{shown} was there already, as {item.shown_name}: nothing was stored "
+            "twice, and the second receipt is in its chain of custody."
+        )
+    through = f", read through {item.wrapping}" if item.wrapping else ""
+    return item, f"{shown} is received as {item.get_kind_display()}{through}."
 
 
 def _answer_script(results: list[tuple[EvidenceItem | None, str]]) -> JsonResponse:
@@ -97,7 +103,12 @@ def _answer_script(results: list[tuple[EvidenceItem | None, str]]) -> JsonRespon
     if item is None:
         return JsonResponse({"refused": message}, status=400)
     return JsonResponse(
-        {"message": message, "url": _page_of(item), "sha256": item.sha256_hex}
+        {
+            "message": message,
+            "url": _page_of(item),
+            "case_url": _case_page(item.incident_id),
+            "sha256": item.sha256_hex,
+        }
     )
 
 
@@ -140,15 +151,30 @@ def _show(
         "title": "Add evidence",
         "opts": EvidenceItem._meta,
         "form": form,
+        "incident": _case_of(form),
         "max_bytes": settings.EVIDENCE_MAX_BYTES,
     }
     return TemplateResponse(request, "evidence/upload.html", context, status=status)
+
+
+def _case_of(form: UploadForm) -> Any:
+    """Return the case that the page was opened for or that was chosen, if any."""
+    chosen = str(form.data.get("incident") or form.initial.get("incident") or "")
+    if not (chosen.isascii() and chosen.isdecimal()):
+        return None
+    field: Any = form.fields["incident"]
+    return field.queryset.filter(pk=chosen[:18]).first()
 
 
 def _first_error(form: UploadForm) -> str:
     for name, errors in form.errors.items():
         return f"{name}: {errors[0]}"
     return "The form is incomplete."
+
+
+def _case_page(incident_id: int) -> str:
+    page = reverse("admin:incidents_incident_change", args=[incident_id])
+    return f"{page}?tab=evidence"
 
 
 def _page_of(item: EvidenceItem) -> str:

@@ -25,11 +25,16 @@ from rest_framework.response import Response
 
 from evidence.api.digests import PLAIN_HEADER, read_declared_sha256
 from evidence.api.filters import EvidenceItemFilter
-from evidence.api.serializers import EvidenceItemSerializer, UploadSerializer
+from evidence.api.serializers import (
+    EvidenceItemSerializer,
+    KindSerializer,
+    UploadSerializer,
+)
 from evidence.api.views import ReadOnlyViewSet, person_of, visible_incidents
 from evidence.errors import UploadBroken
 from evidence.models import Channel, EvidenceItem, EvidenceKind, TokenScope
 from evidence.services.custody import record_viewing
+from evidence.services.kinds import change_kind
 from evidence.services.receipt import receive_evidence
 from evidence.storage import CHUNK_BYTES, Readable
 
@@ -167,6 +172,21 @@ class EvidenceViewSet(ReadOnlyViewSet):
         """Receive the body as a file of this name, as `curl -T` sends it."""
         _require_size(request)
         return self._receive_raw(request, filename)
+
+    @extend_schema(request=KindSerializer, responses=EvidenceItemSerializer)
+    def change_kind(self, request: Request, pk: int) -> Response:
+        """Take an item for another kind, with a reason; it is recorded."""
+        form = KindSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        item = self.get_object()
+        change_kind(
+            item_id=item.pk,
+            **form.validated_data,
+            actor=person_of(request),
+            channel=Channel.API,
+            ip_address=client_address(request),
+        )
+        return Response(self.get_serializer(self.get_object()).data)
 
     def _receive_form(self, request: Request) -> Response:
         form = UploadSerializer(data=request.data)

@@ -11,10 +11,12 @@ from evidence.models import (
     CustodyKind,
     EvidenceItem,
     EvidenceKind,
+    ExportRequest,
     Outcome,
     ReplayStep,
     VerificationError,
     VerificationReport,
+    WorkState,
 )
 
 
@@ -53,6 +55,16 @@ class ReportFilter(filters.FilterSet):
 
     class Meta:
         model = VerificationReport
+        fields = ()
+
+
+class ExportFilter(filters.FilterSet):
+    source = filters.NumberFilter()
+    incident = filters.CharFilter(field_name="source__incident__reference")
+    state = filters.MultipleChoiceFilter(choices=WorkState.choices)
+
+    class Meta:
+        model = ExportRequest
         fields = ()
 
 

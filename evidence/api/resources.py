@@ -13,6 +13,7 @@ from evidence.api.views import ReadOnlyViewSet, ResourceViewSet, visible_inciden
 from evidence.models import (
     AuditEntry,
     CustodyEvent,
+    ExportRequest,
     ReplayStep,
     VerificationError,
     VerificationReport,
@@ -50,6 +51,20 @@ class ReportViewSet(ReadOnlyViewSet):
         if self.action == "retrieve":
             return serializers.ReportSerializer
         return serializers.ReportSummarySerializer
+
+
+class ExportViewSet(ReadOnlyViewSet):
+    """Exports: the bundle that was made, or why none was, and where a leak is."""
+
+    queryset = ExportRequest.objects.select_related("source__incident", "requested_by")
+    serializer_class = serializers.ExportSerializer
+    filterset_class = filters.ExportFilter
+    read_permission = "evidence.view_exportrequest"
+    ordering_fields = ("id", "requested_at")
+
+    def get_queryset(self) -> QuerySet[ExportRequest]:
+        visible = visible_incidents(self.request.user)
+        return super().get_queryset().filter(source__incident__in=visible)
 
 
 class ReportPartViewSet(mixins.ListModelMixin, ResourceViewSet):

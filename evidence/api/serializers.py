@@ -13,6 +13,7 @@ from evidence.models import (
     CustodyEvent,
     EvidenceItem,
     EvidenceKind,
+    ExportRequest,
     Outcome,
     ReplayStep,
     VerificationError,
@@ -53,6 +54,8 @@ class EvidenceItemSerializer(serializers.ModelSerializer):
             "sha256_hex",
             "size_bytes",
             "kind",
+            "content",
+            "wrapping",
             "original_name",
             "media_type",
             "channel",
@@ -92,6 +95,50 @@ class UploadSerializer(serializers.Serializer):
     )
 
 
+class KindSerializer(serializers.Serializer):
+    """Another kind for an item, with the reason."""
+
+    kind = serializers.ChoiceField(EvidenceKind.choices)
+    reason = serializers.CharField(max_length=2000)
+
+
+class LeakSerializer(serializers.Serializer):
+    path = serializers.CharField(help_text="Where: a JSON path, never the value.")
+    kind = serializers.CharField()
+
+
+class ExportSerializer(serializers.ModelSerializer):
+    """An export: what was asked for, and what came of it."""
+
+    incident = serializers.CharField(source="source.incident.reference", read_only=True)
+    requested_by = NameField()
+    leaks = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ExportRequest
+        fields = (
+            "id",
+            "incident",
+            "source",
+            "state",
+            "filter",
+            "redaction",
+            "requested_at",
+            "requested_by",
+            "finished_at",
+            "failure",
+            "leaks",
+            "result",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(LeakSerializer(many=True))
+    def get_leaks(self, export: ExportRequest) -> list[dict[str, Any]]:
+        """Return what leaked and where, for an export that was refused for it."""
+        leaks = (export.report or {}).get("leaks") or []
+        return [{"path": one["path"], "kind": one["kind"]} for one in leaks]
+
+
 class CustodyEventSerializer(serializers.ModelSerializer):
     incident = serializers.CharField(source="item.incident.reference", read_only=True)
 
@@ -106,6 +153,8 @@ class CustodyEventSerializer(serializers.ModelSerializer):
             "actor_name",
             "channel",
             "ip_address",
+            "original_name",
+            "source",
             "detail",
         )
         read_only_fields = fields

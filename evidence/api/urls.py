@@ -1,4 +1,5 @@
 from django.urls import URLPattern, URLResolver, path
+from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.routers import SimpleRouter
 
 from evidence.api import resources
@@ -7,6 +8,7 @@ from evidence.api.evidence import EvidenceViewSet
 router = SimpleRouter()
 router.register("custody-events", resources.CustodyEventViewSet)
 router.register("reports", resources.ReportViewSet, basename="report")
+router.register("exports", resources.ExportViewSet)
 router.register("audit-entries", resources.AuditEntryViewSet)
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -19,6 +21,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "evidence/<int:pk>/",
         EvidenceViewSet.as_view({"get": "retrieve"}),
         name="evidence-detail",
+    ),
+    path(
+        "evidence/<int:pk>/kind/",
+        EvidenceViewSet.as_view(
+            {"post": "change_kind"}, parser_classes=(JSONParser, FormParser)
+        ),
+        name="evidence-kind",
     ),
     # `curl -T file https://…/evidence/` puts the file's name after the last slash.
     path(

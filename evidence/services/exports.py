@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import json
 import logging
+import re
 from typing import Any
 
 from django.db import transaction
@@ -17,6 +18,7 @@ from evidence.audit import incident_stream, record_entry
 from evidence.columns import safe_json
 from evidence.errors import EvidenceError
 from evidence.format import (
+    REDACTION_FLAGS,
     DocumentRefused,
     IncidentBundleFilter,
     IncidentBundleRedactionPolicy,
@@ -25,6 +27,7 @@ from evidence.format import (
     serialize_document,
     verify_document,
 )
+from evidence.lookalikes import show_hidden
 from evidence.models import (
     Channel,
     CustodyKind,
@@ -51,6 +54,9 @@ from evidence.services.work import (
 
 log = logging.getLogger(__name__)
 
+# Of an export's file name: the whole, and one part of it.
+EXPORT_NAME_LENGTH, SLUG_LENGTH = 200, 60
+SHOWN_LEAKS = 20
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -150,11 +156,44 @@ def _export(request: ExportRequest) -> ExportRequest:
     ).as_dict()["report"]
     if not report["valid"]:
         return _fail(request, _explain(report), report)
-    return _hand_out(request, data, report)
+    return _hand_out(request, data, report, scope, policy)
+
+
+def export_name(
+    source: EvidenceItem,
+    scope: IncidentBundleFilter,
+    policy: IncidentBundleRedactionPolicy,
+) -> str:
+    """Return a file name that says what an export holds: of what, which part, how."""
+    chosen = scope.as_dict().items()
+    wanted = {name: value for name, value in chosen if value is not None}
+    parts = [_slug(source.original_name.partition(".")[0])]
+    if "extension_id" in wanted:
+        parts.append(_slug(wanted["extension_id"]))
+    for word, name in (("from", "start_ms"), ("to", "end_ms")):
+        if name in wanted:
+            moment = EPOCH + dt.timedelta(milliseconds=wanted[name])
+            parts.append(f"{word}-{moment:%Y%m%dT%H%M%SZ}")
+    parts += [_slug(one) for one in wanted.get("alert_categories", ())[:3]]
+    if "min_severity" in wanted:
+        parts.append(f"{_slug(wanted['min_severity'])}-and-up")
+    given = len(policy.flags)
+    redacted = "partly-redacted" if given < len(REDACTION_FLAGS) else "redacted"
+    parts.append(redacted if given else "unredacted")
+    return f"{'_'.join(parts)[:EXPORT_NAME_LENGTH]}.json"
+
+
+def _slug(text: str) -> str:
+    """Return a text as part of a file name: what could mislead or break is a dash."""
+    return re.sub(r"[^\w.]+", "-", show_hidden(text)).strip("-.")[:SLUG_LENGTH] or "x"
 
 
 def _hand_out(
-    request: ExportRequest, data: bytes, report: dict[str, Any]
+    request: ExportRequest,
+    data: bytes,
+    report: dict[str, Any],
+    scope: IncidentBundleFilter,
+    policy: IncidentBundleRedactionPolicy,
 ) -> ExportRequest:
     now = timezone.now()
     with storage.receive_stream(io.BytesIO(data)) as incoming:
@@ -165,7 +204,7 @@ def _hand_out(
                 request.source.incident_id,
                 incoming,
                 Delivery(
-                    original_name=f"export-{request.pk}-of-{request.source_id}.json",
+                    original_name=export_name(request.source, scope, policy),
                     channel=Channel.WORKER,
                     media_type="application/json",
                     source=f"export {request.pk} of {request.source}",
@@ -252,4 +291,11 @@ def _explain(report: dict[str, Any]) -> str:
     """Say which of the five steps the new bundle failed, and how."""
     failed = [name for name, status in report["steps"].items() if status == "fail"]
     why = "; ".join(f"{name}: {report['details'][name]['message']}" for name in failed)
+    leaks = [f"{leak['path']} ({leak['kind']})" for leak in report["leaks"]]
+    if leaks:
+        more = len(leaks) - SHOWN_LEAKS
+        shown = ", ".join(leaks[:SHOWN_LEAKS]) + (
+            f" and {more} more" if more > 0 else ""
+        )
+        why = f"{why} What leaks, and where: {shown}."
     return f"the new bundle does not pass its verification, so it was not kept. {why}"

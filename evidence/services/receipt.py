@@ -76,7 +76,7 @@ def receive_evidence(
         channel=channel,
         kind=_require_kind(kind),
         media_type=_clean_media_type(media_type, original_name),
-        source=CONTROL_CHARACTERS.sub(" ", source).strip()[:SOURCE_LENGTH],
+        source=CONTROL_CHARACTERS.sub(" ", _sound(source)).strip()[:SOURCE_LENGTH],
         declared_sha256=_require_sha256(declared_sha256),
         ip_address=ip_address,
     )
@@ -229,12 +229,21 @@ def _require_declared_digest(incoming: Incoming, declared: str | None) -> None:
 
 def _clean_name(name: str) -> str:
     """Return the last part of a name, without control characters."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    return CONTROL_CHARACTERS.sub("_", last)[-NAME_LENGTH:] or "unnamed"
+    last = PurePosixPath(_sound(name).replace("\\", "/")).name
+    cleaned = CONTROL_CHARACTERS.sub("_", last)[-NAME_LENGTH:]
+    return "unnamed" if cleaned.strip(". ") == "" else cleaned
+
+
+def _sound(text: str) -> str:
+    """Return a text that UTF-8 can write: a file's name may be bytes of no encoding."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _clean_media_type(media_type: str, name: str) -> str:
-    plain = media_type.partition(";")[0].strip().lower()
-    if MEDIA_TYPE.match(plain):
-        return plain
-    return mimetypes.guess_type(name)[0] or DEFAULT_MEDIA_TYPE
+    """Return the declared type, or one guessed by the name; both held to one check."""
+    # As a path: `mimetypes` would take `data:…` for an address that names its type.
+    guessed = mimetypes.guess_type(f"./{_clean_name(name)}")[0] or ""
+    for one in (media_type.partition(";")[0].strip().lower(), guessed):
+        if MEDIA_TYPE.match(one):
+            return one
+    return DEFAULT_MEDIA_TYPE

@@ -8,7 +8,12 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
-from evidence.models import EvidenceItem, VerificationReport, VerificationRequest
+from evidence.models import (
+    EvidenceItem,
+    Outcome,
+    VerificationReport,
+    VerificationRequest,
+)
 from incidents.models import Cycle, Incident
 
 STEP_NAMES = ("bundle_hash", "ledger_chain", "summary_counts", "schema", "redaction")
@@ -26,15 +31,23 @@ class EvidenceView:
     @property
     def tone(self) -> str:
         if self.report is None:
-            return "watch"
-        return "done" if self.report.is_passing else "late"
+            return "watch" if self.request else "quiet"
+        if self.report.is_passing:
+            return "done"
+        # A digest that matches says nothing of what the bytes hold.
+        return "quiet" if self.report.outcome == Outcome.DIGEST_ONLY else "late"
+
+    @property
+    def symbol(self) -> str:
+        symbols = {"done": "verified", "late": "gpp_bad", "watch": "hourglass_top"}
+        return symbols.get(self.tone, "tag" if self.report else "pending")
 
     @property
     def words(self) -> str:
         if self.report is not None:
             return self.report.get_outcome_display()
         if self.request is None:
-            return "Not verified"
+            return "Not verified yet"
         return f"Verification {self.request.get_state_display().lower()}"
 
     @property
@@ -54,6 +67,7 @@ def evidence_tab(
     return {
         "evidence": [_view(item, newest.get(item.pk)) for item in items],
         "upload_url": upload_url(incident),
+        "status_url": _status_url(incident, newest),
     }
 
 
@@ -61,6 +75,15 @@ def upload_url(incident: Incident) -> str:
     """Return the page that attaches evidence to a case."""
     page = reverse("admin:evidence_evidenceitem_upload")
     return f"{page}?incident={incident.pk}"
+
+
+def _status_url(
+    incident: Incident, newest: dict[int, VerificationRequest]
+) -> str | None:
+    """Return where the page asks how far the workers are, while there is any work."""
+    if not any(one.is_pending for one in newest.values()):
+        return None
+    return reverse("admin:evidence_evidenceitem_case_status", args=[incident.pk])
 
 
 def _newest_requests(items: list[EvidenceItem]) -> dict[int, VerificationRequest]:

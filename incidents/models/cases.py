@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.functional import cached_property
 
+from evidence.lookalikes import show_hidden
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
 from evidence.models.triggers import Protect, ReadOnly
@@ -196,7 +197,7 @@ class Incident(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.reference} {self.title}"
+        return f"{self.reference} {show_hidden(self.title)}"
 
     @property
     def is_open(self) -> bool:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from evidence.access import Actor, require_permission
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services import receive_evidence
+from policy.errors import PolicyRefused
 from policy.models import RuntimeHistoryImport
 from policy.rules.runtime_history import (
     RuntimeHistory,
@@ -82,6 +83,13 @@ def _replay(
     now: dt.datetime,
 ) -> RuntimeHistoryImport:
     incident = lock_incident(incident_id)
+    known = RuntimeHistoryImport.objects.filter(incident=incident, item=item).first()
+    if known is not None:
+        raise PolicyRefused(
+            "this record was taken in already, on "
+            f"{known.imported_at:%Y-%m-%d %H:%M} UTC: its findings stand there",
+            code="history_known",
+        )
     findings = replay_runtime_history(
         history.records, lift_allowed_from=lift_allowed_from(incident)
     )

@@ -23,18 +23,21 @@
     return { bar: bar, said: said, row: row };
   }
 
-  function tell(shown, text, address, refused) {
+  function linkTo(address, words) {
+    const link = document.createElement("a");
+    link.href = address;
+    link.className = "ev-link";
+    link.textContent = words;
+    return link;
+  }
+
+  function tell(shown, text, address, refused, caseAddress) {
     shown.bar.remove();
     shown.said.className = refused ? "ev-errors" : "";
     shown.row.dataset.state = refused ? "refused" : "received";
     shown.said.textContent = text + " ";
-    if (address) {
-      const link = document.createElement("a");
-      link.href = address;
-      link.className = "ev-link";
-      link.textContent = "Open it";
-      shown.said.append(link);
-    }
+    if (address) shown.said.append(linkTo(address, "Open it"));
+    if (caseAddress) shown.said.append(" ", linkTo(caseAddress, "Back to the case"));
   }
 
   function answerOf(request) {
@@ -63,7 +66,13 @@
       });
       request.addEventListener("load", function () {
         const answer = answerOf(request);
-        tell(shown, answer.refused || answer.message, answer.url, Boolean(answer.refused));
+        tell(
+          shown,
+          answer.refused || answer.message,
+          answer.url,
+          Boolean(answer.refused),
+          answer.case_url
+        );
         done();
       });
       request.addEventListener("error", function () {

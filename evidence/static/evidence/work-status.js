@@ -1,11 +1,11 @@
-/* While workers are at an item, shows how far they are; then what they found, in place. */
+/* While workers are at evidence, shows how far they are; then what they found, in place.
+   A page marks what is to be replaced by `data-work-page`: an item, or a case's list. */
 (function () {
   "use strict";
-  const box = document.querySelector("[data-work-status]");
-  if (!box) return;
   const PAUSE = 1500;
 
-  function show(pending) {
+  function show(box, pending) {
+    if (box.dataset.workQuiet !== undefined) return;
     box.replaceChildren(
       ...pending.map(function (work) {
         const line = document.createElement("p");
@@ -22,13 +22,16 @@
     const answer = await fetch(window.location.href, { credentials: "same-origin" });
     const text = answer.ok ? await answer.text() : "";
     const fresh = new DOMParser().parseFromString(text, "text/html");
-    const page = fresh.querySelector(".ev-page");
+    const page = fresh.querySelector("[data-work-page]");
     /* Signed out meanwhile, or an error: the whole page says so. */
     if (!page) return window.location.reload();
-    document.querySelector(".ev-page").replaceWith(document.adoptNode(page));
+    document.querySelector("[data-work-page]").replaceWith(document.adoptNode(page));
+    /* Something else may have been queued meanwhile. */
+    start();
   }
 
-  async function look() {
+  async function look(box, seen) {
+    let count = seen;
     try {
       const answer = await fetch(box.dataset.workStatus, {
         headers: { Accept: "application/json" },
@@ -36,14 +39,21 @@
       });
       if (answer.ok) {
         const status = await answer.json();
-        if (!status.pending.length) return showResult();
-        show(status.pending);
+        count = status.pending.length;
+        /* Of several items each that is done shows at once. */
+        if (!count || count < seen) return showResult();
+        show(box, status.pending);
       }
     } catch (error) {
       /* The network is away; the next look may find it. */
     }
-    window.setTimeout(look, PAUSE);
+    window.setTimeout(look, PAUSE, box, count);
   }
 
-  window.setTimeout(look, PAUSE);
+  function start() {
+    const box = document.querySelector("[data-work-status]");
+    if (box) window.setTimeout(look, PAUSE, box, 0);
+  }
+
+  start();
 })();
