@@ -30,6 +30,10 @@ MAX_LAYERS = 2
 # With more members a zip is an archive of something else.
 MAX_ZIP_MEMBERS = 20_000
 _GZIP_WINDOW = 31
+# What follows a member is copied: many tiny ones must not copy much.
+_GZIP_PIECE = 16 * 1024
+# Block-wise writers make a few thousand of the largest upload.
+MAX_GZIP_MEMBERS = 100_000
 _HEAD_BYTES = 4
 # What macOS puts beside a file.
 _SIDECARS = re.compile(r"__MACOSX/|(.*/)?\.DS_Store\Z|(.*/)?\._")
@@ -139,18 +143,27 @@ def _limited(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj(_GZIP_WINDOW)
-    for chunk in chunks:
-        rest = chunk
+    unpacker, members = zlib.decompressobj(_GZIP_WINDOW), 1
+    for rest in _cut(chunks, _GZIP_PIECE):
         while rest:
             if unpacker.eof:
                 rest = rest.lstrip(b"\0")
-                unpacker = zlib.decompressobj(_GZIP_WINDOW) if rest else unpacker
+                if rest:
+                    unpacker = zlib.decompressobj(_GZIP_WINDOW)
+                    members += 1
                 continue
+            if members > MAX_GZIP_MEMBERS:
+                raise DocumentRefused("bad_gzip", "the gzip data has too many parts")
             yield _inflate(unpacker, rest)
             rest = unpacker.unused_data or unpacker.unconsumed_tail
     if not unpacker.eof:
         raise DocumentRefused("bad_gzip", "the gzip data ends early")
+
+
+def _cut(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        for place in range(0, len(chunk), size):
+            yield chunk[place : place + size]
 
 
 def _inflate(unpacker: zlib._Decompress, packed: bytes) -> bytes:

@@ -7,11 +7,11 @@ import os
 import tempfile
 from pathlib import Path
 
-from evidence.format import MAX_DOCUMENT_BYTES, DocumentRefused, read_bytes
+from evidence.format import MAX_DOCUMENT_BYTES, DocumentRefused, unwrap
 
 
 def read_file(path: Path) -> bytes:
-    """Return a file's bytes, unpacked where they are gzip.
+    """Return a document's bytes, read through gzip, a zip of one file or UTF-16.
 
     Raise `DocumentRefused` where the file cannot be read or is too large: a command
     that was given several files goes on with the next.
@@ -23,7 +23,7 @@ def read_file(path: Path) -> bytes:
         raise DocumentRefused(
             "unreadable_file", f"cannot be read: {error.strerror}"
         ) from None
-    return read_bytes(data, max_bytes=MAX_DOCUMENT_BYTES)
+    return unwrap(data, max_bytes=MAX_DOCUMENT_BYTES)
 
 
 def write_file(path: Path, data: bytes) -> None:

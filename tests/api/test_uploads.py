@@ -303,3 +303,50 @@ def test_session_uploads_nothing(responder: User, case: Incident) -> None:
     client = APIClient()
     client.force_login(responder)
     assert send(client, case).status_code == 403
+
+
+def change_kind(client: APIClient, item: EvidenceItem, **body: str) -> Any:
+    return client.post(f"{URL}{item.pk}/kind/", body, format="json")
+
+
+def test_a_kind_is_changed_with_a_reason(case: Incident, responder: User) -> None:
+    client = make_client(responder, "evidence:write", "read")
+    send(client, case, b"eval(1)", name="a.log")
+    item = EvidenceItem.objects.get()
+    answer = change_kind(client, item, kind="extension_source", reason="it is source")
+    assert (answer.status_code, answer.json()["kind"]) == (200, "extension_source")
+    event = item.custody_events.get(kind="reclassified")
+    assert (event.channel, event.actor_name) == ("api", "responder")
+
+
+def test_a_kind_that_cannot_be_is_refused(case: Incident, responder: User) -> None:
+    client = make_client(responder, "evidence:write")
+    send(client, case, b"text", name="a.log")
+    item = EvidenceItem.objects.get()
+    answer = change_kind(client, item, kind="bundle", reason="x")
+    assert (answer.status_code, answer.json()["code"]) == (422, "document_refused")
+    assert change_kind(client, item, kind="rumour", reason="x").status_code == 400
+    assert change_kind(client, item, kind="other").status_code == 400
+    assert not item.kind_changes.exists()
+
+
+def test_a_machine_changes_no_kind(case: Incident, uploader: APIClient) -> None:
+    send(uploader, case, b"text", name="a.log")
+    answer = change_kind(uploader, EvidenceItem.objects.get(), kind="other", reason="x")
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("name", ["data:,x", "data:a/b", "a:b", "%E2%80%AE.log"])
+def test_a_name_of_any_kind_is_taken(
+    case: Incident, uploader: APIClient, name: str
+) -> None:
+    answer = send(uploader, case, name.encode(), method="post", query=f"&name={name}")
+    assert answer.status_code == 201
+    assert answer.json()["media_type"] == OCTETS
+
+
+def test_what_is_a_bundle_is_one_whatever_is_said(
+    case: Incident, uploader: APIClient
+) -> None:
+    body = send(uploader, case, query="&kind=extension_source").json()
+    assert (body["kind"], body["content"]) == ("bundle", "Incident evidence bundle")

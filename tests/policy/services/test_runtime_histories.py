@@ -12,6 +12,7 @@ from evidence.models import Channel, EvidenceKind
 from incidents.findings import CaseEvidence, findings_for
 from incidents.models import Incident
 from incidents.services.gates.policy_facts import gather_policy_evidence
+from policy.errors import PolicyRefused
 from policy.models import Extension, KillSwitch, RuntimeHistoryImport, TrustTransition
 from policy.rules.trust_replay import TrustFindingCode
 from policy.services.runtime_histories import import_runtime_history
@@ -152,3 +153,11 @@ def test_the_escape_is_a_finding_of_the_case(
     evidence = CaseEvidence(bundle={}, **gather_policy_evidence(incident))
     keys = {one.key for one in findings_for("quarantine_escape", evidence)}
     assert "history-quarantine-escape" in keys
+
+
+def test_the_same_record_twice_is_one(incident: Incident, responder: User) -> None:
+    first = load(incident, responder, move("pending", "acknowledged"))
+    with pytest.raises(PolicyRefused, match="taken in already") as caught:
+        load(incident, responder, move("pending", "acknowledged"))
+    assert caught.value.code == "history_known"
+    assert list(RuntimeHistoryImport.objects.all()) == [first]

@@ -17,7 +17,7 @@ from policy.scanner.entries import Classification
 from policy.services.case_records import newest_scan
 from policy.services.readings import take_up_evidence
 from policy.services.scans import request_scan, run_scan
-from tests.factories import make_evidence
+from tests.factories import make_evidence, make_incident
 
 EVASIVE = b"const p = 'child_' + 'process';\nrequire(p).exec('id');\neval('1');\n"
 
@@ -174,3 +174,13 @@ def test_bytes_that_are_no_text_are_a_report(
     incident: Incident, responder: User, content: bytes
 ) -> None:
     assert scan(source(incident, content, "x.js"), responder).pk
+
+
+def test_a_bundle_sent_as_source_is_a_bundle_and_is_not_scanned(responder):
+    item = make_evidence(
+        make_incident(), kind=EvidenceKind.EXTENSION_SOURCE, actor=responder
+    )
+    assert item.kind == EvidenceKind.BUNDLE
+    with pytest.raises(PolicyRefused, match="only extension source is scanned"):
+        request_scan(item_id=item.pk, actor=responder)
+    assert not ScanReport.objects.exists()
