@@ -1,6 +1,8 @@
 """The direction of imports, as README.md's map of the code states it."""
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,5 +186,27 @@ def test_only_storage_opens_evidence_bytes() -> None:
         for module in apps_modules()
         if "storages[" in module.read_text()
         and relative(module) != "evidence/storage.py"
+    ]
+    assert not found
+
+
+def test_every_constant_of_a_module_is_used() -> None:
+    """What the linter cannot see: a name in capitals that nothing reads."""
+    sources = {
+        module: module.read_text()
+        for place in (*APPS, "config")
+        for module in modules_of(place)
+    }
+    words = Counter(
+        word for text in sources.values() for word in re.findall(r"\w+", text)
+    )
+    found = [
+        (relative(module), target.id)
+        for module, text in sources.items()
+        if not module.name.startswith("settings") and module.name != "unfold.py"
+        for node in ast.parse(text).body
+        if isinstance(node, (ast.Assign, ast.AnnAssign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and target.id.isupper() and words[target.id] < 2
     ]
     assert not found

@@ -35,8 +35,6 @@ from .values import integer_of
 
 Progress = Callable[[float], None]
 
-_OBJECTS = ("filter", "redaction", "risk_ledger", "summary")
-
 
 def verify_incident_evidence_bundle(
     document: dict[str, Any],

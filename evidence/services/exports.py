@@ -60,12 +60,6 @@ SHOWN_LEAKS = 20
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-class ExportFailed(EvidenceError):
-    """The new bundle could not be made or did not pass; nothing is handed out."""
-
-    code = "export_failed"
-
-
 @transaction.atomic
 def request_export(
     *,

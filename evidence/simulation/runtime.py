@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -16,7 +16,6 @@ DEFAULT_CAPS = frozenset({"read", "write", "http", "events", "session"})
 DENY_CAPS = frozenset({"exec", "env"})
 START_MS = 1_787_000_000_000
 MEMORY_LIMIT_MB = 256
-CALLS_PER_MINUTE_LIMIT = 600
 BURST_GAP_MS = 40
 HARDEN_FROM, DENY_FROM, TERMINATE_FROM = 0.55, 0.75, 0.92
 
@@ -134,12 +133,6 @@ def make_calls(count: int, random: Random) -> Iterable[Call]:
         burst = gap < BURST_GAP_MS and previous_gap < BURST_GAP_MS
         yield _decide(number, ts_ms, extension, habit, burst=burst, random=random)
         previous_gap = gap
-
-
-def redecide(call: Call, *, score: float, triggers: tuple[str, ...]) -> Call:
-    """Return the call as the controller would treat it at another score."""
-    action, outcome = _act(call.decision, score, call.outcome == "failed")
-    return replace(call, score=score, triggers=triggers, action=action, outcome=outcome)
 
 
 def write_call(records: Records, call: Call, random: Random) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pgtrigger
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser, AnonymousUser, User
+from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
@@ -351,9 +351,6 @@ class ActionItemQuerySet(models.QuerySet["ActionItem"]):
 
     def open(self) -> ActionItemQuerySet:
         return self.filter(state=ActionItemState.OPEN)
-
-    def owned_by(self, user: User) -> ActionItemQuerySet:
-        return self.filter(owner=user)
 
 
 class ActionItem(models.Model):

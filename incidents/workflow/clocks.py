@@ -8,13 +8,12 @@ so that a change to or from daylight-saving time never moves a due time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from incidents.workflow.errors import MomentError
-from incidents.workflow.phases import Phase, previous_phase
+from incidents.workflow.phases import Phase
 from incidents.workflow.playbook_document import PhaseTarget
 
 
@@ -83,34 +82,6 @@ def due_at(target: PhaseTarget, *, counted_from: datetime | None) -> datetime | 
     if not target.target_seconds or counted_from is None:
         return None
     return as_utc(counted_from) + timedelta(seconds=target.target_seconds)
-
-
-def counting_start(
-    target: PhaseTarget, *, detected_at: datetime, completed: Mapping[Phase, datetime]
-) -> datetime | None:
-    """Return the moment a target counts from; None where it has not come yet."""
-    before = previous_phase(target.phase)
-    if target.counts_from == "detection" or before is None:
-        return as_utc(detected_at)
-    return as_utc(completed[before]) if before in completed else None
-
-
-def due_times(
-    targets: Iterable[PhaseTarget],
-    *,
-    detected_at: datetime,
-    completed: Mapping[Phase, datetime],
-) -> dict[Phase, datetime | None]:
-    """Return the due time of each phase, given when earlier ones were completed."""
-    return {
-        target.phase: due_at(
-            target,
-            counted_from=counting_start(
-                target, detected_at=detected_at, completed=completed
-            ),
-        )
-        for target in targets
-    }
 
 
 def clock_state(clock: Clock, now: datetime) -> ClockState:

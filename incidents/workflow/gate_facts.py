@@ -62,14 +62,6 @@ class ItemFact:
 
 
 @dataclass(frozen=True)
-class ActionFact:
-    """A remediation action and whether something proves it."""
-
-    action: RemediationAction
-    has_proof: bool
-
-
-@dataclass(frozen=True)
 class ChoiceFact:
     """A remediation choice of the playbook; ``chosen`` None is undecided."""
 
@@ -109,6 +101,7 @@ class GateFacts:
     root_cause: Statement | None = None
     replay_viewed: Statement | None = None
     items: tuple[ItemFact, ...] = ()
-    actions: tuple[ActionFact, ...] = ()
+    # Remediation actions: none is recorded without what proves it.
+    actions: tuple[RemediationAction, ...] = ()
     choices: tuple[ChoiceFact, ...] = ()
     postmortem: PostmortemFact = PostmortemFact()

@@ -6,7 +6,6 @@ exist. Nothing here decides who may make a move: that is the services' part.
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 from incidents.workflow.errors import MoveError
@@ -112,8 +111,6 @@ ITEM_INPUTS: dict[ItemState, tuple[str, str]] = {
     ItemState.FAILED: ("found", "say what was found"),
 }
 
-REFERENCE_PATTERN = re.compile(r"SEC-INC-(?P<year>\d{4})-(?P<number>\d{4,})", re.ASCII)
-
 
 def require_incident_move(
     current: IncidentStatus, target: IncidentStatus, *, reason: str = ""
@@ -170,16 +167,3 @@ def format_reference(year: int, number: int) -> str:
     if number < 1:
         raise MoveError(f"expected a number from 1, got {number}")
     return f"SEC-INC-{year}-{number:04d}"
-
-
-def parse_reference(reference: str) -> tuple[int, int] | None:
-    """Return (year, number) of a reference; None where the text is not one."""
-    found = REFERENCE_PATTERN.fullmatch(reference)
-    if found is None:
-        return None
-    year, number = int(found["year"]), int(found["number"])
-    well_formed = year >= 1000 and number >= 1
-    # Only one spelling is a reference: 00042 would name case 0042 twice.
-    if not well_formed or format_reference(year, number) != reference:
-        return None
-    return year, number

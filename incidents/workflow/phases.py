@@ -53,11 +53,6 @@ def next_phase(phase: Phase) -> Phase | None:
     return following[0] if following else None
 
 
-def previous_phase(phase: Phase) -> Phase | None:
-    """Return the phase that must be complete before ``phase``; None for the first."""
-    return PHASE_ORDER[phase.position - 1] if phase.position else None
-
-
 def current_phase(completed: Collection[Phase]) -> Phase | None:
     """Return the first phase that is not complete; None where all are."""
     return next((phase for phase in PHASE_ORDER if phase not in completed), None)

@@ -7,7 +7,7 @@ signature covers, so that anybody can compute it again from the archived file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -236,11 +236,6 @@ def changed_sections(
         for section in SECTIONS
         if before.get(section.key, "") != after.get(section.key, "")
     )
-
-
-def can_sign(reviewer: str, authors: Collection[str]) -> bool:
-    """Tell whether somebody had no part in the writing."""
-    return reviewer not in authors
 
 
 def describe_offset(seconds: int) -> str:

@@ -88,19 +88,6 @@ def is_allowlisted(name: str, broker: SecretBrokerPolicy = DEFAULT_BROKER) -> bo
     return name.strip().upper() in broker.disclosure_allowlist
 
 
-def is_secret_name(name: str, broker: SecretBrokerPolicy = DEFAULT_BROKER) -> bool:
-    """Say whether a variable is a secret by its name; the allowlist wins.
-
-    Whether an enabled broker in fact withholds it is `is_withheld`.
-    """
-    return is_listed_name(name, broker) and not is_allowlisted(name, broker)
-
-
-def is_withheld(name: str, broker: SecretBrokerPolicy = DEFAULT_BROKER) -> bool:
-    """Say whether the broker, as configured, keeps this variable from extensions."""
-    return broker.enabled and is_secret_name(name, broker)
-
-
 def hash_name(name: str) -> str:
     """Return the `name_hash` of a variable: lower-case hex SHA-256 of its name."""
     return hashlib.sha256(name.encode("utf-8")).hexdigest()

@@ -8,7 +8,6 @@ read stays in the tree as ERROR nodes, which are reported.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -99,16 +98,6 @@ def parse(source: bytes, language: str) -> Syntax:
         if count < fewest:
             best, fewest = candidate, count
     return best
-
-
-def walk(root: Node, limit: int = MAX_NODES) -> Iterator[Node]:
-    """Yield the named nodes in source order, without recursion, up to a limit."""
-    stack = [root]
-    while stack and limit > 0:
-        node = stack.pop()
-        limit -= 1
-        yield node
-        stack.extend(reversed(node.named_children))
 
 
 def error_nodes(syntax: Syntax) -> list[Node]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -277,11 +275,3 @@ def _moment(ts_ms: Any) -> dt.datetime | None:
         return EPOCH + dt.timedelta(milliseconds=number)
     except OverflowError:
         return None
-
-
-def count_actions(appearances: Iterable[ExtensionAppearance]) -> Counter[str]:
-    """Return how often each action was taken, over several bundles."""
-    counts: Counter[str] = Counter()
-    for one in appearances:
-        counts.update(one.plot.get("action_counts", {}))
-    return counts

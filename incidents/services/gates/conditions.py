@@ -13,7 +13,6 @@ from evidence.audit import incident_stream, record_entry
 from evidence.models import VerificationReport
 from incidents.errors import IncidentError, TransitionError
 from incidents.models import (
-    Cycle,
     GateRecord,
     GateStatement,
     Incident,
@@ -63,14 +62,6 @@ TITLES = {
 def phase_of_condition(key: ConditionKey) -> Phase:
     """Return the phase whose gate has this condition."""
     return next(phase for phase in PHASE_ORDER if key in condition_keys(phase))
-
-
-def read_gates(incident: Incident, cycle: Cycle) -> dict[Phase, GateResult]:
-    """Return every gate of a cycle: as it was kept, or else as it stands now."""
-    rows = list(cycle.phases.select_related("gate_record", "cycle"))
-    kept = {row.name: stored_gate(row) for row in rows}
-    facts = gather_facts(incident, cycle) if None in kept.values() else GateFacts()
-    return {row.name: kept[row.name] or decide_gate(row, facts) for row in rows}
 
 
 def read_gate(incident: Incident, phase: IncidentPhase) -> GateResult:

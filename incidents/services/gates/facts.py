@@ -36,7 +36,6 @@ from incidents.services.gates.policy_facts import (
     find_kill_switched,
 )
 from incidents.workflow.gate_facts import (
-    ActionFact,
     BundleFact,
     ChoiceFact,
     GateFacts,
@@ -285,9 +284,9 @@ def _item_fact(item: ChecklistItem) -> ItemFact:
     )
 
 
-def _gather_actions(cycle: Cycle) -> tuple[ActionFact, ...]:
+def _gather_actions(cycle: Cycle) -> tuple[ActionKind, ...]:
     rows = RemediationAction.objects.filter(cycle=cycle)
-    return tuple(ActionFact(ActionKind(row.kind), has_proof=True) for row in rows)
+    return tuple(ActionKind(row.kind) for row in rows)
 
 
 def _newest_signature(postmortem: Postmortem) -> PostmortemReview | None:

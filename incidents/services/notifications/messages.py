@@ -13,8 +13,6 @@ from django.conf import settings
 from incidents.models import IncidentPhase, Notification, NotificationPreference
 from incidents.presentation import describe_duration
 
-LATE_AFTER_OTHERS = dt.timedelta(minutes=2)
-
 
 def is_late(row: Notification, *, now: dt.datetime, late_after: dt.timedelta) -> bool:
     """Return True where sending at `now` has to say that it comes late."""

@@ -49,7 +49,6 @@ from incidents.workflow.postmortem import (
 SITTING = dt.timedelta(minutes=10)
 """Saves of one person closer together than this are one audit entry; each save is a
 row of its own all the same."""
-CONFLICT_LENGTH = 300
 
 
 @transaction.atomic

@@ -16,7 +16,6 @@ from incidents.errors import (
     TransitionError,
 )
 from incidents.models import Incident, PostmortemArchive, PostmortemReview
-from incidents.services.gates.conditions import read_gates
 from incidents.services.gates.phases import complete_phase
 from incidents.services.gates.waivers import waive_condition
 from incidents.services.lifecycle.closing import close_incident
@@ -30,6 +29,7 @@ from incidents.services.postmortems.reviews import (
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.phases import PHASE_ORDER, Phase
 from tests.factories import NOON, make_user
+from tests.incidents.gates import read_gates
 from tests.incidents.postmortem.cases import (
     LATER,
     make_case,

@@ -8,7 +8,7 @@ from django.db import DatabaseError, transaction
 from evidence.access import Role
 from evidence.services.verification import request_verification, run_verification
 from incidents.models import GateRecord, Incident
-from incidents.services.gates.conditions import read_gate, read_gates
+from incidents.services.gates.conditions import read_gate
 from incidents.services.gates.phases import complete_phase
 from incidents.services.lifecycle.closing import (
     close_as_false_alarm,
@@ -29,6 +29,7 @@ from tests.factories import (
     make_snapshot,
     make_user,
 )
+from tests.incidents.gates import read_gates
 from tests.incidents.services.test_phases import SOON, reach, waive
 
 LATER = NOON + dt.timedelta(hours=1)

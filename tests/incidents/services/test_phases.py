@@ -19,7 +19,6 @@ from incidents.services.checklists.remediation import (
 )
 from incidents.services.gates.conditions import (
     phase_of_condition,
-    read_gates,
     state_condition,
 )
 from incidents.services.gates.phases import (
@@ -39,6 +38,7 @@ from tests.factories import (
     make_user,
     view_replay,
 )
+from tests.incidents.gates import read_gates
 
 pytestmark = pytest.mark.django_db
 SOON = NOON + dt.timedelta(minutes=1)

@@ -10,7 +10,7 @@ from evidence.errors import PermissionRefused
 from incidents.errors import IncidentClosed, IncidentError, ReasonMissing
 from incidents.errors import TransitionError as Refused
 from incidents.models import GateWaiver, Incident
-from incidents.services.gates.conditions import phase_of_condition, read_gates
+from incidents.services.gates.conditions import phase_of_condition
 from incidents.services.gates.phases import complete_phase
 from incidents.services.gates.waivers import revoke_waiver, waive_condition
 from incidents.services.lifecycle.closing import close_as_false_alarm
@@ -19,6 +19,7 @@ from incidents.workflow.clocks import ClockState, clock_state
 from incidents.workflow.gates import UNWAIVABLE, ConditionKey
 from incidents.workflow.phases import Phase
 from tests.factories import NOON, make_incident, make_user
+from tests.incidents.gates import read_gates
 from tests.incidents.services.test_phases import reach, state, waive
 
 pytestmark = pytest.mark.django_db

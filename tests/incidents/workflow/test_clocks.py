@@ -16,12 +16,12 @@ from incidents.workflow.clocks import (
     ClockState,
     breached_at,
     clock_state,
-    due_times,
+    due_at,
     is_breached,
     time_left,
 )
 from incidents.workflow.errors import MomentError
-from incidents.workflow.phases import PHASE_ORDER, Phase
+from incidents.workflow.phases import Phase
 from incidents.workflow.playbook_document import PlaybookDocument, parse_playbook
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -65,7 +65,9 @@ def moments(
 def test_clock_from_detection_turns_at_its_target(
     playbook: PlaybookDocument, phase: Phase, detected_at: datetime
 ) -> None:
-    due = due_times(playbook.phases, detected_at=detected_at, completed={})[phase]
+    target = playbook.target(phase)
+    assert target.counts_from == "detection"
+    due = due_at(target, counted_from=detected_at)
     assert due is not None
     assert due.tzinfo is UTC
     assert due - detected_at.astimezone(UTC) == TARGETS[phase]
@@ -77,11 +79,9 @@ def test_clock_from_detection_turns_at_its_target(
 def test_postmortem_is_due_a_day_after_remediation(
     playbook: PlaybookDocument, completed_at: datetime
 ) -> None:
-    due = due_times(
-        playbook.phases,
-        detected_at=datetime(2026, 1, 1, tzinfo=UTC),
-        completed={Phase.REMEDIATE: completed_at},
-    )[Phase.POSTMORTEM]
+    target = playbook.target(Phase.POSTMORTEM)
+    assert target.counts_from != "detection"
+    due = due_at(target, counted_from=completed_at)
     assert due is not None
     # 24 hours, also where the day has 23 or 25 of them.
     assert due - completed_at.astimezone(UTC) == timedelta(hours=24)
@@ -139,12 +139,11 @@ def test_detection_has_no_clock_and_remediation_none_until_it_is_set(
     playbook: PlaybookDocument,
 ) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    due = due_times(playbook.phases, detected_at=now, completed={})
-    assert [phase for phase in PHASE_ORDER if due[phase] is None] == [
-        Phase.DETECT,
-        Phase.REMEDIATE,
-        Phase.POSTMORTEM,
-    ]
+    assert [
+        target.phase
+        for target in playbook.phases
+        if due_at(target, counted_from=now) is None
+    ] == [Phase.DETECT, Phase.REMEDIATE]
     late = now + timedelta(days=9)
     remediate = Clock(Phase.REMEDIATE, counted_from=now, started_at=now)
     assert clock_state(remediate, late) is ClockState.RUNNING
@@ -183,7 +182,7 @@ def test_now_without_a_zone_is_refused(playbook: PlaybookDocument) -> None:
     with pytest.raises(MomentError, match="2026-01-01T00:00:00"):
         clock_state(clock, now)
     with pytest.raises(MomentError, match="2026-01-01T00:00:00"):
-        due_times(playbook.phases, detected_at=now, completed={})
+        due_at(playbook.target(Phase.CONTAIN), counted_from=now)
 
 
 @given(moments(), st.integers(1, 10**6), moments())
