@@ -107,7 +107,7 @@ def test_the_extension_page_shows_what_is_known(
     html = client.get(pages_of(world)["extension"]).content.decode()
     for text in (
         "Quarantined",
-        "Kill switch active",
+        "Kill ordered, not confirmed",
         "bundle.json",
         "Risk score over time",
         world.incident.reference,
@@ -135,7 +135,7 @@ def test_the_kill_switch_page_shows_command_patch_and_what_is_missing(
     html = client.get(pages_of(world)["killswitch"]).content.decode()
     assert "pi --explain-extension-policy" in html
     assert "perExtension" in html
-    assert "Ordered, and not confirmed" in html
+    assert "Ordered, not confirmed" in html
     assert "has not reached REMEDIATE" in html
 
 

@@ -13,7 +13,13 @@ from evidence.audit import extension_stream, verify_stream
 from policy.errors import PolicyError
 from policy.models import Extension, KillSwitch, TrustTransition
 from policy.rules.trust import TrustState
-from policy.services.kill_switches import activate_kill_switch
+from policy.services.kill_switches import activate_kill_switch, confirm_kill_switch
+from policy.services.lifts import (
+    approve_lift,
+    decline_lift,
+    request_lift,
+    withdraw_lift,
+)
 from policy.services.trust import approve_promotion, demote_extension, request_promotion
 from tests.conftest import make_user
 from tests.factories import make_incident
@@ -81,3 +87,57 @@ def test_two_reviewers_approve_one_promotion_once() -> None:
     assert results == ["already_decided", "done"]
     assert TrustTransition.objects.count() == 2
     assert verify_stream(extension_stream(extension.extension_id)) == []
+
+
+@pytest.mark.parametrize("rival", ["approve", "withdraw", "decline"])
+def test_of_two_who_decide_a_lift_at_once_one_does(rival: str) -> None:
+    asker = make_user("rosa", "responder")
+    reviewers = [make_user(name, "reviewer") for name in ("remy", "rita")]
+    incident = make_incident()
+    switch = activate_kill_switch(
+        incident_id=incident.pk,
+        extension_pk=incident.extensions.get().pk,
+        reason="r",
+        actor=asker,
+    )
+    request = request_lift(kill_switch_id=switch.pk, reason="r", actor=asker)
+    rivals: dict[str, Callable[[], object]] = {
+        "approve": lambda: approve_lift(
+            request_id=request.pk, actor=reviewers[1], exception="y"
+        ),
+        "withdraw": lambda: withdraw_lift(request_id=request.pk, actor=asker),
+        "decline": lambda: decline_lift(
+            request_id=request.pk, actor=reviewers[1], reason="no"
+        ),
+    }
+    results = run_together(
+        lambda: approve_lift(request_id=request.pk, actor=reviewers[0], exception="y"),
+        rivals[rival],
+    )
+    assert results == ["already_decided", "done"]
+    request.refresh_from_db()
+    lifted = KillSwitch.objects.active().filter(pk=switch.pk).exists()
+    assert lifted == (request.state != "approved")
+
+
+def test_two_who_confirm_at_once_make_one_confirmation() -> None:
+    incident = make_incident()
+    people = [make_user(name, "responder") for name in ("rosa", "ravi")]
+    switch = activate_kill_switch(
+        incident_id=incident.pk,
+        extension_pk=incident.extensions.get().pk,
+        reason="r",
+        actor=people[0],
+    )
+    results = run_together(
+        *(
+            lambda who=who: confirm_kill_switch(
+                kill_switch_id=switch.pk, means="Denied.", actor=who
+            )
+            for who in people
+        )
+    )
+    assert results == ["done", "done"]
+    item = incident.current_cycle.checklist.get(key="kill-extension")
+    assert item.state == "done"
+    assert item.entries.count() == 1
