@@ -1,0 +1,347 @@
+"""Every management command, run as people run it: as a program, beside its servers."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+from psycopg import sql
+
+from config.commands import (
+    CODE_COMMANDS,
+    DATABASE_COMMANDS,
+    OWNER_COMMANDS,
+    is_document_command,
+    is_offline,
+    needs_queue,
+)
+from tests.backend.template import name_template
+from tests.config.launching import make_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+APPS = ("evidence", "policy", "incidents")
+OURS = {name: app for name, app in get_commands().items() if app in APPS}
+CASE = ("--incident", "{case}")
+NO_CASE = ("--incident", "SEC-INC-1999-0001")
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a command is asked, what it says then, and the same where it refuses."""
+
+    words: tuple[str, ...]
+    says: str
+    refused: tuple[str, ...]
+    refusal: str
+
+
+EXAMPLES = {
+    "load_playbooks": Example((), "INC-1 version 1", ("{folder}/bad",), "bad.yaml"),
+    "create_demo": Example((), "Sign in as", ("--people", "9"), "unrecognized"),
+    "simulate": Example(
+        ("--calls", "40", "-o", "{folder}/made.json"),
+        "bundle_hash",
+        ("-o", "{folder}/none/made.json"),
+        "could not be written",
+    ),
+    "verify_evidence": Example(
+        ("{folder}/made.json",), "VALID", ("{folder}/none.json",), "cannot be read"
+    ),
+    "build_evidence": Example(
+        *(
+            [
+                "{folder}/made.json",
+                "--redaction",
+                "full",
+                "--generated-at-ms",
+                "1",
+                "-o",
+                "{folder}/built.json",
+            ],
+        ),
+        "bundle",
+        *(
+            [
+                "{folder}/made.json",
+                "--redaction",
+                "no_such",
+                "--generated-at-ms",
+                "1",
+                "-o",
+                "{folder}/built.json",
+            ],
+        ),
+        "no_such",
+    ),
+    "verify_audit": Example(
+        (), "every chain holds", ("--stream", "no:such"), "no stream no:such"
+    ),
+    "export_audit": Example(
+        ("-o", "{folder}/audit.jsonl"),
+        "streams written",
+        ("-o", "{folder}/none/audit.jsonl"),
+        "cannot write",
+    ),
+    "create_token": Example(
+        ("responder", "--scope", "read"),
+        "cf_",
+        ("nobody", "--scope", "read"),
+        "nobody",
+    ),
+    "grant_app_role": Example(("{role}",), "up to date", ("no_such",), "no_such"),
+    "import_evidence": Example(
+        ("{folder}/made.json", *CASE),
+        "received as item",
+        ("{folder}/made.json", *NO_CASE),
+        "no incident",
+    ),
+    "take_policy_snapshot": Example(
+        ("{folder}/settings.json", *CASE),
+        "policy snapshot",
+        ("{folder}/none.json", *CASE),
+        "could not be read",
+    ),
+    "import_runtime_history": Example(
+        ("{folder}/trust.jsonl", *CASE),
+        "runtime history",
+        ("{folder}/trust.jsonl", *NO_CASE),
+        "no incident",
+    ),
+}
+# Django's and the packages' own that ask a database, or something else of a run.
+OTHERS = {
+    *("axes_list_attempts", "axes_reset", "axes_reset_failure_logs"),
+    *("axes_reset_ip", "axes_reset_ip_username", "axes_reset_logs"),
+    *("axes_reset_username", "changepassword", "check", "clearsessions"),
+    *("collectstatic", "createcachetable", "createsuperuser", "dbshell", "dumpdata"),
+    *("flush", "generateschema", "inspectdb", "loaddata", "makemigrations"),
+    *("migrate", "pgtrigger", "remove_stale_contenttypes", "runserver"),
+    *("sendtestemail", "shell", "showmigrations", "sqlflush", "sqlmigrate"),
+    *("sqlsequencereset", "squashmigrations", "test", "testserver"),
+}
+
+
+@dataclass
+class Place:
+    """A database with practice cases, and a folder of files for the commands."""
+
+    folder: Path
+    url: str
+    role: str
+    case: str = ""
+    done: dict[str, subprocess.CompletedProcess[str]] = field(default_factory=dict)
+
+    def run(
+        self, name: str, words: tuple[str, ...]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command, with no more around it than it needs."""
+        values = {"folder": self.folder, "case": self.case, "role": self.role}
+        filled = [word.format(**values) for word in words]
+        return run_manage(name, *filled, **self.environment(name, filled))
+
+    def environment(self, name: str, words: list[str]) -> dict[str, str]:
+        if is_offline([name, *words]):
+            return {}
+        queue = needs_queue([name, *words])
+        return {
+            "DATABASE_URL": self.url,
+            "REDIS_URL": os.environ["REDIS_URL"] if queue else "unix:///nowhere/q.sock",
+            "DJANGO_SETTINGS_MODULE": "config.settings_test",
+            "CASEFILE_TEST_FOLDER": str(self.folder),
+        }
+
+
+def run_manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=ROOT,
+        env=make_environment(**variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def place(
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_setup: None,
+) -> Iterator[Place]:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    name = f"{urlsplit(os.environ['DATABASE_URL']).path[1:]}_commands_{worker}"
+    role = f"{name}_role"
+    folder = tmp_path_factory.mktemp("commands")
+    (folder / "settings.json").write_text('{"extensionPolicy": {"profile": "safe"}}')
+    (folder / "trust.jsonl").write_text('{"extension": "x", "from": "unknown"}\n')
+    (folder / "bad").mkdir()
+    (folder / "bad" / "bad.yaml").write_text("schema: nothing\n")
+    with psycopg.connect(named("postgres"), autocommit=True) as server:
+        drop(server, name, role)
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{name_template()}"')
+        server.execute(f'CREATE ROLE "{role}"')
+        try:
+            place = Place(folder, named(name), role)
+            for first in ("load_playbooks", "create_demo", "simulate"):
+                place.done[first] = place.run(first, EXAMPLES[first].words)
+            opened = place.done["create_demo"].stdout.partition("Opened ")[2]
+            place.case = opened.split(" ", 1)[0]
+            yield place
+        finally:
+            drop(server, name, role)
+
+
+def named(name: str) -> str:
+    return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
+
+
+def drop(server: psycopg.Connection, name: str, role: str) -> None:
+    for statement in (
+        "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+        "DROP ROLE IF EXISTS {}",
+    ):
+        what = name if "DATABASE" in statement else role
+        server.execute(sql.SQL(statement).format(sql.Identifier(what)))
+
+
+def test_every_command_of_ours_has_an_example() -> None:
+    assert set(EXAMPLES) == set(OURS)
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_command_explains_itself(name: str) -> None:
+    told = run_manage(name, "--help")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith(f"usage: manage.py {name}")
+    assert told.stderr == ""
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_command_does_its_work(name: str, place: Place) -> None:
+    done = place.done.get(name) or place.run(name, EXAMPLES[name].words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert EXAMPLES[name].says in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_command_refuses_in_plain_words(name: str, place: Place) -> None:
+    done = place.run(name, EXAMPLES[name].refused)
+    assert done.returncode != 0
+    assert EXAMPLES[name].refusal in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_argument_has_a_name_that_django_does_not_use(name: str) -> None:
+    """Django takes its own options away before the command sees the rest."""
+    command = load_command_class(OURS[name], name)
+    names = Counter(action.dest for action in command.create_parser("m", name)._actions)
+    assert [dest for dest, count in names.items() if count > 1] == []
+    django = {action.dest for action in BaseCommand().create_parser("m", "x")._actions}
+    flags = [
+        flag
+        for action in command.create_parser("m", name)._actions
+        if action.dest not in django
+        for flag in action.option_strings
+    ]
+    assert not {"--settings", "--pythonpath", "--verbosity"} & set(flags)
+
+
+# --- What a command needs -----------------------------------------------------------
+
+
+def test_every_command_is_sorted_by_what_it_needs() -> None:
+    sorted_ones = {*CODE_COMMANDS, *OTHERS, *OURS}
+    assert set(get_commands()) - sorted_ones == set()
+    assert set() == (DATABASE_COMMANDS | OWNER_COMMANDS) & CODE_COMMANDS
+    assert OTHERS | OURS.keys() >= DATABASE_COMMANDS | OWNER_COMMANDS
+
+
+def test_command_that_works_without_a_database_is_known_to(place: Place) -> None:
+    """Run what is said to need one where there is none: it must miss it."""
+    code = (
+        "import sys, json, django; django.setup()\n"
+        "from django.core.management import call_command\n"
+        "for name, words in json.loads(sys.argv[1]):\n"
+        "    try: call_command(name, *words)\n"
+        "    except django.db.OperationalError: print('missed', name)\n"
+        "    except BaseException as error: print(name, type(error), error)\n"
+    )
+    import json
+
+    asked = [
+        (name, [w.format(folder=place.folder, case="X-1", role="r") for w in e.words])
+        for name, e in EXAMPLES.items()
+        if not is_offline([name])
+    ]
+    told = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(asked)],
+        cwd=ROOT,
+        env=make_environment(DJANGO_SETTINGS_MODULE="config.settings_offline"),
+        capture_output=True,
+        text=True,
+    )
+    missed = {line.split()[1] for line in told.stdout.splitlines() if "missed" in line}
+    assert missed == {name for name, _ in asked}, told.stdout + told.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("help",),
+        ("version",),
+        ("--version",),
+        ("diffsettings",),
+        ("findstatic", "casefile/favicon.svg"),
+        ("spectacular", "--file", "/dev/null"),
+        ("migrate", "--help"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_command_about_the_code_needs_nothing(words: tuple[str, ...]) -> None:
+    assert is_offline(words)
+    done = run_manage(*words)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["verify_audit", "--file", "x"], True),
+        (["verify_audit", "--file=x"], True),
+        (["verify_audit"], False),
+        (["verify_audit", "--filed"], False),
+        (["simulate"], True),
+        ([], False),
+    ],
+)
+def test_document_commands_are_told_by_their_words(
+    words: list[str], expected: bool
+) -> None:
+    assert is_document_command(words) is expected
+
+
+def test_document_command_loads_no_models(tmp_path: Path) -> None:
+    """What is loaded for nothing is most of the time that such a command takes."""
+    code = (
+        "import sys; sys.argv = ['manage.py', 'simulate', '-o', sys.argv[1]]\n"
+        "import manage; manage.main()\n"
+        "loaded = {name.split('.')[0] for name in sys.modules}\n"
+        "print(sorted(loaded & {'celery', 'rest_framework', 'unfold', 'psycopg'}))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "made.json")],
+        cwd=ROOT,
+        env=make_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout.splitlines()[-1] == "[]", told.stderr
