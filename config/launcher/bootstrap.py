@@ -13,6 +13,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from collections import deque
 from pathlib import Path
 
 from config.launcher.errors import LaunchError
@@ -21,6 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "casefile-requirements.json"
+PROGRESS_SECONDS = 4.0
+PROGRESS_WIDTH = 66
+LAST_LINES = 30
 SUPPORTED = ((3, 14), (3, 13), (3, 12), (3, 11))
 SUPPORTED_TEXT = "3.11, 3.12, 3.13 or 3.14"
 
@@ -92,11 +98,43 @@ def _run_uv(*words: str) -> bool:
     if not uv:
         return False
     where = ["--allow-existing", str(VENV)] if words[0] == "venv" else []
-    return subprocess.run([uv, *words, "--quiet", *where]).returncode == 0
+    return run_with_progress([uv, *words, *where])
 
 
 def _run_venv(interpreter: str) -> bool:
-    return subprocess.run([interpreter, "-m", "venv", str(VENV)]).returncode == 0
+    return run_with_progress([interpreter, "-m", "venv", str(VENV)])
+
+
+def run_with_progress(
+    command: list[str], every_seconds: float = PROGRESS_SECONDS
+) -> bool:
+    """Run an installer, and tell now and then that it is at work and with what.
+
+    Return False where it failed, after showing what it said last.
+    """
+    last = deque(maxlen=LAST_LINES)  # type: deque[str]
+    started = time.monotonic()
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        errors="replace",
+    ) as process:
+        reading = threading.Thread(target=last.extend, args=(process.stdout,))
+        reading.start()
+        while True:
+            try:
+                code = process.wait(every_seconds)
+                break
+            except subprocess.TimeoutExpired:
+                seconds = int(time.monotonic() - started)
+                doing = last[-1].strip() if last else ""
+                _say(f"  {seconds} s  {doing[:PROGRESS_WIDTH]}")
+        reading.join()
+    if code:
+        print("".join(last), file=sys.stderr, flush=True)
+    return code == 0
 
 
 def _require_working_environment() -> None:
@@ -116,7 +154,7 @@ def _install_changed(requirements: tuple[str, ...]) -> None:
         stamp = _hash_files((name, *INCLUDED.get(name, ())))
         if stamps.get(name) == stamp:
             continue
-        _say(f"installing {name}")
+        _say(f"installing {name}; the first time, this takes a minute or two")
         _install(name)
         stamps[name] = stamp
         for included in INCLUDED.get(name, ()):
@@ -136,7 +174,7 @@ def _install(name: str) -> None:
     python = str(VENV_PYTHON)
     if _run_uv("pip", "install", "--python", python, *options):
         return
-    if _run_pip("install", "--quiet", "--no-input", *options):
+    if _run_pip("install", "--no-input", *options):
         return
     if name == EMBEDDED:
         _say("no embedded servers for this machine; looking for installed ones")
@@ -149,11 +187,12 @@ def _install(name: str) -> None:
 
 
 def _run_pip(*words: str) -> bool:
-    pip = [str(VENV_PYTHON), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip = [str(VENV_PYTHON), "-m", "pip", "--disable-pip-version-check"]
+    pip += ["--progress-bar", "off"]
     if not _runs_silently([*pip, "--version"]):
         # uv makes environments without pip.
         _runs_silently([str(VENV_PYTHON), "-m", "ensurepip"])
-    return subprocess.run([*pip, *words]).returncode == 0
+    return run_with_progress([*pip, *words])
 
 
 def _runs_silently(command: list[str]) -> bool:

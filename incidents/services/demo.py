@@ -14,6 +14,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from evidence.access import Role
@@ -39,6 +40,15 @@ PEOPLE = (Role.RESPONDER, Role.REVIEWER, Role.AUDITOR, Role.ADMINISTRATOR)
 def has_people() -> bool:
     """Tell whether anybody can sign in: then this is no first run."""
     return User.objects.exists()
+
+
+def list_accounts() -> QuerySet[User, str]:
+    """Return the names of those who can sign in."""
+    return (
+        User.objects.filter(is_active=True)
+        .order_by("pk")
+        .values_list("username", flat=True)
+    )
 
 
 @transaction.atomic

@@ -1,5 +1,6 @@
 """Every management command, run as people run it: as a program, beside its servers."""
 
+import json
 import os
 import subprocess
 import sys
@@ -29,8 +30,11 @@ from tests.config.launching import make_environment
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("evidence", "policy", "incidents")
 OURS = {name: app for name, app in get_commands().items() if app in APPS}
+BUILD = ("{folder}/made.json", "--generated-at-ms", "1", "-o", "{folder}/built.json")
 CASE = ("--incident", "{case}")
 NO_CASE = ("--incident", "SEC-INC-1999-0001")
+
+Done = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
@@ -56,30 +60,7 @@ EXAMPLES = {
         ("{folder}/made.json",), "VALID", ("{folder}/none.json",), "cannot be read"
     ),
     "build_evidence": Example(
-        *(
-            [
-                "{folder}/made.json",
-                "--redaction",
-                "full",
-                "--generated-at-ms",
-                "1",
-                "-o",
-                "{folder}/built.json",
-            ],
-        ),
-        "bundle",
-        *(
-            [
-                "{folder}/made.json",
-                "--redaction",
-                "no_such",
-                "--generated-at-ms",
-                "1",
-                "-o",
-                "{folder}/built.json",
-            ],
-        ),
-        "no_such",
+        (*BUILD, "--redaction", "full"), "bundle", (*BUILD, "--redaction", "x"), "x"
     ),
     "verify_audit": Example(
         (), "every chain holds", ("--stream", "no:such"), "no stream no:such"
@@ -137,11 +118,9 @@ class Place:
     url: str
     role: str
     case: str = ""
-    done: dict[str, subprocess.CompletedProcess[str]] = field(default_factory=dict)
+    done: dict[str, Done] = field(default_factory=dict)
 
-    def run(
-        self, name: str, words: tuple[str, ...]
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, name: str, words: tuple[str, ...]) -> Done:
         """Run a command, with no more around it than it needs."""
         values = {"folder": self.folder, "case": self.case, "role": self.role}
         filled = [word.format(**values) for word in words]
@@ -159,7 +138,7 @@ class Place:
         }
 
 
-def run_manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_manage(*words: str, **variables: str) -> Done:
     return subprocess.run(
         [sys.executable, "manage.py", *words],
         cwd=ROOT,
@@ -204,11 +183,9 @@ def named(name: str) -> str:
 
 
 def drop(server: psycopg.Connection, name: str, role: str) -> None:
-    for statement in (
-        "DROP DATABASE IF EXISTS {} WITH (FORCE)",
-        "DROP ROLE IF EXISTS {}",
-    ):
-        what = name if "DATABASE" in statement else role
+    for kind, what in (("DATABASE", name), ("ROLE", role)):
+        options = " WITH (FORCE)" if kind == "DATABASE" else ""
+        statement = f"DROP {kind} IF EXISTS {{}}{options}"
         server.execute(sql.SQL(statement).format(sql.Identifier(what)))
 
 
@@ -275,8 +252,6 @@ def test_command_that_works_without_a_database_is_known_to(place: Place) -> None
         "    except django.db.OperationalError: print('missed', name)\n"
         "    except BaseException as error: print(name, type(error), error)\n"
     )
-    import json
-
     asked = [
         (name, [w.format(folder=place.folder, case="X-1", role="r") for w in e.words])
         for name, e in EXAMPLES.items()

@@ -443,3 +443,17 @@ def test_tether_refuses_to_start_for_a_parent_that_is_gone() -> None:
     )
     assert told.stdout == ""
     assert "already gone" in told.stderr
+
+
+def test_installing_says_what_it_is_at(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["sh", "-c", "echo Collecting Django; sleep 1; echo done"]
+    assert bootstrap.run_with_progress(command, every_seconds=0.2)
+    told = capsys.readouterr()
+    assert told.out.count("Collecting Django") >= 2
+    assert told.err == ""
+
+
+def test_installing_that_fails_shows_why(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["sh", "-c", "echo no such package >&2; exit 1"]
+    assert not bootstrap.run_with_progress(command)
+    assert "no such package" in capsys.readouterr().err

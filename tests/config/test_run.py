@@ -243,6 +243,7 @@ def test_kill_9_leaves_nothing_and_the_next_run_keeps_the_data(
     family = find_family(second.process)
     told = second.output.read_text()
     assert "shown only now" not in told, "demo users were made twice"
+    assert "responder, reviewer, auditor, administrator" in told
     assert 'ARGS="changepassword NAME"' in told
     second.process.send_signal(signal.SIGINT)
     assert second.process.wait(60) == 0

@@ -5,8 +5,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from evidence.errors import CasefileError
-from incidents.services.demo import create_demo_cases, create_demo_people, has_people
+from incidents.services.demo import (
+    create_demo_cases,
+    create_demo_people,
+    has_people,
+    list_accounts,
+)
 from incidents.services.playbooks import BUILT_IN_FOLDER, load_folder
+
+MOST_NAMED = 10
 
 
 class Command(BaseCommand):
@@ -17,7 +24,10 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         if has_people():
-            self.stdout.write("People exist already: nothing to do.")
+            self.stdout.write(
+                f"People exist already, and nothing was made: {_list_people()}. "
+                "Passwords were shown when they were made, and are kept nowhere."
+            )
             return
         try:
             load_folder(BUILT_IN_FOLDER, actor=None)
@@ -36,3 +46,9 @@ class Command(BaseCommand):
         for name, password in passwords.items():
             self.stdout.write(f"  {name:<{width}}  {password}")
         self.stdout.flush()
+
+
+def _list_people() -> str:
+    names = list(list_accounts()[: MOST_NAMED + 1])
+    more = [" and more"] if len(names) > MOST_NAMED else []
+    return ", ".join(names[:MOST_NAMED]) + "".join(more)
