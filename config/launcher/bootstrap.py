@@ -174,7 +174,7 @@ def _install(name: str) -> None:
     python = str(VENV_PYTHON)
     if _run_uv("pip", "install", "--python", python, *options):
         return
-    if _run_pip("install", "--no-input", *options):
+    if run_pip(*options):
         return
     if name == EMBEDDED:
         _say("no embedded servers for this machine; looking for installed ones")
@@ -186,13 +186,14 @@ def _install(name: str) -> None:
     )
 
 
-def _run_pip(*words: str) -> bool:
+def run_pip(*words: str) -> bool:
+    """Install what the words name, and return False where that failed."""
     pip = [str(VENV_PYTHON), "-m", "pip", "--disable-pip-version-check"]
-    pip += ["--progress-bar", "off"]
     if not _runs_silently([*pip, "--version"]):
         # uv makes environments without pip.
         _runs_silently([str(VENV_PYTHON), "-m", "ensurepip"])
-    return run_with_progress([*pip, *words])
+    install = [*pip, "install", "--no-input", "--progress-bar", "off"]
+    return run_with_progress([*install, *words])
 
 
 def _runs_silently(command: list[str]) -> bool:

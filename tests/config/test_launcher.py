@@ -457,3 +457,10 @@ def test_installing_that_fails_shows_why(capsys: pytest.CaptureFixture[str]) -> 
     command = ["sh", "-c", "echo no such package >&2; exit 1"]
     assert not bootstrap.run_with_progress(command)
     assert "no such package" in capsys.readouterr().err
+
+
+def test_pip_understands_how_it_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    # Installed already: nothing is fetched, and nothing changes.
+    assert bootstrap.run_pip("--no-index", "--dry-run", "pytest")
+    assert not bootstrap.run_pip("--no-index", "--dry-run", "no-such-package")
+    assert "no-such-package" in capsys.readouterr().err
