@@ -30,11 +30,17 @@ _DIRECTION_MARK = "\u200e"
 KEY_LENGTH = 255
 
 
-def show_hidden(text: str) -> str:
-    """Return the text with each hidden character as its code point: ⟨U+202E⟩."""
+def show_hidden(text: str, *, keep: str = "") -> str:
+    """Return the text with each hidden character as its code point: ⟨U+202E⟩.
+
+    `keep` names those that stay as they are: a text of several lines has line breaks.
+    """
     if text.isprintable() and not _IGNORABLE.search(text):
         return text
-    return "".join(f"⟨U+{ord(one):04X}⟩" if is_hidden(one) else one for one in text)
+    return "".join(
+        f"⟨U+{ord(one):04X}⟩" if one not in keep and is_hidden(one) else one
+        for one in text
+    )
 
 
 def has_hidden(text: str) -> bool:

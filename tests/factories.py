@@ -67,13 +67,15 @@ def make_evidence(
     *,
     vector: str = "plain",
     name: str = "",
-    content: bytes = b"",
+    content: bytes | None = None,
     kind: EvidenceKind | None = None,
     actor: User | None = None,
     verified: bool = True,
 ) -> EvidenceItem:
     """Attach a document of the vectors, or these bytes, and have it verified."""
-    data = content or (VECTORS / f"{vector}.json").read_bytes()
+    data = content
+    if data is None:
+        data = (VECTORS / f"{vector}.json").read_bytes()
     item, _ = receive_evidence(
         incident_id=incident.pk,
         stream=io.BytesIO(data),

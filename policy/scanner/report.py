@@ -104,8 +104,32 @@ def scan_source(
         files = unpack_source(data, name, limits)
     except SourceRefusedError as error:
         return ScanReport(name, refused=error)
-    reports = [scan_file(file, is_alone=len(files) == 1) for file in files]
-    return ScanReport(name, tuple(reports))
+    reports = tuple(scan_file(file, is_alone=len(files) == 1) for file in files)
+    if not any(
+        _was_read(file, report) for file, report in zip(files, reports, strict=True)
+    ):
+        return ScanReport(name, reports, refused=_nothing_read())
+    return ScanReport(name, reports)
+
+
+def _was_read(file: SourceFile, report: FileReport) -> bool:
+    """Tell whether a report says anything of code: else nobody may call it safe.
+
+    A text that only was tried as JavaScript, and in which nothing was found, may be
+    anything: a log, a bundle of evidence, a poem.
+    """
+    if report.entries:
+        return True
+    is_code = language_of(file.path, to_utf8(file.data)) is not None
+    return is_code and bool(file.data.strip())
+
+
+def _nothing_read() -> SourceRefusedError:
+    return SourceRefusedError(
+        "no_code",
+        "The source holds no JavaScript or TypeScript, so nothing was scanned. "
+        "Send the extension's source, with the names that its files have.",
+    )
 
 
 def scan_file(file: SourceFile, *, is_alone: bool = False) -> FileReport:

@@ -69,8 +69,8 @@ def request_scan(
         raise PolicyRefused(f"there is no evidence {item_id}", code="no_such_evidence")
     if item.kind != EvidenceKind.EXTENSION_SOURCE:
         raise PolicyRefused(
-            f"only extension source is scanned; {item.original_name} is kept as "
-            f"{item.get_kind_display()}. Send it again as extension source.",
+            f"only extension source is scanned; {item.shown_name} is kept as "
+            f"{item.get_kind_display()}. Where that is wrong, change its kind first.",
             code="not_source",
         )
     lock_incident(item.incident_id)

@@ -105,3 +105,7 @@ def test_a_name_does_not_look_like_itself() -> None:
 
 def test_a_very_long_name_has_a_key_that_a_column_holds() -> None:
     assert len(lookalike_key("\ufdfa" * 5_000)) == 255
+
+
+def test_a_text_of_several_lines_keeps_its_line_breaks() -> None:
+    assert show_hidden("a\n\u202eb", keep="\n") == "a\n⟨U+202E⟩b"

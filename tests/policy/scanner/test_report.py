@@ -170,3 +170,36 @@ class TestLineScanner:
     def test_lines_keep_their_numbers(self):
         (finding,) = scan_lines(b"/* one\n two */\nrequire('vm')")
         assert finding.line == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("bundle.json", b'{"schema": "x", "risk_ledger": {}}'),
+        ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(100)),
+        ("notes.txt", b"hello"),
+        ("empty.js", b""),
+        ("blank.js", b" \n"),
+    ],
+)
+def test_what_holds_no_code_is_never_safe(name: str, data: bytes):
+    report = scan_source(data, name)
+    assert report.classification is Classification.FLAGGED
+    assert report.refused is not None
+    assert report.refused.code == "no_code"
+
+
+def test_an_archive_without_code_is_never_safe():
+    for members in ({}, {"readme.md": "x"}, {"a.json": "{}", "b.md": "y"}):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, text in members.items():
+                archive.writestr(name, text)
+        report = scan_source(buffer.getvalue(), "a.zip")
+        assert report.classification is Classification.FLAGGED
+
+
+def test_code_under_another_name_is_still_judged():
+    report = scan_source(b"eval('1');", "notes.txt")
+    assert report.refused is None
+    assert report.classification is not Classification.SAFE
