@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.http import Http404, HttpRequest
 
 from evidence.admin.base import person_of
@@ -249,10 +250,12 @@ def _kill(request: HttpRequest, incident: Incident, data: Data) -> str:
         extension_pk=extension_pk,
         reason=data["reason"],
     )
-    return (
+    messages.warning(
+        request,
         f"The {switch} is ordered, and the extension is quarantined. Nothing has "
-        "stopped yet: run the commands shown above, then confirm."
+        "stopped yet: run the commands below, then record that it took effect.",
     )
+    return ""
 
 
 def _kill_all(request: HttpRequest, incident: Incident, data: Data) -> str:
@@ -262,10 +265,12 @@ def _kill_all(request: HttpRequest, incident: Incident, data: Data) -> str:
         typed_reference=data["reference"],
         reason=data["reason"],
     )
-    return (
+    messages.warning(
+        request,
         "The order to stop every extension is given. Nothing has stopped yet: run the "
-        "commands shown above, then confirm."
+        "command below, then record that it took effect.",
     )
+    return ""
 
 
 def _confirm_kill(request: HttpRequest, incident: Incident, data: Data) -> str:

@@ -27,6 +27,7 @@ from incidents.services.checklists.artifacts import (
 )
 from incidents.services.gates.conditions import STATED, read_gate
 from incidents.services.gates.facts import find_current_reports
+from incidents.services.gates.policy_facts import find_kill_confirmed
 from incidents.workflow.artifacts import match_artifact
 from incidents.workflow.gates import ITEM_OF_CONDITION, Condition, GateResult
 from incidents.workflow.incident_states import ItemKind
@@ -44,10 +45,17 @@ class ConditionView:
     is_statable: bool
     item_anchor: str
     failed_reports: list[VerificationReport] = field(default_factory=list)
+    is_confirmed_since: bool = False
+    """A kept gate rested on an order; by now the order is confirmed."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """True where it rests on an order that nobody confirmed to this day."""
+        return self.condition.is_ordered and not self.is_confirmed_since
 
     @property
     def tone(self) -> str:
-        if self.condition.is_ordered:
+        if self.is_waiting:
             return "warn"
         if self.condition.met:
             return "done"
@@ -165,9 +173,15 @@ def _condition_views(
                 is_statable=condition.key in STATED and not failed,
                 item_anchor=f"item-{key}" if key else "",
                 failed_reports=failed,
+                is_confirmed_since=condition.is_ordered and _is_confirmed(incident),
             )
         )
     return views
+
+
+def _is_confirmed(incident: Incident) -> bool:
+    names = {one.extension_id for one in incident.extensions.all()}
+    return bool(names) and names <= find_kill_confirmed(incident)
 
 
 def _failed_reports(incident: Incident) -> list[VerificationReport]:

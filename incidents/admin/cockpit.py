@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Prefetch
@@ -20,14 +20,14 @@ from incidents.admin.policy_tab import policy_tab
 from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
 from incidents.models import Cycle, GateWaiver, Incident, IncidentPhase
-from incidents.presentation import view_phase
+from incidents.presentation import PhaseView, view_phase
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import TITLES
 from incidents.services.lifecycle.aftermath import Aftermath, find_standing
 from incidents.services.lifecycle.containment import unconfirmed_orders
 from incidents.services.policy_records import shown_orders, standing_kill_all
 from incidents.workflow.phases import Phase
-from policy.admin.orders import order_views
+from policy.admin.orders import OrderView, order_views
 
 TabContext = Callable[[HttpRequest, Incident, Cycle], dict[str, Any]]
 HISTORY_PAGE = 50
@@ -127,11 +127,12 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     waivers = [one for phase in phases for one in phase.phase.waivers.all()]
     tab = _chosen_tab(request)
     can_work = is_live and request.user.has_perm(WORK)
+    containment = _containment(request, incident, now)
     return {
         "incident": incident,
         "cycle": cycle,
         "is_live": is_live,
-        "phases": phases,
+        "phases": [_with_order(one, containment["kill_orders"]) for one in phases],
         "running": next((one for one in phases if one.is_running), None),
         "is_complete": is_live and all(one.is_complete for one in phases),
         "waivers": [one for one in waivers if one.is_in_force],
@@ -144,10 +145,18 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "workers": forms.workers() if can_work else (),
         "playbook_choices": forms.playbook_choices(incident) if can_work else (),
         "condition_titles": TITLES,
-        **_containment(request, incident, now),
+        **containment,
         "now": now,
         **tab.context(request, incident, cycle),
     }
+
+
+def _with_order(view: PhaseView, orders: list[OrderView]) -> PhaseView:
+    """Return a phase in amber where it was completed on an order that still waits."""
+    record = getattr(view.phase, "gate_record", None) if orders else None
+    if record is None or not any(one["is_ordered"] for one in record.conditions):
+        return view
+    return replace(view, tone="warn", words=f"{view.words}, on an unconfirmed order")
 
 
 def _containment(

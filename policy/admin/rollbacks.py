@@ -73,6 +73,14 @@ def _apply(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> st
     return ""
 
 
+def _is_own(rollback: Rollback, user: Any) -> bool:
+    return bool(rollback.requested_by_id == user.pk)
+
+
+def _is_others(rollback: Rollback, user: Any) -> bool:
+    return not _is_own(rollback, user)
+
+
 @admin.register(Rollback)
 class RollbackAdmin(OfVisibleIncident, PageAdmin):
     list_display = (
@@ -111,6 +119,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             help="By somebody other than who proposed it.",
             tone="main",
             applies=lambda one: one.state == RollbackState.PROPOSED,
+            offered_to=_is_others,
         ),
         "decline": PageAction(
             "Decline",
@@ -119,6 +128,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             _decline,
             REVIEW,
             applies=lambda one: one.state == RollbackState.PROPOSED,
+            offered_to=_is_others,
         ),
         "withdraw": PageAction(
             "Withdraw",
@@ -128,6 +138,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             WORK,
             help="By who proposed it, before it is decided on.",
             applies=lambda one: one.state == RollbackState.PROPOSED,
+            offered_to=_is_own,
         ),
         "apply": PageAction(
             "Mark applied",

@@ -84,6 +84,19 @@ def pretty_json(value: Any) -> str:
 
 
 @register.filter
+def patch_json(value: Any, indent: str = "") -> str:
+    """Return a settings patch as JSON: a line for each member, lists on theirs."""
+    if not isinstance(value, dict) or not value:
+        return json.dumps(value, ensure_ascii=False)
+    inner = indent + "  "
+    members = [
+        f"{inner}{json.dumps(name, ensure_ascii=False)}: {patch_json(one, inner)}"
+        for name, one in value.items()
+    ]
+    return "{\n" + ",\n".join(members) + f"\n{indent}}}"
+
+
+@register.filter
 def inline_code(text: str) -> SafeString:
     """Show what stands between backticks as code."""
     parts = enumerate(text.split("`"))

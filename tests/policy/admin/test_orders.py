@@ -8,6 +8,10 @@ from django.test import Client
 from django.urls import reverse
 
 from incidents.models import Incident
+from incidents.services.gates.conditions import state_condition
+from incidents.services.gates.phases import complete_phase
+from incidents.workflow.gates import ConditionKey
+from incidents.workflow.phases import Phase
 from policy.models import Extension, KillSwitch
 from policy.services.kill_switches import (
     activate_kill_all,
@@ -19,6 +23,7 @@ from policy.services.releases import request_release
 from policy.services.trust import request_promotion
 from tests.conftest import make_user
 from tests.factories import make_incident
+from tests.policy.admin.conftest import World
 
 AMBER = "Ordered, not confirmed"
 
@@ -107,6 +112,40 @@ def test_the_form_on_the_case_confirms_and_comes_back(
     response = client.post(url, {"means": "All denied.", "next": back})
     assert (response.status_code, response.headers["Location"]) == (302, back)
     assert KillSwitch.objects.confirmed().exists()
+
+
+def test_a_phase_completed_on_an_order_is_amber_until_the_confirmation(
+    client: Client, incident: Incident, switch: KillSwitch, responder: User
+) -> None:
+    for condition in ("isolation-verified", "extension-killed"):
+        state_condition(
+            actor=responder,
+            incident_id=incident.pk,
+            condition=ConditionKey(condition),
+            statement="The host is off.",
+        )
+    complete_phase(actor=responder, incident_id=incident.pk, phase=Phase.CONTAIN)
+    client.force_login(responder)
+    url = case_url(incident) + "&phase=contain"
+    page = get(client, url)
+    assert "on an unconfirmed order" in page
+    assert "The host is off." in page
+    confirm_kill_switch(kill_switch_id=switch.pk, means="Gone.", actor=responder)
+    page = get(client, url)
+    assert "on an unconfirmed order" not in page
+    assert "Confirmed since" in page
+    assert AMBER not in page
+
+
+def test_the_order_is_told_as_a_warning_and_not_as_done(
+    client: Client, incident: Incident, extension: Extension, responder: User
+) -> None:
+    client.force_login(responder)
+    url = reverse("admin:incidents_incident_do", args=[incident.pk, "kill"])
+    response = client.post(url, {"extension": extension.pk, "reason": "r"}, follow=True)
+    (message,) = response.context["messages"]
+    assert message.level_tag == "warning"
+    assert "Nothing has stopped yet" in message.message
 
 
 def test_an_auditor_sees_the_order_and_no_form(
@@ -278,3 +317,15 @@ def test_release_waits_once_on_the_page_of_each_extension(
     client.force_login(reviewer)
     page = get(client, url_of(incident.extensions.get()))
     assert "part of one request for all" in page
+
+
+def test_a_plan_is_not_approved_by_who_proposed_it_nor_withdrawn_by_others(
+    client: Client, world: World, responder: User, reviewer: User
+) -> None:
+    url = reverse("admin:policy_rollback_change", args=[world.rollback.pk])
+    client.force_login(responder)
+    assert "/do/withdraw/" in get(client, url)
+    client.force_login(reviewer)
+    page = get(client, url)
+    assert "/do/approve/" in page
+    assert "/do/withdraw/" not in page
