@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "evidence.reader_zone.ReaderZoneMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "evidence.admin.sent_forms.UnsentFormMiddleware",
@@ -103,8 +104,11 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            # Names come from outside on nearly every page: their filter is at hand.
-            "builtins": ["evidence.templatetags.names"],
+            # Times, states and names from outside are on nearly every page.
+            "builtins": [
+                "evidence.templatetags.casefile",
+                "evidence.templatetags.names",
+            ],
         },
     },
 ]
@@ -300,7 +304,10 @@ WEBHOOK_SCHEMES = read_words(
 )
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
 USE_I18N = True
+# ISO dates, 24 hours and the zone, wherever Django itself writes a time.
+FORMAT_MODULE_PATH = ["config.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 

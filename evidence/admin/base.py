@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import ipaddress
 from collections.abc import Callable
 from typing import Any, cast
@@ -11,13 +10,12 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest
-from django.utils import timezone
-from unfold.admin import ModelAdmin
 
+from evidence.admin.times import CasefileAdmin
 from evidence.errors import CasefileError
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(CasefileAdmin):
     """Shows rows and changes none; superusers are not exempt."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -45,11 +43,6 @@ def client_address(request: HttpRequest) -> str | None:
         return str(ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")))
     except ValueError:
         return None
-
-
-def show_moment(moment: dt.datetime) -> str:
-    """Return a moment to the second, in the person's zone and with its name."""
-    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def call_service(

@@ -7,6 +7,7 @@ import datetime as dt
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
 from evidence.text import unify_lines
 from evidence.zones import find_zone, moments_of
@@ -96,7 +97,7 @@ class NaiveDateTimeField(forms.DateTimeField):
 
 
 class ZonedMixin(forms.Form):
-    """Reads the form's times in its zone: the browser's, or UTC where none is named.
+    """Reads the form's times in its zone: the reader's, or UTC where none is named.
 
     A time that clocks skip there is refused. Of one that comes twice, the form asks
     which is meant: `asks_occurrence` says that the question has to be shown.
@@ -106,6 +107,8 @@ class ZonedMixin(forms.Form):
         required=False,
         max_length=64,
         label="Time zone",
+        # The zone that the page's own times are in.
+        initial=timezone.get_current_timezone_name,
         widget=forms.TextInput(
             attrs={"data-zone": "", "autocomplete": "off", "placeholder": "UTC"}
         ),

@@ -20,11 +20,11 @@ from evidence.admin.base import (
     ReadOnlyAdmin,
     call_service,
     person_of,
-    show_moment,
 )
 from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
 from evidence.models import AuditEntry, HistoryCheck
 from evidence.services import check_history
+from evidence.templatetags.casefile import moment as show_time
 
 
 @admin.register(AuditEntry)
@@ -70,7 +70,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @display(description="Recorded", ordering="recorded_at")
     def moment(self, entry: AuditEntry) -> str:
-        return show_moment(entry.recorded_at)
+        return show_time(entry.recorded_at)
 
     @display(description="Object")
     def linked_object(self, entry: AuditEntry) -> str:

@@ -33,7 +33,6 @@ from evidence.admin.base import (
     call_service,
     client_address,
     person_of,
-    show_moment,
 )
 from evidence.admin.filters import OutcomeFilter
 from evidence.admin.forms import ExportForm, KindForm
@@ -54,6 +53,7 @@ from evidence.services import (
     request_export,
     request_verification,
 )
+from evidence.templatetags.casefile import moment as show_time
 from evidence.templatetags.evidence import integrity_badge
 
 
@@ -122,7 +122,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
 
     @display(description="Received", ordering="received_at")
     def received(self, item: EvidenceItem) -> str:
-        return show_moment(item.received_at)
+        return show_time(item.received_at)
 
     @display(description="SHA-256", ordering="sha256_hex")
     def short_sha256(self, item: EvidenceItem) -> str:

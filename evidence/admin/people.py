@@ -6,6 +6,7 @@ record none of it. Here every change is a service's; the groups are read-only.
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.decorators import action, display
@@ -29,6 +30,7 @@ from unfold.widgets import (
 
 from evidence.access import Role
 from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.models import ReaderSettings
 from evidence.services.people import (
     ADD,
     CHANGE,
@@ -37,6 +39,7 @@ from evidence.services.people import (
     reset_password,
     set_active,
 )
+from evidence.services.readers import set_reader_zone
 
 ROLES = [(role.value, role.value.capitalize()) for role in Role]
 # Loaded by the import above, whatever the order of the apps.
@@ -98,6 +101,16 @@ class PersonAdmin(ReadOnlyAdmin):
     )
     readonly_fields = fields
     actions_detail = ("roles_page", "active_page", "password_page")
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path(
+            "settings/",
+            self.admin_site.admin_view(
+                lambda request: settings_page(request, self.admin_site)
+            ),
+            name="auth_user_settings",
+        )
+        return [own, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         rows: QuerySet[User] = super().get_queryset(request)
@@ -209,6 +222,43 @@ class PersonAdmin(ReadOnlyAdmin):
                 "form": form,
             },
         )
+
+
+class ZoneForm(forms.Form):
+    time_zone = forms.ChoiceField(
+        required=False,
+        label="Time zone",
+        help_text="Every page shows its times in it. UTC stands behind each of them: "
+        "rest the pointer on a time.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["time_zone"]
+        names = [(name, name) for name in sorted(zoneinfo.available_timezones())]
+        field.choices = [("", "My browser's"), *names]  # type: ignore[attr-defined]
+
+
+def settings_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
+    """Show a person their own settings, and save what they choose."""
+    person = person_of(request)
+    form = ZoneForm(request.POST or None, initial=_settings_of(person))
+    if request.method == "POST" and form.is_valid():
+        saved = call_service(
+            request,
+            lambda: set_reader_zone(actor=person, **form.cleaned_data),
+            success="Saved. Times are shown so from now on.",
+        )
+        if saved is not None:
+            return HttpResponseRedirect(reverse("admin:auth_user_settings"))
+    context = {**site.each_context(request), "title": "My settings", "form": form}
+    context["button"] = "Save"
+    return TemplateResponse(request, "evidence/people/form.html", context)
+
+
+def _settings_of(person: User) -> dict[str, Any]:
+    row = ReaderSettings.objects.filter(user=person).first()
+    return {"time_zone": row.time_zone if row else ""}
 
 
 @admin.register(Group)

@@ -22,7 +22,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from evidence.admin.base import ReadOnlyAdmin, call_service, person_of, show_moment
+from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
 from evidence.errors import CasefileError
 from evidence.models import ApiToken, TokenScope
 from evidence.services.tokens import (
@@ -31,6 +31,7 @@ from evidence.services.tokens import (
     create_token,
     revoke_token,
 )
+from evidence.templatetags.casefile import moment as show_time
 
 DEFAULT_DAYS = 90
 STATE_LABELS = {"active": "success", "expired": "warning", "revoked": "danger"}
@@ -107,12 +108,12 @@ class ApiTokenAdmin(ReadOnlyAdmin):
 
     @display(description="Expires", ordering="expiry")
     def expires(self, token: ApiToken) -> str:
-        return show_moment(token.expiry)
+        return show_time(token.expiry)
 
     @display(description="Last used", ordering="last_used_at")
     def last_used(self, token: ApiToken) -> str:
         used: dt.datetime | None = token.last_used_at
-        return show_moment(used) if used else "never"
+        return show_time(used) if used else "never"
 
     # --- pages ----------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from evidence.models.items import (
     EvidenceKind,
     KindChange,
 )
+from evidence.models.readers import ReaderSettings
 from evidence.models.sent_forms import SentForm
 from evidence.models.tokens import ApiToken, TokenScope
 from evidence.models.verification import (
@@ -38,6 +39,7 @@ __all__ = (
     "NotedHead",
     "Outcome",
     "QueuedWork",
+    "ReaderSettings",
     "ReplayStep",
     "SentForm",
     "TokenScope",

@@ -6,16 +6,15 @@ import datetime as dt
 from typing import Any
 
 from django import template
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from evidence.figure_words import say_figure, say_value
 from evidence.form_keys import KEY_NAME, make_key
 from evidence.models import Outcome
 
 register = template.Library()
 
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 BADGES = {
     Outcome.VERIFIED: ("good", "verified", "Verified"),
     Outcome.DIGEST_ONLY: ("idle", "tag", "Digest only"),
@@ -25,17 +24,6 @@ BADGES = {
     Outcome.UNFINISHED: ("warn", "hourglass_disabled", "Could not be verified"),
 }
 UNVERIFIED = ("idle", "pending", "Not verified yet")
-
-
-@register.filter
-def from_ms(value: Any) -> dt.datetime | str:
-    """Return milliseconds since 1970 as a moment; what is no such moment, as it is."""
-    if value is None:
-        return ""
-    try:
-        return timezone.localtime(EPOCH + dt.timedelta(milliseconds=int(value)))
-    except (OverflowError, ValueError, TypeError):
-        return f"{value} ms"
 
 
 @register.inclusion_tag("evidence/_badge.html")
@@ -66,3 +54,15 @@ def step_label(name: str) -> str:
 def get_item(mapping: Any, key: str) -> Any:
     """Return a member by a name that is itself a variable."""
     return mapping.get(key) if isinstance(mapping, dict) else None
+
+
+@register.filter
+def figure_name(name: Any) -> str:
+    """Return the name of a report's figure in words."""
+    return say_figure(str(name))
+
+
+@register.filter
+def figure_value(value: Any, name: Any) -> Any:
+    """Return a report's figure as people read it."""
+    return say_value(str(name), value)

@@ -15,17 +15,17 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
 from evidence.admin.base import ReadOnlyAdmin, person_of
+from evidence.admin.times import CasefileAdmin
 from evidence.errors import CasefileError
+from evidence.templatetags.casefile import moment
 from incidents.models import Alert, AlertAssignment, AlertRule, Incident
 from incidents.services.alerts.moves import move_alerts, split_alerts
 from incidents.services.alerts.rules import save_rule
 from incidents.services.changes import REASON_LENGTH, WORK
-from incidents.templatetags.incidents import moment
 
 SEVERITY_TONES = {"critical": "late", "error": "warn", "warning": "watch"}
 CASES_SHOWN = 500
@@ -311,7 +311,7 @@ def _require_positive(number: int) -> int:
 
 
 @admin.register(AlertRule)
-class AlertRuleAdmin(ModelAdmin):
+class AlertRuleAdmin(CasefileAdmin):
     """Rules are set, disabled and enabled; none is deleted."""
 
     form = AlertRuleForm

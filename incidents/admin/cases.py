@@ -14,13 +14,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from evidence.admin.base import person_of
 from evidence.admin.form_answers import answer_form
 from evidence.admin.page_actions import ActionPages, RefusedForm
+from evidence.admin.times import CasefileAdmin
 from evidence.errors import CasefileError
+from evidence.templatetags.casefile import moment
 from incidents.admin.case_actions import ACTIONS
 from incidents.admin.case_list import BreachedFilter, MineFilter, UnverifiedFilter
 from incidents.admin.cockpit import cockpit_context, find_incident
@@ -34,13 +35,13 @@ from incidents.presentation import SEVERITY_TONES, running_clock
 from incidents.services.changes import WORK
 from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
 from incidents.services.lifecycle.opening import open_incident
-from incidents.templatetags.incidents import clock_html, moment
+from incidents.templatetags.incidents import clock_html
 from incidents.timeline_export import write_csv, write_markdown
 from incidents.workflow.phases import Phase
 
 
 @admin.register(Incident)
-class IncidentAdmin(ActionPages, ModelAdmin):
+class IncidentAdmin(ActionPages, CasefileAdmin):
     """Rows come through `visible_to`; every change goes through a service."""
 
     list_display = (

@@ -19,6 +19,7 @@ from unfold.decorators import action, display
 
 from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.errors import CasefileError, PermissionRefused
+from evidence.templatetags.casefile import moment
 from incidents.admin.notification_forms import (
     PlanForm,
     PreferenceForm,
@@ -54,7 +55,6 @@ from incidents.services.notifications.webhooks import (
     add_webhook,
     change_webhook,
 )
-from incidents.templatetags.incidents import moment
 
 STATE_TONES = {
     NotificationState.PENDING: "watch",

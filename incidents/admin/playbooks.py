@@ -8,9 +8,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from evidence.admin.times import CasefileAdmin
 from incidents.models import Playbook, PlaybookVersion
 from incidents.services.cycle_plan import document_of
 from incidents.workflow.incident_states import ItemKind
@@ -18,7 +18,7 @@ from incidents.workflow.phases import PHASE_ORDER
 
 
 @admin.register(Playbook)
-class PlaybookAdmin(ModelAdmin):
+class PlaybookAdmin(CasefileAdmin):
     """Read-only: playbooks are loaded from files by `load_playbooks`."""
 
     list_display = ("code", "title", "version")

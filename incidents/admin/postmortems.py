@@ -25,6 +25,7 @@ from unfold.decorators import display
 from evidence.access import name_of
 from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.errors import CasefileError, PermissionRefused
+from evidence.templatetags.casefile import moment
 from incidents.admin.cockpit import find_incident
 from incidents.admin.postmortem_views import (
     STATE_TONES,
@@ -51,7 +52,6 @@ from incidents.services.postmortems.reviews import (
     sign_postmortem,
     submit_postmortem,
 )
-from incidents.templatetags.incidents import moment
 from incidents.workflow.postmortem import (
     SECTION_KEYS,
     PostmortemState,

@@ -9,15 +9,15 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
 from evidence.admin.base import person_of
+from evidence.admin.times import CasefileAdmin
 from incidents.models import Team
 from incidents.services.teams import save_team
 
 
 @admin.register(Team)
-class TeamAdmin(ModelAdmin):
+class TeamAdmin(CasefileAdmin):
     """Teams are made and changed by the service, and never deleted."""
 
     list_display = ("name",)

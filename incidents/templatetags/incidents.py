@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import Any
 
@@ -17,7 +16,6 @@ from incidents.presentation import (
     SEVERITY_TONES,
     SOURCE_NAMES,
     PhaseView,
-    describe_duration,
 )
 
 register = template.Library()
@@ -33,25 +31,6 @@ def inline_markdown(text: str) -> SafeString:
     return mark_safe(cleaned)  # noqa: S308  (nh3 has just cleaned it)
 
 
-@register.simple_tag
-def moment(value: dt.datetime | None, style: str = "") -> SafeString | str:
-    """Return a time in UTC that the page's script turns to the reader's zone.
-
-    `style` "day" leaves the seconds out, "time" the date.
-    """
-    if value is None:
-        return "–"
-    utc = value.astimezone(dt.UTC)
-    form = {"time": "%H:%M:%S", "day": "%Y-%m-%d %H:%M"}.get(style, "%Y-%m-%d %H:%M:%S")
-    return format_html(
-        '<time datetime="{}" data-local="{}" title="{} UTC">{} UTC</time>',
-        utc.isoformat(timespec="seconds"),
-        style or "full",
-        f"{utc:%Y-%m-%d %H:%M:%S}",
-        f"{utc:{form}}",
-    )
-
-
 @register.filter("clock")
 def clock_html(view: PhaseView) -> SafeString:
     """Return a clock in words that the page's script keeps counting."""
@@ -63,11 +42,6 @@ def clock_html(view: PhaseView) -> SafeString:
         phase.counted_from.isoformat() if phase.counted_from else "",
         view.words,
     )
-
-
-@register.filter
-def duration(value: dt.timedelta | None) -> str:
-    return "–" if value is None else describe_duration(value)
 
 
 @register.filter
@@ -94,9 +68,3 @@ def as_json(value: Any) -> str:
 @register.filter
 def get_key(mapping: dict[Any, Any], key: Any) -> Any:
     return mapping.get(key)
-
-
-@register.filter
-def seconds(value: int) -> str:
-    """Return a number of seconds as a length."""
-    return describe_duration(dt.timedelta(seconds=value))

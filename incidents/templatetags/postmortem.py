@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from django import template
 from django.utils.safestring import SafeString
 
 from incidents.markdown import render_markdown
-from incidents.templatetags.incidents import moment
 from incidents.workflow.postmortem import describe_offset
 from incidents.workflow.postmortem_markdown import TYPE_NAMES, length, show_tasks
 
@@ -34,9 +31,3 @@ def took(seconds: int | None) -> str:
 @register.filter
 def type_name(value: str) -> str:
     return TYPE_NAMES.get(value, value)
-
-
-@register.simple_tag
-def at(value: str | None, style: str = "day") -> SafeString | str:
-    """Return a moment of the document, in the reader's zone."""
-    return moment(dt.datetime.fromisoformat(value), style) if value else "–"

@@ -19,6 +19,7 @@ from unfold.decorators import action, display
 from evidence.admin.form_fields import PageForm
 from evidence.lookalikes import show_hidden
 from evidence.plots import draw_risk
+from evidence.templatetags.casefile import badge
 from policy.admin import forms
 from policy.admin.case_pages import take_in
 from policy.admin.orders import order_views
@@ -44,7 +45,6 @@ from policy.services.cases import REVIEW, WORK
 from policy.services.extensions import EXTENSION_ID_LENGTH
 from policy.services.requests import lapses_at
 from policy.services.snapshots import newest_snapshot, read_snapshot
-from policy.templatetags.policy import badge
 
 SHOWN = 50
 SUGGESTED = 20

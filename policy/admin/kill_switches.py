@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import action, display
 
+from evidence.templatetags.casefile import badge
 from policy.admin import forms
 from policy.admin.orders import order_views
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
@@ -25,7 +26,6 @@ from policy.rules.kill_switch import KillSwitchScope, KillSwitchState
 from policy.services import kill_switches, lifts, releases
 from policy.services.cases import REVIEW, WORK, is_before_remediate
 from policy.services.requests import lapses_at
-from policy.templatetags.policy import badge
 
 EXPORT_SIZE = 10_000
 

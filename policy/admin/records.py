@@ -8,6 +8,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
 from evidence.admin.base import ReadOnlyAdmin
+from evidence.templatetags.casefile import badge
 from policy.admin.pages import OfVisibleIncident
 from policy.models import (
     LiftRequest,
@@ -16,7 +17,6 @@ from policy.models import (
     QuotaChange,
     TrustTransition,
 )
-from policy.templatetags.policy import badge
 
 
 @admin.register(TrustTransition)

@@ -13,13 +13,13 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from evidence.templatetags.casefile import badge
 from policy.admin import forms
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
 from policy.models import Rollback, RollbackState
 from policy.models.rollbacks import STATES_TO_PROVE
 from policy.services import rollbacks
 from policy.services.cases import REVIEW, WORK
-from policy.templatetags.policy import badge
 
 
 def _approve(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> str:

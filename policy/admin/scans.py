@@ -16,13 +16,13 @@ from evidence.admin.form_fields import PageForm
 from evidence.admin.paging import keyset_page
 from evidence.models import UNFINISHED_STATES, Channel, EvidenceKind
 from evidence.services import receive_evidence
+from evidence.templatetags.casefile import badge
 from policy.admin import forms
 from policy.admin.case_pages import take_in
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
 from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
 from policy.services.cases import WORK
 from policy.services.scans import request_scan
-from policy.templatetags.policy import badge
 
 FAMILIES_SHOWN = 60
 

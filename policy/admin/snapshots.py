@@ -16,6 +16,7 @@ from unfold.decorators import display
 from evidence.admin.base import client_address
 from evidence.admin.form_fields import PageForm
 from evidence.models import Channel
+from evidence.templatetags.casefile import badge
 from policy.admin import forms
 from policy.admin.case_pages import take_in
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
@@ -28,7 +29,6 @@ from policy.rules.rollback import OverrideChoice, RiskChoice
 from policy.services import rollbacks
 from policy.services.cases import WORK
 from policy.services.snapshots import ADD, SnapshotSource, read_snapshot, take_snapshot
-from policy.templatetags.policy import badge
 
 SHOWN_EXTENSIONS = 200
 

@@ -71,30 +71,27 @@
     }
   };
 
+  // Pages are drawn in the reader's zone: the server learns it from this cookie.
+  const tellZone = (zone) => {
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `casefile_zone=${encodeURIComponent(zone)}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  };
+
+  /** What a clock in this zone shows now, as a field for local times takes it. */
+  const wallClock = (zone) => {
+    const now = new Date(Date.now() + skew);
+    const written = new Intl.DateTimeFormat("sv-SE", {
+      dateStyle: "short", timeStyle: "medium", timeZone: zone,
+    }).format(now);
+    return written.replace(" ", "T");
+  };
+
   const localise = () => {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    for (const time of document.querySelectorAll("time[data-local]")) {
-      const moment = new Date(time.dateTime);
-      if (Number.isNaN(moment.getTime())) continue;
-      const style = time.dataset.local;
-      const parts = Object.fromEntries(
-        new Intl.DateTimeFormat("en-GB", {
-          year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit",
-          minute: "2-digit", second: "2-digit", timeZoneName: "short", hourCycle: "h23",
-        }).formatToParts(moment).map((part) => [part.type, part.value]),
-      );
-      const day = `${parts.year}-${parts.month}-${parts.day} `;
-      const seconds = style === "day" ? "" : `:${parts.second}`;
-      time.textContent = `${style === "time" ? "" : day}${parts.hour}:${parts.minute}${seconds} ${parts.timeZoneName}`;
-    }
+    if (zone) tellZone(zone);
     for (const input of document.querySelectorAll("input[data-zone]")) {
-      if (zone && (!input.value || input.value === "UTC") && !input.dataset.kept) input.value = zone;
-      const form = input.form;
-      const moment = form?.querySelector("input[data-now]");
-      if (moment && !moment.value) {
-        const now = new Date(Date.now() + skew);
-        moment.value = new Date(now.getTime() - now.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
-      }
+      const moment = input.form?.querySelector("input[data-now]");
+      if (moment && !moment.value) moment.value = wallClock(input.value || "UTC");
     }
   };
 

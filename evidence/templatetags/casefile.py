@@ -1,0 +1,92 @@
+"""The tags that every page uses, without loading them: moments, badges, lengths."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from evidence.shown_times import (
+    read_moment,
+    say_ago,
+    say_length,
+    say_moment,
+    say_utc,
+)
+from evidence.tones import tone_of
+
+register = template.Library()
+NONE = "–"
+
+
+@register.simple_tag
+def moment(value: Any, style: str = "") -> SafeString | str:
+    """Show a moment in the reader's zone, with UTC on hover.
+
+    `style` "day" leaves the seconds out, "time" the date, "ago" says how long it is.
+    The value is a datetime, its ISO text, or milliseconds since 1970.
+    """
+    if value is None or value == "":
+        return NONE
+    when = read_moment(value)
+    if when is None:
+        return "a time that no calendar has"
+    ago = style == "ago"
+    words = say_ago(when, timezone.now()) if ago else say_moment(when, style)
+    title = f"{say_moment(when)} = {say_utc(when)}" if ago else say_utc(when)
+    stamp = when.isoformat(timespec="seconds")
+    return format_html('<time datetime="{}" title="{}">{}</time>', stamp, title, words)
+
+
+@register.simple_tag
+def reader_zone() -> str:
+    """Return the name of the zone that the page's times are in."""
+    return timezone.get_current_timezone_name()
+
+
+@register.filter
+def moment_text(value: Any, style: str = "") -> str:
+    """Return a moment as `moment` words it, for attributes and drawings."""
+    when = read_moment(value)
+    return NONE if when is None else say_moment(when, style)
+
+
+@register.simple_tag
+def badge(state: Any, *words: Any, kind: str = "", solid: bool = False) -> SafeString:
+    """Show a state in its tone and in words; without words, by its own name."""
+    shown = " ".join(str(one) for one in words)
+    name = str(state).replace("_", " ")
+    return format_html(
+        '<span class="cf-badge{}" data-tone="{}">{}</span>',
+        " cf-solid" if solid else "",
+        tone_of(state, kind),
+        shown or name[:1].upper() + name[1:],
+    )
+
+
+@register.filter
+def tone(state: Any, kind: str = "") -> str:
+    """Return the tone of a state, for frames and icons."""
+    return tone_of(state, kind)
+
+
+@register.filter
+def lasting(value: Any) -> str:
+    """Return a length of time, or seconds of one, in its two largest units."""
+    if value is None or value == "":
+        return NONE
+    if not isinstance(value, dt.timedelta):
+        value = dt.timedelta(seconds=value)
+    return say_length(value)
+
+
+@register.filter
+def lasting_ms(value: Any) -> str:
+    """Return milliseconds as a length in its two largest units."""
+    if value is None or value == "":
+        return NONE
+    return say_length(dt.timedelta(milliseconds=value))

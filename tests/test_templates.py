@@ -1,0 +1,28 @@
+"""Every template is one that the engine can read, before a page asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.template.loader import get_template
+
+ROOT = Path(__file__).resolve().parent.parent
+LONGEST_LINE = 280
+FOLDERS = sorted(ROOT.glob("*/templates"))
+TEMPLATES = [
+    (folder, path.relative_to(folder))
+    for folder in FOLDERS
+    for path in sorted(folder.rglob("*.html"))
+]
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), TEMPLATES, ids=[str(name) for _, name in TEMPLATES]
+)
+def test_template_compiles_with_lines_that_can_be_read(
+    folder: Path, name: Path
+) -> None:
+    get_template(str(name))
+    lines = (folder / name).read_text().splitlines()
+    assert max(map(len, lines), default=0) <= LONGEST_LINE
