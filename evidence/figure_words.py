@@ -1,4 +1,4 @@
-"""The members of reports and summaries in words, and their values as people read them."""
+"""The members of reports in words, and their values as people read them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WORDS = {
     "last_ts_ms": "Last record",
     "ledger_chain_valid": "Ledger's chain holds",
     "peak_risk_score": "Highest risk score",
-    "distinct_extensions": "Different extensions",
+    "distinct_extensions": "Distinct extensions",
     "blocked_count": "Blocked calls",
     "gap_count": "Gaps in the sequence",
     "entry_count": "Entries",
@@ -25,7 +25,7 @@ COUNTS = "counts."
 
 
 def say_figure(name: str) -> str:
-    """Return a member's name in words: `counts.risk_ledger` is “Risk ledger records”."""
+    """Return a name in words: `counts.risk_ledger` is “Risk ledger records”."""
     last = name.rpartition(".")[2]
     if name in WORDS or last in WORDS:
         return WORDS.get(name) or WORDS[last]

@@ -25,7 +25,8 @@ ZONED = re.compile(
 )
 CLOCK = re.compile(r"(?<![+-])\b\d{1,2}:\d\d(?::\d\d)?\b")
 MONTHS = re.compile(
-    r"\b(?:Jan|Feb|March|April|June|July|Aug|Sept|Oct|Nov|Dec)[a-z]*\.? \d|[ap]\.m\."
+    r"\b(?:Jan(?:uary)?|Feb(?:ruary)?|March|April|June|July|Aug(?:ust)?|"
+    r"Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.? \d|[ap]\.m\."
 )
 EPOCH = re.compile(r"\b1[5-9]\d{11}\b")
 TABS = (
