@@ -8,6 +8,8 @@ class IncidentsConfig(AppConfig):
 
     def ready(self) -> None:
         from incidents.services.lifecycle.containment import follow_kill_switch
-        from policy.services.followers import follow_orders
+        from incidents.services.lifecycle.rollbacks import follow_rollback
+        from policy.services.followers import follow_orders, follow_rollbacks
 
         follow_orders(follow_kill_switch)
+        follow_rollbacks(follow_rollback)

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from evidence.services.work import TRANSIENT_ERRORS
 from incidents.services.gates.phases import mark_breaches
+from incidents.services.lifecycle.diagnosis import follow_diagnosis
 from incidents.services.notifications import delivery
 from incidents.services.notifications.notices import (
     notify_broken_history,
@@ -54,6 +55,12 @@ def notify_kill_all_task(kill_switch_id: int) -> int:
 def notify_broken_history_task(check_id: int) -> int:
     """Tell who answers for the history that it is broken; told once for each check."""
     return notify_broken_history(check_id=check_id)
+
+
+@shared_task(name="incidents.follow_diagnosis", acks_late=True)
+def follow_diagnosis_task(incident_id: int) -> bool:
+    """Make a case as severe as a diagnosis means; harmless to run twice."""
+    return follow_diagnosis(incident_id=incident_id)
 
 
 @shared_task(

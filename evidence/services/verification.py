@@ -75,6 +75,10 @@ ERROR_COLUMNS = (
 )
 
 
+FOLLOW_DIAGNOSIS = "incidents.follow_diagnosis"
+"""Makes the case as severe as the diagnosis means; the app of cases has the task."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """What verifying found, not yet stored. `entries` are the ledger's, as read."""
@@ -248,6 +252,8 @@ def _finish(
     locked.touched_at = locked.finished_at = now
     locked.save()
     _record_verified(locked, report, now)
+    if report.diagnosis:
+        queue_on_commit(FOLLOW_DIAGNOSIS, report.item.incident_id)
     return report
 
 

@@ -169,6 +169,7 @@ def _decide(request: HttpRequest, incident: Incident, data: Data) -> str:
         choice_key=data["choice"],
         chosen=data["chosen"] == "yes",
         reason=data["reason"],
+        despite_diagnosis=data["despite_diagnosis"],
     )
     return "The decision is recorded."
 

@@ -25,6 +25,7 @@ from incidents.services.checklists.artifacts import (
     evidence_artifacts,
     list_records,
 )
+from incidents.services.checklists.remediation import question_choices
 from incidents.services.gates.conditions import STATED, read_gate
 from incidents.services.gates.facts import find_current_reports
 from incidents.services.gates.policy_facts import find_kill_confirmed
@@ -74,6 +75,7 @@ class ChoiceView:
     commands: tuple[str, ...]
     decision: RemediationDecision | None
     action: str
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,7 @@ def _suggestions(
 
 def _choices(item: ChecklistItem) -> list[ChoiceView]:
     newest = {one.choice_key: one for one in item.decisions.all()}
+    doubts = question_choices(item) if item.content.get("choices") else {}
     return [
         ChoiceView(
             key=choice["key"],
@@ -250,6 +253,7 @@ def _choices(item: ChecklistItem) -> list[ChoiceView]:
             commands=tuple(choice.get("commands", ())),
             decision=newest.get(choice["key"]),
             action=choice["action"],
+            doubt=doubts.get(choice["key"], ""),
         )
         for choice in item.content.get("choices", ())
     ]

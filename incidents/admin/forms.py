@@ -280,6 +280,9 @@ class DecideForm(ReasonForm):
     chosen = forms.ChoiceField(
         choices=(("yes", "Choose it"), ("no", "Do not choose it")), label="Decision"
     )
+    despite_diagnosis = forms.BooleanField(
+        required=False, label="Choose it although the diagnosis is another"
+    )
 
 
 class ActionForm(PageForm):

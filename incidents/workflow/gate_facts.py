@@ -103,5 +103,6 @@ class GateFacts:
     items: tuple[ItemFact, ...] = ()
     # Remediation actions: none is recorded without what proves it.
     actions: tuple[RemediationAction, ...] = ()
+    verified_rollbacks: tuple[int, ...] = ()
     choices: tuple[ChoiceFact, ...] = ()
     postmortem: PostmortemFact = PostmortemFact()

@@ -249,19 +249,29 @@ def _reports_current(facts: GateFacts) -> tuple[bool, str]:
 
 def _failures_explained(facts: GateFacts) -> tuple[bool, str]:
     failed = [bundle for bundle in facts.bundles if bundle.valid is False]
-    open_names = [b.name for b in failed if not _is_explained(b, facts)]
+    explained = [one for one in failed if _has_explanation(one)]
+    rest = [one for one in failed if not _has_explanation(one)]
+    open_names = [one.name for one in rest if not _is_the_finding(one, facts)]
     if open_names:
         return False, f"failed and not explained: {_names(open_names)}"
     if not failed:
         return True, "no bundle failed"
-    return True, f"{len(failed)} failed, each explained"
+    said = [f"{len(explained)} failed, each explained"] if explained else []
+    if rest:
+        names = _names(one.name for one in rest)
+        said.append(f"{len(rest)} failed, which is the finding of this case: {names}")
+    return True, "; ".join(said)
 
 
-def _is_explained(bundle: BundleFact, facts: GateFacts) -> bool:
-    """Return True where somebody explained it, or the failure is what the case is."""
-    if bundle.explanation is not None and bundle.explanation.counts:
-        return True
-    # Of a ledger-integrity case the broken chain is the finding, not just any fault.
+def _has_explanation(bundle: BundleFact) -> bool:
+    return bundle.explanation is not None and bundle.explanation.counts
+
+
+def _is_the_finding(bundle: BundleFact, facts: GateFacts) -> bool:
+    """Return True where the failure itself is what the case is about.
+
+    Of a ledger-integrity case the broken chain is the finding, not just any fault.
+    """
     return facts.failed_verification_is_finding and bundle.chain_valid is False
 
 
@@ -288,8 +298,10 @@ def _investigation_answered(facts: GateFacts) -> tuple[bool, str]:
 
 
 def _action_proven(facts: GateFacts) -> tuple[bool, str]:
-    if facts.actions:
-        return True, _names(action.replace("_", " ") for action in facts.actions)
+    proven = [action.replace("_", " ") for action in facts.actions]
+    proven += [f"rollback {pk}, verified" for pk in facts.verified_rollbacks]
+    if proven:
+        return True, _names(proven)
     return False, "record an action and link what proves it"
 
 
@@ -390,7 +402,7 @@ _GATES: Mapping[Phase, tuple[_Rule, ...]] = {
         ),
         _Rule(
             ConditionKey.FAILURES_EXPLAINED,
-            "Every failed report explained by a named person",
+            "Every failed report explained, or the finding of the case",
             "evidence",
             _failures_explained,
         ),

@@ -21,16 +21,20 @@ from typing import Any, Final
 
 from policy.rules.capabilities import Capability
 from policy.rules.comparison import (
+    ALL_EXTENSIONS,
     SnapshotComparison,
     compare_snapshots,
+    named_capabilities,
 )
 from policy.rules.kill_switch import EXPLAIN_COMMAND
 from policy.rules.precedence import (
-    ExtensionOverride,
+    EffectivePolicy,
     Mode,
     PolicyDecision,
     Profile,
+    Verdict,
     evaluate,
+    resolve_policy,
 )
 from policy.rules.redaction import PLACEHOLDER
 from policy.rules.risk import DEFAULT_RISK
@@ -77,7 +81,8 @@ OVERRIDE_CONSEQUENCES: Final[Mapping[OverrideChoice, str]] = MappingProxyType(
     {
         OverrideChoice.KEEP_TIGHTENING: "An override keeps its deny list, a strict "
         "mode and a quota below the default; its allow list, a looser mode and a "
-        "higher quota go.",
+        "higher quota go. What it had denied until now and the safe profile allows is "
+        "added to its deny list.",
         OverrideChoice.KEEP: "Overrides stay as they are, those that loosen the safe "
         "profile included.",
         OverrideChoice.DROP: "All overrides go, those that deny something included: "
@@ -189,14 +194,15 @@ def _make_plan(
         for ext in (None, *sorted(target.effective.per_extension))
         for capability in Capability
     )
+    effects = compare_snapshots(before, target)
     return RollbackPlan(
         before=before.settings.redacted_document,
         after=target.settings.redacted_document,
-        effects=compare_snapshots(before, target),
+        effects=effects,
         planned=planned,
         target=target,
         commands=commands,
-        notes=(*notes, *_general_notes(before, after)),
+        notes=(*notes, *_loosened_notes(effects), *_general_notes(before, after)),
     )
 
 
@@ -246,24 +252,55 @@ def _apply_overrides(
     del policy["perExtension"]
     if choice is OverrideChoice.DROP:
         return
-    default_mb = before.effective.max_memory_mb
+    safe = interpret_settings({POLICY_MEMBER: policy}).policy
     kept = {
         extension: tightening
-        for extension, override in before.settings.policy.per_extension.items()
-        if (tightening := _tightening_part(override, default_mb))
+        for extension in before.settings.policy.per_extension
+        if (tightening := _tightening_part(before, resolve_policy(safe), extension))
     }
     if kept:
         policy["perExtension"] = kept
 
 
-def _tightening_part(override: ExtensionOverride, default_mb: int) -> dict[str, Any]:
-    """Return the members of an override that only take something away."""
+def _tightening_part(
+    before: SettingsSnapshot, safe: EffectivePolicy, extension: str
+) -> dict[str, Any]:
+    """Return the members of an override that only take something away.
+
+    `safe` is the policy to come, without overrides. What it would allow although the
+    extension has it denied now, by a strict mode under a profile that names nothing,
+    say, is denied by name.
+    """
+    override = before.settings.policy.per_extension[extension]
     quota_mb = override.quota.max_memory_mb
     part: dict[str, Any] = {}
     if override.mode is Mode.STRICT:
         part["mode"] = Mode.STRICT.value
-    if override.deny:
-        part["deny"] = sorted(override.deny)
-    if quota_mb is not None and quota_mb < default_mb:
+    held = {
+        name
+        for name in named_capabilities(before.effective)
+        if evaluate(before.effective, extension, name).decision is Verdict.DENY
+        and evaluate(safe, None, name).decision is not Verdict.DENY
+    }
+    if override.deny or held:
+        part["deny"] = sorted(override.deny | held)
+    if quota_mb is not None and quota_mb < before.effective.max_memory_mb:
         part["quota"] = {"maxMemoryMb": quota_mb}
     return part
+
+
+_LOOSENESS: Final = (Verdict.DENY, Verdict.PROMPT, Verdict.ALLOW)
+
+
+def _loosened_notes(effects: SnapshotComparison) -> list[str]:
+    """Say of each extension what the plan lets through that was held until now."""
+    loosened: dict[tuple[str, Verdict, Verdict], list[str]] = {}
+    for effect in effects.decisions:
+        was, becomes = effect.before.decision, effect.after.decision
+        if _LOOSENESS.index(becomes) > _LOOSENESS.index(was):
+            scope = ALL_EXTENSIONS if effect.extension is None else effect.extension
+            loosened.setdefault((scope, was, becomes), []).append(effect.capability)
+    return [
+        f"This plan loosens {scope}: {', '.join(names)} from {was} to {becomes}."
+        for (scope, was, becomes), names in loosened.items()
+    ]

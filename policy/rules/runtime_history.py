@@ -181,9 +181,17 @@ def _read_event(reader: ObjectReader) -> RuntimeEvent | None:
 
 
 def _read_extension(reader: ObjectReader) -> str | None:
+    """Return the extension's name; None for all, and for one that cannot be meant."""
     if reader.members.get("extension") is None:
         return None
     name = reader.read_text("extension")
+    if name is not None and name.strip() in ("", _ALL) and name != _ALL:
+        reader.findings.add_fault(
+            "$.extension",
+            "empty",
+            "Expected an extension's ID, or `*` alone for all of them: white space "
+            "names neither.",
+        )
     return None if name == _ALL else name
 
 
@@ -195,7 +203,8 @@ def _require_members(
     if event is not RuntimeEvent.TRANSITION:
         return
     reader.require("from", "to")
-    if not extension:
+    is_named_badly = any(one.path == "$.extension" for one in reader.findings.faults)
+    if extension is None and not is_named_badly:
         reader.findings.add_fault(
             "$.extension", "missing", "Expected the extension that moved."
         )

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from evidence.lookalikes import lookalike_key, show_hidden
 from policy.rules.runtime_history import RuntimeEvent, RuntimeRecord, RuntimeState
 from policy.rules.trust import TrustState, can_move, needs_reviewer
 
 
 class TrustFindingCode(StrEnum):
-    """What a record shows; all but the last two are moves the rules refuse."""
+    """What a record shows; all but the last three are moves the rules refuse."""
 
     QUARANTINE_ESCAPE = "quarantine_escape"
     MOVE_DOES_NOT_EXIST = "move_does_not_exist"
@@ -35,6 +36,7 @@ class TrustFindingCode(StrEnum):
     LIFT_TOO_EARLY = "lift_too_early"
     FROM_STATE_MISMATCH = "from_state_mismatch"
     TIME_GOES_BACK = "time_goes_back"
+    LOOKALIKE_NAME = "lookalike_name"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class TrustFinding:
         return self.code not in (
             TrustFindingCode.FROM_STATE_MISMATCH,
             TrustFindingCode.TIME_GOES_BACK,
+            TrustFindingCode.LOOKALIKE_NAME,
         )
 
 
@@ -87,6 +90,8 @@ class ExtensionTrustTracker:
         self._lift_allowed_from = dict(lift_allowed_from or {})
         self._tracks: dict[str, _Track] = {}
         self._all_killed = False
+        self._was_all_killed = False
+        self._named: dict[str, tuple[str, int]] = {}
         self._last_at: datetime | None = None
 
     def state_by_rules(self, extension: str) -> TrustState:
@@ -96,7 +101,7 @@ class ExtensionTrustTracker:
 
     def observe(self, record: RuntimeRecord) -> list[TrustFinding]:
         """Follow one record; return what the rules hold against it."""
-        findings = self._check_time(record)
+        findings = self._check_time(record) + self._check_name(record)
         if record.event is RuntimeEvent.TRANSITION:
             return findings + self._observe_transition(record)
         if record.event is RuntimeEvent.KILL_SWITCH_ACTIVATED:
@@ -116,6 +121,27 @@ class ExtensionTrustTracker:
             )
         ]
 
+    def _check_name(self, record: RuntimeRecord) -> list[TrustFinding]:
+        """Note a name that looks like one of an earlier line and is another.
+
+        They are followed apart: whether they are one extension, nobody can tell here.
+        """
+        name = record.extension
+        if name is None:
+            return []
+        first, line = self._named.setdefault(lookalike_key(name), (name, record.line))
+        if first == name or name in self._tracks:
+            return []
+        return [
+            _finding(
+                record,
+                TrustFindingCode.LOOKALIKE_NAME,
+                f"“{show_hidden(name)}” is not “{show_hidden(first)}” of line {line}, "
+                "and looks like it: they differ in case, spaces or look-alike letters "
+                "only. They are followed as two extensions.",
+            )
+        ]
+
     # --- transitions
 
     def _observe_transition(self, record: RuntimeRecord) -> list[TrustFinding]:
@@ -126,12 +152,18 @@ class ExtensionTrustTracker:
         return findings + refusals
 
     def _track_of(self, record: RuntimeRecord) -> _Track:
-        """Return the extension's track; a new one begins where the record does."""
+        """Return the extension's track; a new one begins where the record does.
+
+        A kill switch for all quarantined what there was, named in the record or not:
+        one that is seen first after its lift, and claims a state that it would have
+        had to earn since, is in quarantine by the rules.
+        """
         extension = record.extension or ""
         if extension not in self._tracks:
             claimed = _as_trust(record.from_state)
             by_rules = claimed or TrustState.UNKNOWN
-            if self._all_killed:
+            is_newcomer = record.from_state is RuntimeState.UNKNOWN
+            if self._all_killed or (self._was_all_killed and not is_newcomer):
                 by_rules = TrustState.QUARANTINED
             self._tracks[extension] = _Track(by_rules, claimed)
         return self._tracks[extension]
@@ -146,6 +178,8 @@ class ExtensionTrustTracker:
         blocked = [s for s in sources if s is not target and not can_move(s, target)]
         if blocked:
             return [_refused_move(record, blocked, target)]
+        if _is_laundered(record, track, target):
+            return [_laundered(record, track, target)]
         return self._judge_metadata(record, track, target)
 
     def _judge_metadata(
@@ -180,7 +214,7 @@ class ExtensionTrustTracker:
 
     def _observe_activation(self, record: RuntimeRecord) -> list[TrustFinding]:
         if record.extension is None:
-            self._all_killed = True
+            self._all_killed = self._was_all_killed = True
             for track in self._tracks.values():
                 _quarantine(track)
         else:
@@ -201,8 +235,11 @@ class ExtensionTrustTracker:
         )
         findings += self._check_early(record)
         if record.extension is None:
-            self._all_killed = False
+            # Without an activation in the record, there was one before it began.
+            self._all_killed, self._was_all_killed = False, True
             return findings
+        if record.extension not in self._tracks:
+            self._tracks[record.extension] = _Track(TrustState.QUARANTINED, None)
         track = self._track_of(record)
         track.is_killed = False
         if record.to_state is not None:
@@ -309,6 +346,35 @@ def _refused_move(
         record,
         TrustFindingCode.MOVE_DOES_NOT_EXIST,
         f"No move leads from {' or '.join(sorted(sources))} to {target}.",
+    )
+
+
+def _is_laundered(record: RuntimeRecord, track: _Track, target: TrustState) -> bool:
+    """Say whether a move passes over where the rules have the extension.
+
+    It starts elsewhere than in the quarantine that it would leave, or ends where it
+    starts: such a line promotes nobody, acknowledged or not.
+    """
+    if target is TrustState.QUARANTINED or track.by_rules is target:
+        return False
+    from_state = _as_trust(record.from_state)
+    is_quarantined = track.by_rules is TrustState.QUARANTINED
+    return from_state is target or (
+        is_quarantined and from_state is not TrustState.QUARANTINED
+    )
+
+
+def _laundered(
+    record: RuntimeRecord, track: _Track, target: TrustState
+) -> TrustFinding:
+    is_quarantined = track.by_rules is TrustState.QUARANTINED
+    return _finding(
+        record,
+        TrustFindingCode.QUARANTINE_ESCAPE
+        if is_quarantined
+        else TrustFindingCode.MOVE_DOES_NOT_EXIST,
+        f"The extension is {track.by_rules} by the rules; a move from "
+        f"{record.from_state} to {target} is no promotion out of that.",
     )
 
 

@@ -10,12 +10,15 @@ import datetime as dt
 from collections.abc import Callable
 
 from evidence.access import Actor
-from policy.models import KillSwitch
+from policy.models import KillSwitch, Rollback
 
+RollbackFollower = Callable[[Rollback, Actor, dt.datetime], None]
+"""Takes the rollback as it was just proved, who gave the proof, and when."""
 Follower = Callable[[KillSwitch, Actor, dt.datetime], None]
 """Takes the switch as it stands now, who acted, and when."""
 
 _followers: list[Follower] = []
+_rollback_followers: list[RollbackFollower] = []
 
 
 def follow_orders(follower: Follower) -> None:
@@ -29,3 +32,15 @@ def tell_followers(kill_switch_id: int, actor: Actor, now: dt.datetime) -> None:
     switch = KillSwitch.objects.with_people().get(pk=kill_switch_id)
     for follower in _followers:
         follower(switch, actor, now)
+
+
+def follow_rollbacks(follower: RollbackFollower) -> None:
+    """Have this called whenever a proof of a rollback was given."""
+    if follower not in _rollback_followers:
+        _rollback_followers.append(follower)
+
+
+def tell_of_rollback(rollback: Rollback, actor: Actor, now: dt.datetime) -> None:
+    """Call every follower with a rollback whose proof was just judged."""
+    for follower in _rollback_followers:
+        follower(rollback, actor, now)

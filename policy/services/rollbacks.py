@@ -32,6 +32,7 @@ from policy.services.cases import (
     record_change,
     require_reason,
 )
+from policy.services.followers import tell_of_rollback
 from policy.services.requests import (
     decide_request,
     find_request,
@@ -228,6 +229,7 @@ def apply_rollback(
             "deviations": [one.subject for one in deviations[:50]],
         },
     )
+    tell_of_rollback(rollback, actor, moment)
     return rollback
 
 

@@ -28,6 +28,7 @@ from incidents.services.changes import (
 )
 from incidents.services.checklist_entries import set_state
 from incidents.services.checklists.answers import lock_item, planned_item
+from incidents.services.lifecycle.diagnosis import condition_of, diagnoses_of
 from incidents.services.lifecycle.editing import raise_severity
 from incidents.services.lifecycle.links import link_ticket
 from incidents.workflow.incident_states import ItemKind, ItemState
@@ -53,18 +54,26 @@ def decide_remediation(
     choice_key: str,
     chosen: bool,
     reason: str,
+    despite_diagnosis: bool = False,
     now: dt.datetime | None = None,
 ) -> RemediationDecision:
     """Record whether a remediation of the playbook is chosen, and why.
 
-    Choosing one that says how severe the case is raises it. Once every choice is
-    decided the checklist item is done.
+    One for another diagnosis than the evidence has is questioned: it is refused until
+    the person says that it is meant, `despite_diagnosis`. Choosing one that says how
+    severe the case is raises it. Once every choice is decided the item is done.
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
     incident, item = lock_item(item_id)
     text = require_reason(reason)
     choice = _find_choice(item, choice_key)
+    doubt = question_choices(item).get(choice.key, "") if chosen else ""
+    if doubt and not despite_diagnosis:
+        raise IncidentError(
+            f"{doubt} Choose it all the same only if you mean it: say so, and why.",
+            code="contradicts_diagnosis",
+        )
     decision = RemediationDecision.objects.create(
         item=item,
         choice_key=choice.key,
@@ -82,8 +91,8 @@ def decide_remediation(
         now=moment,
         body=f"**{word}: {choice.text}**",
         kind=TimelineKind.DECISION,
-        after={"choice": choice.key, "chosen": chosen},
-        reason=text,
+        after={"choice": choice.key, "chosen": chosen, "despite": doubt},
+        reason=f"{text}\n\nChosen although: {doubt}" if doubt else text,
     )
     if chosen and choice.sets_severity:
         raise_severity(
@@ -139,6 +148,28 @@ def record_action(
         after={"kind": action.kind, "choice": action.choice_key},
     )
     return action
+
+
+def question_choices(item: ChecklistItem) -> dict[str, str]:
+    """Return what the diagnosis of the evidence holds against choices, by their keys.
+
+    A choice is questioned where the playbook has one for what was diagnosed, and this
+    one is for another diagnosis.
+    """
+    conditioned = [one for one in planned_item(item).choices if one.condition]
+    offered = {one.condition for one in conditioned}
+    found = diagnoses_of(item.cycle.incident) if offered else {}
+    meant = {condition_of(name): report for name, report in found.items()}
+    against = sorted(meant.keys() & offered)
+    if not against:
+        return {}
+    report = meant[against[0]]
+    return {
+        one.key: f"The diagnosis of {report.item.original_name} is {report.diagnosis}, "
+        f"and this is for the case {one.condition}."
+        for one in conditioned
+        if one.condition not in meant
+    }
 
 
 def _find_choice(item: ChecklistItem, key: str) -> RemediationChoice:

@@ -34,6 +34,7 @@ from incidents.services.gates.policy_facts import (
     find_configuration_snapshots,
     find_kill_confirmed,
     find_kill_switched,
+    find_verified_rollbacks,
 )
 from incidents.workflow.gate_facts import (
     BundleFact,
@@ -78,6 +79,7 @@ def gather_facts(incident: Incident, cycle: Cycle) -> GateFacts:
         replay_viewed=find_replay_viewing(incident, cycle),
         items=tuple(_item_fact(item) for item in asked),
         actions=_gather_actions(cycle),
+        verified_rollbacks=tuple(find_verified_rollbacks(cycle)),
         choices=gather_choices(asked),
         postmortem=gather_postmortem(cycle),
     )

@@ -9,8 +9,8 @@ from django.db.models import Q, QuerySet
 
 from evidence.models import EvidenceItem, EvidenceKind
 from incidents.findings import QuarantinePeriod
-from incidents.models import Incident
-from policy.models import KillSwitch
+from incidents.models import Cycle, Incident
+from policy.models import KillSwitch, RollbackProof, RollbackState
 from policy.rules.secrets import DEFAULT_BROKER, names_by_hash
 from policy.services import case_records
 
@@ -48,6 +48,19 @@ def find_configuration_snapshots(incident: Incident) -> list[EvidenceItem]:
     """
     stored = Q(kind=EvidenceKind.POLICY_SNAPSHOT) | Q(policy_snapshots__isnull=False)
     return list(incident.evidence_items.filter(stored).distinct().order_by("pk"))
+
+
+def find_verified_rollbacks(cycle: Cycle) -> list[int]:
+    """Return the numbers of the rollbacks of a case that were verified in a cycle."""
+    proofs = RollbackProof.objects.filter(
+        rollback__incident=cycle.incident_id,
+        rollback__state=RollbackState.VERIFIED,
+        deviations=[],
+        given_at__gte=cycle.started_at,
+    )
+    if cycle.ended_at is not None:
+        proofs = proofs.filter(given_at__lte=cycle.ended_at)
+    return sorted(set(proofs.values_list("rollback_id", flat=True)))
 
 
 def gather_policy_evidence(incident: Incident) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from incidents.services.changes import (
 )
 from incidents.services.checklist_entries import add_entry_to_item
 from incidents.services.cycle_plan import add_items, document_of, start_clock
+from incidents.services.lifecycle.diagnosis import follow_diagnosis
 from incidents.workflow.incident_states import ItemState
 from incidents.workflow.playbook_document import ChecklistItem as DocumentItem
 from incidents.workflow.playbook_document import PlaybookDocument
@@ -66,6 +67,8 @@ def reclassify_incident(
     moved = _replan_clocks(cycle, document)
     bump_revision(incident)
     _record(incident, old, plan, moved, actor=actor, reason=text, now=moment)
+    # What was diagnosed before may mean more under the new playbook.
+    follow_diagnosis(incident_id=incident.pk, now=moment)
     return plan
 
 

@@ -7,6 +7,7 @@ from django.db import DatabaseError, transaction
 
 from evidence.access import Role
 from evidence.errors import PermissionRefused
+from evidence.models import AuditEntry
 from incidents.errors import ArtifactRefused, IncidentError, TransitionError
 from incidents.models import ChecklistItem, Incident
 from incidents.services.checklists.answers import (
@@ -174,12 +175,13 @@ def test_item_is_assigned_only_to_those_who_work_cases(incident):
 
 
 class TestRemediation:
-    def decide(self, incident, choice, *, chosen=True):
+    def decide(self, incident, choice, *, chosen=True, despite_diagnosis=False):
         return decide_remediation(
             actor=make_user(),
             item_id=item_of(incident, "remediation").pk,
             choice_key=choice,
             chosen=chosen,
+            despite_diagnosis=despite_diagnosis,
             reason="because",
             now=SOON,
         )
@@ -203,6 +205,36 @@ class TestRemediation:
         )
         self.decide(incident, choice)
         assert Incident.objects.get().severity == Severity.CRITICAL
+
+    def ledger_case(self, vector):
+        incident = make_incident(playbook="INC-3", severity=Severity.HIGH)
+        make_evidence(incident, vector=vector)
+        return incident
+
+    def test_corruption_is_questioned_where_the_diagnosis_is_tampering(self):
+        incident = self.ledger_case("tampered-removed-entry")
+        with pytest.raises(IncidentError, match="is tampering, and this is for"):
+            self.decide(incident, "investigate-corruption")
+        assert not item_of(incident, "remediation").decisions.exists()
+        self.decide(incident, "investigate-corruption", chosen=False)
+        self.decide(incident, "security-audit")
+
+    def test_a_choice_against_the_diagnosis_can_be_meant_and_shows(self):
+        incident = self.ledger_case("tampered-removed-entry")
+        self.decide(incident, "investigate-corruption", despite_diagnosis=True)
+        entry = AuditEntry.objects.get(action="remediation.decided")
+        assert "Chosen although: The diagnosis of" in entry.reason
+
+    def test_tampering_is_questioned_where_the_diagnosis_is_corruption(self):
+        incident = self.ledger_case("corrupt-one-entry")
+        self.decide(incident, "investigate-corruption")
+        with pytest.raises(IncidentError, match="is corruption, and this is for"):
+            self.decide(incident, "security-audit")
+
+    def test_without_a_diagnosis_nothing_is_questioned(self):
+        incident = self.ledger_case("plain")
+        self.decide(incident, "investigate-corruption")
+        self.decide(incident, "security-audit")
 
     def test_action_needs_a_proof(self, incident):
         with pytest.raises(IncidentError, match="expected a proof"):

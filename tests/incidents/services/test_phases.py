@@ -386,7 +386,11 @@ def test_condition_read_from_rows_cannot_be_stated():
 def test_failed_chain_is_the_finding_of_a_ledger_case():
     incident = make_incident(playbook="INC-3")
     make_evidence(incident, vector="tampered-removed-entry")
-    assert condition_of(incident, C.FAILURES_EXPLAINED).met
+    condition = condition_of(incident, C.FAILURES_EXPLAINED)
+    assert condition.met
+    assert condition.detail == (
+        "1 failed, which is the finding of this case: tampered-removed-entry.json"
+    )
 
 
 def test_bundle_that_waits_to_be_verified_again_has_no_current_report():

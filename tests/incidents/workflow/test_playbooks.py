@@ -156,7 +156,32 @@ SHARED_WORDS = (
     '`"alpha": 0.01`',
     '`"windowSize": 128`',
     '`"failClosed": true`',
+    '`"enabled": false`',
+    '{"extensionPolicy": {"profile": "safe", "allowDangerous": false}}',
+    '{"extensionRisk": {"enabled": false, "enforce": true, "alpha": 0.01, '
+    '"windowSize": 128, "failClosed": true}}',
+    "`redact_params_hash`",
+    "`redact_context_hash`",
+    "`redact_args_shape_hash`",
+    "`redact_command_hash`",
+    "`redact_name_hash`",
+    "`redact_remediation`",
+    "runtime risk ledger",
+    "security alerts",
+    "hostcall telemetry",
+    "exec mediation log",
+    "secret broker log",
+    "quota breach events",
+    "risk replay",
+    "summary statistics",
 )
+# The items in which the runbook prints the command that explains the policy: taking
+# the snapshot, proving a rollback, and what a class says of its own.
+EXPLAINED = {"snapshot-configuration", "rollback-verified"}
+EXPLAINED_BY_CLASS = {
+    "INC-1": {"policy-explanation", "check-policy-path", "remediation"},
+}
+FIVE_STEPS = ("bundle_hash", "ledger_chain", "summary_counts", "schema", "redaction")
 ARTIFACTS = {
     "INC-1": {
         "policy-violation-alert",
@@ -271,6 +296,28 @@ class TestEachPlaybook:
 
     def test_has_every_command_and_no_other(self, code: str) -> None:
         assert commands(load(code)) == COMMANDS[code] | SHARED_COMMANDS
+
+    def test_prints_the_explaining_command_where_the_runbook_does(
+        self, code: str
+    ) -> None:
+        found = {
+            item.key
+            for item in load(code).checklist
+            if EXPLAIN in item.commands
+            or any(EXPLAIN in choice.commands for choice in item.choices)
+        }
+        assert found == EXPLAINED | EXPLAINED_BY_CLASS.get(code, set())
+
+    def test_says_of_one_rollback_all_that_the_runbook_does(self, code: str) -> None:
+        item = next(i for i in load(code).checklist if i.key == "rollback-verified")
+        text = " ".join(item.details)
+        for member in ("enabled", "enforce", "alpha", "windowSize", "failClosed"):
+            assert f'"{member}": ' in text
+        assert '"profile": "permissive"' in text
+
+    def test_verifies_in_the_runbooks_five_steps(self, code: str) -> None:
+        items = load(code).items(Phase.VERIFY)
+        assert tuple(i.expects.report_step for i in items) == FIVE_STEPS
 
     def test_spells_every_name_and_figure_exactly(self, code: str) -> None:
         # Line breaks inside a sentence are the layout's.

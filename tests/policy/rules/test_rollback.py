@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from policy.rules.comparison import named_capabilities
 from policy.rules.precedence import Verdict, evaluate
 from policy.rules.rollback import (
     OverrideChoice,
@@ -98,7 +101,10 @@ OVERRIDES = {
             "keep_tightening",
             {
                 "held": {"deny": ["http"], "quota": {"maxMemoryMb": 64}},
-                "tight": {"mode": "strict"},
+                "tight": {
+                    "mode": "strict",
+                    "deny": ["events", "http", "read", "session", "write"],
+                },
             },
         ),
         ("keep", OVERRIDES),
@@ -231,3 +237,97 @@ def test_a_member_of_another_type_is_replaced_by_the_plan():
     before = snapshot({"extensionPolicy": "safe", "extensionRisk": 5})
     plan = plan_safe_defaults(before, risk=RiskChoice.DISABLED)
     assert plan.after == RUNBOOK_AFTER | {"extensionRisk": {"enabled": False}}
+
+
+LOOSENESS = [Verdict.DENY, Verdict.PROMPT, Verdict.ALLOW]
+NAMES = st.lists(
+    st.sampled_from(["read", "write", "http", "exec", "env", "ui", "custom"]),
+    max_size=4,
+)
+MODES = st.sampled_from(["strict", "prompt", "permissive"])
+OVERRIDE = st.fixed_dictionaries(
+    {},
+    optional={
+        "mode": MODES,
+        "allow": NAMES,
+        "deny": NAMES,
+        "quota": st.fixed_dictionaries({"maxMemoryMb": st.integers(1, 1024)}),
+    },
+)
+POLICIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "profile": st.sampled_from(["safe", "balanced", "standard", "permissive", "?"]),
+        "allowDangerous": st.booleans(),
+        "perExtension": st.dictionaries(
+            st.sampled_from(["a", "b", "c"]), OVERRIDE, max_size=3
+        ),
+    },
+)
+PROFILES = st.sampled_from([None, "safe", "balanced", "permissive"])
+
+
+def loosened(plan, before):
+    """Return what a plan lets through more of, as (extension, capability, was)."""
+    names = named_capabilities(before.effective, plan.target.effective)
+    extensions = before.effective.per_extension.keys()
+    for extension in (None, *sorted(extensions)):
+        for name in names:
+            was = evaluate(before.effective, extension, name).decision
+            becomes = evaluate(plan.target.effective, extension, name).decision
+            if LOOSENESS.index(becomes) > LOOSENESS.index(was):
+                yield extension, name, was
+
+
+def is_said(plan, extension, name):
+    scope = extension or "all extensions"
+    return any(
+        note.startswith(f"This plan loosens {scope}:") and name in note
+        for note in plan.notes
+    )
+
+
+@given(POLICIES, PROFILES, PROFILES)
+def test_keep_tightening_never_allows_what_was_denied(policy, cli, env):
+    before = snapshot({"extensionPolicy": policy}, cli=cli, env=env)
+    plan = plan_safe_defaults(before, risk=RiskChoice.UNCHANGED)
+    for extension, name, was in loosened(plan, before):
+        assert was is Verdict.PROMPT
+        assert is_said(plan, extension, name)
+
+
+@given(POLICIES, POLICIES, st.sampled_from(OverrideChoice))
+def test_no_plan_loosens_without_saying_so(policy, earlier, choice):
+    before = snapshot({"extensionPolicy": policy})
+    plans = [
+        plan_safe_defaults(before, risk=RiskChoice.UNCHANGED, overrides=choice),
+        plan_earlier_snapshot(before, snapshot({"extensionPolicy": earlier})),
+    ]
+    for plan in plans:
+        for extension, name, _ in loosened(plan, before):
+            assert is_said(plan, extension, name)
+
+
+def test_an_extension_held_by_its_own_strict_mode_stays_held():
+    held = {"profile": "permissive", "perExtension": {"a": {"mode": "strict"}}}
+    plan = plan_safe_defaults(
+        snapshot({"extensionPolicy": held}), risk=RiskChoice.UNCHANGED
+    )
+    override = plan.after["extensionPolicy"]["perExtension"]["a"]
+    assert override["deny"] == ["events", "http", "read", "session", "write"]
+    assert evaluate(plan.target.effective, "a", "read").decision is Verdict.DENY
+    assert not any("loosens" in note for note in plan.notes)
+
+
+def test_what_keeping_or_dropping_overrides_lets_loose_is_said():
+    held = {"profile": "permissive", "perExtension": {"a": {"mode": "strict"}}}
+    for choice in (OverrideChoice.KEEP, OverrideChoice.DROP):
+        plan = plan_safe_defaults(
+            snapshot({"extensionPolicy": held}),
+            risk=RiskChoice.UNCHANGED,
+            overrides=choice,
+        )
+        assert (
+            "This plan loosens a: read, write, http, events, session from deny to "
+            "allow." in plan.notes
+        )

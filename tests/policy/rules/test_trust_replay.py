@@ -241,6 +241,92 @@ def test_extensions_do_not_mix():
     )
 
 
+@pytest.mark.parametrize("claimed", ["trusted", "probation", "active"])
+def test_an_extension_first_seen_after_a_kill_all_is_still_in_quarantine(claimed):
+    found = replay(kill(None), lift(None), move(claimed, "active", "late"))
+    assert found == [(3, "quarantine_escape")]
+
+
+def test_an_extension_that_is_new_after_a_kill_all_begins_unknown():
+    assert not replay(
+        kill(None),
+        lift(None),
+        move("unknown", "probation", "new"),
+        move("probation", "trusted", "new"),
+        move("quarantined", "probation", "old"),
+    )
+
+
+def test_a_record_that_begins_with_a_lift_knows_of_a_quarantine_before_it():
+    begun = [(1, "lift_without_activation")]
+    for scope in ("ext", None):
+        assert replay(lift(scope), move("trusted", "active")) == [
+            *begun,
+            (2, "quarantine_escape"),
+        ]
+        assert replay(lift(scope), move("quarantined", "probation")) == begun
+
+
+@pytest.mark.parametrize("claimed", ["probation", "unknown", "active"])
+def test_a_move_that_starts_elsewhere_promotes_nobody_out_of_quarantine(claimed):
+    found = replay(
+        kill(), lift(), move(claimed, "probation"), move("probation", "trusted")
+    )
+    assert (3, "quarantine_escape") in found
+    assert (4, "quarantine_escape") in found
+
+
+def test_a_move_that_ends_where_it_starts_promotes_nobody():
+    found = replay(
+        move("unknown", "probation"),
+        move("probation", "trusted", acknowledged=False),
+        move("trusted", "trusted"),
+    )
+    assert found == [
+        (2, "promotion_without_audit_metadata"),
+        (3, "move_does_not_exist"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("x", "x "), ("x", "X"), ("x", "\tx"), ("x", "х"), ("tool-l", "tool-I")],
+)
+def test_names_that_look_alike_are_noted_once(first, second):
+    found = replay(
+        move("unknown", "probation", first),
+        move("unknown", "probation", second),
+        move("probation", "trusted", second),
+        kill(first),
+    )
+    assert found == [(2, "lookalike_name")]
+
+
+def test_a_lookalike_is_named_with_the_line_it_looks_like():
+    lines = [move("unknown", "probation", "x"), kill("x\u200b")]
+    history = parse_runtime_history(to_bytes(lines))
+    (finding,) = replay_runtime_history(history.records)
+    assert not finding.is_refused
+    assert "“x⟨U+200B⟩” is not “x” of line 1" in finding.message
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t\n", " *", "* "])
+@pytest.mark.parametrize("make", [kill, lift])
+def test_white_space_names_no_extension_and_not_all(make, name):
+    history = parse_runtime_history(to_bytes([make(name), make(None), make("*")]))
+    assert [(one.line, one.fault.path) for one in history.faults] == [
+        (1, "$.extension")
+    ]
+    assert [record.extension for record in history.records] == [None, None]
+
+
+@pytest.mark.parametrize("name", ["", "  ", "*", None])
+def test_a_move_names_its_extension(name):
+    history = parse_runtime_history(to_bytes([move("unknown", "probation", name)]))
+    assert [one.fault.path for one in history.faults] == ["$.extension"]
+    assert history.records == ()
+
+
 lawless_moves = st.builds(
     move,
     st.sampled_from(RuntimeState),

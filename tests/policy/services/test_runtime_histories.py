@@ -91,6 +91,10 @@ ILLEGAL = {
         move("unknown", "probation"),
         move("probation", "quarantined", time="2026-03-10T11:00:00Z"),
     ],
+    TrustFindingCode.LOOKALIKE_NAME: [
+        move("unknown", "probation"),
+        move("unknown", "probation", extension=f"{E} "),
+    ],
 }
 
 

@@ -1,0 +1,73 @@
+"""What a case makes of a diagnosis: it is as severe as its playbook says."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.models import VerificationReport
+from incidents.models import Incident
+from incidents.services.changes import lock_incident
+from incidents.services.cycle_plan import document_of
+from incidents.services.gates.facts import find_current_reports
+from incidents.services.lifecycle.editing import raise_severity
+from incidents.workflow.incident_states import Severity
+from incidents.workflow.playbook_document import RemediationChoice
+
+
+@transaction.atomic
+def follow_diagnosis(*, incident_id: int, now: dt.datetime | None = None) -> bool:
+    """Make a case as severe as its playbook says for a diagnosis; tell whether it was.
+
+    The diagnosis is that of the current reports of the case's evidence. A case that is
+    closed, or as severe already, stays as it is, so this can run any number of times.
+    """
+    incident = lock_incident(incident_id)
+    if not incident.is_open:
+        return False
+    raised = False
+    for choice, report in _meant_by(incident):
+        before = incident.severity
+        incident = raise_severity(
+            actor=None,
+            incident_id=incident.pk,
+            severity=choice.sets_severity or Severity(before),
+            reason=f"The diagnosis of {report.item.original_name} is "
+            f"{report.diagnosis} (verification report {report.pk}). {choice.text}",
+            now=now or timezone.now(),
+        )
+        raised = raised or incident.severity != before
+    return raised
+
+
+def diagnoses_of(incident: Incident) -> dict[str, VerificationReport]:
+    """Return the reports that diagnose a fault in a case's evidence, by diagnosis."""
+    reports = find_current_reports(incident.evidence_items.all()).values()
+    return {one.diagnosis: one for one in reports if one.diagnosis}
+
+
+def condition_of(diagnosis: str) -> str:
+    """Return the condition by which a playbook names a diagnosis."""
+    return f"if {diagnosis}"
+
+
+def _meant_by(
+    incident: Incident,
+) -> list[tuple[RemediationChoice, VerificationReport]]:
+    """Return the choices that set a severity for what was diagnosed."""
+    by_condition = {
+        condition_of(diagnosis): report
+        for diagnosis, report in diagnoses_of(incident).items()
+    }
+    choices = [
+        choice
+        for item in document_of(incident.playbook_version).checklist
+        for choice in item.choices
+    ]
+    return [
+        (choice, by_condition[choice.condition])
+        for choice in choices
+        if choice.sets_severity and choice.condition in by_condition
+    ]
