@@ -5,6 +5,8 @@ from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
+from evidence.admin.own_password import own_password_view
+
 
 def show_favicon(request: HttpRequest) -> HttpResponse:
     """Answer the one address that browsers ask for unasked."""
@@ -14,6 +16,8 @@ def show_favicon(request: HttpRequest) -> HttpResponse:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("favicon.ico", show_favicon),
+    # In place of the admin's own page, which would leave nothing in the history.
+    path("admin/password_change/", own_password_view),
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api")),
 ]

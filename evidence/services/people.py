@@ -131,6 +131,39 @@ def reset_password(
     return person
 
 
+@sensitive_variables("password")
+@transaction.atomic
+def change_own_password(
+    *, actor: User, password: str, now: dt.datetime | None = None
+) -> User:
+    """Set one's own password, which ends one's other sessions; it is not recorded.
+
+    That the old one was given is the page's to ask.
+    """
+    person = User.objects.select_for_update().get(pk=actor.pk)
+    _set_password(person, password)
+    person.save(update_fields=["password"])
+    _record("person.password_changed", person, actor, now)
+    return person
+
+
+def record_password_set(person: User, *, now: dt.datetime | None = None) -> None:
+    """Record that a command on the server set a password; nobody is signed in there."""
+    _record(
+        "person.password_reset",
+        person,
+        None,
+        now,
+        "Set on the server, by manage.py changepassword.",
+    )
+
+
+def record_superuser_made(person: User, *, now: dt.datetime | None = None) -> None:
+    """Record that a command on the server made an account that may do everything."""
+    after = _state_of(person) | {"is_superuser": True}
+    _record("person.created", person, None, now, after=after)
+
+
 def _lock_person(person_id: int, actor: Actor) -> User:
     person = User.objects.select_for_update().get(pk=person_id)
     if person.is_superuser and actor is not None and not actor.is_superuser:

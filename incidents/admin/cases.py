@@ -253,7 +253,7 @@ def _open(request: HttpRequest, form: OpenIncidentForm) -> HttpResponse:
         actor=person_of(request),
         playbook_version=data["playbook"].current_version,
         title=data["title"],
-        severity=data["severity"],
+        severity=data["severity"] or None,
         detected_at=data["detected_at"],
         source=data["source"],
         extension_ids=data["extension_ids"],

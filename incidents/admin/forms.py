@@ -88,7 +88,11 @@ class OpenIncidentForm(ZonedMixin):
         Playbook.objects.prefetch_related("versions"), label="Class", empty_label=None
     )
     title = TextField(max_length=200)
-    severity = forms.ChoiceField(choices=words(Severity), initial=Severity.HIGH)
+    severity = forms.ChoiceField(
+        choices=[("", "As the class says"), *words(Severity)],
+        required=False,
+        help_text="Left alone, the case starts as severe as its playbook has it.",
+    )
     extension_ids = ExtensionsField(
         label="Extensions",
         required=False,

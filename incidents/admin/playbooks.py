@@ -14,7 +14,7 @@ from evidence.admin.times import CasefileAdmin
 from incidents.models import Playbook, PlaybookVersion
 from incidents.services.cycle_plan import document_of
 from incidents.workflow.incident_states import ItemKind
-from incidents.workflow.phases import PHASE_ORDER
+from incidents.workflow.phases import PHASE_ORDER, Phase
 
 
 @admin.register(Playbook)
@@ -68,8 +68,13 @@ def playbook_context(version: PlaybookVersion) -> dict[str, Any]:
     """Return a version in the order of the runbook's pages."""
     document = document_of(version)
     items = document.checklist
+    checks = [one for one in items if one.kind is ItemKind.VERIFICATION]
     return {
         "document": document,
+        "containment": [one for one in checks if one.phase is Phase.CONTAIN],
+        "verification": [one for one in checks if one.phase is Phase.VERIFY],
+        "rollbacks": [one for one in checks if one.phase is Phase.REMEDIATE],
+        "closing": [one for one in checks if one.phase is Phase.POSTMORTEM],
         "steps": [one for one in items if one.kind is ItemKind.INVESTIGATION],
         "artifacts": [one for one in items if one.kind is ItemKind.ARTIFACT],
         "remediations": [one for one in items if one.kind is ItemKind.REMEDIATION],

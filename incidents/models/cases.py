@@ -15,10 +15,15 @@ from django.utils.functional import cached_property
 from evidence.lookalikes import show_hidden
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
-from evidence.models.triggers import Protect, ReadOnly
+from evidence.models.triggers import Protect, ReadOnly, StateMachine, Trigger
 from evidence.moments import EARLIEST
 from incidents.models.playbooks import PlaybookVersion
-from incidents.workflow.incident_states import IncidentSource, IncidentStatus, Severity
+from incidents.workflow.incident_states import (
+    INCIDENT_MOVES,
+    IncidentSource,
+    IncidentStatus,
+    Severity,
+)
 from policy.models import Extension
 
 if TYPE_CHECKING:
@@ -66,6 +71,22 @@ class ReferenceCounter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.year}: {self.last_number}"
+
+
+REFUSE_UNFINISHED = """
+    IF NOT EXISTS (
+        SELECT 1 FROM incidents_incidentphase AS phase
+          JOIN incidents_cycle AS cycle ON cycle.id = phase.cycle_id
+         WHERE cycle.incident_id = NEW.id AND phase.phase = 'postmortem'
+           AND phase.completed_at IS NOT NULL
+           AND cycle.number = (SELECT max(number) FROM incidents_cycle
+                                WHERE incident_id = NEW.id)) THEN
+        RAISE EXCEPTION 'case % is closed after its postmortem: phases are open', NEW.id
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+"""
+"""Phases complete in order, so a complete POSTMORTEM has all before it complete."""
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
@@ -168,6 +189,11 @@ class Incident(models.Model):
                 name="incident_closed_has_time",
             ),
             models.CheckConstraint(
+                condition=Q(status__in=[IncidentStatus.OPEN, IncidentStatus.CLOSED])
+                | ~Q(closing_reason=""),
+                name="incident_closed_early_has_reason",
+            ),
+            models.CheckConstraint(
                 condition=~Q(status=IncidentStatus.CLOSED_DUPLICATE)
                 | Q(duplicate_of__isnull=False),
                 name="incident_duplicate_names_original",
@@ -193,6 +219,31 @@ class Incident(models.Model):
             ReadOnly(
                 name="reference_is_fixed",
                 fields=["year", "number", "reference", "opened_by", "reported_at"],
+            ),
+            Protect(
+                name="starts_open",
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Q(new__status__df=IncidentStatus.OPEN.value),
+            ),
+            StateMachine(
+                name="status_moves",
+                field="status",
+                transitions=[
+                    (start.value, end.value)
+                    for start, ends in INCIDENT_MOVES.items()
+                    for end in sorted(ends)
+                ],
+            ),
+            Trigger(
+                name="closed_after_postmortem",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("status"),
+                condition=pgtrigger.Q(
+                    new__status=IncidentStatus.CLOSED.value,
+                    old__status__df=IncidentStatus.CLOSED.value,
+                ),
+                func=REFUSE_UNFINISHED,
             ),
         )
 

@@ -36,6 +36,23 @@ REFUSE_OUT_OF_ORDER = """
     RETURN NEW;
 """
 
+REFUSE_UNSIGNED = """
+    IF NOT EXISTS (
+        SELECT 1 FROM incidents_postmortem AS postmortem
+          JOIN incidents_postmortemversion AS version
+            ON version.postmortem_id = postmortem.id
+          JOIN incidents_postmortemreview AS review
+            ON review.version_id = version.id AND review.verdict = 'signed'
+          JOIN incidents_postmortemarchive AS archive ON archive.review_id = review.id
+         WHERE postmortem.cycle_id = NEW.cycle_id AND postmortem.state = 'signed'
+           AND version.number = (SELECT max(number) FROM incidents_postmortemversion
+                                  WHERE postmortem_id = postmortem.id)) THEN
+        RAISE EXCEPTION 'POSTMORTEM is complete once its newest version is signed '
+            'and archived' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+"""
+
 REFUSE_RECORD_OF_WHAT_RUNS = """
     IF NOT EXISTS (
         SELECT 1 FROM incidents_incidentphase AS phase
@@ -131,6 +148,24 @@ class IncidentPhase(models.Model):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
                 func=REFUSE_OUT_OF_ORDER,
+            ),
+            Protect(
+                name="starts_incomplete",
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Q(new__completed_at__isnull=False)
+                & ~pgtrigger.Q(new__phase=Phase.DETECT.value),
+            ),
+            Trigger(
+                name="postmortem_is_signed",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(
+                    new__phase=Phase.POSTMORTEM.value,
+                    new__completed_at__isnull=False,
+                    old__completed_at__isnull=True,
+                ),
+                func=REFUSE_UNSIGNED,
             ),
         )
 

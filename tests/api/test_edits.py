@@ -126,7 +126,9 @@ def test_severity_falls_only_with_a_reason(editor: APIClient, case: Incident) ->
 
 def test_closed_case_is_not_edited(editor: APIClient, case: Incident) -> None:
     Incident.objects.filter(pk=case.pk).update(
-        status="closed", closed_at=case.detected_at
+        status="closed_false_alarm",
+        closing_reason="r",
+        closed_at=case.detected_at,
     )
     response = edit(editor, case, {"title": "x", "revision": 1})
     assert (response.status_code, response.json()["code"]) == (409, "incident_closed")

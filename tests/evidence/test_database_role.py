@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg import sql
 
+from evidence.access import Role
 from evidence.checks import check_database_role, find_append_only_tables
 from evidence.format import serialize_document
 from evidence.models import Channel, EvidenceItem
@@ -20,9 +21,14 @@ from evidence.services import (
     request_export,
     request_verification,
 )
+from evidence.services.people import (
+    change_own_password,
+    change_roles,
+    create_person,
+)
 from evidence.simulation import simulate_document
 from incidents.models import Incident
-from tests.factories import make_incident
+from tests.factories import make_incident, make_user
 
 ROLE = "casefile_role_under_test"
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +82,57 @@ def test_role_gets_what_the_application_needs_and_no_more(app_role: str) -> None
     assert may(app_role, "incidents_incident", "UPDATE")
     assert not may(app_role, "incidents_incident", "TRUNCATE")
     assert not may(app_role, "django_migrations", "INSERT")
+
+
+READ_ONLY = (
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "auth_group",
+    "auth_group_permissions",
+    "auth_user_user_permissions",
+)
+
+
+@pytest.mark.parametrize("table", READ_ONLY)
+def test_role_reads_what_roles_may_do_and_never_writes_it(
+    app_role: str, table: str
+) -> None:
+    call_command("grant_app_role", app_role)
+    rights = [
+        one for one in ("INSERT", "UPDATE", "DELETE") if may(app_role, table, one)
+    ]
+    assert rights == []
+    assert may(app_role, table, "SELECT")
+    become(app_role)
+    for statement in (
+        f"DELETE FROM {table}",
+        f"INSERT INTO {table} SELECT * FROM {table} LIMIT 1",
+        f"UPDATE {table} SET id = id",
+    ):
+        with (
+            connection.connection.cursor() as cursor,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            cursor.execute(statement)
+
+
+def test_role_can_do_what_administrators_do(app_role: str) -> None:
+    administrator = make_user(Role.ADMINISTRATOR)
+    person = make_user(Role.RESPONDER)
+    call_command("grant_app_role", app_role)
+    become(app_role)
+    change_roles(
+        actor=administrator, person_id=person.pk, roles=[Role.AUDITOR], reason="r"
+    )
+    change_own_password(actor=person, password="a-Long-enough-one-7")
+    made = create_person(
+        actor=administrator,
+        username="newcomer",
+        roles=[Role.RESPONDER],
+        password="a-Long-enough-one-8",
+    )
+    assert made.groups.get().name == Role.RESPONDER
 
 
 def test_granting_again_takes_back_what_was_given_by_hand(app_role: str) -> None:

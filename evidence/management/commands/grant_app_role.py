@@ -10,13 +10,23 @@ from psycopg import sql
 
 from evidence.checks import find_append_only_tables, find_changeable_columns
 
-MIGRATIONS_TABLE = "django_migrations"
+READ_ONLY_TABLES = (
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "auth_group",
+    "auth_group_permissions",
+    "auth_user_user_permissions",
+)
+"""What only `migrate` writes: which roles there are, and what each may do. Who has a
+role, `auth_user` and `auth_user_groups`, is what administrators decide in the app."""
 
 
 class Command(BaseCommand):
     help = (
         "Grant a database role what the application needs and no more: append-only "
-        "tables can be read and added to, never changed or emptied. Run it as the "
+        "tables can be read and added to, never changed or emptied; roles and their "
+        "permissions can be read. Run it as the "
         "owner of the tables, after every `migrate`."
     )
 
@@ -60,8 +70,9 @@ def _grant(cursor: CursorWrapper, role: sql.Identifier) -> None:
                 column=sql.Identifier(column), table=sql.Identifier(table), role=role
             )
         )
-    cursor.execute(
-        sql.SQL("REVOKE INSERT, UPDATE, DELETE ON {table} FROM {role}").format(
-            table=sql.Identifier(MIGRATIONS_TABLE), role=role
+    for table in READ_ONLY_TABLES:
+        cursor.execute(
+            sql.SQL("REVOKE INSERT, UPDATE, DELETE ON {table} FROM {role}").format(
+                table=sql.Identifier(table), role=role
+            )
         )
-    )

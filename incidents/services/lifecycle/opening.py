@@ -21,7 +21,7 @@ from incidents.models import (
     Team,
     TimelineKind,
 )
-from incidents.services.cycle_plan import plan_cycle
+from incidents.services.cycle_plan import document_of, plan_cycle
 from incidents.services.notifications.outbox import notify_assignment
 from incidents.services.timeline import add_entry
 from incidents.workflow.incident_states import (
@@ -43,7 +43,7 @@ def open_incident(
     actor: Actor,
     playbook_version: PlaybookVersion,
     title: str,
-    severity: Severity,
+    severity: Severity | None,
     detected_at: dt.datetime,
     source: IncidentSource = IncidentSource.MANUAL,
     extension_ids: Iterable[str] = (),
@@ -53,6 +53,8 @@ def open_incident(
     now: dt.datetime | None = None,
 ) -> Incident:
     """Open a case with its first cycle; DETECT completes by itself.
+
+    Without a severity it starts as severe as its playbook has it.
 
     References have no gap and no duplicate: the year's counter stays locked until the
     transaction ends, and one that is rolled back gives its number back. An extension
@@ -70,7 +72,7 @@ def open_incident(
         **_next_reference(moment.astimezone(dt.UTC).year),
         title=clean_title(title),
         playbook_version=playbook_version,
-        severity=Severity(severity),
+        severity=Severity(severity or document_of(playbook_version).default_severity),
         source=IncidentSource(source),
         detected_at=detected_at,
         reported_at=moment,

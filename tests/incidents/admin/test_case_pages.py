@@ -1,11 +1,13 @@
 """The case pages: who sees them, who changes nothing, how many queries they cost."""
 
 import datetime as dt
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from evidence.access import Role
 from evidence.models import AuditEntry
@@ -13,7 +15,8 @@ from incidents.admin.case_actions import ACTIONS
 from incidents.admin.cockpit import TABS
 from incidents.models import Incident
 from incidents.services.checklists.answers import assign_item
-from incidents.workflow.incident_states import Severity
+from incidents.services.cycle_plan import document_of
+from incidents.workflow.incident_states import ItemKind, Severity
 from incidents.workflow.phases import Phase
 from tests.factories import (
     NOON,
@@ -39,6 +42,11 @@ def page_of(incident: Incident, **query: str) -> str:
 
 def do_url(incident: Incident, name: str) -> str:
     return reverse("admin:incidents_incident_do", args=[incident.pk, name])
+
+
+def _plain(html: str) -> str:
+    """Return the words of a page or of a line of a playbook, without their marks."""
+    return " ".join(unescape(strip_tags(html)).replace("`", "").split())
 
 
 @pytest.fixture
@@ -86,6 +94,24 @@ class TestEveryPage:
         assert incident.reference in client.get("/admin/").content.decode()
         url = reverse("admin:incidents_playbook_change", args=[playbook.pk])
         assert "pi --explain-extension-policy" in client.get(url).content.decode()
+
+    @pytest.mark.parametrize("code", [f"INC-{number}" for number in range(1, 7)])
+    def test_playbook_page_says_everything_that_its_document_does(
+        self, client, sign_in, code
+    ):
+        sign_in(Role.RESPONDER)
+        version = make_playbooks()[code]
+        url = reverse("admin:incidents_playbook_change", args=[version.playbook_id])
+        html = client.get(url).content.decode()
+        shown = _plain(html)
+        for item in document_of(version).checklist:
+            for text in (item.text, *item.details):
+                if item.kind is not ItemKind.REMEDIATION:
+                    assert _plain(text) in shown
+            for command in item.commands:
+                assert command in unescape(html)
+            for choice in item.choices:
+                assert _plain(choice.text) in shown
 
     def test_hidden_case_and_missing_case_give_the_same_answer(
         self, client, sign_in, incident
@@ -166,6 +192,13 @@ class TestOpening:
             "source": "manual",
             **changes,
         }
+
+    def test_case_opened_without_a_severity_has_its_classes(self, client, sign_in):
+        sign_in(Role.RESPONDER)
+        assert client.post(OPEN, self.values(severity="")).status_code == 302
+        opened = Incident.objects.latest("id")
+        wanted = opened.playbook_version.document["default_severity"]
+        assert opened.severity == wanted
 
     def test_form_opens_a_case_with_the_time_in_its_zone(self, client, sign_in):
         sign_in(Role.RESPONDER)

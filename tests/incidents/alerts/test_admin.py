@@ -66,7 +66,9 @@ def test_refusal_of_the_service_is_shown(responder: User) -> None:
     client = sign_in(responder)
     fields = {"confirmed": 1, "incident": case.pk, "reason": "x" * 5000 + " "}
     Incident.objects.filter(pk=case.pk).update(
-        status="closed", closed_at=case.detected_at
+        status="closed_false_alarm",
+        closing_reason="r",
+        closed_at=case.detected_at,
     )
     page = act(client, "move_into_case", [alert], **fields).content.decode()
     assert "Select a valid choice" in page

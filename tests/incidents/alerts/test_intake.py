@@ -122,7 +122,9 @@ def test_alert_joins_a_case_that_a_person_opened() -> None:
 
 def test_alert_never_joins_a_closed_case() -> None:
     case = receive_one("a").incident
-    Incident.objects.filter(pk=case.pk).update(status="closed", closed_at=NOON)
+    Incident.objects.filter(pk=case.pk).update(
+        status="closed_false_alarm", closing_reason="r", closed_at=NOON
+    )
     assert receive_one("b").decision == "opened"
 
 

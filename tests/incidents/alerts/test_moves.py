@@ -100,7 +100,9 @@ def test_split_alert_counts_for_no_rule_again(responder: User) -> None:
     rows = [receive_one(f"w{i}", **members) for i in range(5)]
     case = rows[-1].incident
     split_alerts(actor=responder, alert_ids=[one.pk for one in rows], reason="tests")
-    Incident.objects.filter(pk=case.pk).update(status="closed", closed_at=NOON)
+    Incident.objects.filter(pk=case.pk).update(
+        status="closed_false_alarm", closing_reason="r", closed_at=NOON
+    )
     assert receive_one("w5", **members).decision == "kept"
 
 
@@ -114,7 +116,9 @@ def test_alert_leaves_a_closed_case_by_a_reviewer_and_enters_none(
 ) -> None:
     alert, target = receive_one(), make_target()
     for case in (alert.incident, target):
-        Incident.objects.filter(pk=case.pk).update(status="closed", closed_at=NOON)
+        Incident.objects.filter(pk=case.pk).update(
+            status="closed_false_alarm", closing_reason="r", closed_at=NOON
+        )
     with pytest.raises(IncidentClosed, match="reopen it"):
         move_alerts(
             actor=responder, alert_ids=[alert.pk], incident_id=target.pk, reason="x"

@@ -127,3 +127,10 @@ def test_concurrent_openings_leave_no_gap_and_no_duplicate():
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) == 13
     assert ReferenceCounter.objects.get().last_number == len(numbers)
+
+
+@pytest.mark.parametrize("code", [f"INC-{number}" for number in range(1, 7)])
+def test_without_a_severity_a_case_starts_with_its_playbooks(code):
+    version = make_playbooks()[code]
+    incident = make_incident(playbook=code, severity=None)
+    assert incident.severity == version.document["default_severity"]

@@ -1,0 +1,43 @@
+"""The page on which a person changes their own password, through the service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.contrib.auth.views import PasswordChangeView
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse_lazy
+from unfold.forms import AdminOwnPasswordChangeForm
+
+from evidence.services.people import change_own_password
+
+
+class OwnPasswordForm(AdminOwnPasswordChangeForm):
+    """The admin's own form: it asks for the old password and compares the new ones."""
+
+    def save(self, commit: bool = True) -> User:
+        person = change_own_password(
+            actor=self.user, password=self.cleaned_data["new_password1"]
+        )
+        # The session goes on with the hash that was stored.
+        self.user.password = person.password
+        return person
+
+
+def own_password_view(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+    """Show and answer the page at the admin's address, for every role."""
+    return admin.site.admin_view(_change, cacheable=True)(request, **kwargs)
+
+
+def _change(request: HttpRequest) -> HttpResponseBase:
+    view = PasswordChangeView.as_view(
+        form_class=OwnPasswordForm,
+        success_url=reverse_lazy("admin:password_change_done"),
+        template_name=admin.site.password_change_template
+        or "registration/password_change_form.html",
+        extra_context=admin.site.each_context(request),
+    )
+    request.current_app = admin.site.name
+    return view(request)
