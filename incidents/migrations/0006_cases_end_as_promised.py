@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0004_gate_records_and_revocations"),
+        ("incidents", "0005_printed_notifications"),
         ("policy", "0005_reviewed_requests"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
