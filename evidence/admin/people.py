@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
@@ -30,6 +30,9 @@ from unfold.widgets import (
 
 from evidence.access import Role
 from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.admin.form_answers import answer_form
+from evidence.admin.form_fields import TextField
+from evidence.errors import CasefileError
 from evidence.models import ReaderSettings
 from evidence.services.people import (
     ADD,
@@ -49,7 +52,7 @@ for model, own in ((User, UserAdmin), (Group, GroupAdmin)):
 
 
 class ReasonForm(forms.Form):
-    reason = forms.CharField(
+    reason = TextField(
         max_length=5_000,
         widget=UnfoldAdminTextInputWidget,
         help_text="Kept in the history.",
@@ -199,28 +202,30 @@ class PersonAdmin(ReadOnlyAdmin):
         initial: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show a form, or hand what it says to the service and show the person."""
-        form = form_class(request.POST or None, initial=initial)
-        if request.method == "POST" and form.is_valid():
+
+        def carry_out(form: Any) -> HttpResponse:
             values = {**form.cleaned_data, **(fixed or {})}
             if person is not None:
                 values["person_id"] = person.pk
-            saved = call_service(
-                request,
-                lambda: service(actor=person_of(request), **values),
-                success=f"{title}: done and recorded.",
-            )
-            if saved is not None:
-                page = reverse("admin:auth_user_change", args=[saved.pk])
-                return HttpResponseRedirect(page)
-        return TemplateResponse(
-            request,
-            "evidence/people/form.html",
-            {
+            saved = service(actor=person_of(request), **values)
+            messages.success(request, f"{title}: done and recorded.")
+            page = reverse("admin:auth_user_change", args=[saved.pk])
+            return HttpResponseRedirect(page)
+
+        def show(form: Any, error: CasefileError | None) -> HttpResponse:
+            context = {
                 **self.admin_site.each_context(request),
                 "title": title,
                 "opts": self.opts,
                 "form": form,
-            },
+            }
+            return TemplateResponse(request, "evidence/people/form.html", context)
+
+        return answer_form(
+            request,
+            make=lambda data, files: form_class(data, initial=initial),
+            run=carry_out,
+            show=show,
         )
 
 

@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from unfold.decorators import display
@@ -23,7 +24,8 @@ from unfold.widgets import (
 )
 
 from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
-from evidence.errors import CasefileError
+from evidence.admin.form_answers import answer_form
+from evidence.admin.form_fields import TextField
 from evidence.models import ApiToken, TokenScope
 from evidence.services.tokens import (
     LONGEST_DAYS,
@@ -45,7 +47,7 @@ class TokenForm(forms.Form):
         widget=UnfoldAdminSelectWidget,
         help_text="The token can never do more than this user.",
     )
-    name = forms.CharField(
+    name = TextField(
         max_length=NAME_LENGTH,
         widget=UnfoldAdminTextInputWidget,
         help_text="What it is for, so that somebody knows when to revoke it.",
@@ -127,17 +129,21 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         """Make a token; the answer to the form is the only page that shows it."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = TokenForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                token, secret = create_token(
-                    actor=person_of(request), **form.cleaned_data
-                )
-            except CasefileError as error:
-                form.add_error(None, error.message)
-            else:
-                return self._render(request, "shown", token=token, secret=secret)
-        return self._render(request, "make", form=form)
+        return answer_form(
+            request,
+            make=lambda data, files: TokenForm(data),
+            run=lambda form: self._make(request, form),
+            show=lambda form, error: self._render(request, "make", form=form),
+        )
+
+    @sensitive_variables("secret")
+    def _make(self, request: HttpRequest, form: TokenForm) -> HttpResponse:
+        """Show the token, once: a form that is sent again leads to the token's page."""
+        token, secret = create_token(actor=person_of(request), **form.cleaned_data)
+        response = self._render(request, "shown", token=token, secret=secret)
+        page = reverse("admin:evidence_apitoken_change", args=[token.pk])
+        response["Content-Location"] = page
+        return response
 
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:

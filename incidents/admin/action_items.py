@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,80 +13,32 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
 from evidence.admin.base import ReadOnlyAdmin, person_of
-from evidence.errors import CasefileError, PermissionRefused
-from incidents.admin.cockpit import find_incident
-from incidents.admin.forms import words, workers
-from incidents.errors import EditConflict
-from incidents.models import ActionItem
-from incidents.services.changes import REASON_LENGTH, WORK
-from incidents.services.postmortems.action_items import (
-    TEXT_LENGTH,
-    TICKET_LENGTH,
-    URL_LENGTH,
-    ActionItemFields,
-    add_action_item,
-    close_action_item,
-    edit_action_item,
-    reopen_action_item,
+from evidence.admin.form_answers import answer_form
+from evidence.admin.page_actions import ActionPages, RefusedForm
+from evidence.errors import CasefileError
+from incidents.admin.action_item_forms import (
+    ACTIONS,
+    ActionItemForm,
+    form_after_conflict,
 )
-from incidents.workflow.postmortem import ActionItemState, ActionItemType
+from incidents.admin.cockpit import find_incident
+from incidents.errors import EditConflict
+from incidents.models import ActionItem, Incident
+from incidents.services.changes import WORK
+from incidents.services.postmortems.action_items import (
+    add_action_item,
+    edit_action_item,
+)
+from incidents.workflow.postmortem import ActionItemState
 
 STATE_TONES = {
     ActionItemState.OPEN: "calm",
     ActionItemState.DONE: "done",
     ActionItemState.DROPPED: "quiet",
 }
-
-
-class ActionItemForm(forms.Form):
-    """What an action item says, with the revision that was read."""
-
-    revision = forms.IntegerField(
-        widget=forms.HiddenInput, required=False, min_value=1, max_value=2**31 - 1
-    )
-    text = forms.CharField(label="What is to be done", max_length=TEXT_LENGTH)
-    item_type = forms.ChoiceField(label="Type", choices=words(ActionItemType))
-    owner = forms.ModelChoiceField(User.objects.none())
-    due_on = forms.DateField(
-        label="Due", widget=forms.DateInput(attrs={"type": "date"})
-    )
-    ticket = forms.CharField(required=False, max_length=TICKET_LENGTH)
-    ticket_url = forms.CharField(
-        label="Web address of the ticket",
-        required=False,
-        max_length=URL_LENGTH,
-        widget=forms.URLInput,
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["owner"].queryset = workers()  # type: ignore[attr-defined]
-
-    def as_fields(self) -> ActionItemFields:
-        data = self.cleaned_data
-        return ActionItemFields(
-            text=data["text"],
-            item_type=ActionItemType(data["item_type"]),
-            owner=data["owner"],
-            due_on=data["due_on"],
-            ticket=data["ticket"],
-            ticket_url=data["ticket_url"],
-        )
-
-
-class CloseForm(forms.Form):
-    state = forms.ChoiceField(
-        choices=[("done", "Done"), ("dropped", "Dropped, not to be done")]
-    )
-    outcome = forms.CharField(max_length=REASON_LENGTH)
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=REASON_LENGTH)
 
 
 class OwnerFilter(admin.SimpleListFilter):
@@ -119,7 +68,7 @@ class OverdueFilter(admin.SimpleListFilter):
 
 
 @admin.register(ActionItem)
-class ActionItemAdmin(ReadOnlyAdmin):
+class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
     """Open ones first, soonest first; every change goes through a service."""
 
     list_display = (
@@ -138,6 +87,7 @@ class ActionItemAdmin(ReadOnlyAdmin):
     search_fields = ("text", "ticket", "incident__reference")
     show_full_result_count = False
     actions = None
+    page_actions = ACTIONS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ActionItem]:
         return ActionItem.objects.visible_to(request.user).select_related(
@@ -194,8 +144,8 @@ class ActionItemAdmin(ReadOnlyAdmin):
             return path(route, wrapped, name=f"incidents_actionitem_{name}")
 
         return [
+            *self.action_urls(),
             page("new/<int:incident_id>/", self.new_view, "new"),
-            page("<path:object_id>/do/<slug:name>/", self.do_view, "do"),
             *super().get_urls(),
         ]
 
@@ -204,26 +154,20 @@ class ActionItemAdmin(ReadOnlyAdmin):
         incident = find_incident(request, str(incident_id))
         if not request.user.has_perm(WORK):
             raise PermissionDenied
-        form = ActionItemForm(request.POST or None, initial={"owner": request.user.pk})
-        if request.method == "POST" and form.is_valid():
-            try:
-                row = add_action_item(
-                    actor=person_of(request),
-                    incident_id=incident.pk,
-                    item=form.as_fields(),
-                )
-            except CasefileError as error:
-                form.add_error(None, _sentence(error.message))
-            else:
-                messages.success(request, "The action item is added.")
-                return HttpResponseRedirect(_way_back(row))
-        return self._render(
+        return answer_form(
             request,
-            title=f"New action item of {incident.reference}",
-            form=form,
-            incident=incident,
-            row=None,
-            can_work=True,
+            make=lambda data, files: ActionItemForm(
+                data, initial={"owner": request.user.pk}
+            ),
+            run=lambda form: _add(request, incident, form),
+            show=lambda form, error: self._render(
+                request,
+                title=f"New action item of {incident.reference}",
+                form=form,
+                incident=incident,
+                row=None,
+                can_work=True,
+            ),
         )
 
     def change_view(
@@ -234,27 +178,28 @@ class ActionItemAdmin(ReadOnlyAdmin):
         extra_context: Any = None,
     ) -> HttpResponse:
         row = _find(request, object_id)
-        can_work = request.user.has_perm(WORK)
-        form = ActionItemForm(request.POST or None, initial=_initial(row))
-        conflict: EditConflict | None = None
-        if request.method == "POST":
-            if not can_work:
-                raise PermissionDenied
-            if form.is_valid():
-                try:
-                    edit_action_item(
-                        actor=person_of(request),
-                        action_item_id=row.pk,
-                        revision=form.cleaned_data["revision"] or 0,
-                        item=form.as_fields(),
-                    )
-                except EditConflict as error:
-                    conflict, form = error, _form_after_conflict(form, error)
-                except CasefileError as error:
-                    form.add_error(None, _sentence(error.message))
-                else:
-                    messages.success(request, "Saved.")
-                    return HttpResponseRedirect(request.path)
+        if request.method == "POST" and not request.user.has_perm(WORK):
+            raise PermissionDenied
+        return answer_form(
+            request,
+            make=lambda data, files: ActionItemForm(data, row=row),
+            run=lambda form: _save(request, row, form),
+            show=lambda form, error: self._page(request, row, form, error=error),
+        )
+
+    def _page(
+        self,
+        request: HttpRequest,
+        row: ActionItem,
+        form: ActionItemForm,
+        *,
+        error: CasefileError | None = None,
+        refused: RefusedForm | None = None,
+    ) -> HttpResponse:
+        conflict = error if isinstance(error, EditConflict) else None
+        if conflict:
+            form = form_after_conflict(form, row, conflict)
+        offered = self.offer(request, row, refused)
         return self._render(
             request,
             title=f"Action item of {row.incident.reference}",
@@ -263,9 +208,19 @@ class ActionItemAdmin(ReadOnlyAdmin):
             row=row,
             due=due_badge(row),
             conflict=conflict,
-            can_work=can_work,
+            actions=offered,
+            refused=refused if refused and refused.key not in offered else None,
+            can_work=request.user.has_perm(WORK),
             status=409 if conflict else 200,
         )
+
+    def find(self, request: HttpRequest, pk: Any) -> ActionItem:
+        return _find(request, str(pk))
+
+    def show(
+        self, request: HttpRequest, obj: Any, *, refused: RefusedForm | None = None
+    ) -> HttpResponse:
+        return self._page(request, obj, ActionItemForm(row=obj), refused=refused)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
@@ -273,9 +228,6 @@ class ActionItemAdmin(ReadOnlyAdmin):
         row = _find(request, object_id)
         page = reverse("admin:incidents_incident_change", args=[row.incident_id])
         return HttpResponseRedirect(f"{page}?tab=history")
-
-    def do_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        return _post_only(request, object_id, name)
 
     def _render(
         self, request: HttpRequest, *, status: int = 200, **context: Any
@@ -300,49 +252,25 @@ def due_badge(row: ActionItem) -> SafeString:
     )
 
 
-@require_POST
-def _post_only(request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-    row = _find(request, object_id)
-    if name not in ACTIONS:
-        raise Http404
-    form_class, run = ACTIONS[name]
-    form = form_class(request.POST)
-    if not form.is_valid():
-        messages.error(
-            request, "Say what came of it." if name == "close" else "Say why."
-        )
-        return HttpResponseRedirect(_page_of(row))
-    try:
-        run(request, row, form.cleaned_data)
-    except PermissionRefused as error:
-        raise PermissionDenied(error.message) from error
-    except CasefileError as error:
-        messages.error(request, _sentence(error.message))
-    else:
-        messages.success(request, "Saved.")
-    return HttpResponseRedirect(_page_of(row))
+def _add(
+    request: HttpRequest, incident: Incident, form: ActionItemForm
+) -> HttpResponse:
+    row = add_action_item(
+        actor=person_of(request), incident_id=incident.pk, item=form.as_fields()
+    )
+    messages.success(request, "The action item is added.")
+    return HttpResponseRedirect(_way_back(row))
 
 
-def _close(request: HttpRequest, row: ActionItem, data: dict[str, Any]) -> None:
-    close_action_item(
+def _save(request: HttpRequest, row: ActionItem, form: ActionItemForm) -> HttpResponse:
+    edit_action_item(
         actor=person_of(request),
         action_item_id=row.pk,
-        state=ActionItemState(data["state"]),
-        outcome=data["outcome"],
+        revision=form.cleaned_data["revision"] or 0,
+        item=form.as_fields(),
     )
-
-
-def _reopen(request: HttpRequest, row: ActionItem, data: dict[str, Any]) -> None:
-    reopen_action_item(
-        actor=person_of(request), action_item_id=row.pk, reason=data["reason"]
-    )
-
-
-Run = Callable[[HttpRequest, ActionItem, dict[str, Any]], None]
-ACTIONS: dict[str, tuple[type[forms.Form], Run]] = {
-    "close": (CloseForm, _close),
-    "reopen": (ReasonForm, _reopen),
-}
+    messages.success(request, "Saved.")
+    return HttpResponseRedirect(request.path)
 
 
 def _find(request: HttpRequest, object_id: str) -> ActionItem:
@@ -359,21 +287,6 @@ def _find(request: HttpRequest, object_id: str) -> ActionItem:
     return found
 
 
-def _initial(row: ActionItem) -> dict[str, Any]:
-    names = ("revision", "text", "item_type", "due_on", "ticket", "ticket_url")
-    return {"owner": row.owner_id, **{name: getattr(row, name) for name in names}}
-
-
-def _form_after_conflict(
-    form: ActionItemForm, conflict: EditConflict
-) -> ActionItemForm:
-    """Return the form as it was typed, with the revision that is now on screen."""
-    typed = {name: form.data.get(name) for name in form.fields}
-    again = ActionItemForm({**typed, "revision": str(conflict.revision)})
-    again.is_valid()
-    return again
-
-
 def _page_of(row: ActionItem) -> str:
     return reverse("admin:incidents_actionitem_change", args=[row.pk])
 
@@ -385,7 +298,3 @@ def _way_back(row: ActionItem) -> str:
         return _page_of(row)
     page = reverse("admin:incidents_postmortem_change", args=[postmortem.pk])
     return f"{page}#action-items"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."

@@ -53,11 +53,11 @@ def workers() -> QuerySet[User]:
     return people.distinct().order_by("username")
 
 
-class LeadField(forms.ModelChoiceField):
-    """Somebody who can lead; who leads already stays, whatever became of them."""
+class WorkerField(forms.ModelChoiceField):
+    """Somebody who can work; who does it already stays, whatever became of them."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(User.objects.none(), required=False, **options)
+        super().__init__(User.objects.none(), **options)
 
     def offer(self, current: User | None = None) -> None:
         people = User.objects.filter(works_cases(), is_active=True)
@@ -106,7 +106,7 @@ class OpenIncidentForm(ZonedMixin):
     source = forms.ChoiceField(
         choices=words(IncidentSource), initial=IncidentSource.MANUAL
     )
-    lead = LeadField()
+    lead = WorkerField(required=False)
     team = forms.ModelChoiceField(Team.objects.all(), required=False)
     labels = CommaField(required=False)
 
@@ -140,7 +140,7 @@ class EditIncidentForm(forms.Form):
     extension_ids = ExtensionsField(
         label="Extensions", required=False, help_text=COMMA_HELP
     )
-    lead = LeadField()
+    lead = WorkerField(required=False)
     team = forms.ModelChoiceField(Team.objects.all(), required=False)
     labels = CommaField(required=False)
     reason = LongTextField(

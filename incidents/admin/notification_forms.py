@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 
-from incidents.admin.forms import CommaField
+from evidence.admin.form_fields import CommaField, TextField
 from incidents.models import NotificationPreference, Team, WebhookChannel
 from incidents.services.notifications.reminder_settings import CurrentSettings
 from incidents.workflow.phases import Phase
@@ -35,7 +35,7 @@ class PreferenceForm(forms.Form):
         help_text="Warnings and assignments wait; a breach never does.",
     )
     quiet_until = forms.TimeField(required=False, label="until", widget=TIME)
-    time_zone = forms.CharField(
+    time_zone = TextField(
         max_length=64,
         label="Time zone",
         help_text="Of the quiet hours, and for times in messages: Europe/Berlin.",
@@ -69,8 +69,8 @@ def preference_values(user: User) -> dict[str, Any]:
 class WebhookForm(forms.Form):
     """A chat room or a pager. The address is taken and never shown again."""
 
-    name = forms.CharField(max_length=100)
-    url = forms.CharField(
+    name = TextField(max_length=100)
+    url = TextField(
         label="Address",
         max_length=2_000,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
@@ -96,8 +96,14 @@ class WebhookForm(forms.Form):
     )
     is_active = forms.BooleanField(required=False, initial=True, label="Active")
 
-    def __init__(self, *args: Any, is_new: bool, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, is_new: bool, owner: User | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        if owner is not None and not owner.is_active:
+            # Whose it is stays so until somebody changes it.
+            field: Any = self.fields["owner"]
+            field.queryset = field.queryset | User.objects.filter(pk=owner.pk)
         if is_new:
             del self.fields["is_active"]
         else:

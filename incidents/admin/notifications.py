@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -18,7 +17,8 @@ from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
 from evidence.admin.base import ReadOnlyAdmin, person_of
-from evidence.errors import CasefileError, PermissionRefused
+from evidence.admin.form_answers import answer_form
+from evidence.errors import CasefileError
 from evidence.templatetags.casefile import moment
 from incidents.admin.notification_forms import (
     PlanForm,
@@ -209,32 +209,34 @@ class NotificationAdmin(ReadOnlyAdmin):
 def preferences_view(request: HttpRequest) -> HttpResponse:
     """Let a person say how they want to be told; only ever their own."""
     user = person_of(request)
-    form = PreferenceForm(
-        request.POST or None, user=user, initial=preference_values(user)
-    )
-    if request.method == "POST" and form.is_valid():
+
+    def carry_out(form: PreferenceForm) -> HttpResponse:
         data = form.cleaned_data
-        saved = _call(
-            form,
-            lambda: set_preferences(
-                actor=user,
-                user=user,
-                by_email=data["by_email"],
-                webhooks=data.get("webhooks", ()),
-                quiet_from=data["quiet_from"],
-                quiet_until=data["quiet_until"],
-                time_zone=data["time_zone"],
-            ),
+        set_preferences(
+            actor=user,
+            user=user,
+            by_email=data["by_email"],
+            webhooks=data.get("webhooks", ()),
+            quiet_from=data["quiet_from"],
+            quiet_until=data["quiet_until"],
+            time_zone=data["time_zone"],
         )
-        if saved:
-            messages.success(request, "Your preferences are saved.")
-            return HttpResponseRedirect(request.path)
-    return _render(
+        messages.success(request, "Your preferences are saved.")
+        return HttpResponseRedirect(request.path)
+
+    return answer_form(
         request,
-        "preferences",
-        title="My notifications",
-        form=form,
-        recent=_recent(request),
+        make=lambda data, files: PreferenceForm(
+            data, user=user, initial=preference_values(user)
+        ),
+        run=carry_out,
+        show=lambda form, error: _render(
+            request,
+            "preferences",
+            title="My notifications",
+            form=form,
+            recent=_recent(request),
+        ),
     )
 
 
@@ -275,14 +277,23 @@ class WebhookChannelAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = WebhookForm(request.POST or None, is_new=True)
-        if request.method == "POST" and form.is_valid():
-            data = form.cleaned_data
-            if _call(form, lambda: add_webhook(actor=person_of(request), **data)):
-                messages.success(request, f"{data['name']} is added.")
-                return _to_channels()
-        return _render(
-            request, "webhook", title="Add a webhook channel", form=form, can_edit=True
+
+        def carry_out(form: WebhookForm) -> HttpResponse:
+            add_webhook(actor=person_of(request), **form.cleaned_data)
+            messages.success(request, f"{form.cleaned_data['name']} is added.")
+            return _to_channels()
+
+        return answer_form(
+            request,
+            make=lambda data, files: WebhookForm(data, is_new=True),
+            run=carry_out,
+            show=lambda form, error: _render(
+                request,
+                "webhook",
+                title="Add a webhook channel",
+                form=form,
+                can_edit=True,
+            ),
         )
 
     def change_view(
@@ -298,27 +309,30 @@ class WebhookChannelAdmin(ReadOnlyAdmin):
         can_edit = request.user.has_perm(CHANGE)
         names = ("name", "owner", "team", "wants_warnings", "is_active")
         initial = {name: getattr(channel, name) for name in names}
-        form = WebhookForm(request.POST or None, is_new=False, initial=initial)
-        if request.method == "POST":
-            if not can_edit:
-                raise PermissionDenied
-            if form.is_valid() and _call(
-                form,
-                lambda: change_webhook(
-                    actor=person_of(request),
-                    webhook_id=channel.pk,
-                    **form.cleaned_data,
-                ),
-            ):
-                messages.success(request, f"{channel.name} is saved.")
-                return _to_channels()
-        return _render(
+        if request.method == "POST" and not can_edit:
+            raise PermissionDenied
+
+        def carry_out(form: WebhookForm) -> HttpResponse:
+            change_webhook(
+                actor=person_of(request), webhook_id=channel.pk, **form.cleaned_data
+            )
+            messages.success(request, f"{channel.name} is saved.")
+            return _to_channels()
+
+        return answer_form(
             request,
-            "webhook",
-            title=channel.name,
-            form=form,
-            channel=channel,
-            can_edit=can_edit,
+            make=lambda data, files: WebhookForm(
+                data, is_new=False, initial=initial, owner=channel.owner
+            ),
+            run=carry_out,
+            show=lambda form, error: _render(
+                request,
+                "webhook",
+                title=channel.name,
+                form=form,
+                channel=channel,
+                can_edit=can_edit,
+            ),
         )
 
 
@@ -332,27 +346,32 @@ class ReminderSettingsAdmin(ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         can_edit = request.user.has_perm(CHANGE_PLAN)
-        form = PlanForm(request.POST or None, initial=plan_values(current_settings()))
-        if request.method == "POST":
-            if not can_edit:
-                raise PermissionDenied
-            if form.is_valid() and _call(
-                form,
-                lambda: set_reminders(
-                    actor=person_of(request),
-                    plan=form.document(),
-                    hold_minutes=form.cleaned_data["hold_minutes"],
-                ),
-            ):
-                messages.success(request, "The plan is saved and counts from now on.")
-                return HttpResponseRedirect(request.path)
-        return _render(
+        if request.method == "POST" and not can_edit:
+            raise PermissionDenied
+
+        def carry_out(form: PlanForm) -> HttpResponse:
+            set_reminders(
+                actor=person_of(request),
+                plan=form.document(),
+                hold_minutes=form.cleaned_data["hold_minutes"],
+            )
+            messages.success(request, "The plan is saved and counts from now on.")
+            return HttpResponseRedirect(request.path)
+
+        return answer_form(
             request,
-            "settings",
-            title="Reminders",
-            form=form,
-            can_edit=can_edit,
-            past=ReminderSettings.objects.select_related("set_by")[:HISTORY_LENGTH],
+            make=lambda data, files: PlanForm(
+                data, initial=plan_values(current_settings())
+            ),
+            run=carry_out,
+            show=lambda form, error: _render(
+                request,
+                "settings",
+                title="Reminders",
+                form=form,
+                can_edit=can_edit,
+                past=ReminderSettings.objects.select_related("set_by")[:HISTORY_LENGTH],
+            ),
         )
 
 
@@ -362,18 +381,6 @@ def _recent(request: HttpRequest) -> QuerySet[Notification]:
         .select_related("incident", "webhook", "recipient")
         .order_by("-id")[:10]
     )
-
-
-def _call(form: forms.Form, service: Any) -> bool:
-    """Call a service; return False with its refusal on the form."""
-    try:
-        service()
-    except PermissionRefused as error:
-        raise PermissionDenied(error.message) from error
-    except CasefileError as error:
-        form.add_error(None, f"{error.message[:1].upper()}{error.message[1:]}")
-        return False
-    return True
 
 
 def _to_channels() -> HttpResponse:

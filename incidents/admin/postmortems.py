@@ -24,9 +24,14 @@ from unfold.decorators import display
 
 from evidence.access import name_of
 from evidence.admin.base import ReadOnlyAdmin, person_of
+from evidence.admin.form_answers import NOT_SAVED, sentence
+from evidence.admin.page_actions import ActionPages, RefusedForm
+from evidence.admin.sent_forms import take_unsent
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.templatetags.casefile import moment
+from evidence.text import unify_lines
 from incidents.admin.cockpit import find_incident
+from incidents.admin.postmortem_actions import ACTIONS, NUMBER_MAX, submit
 from incidents.admin.postmortem_views import (
     STATE_TONES,
     choose_version,
@@ -44,13 +49,6 @@ from incidents.services.postmortems.drafts import (
     current_draft,
     open_postmortem,
     save_draft,
-    take_up_again,
-)
-from incidents.services.postmortems.findings import queue_findings
-from incidents.services.postmortems.reviews import (
-    return_postmortem,
-    sign_postmortem,
-    submit_postmortem,
 )
 from incidents.workflow.postmortem import (
     SECTION_KEYS,
@@ -60,13 +58,12 @@ from incidents.workflow.postmortem import (
 )
 from incidents.workflow.postmortem_diff import compare_sections
 
-NUMBER_MAX = 2**31 - 1
 CONFLICT = 409
 REFUSED = 422
 
 
 @admin.register(Postmortem)
-class PostmortemAdmin(ReadOnlyAdmin):
+class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
     """Rows come through `visible_to`; every change goes through a service."""
 
     list_display = (
@@ -84,6 +81,7 @@ class PostmortemAdmin(ReadOnlyAdmin):
     ordering = ("-changed_at", "-id")
     show_full_result_count = False
     actions = None
+    page_actions = ACTIONS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Postmortem]:
         newest = PostmortemVersion.objects.filter(postmortem=OuterRef("pk")).order_by(
@@ -139,11 +137,11 @@ class PostmortemAdmin(ReadOnlyAdmin):
             return path(route, wrapped, name=f"incidents_postmortem_{name}")
 
         return [
+            *self.action_urls(),
             page("open/<int:incident_id>/", self.open_view, "open"),
             page("<path:object_id>/edit/", self.edit_view, "edit"),
             page("<path:object_id>/autosave/", self.autosave_view, "autosave"),
             page("<path:object_id>/compare/", self.compare_view, "compare"),
-            page("<path:object_id>/do/<slug:name>/", self.do_view, "do"),
             page("<path:object_id>/export.<slug:form>", self.export_view, "export"),
             *super().get_urls(),
         ]
@@ -155,9 +153,17 @@ class PostmortemAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        postmortem = find_postmortem(request, object_id)
-        context = page_context(request, postmortem)
-        return self._render(request, "page", title=str(postmortem), **context)
+        return self.show(request, find_postmortem(request, object_id))
+
+    def find(self, request: HttpRequest, pk: Any) -> Postmortem:
+        return find_postmortem(request, str(pk))
+
+    def show(
+        self, request: HttpRequest, obj: Any, *, refused: RefusedForm | None = None
+    ) -> HttpResponse:
+        context = page_context(request, obj)
+        context["refused"] = refused
+        return self._render(request, "page", title=str(obj), **context)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
@@ -182,11 +188,16 @@ class PostmortemAdmin(ReadOnlyAdmin):
             "revision": draft.revision,
         }
         status = 200
+        kept = take_unsent(request) if request.method == "GET" else None
+        if kept is not None:
+            messages.warning(request, NOT_SAVED)
+            context = {"sections": _texts(kept), "revision": kept.get("revision", "")}
         if request.method == "POST":
             try:
                 _save(request, postmortem)
                 if "submit" in request.POST:
-                    return _do(request, postmortem, "submit")
+                    messages.success(request, submit(request, postmortem, {}))
+                    return HttpResponseRedirect(page_of(postmortem))
                 messages.success(request, "Saved.")
                 return HttpResponseRedirect(request.path)
             except EditConflict as conflict:
@@ -195,8 +206,8 @@ class PostmortemAdmin(ReadOnlyAdmin):
             except PermissionRefused as error:
                 raise PermissionDenied(error.message) from error
             except CasefileError as error:
-                messages.error(request, _sentence(error.message))
-                context = {**context, "sections": _texts(request)}
+                messages.error(request, sentence(error.message))
+                context = {**context, "sections": _texts(request.POST)}
         content = draft_content(postmortem, draft)
         return self._render(
             request,
@@ -214,9 +225,6 @@ class PostmortemAdmin(ReadOnlyAdmin):
 
     def autosave_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return _autosave(request, object_id)
-
-    def do_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        return _post_only(request, object_id, name)
 
     def compare_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Compare two versions, or the newest with the draft, side by side."""
@@ -300,7 +308,7 @@ def _open(request: HttpRequest, incident_id: str) -> HttpResponse:
     except PermissionRefused as error:
         raise PermissionDenied(error.message) from error
     except CasefileError as error:
-        messages.error(request, _sentence(error.message))
+        messages.error(request, sentence(error.message))
         page = reverse("admin:incidents_incident_change", args=[incident.pk])
         return HttpResponseRedirect(f"{page}?tab=postmortem")
     return HttpResponseRedirect(
@@ -315,15 +323,15 @@ def _autosave(request: HttpRequest, object_id: str) -> HttpResponse:
     try:
         draft = _save(request, postmortem)
     except EditConflict as error:
-        said = {"code": error.code, "detail": _sentence(error.message)}
+        said = {"code": error.code, "detail": sentence(error.message)}
         return JsonResponse(said, status=CONFLICT)
     except PermissionRefused as error:
         raise PermissionDenied(error.message) from error
     except CasefileError as error:
-        said = {"code": error.code, "detail": _sentence(error.message)}
+        said = {"code": error.code, "detail": sentence(error.message)}
         return JsonResponse(said, status=REFUSED)
     # Compared as the service cleans it: a space at an end is not another's change.
-    joined = changed_sections(clean_sections(_texts(request)), draft.sections)
+    joined = changed_sections(clean_sections(_texts(request.POST)), draft.sections)
     return JsonResponse(
         {
             "revision": draft.revision,
@@ -334,105 +342,19 @@ def _autosave(request: HttpRequest, object_id: str) -> HttpResponse:
     )
 
 
-@require_POST
-def _post_only(request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-    return _do(request, find_postmortem(request, object_id), name)
-
-
-def _do(request: HttpRequest, postmortem: Postmortem, name: str) -> HttpResponse:
-    """Call the service of a button and go back to the page."""
-    service = SERVICES.get(name)
-    if service is None:
-        raise Http404
-    try:
-        messages.success(request, service(request, postmortem))
-    except PermissionRefused as error:
-        raise PermissionDenied(error.message) from error
-    except CasefileError as error:
-        messages.error(request, _sentence(error.message))
-        if name == "submit":
-            edit = reverse("admin:incidents_postmortem_edit", args=[postmortem.pk])
-            return HttpResponseRedirect(edit)
-    return HttpResponseRedirect(page_of(postmortem))
-
-
-def _submit(request: HttpRequest, postmortem: Postmortem) -> str:
-    version = submit_postmortem(actor=person_of(request), postmortem_id=postmortem.pk)
-    return f"Version {version.number} is submitted: a reviewer can sign it now."
-
-
-def _sign(request: HttpRequest, postmortem: Postmortem) -> str:
-    review = sign_postmortem(
-        actor=person_of(request),
-        version_id=_version_id(request, postmortem),
-        content_sha256=request.POST.get("content_sha256", ""),
-        comment=request.POST.get("comment", ""),
-    )
-    return (
-        f"Version {review.version.number} is signed. A worker archives it as evidence."
-    )
-
-
-def _return(request: HttpRequest, postmortem: Postmortem) -> str:
-    review = return_postmortem(
-        actor=person_of(request),
-        version_id=_version_id(request, postmortem),
-        comment=request.POST.get("comment", ""),
-    )
-    return f"Version {review.version.number} is returned to its authors."
-
-
-def _take_up(request: HttpRequest, postmortem: Postmortem) -> str:
-    take_up_again(
-        actor=person_of(request),
-        postmortem_id=postmortem.pk,
-        reason=request.POST.get("reason", ""),
-    )
-    return "The postmortem is open for writing again."
-
-
-def _findings(request: HttpRequest, postmortem: Postmortem) -> str:
-    if not request.user.has_perm(WORK):
-        raise PermissionDenied
-    queue_findings(postmortem.incident.pk)
-    return "A worker looks for findings again. Read the page again in a moment."
-
-
-SERVICES: dict[str, Callable[[HttpRequest, Postmortem], str]] = {
-    "submit": _submit,
-    "sign": _sign,
-    "return": _return,
-    "take-up": _take_up,
-    "findings": _findings,
-}
-
-
-def _version_id(request: HttpRequest, postmortem: Postmortem) -> int:
-    """Return the version that the page showed; 404 for one of another postmortem."""
-    number = request.POST.get("version", "")
-    if not number.isdecimal() or int(number[:18]) > NUMBER_MAX:
-        raise Http404
-    version = postmortem.versions.filter(number=int(number)).first()
-    if version is None:
-        raise Http404
-    return version.pk
-
-
 def _save(request: HttpRequest, postmortem: Postmortem) -> Any:
     revision = request.POST.get("revision", "")
     return save_draft(
         actor=person_of(request),
         postmortem_id=postmortem.pk,
         revision=min(int(revision[:18]), NUMBER_MAX) if revision.isdecimal() else 0,
-        sections=_texts(request),
+        sections=_texts(request.POST),
     )
 
 
-def _texts(request: HttpRequest) -> dict[str, str]:
+def _texts(data: Any) -> dict[str, str]:
     """Return the sections of the form, lines ended as the service ends them."""
-    return {
-        key: request.POST.get(key, "").replace("\r\n", "\n") for key in SECTION_KEYS
-    }
+    return {key: unify_lines(data.get(key, "")) for key in SECTION_KEYS}
 
 
 def _after_conflict(request: HttpRequest, conflict: EditConflict) -> dict[str, Any]:
@@ -440,7 +362,7 @@ def _after_conflict(request: HttpRequest, conflict: EditConflict) -> dict[str, A
     return {
         "conflict": conflict,
         "revision": conflict.revision,
-        "sections": _texts(request),
+        "sections": _texts(request.POST),
     }
 
 
@@ -459,7 +381,3 @@ def _sections_of(
         return dict(current_draft(postmortem).sections)
     view = choose_version(versions, name)
     return dict(view.version.content["sections"]) if view else {}
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."

@@ -1,0 +1,115 @@
+"""What the buttons of a postmortem's page do: each reads a form and calls a service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.http import Http404, HttpRequest
+
+from evidence.admin.base import person_of
+from evidence.admin.form_fields import LongTextField, PageForm
+from evidence.admin.page_actions import PageAction
+from incidents.models import Postmortem
+from incidents.services.changes import REASON_LENGTH, REVIEW, WORK
+from incidents.services.postmortems.drafts import take_up_again
+from incidents.services.postmortems.findings import queue_findings
+from incidents.services.postmortems.reviews import (
+    return_postmortem,
+    sign_postmortem,
+    submit_postmortem,
+)
+
+Data = dict[str, Any]
+NUMBER_MAX = 2**31 - 1
+
+
+class SubmitForm(PageForm):
+    """Nothing to fill in: what was saved is what is submitted."""
+
+
+class SignForm(PageForm):
+    version = forms.CharField(widget=forms.HiddenInput)
+    content_sha256 = forms.CharField(required=False, widget=forms.HiddenInput)
+    comment = LongTextField(required=False, max_length=REASON_LENGTH)
+
+
+class ReturnForm(PageForm):
+    version = forms.CharField(widget=forms.HiddenInput)
+    comment = LongTextField(label="What is to be mended", max_length=REASON_LENGTH)
+
+
+class TakeUpForm(PageForm):
+    reason = LongTextField(label="Why", max_length=REASON_LENGTH)
+
+
+def submit(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
+    version = submit_postmortem(actor=person_of(request), postmortem_id=postmortem.pk)
+    return f"Version {version.number} is submitted: a reviewer can sign it now."
+
+
+def _sign(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
+    review = sign_postmortem(
+        actor=person_of(request),
+        version_id=_version_id(data["version"], postmortem),
+        content_sha256=data["content_sha256"],
+        comment=data["comment"],
+    )
+    return (
+        f"Version {review.version.number} is signed. A worker archives it as evidence."
+    )
+
+
+def _return(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
+    review = return_postmortem(
+        actor=person_of(request),
+        version_id=_version_id(data["version"], postmortem),
+        comment=data["comment"],
+    )
+    return f"Version {review.version.number} is returned to its authors."
+
+
+def _take_up(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
+    take_up_again(
+        actor=person_of(request), postmortem_id=postmortem.pk, reason=data["reason"]
+    )
+    return "The postmortem is open for writing again."
+
+
+def _findings(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
+    queue_findings(postmortem.incident.pk)
+    return "A worker looks for findings again. Read the page again in a moment."
+
+
+def _version_id(number: str, postmortem: Postmortem) -> int:
+    """Return the version that the page showed; 404 for one of another postmortem."""
+    if not number.isdecimal() or int(number[:18]) > NUMBER_MAX:
+        raise Http404
+    version = postmortem.versions.filter(number=int(number)).first()
+    if version is None:
+        raise Http404
+    return version.pk
+
+
+ACTIONS: dict[str, PageAction] = {
+    "submit": PageAction(
+        "Submit the postmortem", "Submit it", SubmitForm, submit, WORK
+    ),
+    "sign": PageAction(
+        "Sign the postmortem", "Sign this version", SignForm, _sign, REVIEW
+    ),
+    "return": PageAction(
+        "Return the postmortem",
+        "Return it to its authors",
+        ReturnForm,
+        _return,
+        REVIEW,
+        fields={"reason_missing": "comment"},
+    ),
+    "take-up": PageAction(
+        "Take the postmortem up again", "Take it up again", TakeUpForm, _take_up, WORK
+    ),
+    "findings": PageAction(
+        "Look for findings again", "Look again", SubmitForm, _findings, WORK
+    ),
+}
