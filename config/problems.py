@@ -6,9 +6,11 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from evidence.admin.sent_forms import SESSION_NAME, keep_unsent, typed_texts
 from evidence.api.problems import NOT_FOUND, problem_response, status_of
 from evidence.errors import CasefileError
 
@@ -68,9 +70,30 @@ def locked_out(
     context = {
         "failure_limit": settings.AXES_FAILURE_LIMIT,
         "cooloff_hours": settings.AXES_COOLOFF_TIME,
+        "has_unsent": SESSION_NAME in getattr(request, "session", {}),
     }
     page = render_to_string("locked_out.html", context)
     return HttpResponse(page, status=HTTPStatus.TOO_MANY_REQUESTS)
+
+
+def form_out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form whose CSRF token is not of this sign-in. Called by Django.
+
+    One of our own forms is kept, and its page drawn again with what was typed; of any
+    other, what it says is shown to be copied.
+    """
+    if _is_api(request):
+        detail = "The request carries no valid CSRF token."
+        return problem_response(request, 403, "permission_refused", detail)
+    if keep_unsent(request):
+        return redirect(request.path)
+    context = {
+        "status": 403,
+        "back": _find_way_back(request),
+        "typed": typed_texts(request),
+    }
+    page = render_to_string("403_csrf.html", context)
+    return HttpResponse(page, status=HTTPStatus.FORBIDDEN)
 
 
 def _is_api(request: HttpRequest) -> bool:

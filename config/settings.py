@@ -35,6 +35,7 @@ DEBUG = read_flag("DEBUG", default=False)
 ALLOWED_HOSTS = read_required("ALLOWED_HOSTS", example="casefile.example.org").split(
     ","
 )
+CSRF_FAILURE_VIEW = "config.problems.form_out_of_date"
 CSRF_TRUSTED_ORIGINS = read_words("CSRF_TRUSTED_ORIGINS")
 
 ROOT_URLCONF = "config.urls"

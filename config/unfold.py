@@ -1,8 +1,18 @@
 """The admin's name, look and sidebar."""
 
+from collections.abc import Callable
 from typing import Any
 
+from django.http import HttpRequest
 from django.templatetags.static import static
+
+SCRIPTS = ("clocks", "times", "commands", "disclosures", "forms", "drafts")
+"""One script for each subject; every page works without any of them."""
+
+
+def _script(path: str) -> Callable[[HttpRequest], str]:
+    return lambda request: static(path)
+
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Casefile",
@@ -35,10 +45,10 @@ UNFOLD: dict[str, Any] = {
         },
     },
     "DASHBOARD_CALLBACK": "incidents.admin.dashboard.add_dashboard",
-    "STYLES": [lambda request: static("incidents/casefile.css")],
+    "STYLES": [lambda request: static("evidence/casefile.css")],
     "SCRIPTS": [
-        lambda request: static("incidents/casefile.js"),
-        lambda request: static("policy/extensions.js"),
+        *(_script(f"evidence/js/{name}.js") for name in SCRIPTS),
+        _script("policy/extensions.js"),
     ],
     "SIDEBAR": {
         "show_search": True,

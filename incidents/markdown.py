@@ -1,6 +1,7 @@
 """Markdown that people write, as HTML that is safe to show.
 
-CommonMark with tables and strikethrough; raw HTML stays text. What comes out is
+CommonMark with tables and strikethrough; a line that ends shows as one that ends, so
+that a pasted log stays lines; raw HTML stays text. What comes out is
 cleaned again by nh3 against a short list, so that neither library is trusted alone.
 """
 
@@ -20,7 +21,7 @@ SCHEMES = {"http", "https", "mailto"}
 
 # No images: a note must not fetch anything when it is read.
 _PARSER = (
-    MarkdownIt("commonmark", {"html": False})
+    MarkdownIt("commonmark", {"html": False, "breaks": True})
     .enable(["table", "strikethrough"])
     .disable("image")
 )

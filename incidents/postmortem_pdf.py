@@ -272,7 +272,7 @@ def _inline_part(child: Token) -> str:
         "em_close": "</i>",
         "s_open": "<strike>",
         "s_close": "</strike>",
-        "softbreak": " ",
+        "softbreak": "<br/>",
         "hardbreak": "<br/>",
     }
     if child.type in tags:

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from incidents.models import Incident, IncidentPhase
-from incidents.workflow.clocks import ClockState, clock_state, time_left
+from incidents.workflow.clocks import ClockState, clock_state, time_left, tone_moments
 
 TONES = {
     ClockState.NOT_STARTED: "quiet",
@@ -55,6 +55,13 @@ class PhaseView:
     @property
     def label(self) -> str:
         return self.phase.name.label
+
+    @property
+    def tone_moments(self) -> tuple[dt.datetime, dt.datetime] | None:
+        """When the clock is to be watched and when it warns; None: nothing is due."""
+        if self.phase.due_at is None or self.phase.counted_from is None:
+            return None
+        return tone_moments(self.phase.counted_from, self.phase.due_at)
 
 
 def describe_duration(length: dt.timedelta) -> str:

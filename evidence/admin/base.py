@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from evidence.admin.times import CasefileAdmin
-from evidence.errors import CasefileError
+from evidence.errors import CasefileError, PermissionRefused
 
 
 class ReadOnlyAdmin(CasefileAdmin):
@@ -30,6 +30,39 @@ class ReadOnlyAdmin(CasefileAdmin):
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
         return False
+
+
+class RefusableAdmin(CasefileAdmin):
+    """Shows the form again, as it was typed, where the service that saves refuses."""
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Any = None,
+        change: bool = False,
+        **options: Any,
+    ) -> Any:
+        form_class = super().get_form(request, obj, change, **options)
+
+        class Refusable(form_class):  # type: ignore[misc, valid-type]
+            def clean(self) -> Any:
+                cleaned = super().clean()
+                refusal = getattr(request, "refusal", None)
+                if refusal is not None:
+                    name = refusal.field if refusal.field in self.fields else None
+                    self.add_error(name, refusal.message)
+                return cleaned
+
+        return Refusable
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        try:
+            return super().changeform_view(request, *args, **options)
+        except PermissionRefused:
+            raise
+        except CasefileError as error:
+            request.refusal = error  # type: ignore[attr-defined]
+            return super().changeform_view(request, *args, **options)
 
 
 def person_of(request: HttpRequest) -> User:

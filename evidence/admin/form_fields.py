@@ -38,9 +38,15 @@ class TextField(forms.CharField):
 
 
 class LongTextField(TextField):
-    """Text of several lines; the browser stops at `max_length` while one types."""
+    """Text of several lines; the browser stops at `max_length` while one types.
 
-    def __init__(self, *, rows: int = 3, **options: Any) -> None:
+    `preview_template` draws the button that shows the text as it will look.
+    """
+
+    def __init__(
+        self, *, rows: int = 3, preview_template: str = "", **options: Any
+    ) -> None:
+        self.preview_template = preview_template
         options.setdefault("widget", forms.Textarea(attrs={"rows": rows}))
         super().__init__(**options)
 

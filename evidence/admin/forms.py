@@ -12,6 +12,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from evidence.admin.form_fields import NaiveDateTimeField, TextField, ZonedMixin
 from evidence.format import REDACTION_FLAGS, Severity
 from evidence.models import EvidenceItem, EvidenceKind
 
@@ -48,7 +49,7 @@ class UploadForm(forms.Form):
         required=False,
         widget=UnfoldAdminSelectWidget,
     )
-    source = forms.CharField(
+    source = TextField(
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
@@ -79,7 +80,7 @@ class KindForm(forms.Form):
     kind = forms.ChoiceField(
         choices=EvidenceKind.choices, widget=UnfoldAdminSelectWidget
     )
-    reason = forms.CharField(
+    reason = TextField(
         max_length=2000,
         label="Why",
         widget=UnfoldAdminTextInputWidget,
@@ -87,13 +88,13 @@ class KindForm(forms.Form):
     )
 
 
-class ExportForm(forms.Form):
+class ExportForm(ZonedMixin):
     """Filter and redaction of an export (docs/evidence-format.md, sections 4 and 5)."""
 
-    start_at = forms.DateTimeField(required=False, label="From (inclusive)")
-    end_at = forms.DateTimeField(required=False, label="To (inclusive)")
-    extension_id = forms.CharField(required=False, label="Extension ID", strip=False)
-    alert_categories = forms.CharField(
+    start_at = NaiveDateTimeField(required=False, label="From (inclusive)")
+    end_at = NaiveDateTimeField(required=False, label="To (inclusive)")
+    extension_id = TextField(required=False, label="Extension ID", strip=False)
+    alert_categories = TextField(
         required=False, help_text="Separated by commas; none means all."
     )
     min_severity = forms.ChoiceField(
@@ -115,6 +116,8 @@ class ExportForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         label="Redact",
     )
+
+    field_order = ("start_at", "end_at", "zone", "occurrence")
 
     def filter_members(self) -> dict[str, Any]:
         data = self.cleaned_data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,6 +15,7 @@ from django.http import (
     HttpResponseBase,
     HttpResponseRedirect,
     JsonResponse,
+    QueryDict,
     StreamingHttpResponse,
 )
 from django.shortcuts import redirect
@@ -35,6 +35,7 @@ from evidence.admin.base import (
     person_of,
 )
 from evidence.admin.filters import OutcomeFilter
+from evidence.admin.form_answers import answer_form
 from evidence.admin.forms import ExportForm, KindForm
 from evidence.admin.page import (
     describe_work,
@@ -42,6 +43,7 @@ from evidence.admin.page import (
     pending_work,
     pending_work_of,
 )
+from evidence.admin.sent_forms import has_unsent
 from evidence.admin.uploads import upload_view
 from evidence.errors import CasefileError
 from evidence.models import Channel, EvidenceItem
@@ -152,9 +154,9 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         pages: tuple[tuple[str, Callable[..., Any], str], ...] = (
             ("<int:pk>/download/", require_GET(self.download_view), "download"),
             ("<int:pk>/verify/", require_POST(self.verify_view), "verify"),
-            ("<int:pk>/kind/", require_POST(self.kind_view), "kind"),
+            ("<int:pk>/kind/", self.kind_view, "kind"),
             ("of/<int:pk>/status/", require_GET(self.case_status_view), "case_status"),
-            ("<int:pk>/export/", require_POST(self.export_view), "export"),
+            ("<int:pk>/export/", self.export_view, "export"),
             ("<int:pk>/status/", require_GET(self.status_view), "status"),
         )
         upload = path(
@@ -258,26 +260,22 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
 
     def export_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         item = self._find(request, pk)
-        form = ExportForm(request.POST)
         page = f"{_page_of(item)}?view=exports"
-        if not form.is_valid():
-            for name, errors in form.errors.items():
-                messages.error(
-                    request, f"{form.fields[name].label or name}: {errors[0]}"
-                )
+        if request.method != "POST" and not has_unsent(request):
             return HttpResponseRedirect(page)
-        call_service(
+        return answer_form(
             request,
-            partial(
-                request_export,
-                item_id=item.pk,
-                filter=form.filter_members(),
-                redaction=form.redaction_members(),
-                actor=person_of(request),
-            ),
-            success="The export is queued. It is handed out once it is verified.",
+            make=lambda data, files: ExportForm(data),
+            run=lambda form: _export(request, item, form),
+            show=lambda form, error: self._show_export(request, item, form),
         )
-        return HttpResponseRedirect(page)
+
+    def _show_export(
+        self, request: HttpRequest, item: EvidenceItem, form: ExportForm
+    ) -> HttpResponse:
+        """Draw the item's page with an export's form as it was typed."""
+        request.GET = QueryDict("view=exports")
+        return self._show(request, item, export_form=form)
 
     def status_view(self, request: HttpRequest, pk: int) -> JsonResponse:
         item = self._find(request, pk)
@@ -329,6 +327,19 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             f"can_{name}": request.user.has_perm(f"evidence.{name}_evidenceitem")
             for name in ("verify", "download", "export")
         }
+
+
+def _export(request: HttpRequest, item: EvidenceItem, form: ExportForm) -> HttpResponse:
+    request_export(
+        item_id=item.pk,
+        filter=form.filter_members(),
+        redaction=form.redaction_members(),
+        actor=person_of(request),
+    )
+    messages.success(
+        request, "The export is queued. It is handed out once it is verified."
+    )
+    return HttpResponseRedirect(f"{_page_of(item)}?view=exports")
 
 
 def _page_of(item: EvidenceItem) -> str:

@@ -26,9 +26,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from evidence.access import require_permission
 from evidence.admin.base import person_of
-from evidence.admin.form_answers import answer_form
-from evidence.admin.sent_forms import SESSION_NAME
-from evidence.errors import PermissionRefused
+from evidence.admin.form_answers import answer_form, sentence
+from evidence.admin.sent_forms import has_unsent
+from evidence.errors import CasefileError, PermissionRefused
 
 NOTHING_SENT = (
     "Nothing was saved: this address only takes what a form sends. If you were writing "
@@ -112,7 +112,7 @@ class ActionPages:
         chosen = self.page_actions.get(action)
         if chosen is None:
             raise Http404("no such action")
-        if request.method != "POST" and not _has_unsent(request):
+        if request.method != "POST" and not has_unsent(request):
             messages.warning(request, NOTHING_SENT)
             return HttpResponseRedirect(_with_query(request, self.page_of(obj)))
         _require(request, chosen)
@@ -122,7 +122,9 @@ class ActionPages:
                 data, files, obj=obj, user=request.user
             ),
             run=lambda form: self._carry_out(request, obj, chosen, form),
-            show=lambda form, error: self._show_again(request, obj, action, form),
+            show=lambda form, error: self._show_again(
+                request, obj, action, form, error
+            ),
             fields=chosen.fields,
         )
 
@@ -137,9 +139,16 @@ class ActionPages:
         return HttpResponseRedirect(way_back(request, request.POST, self.page_of(obj)))
 
     def _show_again(
-        self, request: HttpRequest, obj: Any, key: str, form: forms.Form
+        self,
+        request: HttpRequest,
+        obj: Any,
+        key: str,
+        form: forms.Form,
+        error: CasefileError | None,
     ) -> HttpResponse:
         """Draw the page that the form was sent from, as it is now, and the form."""
+        if error is not None:
+            messages.error(request, sentence(error.message))
         chosen = self.page_actions[key]
         here = way_back(request, form.data, self.page_of(obj))
         request.GET = QueryDict(urlsplit(here).query)
@@ -189,11 +198,6 @@ def _require(request: HttpRequest, action: PageAction) -> None:
         require_permission(person_of(request), action.permission)
     except PermissionRefused as error:
         raise PermissionDenied(error.message) from error
-
-
-def _has_unsent(request: HttpRequest) -> bool:
-    kept = request.session.get(SESSION_NAME)
-    return bool(kept and kept["path"] == request.path)
 
 
 def _with_query(request: HttpRequest, page: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
@@ -47,14 +48,28 @@ def keep_unsent(request: HttpRequest) -> bool:
     return True
 
 
-def take_unsent(request: HttpRequest) -> QueryDict | None:
-    """Return what this person sent to this address before the sign-in, once."""
+def typed_texts(request: HttpRequest) -> dict[str, str]:
+    """Return the texts of a form that nothing is known of, but for its secrets."""
+    return {
+        name: text
+        for name, text in _content(request.POST).items()
+        if isinstance(text, str) and text.strip() and "password" not in name
+    }
+
+
+def has_unsent(request: HttpRequest) -> bool:
+    """Say whether something is kept that this person sent to this address."""
     kept = request.session.get(SESSION_NAME)
     if not kept or kept["path"] != request.path:
+        return False
+    return bool(kept["person"] == person_of(request).pk)
+
+
+def take_unsent(request: HttpRequest) -> QueryDict | None:
+    """Return what this person sent to this address before the sign-in, once."""
+    if not has_unsent(request):
         return None
-    del request.session[SESSION_NAME]
-    if kept["person"] != person_of(request).pk:
-        return None
+    kept = request.session.pop(SESSION_NAME)
     data = QueryDict(kept["text"], mutable=True)
     data["next"] = kept["next"]
     return data
@@ -82,6 +97,9 @@ def answer_once(request: HttpRequest, run: Callable[[], HttpResponse]) -> HttpRe
     except BaseException:
         release_form(claim)
         raise
+    if response.status_code >= HTTPStatus.BAD_REQUEST:
+        release_form(claim)
+        return response
     # A page that is its own answer names the one to be led to another time.
     where = response.headers.get("Location") or response.headers.get("Content-Location")
     finish_form(claim, answer_url=where or request.path)

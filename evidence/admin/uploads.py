@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods
 
 from evidence.admin.base import client_address, person_of
 from evidence.admin.forms import UploadForm
+from evidence.admin.sent_forms import answer_once
 from evidence.errors import CasefileError, UploadTooLarge
 from evidence.lookalikes import show_hidden
 from evidence.models import Channel, EvidenceItem
@@ -61,12 +62,19 @@ def _upload(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         if wants_json:
             return JsonResponse({"refused": _first_error(form)}, status=400)
         return _show(request, site, form, status=400)
-    results = [
-        _receive(request, file, form.cleaned_data) for file in form.cleaned_data["file"]
-    ]
     if wants_json:
-        return _answer_script(results)
-    return _answer_browser(request, site, form, results)
+        return _answer_script(_receive_all(request, form))
+    return answer_once(
+        request,
+        lambda: _answer_browser(request, site, form, _receive_all(request, form)),
+    )
+
+
+def _receive_all(
+    request: HttpRequest, form: UploadForm
+) -> list[tuple[EvidenceItem | None, str]]:
+    data = form.cleaned_data
+    return [_receive(request, file, data) for file in data["file"]]
 
 
 def _receive(

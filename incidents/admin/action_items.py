@@ -199,7 +199,6 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
         conflict = error if isinstance(error, EditConflict) else None
         if conflict:
             form = form_after_conflict(form, row, conflict)
-        offered = self.offer(request, row, refused)
         return self._render(
             request,
             title=f"Action item of {row.incident.reference}",
@@ -208,8 +207,7 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
             row=row,
             due=due_badge(row),
             conflict=conflict,
-            actions=offered,
-            refused=refused if refused and refused.key not in offered else None,
+            refused=refused,
             can_work=request.user.has_perm(WORK),
             status=409 if conflict else 200,
         )

@@ -18,9 +18,10 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from evidence.admin.base import ReadOnlyAdmin, person_of
-from evidence.admin.times import CasefileAdmin
-from evidence.errors import CasefileError
+from evidence.admin.base import ReadOnlyAdmin, RefusableAdmin, person_of
+from evidence.admin.form_answers import add_refusal
+from evidence.admin.form_fields import LongTextField
+from evidence.errors import CasefileError, PermissionRefused
 from evidence.templatetags.casefile import moment
 from incidents.models import Alert, AlertAssignment, AlertRule, Incident
 from incidents.services.alerts.moves import move_alerts, split_alerts
@@ -39,9 +40,7 @@ class MoveForm(forms.Form):
     incident: forms.ModelChoiceField[Incident] = forms.ModelChoiceField(
         queryset=None, empty_label="Choose an open case"
     )
-    reason = forms.CharField(
-        max_length=REASON_LENGTH, widget=forms.Textarea(attrs={"rows": 3})
-    )
+    reason = LongTextField(max_length=REASON_LENGTH)
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -57,9 +56,7 @@ class MoveForm(forms.Form):
 class SplitForm(forms.Form):
     """Why they do not belong to their case."""
 
-    reason = forms.CharField(
-        max_length=REASON_LENGTH, widget=forms.Textarea(attrs={"rows": 3})
-    )
+    reason = LongTextField(max_length=REASON_LENGTH)
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -239,8 +236,14 @@ class AlertAdmin(ReadOnlyAdmin):
         is_sent = "confirmed" in request.POST
         form = form_class(request.POST if is_sent else None, request=request)
         if is_sent and form.is_valid():
-            self._carry_out(request, alerts, form.cleaned_data)
-            return None
+            try:
+                self._carry_out(request, alerts, form.cleaned_data)
+            except PermissionRefused as error:
+                raise PermissionDenied(error.message) from error
+            except CasefileError as error:
+                add_refusal(form, error, {})
+            else:
+                return None
         return self._render(
             request,
             "move",
@@ -255,16 +258,12 @@ class AlertAdmin(ReadOnlyAdmin):
     ) -> None:
         ids = [one.pk for one in alerts]
         actor, reason, target = person_of(request), data["reason"], data.get("incident")
-        try:
-            if target is not None:
-                done = move_alerts(
-                    actor=actor, alert_ids=ids, incident_id=target.pk, reason=reason
-                )
-            else:
-                done = split_alerts(actor=actor, alert_ids=ids, reason=reason)
-        except CasefileError as error:
-            messages.error(request, error.message)
-            return
+        if target is not None:
+            done = move_alerts(
+                actor=actor, alert_ids=ids, incident_id=target.pk, reason=reason
+            )
+        else:
+            done = split_alerts(actor=actor, alert_ids=ids, reason=reason)
         where = f"to {target.reference}" if target is not None else "out of their case"
         untouched = len(alerts) - len(done)
         rest = f" {untouched} had nowhere to go." if untouched else ""
@@ -311,7 +310,7 @@ def _require_positive(number: int) -> int:
 
 
 @admin.register(AlertRule)
-class AlertRuleAdmin(CasefileAdmin):
+class AlertRuleAdmin(RefusableAdmin):
     """Rules are set, disabled and enabled; none is deleted."""
 
     form = AlertRuleForm

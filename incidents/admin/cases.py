@@ -27,7 +27,7 @@ from incidents.admin.case_list import BreachedFilter, MineFilter, UnverifiedFilt
 from incidents.admin.cockpit import cockpit_context, find_incident
 from incidents.admin.forms import EditIncidentForm, OpenIncidentForm, initial_of
 from incidents.admin.timeline_tab import read_timeline
-from incidents.admin.work_pages import metrics_view, my_items_view
+from incidents.admin.work_pages import metrics_view, my_items_view, preview_view
 from incidents.case_queries import WORST_FIRST, search_cases, worst_first
 from incidents.errors import EditConflict
 from incidents.models import Incident
@@ -145,6 +145,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
 
         return [
             *self.action_urls(),
+            page("preview/", preview_view, "preview"),
             page("my-items/", my_items_view, "my_items"),
             page("metrics/", metrics_view, "metrics"),
             page("<path:object_id>/edit/", self.edit_view, "edit"),

@@ -35,6 +35,7 @@ from incidents.workflow.phases import Phase
 
 TICKET_LENGTH = 100
 URL_LENGTH = 200
+PREVIEW = "incidents/_preview.html"
 EVIDENCE_SHOWN = 50
 EDITABLE = ("title", "severity", "extension_ids", "lead", "team", "labels")
 COMMA_HELP = (
@@ -255,7 +256,7 @@ class RevokeForm(ReasonForm):
 class AnswerForm(PageForm):
     item = _hidden_number("Item")
     state = forms.ChoiceField(choices=words(ItemState), label="Answer")
-    note = _reason("Note", required=False)
+    note = _reason("Note", required=False, preview_template=PREVIEW)
 
 
 class ItemForm(PageForm):
@@ -319,7 +320,11 @@ class EntryForm(ZonedMixin, PageForm):
         initial=TimelineKind.NOTE,
     )
     body = LongTextField(
-        max_length=BODY_LENGTH, strip=False, rows=8, label="Text (Markdown)"
+        max_length=BODY_LENGTH,
+        strip=False,
+        rows=8,
+        label="Text (Markdown)",
+        preview_template=PREVIEW,
     )
     event_at = NaiveDateTimeField(
         required=False, label="When it happened", help_text="Left empty: now."

@@ -10,14 +10,13 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from evidence.admin.base import person_of
-from evidence.admin.times import CasefileAdmin
+from evidence.admin.base import RefusableAdmin, person_of
 from incidents.models import Team
 from incidents.services.teams import save_team
 
 
 @admin.register(Team)
-class TeamAdmin(CasefileAdmin):
+class TeamAdmin(RefusableAdmin):
     """Teams are made and changed by the service, and never deleted."""
 
     list_display = ("name",)

@@ -9,10 +9,14 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.views.decorators.http import require_POST
 
+from evidence.text import unify_lines
+from incidents.markdown import render_markdown
 from incidents.models import ChecklistItem, Incident
 from incidents.presentation import view_phase
 from incidents.services.metrics import read_figures
+from incidents.services.timeline import BODY_LENGTH
 from incidents.workflow.metrics import MEASURED_PHASES
 
 MONTHS = (3, 6, 12)
@@ -112,3 +116,17 @@ def _render(request: HttpRequest, template: str, **context: Any) -> HttpResponse
         f"incidents/{template}.html",
         {**admin.site.each_context(request), **context},
     )
+
+
+@require_POST
+def preview_view(request: HttpRequest) -> HttpResponse:
+    """Show Markdown as the page would: a piece for the script, else a page of its own.
+
+    `preview` names the field that is shown. Nothing is stored.
+    """
+    text = request.POST.get(request.POST.get("preview", ""), "")[:BODY_LENGTH]
+    shown = render_markdown(unify_lines(text))
+    if request.headers.get("Accept", "").startswith("text/html;fragment"):
+        return HttpResponse(shown)
+    context = {**admin.site.each_context(request), "title": "Preview", "shown": shown}
+    return TemplateResponse(request, "incidents/preview.html", context)

@@ -34,12 +34,17 @@ def inline_markdown(text: str) -> SafeString:
 @register.filter("clock")
 def clock_html(view: PhaseView) -> SafeString:
     """Return a clock in words that the page's script keeps counting."""
-    phase = view.phase
+    moments = view.tone_moments
+    if not view.is_counting or moments is None:
+        return format_html(
+            '<span class="cf-clock" data-tone="{}">{}</span>', view.tone, view.words
+        )
     return format_html(
-        '<span class="cf-clock" data-tone="{}" data-due="{}" data-from="{}">{}</span>',
+        '<span class="cf-clock" data-tone="{}" data-due="{}" data-watch-at="{}" '
+        'data-warn-at="{}">{}</span>',
         view.tone,
-        phase.due_at.isoformat() if view.is_counting and phase.due_at else "",
-        phase.counted_from.isoformat() if phase.counted_from else "",
+        view.phase.due_at.isoformat() if view.phase.due_at else "",
+        *(one.isoformat() for one in moments),
         view.words,
     )
 

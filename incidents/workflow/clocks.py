@@ -16,6 +16,9 @@ from incidents.workflow.errors import MomentError
 from incidents.workflow.phases import Phase
 from incidents.workflow.playbook_document import PhaseTarget
 
+WATCH_PART, WARN_PART = 2, 5
+"""A clock is to be watched with a half left, and warns with a fifth."""
+
 
 class ClockState(StrEnum):
     """How a clock stands at a moment."""
@@ -100,11 +103,17 @@ def clock_state(clock: Clock, now: datetime) -> ClockState:
     left, total = time_left(clock, now), clock.total
     if left is None or total is None:
         return ClockState.RUNNING
-    if left * 5 <= total:
+    if left * WARN_PART <= total:
         return ClockState.ONE_FIFTH_LEFT
-    if left * 2 <= total:
+    if left * WATCH_PART <= total:
         return ClockState.HALF_ELAPSED
     return ClockState.RUNNING
+
+
+def tone_moments(counted_from: datetime, due: datetime) -> tuple[datetime, datetime]:
+    """Return when half of the time has passed, and when a fifth is left."""
+    total = due - counted_from
+    return due - total / WATCH_PART, due - total / WARN_PART
 
 
 def time_left(clock: Clock, now: datetime) -> timedelta | None:
