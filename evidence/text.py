@@ -15,6 +15,6 @@ def unify_lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def clean_text(text: str) -> str:
+def tidy_text(text: str) -> str:
     """Return text trimmed, its lines ended by LF, without what cannot be stored."""
     return unify_lines(text).replace(UNSTORABLE, REPLACEMENT).strip()

@@ -15,6 +15,7 @@ PURE = (
     "evidence/simulation",
     "evidence/audit_chain.py",
     "evidence/errors.py",
+    "evidence/text.py",
     "evidence/lookalikes.py",
     "policy/rules",
     "policy/scanner",

@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
-from evidence.admin.form_fields import NaiveDateTimeField
+from evidence.admin.form_fields import LongTextField, NaiveDateTimeField
 from evidence.admin.sent_forms import answer_once, take_unsent
 from evidence.errors import CasefileError, PermissionRefused
 
@@ -80,8 +80,10 @@ def sentence(text: str) -> str:
 
 def _field_of(form: forms.Form, error: CasefileError) -> str | None:
     """Return the field that errors of this code are about on any form."""
-    if error.code == "reason_missing":
-        return "reason"
+    if error.field == "reason":
+        # A form may ask for the reason in words of its own: its one long text is it.
+        long = [n for n, one in form.fields.items() if isinstance(one, LongTextField)]
+        return long[0] if len(long) == 1 else None
     if error.code == "moment_refused":
         times = [
             name

@@ -23,6 +23,7 @@ from evidence.services.cases import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import recognise
 from evidence.services.verification import add_verification_request
+from evidence.text import tidy_text
 
 REASON_LENGTH = 2_000
 FOUND_AGAIN = "The same bytes were sent again, and their structure says what they are."
@@ -139,7 +140,7 @@ def _require_known(kind: EvidenceKind | str) -> EvidenceKind:
 
 
 def _require_reason(reason: str) -> str:
-    text = reason.replace("\x00", "\ufffd").strip()
+    text = tidy_text(reason)
     if not text:
         raise EvidenceError(
             "expected a reason: say why it is of another kind", code="reason_missing"

@@ -23,6 +23,7 @@ from evidence.access import Actor, Role, require_permission
 from evidence.audit import record_entry
 from evidence.errors import PermissionRefused, PersonError
 from evidence.lookalikes import find_lookalike, show_hidden
+from evidence.text import tidy_text
 
 ADD = "auth.add_user"
 CHANGE = "auth.change_user"
@@ -124,7 +125,10 @@ def reset_password(
     person = _lock_person(person_id, actor)
     why = _require_reason(reason)
     if not person.is_staff:
-        raise PersonError("expected a person who signs in, got a machine: use tokens")
+        raise PersonError(
+            "expected a person who signs in, got a machine: use tokens",
+            field="password",
+        )
     _set_password(person, password)
     person.save(update_fields=["password"])
     _record("person.password_reset", person, actor, now, why)
@@ -175,9 +179,13 @@ def _require_roles(roles: Collection[Role]) -> list[str]:
     unknown = sorted(set(roles) - set(Role))
     if unknown or not roles:
         got = ", ".join(unknown) or "none"
-        raise PersonError(f"expected roles out of {', '.join(Role)}; got {got}")
+        raise PersonError(
+            f"expected roles out of {', '.join(Role)}; got {got}", field="roles"
+        )
     if Role.MACHINE in roles and len(set(roles)) > 1:
-        raise PersonError("a machine has no other role: make a second account")
+        raise PersonError(
+            "a machine has no other role: make a second account", field="roles"
+        )
     return sorted({Role(one).value for one in roles})
 
 
@@ -187,9 +195,13 @@ def _require_free_name(username: str) -> str:
     try:
         UnicodeUsernameValidator()(name)
     except ValidationError as error:
-        raise PersonError(f"username: {' '.join(error.messages)}") from error
+        raise PersonError(
+            f"username: {' '.join(error.messages)}", field="username"
+        ) from error
     if len(name) > limit:
-        raise PersonError(f"expected a username of at most {limit} characters")
+        raise PersonError(
+            f"expected a username of at most {limit} characters", field="username"
+        )
     _require_own_look(name)
     return name
 
@@ -198,21 +210,23 @@ def _require_own_look(name: str) -> None:
     """Refuse a name that a reader could take for somebody else's."""
     names = list(User.objects.values_list("username", flat=True))
     if name in names:
-        raise PersonError(f"there is somebody called {name} already")
+        raise PersonError(f"there is somebody called {name} already", field="username")
     if (other := find_lookalike(name, names)) is not None:
         raise PersonError(
             f"{show_hidden(name)} looks like {other}, who has an account already: "
             "history would not tell them apart. Choose a name that differs in more "
             "than case, hidden characters or look-alike letters",
             code="name_looks_alike",
+            field="username",
         )
 
 
 def _require_reason(reason: str) -> str:
-    text = reason.replace("\x00", "\ufffd").strip()
+    text = tidy_text(reason)
     if not 1 <= len(text) <= REASON_LENGTH:
         raise PersonError(
-            f"expected a reason of 1 to {REASON_LENGTH} characters, got {len(text)}"
+            f"expected a reason of 1 to {REASON_LENGTH} characters, got {len(text)}",
+            field="reason",
         )
     return text
 
@@ -221,7 +235,9 @@ def _set_password(person: User, password: str) -> None:
     try:
         validate_password(password, person)
     except ValidationError as error:
-        raise PersonError(f"password: {' '.join(error.messages)}") from error
+        raise PersonError(
+            f"password: {' '.join(error.messages)}", field="password"
+        ) from error
     person.set_password(password)
 
 

@@ -38,9 +38,13 @@ def create_token(
     label = _require_name(name)
     wanted = _require_scopes(scopes)
     if not 1 <= days <= LONGEST_DAYS:
-        raise TokenError(f"expected 1 to {LONGEST_DAYS} days of validity, got {days}")
+        raise TokenError(
+            f"expected 1 to {LONGEST_DAYS} days of validity, got {days}", field="days"
+        )
     if not user.is_active:
-        raise TokenError(f"expected an active user, got {user.get_username()}")
+        raise TokenError(
+            f"expected an active user, got {user.get_username()}", field="user"
+        )
     token, secret = ApiToken.objects.create(
         user=user,
         expiry=dt.timedelta(days=days),
@@ -106,7 +110,8 @@ def _require_name(name: str) -> str:
     if not 1 <= len(label) <= NAME_LENGTH:
         raise TokenError(
             f"expected a name of 1 to {NAME_LENGTH} characters that says what the "
-            f"token is for, got {len(label)}"
+            f"token is for, got {len(label)}",
+            field="name",
         )
     return label
 
@@ -116,6 +121,7 @@ def _require_scopes(scopes: Collection[str]) -> list[str]:
     if unknown or not scopes:
         got = ", ".join(unknown) or "none"
         raise TokenError(
-            f"expected scopes out of {', '.join(TokenScope.values)}; got {got}"
+            f"expected scopes out of {', '.join(TokenScope.values)}; got {got}",
+            field="scopes",
         )
     return sorted(set(scopes))

@@ -133,6 +133,7 @@ ACTIONS: dict[str, PageAction] = {
         _close,
         WORK,
         applies=lambda row: row.is_open,
+        fields={"reason": "outcome"},
     ),
     "reopen": PageAction(
         "Reopen the action item",

@@ -361,7 +361,7 @@ ACTIONS: dict[str, PageAction] = {
         _complete_phase,
         WORK,
         about=_phase_text,
-        fields={"reason_missing": "reason", "moment_refused": "due_at"},
+        fields={"moment_refused": "due_at"},
     ),
     "set-due": PageAction(
         "Set the due time of REMEDIATE",
@@ -384,7 +384,7 @@ ACTIONS: dict[str, PageAction] = {
         _state,
         WORK,
         about=_condition_text,
-        fields={"reason_missing": "statement"},
+        fields={"reason": "statement"},
     ),
     "waive": PageAction(
         "Waive a condition",
@@ -408,7 +408,7 @@ ACTIONS: dict[str, PageAction] = {
         _answer,
         WORK,
         about=_item_text,
-        fields={"reason_missing": "note", "note_missing": "note"},
+        fields={"reason": "note", "invalid_transition": "note"},
     ),
     "undo": PageAction(
         "Take an answer back",
@@ -448,7 +448,7 @@ ACTIONS: dict[str, PageAction] = {
         case_forms.ActionForm,
         _act,
         WORK,
-        fields={"proof_missing": "proof", "ticket_refused": "ticket"},
+        fields={"url": "ticket_url"},
     ),
     "write": PageAction(
         "Write to the timeline",
@@ -456,7 +456,6 @@ ACTIONS: dict[str, PageAction] = {
         case_forms.EntryForm,
         _write,
         WORK,
-        fields={"text_missing": "body", "text_too_long": "body"},
     ),
     "lead": PageAction(
         "Set the lead", "Set the lead", case_forms.LeadForm, _lead, WORK
@@ -467,7 +466,6 @@ ACTIONS: dict[str, PageAction] = {
         case_forms.TicketForm,
         _ticket,
         WORK,
-        fields={"ticket_refused": "ticket", "ticket_url_refused": "url"},
     ),
     "related": PageAction(
         "Link a related incident",
@@ -475,7 +473,6 @@ ACTIONS: dict[str, PageAction] = {
         case_forms.RelatedForm,
         _related,
         WORK,
-        fields={"no_such_incident": "reference", "same_incident": "reference"},
     ),
     "reclassify": PageAction(
         "Reclassify", "Reclassify", case_forms.ReclassifyForm, _reclassify, WORK
@@ -493,7 +490,7 @@ ACTIONS: dict[str, PageAction] = {
         case_forms.KillAllForm,
         _kill_all,
         WORK,
-        fields={"reference_mistyped": "reference"},
+        fields={"typed_reference": "reference"},
     ),
     "confirm-kill": PageAction(
         "Record that the kill switch took effect",
@@ -511,7 +508,7 @@ ACTIONS: dict[str, PageAction] = {
         case_forms.DuplicateForm,
         _duplicate,
         REVIEW,
-        fields={"no_such_incident": "original", "same_incident": "original"},
+        fields={"reference": "original"},
     ),
     "false-alarm": PageAction(
         "Close as false alarm",

@@ -104,7 +104,7 @@ ACTIONS: dict[str, PageAction] = {
         ReturnForm,
         _return,
         REVIEW,
-        fields={"reason_missing": "comment"},
+        fields={"reason": "comment"},
     ),
     "take-up": PageAction(
         "Take the postmortem up again", "Take it up again", TakeUpForm, _take_up, WORK

@@ -10,6 +10,7 @@ from django.db.models import F
 
 from evidence.access import Actor
 from evidence.audit import incident_stream, record_entry
+from evidence.text import tidy_text
 from incidents.errors import IncidentClosed, IncidentError, ReasonMissing
 from incidents.models import Incident, TimelineKind
 from incidents.services.timeline import add_entry
@@ -44,12 +45,13 @@ def lock_open_incident(incident_id: int) -> Incident:
 
 def require_reason(reason: str) -> str:
     """Return the reason trimmed; raise ReasonMissing where there is none."""
-    text = reason.replace("\x00", "\ufffd").strip()
+    text = tidy_text(reason)
     if not text:
-        raise ReasonMissing("expected a reason, got nothing: say why")
+        raise ReasonMissing("expected a reason, got nothing: say why", field="reason")
     if len(text) > REASON_LENGTH:
         raise IncidentError(
-            f"expected a reason of at most {REASON_LENGTH} characters, got {len(text)}"
+            f"expected a reason of at most {REASON_LENGTH} characters, got {len(text)}",
+            field="reason",
         )
     return text
 

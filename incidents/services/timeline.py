@@ -10,6 +10,7 @@ from django.utils import timezone
 from evidence.access import Actor, name_of, require_permission
 from evidence.audit import incident_stream, record_entry
 from evidence.moments import require_moment
+from evidence.text import tidy_text
 from incidents.errors import IncidentError
 from incidents.models import Cycle, Incident, TimelineEntry, TimelineKind
 
@@ -127,13 +128,16 @@ def write_entry(
 
 
 def _require_body(body: str) -> str:
-    text = body.strip()
+    text = tidy_text(body)
     if not text:
-        raise IncidentError("expected some text, got nothing: write what happened")
+        raise IncidentError(
+            "expected some text, got nothing: write what happened", field="body"
+        )
     if len(text) > BODY_LENGTH:
         raise IncidentError(
             f"expected at most {BODY_LENGTH} characters, got {len(text)}: "
-            "attach longer text as evidence"
+            "attach longer text as evidence",
+            field="body",
         )
     return text
 
@@ -143,5 +147,7 @@ def _find_corrected(incident: Incident, entry_id: int | None) -> TimelineEntry |
         return None
     corrected = incident.timeline.filter(pk=entry_id).first()
     if corrected is None:
-        raise IncidentError("the entry to correct is not one of this case")
+        raise IncidentError(
+            "the entry to correct is not one of this case", field="corrects"
+        )
     return corrected

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 
 from evidence.access import Actor
 from evidence.audit import extension_stream, incident_stream, record_entry
+from evidence.text import tidy_text
 from policy.errors import PolicyRefused
 from policy.models import Extension, KillSwitch
 
@@ -105,23 +106,26 @@ def open_case_references(extension: Extension) -> tuple[str, ...]:
 
 def require_reason(reason: str, *, what: str = "a reason") -> str:
     """Return the text trimmed and safe to store; refuse an empty or endless one."""
-    text = reason.replace("\x00", "\ufffd").strip()
+    text = tidy_text(reason)
     if not text:
         raise PolicyRefused(
-            f"expected {what}, got nothing: say it", code="reason_missing"
+            f"expected {what}, got nothing: say it",
+            code="reason_missing",
+            field="reason",
         )
     if len(text) > REASON_LENGTH:
         raise PolicyRefused(
             f"expected at most {REASON_LENGTH} characters, got {len(text)}: attach "
             "longer text as evidence",
             code="reason_too_long",
+            field="reason",
         )
     return text
 
 
 def clean_text(text: str, *, length: int = REASON_LENGTH) -> str:
     """Return an optional text trimmed and safe to store."""
-    return text.replace("\x00", "\ufffd").strip()[:length]
+    return tidy_text(text)[:length]
 
 
 def record_change(

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from evidence.access import require_permission
 from evidence.lookalikes import lookalike_key, show_hidden
+from evidence.text import tidy_text
 from policy.errors import PolicyRefused
 from policy.models import Extension, ExtensionVersion
 from policy.rules.extension_ids import ALLOWED_WORDS, is_plain_id
@@ -30,7 +31,7 @@ def clean_extension_id(raw: str) -> str:
     An ID that is too long keeps its start and gets a digest of the whole, so that two
     long ones stay apart.
     """
-    text = raw.replace("\x00", "\ufffd").strip()
+    text = tidy_text(raw)
     if len(text) <= EXTENSION_ID_LENGTH:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -132,10 +133,14 @@ def add_extension(
     cleaned = clean_extension_id(extension_id)
     if not cleaned:
         raise PolicyRefused(
-            "expected an extension ID, got nothing", code="extension_id_missing"
+            "expected an extension ID, got nothing",
+            code="extension_id_missing",
+            field="extension_id",
         )
     if Extension.objects.filter(extension_id=cleaned).exists():
-        raise PolicyRefused(f"{cleaned} is known already", code="extension_known")
+        raise PolicyRefused(
+            f"{cleaned} is known already", code="extension_known", field="extension_id"
+        )
     if not is_another:
         require_typed_ids([cleaned], field="extension_id")
     extension = note_extension(

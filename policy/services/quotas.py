@@ -103,7 +103,9 @@ def record_quota_change(
     documents = clean_text(documentation)
     if to_mb > BIGGEST_MB:
         raise PolicyRefused(
-            f"expected a quota of at most {BIGGEST_MB} MB", code="quota_out_of_range"
+            f"expected a quota of at most {BIGGEST_MB} MB",
+            code="quota_out_of_range",
+            field="to_mb",
         )
     require_allowed(
         decide_quota_change(

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.access import require_permission
+from evidence.text import tidy_text
 from policy.errors import PolicyRefused
 from policy.models import PolicySnapshot, Rollback, RollbackProof, RollbackState
 from policy.models.rollbacks import STATES_TO_PROVE
@@ -253,7 +254,7 @@ def target_of(rollback: Rollback) -> SettingsSnapshot:
 
 def require_output(output: str) -> str:
     """Return the commands' output, safe to store; refuse an empty one."""
-    text = output.replace("\x00", "\ufffd").strip()
+    text = tidy_text(output)
     if not text:
         raise PolicyRefused(
             "expected the output of the verification commands: paste what they showed",

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from evidence.access import Actor, require_permission
 from evidence.audit import incident_stream, record_entry
+from evidence.text import tidy_text
 from incidents.errors import ArtifactRefused, IncidentError, TransitionError
 from incidents.models import (
     ArtifactKind,
@@ -264,10 +265,11 @@ def lock_item(item_id: int) -> tuple[Incident, ChecklistItem]:
 
 
 def _clean_note(note: str) -> str:
-    text = note.replace("\x00", "\ufffd").strip()
+    text = tidy_text(note)
     if len(text) > REASON_LENGTH:
         raise IncidentError(
-            f"expected a note of at most {REASON_LENGTH} characters, got {len(text)}"
+            f"expected a note of at most {REASON_LENGTH} characters, got {len(text)}",
+            field="note",
         )
     return text
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from evidence.access import Actor, name_of, require_permission
 from evidence.models import EvidenceItem
 from evidence.moments import require_moment
+from evidence.text import tidy_text
 from incidents.errors import IncidentError
 from incidents.models import (
     ChecklistItem,
@@ -211,7 +212,7 @@ def _proof_fields(
     incident: Incident, proof: Proof, *, actor: Actor, now: dt.datetime
 ) -> dict[str, object]:
     """Return the proof as fields; raise IncidentError where nothing proves it."""
-    text = proof.text.replace("\x00", "\ufffd").strip()
+    text = tidy_text(proof.text)
     evidence = _find_evidence(incident, proof.evidence_item_id)
     ticket = None
     if proof.ticket.strip():
@@ -226,6 +227,7 @@ def _proof_fields(
         raise IncidentError(
             "expected a proof: say what shows it, name the ticket, or link an artifact",
             code="proof_missing",
+            field="proof",
         )
     return {"proof": text, "ticket": ticket, "evidence_item": evidence}
 
@@ -235,5 +237,5 @@ def _find_evidence(incident: Incident, item_id: int | None) -> EvidenceItem | No
         return None
     found = incident.evidence_items.filter(pk=item_id).first()
     if found is None:
-        raise IncidentError("this evidence is not of this case")
+        raise IncidentError("this evidence is not of this case", field="evidence")
     return found

@@ -89,7 +89,8 @@ def close_as_duplicate(
     other = find_other(incident_id, original)
     if _leads_back(other, incident):
         raise TransitionError(
-            f"{other.reference} is itself a duplicate of {incident.reference}"
+            f"{other.reference} is itself a duplicate of {incident.reference}",
+            field="original",
         )
     incident.duplicate_of = other
     return _close_early(
@@ -189,6 +190,7 @@ def _require_confirmed(incident: Incident, actor: Actor, reason: str) -> str:
             f"Ordered, not confirmed: {names}. Confirm that it took effect, or have a "
             "reviewer close the case with a reason.",
             code="kill_unconfirmed",
+            field="reason",
         )
     return require_reason(reason)
 

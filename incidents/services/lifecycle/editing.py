@@ -176,7 +176,9 @@ def _require_changes(incident: Incident, changes: IncidentChanges, reason: str) 
         require_worker(changes["lead"])
     is_emptied = "extension_ids" in changes and not changes["extension_ids"]
     if is_emptied and incident.extensions.exists():
-        raise IncidentError("expected at least one extension, got none")
+        raise IncidentError(
+            "expected at least one extension, got none", field="extension_ids"
+        )
 
 
 def _record(

@@ -97,10 +97,13 @@ def find_other(incident_id: int, reference: str) -> Incident:
     if other is None:
         raise IncidentError(
             f"there is no incident {reference.strip()!r}: "
-            "expected a reference such as SEC-INC-2026-0042"
+            "expected a reference such as SEC-INC-2026-0042",
+            field="reference",
         )
     if other.pk == incident_id:
-        raise IncidentError("expected another incident, got this one")
+        raise IncidentError(
+            "expected another incident, got this one", field="reference"
+        )
     return other
 
 
@@ -108,10 +111,12 @@ def _clean_ticket(ticket: str, url: str) -> tuple[str, str]:
     name, address = ticket.replace("\x00", "").strip(), url.replace("\x00", "").strip()
     if not name or len(name) > 100:
         raise IncidentError(
-            f"expected a ticket of 1 to 100 characters, got {len(name)}"
+            f"expected a ticket of 1 to 100 characters, got {len(name)}", field="ticket"
         )
     if address and not _is_web_address(address):
-        raise IncidentError("expected a web address with http or https for the ticket")
+        raise IncidentError(
+            "expected a web address with http or https for the ticket", field="url"
+        )
     return name, address
 
 

@@ -134,7 +134,8 @@ def clean_labels(labels: Sequence[str]) -> list[str]:
     long = [one for one in cleaned if len(one) > LABEL_LENGTH]
     if long:
         raise IncidentError(
-            f"expected labels of at most {LABEL_LENGTH} characters, got {len(long[0])}"
+            f"expected labels of at most {LABEL_LENGTH} characters, got {len(long[0])}",
+            field="labels",
         )
     return cleaned
 
@@ -160,7 +161,8 @@ def clean_title(title: str) -> str:
     limit = Incident._meta.get_field("title").max_length or 0
     if not text or len(text) > limit:
         raise IncidentError(
-            f"expected a title of 1 to {limit} characters, got {len(text)}"
+            f"expected a title of 1 to {limit} characters, got {len(text)}",
+            field="title",
         )
     return text
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import zoneinfo
 from collections.abc import Collection
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.utils import timezone
 
 from evidence.audit import record_entry
 from evidence.errors import PermissionRefused
+from evidence.zones import find_zone
 from incidents.errors import NotificationRefused
 from incidents.models import NotificationPreference, WebhookChannel
 
@@ -67,25 +67,30 @@ def _require_choice(*, by_email: bool, chosen: set[int], own: set[int]) -> None:
         raise NotificationRefused("a channel of somebody else cannot be chosen")
     if not by_email and not chosen:
         raise NotificationRefused(
-            "at least one channel has to stay on: a breach must reach you"
+            "at least one channel has to stay on: a breach must reach you",
+            field="by_email",
         )
 
 
 def _require_hours(start: dt.time | None, end: dt.time | None) -> None:
     if (start is None) != (end is None):
-        raise NotificationRefused("quiet hours need a start and an end, or neither")
+        raise NotificationRefused(
+            "quiet hours need a start and an end, or neither", field="quiet_from"
+        )
     if start is not None and start == end:
-        raise NotificationRefused("quiet hours that start when they end have no length")
+        raise NotificationRefused(
+            "quiet hours that start when they end have no length", field="quiet_from"
+        )
 
 
 def _require_zone(name: str) -> str:
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+    zone = find_zone(name)
+    if zone is None:
         raise NotificationRefused(
-            f"expected a time zone such as Europe/Berlin, got {name[:40]!r}"
-        ) from error
-    return name
+            f"expected a time zone such as Europe/Berlin, got {name[:40]!r}",
+            field="time_zone",
+        )
+    return zone.key
 
 
 def _described(preference: NotificationPreference) -> dict[str, Any]:

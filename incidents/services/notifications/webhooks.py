@@ -163,17 +163,20 @@ def require_allowed(url: str) -> str:
     if scheme not in allowed:
         raise NotificationRefused(
             f"expected an address that starts with one of "
-            f"{', '.join(f'{one}://' for one in allowed)}"
+            f"{', '.join(f'{one}://' for one in allowed)}",
+            field="url",
         )
     if len(url) > URL_LENGTH or not url.isprintable() or " " in url:
         raise NotificationRefused(
-            f"expected an address of at most {URL_LENGTH} characters without blanks"
+            f"expected an address of at most {URL_LENGTH} characters without blanks",
+            field="url",
         )
     require_plain_options(url, scheme)
     if make_service(url) is None:
         raise NotificationRefused(
             f"expected a complete {scheme}:// address: this one lacks a part that "
-            "the service needs"
+            "the service needs",
+            field="url",
         )
     return scheme
 
@@ -186,13 +189,16 @@ def require_plain_options(url: str, scheme: str) -> None:
     """
     parsed = parse_url(url, verify_host=False)
     if not parsed or parsed["schema"] != scheme:
-        raise NotificationRefused(f"expected a complete {scheme}:// address")
+        raise NotificationRefused(
+            f"expected a complete {scheme}:// address", field="url"
+        )
     taken = OPTIONS.get(scheme, frozenset())
     for name in parsed["qsd"]:
         if not _is_taken(name, scheme, taken):
             raise NotificationRefused(
                 f"the option {name[:40]!r} is not taken in a {scheme}:// address: "
-                f"expected only {_listed(scheme, taken)}"
+                f"expected only {_listed(scheme, taken)}",
+                field="url",
             )
 
 
@@ -244,7 +250,7 @@ def _clean_name(name: str) -> str:
     limit = WebhookChannel._meta.get_field("name").max_length or 0
     if not text or len(text) > limit:
         raise NotificationRefused(
-            f"expected a name of 1 to {limit} characters, got {len(text)}"
+            f"expected a name of 1 to {limit} characters, got {len(text)}", field="name"
         )
     return text
 
@@ -252,11 +258,13 @@ def _clean_name(name: str) -> str:
 def _require_free(channel: WebhookChannel) -> None:
     if channel.owner is not None and channel.team is not None:
         raise NotificationRefused(
-            "a channel belongs to a person or to a team, not both"
+            "a channel belongs to a person or to a team, not both", field="team"
         )
     same = WebhookChannel.objects.filter(name=channel.name).exclude(pk=channel.pk)
     if same.exists():
-        raise NotificationRefused(f"there is a channel named {channel.name} already")
+        raise NotificationRefused(
+            f"there is a channel named {channel.name} already", field="name"
+        )
 
 
 def _described(channel: WebhookChannel) -> dict[str, object]:

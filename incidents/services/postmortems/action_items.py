@@ -72,7 +72,8 @@ def add_action_item(
     values = _clean(item)
     if values.due_on < moment.date():
         raise IncidentError(
-            f"expected a due date from today on, got {values.due_on.isoformat()}"
+            f"expected a due date from today on, got {values.due_on.isoformat()}",
+            field="due_on",
         )
     row = ActionItem.objects.create(
         incident=incident,
@@ -107,7 +108,8 @@ def edit_action_item(
         return row
     if wanted.due_on != current.due_on and wanted.due_on < moment.date():
         raise IncidentError(
-            f"expected a due date from today on, got {wanted.due_on.isoformat()}"
+            f"expected a due date from today on, got {wanted.due_on.isoformat()}",
+            field="due_on",
         )
     for name, value in _values_of(wanted).items():
         setattr(row, name, value)
@@ -271,17 +273,24 @@ def _clean(item: ActionItemFields) -> ActionItemFields:
     url = item.ticket_url.strip()
     if not 1 <= len(text) <= TEXT_LENGTH:
         raise IncidentError(
-            f"expected an action item of 1 to {TEXT_LENGTH} characters, got {len(text)}"
+            f"expected an action item of 1 to {TEXT_LENGTH} characters, "
+            f"got {len(text)}",
+            field="text",
         )
     if len(ticket) > TICKET_LENGTH:
-        raise IncidentError(f"expected a ticket of at most {TICKET_LENGTH} characters")
+        raise IncidentError(
+            f"expected a ticket of at most {TICKET_LENGTH} characters", field="ticket"
+        )
     if url and not (
         url.startswith(tuple(f"{one}://" for one in WEB_SCHEMES))
         and len(url) <= URL_LENGTH
         and url.isprintable()
         and " " not in url
     ):
-        raise IncidentError("expected a web address with http or https for the ticket")
+        raise IncidentError(
+            "expected a web address with http or https for the ticket",
+            field="ticket_url",
+        )
     require_worker(item.owner)
     return ActionItemFields(
         text=text,

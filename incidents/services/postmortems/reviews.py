@@ -11,6 +11,7 @@ from django.utils import timezone
 from evidence.access import name_of, require_permission
 from evidence.format import hash_value
 from evidence.queue import queue_on_commit
+from evidence.text import tidy_text
 from incidents.errors import FourEyesRefused, PostmortemRefused
 from incidents.models import (
     Incident,
@@ -125,7 +126,7 @@ def sign_postmortem(
             code="document_damaged",
         )
     review = _add_review(
-        version, ReviewVerdict.SIGNED, actor=actor, comment=comment.strip(), now=moment
+        version, ReviewVerdict.SIGNED, actor=actor, comment=comment, now=moment
     )
     move(postmortem, PostmortemState.SIGNED, now=moment)
     record_change(
@@ -268,7 +269,7 @@ def _add_review(
         version=version,
         verdict=verdict,
         content_sha256=version.content_sha256,
-        comment=comment.replace("\x00", "\ufffd"),
+        comment=tidy_text(comment),
         reviewed_at=now,
         reviewer=actor,
     )
