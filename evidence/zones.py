@@ -6,10 +6,14 @@ import datetime as dt
 import zoneinfo
 from functools import cache
 
+PLACEHOLDERS = {"Factory", "localtime"}
+"""In the database, and the zone of no place."""
+
 
 @cache
 def _zones() -> dict[str, str]:
-    return {name.casefold(): name for name in zoneinfo.available_timezones()}
+    names = zoneinfo.available_timezones() - PLACEHOLDERS
+    return {name.casefold(): name for name in names}
 
 
 def find_zone(name: str) -> zoneinfo.ZoneInfo | None:

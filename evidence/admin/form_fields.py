@@ -68,7 +68,8 @@ class CommaField(TextField):
         return ", ".join(_quoted(word) for word in value)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return super().has_changed(self.prepare_value(initial) or "", data)
+        before = self.prepare_value(initial) or ""
+        return str(before).strip() != str(data or "").strip()
 
     def validate(self, value: Any) -> None:
         if self.required and not value:

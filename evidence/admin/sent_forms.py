@@ -27,6 +27,8 @@ DONE_SECONDS = 24 * 3600
 KEPT_CHARACTERS = 200_000
 """The most that is kept over a sign-in: more than the longest text of any form."""
 # A repeat may differ in these: they say where from, and not what.
+KEPT_BYTES = 1024 * 1024
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 NOT_CONTENT = ("csrfmiddlewaretoken", KEY_NAME, "next")
 NONCE = re.compile(r"[A-Za-z0-9_-]{10,40}")
 
@@ -158,6 +160,9 @@ class UnsentFormMiddleware:
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: Any
     ) -> None:
-        is_form = request.content_type == "application/x-www-form-urlencoded"
-        if request.method == "POST" and is_form and not request.user.is_authenticated:
+        if request.method != "POST" or request.user.is_authenticated:
+            return
+        # An upload of any size is not read for somebody who is not signed in.
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if request.content_type in FORM_TYPES and int(length) <= KEPT_BYTES:
             keep_unsent(request)

@@ -1,0 +1,113 @@
+"""Nothing typed is lost: every button of every page gives its form back as it was."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import pytest
+from django import forms
+from django.contrib.auth.models import User
+from django.test import Client
+
+from evidence.admin.page_actions import PageAction
+from tests.forms.conftest import admins_with_actions
+
+pytestmark = pytest.mark.django_db
+MARK = "<i>as I wrote it</i>, line one\r\nline two: 'äöü' & more"
+SHOWN = ("<i>as I wrote it</i>", "line two: 'äöü' & more")
+
+
+def typed_into(form: forms.Form) -> dict[str, str]:
+    """Return what no service can take: a mark in each text, nonsense elsewhere."""
+    values = {}
+    for name, field in form.fields.items():
+        if isinstance(field, forms.CharField) and not field.widget.is_hidden:
+            limit = getattr(field, "max_length", None)
+            values[name] = MARK + "x" * (limit or 0)
+        elif isinstance(field, forms.FileField):
+            continue
+        else:
+            values[name] = "no such thing"
+    return values
+
+
+def texts_of(form: forms.Form) -> list[str]:
+    return [
+        name
+        for name, field in form.fields.items()
+        if isinstance(field.widget, forms.Textarea)
+    ]
+
+
+def test_every_button_gives_back_what_was_typed_with_errors_at_its_fields(
+    client: Client, root: User, pages: dict[str, Any], subtests: pytest.Subtests
+) -> None:
+    tried = 0
+    for page in admins_with_actions():
+        obj = pages[page.opts.model_name]
+        for key, action in page.page_actions.items():
+            form = action.form(obj=obj, user=root)
+            if not form.fields:
+                continue
+            tried += 1
+            with subtests.test(page=page.opts.model_name, action=key):
+                must_come_back(client, page, obj, key, form)
+    assert tried > 40
+
+
+def must_come_back(
+    client: Client, page: Any, obj: Any, key: str, form: forms.Form
+) -> None:
+    values = typed_into(form)
+    response = client.post(page.action_url(obj, key), values)
+    assert response.status_code == 200
+    text = html.unescape(response.content.decode())
+    for name in texts_of(form):
+        assert all(one in text for one in SHOWN), name
+    assert 'class="cf-errors"' in text
+    for name, field in form.fields.items():
+        if name in values and not field.widget.is_hidden and is_sure_to_fail(field):
+            assert f"{form[name].id_for_label}_error" in text, name
+
+
+def is_sure_to_fail(field: forms.Field) -> bool:
+    if isinstance(field, forms.CharField):
+        return bool(getattr(field, "max_length", None))
+    return not isinstance(field, forms.BooleanField | forms.MultipleChoiceField)
+
+
+def test_a_form_that_misses_everything_says_so_and_changes_nothing(
+    client: Client, root: User, pages: dict[str, Any], subtests: pytest.Subtests
+) -> None:
+    for page in admins_with_actions():
+        obj = pages[page.opts.model_name]
+        for key, action in page.page_actions.items():
+            form = action.form(obj=obj, user=root)
+            if not any(one.required for one in form.fields.values()):
+                continue
+            with subtests.test(page=page.opts.model_name, action=key):
+                response = client.post(page.action_url(obj, key), {})
+                assert response.status_code == 200
+                assert "This field is required." in response.content.decode()
+
+
+def test_an_address_of_a_button_leads_to_its_page_and_says_that_nothing_was_saved(
+    client: Client, root: User, pages: dict[str, Any], subtests: pytest.Subtests
+) -> None:
+    for page in admins_with_actions():
+        obj = pages[page.opts.model_name]
+        for key in page.page_actions:
+            with subtests.test(page=page.opts.model_name, action=key):
+                response = client.get(page.action_url(obj, key), follow=True)
+                assert response.redirect_chain == [(page.page_of(obj), 302)]
+                assert "Nothing was saved" in response.content.decode()
+
+
+def test_an_action_is_registered_with_a_form_that_knows_its_page() -> None:
+    for page in admins_with_actions():
+        for action in page.page_actions.values():
+            assert isinstance(action, PageAction)
+            assert action.label
+            assert action.button
+            assert action.permission
