@@ -239,24 +239,16 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
     def kind_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Change what the item is taken for; a refused form comes back filled."""
         item = self._find(request, pk)
-        form = KindForm(request.POST)
-        if form.is_valid():
-            try:
-                change_kind(
-                    item_id=item.pk,
-                    **form.cleaned_data,
-                    actor=person_of(request),
-                    channel=Channel.ADMIN,
-                    ip_address=client_address(request),
-                )
-            except CasefileError as error:
-                if error.code == "permission_refused":
-                    raise PermissionDenied from error
-                form.add_error(None, error.message)
-            else:
-                messages.success(request, "The kind is changed and recorded.")
-                return HttpResponseRedirect(_page_of(item))
-        return self._show(request, item, status=400, kind_form=form)
+        if request.method != "POST" and not has_unsent(request):
+            return HttpResponseRedirect(_page_of(item))
+        return answer_form(
+            request,
+            make=lambda data, files: KindForm(data),
+            run=lambda form: _change_kind(request, item, form),
+            show=lambda form, error: self._show(
+                request, item, status=400, kind_form=form
+            ),
+        )
 
     def export_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         item = self._find(request, pk)
@@ -327,6 +319,20 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             f"can_{name}": request.user.has_perm(f"evidence.{name}_evidenceitem")
             for name in ("verify", "download", "export")
         }
+
+
+def _change_kind(
+    request: HttpRequest, item: EvidenceItem, form: KindForm
+) -> HttpResponse:
+    change_kind(
+        item_id=item.pk,
+        **form.cleaned_data,
+        actor=person_of(request),
+        channel=Channel.ADMIN,
+        ip_address=client_address(request),
+    )
+    messages.success(request, "The kind is changed and recorded.")
+    return HttpResponseRedirect(_page_of(item))
 
 
 def _export(request: HttpRequest, item: EvidenceItem, form: ExportForm) -> HttpResponse:
