@@ -18,7 +18,11 @@ SHA256_HEX = r"^[0-9a-f]{64}$"
 REFUSE_OTHER_KIND = """
     SELECT to_kind INTO newest FROM evidence_kindchange
      WHERE item_id = NEW.id AND from_kind = OLD.kind ORDER BY id DESC LIMIT 1;
-    IF NEW.kind <> OLD.kind AND NEW.kind IS DISTINCT FROM newest THEN
+    IF NEW.kind = OLD.kind THEN
+        RAISE EXCEPTION 'append-only: evidence % stays as it was received', NEW.id
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    IF NEW.kind IS DISTINCT FROM newest THEN
         RAISE EXCEPTION 'evidence % is %: no recorded change makes it %',
             NEW.id, OLD.kind, NEW.kind
             USING ERRCODE = 'integrity_constraint_violation';
@@ -157,7 +161,7 @@ class EvidenceItem(AppendOnlyModel):
                 name="kind_is_its_newest_change",
                 level=pgtrigger.Row,
                 when=pgtrigger.Before,
-                operation=pgtrigger.UpdateOf("kind"),
+                operation=pgtrigger.Update,
                 declare=[("newest", "text")],
                 func=REFUSE_OTHER_KIND,
             ),
