@@ -137,11 +137,11 @@ def contain(rosa: Person, case: Incident) -> None:
         "Activate the kill switch",
         reason="It got hold of a credential.",
     )
-    rosa.fill_in(
-        "It took effect",
-        "Record that it took effect",
-        reason="pi --explain-extension-policy denies everything.",
-    )
+    rosa.reads("Kill ordered, not confirmed")
+    order = rosa.page.locator(".po-order form")
+    order.locator("[name=means]").fill("pi --explain-extension-policy denies all.")
+    rosa.press("It took effect", within=order)
+    rosa.reads("Kill confirmed")
     rosa.shoot("04-kill-switch-confirmed")
     rosa.case(case)
     state(rosa, "isolation-verified", "I watched the telemetry: no call since.")

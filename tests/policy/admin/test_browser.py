@@ -72,7 +72,7 @@ def test_kill_confirm_and_lift_by_two_people(
     become(page, live_server, people["responder"])
     page.goto(f"{live_server.url}/admin/policy/extension/{extension.pk}/change/")
     press(page, "Kill", "Activate the kill switch", reason="It escaped quarantine.")
-    page.get_by_text("Ordered, and not confirmed").wait_for()
+    page.get_by_text("Ordered, not confirmed").first.wait_for()
     assert page.get_by_text("pi --explain-extension-policy").first.is_visible()
     shoot(page, "kill-switch-ordered")
     press(
