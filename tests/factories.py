@@ -16,12 +16,21 @@ from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services.receipt import receive_evidence
 from evidence.services.verification import run_verification
 from incidents.models import Incident, PlaybookVersion
+from incidents.services.lifecycle.aftermath import Aftermath
+from incidents.services.lifecycle.closing import close_as_false_alarm
 from incidents.services.lifecycle.opening import open_incident
 from incidents.services.playbooks import BUILT_IN_FOLDER, load_folder
 from incidents.workflow.incident_states import IncidentSource, Severity
+from incidents.workflow.outcomes import Outcome, read_outcome
 from tests.conftest import PASSWORD
 
 VECTORS = Path(__file__).parent / "data" / "vectors"
+OUTCOME = {
+    "resolution": "false_positive",
+    "functional_impact": "none",
+    "information_impact": "none",
+}
+"""What a closed case has to say of itself."""
 NOON = dt.datetime(2026, 3, 10, 12, 0, tzinfo=dt.UTC)
 """When things happen, unless a test says otherwise."""
 
@@ -62,6 +71,32 @@ def make_incident(*, playbook: str = "INC-2", **fields: Any) -> Incident:
     return open_incident(playbook_version=version, **{**defaults, **fields})
 
 
+def make_outcome(**values: str) -> Outcome:
+    """Return what a case turned out to be: a false positive without any impact."""
+    return read_outcome(**{**OUTCOME, **values})
+
+
+def close_false_alarm(
+    incident: Incident,
+    *,
+    reason: str = "noise",
+    role: Role | None = Role.REVIEWER,
+    aftermath: Aftermath | None = None,
+    now: dt.datetime | None = None,
+) -> Incident:
+    """Close a case as a false alarm, led by the reviewer who closes it."""
+    reviewer = make_user(role)
+    return close_as_false_alarm(
+        actor=reviewer,
+        incident_id=incident.pk,
+        outcome=make_outcome(),
+        lead=reviewer,
+        reason=reason,
+        aftermath=aftermath,
+        now=now,
+    )
+
+
 def make_evidence(
     incident: Incident,
     *,
@@ -71,6 +106,7 @@ def make_evidence(
     kind: EvidenceKind | None = None,
     actor: User | None = None,
     verified: bool = True,
+    now: dt.datetime | None = None,
 ) -> EvidenceItem:
     """Attach a document of the vectors, or these bytes, and have it verified."""
     data = content
@@ -83,7 +119,7 @@ def make_evidence(
         channel=Channel.ADMIN,
         actor=actor,
         kind=kind,
-        now=incident.reported_at,
+        now=now or incident.reported_at,
     )
     if verified:
         request = item.verification_requests.latest("id")

@@ -30,10 +30,18 @@ from incidents.services.notifications import reminders
 from incidents.services.policy_records import shown_orders
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import ItemState, RemediationAction
+from incidents.workflow.outcomes import Outcome, read_outcome
 from incidents.workflow.phases import Phase
 from policy.services import kill_switches
 
 Data = dict[str, Any]
+CLOSING_FIELDS = {
+    "aftermath_missing": "aftermath",
+    "kill_unconfirmed": "reason",
+    "lead_missing": "lead",
+    "outcome_refused": "resolution",
+    "reason_missing": "reason",
+}
 
 
 def _complete_phase(request: HttpRequest, incident: Incident, data: Data) -> str:
@@ -291,7 +299,11 @@ def _confirm_kill(request: HttpRequest, incident: Incident, data: Data) -> str:
 
 def _close(request: HttpRequest, incident: Incident, data: Data) -> str:
     closing.close_incident(
-        actor=person_of(request), incident_id=incident.pk, reason=data["reason"]
+        actor=person_of(request),
+        incident_id=incident.pk,
+        outcome=outcome_of(data),
+        lead=data["lead"],
+        reason=data["reason"],
     )
     return f"{incident.reference} is closed."
 
@@ -311,6 +323,8 @@ def _false_alarm(request: HttpRequest, incident: Incident, data: Data) -> str:
     closing.close_as_false_alarm(
         actor=person_of(request),
         incident_id=incident.pk,
+        outcome=outcome_of(data),
+        lead=data["lead"],
         reason=data["reason"],
         aftermath=aftermath_of(data),
     )
@@ -327,6 +341,16 @@ def _reopen(request: HttpRequest, incident: Incident, data: Data) -> str:
 def aftermath_of(data: dict[str, Any]) -> Aftermath | None:
     """Return what was answered of kill switches and quarantines; None for nothing."""
     return Aftermath(data["aftermath"]) if data["aftermath"] else None
+
+
+def outcome_of(data: Data) -> Outcome:
+    """Return what was answered of the outcome."""
+    return read_outcome(
+        resolution=data["resolution"],
+        functional_impact=data["functional_impact"],
+        information_impact=data["information_impact"],
+        recoverability=data["recoverability"],
+    )
 
 
 def _own_item(incident: Incident, item_id: int) -> int:
@@ -500,7 +524,12 @@ ACTIONS: dict[str, PageAction] = {
         WORK,
     ),
     "close": PageAction(
-        "Close the case", "Close the case", case_forms.CloseForm, _close, WORK
+        "Close the case",
+        "Close the case",
+        case_forms.CloseForm,
+        _close,
+        WORK,
+        fields=CLOSING_FIELDS,
     ),
     "duplicate": PageAction(
         "Close as duplicate",
@@ -516,6 +545,7 @@ ACTIONS: dict[str, PageAction] = {
         case_forms.FalseAlarmForm,
         _false_alarm,
         REVIEW,
+        fields=CLOSING_FIELDS,
     ),
     "reopen": PageAction(
         "Reopen", "Reopen with a new cycle", case_forms.ReasonForm, _reopen, REVIEW

@@ -61,6 +61,9 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
         UnverifiedFilter,
         "status",
         "severity",
+        "resolution",
+        "functional_impact",
+        "information_impact",
         ("playbook_version__playbook", admin.RelatedOnlyFieldListFilter),
     )
     list_select_related = ("playbook_version__playbook", "lead")

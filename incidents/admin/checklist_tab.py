@@ -46,6 +46,8 @@ class ConditionView:
     is_statable: bool
     item_anchor: str
     failed_reports: list[VerificationReport] = field(default_factory=list)
+    waiver_id: int | None = None
+    """The waiver in force, where there is one."""
     is_confirmed_since: bool = False
     """A kept gate rested on an order; by now the order is confirmed."""
 
@@ -122,7 +124,7 @@ def checklist_tab(
         "shown_phase": row,
         "gate": gate,
         "gate_is_refused": request.GET.get("refused") == row.phase,
-        "conditions": _condition_views(incident, gate, is_open=is_open),
+        "conditions": _condition_views(incident, gate, row, is_open=is_open),
         "items": _item_views(
             incident,
             [one for one in items if not one.retired_at],
@@ -161,8 +163,9 @@ def _items(cycle: Cycle, row: IncidentPhase) -> list[ChecklistItem]:
 
 
 def _condition_views(
-    incident: Incident, gate: GateResult, *, is_open: bool
+    incident: Incident, gate: GateResult, row: IncidentPhase, *, is_open: bool
 ) -> list[ConditionView]:
+    waived = {one.condition_key: one.pk for one in row.waivers.all() if one.is_in_force}
     views = []
     for condition in gate.conditions:
         failed: list[VerificationReport] = []
@@ -176,6 +179,7 @@ def _condition_views(
                 item_anchor=f"item-{key}" if key else "",
                 failed_reports=failed,
                 is_confirmed_since=condition.is_ordered and _is_confirmed(incident),
+                waiver_id=waived.get(condition.key),
             )
         )
     return views

@@ -93,6 +93,9 @@ def find_incident(request: HttpRequest, incident_id: str) -> Incident:
     if not incident_id.isdecimal() or len(incident_id) > 18:
         raise Http404
     people = GateWaiver.objects.select_related("waived_by", "revoked_by")
+    endings = Cycle.objects.select_related(
+        "ending__original", "ending__lead", "ending__ended_by"
+    )
     phases = Prefetch(
         "cycles__phases",
         IncidentPhase.objects.select_related(
@@ -109,7 +112,8 @@ def find_incident(request: HttpRequest, incident_id: str) -> Incident:
             "closed_by",
             "duplicate_of",
         )
-        .prefetch_related("extensions", "ticket_links", "related", "duplicates", phases)
+        .prefetch_related("extensions", "ticket_links", "related", "duplicates")
+        .prefetch_related(Prefetch("cycles", endings), phases)
         .filter(pk=int(incident_id))
         .first()
     )
@@ -141,6 +145,9 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "tab": tab,
         "can_work": can_work,
         "can_review": is_live and request.user.has_perm(REVIEW),
+        "ending": getattr(cycle, "ending", None),
+        "is_past": cycle != incident.current_cycle,
+        **(_closing_forms(incident) if is_live else {}),
         "can_reopen": not incident.is_open and request.user.has_perm(REVIEW),
         "workers": forms.workers() if can_work else (),
         "playbook_choices": forms.playbook_choices(incident) if can_work else (),
@@ -176,6 +183,14 @@ def _containment(
         "closing_orders": unconfirmed_orders(incident) if incident.is_open else (),
         "standing": find_standing(incident) if can_review else None,
         "aftermaths": [(one.value, one.label) for one in Aftermath],
+    }
+
+
+def _closing_forms(incident: Incident) -> dict[str, Any]:
+    return {
+        "close_form": forms.CloseForm(obj=incident),
+        "duplicate_form": forms.DuplicateForm(obj=incident),
+        "false_alarm_form": forms.FalseAlarmForm(obj=incident),
     }
 
 

@@ -31,12 +31,25 @@ from incidents.workflow.incident_states import (
     RemediationAction,
     Severity,
 )
+from incidents.workflow.outcomes import (
+    FunctionalImpact,
+    InformationImpact,
+    Recoverability,
+    Resolution,
+)
 from incidents.workflow.phases import Phase
 
 TICKET_LENGTH = 100
 URL_LENGTH = 200
 PREVIEW = "incidents/_preview.html"
 EVIDENCE_SHOWN = 50
+OUTCOME_FIELDS = (
+    "resolution",
+    "functional_impact",
+    "information_impact",
+    "recoverability",
+    "lead",
+)
 EDITABLE = ("title", "severity", "extension_ids", "lead", "team", "labels")
 COMMA_HELP = (
     "Extension IDs as the runtime names them, with commas between. One that holds a "
@@ -205,6 +218,15 @@ def playbook_choices(incident: Incident) -> list[tuple[int, str]]:
     ]
 
 
+def _choice(
+    label: str, members: Any, *, empty: str = "Choose one", required: bool = True
+) -> forms.ChoiceField:
+    """Return a field of a fixed set where nothing is chosen beforehand."""
+    return forms.ChoiceField(
+        label=label, choices=[("", empty), *words(members)], required=required
+    )
+
+
 class ReasonForm(PageForm):
     reason = _reason()
 
@@ -355,11 +377,33 @@ class RelatedForm(PageForm):
     reference = TextField(label="Related incident")
 
 
-class CloseForm(PageForm):
-    reason = _reason(required=False)
+class OutcomeForm(PageForm):
+    """What is asked when a case is closed: what it was, what it did, who led it."""
+
+    resolution = _choice("What it turned out to be", Resolution)
+    functional_impact = _choice("Functional impact", FunctionalImpact)
+    information_impact = _choice("Information impact", InformationImpact)
+    recoverability = _choice(
+        "Recoverability", Recoverability, empty="Not known", required=False
+    )
+    lead: Any = forms.ModelChoiceField(
+        None, required=False, label="Led by", empty_label="Choose one"
+    )
+
+    def prepare(self) -> None:
+        _offer(self.fields["lead"], User.objects.all(), workers())
+        self.fields["lead"].initial = self.obj.lead_id
+        self.fields["lead"].required = self.obj.lead_id is None
 
 
-class FalseAlarmForm(ReasonForm):
+class CloseForm(OutcomeForm):
+    reason = _reason(
+        required=False,
+        help_text="Needed where a kill switch is ordered and not confirmed.",
+    )
+
+
+class AftermathForm(ReasonForm):
     aftermath = forms.ChoiceField(
         choices=[("", "Choose one"), *((one.value, one.label) for one in Aftermath)],
         required=False,
@@ -367,7 +411,15 @@ class FalseAlarmForm(ReasonForm):
     )
 
 
-class DuplicateForm(FalseAlarmForm):
+class FalseAlarmForm(AftermathForm, OutcomeForm):
+    resolution = _choice(
+        "What it turned out to be", (Resolution.FALSE_POSITIVE, Resolution.BENIGN)
+    )
+
+    field_order = (*OUTCOME_FIELDS, "reason", "aftermath")
+
+
+class DuplicateForm(AftermathForm):
     original = TextField(label="Duplicate of")
 
     field_order = ("original", "reason", "aftermath")

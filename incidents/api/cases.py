@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
+from django.contrib.auth.models import User
 from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
@@ -17,16 +19,30 @@ from evidence.models import TokenScope
 from incidents.api import filters, serializers
 from incidents.models import (
     Cycle,
+    GateWaiver,
     Incident,
     IncidentPhase,
     Playbook,
     PlaybookVersion,
 )
+from incidents.services.lifecycle.aftermath import Aftermath
+from incidents.services.lifecycle.closing import (
+    close_as_duplicate,
+    close_as_false_alarm,
+    close_incident,
+)
 from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
-from incidents.workflow.incident_states import Severity
+from incidents.workflow.incident_states import IncidentStatus, Severity
+from incidents.workflow.outcomes import read_outcome
 from policy.models import KillSwitch
 
 REFERENCE_PATTERN = "SEC-INC-[0-9]{4}-[0-9]{4,10}"
+OUTCOME_FIELDS = (
+    "resolution",
+    "functional_impact",
+    "information_impact",
+    "recoverability",
+)
 ETAG = re.compile(r'"([0-9]{1,9})"')
 IF_MATCH = OpenApiParameter(
     "If-Match",
@@ -34,6 +50,13 @@ IF_MATCH = OpenApiParameter(
     OpenApiParameter.HEADER,
     description='The ETag that was read, for example "3"; or send `revision`.',
 )
+
+
+def _phases() -> QuerySet[IncidentPhase]:
+    people = GateWaiver.objects.select_related("waived_by", "revoked_by")
+    return IncidentPhase.objects.select_related(
+        "completed_by", "gate_record"
+    ).prefetch_related(Prefetch("waivers", people))
 
 
 class PreconditionRequired(APIException):
@@ -66,8 +89,9 @@ class IncidentViewSet(ReadOnlyViewSet):
     ordering_fields = ("id", "detected_at", "last_activity_at")
 
     def get_queryset(self) -> QuerySet[Incident]:
-        phases = IncidentPhase.objects.select_related("completed_by")
-        cycles = Cycle.objects.prefetch_related(Prefetch("phases", phases))
+        cycles = Cycle.objects.select_related(
+            "ending__original", "ending__lead", "ending__ended_by"
+        ).prefetch_related(Prefetch("phases", _phases()))
         incidents: Any = super().get_queryset()
         return incidents.visible_to(self.request.user).prefetch_related(
             "extensions",
@@ -100,11 +124,23 @@ class IncidentViewSet(ReadOnlyViewSet):
         )
         return _with_etag(self.get_object(), self.get_serializer)
 
+    @extend_schema(
+        request=serializers.CloseSerializer, responses=serializers.IncidentSerializer
+    )
+    @action(detail=True, methods=["post"])
+    def close(self, request: Request, reference: str) -> Response:
+        """Close a case, with what it turned out to be and what it did."""
+        incident = self.get_object()
+        form = serializers.CloseSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        _close(person_of(request), incident.pk, form.validated_data)
+        return _with_etag(self.get_object(), self.get_serializer)
+
 
 class PhaseViewSet(ReadOnlyViewSet):
     """Phases of all cases, with their clocks."""
 
-    queryset = IncidentPhase.objects.select_related("cycle__incident", "completed_by")
+    queryset = _phases().select_related("cycle__incident")
     serializer_class = serializers.PhaseSerializer
     filterset_class = filters.PhaseFilter
     read_permission = "incidents.view_incidentphase"
@@ -134,6 +170,25 @@ class PlaybookVersionViewSet(ReadOnlyViewSet):
     serializer_class = serializers.PlaybookVersionSerializer
     filterset_class = filters.PlaybookVersionFilter
     read_permission = "incidents.view_playbookversion"
+
+
+def _close(actor: User, incident_id: int, values: dict[str, Any]) -> None:
+    """Call the service for the way that was asked for."""
+    who: Any = {"actor": actor, "incident_id": incident_id}
+    reason = values.get("reason", "")
+    aftermath = Aftermath(values["aftermath"]) if values.get("aftermath") else None
+    if values["status"] == IncidentStatus.CLOSED_DUPLICATE:
+        original = values["original"]
+        close_as_duplicate(**who, original=original, reason=reason, aftermath=aftermath)
+        return
+    outcome = read_outcome(**{name: values.get(name, "") for name in OUTCOME_FIELDS})
+    lead = values.get("lead")
+    if values["status"] == IncidentStatus.CLOSED:
+        close_incident(**who, outcome=outcome, lead=lead, reason=reason)
+        return
+    close_as_false_alarm(
+        **who, outcome=outcome, lead=lead, reason=reason, aftermath=aftermath
+    )
 
 
 def _with_etag(incident: Incident, serialize: Any) -> Response:

@@ -16,6 +16,12 @@ from incidents.models import (
 )
 from incidents.workflow.alert_rules import AlertSeverity
 from incidents.workflow.incident_states import IncidentSource, IncidentStatus, Severity
+from incidents.workflow.outcomes import (
+    FunctionalImpact,
+    InformationImpact,
+    Recoverability,
+    Resolution,
+)
 from incidents.workflow.phases import Phase
 
 
@@ -23,6 +29,14 @@ class IncidentFilter(filters.FilterSet):
     status = filters.MultipleChoiceFilter(choices=choices_of(IncidentStatus))
     severity = filters.MultipleChoiceFilter(choices=choices_of(Severity))
     source = filters.MultipleChoiceFilter(choices=choices_of(IncidentSource))
+    resolution = filters.MultipleChoiceFilter(choices=choices_of(Resolution))
+    functional_impact = filters.MultipleChoiceFilter(
+        choices=choices_of(FunctionalImpact)
+    )
+    information_impact = filters.MultipleChoiceFilter(
+        choices=choices_of(InformationImpact)
+    )
+    recoverability = filters.MultipleChoiceFilter(choices=choices_of(Recoverability))
     playbook = filters.CharFilter(field_name="playbook_version__playbook__code")
     extension = filters.CharFilter(field_name="extensions__extension_id")
     lead = filters.CharFilter(field_name="lead__username")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from evidence.api.serializers import NameField, ReferenceField
@@ -13,6 +16,8 @@ from incidents.models import (
     AlertAssignment,
     AlertRule,
     Cycle,
+    CycleEnding,
+    GateWaiver,
     Incident,
     IncidentPhase,
     Playbook,
@@ -20,13 +25,76 @@ from incidents.models import (
     Team,
     TicketLink,
 )
-from incidents.workflow.incident_states import Severity
+from incidents.services.changes import REASON_LENGTH
+from incidents.services.lifecycle.aftermath import Aftermath
+from incidents.workflow.clocks import ClockState, clock_state
+from incidents.workflow.incident_states import IncidentStatus, Severity
+from incidents.workflow.outcomes import (
+    FunctionalImpact,
+    InformationImpact,
+    Recoverability,
+    Resolution,
+)
 from policy.models import KillSwitch
 from policy.rules.kill_switch import KillSwitchState
 
+CLOSING_STATES = tuple(one for one in IncidentStatus if one.is_closed)
+OUTCOME_ASKED = ("resolution", "functional_impact", "information_impact")
+DUPLICATE_ASKED = ("original", "reason")
+
+
+def _optional_choice(members: type[StrEnum]) -> serializers.ChoiceField:
+    values = [one.value for one in members]
+    return serializers.ChoiceField(values, required=False, allow_blank=True)
+
+
+class WaiverSerializer(serializers.ModelSerializer):
+    """A waiver; `revoked_at` null: it is in force."""
+
+    condition = serializers.CharField(source="condition_key", read_only=True)
+    waived_by = NameField()
+    revoked_by = NameField()
+
+    class Meta:
+        model = GateWaiver
+        fields = (
+            "id",
+            "condition",
+            "reason",
+            "waived_at",
+            "waived_by",
+            "revoked_at",
+            "revoked_by",
+            "revocation_reason",
+        )
+        read_only_fields = fields
+
+
+class GateConditionSerializer(serializers.Serializer):
+    """A condition as it was kept with its phase."""
+
+    key = serializers.CharField()
+    text = serializers.CharField()
+    met = serializers.BooleanField()
+    detail = serializers.CharField()
+    is_ordered = serializers.BooleanField(
+        help_text="It rested on an order that was not confirmed."
+    )
+    waiver = serializers.DictField(
+        child=serializers.CharField(), allow_null=True, help_text="by and reason"
+    )
+
 
 class PhaseSerializer(serializers.ModelSerializer):
-    """A phase with its clock: when it counts from, is due, was completed, was late."""
+    """A phase with its clock: when it counts from, is due, was completed, was late.
+
+    `clock` is how the clock stands now, or stood when its phase or cycle ended; `gate`
+    the conditions as they were kept then, null while they can still change.
+    """
+
+    clock = serializers.SerializerMethodField()
+    gate = serializers.SerializerMethodField()
+    waivers = WaiverSerializer(many=True, read_only=True)
 
     incident = serializers.CharField(source="cycle.incident.reference", read_only=True)
     cycle = serializers.IntegerField(source="cycle.number", read_only=True)
@@ -47,8 +115,22 @@ class PhaseSerializer(serializers.ModelSerializer):
             "completed_at",
             "completed_by",
             "breached_at",
+            "clock",
+            "gate",
+            "waivers",
         )
         read_only_fields = fields
+
+    @extend_schema_field(serializers.ChoiceField([one.value for one in ClockState]))
+    def get_clock(self, phase: IncidentPhase) -> str:
+        return clock_state(phase.as_clock(), timezone.now()).value
+
+    @extend_schema_field(GateConditionSerializer(many=True, allow_null=True))
+    def get_gate(self, phase: IncidentPhase) -> Any:
+        record = getattr(phase, "gate_record", None)
+        if record is None:
+            return None
+        return GateConditionSerializer(record.conditions, many=True).data
 
 
 class CyclePhaseSerializer(PhaseSerializer):
@@ -63,12 +145,38 @@ class CyclePhaseSerializer(PhaseSerializer):
         read_only_fields = fields
 
 
+class EndingSerializer(serializers.ModelSerializer):
+    """As what a cycle was closed, and what the case was then: it stays."""
+
+    original = ReferenceField()
+    lead = NameField()
+    ended_by = NameField()
+
+    class Meta:
+        model = CycleEnding
+        fields = (
+            "status",
+            "resolution",
+            "functional_impact",
+            "information_impact",
+            "recoverability",
+            "reason",
+            "original",
+            "lead",
+            "severity",
+            "head",
+            "ended_by",
+        )
+        read_only_fields = fields
+
+
 class CycleSerializer(serializers.ModelSerializer):
+    ending = EndingSerializer(read_only=True, allow_null=True)
     phases = CyclePhaseSerializer(many=True, read_only=True)
 
     class Meta:
         model = Cycle
-        fields = ("number", "started_at", "reason", "ended_at", "phases")
+        fields = ("number", "started_at", "reason", "ended_at", "ending", "phases")
         read_only_fields = fields
 
 
@@ -141,6 +249,10 @@ class IncidentSerializer(serializers.ModelSerializer):
             "closed_at",
             "closed_by",
             "closing_reason",
+            "resolution",
+            "functional_impact",
+            "information_impact",
+            "recoverability",
             "revision",
             "last_activity_at",
             "kill_switches",
@@ -179,6 +291,45 @@ class IncidentEditSerializer(serializers.Serializer):
     reason = serializers.CharField(
         required=False, allow_blank=True, help_text="Needed to lower the severity."
     )
+
+
+class CloseSerializer(serializers.Serializer):
+    """How to close a case: by the book, as a false alarm, or as a duplicate.
+
+    By the book and as a false alarm, `resolution` and both impacts are asked for, and
+    a `lead` where the case has none; a false alarm needs a `reason`; a duplicate needs
+    a `reason` and the reference of its `original`, and has no outcome of its own.
+    """
+
+    status = serializers.ChoiceField([one.value for one in CLOSING_STATES])
+    resolution = _optional_choice(Resolution)
+    functional_impact = _optional_choice(FunctionalImpact)
+    information_impact = _optional_choice(InformationImpact)
+    recoverability = _optional_choice(Recoverability)
+    lead = serializers.SlugRelatedField(
+        slug_field="username",
+        queryset=User.objects.filter(is_active=True),
+        required=False,
+        allow_null=True,
+    )
+    original = serializers.CharField(required=False, max_length=24)
+    reason = serializers.CharField(
+        required=False, allow_blank=True, max_length=REASON_LENGTH
+    )
+    aftermath = _optional_choice(Aftermath)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        is_duplicate = attrs["status"] == IncidentStatus.CLOSED_DUPLICATE
+        asked = DUPLICATE_ASKED if is_duplicate else OUTCOME_ASKED
+        if attrs["status"] == IncidentStatus.CLOSED_FALSE_ALARM:
+            asked = (*asked, "reason")
+        missing = [name for name in asked if not attrs.get(name)]
+        if missing:
+            raise serializers.ValidationError(
+                dict.fromkeys(missing, "This is asked for to close the case so."),
+                code="required",
+            )
+        return attrs
 
 
 class PlaybookVersionSerializer(serializers.ModelSerializer):

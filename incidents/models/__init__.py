@@ -22,6 +22,7 @@ from incidents.models.checklists import (
     ChecklistItem,
     EntryAction,
 )
+from incidents.models.endings import CycleEnding
 from incidents.models.notifications import (
     AttemptOutcome,
     Notification,
@@ -68,6 +69,7 @@ __all__ = (
     "ChecklistEntry",
     "ChecklistItem",
     "Cycle",
+    "CycleEnding",
     "EntryAction",
     "EvidenceFindings",
     "GateRecord",

@@ -17,12 +17,24 @@ from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
 from evidence.models.triggers import Protect, ReadOnly, StateMachine, Trigger
 from evidence.moments import EARLIEST
+from incidents.models.outcome_fields import (
+    outcome_constraints,
+    outcome_field,
+    stored_outcome,
+)
 from incidents.models.playbooks import PlaybookVersion
 from incidents.workflow.incident_states import (
     INCIDENT_MOVES,
     IncidentSource,
     IncidentStatus,
     Severity,
+)
+from incidents.workflow.outcomes import (
+    FunctionalImpact,
+    InformationImpact,
+    Outcome,
+    Recoverability,
+    Resolution,
 )
 from policy.models import Extension
 
@@ -160,6 +172,10 @@ class Incident(models.Model):
         related_name="+",
     )
     closing_reason = models.TextField(blank=True)
+    resolution = outcome_field(Resolution)
+    functional_impact = outcome_field(FunctionalImpact)
+    information_impact = outcome_field(InformationImpact)
+    recoverability = outcome_field(Recoverability)
     revision = models.PositiveIntegerField(default=1, editable=False)
     last_activity_at = models.DateTimeField()
 
@@ -188,6 +204,7 @@ class Incident(models.Model):
                 | (~Q(status=IncidentStatus.OPEN) & Q(closed_at__isnull=False)),
                 name="incident_closed_has_time",
             ),
+            *outcome_constraints("incident"),
             models.CheckConstraint(
                 condition=Q(status__in=[IncidentStatus.OPEN, IncidentStatus.CLOSED])
                 | ~Q(closing_reason=""),
@@ -253,6 +270,11 @@ class Incident(models.Model):
     @property
     def is_open(self) -> bool:
         return self.status == IncidentStatus.OPEN
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What it turned out to be; None for an open case and for a duplicate."""
+        return stored_outcome(self)
 
     @cached_property
     def current_cycle(self) -> Cycle:

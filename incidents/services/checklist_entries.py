@@ -60,10 +60,11 @@ def answer_matching_item(
     actor: Actor,
     now: dt.datetime,
     note: str = "",
-) -> None:
+) -> ChecklistItem | None:
     """Mark the item that asks for the same as a condition done, where it is open.
 
-    Called where a condition was met by other means than the checklist.
+    Return it, or None. Called where a condition was met by other means than the
+    checklist.
     """
     key = ITEM_OF_CONDITION.get(condition)
     item = cycle.checklist.asked().filter(key=key, state=ItemState.OPEN).first()
@@ -76,3 +77,4 @@ def answer_matching_item(
             now=now,
             note=note,
         )
+    return item

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.db import models
 
@@ -49,12 +50,17 @@ def read_samples(
     )
     if since is not None:
         rows = rows.filter(cycle__incident__detected_at__gte=since)
-    related = "cycle__incident__playbook_version__playbook"
-    return [_sample(row) for row in rows.select_related(related)]
+    related = (
+        "cycle__incident__playbook_version__playbook",
+        "cycle__ending__playbook_version__playbook",
+    )
+    return [_sample(row) for row in rows.select_related(*related)]
 
 
 def _sample(row: IncidentPhase) -> CompletedPhase:
     incident = row.cycle.incident
+    # A cycle that has ended counts as what it was, not as what the case became since.
+    classed: Any = getattr(row.cycle, "ending", None) or incident
     if row.counted_from is None or row.completed_at is None:
         raise ValueError("expected a completed phase whose clock ran")
     return CompletedPhase(
@@ -62,6 +68,6 @@ def _sample(row: IncidentPhase) -> CompletedPhase:
         counted_from=row.counted_from,
         completed_at=row.completed_at,
         detected_at=incident.detected_at,
-        playbook_code=incident.playbook_version.playbook.code,
-        severity=Severity(incident.severity),
+        playbook_code=classed.playbook_version.playbook.code,
+        severity=Severity(classed.severity),
     )

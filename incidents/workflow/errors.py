@@ -70,6 +70,12 @@ class ConditionError(WorkflowError):
     code = "invalid_waiver"
 
 
+class OutcomeError(WorkflowError):
+    """A case cannot be closed with this outcome, or without one."""
+
+    code = "outcome_refused"
+
+
 class MomentError(WorkflowError):
     """A moment without a time zone, which no clock can be computed from."""
 

@@ -43,6 +43,14 @@ class ConditionKey(StrEnum):
     ARTIFACTS_ARCHIVED = "artifacts-archived"
 
 
+HELD_CONDITIONS = (
+    ConditionKey.EXTENSION_KILLED,
+    ConditionKey.BUNDLE_STORED,
+    ConditionKey.CONFIGURATION_SNAPSHOT,
+)
+"""What a case holds, and so holds in a later cycle as well: nobody has to do it anew.
+What people state, answer, decide or waive is of the cycle in which they did."""
+
 UNWAIVABLE = frozenset(
     {
         ConditionKey.POSTMORTEM_WRITTEN,

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from incidents.models import Incident
 from tests.api.conftest import make_client
-from tests.factories import make_incident
+from tests.factories import OUTCOME, make_incident
 
 pytestmark = pytest.mark.django_db
 
@@ -129,6 +129,7 @@ def test_closed_case_is_not_edited(editor: APIClient, case: Incident) -> None:
         status="closed_false_alarm",
         closing_reason="r",
         closed_at=case.detected_at,
+        **OUTCOME,
     )
     response = edit(editor, case, {"title": "x", "revision": 1})
     assert (response.status_code, response.json()["code"]) == (409, "incident_closed")

@@ -21,7 +21,7 @@ from incidents.models import (
 )
 from incidents.services.alerts.case_effects import describe, raise_to
 from incidents.services.alerts.intake_state import rule_of
-from incidents.services.changes import REVIEW, WORK, lock_incident, require_reason
+from incidents.services.changes import REVIEW, WORK, lock_cases, require_reason
 from incidents.services.timeline import add_entry
 from incidents.workflow.alert_rules import AlertSeverity
 from incidents.workflow.incident_states import Severity
@@ -99,7 +99,7 @@ def _lock_cases(
     )
     if incident_id is not None:
         concerned.add(incident_id)
-    return {pk: lock_incident(pk) for pk in sorted(concerned)}
+    return lock_cases(concerned)
 
 
 def _require_may_leave(

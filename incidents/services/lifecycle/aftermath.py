@@ -7,6 +7,7 @@ closes says what becomes of them.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,9 +64,12 @@ def find_standing(incident: Incident) -> Standing:
     return Standing(tuple(switches.order_by("id")), tuple(quarantined))
 
 
-def lock_with_neighbours(incident_id: int) -> Incident:
-    """Lock a case, and in one order with it the open cases that its orders concern."""
-    own = Q(pk=incident_id)
+def lock_with_neighbours(incident_id: int, *, also: Collection[int] = ()) -> Incident:
+    """Lock a case, and in one order with it the open cases that its orders concern.
+
+    `also` names further cases that hear of its end: duplicates, and an original.
+    """
+    own = Q(pk__in={incident_id, *also})
     stops_all = KillSwitch.objects.active().filter(
         incident=incident_id, extension__isnull=True
     )

@@ -9,17 +9,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.access import Actor, require_permission
-from incidents.errors import TransitionError
+from incidents.errors import IncidentError, TransitionError
 from incidents.models import Cycle, Incident
 from incidents.services.changes import (
     REVIEW,
     WORK,
     bump_revision,
+    lock_cases,
     lock_incident,
     record_change,
     require_reason,
 )
-from incidents.services.gates.conditions import decide_gate, keep_gate
+from incidents.services.gates.conditions import decide_gate
 from incidents.services.gates.facts import gather_facts
 from incidents.services.gates.phases import mark_overdue
 from incidents.services.lifecycle.aftermath import (
@@ -31,11 +32,19 @@ from incidents.services.lifecycle.aftermath import (
     settle,
 )
 from incidents.services.lifecycle.containment import unconfirmed_orders
+from incidents.services.lifecycle.duplicates import (
+    find_duplicates,
+    leads_back,
+    tell_duplicates,
+    tell_original,
+)
+from incidents.services.lifecycle.editing import assign_lead
+from incidents.services.lifecycle.endings import answer_what_holds, end_cycle
 from incidents.services.lifecycle.links import find_other
 from incidents.services.lifecycle.opening import start_cycle
 from incidents.workflow.errors import MoveError
-from incidents.workflow.gate_facts import GateFacts
 from incidents.workflow.incident_states import IncidentStatus, require_incident_move
+from incidents.workflow.outcomes import Outcome, require_false_alarm
 from incidents.workflow.phases import Phase
 
 
@@ -44,17 +53,23 @@ def close_incident(
     *,
     actor: Actor,
     incident_id: int,
+    outcome: Outcome,
+    lead: User | None = None,
     reason: str = "",
     now: dt.datetime | None = None,
 ) -> Incident:
     """Close a case that ran its course: every phase complete, POSTMORTEM included.
 
-    The postmortem is looked at once more: its signature has to be of the newest text,
-    and its archive kept, at the moment of closing. Where a kill switch is ordered and
-    nobody confirmed it, only a reviewer closes, with a reason.
+    A case is closed with what it turned out to be and with somebody who led it: `lead`
+    names one where nobody does yet. The postmortem is looked at once more: its
+    signature has to be of the newest text, and its archive kept, at this moment. Where
+    a kill switch is ordered and nobody confirmed it, only a reviewer closes, with a
+    reason.
     """
     require_permission(actor, WORK)
-    incident = lock_incident(incident_id)
+    moment = now or timezone.now()
+    lock_cases({incident_id, *find_duplicates(incident_id)})
+    incident = _lock_with_lead(incident_id, lead, actor=actor, now=moment)
     _require_move(incident, IncidentStatus.CLOSED)
     running = incident.current_cycle.running_phase
     if running is not None:
@@ -63,8 +78,10 @@ def close_incident(
             "can close it as a duplicate or a false alarm."
         )
     _require_postmortem(incident)
+    _require_lead(incident)
     text = _require_confirmed(incident, actor, reason)
-    return _close(incident, IncidentStatus.CLOSED, actor=actor, reason=text, now=now)
+    _put_outcome(incident, outcome)
+    return _close(incident, IncidentStatus.CLOSED, actor=actor, reason=text, now=moment)
 
 
 @transaction.atomic
@@ -77,25 +94,66 @@ def close_as_duplicate(
     aftermath: Aftermath | None = None,
     now: dt.datetime | None = None,
 ) -> Incident:
-    """Close a case as the duplicate of another, named by its reference.
+    """Close a case as the duplicate of another, named by its reference, which hears it.
 
+    What the case turned out to be, and who leads it, is the original's to say.
     `aftermath` says what becomes of kill switches and quarantines that it leaves.
     """
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
-    incident = lock_with_neighbours(incident_id)
     text = require_reason(reason)
+    other_pk = find_other(incident_id, original).pk
+    also = {other_pk, *find_duplicates(incident_id)}
+    incident = lock_with_neighbours(incident_id, also=also)
+    other = lock_incident(other_pk)
     _require_move(incident, IncidentStatus.CLOSED_DUPLICATE, reason=text)
-    other = find_other(incident_id, original)
-    if _leads_back(other, incident):
+    if leads_back(other, incident):
         raise TransitionError(
             f"{other.reference} is itself a duplicate of {incident.reference}",
             field="original",
         )
     incident.duplicate_of = other
-    return _close_early(
+    _close_early(
         incident,
         IncidentStatus.CLOSED_DUPLICATE,
+        aftermath,
+        actor=actor,
+        reason=text,
+        now=moment,
+    )
+    said = f"**{incident.reference} was closed as a duplicate of this case**"
+    tell_original(incident, other, said, actor=actor, reason=text, now=moment)
+    return incident
+
+
+@transaction.atomic
+def close_as_false_alarm(
+    *,
+    actor: User,
+    incident_id: int,
+    outcome: Outcome,
+    reason: str,
+    lead: User | None = None,
+    aftermath: Aftermath | None = None,
+    now: dt.datetime | None = None,
+) -> Incident:
+    """Close a case as a false alarm: benign, or a false positive; never a true one.
+
+    Containment has an impact even where nothing was wrong, so it is asked for as well.
+    `aftermath` says what becomes of kill switches and quarantines that it leaves.
+    """
+    require_permission(actor, REVIEW)
+    text = require_reason(reason)
+    require_false_alarm(outcome)
+    moment = now or timezone.now()
+    lock_with_neighbours(incident_id, also=find_duplicates(incident_id))
+    incident = _lock_with_lead(incident_id, lead, actor=actor, now=moment)
+    _require_move(incident, IncidentStatus.CLOSED_FALSE_ALARM, reason=text)
+    _require_lead(incident)
+    _put_outcome(incident, outcome)
+    return _close_early(
+        incident,
+        IncidentStatus.CLOSED_FALSE_ALARM,
         aftermath,
         actor=actor,
         reason=text,
@@ -104,47 +162,23 @@ def close_as_duplicate(
 
 
 @transaction.atomic
-def close_as_false_alarm(
-    *,
-    actor: User,
-    incident_id: int,
-    reason: str,
-    aftermath: Aftermath | None = None,
-    now: dt.datetime | None = None,
-) -> Incident:
-    """Close a case as a false alarm.
-
-    `aftermath` says what becomes of kill switches and quarantines that it leaves.
-    """
-    require_permission(actor, REVIEW)
-    incident = lock_with_neighbours(incident_id)
-    text = require_reason(reason)
-    _require_move(incident, IncidentStatus.CLOSED_FALSE_ALARM, reason=text)
-    return _close_early(
-        incident,
-        IncidentStatus.CLOSED_FALSE_ALARM,
-        aftermath,
-        actor=actor,
-        reason=text,
-        now=now or timezone.now(),
-    )
-
-
-@transaction.atomic
 def reopen_incident(
     *, actor: User, incident_id: int, reason: str, now: dt.datetime | None = None
 ) -> Cycle:
-    """Reopen a closed case with a new cycle; the old one stays as it was."""
+    """Reopen a closed case with a new cycle; the old one stays as it was.
+
+    Its duplicates hear of it, and so does the original whose duplicate it was.
+    """
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
-    incident = lock_incident(incident_id)
     text = require_reason(reason)
+    original_pk = _original_of(incident_id)
+    others = {original_pk} if original_pk else set()
+    locked = lock_cases({incident_id, *others, *find_duplicates(incident_id)})
+    incident = locked[incident_id]
     _require_move(incident, IncidentStatus.OPEN, reason=text)
     before = incident.status
-    incident.status = IncidentStatus.OPEN
-    incident.closed_at = incident.closed_by = incident.duplicate_of = None
-    incident.closing_reason = ""
-    _save_status(incident)
+    _clear_ending(incident)
     cycle = start_cycle(incident, actor=actor, now=moment, reason=text)
     record_change(
         incident,
@@ -160,7 +194,50 @@ def reopen_incident(
         },
         reason=text,
     )
+    answer_what_holds(incident, cycle, actor=actor, now=moment)
+    said = f"**The original {incident.reference} was opened again**"
+    tell_duplicates(incident, said, actor=actor, reason=text, now=moment)
+    if original_pk:
+        said = f"**{incident.reference} is a duplicate of this case no longer**"
+        other = locked[original_pk]
+        tell_original(incident, other, said, actor=actor, reason=text, now=moment)
     return cycle
+
+
+def _lock_with_lead(
+    incident_id: int, lead: User | None, *, actor: Actor, now: dt.datetime
+) -> Incident:
+    """Return the case, locked, led by `lead` from now on where one is named."""
+    incident = lock_incident(incident_id)
+    if lead is None or lead == incident.lead or not incident.is_open:
+        return incident
+    assign_lead(actor=actor, incident_id=incident_id, lead=lead, now=now)
+    return lock_incident(incident_id)
+
+
+def _require_lead(incident: Incident) -> None:
+    if incident.lead is None:
+        raise IncidentError(
+            f"{incident.reference} has no lead: name who led it, then close it",
+            code="lead_missing",
+        )
+
+
+def _put_outcome(incident: Incident, outcome: Outcome) -> None:
+    incident.resolution = outcome.resolution
+    incident.functional_impact = outcome.functional_impact
+    incident.information_impact = outcome.information_impact
+    incident.recoverability = outcome.recoverability or ""
+
+
+def _clear_ending(incident: Incident) -> None:
+    """Open the case; how its last cycle ended stays with that cycle."""
+    incident.status = IncidentStatus.OPEN
+    incident.closed_at = incident.closed_by = incident.duplicate_of = None
+    incident.closing_reason = ""
+    incident.resolution = incident.functional_impact = ""
+    incident.information_impact = incident.recoverability = ""
+    _save_status(incident)
 
 
 def _close_early(
@@ -202,44 +279,51 @@ def _close(
     actor: Actor,
     reason: str,
     note: str = "",
-    now: dt.datetime | None,
+    now: dt.datetime,
 ) -> Incident:
-    moment = now or timezone.now()
-    cycle = incident.current_cycle
-    mark_overdue(incident, moment)
+    mark_overdue(incident, now)
     incident.status = status
-    incident.closed_at, incident.closed_by = moment, actor
+    incident.closed_at, incident.closed_by = now, actor
     incident.closing_reason = reason
     _save_status(incident)
-    label = incident.get_status_display()
-    original = f" of {incident.duplicate_of.reference}" if incident.duplicate_of else ""
+    words = _ending_words(incident)
     notes = [one for one in (note, describe_unconfirmed(incident)) if one]
     record_change(
         incident,
         action="incident.closed",
         actor=actor,
-        now=moment,
-        body="\n\n".join([f"**{label}{original}**", *notes]),
+        now=now,
+        body="\n\n".join([f"**{words}**", *notes]),
         before={"status": IncidentStatus.OPEN},
-        after={
-            "revision": incident.revision,
-            "status": status,
-            "duplicate_of": incident.duplicate_of and incident.duplicate_of.reference,
-        },
+        after=_ending_values(incident),
         reason=reason,
     )
-    _end_cycle(incident, cycle, moment)
+    end_cycle(incident, incident.current_cycle, actor=actor, now=now)
+    said = f"**The original {incident.reference}: {words}**"
+    tell_duplicates(incident, said, actor=actor, reason=reason, now=now)
     return incident
 
 
-def _end_cycle(incident: Incident, cycle: Cycle, now: dt.datetime) -> None:
-    """End a cycle: its clocks stand still, and gates left open are kept as they are."""
-    left_open = list(cycle.phases.filter(completed_at__isnull=True))
-    facts = gather_facts(incident, cycle) if left_open else GateFacts()
-    cycle.ended_at = now
-    cycle.save(update_fields=["ended_at"])
-    for phase in left_open:
-        keep_gate(phase, decide_gate(phase, facts), facts, now=now)
+def _ending_words(incident: Incident) -> str:
+    label = incident.get_status_display()
+    if incident.duplicate_of is not None:
+        return f"{label} of {incident.duplicate_of.reference}"
+    outcome = incident.outcome
+    return f"{label}. {outcome.words}" if outcome else label
+
+
+def _ending_values(incident: Incident) -> dict[str, object]:
+    original = incident.duplicate_of
+    return {
+        "revision": incident.revision,
+        "status": incident.status,
+        "duplicate_of": original.reference if original else None,
+        "resolution": incident.resolution,
+        "functional_impact": incident.functional_impact,
+        "information_impact": incident.information_impact,
+        "recoverability": incident.recoverability,
+        "lead": incident.lead.get_username() if incident.lead else None,
+    }
 
 
 def _save_status(incident: Incident) -> None:
@@ -250,6 +334,10 @@ def _save_status(incident: Incident) -> None:
             "closed_by",
             "closing_reason",
             "duplicate_of",
+            "resolution",
+            "functional_impact",
+            "information_impact",
+            "recoverability",
         ]
     )
     bump_revision(incident)
@@ -275,13 +363,7 @@ def _require_postmortem(incident: Incident) -> None:
         )
 
 
-def _leads_back(other: Incident, incident: Incident) -> bool:
-    """Tell whether `other` is, over however many steps, a duplicate of `incident`."""
-    seen: set[int] = set()
-    step: Incident | None = other
-    while step is not None and step.pk not in seen:
-        if step.pk == incident.pk:
-            return True
-        seen.add(step.pk)
-        step = step.duplicate_of
-    return False
+def _original_of(incident_id: int) -> int | None:
+    return Incident.objects.values_list("duplicate_of_id", flat=True).get(
+        pk=incident_id
+    )

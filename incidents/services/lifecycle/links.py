@@ -14,7 +14,7 @@ from incidents.models import Incident, TicketLink, TimelineKind
 from incidents.services.changes import (
     WORK,
     bump_revision,
-    lock_incident,
+    lock_cases,
     lock_open_incident,
     record_change,
 )
@@ -68,13 +68,11 @@ def link_related(
     require_permission(actor, WORK)
     moment = now or timezone.now()
     other = find_other(incident_id, reference)
-    # In one order for everybody, so that two who link each other's cases don't block.
-    first, second = sorted((incident_id, other.pk))
-    locked = {pk: lock_incident(pk) for pk in (first, second)}
+    locked = lock_cases((incident_id, other.pk))
     if locked[incident_id].related.filter(pk=other.pk).exists():
         return other
     locked[incident_id].related.add(locked[other.pk])
-    for one, related in ((first, second), (second, first)):
+    for one, related in ((incident_id, other.pk), (other.pk, incident_id)):
         bump_revision(locked[one])
         record_change(
             locked[one],

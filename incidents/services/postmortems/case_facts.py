@@ -6,12 +6,15 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
+from django.db.models import Q, QuerySet
+
 from evidence.access import name_of
 from evidence.models import EvidenceItem, VerificationReport
 from incidents.models import (
     ActionItem,
     ChecklistItem,
     Cycle,
+    CycleEnding,
     GateWaiver,
     Incident,
     IncidentPhase,
@@ -19,11 +22,11 @@ from incidents.models import (
 )
 from incidents.services.gates.conditions import stored_gate
 from incidents.services.gates.facts import find_current_reports
+from incidents.services.lifecycle.endings import case_head, utc
 from incidents.services.postmortems.decisions import gather_decisions
 from incidents.services.postmortems.findings import current_findings
 from incidents.workflow.gates import ConditionKey
-
-PERSON_MISSING = ""
+from incidents.workflow.postmortem import ActionItemState
 
 
 def gather_case_facts(
@@ -31,21 +34,24 @@ def gather_case_facts(
 ) -> dict[str, Any]:
     """Return what the case itself knows; a fixed number of queries.
 
-    Times are UTC, ISO 8601 to the second; lengths are whole seconds; T is detection.
+    Of a cycle that has ended it is what was known then: later evidence, reports and
+    findings are not of it, nor are later changes of the case. Times are UTC, ISO 8601
+    to the second; lengths are whole seconds; T is detection.
     """
+    until = cycle.ended_at
     items = list(
-        incident.evidence_items.select_related("received_by").order_by(
-            "received_at", "id"
-        )
+        _until(incident.evidence_items.all(), "received_at", until)
+        .select_related("received_by")
+        .order_by("received_at", "id")
     )
-    reports = find_current_reports(items)
+    reports = find_current_reports(items, until=until)
     return {
         "gathered_at": utc(now),
-        "incident": _incident(incident, cycle),
+        "incident": _head(incident, cycle),
         "phases": [_phase(row) for row in _phases(cycle)],
         "timeline": [_entry(row, incident.detected_at) for row in _timeline(cycle)],
         "evidence": [_evidence(item, reports.get(item.pk)) for item in items],
-        "findings": _findings(items, reports),
+        "findings": _findings(items, reports, until=until),
         "decisions": [
             {
                 "at": utc(one.at),
@@ -58,58 +64,53 @@ def gather_case_facts(
         ],
         "checklist": [_item(row) for row in _checklist(cycle)],
         "action_items": [
-            action_item_fact(row)
-            for row in ActionItem.objects.filter(cycle=cycle)
-            .select_related("owner")
-            .order_by("id")
+            action_item_fact(row, until=until)
+            for row in action_items_of(cycle).select_related("owner", "cycle")
         ],
     }
 
 
-def utc(moment: dt.datetime | None) -> str | None:
-    """Return a moment as the document writes it."""
-    if moment is None:
-        return None
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def action_items_of(cycle: Cycle) -> QuerySet[ActionItem]:
+    """Return the action items that a cycle sees: its own, and earlier ones still open.
+
+    Of a cycle that has ended: what it saw when it did.
+    """
+    earlier = Q(cycle__number__lt=cycle.number)
+    closed_before = Q(closed_at__lt=cycle.started_at)
+    rows = ActionItem.objects.filter(
+        Q(cycle=cycle) | (earlier & ~closed_before), incident=cycle.incident_id
+    )
+    return _until(rows, "created_at", cycle.ended_at).order_by("id")
 
 
-def action_item_fact(row: ActionItem) -> dict[str, Any]:
-    """Return an action item as the document writes it."""
+def action_item_fact(
+    row: ActionItem, *, until: dt.datetime | None = None
+) -> dict[str, Any]:
+    """Return an action item as the document writes it, or wrote it at `until`."""
+    was_open = until is not None and row.closed_at is not None and row.closed_at > until
     return {
         "id": row.pk,
+        "cycle": row.cycle.number,
         "text": row.text,
         "type": row.item_type,
         "owner": name_of(row.owner),
         "due_on": row.due_on.isoformat(),
         "ticket": row.ticket,
         "ticket_url": row.ticket_url,
-        "state": row.state,
-        "outcome": row.outcome,
+        "state": ActionItemState.OPEN.value if was_open else row.state,
+        "outcome": "" if was_open else row.outcome,
     }
 
 
-def _incident(incident: Incident, cycle: Cycle) -> dict[str, Any]:
-    version = incident.playbook_version
-    return {
-        "reference": incident.reference,
-        "title": incident.title,
-        "class": version.playbook.code,
-        "class_title": version.playbook.title,
-        "playbook_version": version.number,
-        "severity": incident.severity,
-        "source": incident.source,
-        "detected_at": utc(incident.detected_at),
-        "reported_at": utc(incident.reported_at),
-        "cycle": cycle.number,
-        "lead": name_of(incident.lead) if incident.lead else PERSON_MISSING,
-        "team": incident.team.name if incident.team else "",
-        "labels": list(incident.labels),
-        "extensions": sorted(one.extension_id for one in incident.extensions.all()),
-        "tickets": [
-            {"ticket": one.ticket, "url": one.url}
-            for one in incident.ticket_links.all()
-        ],
-    }
+def _until(rows: QuerySet[Any], field: str, until: dt.datetime | None) -> QuerySet[Any]:
+    """Return the rows that were there at `until`; all of them where it is None."""
+    return rows if until is None else rows.filter(**{f"{field}__lte": until})
+
+
+def _head(incident: Incident, cycle: Cycle) -> dict[str, Any]:
+    """Return the head of the case: as it is, or as it was when the cycle ended."""
+    ending = CycleEnding.objects.filter(cycle=cycle).first()
+    return dict(ending.head) if ending else case_head(incident, cycle)
 
 
 def _phases(cycle: Cycle) -> Iterable[IncidentPhase]:
@@ -139,7 +140,12 @@ def _conditions(row: IncidentPhase) -> list[dict[str, Any]]:
     """Return the gate that was kept with a phase; none while it can still change."""
     gate = stored_gate(row)
     return [
-        {"condition": one.key.value, "met": one.met, "detail": one.detail}
+        {
+            "condition": one.key.value,
+            "met": one.met,
+            "is_ordered": one.is_ordered,
+            "detail": one.detail,
+        }
         for one in (gate.conditions if gate else ())
     ]
 
@@ -155,7 +161,8 @@ def _waiver(row: GateWaiver) -> dict[str, Any]:
 
 
 def _timeline(cycle: Cycle) -> Iterable[TimelineEntry]:
-    return cycle.timeline.order_by("event_at", "id")
+    rows = _until(cycle.timeline.all(), "entered_at", cycle.ended_at)
+    return rows.order_by("event_at", "id")
 
 
 def _entry(row: TimelineEntry, detected_at: dt.datetime) -> dict[str, Any]:
@@ -187,10 +194,13 @@ def _evidence(item: EvidenceItem, report: VerificationReport | None) -> dict[str
 
 
 def _findings(
-    items: list[EvidenceItem], reports: dict[int, VerificationReport]
+    items: list[EvidenceItem],
+    reports: dict[int, VerificationReport],
+    *,
+    until: dt.datetime | None,
 ) -> list[dict[str, Any]]:
     names = {item.pk: item.original_name for item in items}
-    rows = current_findings(reports.values())
+    rows = current_findings(reports.values(), until=until)
     return [
         {"evidence": names[row.report.item_id], "problem": row.problem, **finding}
         for row in rows

@@ -6,6 +6,7 @@ bundle, on policy and on trust history; each run writes a row only where they di
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -65,11 +66,15 @@ def gather_findings(*, incident_id: int) -> int:
     return _write(incident_id, category, found)
 
 
-def current_findings(reports: Iterable[VerificationReport]) -> list[EvidenceFindings]:
-    """Return the newest answers for each report; one query."""
+def current_findings(
+    reports: Iterable[VerificationReport], *, until: dt.datetime | None = None
+) -> list[EvidenceFindings]:
+    """Return the newest answers for each report, or those of `until`; one query."""
+    found = EvidenceFindings.objects.filter(report__in=list(reports))
+    if until is not None:
+        found = found.filter(gathered_at__lte=until)
     rows = (
-        EvidenceFindings.objects.filter(report__in=list(reports))
-        .order_by("report_id", "-id")
+        found.order_by("report_id", "-id")
         .distinct("report_id")
         .select_related("report")
     )

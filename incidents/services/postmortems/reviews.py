@@ -28,7 +28,8 @@ from incidents.services.changes import (
     require_reason,
 )
 from incidents.services.checklist_entries import answer_matching_item
-from incidents.services.postmortems.case_facts import gather_case_facts, utc
+from incidents.services.lifecycle.endings import utc
+from incidents.services.postmortems.case_facts import gather_case_facts
 from incidents.services.postmortems.drafts import (
     author_names,
     current_draft,

@@ -20,6 +20,7 @@ from incidents.workflow.incident_states import ItemKind, Severity
 from incidents.workflow.phases import Phase
 from tests.factories import (
     NOON,
+    close_false_alarm,
     make_evidence,
     make_incident,
     make_playbooks,
@@ -372,7 +373,7 @@ class TestList:
         critical = make_incident(severity=Severity.CRITICAL)
         closed = make_incident(severity=Severity.CRITICAL)
         client.force_login(make_user(Role.REVIEWER))
-        client.post(do_url(closed, "false-alarm"), {"reason": "noise"})
+        close_false_alarm(closed)
         wanted = [critical.reference, low.reference, closed.reference]
         assert self.references(client) == wanted
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from evidence.models import AuditEntry
 from incidents.models import Alert, AlertRule, Incident
-from tests.factories import make_incident
+from tests.factories import OUTCOME, make_incident
 from tests.incidents.alerts.samples import receive_one
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rules")]
@@ -69,6 +69,7 @@ def test_refusal_of_the_service_is_shown(responder: User) -> None:
         status="closed_false_alarm",
         closing_reason="r",
         closed_at=case.detected_at,
+        **OUTCOME,
     )
     page = act(client, "move_into_case", [alert], **fields).content.decode()
     assert "Select a valid choice" in page

@@ -25,7 +25,7 @@ from incidents.services.alerts.intake import read_incoming
 from incidents.services.lifecycle.editing import edit_incident
 from incidents.workflow.errors import AlertError
 from incidents.workflow.incident_states import IncidentSource, Severity
-from tests.factories import NOON, make_incident
+from tests.factories import NOON, OUTCOME, make_incident
 from tests.incidents.alerts.samples import (
     EXTENSION,
     NOON_MS,
@@ -123,7 +123,10 @@ def test_alert_joins_a_case_that_a_person_opened() -> None:
 def test_alert_never_joins_a_closed_case() -> None:
     case = receive_one("a").incident
     Incident.objects.filter(pk=case.pk).update(
-        status="closed_false_alarm", closing_reason="r", closed_at=NOON
+        status="closed_false_alarm",
+        closing_reason="r",
+        closed_at=NOON,
+        **OUTCOME,
     )
     assert receive_one("b").decision == "opened"
 

@@ -10,7 +10,7 @@ from evidence.models import AuditEntry
 from incidents.errors import AlertRefused, IncidentClosed, ReasonMissing
 from incidents.models import Incident, TimelineEntry, TimelineKind
 from incidents.services.alerts.moves import move_alerts, split_alerts
-from tests.factories import NOON, make_incident
+from tests.factories import NOON, OUTCOME, make_incident
 from tests.incidents.alerts.samples import EXTENSION, receive_one
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rules")]
@@ -101,7 +101,10 @@ def test_split_alert_counts_for_no_rule_again(responder: User) -> None:
     case = rows[-1].incident
     split_alerts(actor=responder, alert_ids=[one.pk for one in rows], reason="tests")
     Incident.objects.filter(pk=case.pk).update(
-        status="closed_false_alarm", closing_reason="r", closed_at=NOON
+        status="closed_false_alarm",
+        closing_reason="r",
+        closed_at=NOON,
+        **OUTCOME,
     )
     assert receive_one("w5", **members).decision == "kept"
 
@@ -117,7 +120,10 @@ def test_alert_leaves_a_closed_case_by_a_reviewer_and_enters_none(
     alert, target = receive_one(), make_target()
     for case in (alert.incident, target):
         Incident.objects.filter(pk=case.pk).update(
-            status="closed_false_alarm", closing_reason="r", closed_at=NOON
+            status="closed_false_alarm",
+            closing_reason="r",
+            closed_at=NOON,
+            **OUTCOME,
         )
     with pytest.raises(IncidentClosed, match="reopen it"):
         move_alerts(

@@ -21,13 +21,18 @@ from incidents.models import (
     Team,
 )
 from incidents.services.gates.phases import set_remediate_due
-from incidents.services.lifecycle.closing import close_as_false_alarm
 from incidents.services.notifications.reminders import (
     acknowledge_reminders,
     plan_reminders,
 )
 from incidents.workflow.phases import Phase
-from tests.factories import NOON, make_incident, make_playbooks, make_user
+from tests.factories import (
+    NOON,
+    close_false_alarm,
+    make_incident,
+    make_playbooks,
+    make_user,
+)
 from tests.incidents.notifications.making import (
     after,
     copy_case,
@@ -191,23 +196,13 @@ def test_breach_of_a_phase_completed_meanwhile_is_told_all_the_same(case):
 
 
 def test_closing_the_case_ends_its_reminders(case):
-    close_as_false_alarm(
-        actor=make_user(Role.REVIEWER),
-        incident_id=case.pk,
-        reason="a drill",
-        now=after(minutes=1),
-    )
+    close_false_alarm(case, reason="a drill", now=after(minutes=1))
     assert poll(after(hours=5)) == []
 
 
 def test_message_that_waits_while_its_case_is_closed_is_overtaken(case):
     plan_reminders(now=after(minutes=2.5))
-    close_as_false_alarm(
-        actor=make_user(Role.REVIEWER),
-        incident_id=case.pk,
-        reason="a drill",
-        now=after(minutes=2.6),
-    )
+    close_false_alarm(case, reason="a drill", now=after(minutes=2.6))
     poll(after(minutes=3))
     row = rows_named("contain:1-2-left")[0]
     assert (row.state, row.problem) == ("overtaken", "the case was closed")

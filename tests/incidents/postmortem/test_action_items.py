@@ -11,7 +11,6 @@ from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import EditConflict, IncidentError, ReasonMissing, TransitionError
 from incidents.models import ActionItem, Notification
-from incidents.services.lifecycle.closing import close_as_false_alarm
 from incidents.services.postmortems.action_items import (
     ActionItemFields,
     add_action_item,
@@ -21,7 +20,7 @@ from incidents.services.postmortems.action_items import (
     reopen_action_item,
 )
 from incidents.workflow.postmortem import ActionItemState, ActionItemType
-from tests.factories import NOON, make_incident, make_user
+from tests.factories import NOON, close_false_alarm, make_incident, make_user
 
 pytestmark = pytest.mark.django_db
 DUE = (NOON + dt.timedelta(days=10)).date()
@@ -65,9 +64,7 @@ def at(day: dt.date, hour: int = 9) -> dt.datetime:
 def test_item_outlives_its_case():
     incident = make_incident()
     row = add(incident)
-    close_as_false_alarm(
-        actor=make_user(Role.REVIEWER), incident_id=incident.pk, reason="a test"
-    )
+    close_false_alarm(incident, reason="a test")
     edit(row, text="Watch the log for a month")
     close_action_item(
         actor=make_user(),

@@ -28,7 +28,7 @@ from incidents.services.postmortems.reviews import (
 )
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.phases import PHASE_ORDER, Phase
-from tests.factories import NOON, make_user
+from tests.factories import NOON, make_outcome, make_user
 from tests.incidents.gates import read_gates
 from tests.incidents.postmortem.cases import (
     LATER,
@@ -316,7 +316,13 @@ def test_case_closes_with_a_signed_and_archived_postmortem_which_then_stays():
         take_up_again(
             actor=make_user(), postmortem_id=version.postmortem_id, reason="x"
         )
-    close_incident(actor=make_user(), incident_id=incident.pk, now=LATER)
+    close_incident(
+        actor=make_user(),
+        incident_id=incident.pk,
+        outcome=make_outcome(resolution="true_positive"),
+        lead=make_user(),
+        now=LATER,
+    )
     with pytest.raises(DatabaseError, match="not open for writing"):
         version.postmortem.drafts.create(revision=77, sections={}, saved_at=NOON)
 

@@ -17,7 +17,6 @@ from incidents.errors import (
     TransitionError,
 )
 from incidents.models import PostmortemVersion
-from incidents.services.lifecycle.closing import close_as_false_alarm
 from incidents.services.postmortems.drafts import (
     current_draft,
     open_postmortem,
@@ -26,7 +25,7 @@ from incidents.services.postmortems.drafts import (
 )
 from incidents.services.postmortems.findings import gather_findings
 from incidents.services.postmortems.reviews import submit_postmortem
-from tests.factories import make_evidence, make_user
+from tests.factories import close_false_alarm, make_evidence, make_user
 from tests.incidents.postmortem.cases import (
     LATER,
     SOON,
@@ -205,9 +204,7 @@ def test_submitted_text_cannot_be_changed_until_it_is_taken_up_again():
 
 def test_closed_case_takes_no_postmortem():
     incident = make_case()
-    close_as_false_alarm(
-        actor=make_user(Role.REVIEWER), incident_id=incident.pk, reason="a test"
-    )
+    close_false_alarm(incident, reason="a test")
     with pytest.raises(IncidentClosed):
         open_postmortem(actor=make_user(), incident_id=incident.pk)
 

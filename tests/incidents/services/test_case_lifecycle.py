@@ -20,7 +20,6 @@ from incidents.models import Incident, IncidentPhase
 from incidents.services.checklists.answers import answer_item
 from incidents.services.lifecycle.closing import (
     close_as_duplicate,
-    close_as_false_alarm,
     close_incident,
     reopen_incident,
 )
@@ -31,7 +30,14 @@ from incidents.services.timeline import write_entry
 from incidents.workflow.gates import UNWAIVABLE
 from incidents.workflow.incident_states import IncidentStatus, ItemState, Severity
 from incidents.workflow.phases import Phase
-from tests.factories import NOON, make_incident, make_playbooks, make_user
+from tests.factories import (
+    NOON,
+    close_false_alarm,
+    make_incident,
+    make_outcome,
+    make_playbooks,
+    make_user,
+)
 from tests.incidents.postmortem.cases import make_signed
 from tests.incidents.services.test_phases import pass_with_waivers, reach, waive
 
@@ -185,7 +191,13 @@ class TestClosing:
         reach(incident, Phase.POSTMORTEM)
         make_signed(incident)
         pass_with_waivers(incident, Phase.POSTMORTEM)
-        close_incident(actor=make_user(), incident_id=incident.pk, now=LATER)
+        close_incident(
+            actor=make_user(),
+            incident_id=incident.pk,
+            outcome=make_outcome(resolution="true_positive"),
+            lead=make_user(),
+            now=LATER,
+        )
         incident.refresh_from_db()
         assert (incident.status, incident.closed_at) == ("closed", LATER)
 
@@ -196,7 +208,13 @@ class TestClosing:
             started_at=NOON, completed_at=NOON
         )
         with pytest.raises(TransitionError, match="no longer holds: Postmortem writ"):
-            close_incident(actor=make_user(), incident_id=incident.pk, now=LATER)
+            close_incident(
+                actor=make_user(),
+                incident_id=incident.pk,
+                outcome=make_outcome(resolution="true_positive"),
+                lead=make_user(),
+                now=LATER,
+            )
 
     @pytest.mark.parametrize("key", sorted(UNWAIVABLE))
     def test_nobody_waives_the_postmortem(self, key):
@@ -214,7 +232,11 @@ class TestClosing:
 
     def test_case_with_an_open_phase_does_not_close(self):
         with pytest.raises(TransitionError, match="CONTAIN is not complete"):
-            close_incident(actor=make_user(), incident_id=make_incident().pk)
+            close_incident(
+                actor=make_user(),
+                incident_id=make_incident().pk,
+                outcome=make_outcome(),
+            )
 
     def test_duplicate_names_the_original(self):
         original, copy = make_incident(), make_incident()
@@ -263,15 +285,11 @@ class TestClosing:
     )
     def test_only_a_reviewer_calls_a_false_alarm(self, role):
         with pytest.raises(PermissionRefused):
-            close_as_false_alarm(
-                actor=make_user(role), incident_id=make_incident().pk, reason="noise"
-            )
+            close_false_alarm(make_incident(), reason="noise", role=role)
 
     def test_closed_case_takes_no_edit_but_takes_notes(self):
         incident = make_incident()
-        close_as_false_alarm(
-            actor=make_user(Role.REVIEWER), incident_id=incident.pk, reason="noise"
-        )
+        close_false_alarm(incident, reason="noise")
         with pytest.raises(IncidentClosed, match="reopen it first"):
             edit(incident, 2, title="New title")
         write_entry(actor=make_user(), incident_id=incident.pk, body="an afterthought")
@@ -281,12 +299,7 @@ class TestReopening:
     @pytest.fixture
     def closed(self):
         incident = make_incident()
-        close_as_false_alarm(
-            actor=make_user(Role.REVIEWER),
-            incident_id=incident.pk,
-            reason="noise",
-            now=LATER,
-        )
+        close_false_alarm(incident, reason="noise", now=LATER)
         return incident
 
     def reopen(self, incident, role=Role.REVIEWER, reason="it was real"):

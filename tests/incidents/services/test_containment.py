@@ -31,7 +31,13 @@ from policy.services.kill_switches import (
 )
 from policy.services.lifts import approve_lift, request_lift
 from tests.api.conftest import make_client
-from tests.factories import NOON, make_incident, make_user
+from tests.factories import (
+    NOON,
+    close_false_alarm,
+    make_incident,
+    make_outcome,
+    make_user,
+)
 from tests.incidents.postmortem.cases import make_signed
 from tests.incidents.services.test_phases import pass_with_waivers, reach
 
@@ -238,12 +244,7 @@ class TestOneDoor:
 
     def test_late_confirmation_of_a_closed_case_is_taken(self, incident):
         switch = kill(incident)
-        close_as_false_alarm(
-            actor=make_user(Role.REVIEWER),
-            incident_id=incident.pk,
-            reason="Noise.",
-            aftermath=Aftermath.STAY,
-        )
+        close_false_alarm(incident, aftermath=Aftermath.STAY)
         confirm(switch)
         assert hasattr(KillSwitch.objects.get(pk=switch.pk), "confirmation")
 
@@ -300,12 +301,18 @@ class TestClosing:
         for role, reason in ((Role.RESPONDER, "Why."), (Role.REVIEWER, " ")):
             with pytest.raises(TransitionError, match="Ordered, not confirmed") as no:
                 close_incident(
-                    actor=make_user(role), incident_id=incident.pk, reason=reason
+                    actor=make_user(role),
+                    incident_id=incident.pk,
+                    outcome=make_outcome(),
+                    lead=make_user(),
+                    reason=reason,
                 )
             assert no.value.code == "kill_unconfirmed"
         closed = close_incident(
             actor=make_user(Role.REVIEWER),
             incident_id=incident.pk,
+            outcome=make_outcome(),
+            lead=make_user(),
             reason="The host was scrapped.",
         )
         assert closed.closing_reason == "The host was scrapped."
@@ -315,7 +322,13 @@ class TestClosing:
     def test_by_the_book_with_a_confirmed_kill_asks_nothing(self):
         incident = self.ready()
         confirm(kill(incident))
-        assert close_incident(actor=make_user(), incident_id=incident.pk).closed_at
+        closed = close_incident(
+            actor=make_user(),
+            incident_id=incident.pk,
+            outcome=make_outcome(),
+            lead=make_user(),
+        )
+        assert closed.closed_at
 
     @pytest.mark.parametrize("how", ["false alarm", "duplicate"])
     def test_early_asks_what_becomes_of_what_stands(self, incident, how):
@@ -324,6 +337,8 @@ class TestClosing:
         fields = {"actor": reviewer, "incident_id": incident.pk, "reason": "Noise."}
         if how == "duplicate":
             fields["original"] = make_incident().reference
+        else:
+            fields |= {"outcome": make_outcome(), "lead": reviewer}
         close = close_as_duplicate if how == "duplicate" else close_as_false_alarm
         with pytest.raises(TransitionError, match="leaves in force") as refused:
             close(**fields)
@@ -337,17 +352,10 @@ class TestClosing:
 
     def test_staying_in_force_is_said_and_asks_nobody(self, incident):
         kill(incident)
-        closed = close_as_false_alarm(
-            actor=make_user(Role.REVIEWER),
-            incident_id=incident.pk,
-            reason="Noise.",
-            aftermath=Aftermath.STAY,
-        )
+        closed = close_false_alarm(incident, aftermath=Aftermath.STAY)
         assert not LiftRequest.objects.exists()
         assert "Stays in force" in closed.timeline.order_by("id").last().body
 
     def test_nothing_in_force_asks_nothing(self, incident):
-        close_as_false_alarm(
-            actor=make_user(Role.REVIEWER), incident_id=incident.pk, reason="Noise."
-        )
+        close_false_alarm(incident)
         assert not Incident.objects.get(pk=incident.pk).is_open

@@ -11,7 +11,6 @@ from incidents.models import GateRecord, Incident
 from incidents.services.gates.conditions import read_gate
 from incidents.services.gates.phases import complete_phase
 from incidents.services.lifecycle.closing import (
-    close_as_false_alarm,
     reopen_incident,
 )
 from incidents.workflow.gate_facts import GateFacts
@@ -24,6 +23,7 @@ from incidents.workflow.gates import ConditionKey, Waiver, evaluate_gate
 from incidents.workflow.phases import PHASE_ORDER, Phase
 from tests.factories import (
     NOON,
+    close_false_alarm,
     make_evidence,
     make_incident,
     make_snapshot,
@@ -51,12 +51,7 @@ def gates_of(incident: Incident, number: int = 1):
 
 
 def end(incident: Incident) -> None:
-    close_as_false_alarm(
-        actor=make_user(Role.REVIEWER),
-        incident_id=incident.pk,
-        reason="a drill",
-        now=LATER,
-    )
+    close_false_alarm(incident, reason="a drill", now=LATER)
 
 
 def end_and_reopen(incident: Incident) -> None:

@@ -13,12 +13,11 @@ from incidents.models import GateWaiver, Incident
 from incidents.services.gates.conditions import phase_of_condition
 from incidents.services.gates.phases import complete_phase
 from incidents.services.gates.waivers import revoke_waiver, waive_condition
-from incidents.services.lifecycle.closing import close_as_false_alarm
 from incidents.services.postmortems.case_facts import gather_case_facts
 from incidents.workflow.clocks import ClockState, clock_state
 from incidents.workflow.gates import UNWAIVABLE, ConditionKey
 from incidents.workflow.phases import Phase
-from tests.factories import NOON, make_incident, make_user
+from tests.factories import NOON, close_false_alarm, make_incident, make_user
 from tests.incidents.gates import read_gates
 from tests.incidents.services.test_phases import reach, state, waive
 
@@ -187,12 +186,7 @@ def test_waiver_of_another_case_is_not_found(incident):
 
 def test_waiver_of_a_closed_case_stays(incident):
     waiver = waived(incident)
-    close_as_false_alarm(
-        actor=make_user(Role.REVIEWER),
-        incident_id=incident.pk,
-        reason="a drill",
-        now=LATER,
-    )
+    close_false_alarm(incident, reason="a drill", now=LATER)
     with pytest.raises(IncidentClosed):
         revoke(waiver)
     with pytest.raises(IncidentClosed):

@@ -30,6 +30,7 @@ from policy.services.lifts import (
     withdraw_lift,
 )
 from tests.conftest import make_user
+from tests.factories import OUTCOME
 from tests.policy.samples import make_extension, reach_remediate
 
 
@@ -281,7 +282,7 @@ def test_a_closed_case_orders_nothing(
     incident: Incident, extension: Extension, responder: User
 ) -> None:
     Incident.objects.filter(pk=incident.pk).update(
-        status="closed_false_alarm", closed_at=timezone.now()
+        status="closed_false_alarm", closed_at=timezone.now(), **OUTCOME
     )
     with pytest.raises(PolicyRefused, match="is closed"):
         activate_kill_switch(
