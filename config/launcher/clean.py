@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
-from config.launcher.folders import ROOT, find_state_folder, state_folder
+from config.launcher.folders import ROOT, find_state_folder, read_holder, state_folder
 
 CACHES = (".venv", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
 BUILT = ("staticfiles", ".artifacts", ".test-seeds")
 
 
-def main() -> None:
+def main() -> int:
     """Remove caches and the environment; ask before removing the local run's data."""
+    state = find_state_folder()
+    if read_holder(state) is not None:
+        print(
+            f"casefile: a run is on in {state}, and would lose what it runs with. Stop "
+            "it first.",
+            file=sys.stderr,
+        )
+        return 1
     for name in CACHES + BUILT:
         _remove(ROOT / name)
     for folder in ROOT.rglob("__pycache__"):
         shutil.rmtree(folder, ignore_errors=True)
-    state = find_state_folder()
     if state.exists() and _is_confirmed(state):
-        with state_folder():  # refuses while `make run` is on
+        with state_folder():
             _remove(state)
+    return 0
 
 
 def _is_confirmed(state: Path) -> bool:
@@ -39,4 +48,4 @@ def _remove(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -219,6 +219,27 @@ def test_second_run_in_the_same_folder_says_who_holds_it(tmp_path: Path) -> None
     assert "Traceback" not in told.stderr
 
 
+def test_clean_removes_nothing_under_a_run(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    copy = tmp_path / "copy"  # where it may remove what it likes
+    shutil.copytree(ROOT / "config" / "launcher", copy / "config" / "launcher")
+    (copy / "config" / "__init__.py").touch()
+    (copy / "staticfiles").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CASEFILE_STATE", str(state))
+        with state_folder():
+            told = subprocess.run(
+                [sys.executable, "-m", "config.launcher.clean"],
+                cwd=copy,
+                env=make_environment(CASEFILE_STATE=str(state)),
+                capture_output=True,
+                text=True,
+            )
+    assert told.returncode == 1
+    assert "Stop it first" in told.stderr
+    assert (copy / "staticfiles").exists()
+
+
 def test_command_waits_for_a_run_that_is_starting_or_stopping(tmp_path: Path) -> None:
     state = tmp_path / "state"
     output = tmp_path / "output"
