@@ -11,6 +11,14 @@ from incidents.api.urls import urlpatterns as incident_urls
 from policy.api.urls import urlpatterns as policy_urls
 
 app_name = "api"
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """A page: it is read, and has nothing to tell of itself as data."""
+
+    http_method_names = ["get", "head"]
+
+
 urlpatterns: list[URLPattern | URLResolver] = [
     *evidence_urls,
     *policy_urls,
@@ -18,7 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path(
         "docs/",
-        login_required(SpectacularSwaggerSplitView.as_view(url_name="api:schema")),
+        login_required(DocsView.as_view(url_name="api:schema")),
         name="docs",
     ),
     # Last: under the API even what does not exist is answered by a problem document.

@@ -1,5 +1,6 @@
 """Structured logs: one line per event, with the ids of its request or task."""
 
+import logging
 from typing import Any
 
 import structlog
@@ -12,6 +13,18 @@ SHARED_PROCESSORS: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.stdlib.PositionalArgumentsFormatter(),
 ]
+
+
+class ExpectedRefusals(logging.Filter):
+    """Let a refusal be one line: django_structlog tells of it, with who and where.
+
+    Django tells of it again, and of a 403 with the whole way that it took.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        status = getattr(record, "status_code", None)
+        is_refusal = isinstance(status, int) and 400 <= status < 500
+        return not (is_refusal and record.name == "django.request")
 
 
 def make_logging(*, level: str, as_json: bool) -> dict[str, Any]:
@@ -50,8 +63,13 @@ def make_logging(*, level: str, as_json: bool) -> dict[str, Any]:
                 ],
             },
         },
+        "filters": {"expected_refusals": {"()": ExpectedRefusals}},
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "structured"},
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "structured",
+                "filters": ["expected_refusals"],
+            },
         },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {

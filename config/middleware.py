@@ -1,16 +1,23 @@
 """Middleware that has to do with where Casefile runs, and nothing with what it does."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
+import structlog
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from config.health import find_health_response
 from config.metrics import find_metrics_response
-from config.problems import refused
+from config.problems import API, refused, unusable
+from evidence.api.problems import problem_response
 from evidence.errors import CasefileError
 
+logger = structlog.get_logger(__name__)
+
+CODED = "Send the body as it is, without a Content-Encoding: evidence is kept as sent."
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -51,8 +58,54 @@ class ProbeMiddleware:
         return self.get_response(request)
 
 
+class PlainAddressMiddleware:
+    """Refuse an address with a NUL in it: no text in the database can hold one.
+
+    Lists and filters would each have to look out for it otherwise.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        query = request.META.get("QUERY_STRING", "")
+        if "\x00" in request.path_info or "%00" in query or "\x00" in query:
+            return unusable(request)
+        return self.get_response(request)
+
+
+class ApiMiddleware:
+    """What holds for every answer of the API, refusals included.
+
+    A compressed body would be read as noise. What is answered depends on who asks, and
+    no cache on the way may keep it.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(API):
+            return self.get_response(request)
+        coding = request.headers.get("Content-Encoding", "").strip().lower()
+        if coding in ("", "identity"):
+            response = self.get_response(request)
+        else:
+            response = problem_response(
+                request,
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                CODED,
+            )
+            response["Accept-Encoding"] = "identity"
+        response.setdefault("Cache-Control", "no-store")
+        return response
+
+
 class RefusalMiddleware:
-    """Show a service's refusal that a view did not catch, with its own words."""
+    """Show a refusal that a view did not catch: a service's, with its own words, or the
+    database's of a value that it cannot hold (an offset or a number out of its range).
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -65,6 +118,9 @@ class RefusalMiddleware:
     ) -> HttpResponse | None:
         if isinstance(exception, CasefileError):
             return refused(request, exception)
+        if isinstance(exception, DataError):
+            logger.warning("unusable_value", exc_info=exception)
+            return unusable(request)
         return None
 
 

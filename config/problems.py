@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from evidence.admin.sent_forms import SESSION_NAME, keep_unsent, typed_texts
-from evidence.api.problems import NOT_FOUND, problem_response, status_of
+from evidence.api.problems import NOT_FOUND, UNUSABLE, problem_response, status_of
 from evidence.errors import CasefileError
 
 API = "/api/"
@@ -61,6 +61,13 @@ def refused(request: HttpRequest, error: CasefileError) -> HttpResponse:
         return problem_response(request, status, error.code, error.message)
     name = "403.html" if status is HTTPStatus.FORBIDDEN else "refused.html"
     return _render(request, name, status, error.message)
+
+
+def unusable(request: HttpRequest) -> HttpResponse:
+    """Answer a value that no column of the database can hold or be compared with."""
+    if _is_api(request):
+        return problem_response(request, 400, "unusable_value", UNUSABLE)
+    return _render(request, "refused.html", HTTPStatus.BAD_REQUEST, UNUSABLE)
 
 
 def locked_out(

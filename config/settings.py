@@ -3,6 +3,7 @@
 docs/deploy.md lists the variables. A missing or bad value stops the start.
 """
 
+import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -76,7 +77,9 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "config.middleware.TrustedProxyMiddleware",
     "config.middleware.ProbeMiddleware",
+    "config.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "config.middleware.PlainAddressMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.PathPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -161,6 +164,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line a request
 
 # --- Evidence and files -------------------------------------------------------------
 
@@ -250,6 +254,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["evidence.api.permissions.ScopePermission"],
     "DEFAULT_THROTTLE_CLASSES": ["evidence.api.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["evidence.api.parsers.PlainJsonParser"],
+    "DEFAULT_METADATA_CLASS": "evidence.api.metadata.PlainMetadata",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "evidence.api.problems.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.db.models import (
     Case,
     Exists,
-    F,
     IntegerField,
     OuterRef,
     Q,
@@ -25,37 +24,37 @@ from evidence.models import (
 from incidents.models import Incident, IncidentPhase
 from incidents.workflow.incident_states import IncidentStatus, Severity
 
+OPEN_RANK = Case(
+    When(status=IncidentStatus.OPEN, then=1), default=0, output_field=IntegerField()
+)
 SEVERITY_RANK = Case(
     *(When(severity=one, then=one.rank) for one in Severity),
     default=0,
     output_field=IntegerField(),
 )
-
+NEXT_DUE_AT = Subquery(
+    IncidentPhase.objects.filter(
+        cycle__incident=OuterRef("pk"),
+        cycle__ended_at__isnull=True,
+        completed_at__isnull=True,
+    )
+    .order_by("position")
+    .values("due_at")[:1]
+)
 WORST_FIRST = (
-    "-is_open_rank",
-    "-severity_rank",
-    F("next_due_at").asc(nulls_last=True),
+    OPEN_RANK.desc(),
+    SEVERITY_RANK.desc(),
+    NEXT_DUE_AT.asc(nulls_last=True),
     "-last_activity_at",
     "-id",
 )
+"""Expressions, not names of annotations: other admins' fields that point at a case take
+this order for rows of their own query."""
 
 
 def worst_first(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
     """Order cases: open before closed, then severity, then the clock that runs out."""
-    running = IncidentPhase.objects.filter(
-        cycle__incident=OuterRef("pk"),
-        cycle__ended_at__isnull=True,
-        completed_at__isnull=True,
-    ).order_by("position")
-    return incidents.annotate(
-        is_open_rank=Case(
-            When(status=IncidentStatus.OPEN, then=1),
-            default=0,
-            output_field=IntegerField(),
-        ),
-        severity_rank=SEVERITY_RANK,
-        next_due_at=running.values("due_at")[:1],
-    ).order_by(*WORST_FIRST)
+    return incidents.annotate(next_due_at=NEXT_DUE_AT).order_by(*WORST_FIRST)
 
 
 def breached(incidents: QuerySet[Incident]) -> QuerySet[Incident]:

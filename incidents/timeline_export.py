@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 
-from evidence.spreadsheets import safe_cell
+from evidence.spreadsheets import write_table
 from incidents.models import Incident
 from incidents.timeline_reading import TimelineLine
 
@@ -25,12 +23,7 @@ CSV_COLUMNS = (
 
 def write_csv(entries: Iterable[TimelineLine]) -> str:
     """Return the entries as CSV (RFC 4180) with times in UTC, ISO 8601."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(CSV_COLUMNS)
-    for entry in entries:
-        writer.writerow(safe_cell(value) for value in _csv_row(entry))
-    return out.getvalue()
+    return write_table(CSV_COLUMNS, map(_csv_row, entries))
 
 
 def write_markdown(incident: Incident, entries: Iterable[TimelineLine]) -> str:

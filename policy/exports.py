@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from evidence.spreadsheets import safe_cell
+from evidence.spreadsheets import write_table
 from policy.models import KillSwitch
 
 COLUMNS = (
@@ -50,12 +48,8 @@ def list_events(switches: Iterable[KillSwitch]) -> Iterator[dict[str, Any]]:
 
 def write_csv(switches: Iterable[KillSwitch]) -> str:
     """Return the events as CSV (RFC 4180), each cell safe from being a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for event in list_events(switches):
-        writer.writerow(safe_cell(event[name]) for name in COLUMNS)
-    return out.getvalue()
+    events = list_events(switches)
+    return write_table(COLUMNS, ([event[name] for name in COLUMNS] for event in events))
 
 
 def write_json(switches: Iterable[KillSwitch]) -> str:

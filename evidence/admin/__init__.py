@@ -3,9 +3,11 @@
 from evidence.admin.history import AuditEntryAdmin, HistoryCheckAdmin
 from evidence.admin.items import EvidenceItemAdmin
 from evidence.admin.people import PersonAdmin, RoleAdmin
+from evidence.admin.sign_ins import AccessAttemptAdmin
 from evidence.admin.tokens import ApiTokenAdmin
 
 __all__ = (
+    "AccessAttemptAdmin",
     "ApiTokenAdmin",
     "AuditEntryAdmin",
     "EvidenceItemAdmin",

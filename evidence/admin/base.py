@@ -7,15 +7,34 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import User
-from django.db.models import Model
-from django.http import HttpRequest
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from evidence.admin.times import CasefileAdmin
 from evidence.errors import CasefileError, PermissionRefused
 
+KEY_DIGITS = 18
 
-class ReadOnlyAdmin(CasefileAdmin):
+
+class ChosenRows:
+    """Mixin: an action on rows that cannot be keys says so; Django's raises."""
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse | None:
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if not all(map(read_key, chosen)):
+            messages.error(request, "Some of the chosen rows do not exist. Try again.")
+            return HttpResponseRedirect(request.get_full_path())
+        answer: HttpResponse | None = super().response_action(  # type: ignore[misc]
+            request, queryset
+        )
+        return answer
+
+
+class ReadOnlyAdmin(ChosenRows, CasefileAdmin):
     """Shows rows and changes none; superusers are not exempt."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -63,6 +82,17 @@ class RefusableAdmin(CasefileAdmin):
         except CasefileError as error:
             request.refusal = error  # type: ignore[attr-defined]
             return super().changeform_view(request, *args, **options)
+
+
+def read_key(text: object) -> int:
+    """Return the key that an address or a form names; 0, which no row has, otherwise.
+
+    A key is a positive number of PostgreSQL's bigint; Python refuses to read one of
+    thousands of digits, and the database one beyond its range.
+    """
+    digits = str(text)
+    is_key = digits.isascii() and digits.isdecimal() and len(digits) <= KEY_DIGITS
+    return int(digits) if is_key else 0
 
 
 def person_of(request: HttpRequest) -> User:

@@ -12,6 +12,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from evidence.admin.base import read_key
 from evidence.admin.form_fields import NaiveDateTimeField, TextField, ZonedMixin
 from evidence.format import REDACTION_FLAGS, Severity
 from evidence.models import EvidenceItem, EvidenceKind
@@ -66,8 +67,8 @@ class UploadForm(forms.Form):
         field.queryset = incidents.objects.visible_to(user)
         shown = list(field.queryset.open()[:OPEN_INCIDENTS_SHOWN])
         chosen = str(self.initial.get("incident") or self.data.get("incident") or "")
-        if chosen.isdecimal() and chosen not in {str(one.pk) for one in shown}:
-            shown += field.queryset.filter(pk=chosen[:18])
+        if read_key(chosen) not in {0, *(one.pk for one in shown)}:
+            shown += field.queryset.filter(pk=read_key(chosen))
         field.choices = [
             ("", field.empty_label),
             *((incident.pk, str(incident)) for incident in shown),

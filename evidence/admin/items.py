@@ -33,6 +33,7 @@ from evidence.admin.base import (
     call_service,
     client_address,
     person_of,
+    read_key,
 )
 from evidence.admin.filters import OutcomeFilter
 from evidence.admin.form_answers import answer_form
@@ -291,7 +292,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         items = self.get_queryset(request).select_related(
             "incident", "received_by", "derived_from"
         )
-        item = items.filter(pk=pk).first() if str(pk).isdecimal() else None
+        item = items.filter(pk=read_key(pk)).first()
         if item is None:
             raise Http404("no such evidence")
         return item

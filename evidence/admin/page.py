@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
+from evidence.admin.base import read_key
 from evidence.admin.forms import ExportForm, KindForm
 from evidence.admin.paging import keyset_page
 from evidence.models import (
@@ -80,12 +81,11 @@ def find_report(
     request: HttpRequest, item: EvidenceItem, reports: list[VerificationReport]
 ) -> VerificationReport | None:
     """Return the report that the query names, the newest of those read otherwise."""
-    wanted = request.GET.get("report", "")
+    wanted = read_key(request.GET.get("report", ""))
     whole = item.reports.select_related("request__requested_by")
-    if wanted.isascii() and wanted.isdigit():
-        found = whole.filter(pk=int(wanted[:18])).first()
-        if found is not None:
-            return found
+    found = whole.filter(pk=wanted).first() if wanted else None
+    if found is not None:
+        return found
     return whole.get(pk=reports[0].pk) if reports else None
 
 

@@ -16,7 +16,6 @@ from rest_framework.exceptions import (
     APIException,
     NotFound,
     ParseError,
-    UnsupportedMediaType,
     ValidationError,
 )
 from rest_framework.parsers import BaseParser, MultiPartParser
@@ -205,11 +204,6 @@ class EvidenceViewSet(ReadOnlyViewSet):
         )
 
     def _receive_raw(self, request: Request, name: str) -> Response:
-        coding = request.headers.get("Content-Encoding", "identity")
-        if coding.lower() != "identity":
-            raise UnsupportedMediaType(
-                coding, "Evidence is kept as it is sent: send no Content-Encoding."
-            )
         parameters = request.query_params
         reference = parameters.get("incident") or request.headers.get(INCIDENT_HEADER)
         if not reference:
@@ -262,7 +256,7 @@ def client_address(request: Request) -> str | None:
 def _require_size(request: Request) -> None:
     """Refuse by Content-Length what is too large, before a byte of it is read."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit():
+    if not (length.isascii() and length.isdigit() and len(length) < 20):
         raise ParseError("Content-Length is not a number.")
     limit = settings.EVIDENCE_MAX_BYTES
     if int(length) > limit + ENVELOPE_BYTES:

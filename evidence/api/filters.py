@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
+
+from django import forms
 from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
 
 from evidence.models import (
     AuditEntry,
@@ -19,13 +24,41 @@ from evidence.models import (
     WorkState,
 )
 
+LARGEST_OFFSET = dt.timedelta(hours=15, minutes=59)
+"""PostgreSQL's; zones in use go from -12:00 to +14:00."""
+
+
+class MomentField(IsoDateTimeField):
+    """A moment in ISO 8601, with an offset that exists, of a year that UTC has too."""
+
+    def clean(self, value: Any) -> dt.datetime | None:
+        moment: dt.datetime | None = super().clean(value)
+        if moment is None:
+            return None
+        try:
+            offset = moment.utcoffset() or dt.timedelta()
+            if abs(offset) > LARGEST_OFFSET:
+                raise OverflowError
+            return moment.astimezone(dt.UTC)
+        except OverflowError as error:
+            raise forms.ValidationError(
+                "Expected a moment with an offset from -15:59 to +15:59.",
+                code="invalid_offset",
+            ) from error
+
+
+class MomentFilter(filters.IsoDateTimeFilter):
+    """Every filter of the API by a moment."""
+
+    field_class = MomentField
+
 
 class EvidenceItemFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="incident__reference")
     kind = filters.MultipleChoiceFilter(choices=EvidenceKind.choices)
     sha256_hex = filters.CharFilter(lookup_expr="iexact")
-    received_after = filters.IsoDateTimeFilter("received_at", "gte")
-    received_before = filters.IsoDateTimeFilter("received_at", "lt")
+    received_after = MomentFilter("received_at", "gte")
+    received_before = MomentFilter("received_at", "lt")
 
     class Meta:
         model = EvidenceItem
@@ -38,8 +71,8 @@ class CustodyEventFilter(filters.FilterSet):
     kind = filters.MultipleChoiceFilter(choices=CustodyKind.choices)
     channel = filters.ChoiceFilter(choices=Channel.choices)
     actor_name = filters.CharFilter()
-    happened_after = filters.IsoDateTimeFilter("happened_at", "gte")
-    happened_before = filters.IsoDateTimeFilter("happened_at", "lt")
+    happened_after = MomentFilter("happened_at", "gte")
+    happened_before = MomentFilter("happened_at", "lt")
 
     class Meta:
         model = CustodyEvent
@@ -50,8 +83,8 @@ class ReportFilter(filters.FilterSet):
     item = filters.NumberFilter()
     incident = filters.CharFilter(field_name="item__incident__reference")
     outcome = filters.MultipleChoiceFilter(choices=Outcome.choices)
-    finished_after = filters.IsoDateTimeFilter("finished_at", "gte")
-    finished_before = filters.IsoDateTimeFilter("finished_at", "lt")
+    finished_after = MomentFilter("finished_at", "gte")
+    finished_before = MomentFilter("finished_at", "lt")
 
     class Meta:
         model = VerificationReport
@@ -93,8 +126,8 @@ class AuditEntryFilter(filters.FilterSet):
     action = filters.CharFilter()
     object_type = filters.CharFilter()
     object_id = filters.CharFilter()
-    recorded_after = filters.IsoDateTimeFilter("recorded_at", "gte")
-    recorded_before = filters.IsoDateTimeFilter("recorded_at", "lt")
+    recorded_after = MomentFilter("recorded_at", "gte")
+    recorded_before = MomentFilter("recorded_at", "lt")
     after_sequence = filters.NumberFilter("sequence", "gt")
 
     class Meta:

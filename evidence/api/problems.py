@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -27,6 +27,10 @@ from evidence.errors import CasefileError
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:casefile:problem:"
 NOT_FOUND = "There is nothing here, or nothing that you may see."
+UNUSABLE = (
+    "A value that was sent cannot be used: it is out of range, or holds a character "
+    "that no text here can hold."
+)
 RETRY_SECONDS = 5
 
 logger = logging.getLogger(__name__)
@@ -98,6 +102,9 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
         return _respond(HTTPStatus.BAD_REQUEST, "malformed_request", detail, path)
     if isinstance(error, (OperationalError, InterfaceError)):
         return _respond_unavailable(path)
+    if isinstance(error, DataError):
+        logger.warning("api_unusable_value", exc_info=error)
+        return _respond(HTTPStatus.BAD_REQUEST, "unusable_value", UNUSABLE, path)
     if isinstance(
         error, (exceptions.APIException, Http404, DjangoPermissionDenied)
     ) and (response := exception_handler(error, context)):

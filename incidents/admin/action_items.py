@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from evidence.admin.base import ReadOnlyAdmin, person_of
+from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
 from evidence.admin.form_answers import answer_form
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
@@ -272,12 +272,10 @@ def _save(request: HttpRequest, row: ActionItem, form: ActionItemForm) -> HttpRe
 
 
 def _find(request: HttpRequest, object_id: str) -> ActionItem:
-    if not object_id.isdecimal() or len(object_id) > 18:
-        raise Http404
     found = (
         ActionItem.objects.visible_to(request.user)
         .select_related("owner", "incident", "created_by", "closed_by", "cycle")
-        .filter(pk=int(object_id))
+        .filter(pk=read_key(object_id))
         .first()
     )
     if found is None:

@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
-from evidence.admin.base import ReadOnlyAdmin, RefusableAdmin, person_of
+from evidence.admin.base import ReadOnlyAdmin, RefusableAdmin, person_of, read_key
 from evidence.admin.form_answers import add_refusal
 from evidence.admin.form_fields import LongTextField
 from evidence.errors import CasefileError, PermissionRefused
@@ -181,8 +181,6 @@ class AlertAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if not object_id.isdecimal() or len(object_id) > 18:
-            raise Http404
         moves = Prefetch(
             "assignments",
             AlertAssignment.objects.select_related(
@@ -194,7 +192,7 @@ class AlertAdmin(ReadOnlyAdmin):
             .defer(None)
             .select_related("extension", "incident", "rule", "received_from")
             .prefetch_related(moves)
-            .filter(pk=int(object_id))
+            .filter(pk=read_key(object_id))
             .first()
         )
         if alert is None:

@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest
 
-from evidence.admin.base import person_of
+from evidence.admin.base import person_of, read_key
 from evidence.admin.page_actions import PageAction
 from evidence.errors import CasefileError
 from incidents.admin import forms as case_forms
@@ -154,9 +154,10 @@ def _assign(request: HttpRequest, incident: Incident, data: Data) -> str:
 def _link(request: HttpRequest, incident: Incident, data: Data) -> str:
     item_id = _own_item(incident, data["item"])
     kind, _, key = data["artifact"].partition(":")
-    if kind == ArtifactKind.EVIDENCE and key.isdecimal():
+    evidence_item = read_key(key)
+    if kind == ArtifactKind.EVIDENCE and evidence_item:
         link = answers.link_evidence(
-            actor=person_of(request), item_id=item_id, evidence_item_id=int(key)
+            actor=person_of(request), item_id=item_id, evidence_item_id=evidence_item
         )
     elif kind in ArtifactKind.values:
         link = answers.link_record(

@@ -11,6 +11,7 @@ from django.db.models import Prefetch
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
+from evidence.admin.base import read_key
 from evidence.audit import incident_stream
 from evidence.models import AuditEntry
 from incidents.admin import forms
@@ -50,10 +51,10 @@ def history_tab(
     request: HttpRequest, incident: Incident, cycle: Cycle
 ) -> dict[str, Any]:
     """Return the audit entries of the case, newest first, a page at a time."""
-    before = request.GET.get("before", "")
+    before = read_key(request.GET.get("before", ""))
     rows = AuditEntry.objects.filter(stream=incident_stream(incident.pk))
-    if before.isdecimal():
-        rows = rows.filter(sequence__lt=int(before[:18]))
+    if before:
+        rows = rows.filter(sequence__lt=before)
     entries = list(rows.order_by("-sequence")[: HISTORY_PAGE + 1])
     more = entries[HISTORY_PAGE - 1].sequence if len(entries) > HISTORY_PAGE else None
     return {"entries": entries[:HISTORY_PAGE], "more_before": more}
@@ -90,8 +91,6 @@ TABS: tuple[Tab, ...] = (
 
 def find_incident(request: HttpRequest, incident_id: str) -> Incident:
     """Return the case with all its page reads; 404 for a hidden and a missing one."""
-    if not incident_id.isdecimal() or len(incident_id) > 18:
-        raise Http404
     people = GateWaiver.objects.select_related("waived_by", "revoked_by")
     endings = Cycle.objects.select_related(
         "ending__original", "ending__lead", "ending__ended_by"
@@ -114,7 +113,7 @@ def find_incident(request: HttpRequest, incident_id: str) -> Incident:
         )
         .prefetch_related("extensions", "ticket_links", "related", "duplicates")
         .prefetch_related(Prefetch("cycles", endings), phases)
-        .filter(pk=int(incident_id))
+        .filter(pk=read_key(incident_id))
         .first()
     )
     if found is None:

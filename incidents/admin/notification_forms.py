@@ -14,6 +14,7 @@ from incidents.workflow.phases import Phase
 from incidents.workflow.reminder_documents import write_plan
 
 PLANNED = ("default", *(phase.value for phase in Phase if phase is not Phase.DETECT))
+MINUTES_DIGITS = 10
 COLUMNS = ("fractions", "before", "repeat")
 TIME = forms.TimeInput(format="%H:%M", attrs={"type": "time"})
 
@@ -173,7 +174,8 @@ class PlanForm(forms.Form):
         return {
             "fractions_left": data[f"{name}_fractions"],
             "minutes_before": [
-                int(one) if one.isdecimal() else one for one in data[f"{name}_before"]
+                int(one) if one.isdecimal() and len(one) < MINUTES_DIGITS else one
+                for one in data[f"{name}_before"]
             ],
             "repeat_minutes": data[f"{name}_repeat"] or data["default_repeat"],
         }

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest
 from django.utils import timezone
 
 from evidence.access import name_of
+from evidence.admin.base import read_key
 from incidents.models import (
     Cycle,
     Postmortem,
@@ -77,8 +78,6 @@ class VersionView:
 
 def find_postmortem(request: HttpRequest, object_id: str) -> Postmortem:
     """Return a postmortem; 404 for a hidden and a missing one."""
-    if not object_id.isdecimal() or len(object_id) > 18:
-        raise Http404
     found = (
         Postmortem.objects.visible_to(request.user)
         .select_related(
@@ -87,7 +86,7 @@ def find_postmortem(request: HttpRequest, object_id: str) -> Postmortem:
             "cycle__incident__team",
             "opened_by",
         )
-        .filter(pk=int(object_id))
+        .filter(pk=read_key(object_id))
         .first()
     )
     if found is None:

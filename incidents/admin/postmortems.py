@@ -23,7 +23,7 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
 from evidence.access import name_of
-from evidence.admin.base import ReadOnlyAdmin, person_of
+from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
 from evidence.admin.form_answers import NOT_SAVED, sentence
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.admin.sent_forms import take_unsent
@@ -343,11 +343,11 @@ def _autosave(request: HttpRequest, object_id: str) -> HttpResponse:
 
 
 def _save(request: HttpRequest, postmortem: Postmortem) -> Any:
-    revision = request.POST.get("revision", "")
+    revision = read_key(request.POST.get("revision", ""))
     return save_draft(
         actor=person_of(request),
         postmortem_id=postmortem.pk,
-        revision=min(int(revision[:18]), NUMBER_MAX) if revision.isdecimal() else 0,
+        revision=min(revision, NUMBER_MAX),
         sections=_texts(request.POST),
     )
 
@@ -370,7 +370,7 @@ def _name_before(versions: list[Any], name: str) -> str:
     numbers = [one.version.number for one in versions]
     if name == "draft":
         return str(numbers[0])
-    older = [one for one in numbers if name.isdecimal() and one < int(name[:9])]
+    older = [one for one in numbers if one < read_key(name)]
     return str(older[0]) if older else name
 
 

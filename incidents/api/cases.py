@@ -10,10 +10,10 @@ from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence.api.parsers import PlainJsonParser
 from evidence.api.views import ReadOnlyViewSet, person_of
 from evidence.models import TokenScope
 from incidents.api import filters, serializers
@@ -43,7 +43,8 @@ OUTCOME_FIELDS = (
     "information_impact",
     "recoverability",
 )
-ETAG = re.compile(r'"([0-9]{1,9})"')
+# A proxy that compresses answers makes a strong tag weak on the way.
+ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
@@ -81,7 +82,7 @@ class IncidentViewSet(ReadOnlyViewSet):
     ).defer("playbook_version__document")
     serializer_class = serializers.IncidentSerializer
     filterset_class = filters.IncidentFilter
-    parser_classes = (JSONParser,)
+    parser_classes = (PlainJsonParser,)
     lookup_field = "reference"
     lookup_value_regex = REFERENCE_PATTERN
     read_permission = "incidents.view_incident"

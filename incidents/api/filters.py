@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django_filters import rest_framework as filters
 
+from evidence.api.filters import MomentFilter
 from evidence.models.choices import choices_of
 from incidents.models import (
     Alert,
@@ -42,8 +43,8 @@ class IncidentFilter(filters.FilterSet):
     lead = filters.CharFilter(field_name="lead__username")
     team = filters.CharFilter(field_name="team__name")
     label = filters.CharFilter(method="filter_label")
-    detected_after = filters.IsoDateTimeFilter("detected_at", "gte")
-    detected_before = filters.IsoDateTimeFilter("detected_at", "lt")
+    detected_after = MomentFilter("detected_at", "gte")
+    detected_before = MomentFilter("detected_at", "lt")
 
     class Meta:
         model = Incident
@@ -62,8 +63,8 @@ class PhaseFilter(filters.FilterSet):
     is_breached = filters.BooleanFilter(
         "breached_at", lookup_expr="isnull", exclude=True
     )
-    due_before = filters.IsoDateTimeFilter("due_at", "lt")
-    due_after = filters.IsoDateTimeFilter("due_at", "gte")
+    due_before = MomentFilter("due_at", "lt")
+    due_after = MomentFilter("due_at", "gte")
 
     class Meta:
         model = IncidentPhase
@@ -96,10 +97,10 @@ class AlertFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="incident__reference")
     has_incident = filters.BooleanFilter("incident", lookup_expr="isnull", exclude=True)
     decision = filters.ChoiceFilter(choices=AlertDecision.choices)
-    happened_after = filters.IsoDateTimeFilter("happened_at", "gte")
-    happened_before = filters.IsoDateTimeFilter("happened_at", "lt")
-    received_after = filters.IsoDateTimeFilter("received_at", "gte")
-    received_before = filters.IsoDateTimeFilter("received_at", "lt")
+    happened_after = MomentFilter("happened_at", "gte")
+    happened_before = MomentFilter("happened_at", "lt")
+    received_after = MomentFilter("received_at", "gte")
+    received_before = MomentFilter("received_at", "lt")
 
     class Meta:
         model = Alert

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 
-from evidence.admin.base import ReadOnlyAdmin
+from evidence.admin.base import ReadOnlyAdmin, read_key
 from evidence.admin.page_actions import ActionPages, PageAction, RefusedForm
 
 __all__ = ("OfVisibleIncident", "PageAction", "PageAdmin")
@@ -71,10 +71,8 @@ class PageAdmin(ActionPages, ReadOnlyAdmin):
         """Return the object; a hidden one and a missing one give the same answer."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        text = str(pk)
         rows = self.visible(request).select_related(*self.page_related)
-        is_number = text.isascii() and text.isdecimal() and len(text) <= 18
-        found = rows.filter(pk=int(text)).first() if is_number else None
+        found = rows.filter(pk=read_key(pk)).first()
         if found is None:
             raise Http404("nothing here, or nothing that you may see")
         return found

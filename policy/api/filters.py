@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
+from evidence.api.filters import MomentFilter
 from evidence.models.choices import choices_of
 from policy.models import (
     Extension,
@@ -35,8 +36,8 @@ class TrustTransitionFilter(filters.FilterSet):
     extension = filters.CharFilter(field_name="extension__extension_id")
     incident = filters.CharFilter(field_name="incident__reference")
     to_state = filters.MultipleChoiceFilter(choices=choices_of(TrustState))
-    moved_after = filters.IsoDateTimeFilter("moved_at", "gte")
-    moved_before = filters.IsoDateTimeFilter("moved_at", "lt")
+    moved_after = MomentFilter("moved_at", "gte")
+    moved_before = MomentFilter("moved_at", "lt")
 
     class Meta:
         model = TrustTransition
@@ -50,8 +51,8 @@ class KillSwitchFilter(filters.FilterSet):
     state = filters.ChoiceFilter(
         choices=choices_of(KillSwitchState), method="filter_state"
     )
-    ordered_after = filters.IsoDateTimeFilter("ordered_at", "gte")
-    ordered_before = filters.IsoDateTimeFilter("ordered_at", "lt")
+    ordered_after = MomentFilter("ordered_at", "gte")
+    ordered_before = MomentFilter("ordered_at", "lt")
 
     class Meta:
         model = KillSwitch
@@ -68,8 +69,8 @@ class KillSwitchFilter(filters.FilterSet):
 
 class PolicySnapshotFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="incident__reference")
-    captured_after = filters.IsoDateTimeFilter("captured_at", "gte")
-    captured_before = filters.IsoDateTimeFilter("captured_at", "lt")
+    captured_after = MomentFilter("captured_at", "gte")
+    captured_before = MomentFilter("captured_at", "lt")
 
     class Meta:
         model = PolicySnapshot

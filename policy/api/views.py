@@ -11,11 +11,11 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evidence.api.evidence import WholeFormParser, client_address
+from evidence.api.parsers import PlainJsonParser
 from evidence.api.views import ReadOnlyViewSet, ResourceViewSet, visible_incidents
 from evidence.models import Channel, TokenScope
 from policy.api import filters
@@ -91,7 +91,7 @@ class KillSwitchViewSet(ReadOnlyViewSet):
     queryset = KillSwitch.objects.with_people()
     serializer_class = policy_serializers.KillSwitchSerializer
     filterset_class = filters.KillSwitchFilter
-    parser_classes = (JSONParser,)
+    parser_classes = (PlainJsonParser,)
     read_permission = "policy.view_killswitch"
     write_scope = TokenScope.POLICY_WRITE
     ordering_fields = ("id", "ordered_at")

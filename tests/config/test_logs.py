@@ -1,11 +1,15 @@
 """Logs: one line per event, with its ids, and without what variables held."""
 
+import io
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -55,3 +59,18 @@ def test_tracebacks_name_the_error_and_no_variables(style: str) -> None:
     assert "broken" in written
     assert "fail" in written
     assert "a-very-secret-value" not in written
+
+
+def test_a_refused_page_is_one_line(outsider: User, client: Client) -> None:
+    client.force_login(outsider)
+    handler = next(one for one in logging.root.handlers if one.name == "stderr")
+    assert isinstance(handler, logging.StreamHandler)
+    earlier = handler.setStream(written := io.StringIO())
+    try:
+        assert client.get("/admin/incidents/incident/").status_code == 403
+        assert client.get("/api/v1/incidents/").status_code == 403
+    finally:
+        handler.setStream(earlier)
+    lines = written.getvalue().splitlines()
+    assert len(lines) == 2, lines
+    assert all("403" in line for line in lines)

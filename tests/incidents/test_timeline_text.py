@@ -9,11 +9,12 @@ import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
 from evidence.errors import CasefileError, MomentRefused
+from evidence.spreadsheets import safe_cell
 from incidents.errors import IncidentError
 from incidents.markdown import render_markdown
 from incidents.models import TimelineKind
 from incidents.services.timeline import write_entry
-from incidents.timeline_export import safe_cell, write_csv, write_markdown
+from incidents.timeline_export import write_csv, write_markdown
 from incidents.timeline_reading import TimelineReader
 from tests.factories import NOON, make_evidence, make_incident, make_user
 
@@ -137,9 +138,9 @@ class TestEntries:
     def test_csv_carries_every_entry_with_its_zone(self):
         incident = make_incident()
         self.write(incident, "=1+1")
-        rows = list(
-            csv.DictReader(io.StringIO(write_csv(TimelineReader(incident).all())))
-        )
+        text = write_csv(TimelineReader(incident).all())
+        assert text.startswith("\ufeff"), "a spreadsheet takes it for another encoding"
+        rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
         assert rows[-1]["text"] == "'=1+1"
         assert rows[0]["event_at"] == "2026-03-10T12:00:00+00:00"
 

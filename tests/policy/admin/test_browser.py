@@ -15,9 +15,9 @@ from policy.models import KillSwitch, Rollback, RollbackState
 from policy.rules.kill_switch import KillSwitchState
 from tests.conftest import make_user, sign_in
 from tests.factories import make_incident
-from tests.policy.admin.conftest import World
 from tests.policy.admin.test_pages import pages_of
 from tests.policy.samples import SAFE, reach_remediate
+from tests.policy.world import World
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -22,9 +22,9 @@ from policy.models import (
     ScanRequest,
 )
 from tests.conftest import make_user
-from tests.policy.admin.conftest import World
 from tests.policy.explaining import explain_settings
 from tests.policy.samples import PERMISSIVE, make_extension, take
+from tests.policy.world import World
 
 LISTS = (
     "extension",
@@ -238,7 +238,7 @@ def test_kill_switches_are_exported_safely(
     )
     client.force_login(auditor)
     text = client.get(reverse("admin:policy_killswitch_export", args=["csv"]))
-    rows = list(csv.DictReader(io.StringIO(text.content.decode())))
+    rows = list(csv.DictReader(io.StringIO(text.content.decode("utf-8-sig"))))
     assert {row["event"] for row in rows} == {"activated"}
     assert any(row["reason"].startswith("'=cmd") for row in rows)
     url = reverse("admin:policy_killswitch_export", args=["json"])

@@ -1,0 +1,37 @@
+"""What holds for every answer of the API: no cache keeps it, no coding is guessed."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+from tests.pages.hostile import fill, list_routes
+
+ROUTES = [
+    fill(route, {"*": "1", "reference": "SEC-INC-2026-0001"})
+    for route in list_routes("api/")
+]
+
+
+@pytest.mark.parametrize("url", ROUTES)
+def test_no_cache_keeps_an_answer(reader: APIClient, url: str) -> None:
+    for client in (reader, Client()):
+        assert client.get(url)["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch"])
+@pytest.mark.parametrize("url", ROUTES)
+def test_a_compressed_body_is_refused(poster: APIClient, url: str, method: str) -> None:
+    response = getattr(poster, method)(
+        url,
+        data=gzip.compress(b"{}"),
+        content_type="application/json",
+        headers={"Content-Encoding": "gzip"},
+    )
+    assert response.status_code == 415
+    assert response["Content-Type"] == "application/problem+json"
+    assert response["Cache-Control"] == "no-store"
+    assert "Content-Encoding" in response.json()["detail"]
