@@ -52,7 +52,7 @@ UNFOLD: dict[str, Any] = {
     ],
     "SIDEBAR": {
         "show_search": True,
-        "show_all_applications": True,
+        "show_all_applications": False,
         "navigation": "incidents.admin.navigation.sidebar",
     },
 }

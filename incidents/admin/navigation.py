@@ -7,6 +7,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from evidence.access import Role
+
 Entry = tuple[str, str, str, str]
 """Title, icon, URL name and the permission to see it."""
 
@@ -63,6 +65,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "admin:incidents_incident_metrics",
                 "incidents.view_incident",
             ),
+            ("My settings", "tune", "admin:auth_user_settings", ""),
             (
                 "Playbooks",
                 "menu_book",
@@ -186,15 +189,51 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 )
 
 
+DAILY: dict[Role, tuple[str, ...]] = {
+    Role.RESPONDER: (
+        *("Dashboard", "Incidents", "My open items", "Alerts", "Evidence items"),
+        *("Extensions", "Kill switches", "Postmortems"),
+    ),
+    Role.REVIEWER: (
+        *("Dashboard", "Incidents", "Postmortems", "Extensions", "Kill switches"),
+        *("Rollbacks", "Playbooks"),
+    ),
+    Role.AUDITOR: (
+        *("Dashboard", "Incidents", "Evidence items", "Audit history"),
+        *("Postmortems", "Response times"),
+    ),
+    Role.ADMINISTRATOR: (
+        *("Dashboard", "Users", "Teams", "API tokens", "Reminders"),
+        *("Webhook channels", "Alert rules", "Audit history"),
+    ),
+}
+"""What a role needs daily; everything else stands behind one entry."""
+
+
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return the sections with the pages that exist and this person may see."""
-    sections: list[dict[str, Any]] = []
-    for title, entries in SECTIONS:
+    """Return what the person's roles need daily, then the rest behind one entry."""
+    daily = _daily_titles(request)
+    first: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
+    for section, entries in SECTIONS:
         items = [item for entry in entries if (item := _item(request, *entry))]
-        if items:
-            sections.append({"title": title, "separator": True, "items": items})
-    _mark_active(request.path, [item for one in sections for item in one["items"]])
-    return sections
+        first += [item for item in items if item["title"] in daily]
+        others = [item for item in items if item["title"] not in daily]
+        if others:
+            others[0]["heading"] = section
+        rest += others
+    _mark_active(request.path, [*first, *rest])
+    groups = [{"title": "", "items": first}]
+    if rest:
+        groups.append({"title": "More", "collapsible": True, "items": rest})
+    return groups
+
+
+def _daily_titles(request: HttpRequest) -> frozenset[str]:
+    """Return the titles that any of the person's roles needs daily."""
+    held = set(request.user.groups.values_list("name", flat=True))
+    titles = {one for role, names in DAILY.items() if role in held for one in names}
+    return frozenset(titles or DAILY[Role.RESPONDER])
 
 
 def _mark_active(path: str, items: list[dict[str, Any]]) -> None:
