@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ("world",)
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+# Some forty pages, four times over: too long for every run.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+]
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 TABS = (
