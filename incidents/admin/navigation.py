@@ -223,7 +223,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             others[0]["heading"] = section
         rest += others
     _mark_active(request.path, [*first, *rest])
-    groups = [{"title": "", "items": first}]
+    groups: list[dict[str, Any]] = [{"title": "", "items": first}]
     if rest:
         groups.append({"title": "More", "collapsible": True, "items": rest})
     return groups
