@@ -1,15 +1,17 @@
 """A postmortem's document as PDF, by reportlab: no browser and no system library.
 
-The same document gives the same bytes, so that archiving twice is archiving once.
-DejaVu Sans covers Latin, Greek, Cyrillic and more; where the machine has none (Debian:
-fonts-dejavu-core), the PDF's own Helvetica is used and what it cannot write is shown
-as □. Scripts that neither has are complete in the Markdown and JSON beside the PDF.
+The same document gives the same bytes on every machine: the fonts are in the project
+(DejaVu, incidents/fonts). A character that they cannot write, or that would need a
+direction or joining that reportlab does not know, stands as its name: nothing is lost
+without a word. Whatever the document holds is laid out, in time that grows with its
+length: what reportlab cannot break over pages reaches it in pieces that fit one.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,21 +29,27 @@ from reportlab.platypus import LongTable, Paragraph, SimpleDocTemplate, TableSty
 
 from incidents.workflow.postmortem_markdown import render_postmortem
 
-FONT_FOLDERS = (
-    "/usr/share/fonts/truetype/dejavu",
-    "/usr/share/fonts/dejavu-sans-fonts",
-    "/usr/share/fonts/TTF",
-    "/Library/Fonts",
-)
+FONT_FOLDER = Path(__file__).parent / "fonts"
+PLAIN, BOLD, FIXED = "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono"
 INK = colors.HexColor("#18181b")
 SOFT = colors.HexColor("#52525b")
 LINE = colors.HexColor("#d4d4d8")
 GROUND = colors.HexColor("#f4f4f5")
 HEADING_SIZES = {1: 18, 2: 13, 3: 10.5}
 PAGE_MARGIN = 18 * mm
-CELL_LENGTH = 1_500
-"""reportlab cannot break a cell over pages; what is cut says so, and the archived
-JSON and Markdown have it in full."""
+CELL_SIZE = 7
+CELL_LEADING = 9.2
+CELL_PADDING = 3
+CELL_LINES = 50
+"""reportlab breaks no cell over pages: a longer one goes on in a row of its own."""
+WIDEST_TABLE = 12
+"""More columns would be too narrow to read; such a table is written cell by cell."""
+ROWS_AT_ONCE = 100
+CODE_LINES = 40
+CODE_COLUMNS = 400
+"""A paragraph of many lines is wrapped again on each page that it reaches."""
+DEEPEST_INDENT = 10
+UNWRITABLE_DIRECTIONS = frozenset({"R", "AL", "AN"})
 
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
@@ -50,6 +58,7 @@ def write_pdf(
     content: Mapping[str, Any], *, sha256_hex: str, signature: str = ""
 ) -> bytes:
     """Return the document as PDF."""
+    _register_fonts()
     text = render_postmortem(content, sha256_hex=sha256_hex, signature=signature)
     out = io.BytesIO()
     document = SimpleDocTemplate(
@@ -74,44 +83,40 @@ def write_pdf(
 
 
 @cache
-def fonts() -> tuple[str, str, str]:
-    """Return the names of the plain, bold and fixed-width fonts, registered once."""
-    for folder in map(Path, FONT_FOLDERS):
-        files = [
-            folder / name
-            for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")
-        ]
-        if all(file.is_file() for file in files):
-            names = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono")
-            for name, file in zip(names, files, strict=True):
-                pdfmetrics.registerFont(TTFont(name, str(file)))
-            pdfmetrics.registerFontFamily(
-                "DejaVuSans",
-                "DejaVuSans",
-                "DejaVuSans-Bold",
-                "DejaVuSans",
-                "DejaVuSans-Bold",
-            )
-            return names
-    return "Helvetica", "Helvetica-Bold", "Courier"
+def _register_fonts() -> dict[str, frozenset[int]]:
+    """Register the project's fonts; return what each can write."""
+    known = {}
+    for name in (PLAIN, BOLD, FIXED):
+        font = TTFont(name, str(FONT_FOLDER / f"{name}.ttf"))
+        pdfmetrics.registerFont(font)
+        known[name] = frozenset(font.face.charToGlyph)
+    pdfmetrics.registerFontFamily(PLAIN, PLAIN, BOLD, PLAIN, BOLD)
+    return known
 
 
-def writable(text: str) -> str:
-    """Return text with □ for what the font has no picture of."""
-    name, _, _ = fonts()
-    if name == "Helvetica":
-        boxes = {"☐": "[ ]", "☑": "[x]", "→": "->"}
-        plain = "".join(boxes.get(one, one) for one in text)
-        return "".join(
-            one if one.encode("cp1252", "ignore") else "□" for one in plain
-        ).replace("□", "?")
-    known = pdfmetrics.getFont(name).face.charToGlyph
-    return "".join(one if ord(one) in known or one in "\n\t" else "□" for one in text)
+def writable(text: str, font: str = PLAIN) -> str:
+    """Return text with names for the characters that the font has no picture of."""
+    known = _register_fonts()[font]
+    return "".join(one if one in "\n\t" else _written(one, known) for one in text)
+
+
+def _written(one: str, known: frozenset[int]) -> str:
+    if one.isascii() and one.isprintable():
+        return one
+    is_plain = (
+        ord(one) in known
+        and unicodedata.bidirectional(one) not in UNWRITABLE_DIRECTIONS
+        and unicodedata.category(one) not in ("Cc", "Cf", "Co", "Cs")
+    )
+    if is_plain:
+        return one
+    name = unicodedata.name(one, "")
+    return f"[U+{ord(one):04X}{' ' if name else ''}{name}]"
 
 
 def _footer(canvas: Any, page: Any, text: str) -> None:
     canvas.saveState()
-    canvas.setFont(fonts()[0], 6.5)
+    canvas.setFont(PLAIN, 6.5)
     canvas.setFillColor(SOFT)
     canvas.drawString(PAGE_MARGIN, 10 * mm, writable(text))
     canvas.drawRightString(A4[0] - PAGE_MARGIN, 10 * mm, str(page.page))
@@ -120,7 +125,7 @@ def _footer(canvas: Any, page: Any, text: str) -> None:
 
 def _style(name: str, **values: Any) -> ParagraphStyle:
     defaults: dict[str, Any] = {
-        "fontName": fonts()[0],
+        "fontName": PLAIN,
         "fontSize": 9,
         "leading": 12.5,
         "textColor": INK,
@@ -140,10 +145,14 @@ def _story(tokens: Sequence[Token], width: float) -> list[Any]:
         token = tokens[position]
         if token.type == "table_open":
             end = _closing(tokens, position, "table_close")
-            story.append(_table(tokens[position:end], width))
+            story += _table(tokens[position:end], width)
             position = end
         elif token.type == "heading_open":
-            story.append(_heading(token, tokens[position + 1]))
+            is_after_heading = position and tokens[position - 1].type == "heading_close"
+            heading = _heading(token, tokens[position + 1])
+            # A chain of headings that must all stay together fits no page.
+            heading.keepWithNext = not is_after_heading
+            story.append(heading)
             position += 2
         elif token.type in ("bullet_list_open", "ordered_list_open"):
             depth.append("•" if token.type.startswith("bullet") else "1")
@@ -156,7 +165,7 @@ def _story(tokens: Sequence[Token], width: float) -> list[Any]:
         elif token.type == "inline":
             story.append(_paragraph(_inline(token), depth, quote))
         elif token.type in ("fence", "code_block"):
-            story.append(_code(token.content))
+            story += _code(token.content)
         position += 1
     return story
 
@@ -170,18 +179,17 @@ def _heading(opening: Token, inline: Token) -> Paragraph:
     size = HEADING_SIZES.get(level, 9.5)
     style = _style(
         f"h{level}",
-        fontName=fonts()[1],
+        fontName=BOLD,
         fontSize=size,
         leading=size * 1.3,
         spaceBefore=size * (0.9 if level > 1 else 0),
         spaceAfter=size * 0.4,
-        keepWithNext=1,
     )
     return Paragraph(_inline(inline), style)
 
 
 def _paragraph(markup: str, depth: list[str], quote: int) -> Paragraph:
-    indent = 12 * len(depth) + 10 * quote
+    indent = 12 * min(len(depth), DEEPEST_INDENT) + 10 * min(quote, DEEPEST_INDENT)
     style = _style(
         "item" if depth else "text",
         leftIndent=indent,
@@ -191,62 +199,114 @@ def _paragraph(markup: str, depth: list[str], quote: int) -> Paragraph:
     return Paragraph(markup, style, bulletText="•" if depth else None)
 
 
-def _code(text: str) -> Paragraph:
-    style = _style(
-        "code",
-        fontName=fonts()[2],
-        fontSize=7.5,
-        leading=10,
-        backColor=GROUND,
-        borderPadding=4,
-        spaceBefore=4,
-        spaceAfter=8,
-    )
-    lines = (escape(writable(line)).replace(" ", "\u00a0") for line in text.split("\n"))
-    return Paragraph("<br/>".join(lines).removesuffix("<br/>"), style)
+def _code(text: str) -> Iterator[Paragraph]:
+    """Yield the lines of a block of code, some at a time, on one grey ground."""
+    lines = [
+        line[start : start + CODE_COLUMNS]
+        for line in writable(text.removesuffix("\n"), FIXED).split("\n")
+        for start in range(0, max(1, len(line)), CODE_COLUMNS)
+    ]
+    for start in range(0, len(lines), CODE_LINES):
+        some = lines[start : start + CODE_LINES]
+        style = _style(
+            "code",
+            fontName=FIXED,
+            fontSize=7.5,
+            leading=10,
+            backColor=GROUND,
+            borderPadding=(4 if not start else 0, 4, 4, 4),
+            spaceBefore=0 if start else 6,
+            spaceAfter=8 if start + CODE_LINES >= len(lines) else 0,
+        )
+        marked = (escape(line).replace(" ", "\u00a0") for line in some)
+        yield Paragraph("<br/>".join(marked), style)
 
 
-def _table(tokens: Sequence[Token], width: float) -> LongTable:
-    rows: list[list[str]] = []
+def _table(tokens: Sequence[Token], width: float) -> Iterator[Any]:
+    """Yield a table in pieces, each short enough to be laid out at once."""
+    rows: list[list[Token]] = []
     for token in tokens:
         if token.type == "tr_open":
             rows.append([])
         elif token.type == "inline":
-            rows[-1].append(_cut(token))
-    has_head = any(rows[0])
-    body = rows if has_head else rows[1:]
-    head, cell = (
-        _style("head", fontName=fonts()[1], fontSize=7, leading=9, spaceAfter=0),
-        _style("cell", fontSize=7, leading=9.2, spaceAfter=0),
-    )
-    flowables = [
-        [Paragraph(text, head if has_head and not i else cell) for text in row]
-        for i, row in enumerate(body)
-    ]
+            rows[-1].append(token)
+    head = rows[0] if any(one.content for one in rows[0]) else None
+    body = rows[1:]
+    if len(rows[0]) > WIDEST_TABLE:
+        yield from _cell_by_cell(head, body)
+        return
+    widths = _widths([[one.content for one in row] for row in rows], width)
+    head_cells = list(_cells(head, widths, is_head=True)) if head else []
+    cells = [row for one in body for row in _cells(one, widths)]
+    # A head that is a page long cannot stand on top of every page.
+    repeated = head_cells if len(head_cells) == 1 else []
+    first = head_cells if not repeated else []
+    rest = first + cells
+    for start in range(0, max(1, len(rest)), ROWS_AT_ONCE):
+        yield _grid(repeated, rest[start : start + ROWS_AT_ONCE], widths)
+
+
+def _grid(head: list[Any], rows: list[Any], widths: list[float]) -> LongTable:
     table = LongTable(
-        flowables,
-        colWidths=_widths(body, width),
-        repeatRows=1 if has_head else 0,
+        [cells for cells, _ in head + rows],
+        colWidths=widths,
+        repeatRows=1 if head else 0,
         spaceAfter=8,
     )
     commands: list[Any] = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),
-        ("LEFTPADDING", (0, 0), (-1, -1), 3),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+        ("LEFTPADDING", (0, 0), (-1, -1), CELL_PADDING),
+        ("RIGHTPADDING", (0, 0), (-1, -1), CELL_PADDING),
     ]
-    if has_head:
+    for number, (_, is_last) in enumerate(head + rows):
+        if is_last:
+            commands.append(("LINEBELOW", (0, number), (-1, number), 0.4, LINE))
+    if head:
         commands.append(("BACKGROUND", (0, 0), (-1, 0), GROUND))
     table.setStyle(TableStyle(commands))
     return table
 
 
-def _cut(token: Token) -> str:
-    """Return a cell's markup; one too long for a page ends with a note."""
-    if len(token.content) <= CELL_LENGTH:
-        return _inline(token)
-    text = "".join(one.content for one in token.children or ())[:CELL_LENGTH]
-    return escape(writable(text)) + " … (cut here; complete in the JSON)"
+def _cells(
+    row: Sequence[Token], widths: Sequence[float], *, is_head: bool = False
+) -> Iterator[tuple[list[Paragraph], bool]]:
+    """Yield a row as one or more rows that fit a page, and whether each is its last."""
+    style = _style(
+        "head" if is_head else "cell",
+        fontName=BOLD if is_head else PLAIN,
+        fontSize=CELL_SIZE,
+        leading=CELL_LEADING,
+        spaceAfter=0,
+    )
+    pieces = [_pieces(token, width) for token, width in zip(row, widths, strict=True)]
+    count = max(map(len, pieces))
+    for number in range(count):
+        cells = [
+            Paragraph(one[number] if number < len(one) else "", style) for one in pieces
+        ]
+        yield cells, number == count - 1
+
+
+def _pieces(token: Token, width: float) -> list[str]:
+    """Return a cell's markup in pieces of at most CELL_LINES lines."""
+    room = max(1, int((width - 2 * CELL_PADDING) / CELL_SIZE)) * CELL_LINES
+    text = writable("".join(one.content or " " for one in token.children or ()))
+    if len(text) <= room:
+        return [_inline(token)]
+    return [escape(text[start : start + room]) for start in range(0, len(text), room)]
+
+
+def _cell_by_cell(
+    head: Sequence[Token] | None, rows: Sequence[Sequence[Token]]
+) -> Iterator[Paragraph]:
+    """Yield the cells of a table that is too wide for the page as lines."""
+    names = [_inline(one) for one in head] if head else []
+    for row in rows or [[]]:
+        for number, cell in enumerate(row):
+            name = names[number] if names else str(number + 1)
+            yield _paragraph(f"<b>{name}</b>: {_inline(cell)}", [], 1)
+    if not rows:
+        yield _paragraph(" · ".join(names), [], 1)
 
 
 def _widths(rows: Sequence[Sequence[str]], width: float) -> list[float]:
@@ -272,16 +332,13 @@ def _inline_part(child: Token) -> str:
         "em_close": "</i>",
         "s_open": "<strike>",
         "s_close": "</strike>",
-        "softbreak": "<br/>",
+        "softbreak": " ",
         "hardbreak": "<br/>",
     }
     if child.type in tags:
         return tags[child.type]
     if child.type == "code_inline":
-        name = fonts()[2]
-        return f'<font name="{name}">{escape(writable(child.content))}</font>'
-    if child.type == "link_open":
-        return ""
-    if child.type == "link_close":
+        return f'<font name="{FIXED}">{escape(writable(child.content, FIXED))}</font>'
+    if child.type in ("link_open", "link_close"):
         return ""
     return escape(writable(child.content))

@@ -6,7 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from evidence.format import hash_value
-from incidents.postmortem_pdf import write_pdf
+from incidents.postmortem_pdf import writable, write_pdf
 from incidents.workflow.errors import MoveError
 from incidents.workflow.postmortem import (
     SECTION_KEYS,
@@ -274,8 +274,22 @@ def test_pdf_is_the_same_bytes_each_time_and_different_for_other_text():
         ("word " * 3_000),
         "<b><i>unclosed & </para>",
         "| a | b |\n|---|---|\n| " + "long " * 2_000 + " | 2 |",
+        "|" + " a |" * 8 + "\n|" + "---|" * 8 + "\n|" + ("W" * 1_000 + "|") * 8,
+        "|" + " a |" * 40 + "\n|" + "---|" * 40 + "\n|" + "b|" * 40,
+        "```\n" + "a line of code\n" * 1_000 + "```",
     ],
-    ids=["hostile", "scripts", "blocks", "no-space", "long", "markup", "long-cell"],
+    ids=[
+        "hostile",
+        "scripts",
+        "blocks",
+        "no-space",
+        "long",
+        "markup",
+        "long-cell",
+        "long-cells",
+        "wide",
+        "code",
+    ],
 )
 def test_pdf_takes_any_text(text):
     content = make_content(sections={**TEXTS, "summary": text, "lessons": text})
@@ -311,3 +325,10 @@ def test_diff_leaves_out_lines_far_from_a_change():
     assert kinds.count("equal") == 6
     row = next(one for one in diff.rows if one.kind == "replaced")
     assert (row.old_number, row.new_number) == (21, 21)
+
+
+def test_what_the_font_cannot_write_stands_as_its_name():
+    assert writable("ok é Ж 🙂") == "ok é Ж [U+1F642 SLIGHTLY SMILING FACE]"
+    assert writable("א") == "[U+05D0 HEBREW LETTER ALEF]"
+    assert writable("試") == "[U+8A66 CJK UNIFIED IDEOGRAPH-8A66]"
+    assert writable("\u202e") == "[U+202E RIGHT-TO-LEFT OVERRIDE]"
