@@ -1,5 +1,6 @@
 """The case that evidence belongs to, known here only by the model's string."""
 
+import datetime as dt
 from typing import Any
 
 from evidence.models import EvidenceItem
@@ -17,3 +18,10 @@ def lock_case(incident_id: int) -> None:
     only rows that a role may change.
     """
     incident_model().objects.select_for_update(no_key=True).get(pk=incident_id)
+
+
+def touch_case(incident_id: int, now: dt.datetime) -> None:
+    """Move the last activity of a case forward to `now`, never back."""
+    incident_model().objects.filter(pk=incident_id, last_activity_at__lt=now).update(
+        last_activity_at=now
+    )

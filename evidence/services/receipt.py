@@ -17,7 +17,7 @@ from evidence.audit import incident_stream, record_entry
 from evidence.errors import DigestMismatch, EvidenceError
 from evidence.models import Channel, CustodyKind, EvidenceItem, EvidenceKind
 from evidence.models.items import SHA256_HEX
-from evidence.services.cases import incident_model, lock_case
+from evidence.services.cases import incident_model, lock_case, touch_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import Recognised, recognise
 from evidence.services.kinds import correct_kind
@@ -113,6 +113,7 @@ def add_item(
 ) -> tuple[EvidenceItem, bool]:
     # Two uploads of the same bytes take turns here; the second finds the first's row.
     lock_case(incident_id)
+    touch_case(incident_id, now)
     same = EvidenceItem.objects.filter(
         incident_id=incident_id, sha256_hex=incoming.sha256_hex
     )

@@ -23,7 +23,13 @@ from evidence.admin.form_answers import add_refusal
 from evidence.admin.form_fields import LongTextField
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.templatetags.casefile import moment
-from incidents.models import Alert, AlertAssignment, AlertRule, Incident
+from incidents.models import (
+    Alert,
+    AlertAssignment,
+    AlertDecision,
+    AlertRule,
+    Incident,
+)
 from incidents.services.alerts.moves import move_alerts, split_alerts
 from incidents.services.alerts.rules import save_rule
 from incidents.services.changes import REASON_LENGTH, WORK
@@ -112,7 +118,7 @@ class AlertAdmin(ReadOnlyAdmin):
         "severity_label",
         "extension",
         "case",
-        "decision",
+        "decision_words",
         "source",
         "short_summary",
     )
@@ -126,7 +132,7 @@ class AlertAdmin(ReadOnlyAdmin):
         ("happened_at", RangeDateTimeFilter),
     )
     list_filter_submit = True
-    list_select_related = ("extension", "incident")
+    list_select_related = ("extension", "incident", "decided_incident")
     list_per_page = 50
     show_full_result_count = False
     search_fields = ("=alert_id", "=call_id", "=category", "=extension__extension_id")
@@ -165,6 +171,18 @@ class AlertAdmin(ReadOnlyAdmin):
             return "–"
         page = reverse("admin:incidents_incident_change", args=[alert.incident.pk])
         return format_html('<a href="{}">{}</a>', page, alert.incident.reference)
+
+    @display(description="Decision", ordering="decision")
+    def decision_words(self, alert: Alert) -> str:
+        """Say what the rules made of it then, and that it was moved since."""
+        decided = alert.decided_incident
+        if decided is None:
+            return str(alert.get_decision_display())
+        verb = "Opened" if alert.decision == AlertDecision.OPENED else "Joined"
+        words = f"{verb} {decided.reference}"
+        if alert.incident_id == decided.pk:
+            return words
+        return f"{words}, {'moved' if alert.incident_id else 'split off'} since"
 
     @display(description="Summary")
     def short_summary(self, alert: Alert) -> str:

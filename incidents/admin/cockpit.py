@@ -20,7 +20,7 @@ from incidents.admin.evidence_tab import evidence_tab
 from incidents.admin.policy_tab import policy_tab
 from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
-from incidents.models import Cycle, GateWaiver, Incident, IncidentPhase
+from incidents.models import AlertAssignment, Cycle, GateWaiver, Incident, IncidentPhase
 from incidents.presentation import PhaseView, view_phase
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import TITLES
@@ -146,6 +146,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "can_review": is_live and request.user.has_perm(REVIEW),
         "ending": getattr(cycle, "ending", None),
         "is_past": cycle != incident.current_cycle,
+        "is_emptied": is_live and _is_emptied(incident),
         **(_closing_forms(incident) if is_live else {}),
         "can_reopen": not incident.is_open and request.user.has_perm(REVIEW),
         "workers": forms.workers() if can_work else (),
@@ -183,6 +184,13 @@ def _containment(
         "standing": find_standing(incident) if can_review else None,
         "aftermaths": [(one.value, one.label) for one in Aftermath],
     }
+
+
+def _is_emptied(incident: Incident) -> bool:
+    """Tell whether every alert that the case had was moved away."""
+    if incident.alerts.exists():
+        return False
+    return AlertAssignment.objects.filter(previous_incident=incident).exists()
 
 
 def _closing_forms(incident: Incident) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -15,6 +15,8 @@ from evidence.models import (
     VerificationRequest,
 )
 from incidents.models import Cycle, Incident
+from incidents.services.gates.late_evidence import find_late
+from incidents.services.postmortems.archive import find_void_files
 
 STEP_NAMES = ("bundle_hash", "ledger_chain", "summary_counts", "schema", "redaction")
 
@@ -27,6 +29,10 @@ class EvidenceView:
     request: VerificationRequest | None
     report: VerificationReport | None
     url: str
+    late: str = ""
+    """Why it is late; "" where it is not."""
+    void: str = ""
+    """Which void signature it was archived under; "" for none."""
 
     @property
     def tone(self) -> str:
@@ -64,8 +70,16 @@ def evidence_tab(
     """Return the items of a case, newest first, and where to attach more."""
     items = list(incident.evidence_items.select_related("received_by").order_by("-id"))
     newest = _newest_requests(items)
+    late, void = find_late(incident, items), find_void_files(incident)
     return {
-        "evidence": [_view(item, newest.get(item.pk)) for item in items],
+        "evidence": [
+            replace(
+                _view(item, newest.get(item.pk)),
+                late=late.get(item.pk, ""),
+                void=void.get(item.pk, ""),
+            )
+            for item in items
+        ],
         "upload_url": upload_url(incident),
         "status_url": _status_url(incident, newest),
     }

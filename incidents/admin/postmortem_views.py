@@ -21,7 +21,10 @@ from incidents.models import (
 )
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import read_gate
-from incidents.services.postmortems.case_facts import gather_case_facts
+from incidents.services.postmortems.case_facts import (
+    action_items_of,
+    gather_case_facts,
+)
 from incidents.services.postmortems.drafts import author_names, current_draft
 from incidents.services.postmortems.reviews import is_author
 from incidents.workflow.phases import Phase
@@ -173,7 +176,9 @@ def page_context(request: HttpRequest, postmortem: Postmortem) -> dict[str, Any]
         and shown.review is None
         and user.has_perm(REVIEW),
         "can_add_items": user.has_perm(WORK),
-        "action_items": postmortem.cycle.action_items.select_related("owner"),
+        "action_items": action_items_of(postmortem.cycle).select_related(
+            "owner", "cycle"
+        ),
     }
 
 
@@ -201,7 +206,7 @@ def section_groups(sections: dict[str, str]) -> list[tuple[str, list[WrittenSect
 
 def postmortem_summary(cycle: Cycle) -> dict[str, Any]:
     """Return what the incident page shows of the cycle's postmortem."""
-    action_items = cycle.action_items.select_related("owner")
+    action_items = action_items_of(cycle).select_related("owner", "cycle")
     found = Postmortem.objects.filter(cycle=cycle).first()
     if found is None:
         return {"postmortem": None, "action_items": action_items}

@@ -190,6 +190,8 @@ def _record(
             for one in own
         }
         where = "" if is_target else f" Moved to {to}." if to else " Split off."
+        if not is_target and case.is_open and not case.alerts.exists():
+            where += " No alert is left in this case."
         add_entry(
             incident=case,
             kind=TimelineKind.ALERT,

@@ -84,6 +84,23 @@ def sweep_postmortems(*, now: dt.datetime | None = None) -> int:
     return count
 
 
+def find_void_files(incident: Incident) -> dict[int, str]:
+    """Return the archived files of signatures that are void, by evidence ID."""
+    archives = PostmortemArchive.objects.filter(
+        review__version__postmortem__cycle__incident=incident
+    ).select_related("review__version__postmortem")
+    return {
+        item_id: f"Void: version {archive.review.version.number} was taken up again"
+        for archive in archives
+        if current_signature(archive.review.version.postmortem) != archive.review
+        for item_id in (
+            archive.json_item_id,
+            archive.markdown_item_id,
+            archive.pdf_item_id,
+        )
+    }
+
+
 def render_version(version: PostmortemVersion, review: PostmortemReview | None) -> str:
     """Return a version as Markdown."""
     return render_postmortem(

@@ -22,6 +22,7 @@ from incidents.models import (
 )
 from incidents.services.gates.conditions import stored_gate
 from incidents.services.gates.facts import find_current_reports
+from incidents.services.gates.late_evidence import find_late
 from incidents.services.lifecycle.endings import case_head, utc
 from incidents.services.postmortems.decisions import gather_decisions
 from incidents.services.postmortems.findings import current_findings
@@ -45,12 +46,16 @@ def gather_case_facts(
         .order_by("received_at", "id")
     )
     reports = find_current_reports(items, until=until)
+    late = find_late(incident, items)
     return {
         "gathered_at": utc(now),
         "incident": _head(incident, cycle),
         "phases": [_phase(row) for row in _phases(cycle)],
         "timeline": [_entry(row, incident.detected_at) for row in _timeline(cycle)],
-        "evidence": [_evidence(item, reports.get(item.pk)) for item in items],
+        "evidence": [
+            _evidence(item, reports.get(item.pk), late.get(item.pk, ""))
+            for item in items
+        ],
         "findings": _findings(items, reports, until=until),
         "decisions": [
             {
@@ -65,7 +70,11 @@ def gather_case_facts(
         "checklist": [_item(row) for row in _checklist(cycle)],
         "action_items": [
             action_item_fact(row, until=until)
-            for row in action_items_of(cycle).select_related("owner", "cycle")
+            for row in _until(
+                action_items_of(cycle).select_related("owner", "cycle"),
+                "created_at",
+                until,
+            )
         ],
     }
 
@@ -73,14 +82,12 @@ def gather_case_facts(
 def action_items_of(cycle: Cycle) -> QuerySet[ActionItem]:
     """Return the action items that a cycle sees: its own, and earlier ones still open.
 
-    Of a cycle that has ended: what it saw when it did.
+    Open when the cycle began, that is: one that is done since shows as done.
     """
     earlier = Q(cycle__number__lt=cycle.number)
     closed_before = Q(closed_at__lt=cycle.started_at)
-    rows = ActionItem.objects.filter(
-        Q(cycle=cycle) | (earlier & ~closed_before), incident=cycle.incident_id
-    )
-    return _until(rows, "created_at", cycle.ended_at).order_by("id")
+    seen = Q(cycle=cycle) | (earlier & ~closed_before)
+    return ActionItem.objects.filter(seen, incident=cycle.incident_id).order_by("id")
 
 
 def action_item_fact(
@@ -179,7 +186,9 @@ def _entry(row: TimelineEntry, detected_at: dt.datetime) -> dict[str, Any]:
     }
 
 
-def _evidence(item: EvidenceItem, report: VerificationReport | None) -> dict[str, Any]:
+def _evidence(
+    item: EvidenceItem, report: VerificationReport | None, late: str
+) -> dict[str, Any]:
     return {
         "id": item.pk,
         "name": item.original_name,
@@ -188,6 +197,7 @@ def _evidence(item: EvidenceItem, report: VerificationReport | None) -> dict[str
         "size_bytes": item.size_bytes,
         "received_at": utc(item.received_at),
         "received_by": name_of(item.received_by),
+        "late": late,
         "outcome": report.outcome if report else "",
         "checked_at": utc(report.finished_at) if report else None,
     }

@@ -1,0 +1,35 @@
+"""Evidence that came after the phase that verifies it, or after the case was closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from evidence.models import Channel, EvidenceItem
+from incidents.models import Cycle, Incident
+from incidents.workflow.phases import Phase
+
+
+def find_late(incident: Incident, items: Iterable[EvidenceItem]) -> dict[int, str]:
+    """Return why each late item is late, by its ID; two queries.
+
+    A gate that was passed is not looked at again for it: people have to know. What a
+    worker or an export made here did not arrive, and is never late.
+    """
+    cycles = list(incident.cycles.prefetch_related("phases").order_by("number"))
+    found = ((item.pk, _why_late(cycles, item)) for item in items)
+    return {pk: why for pk, why in found if why}
+
+
+def _why_late(cycles: list[Cycle], item: EvidenceItem) -> str:
+    if item.channel == Channel.WORKER or item.derived_from_id is not None:
+        return ""
+    begun = [one for one in cycles if one.started_at <= item.received_at]
+    if not begun:
+        return ""
+    cycle = begun[-1]
+    if cycle.ended_at is not None and item.received_at > cycle.ended_at:
+        return "Late: after the case was closed"
+    verify = next(one for one in cycle.phases.all() if one.phase == Phase.VERIFY)
+    if verify.completed_at is not None and item.received_at > verify.completed_at:
+        return "Late: after VERIFY was complete"
+    return ""
