@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from evidence.admin.sent_forms import SESSION_NAME, keep_unsent, typed_texts
-from evidence.api.problems import NOT_FOUND, UNUSABLE, problem_response, status_of
+from evidence.api.problems import NOT_FOUND, UNUSABLE, problem_response
 from evidence.errors import CasefileError
 
 API = "/api/"
@@ -56,7 +56,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def refused(request: HttpRequest, error: CasefileError) -> HttpResponse:
     """Answer a service's refusal that no page of its own shows."""
-    status = status_of(error)
+    status = error.status
     if _is_api(request):
         return problem_response(request, status, error.code, error.message)
     name = "403.html" if status is HTTPStatus.FORBIDDEN else "refused.html"

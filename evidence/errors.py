@@ -1,4 +1,14 @@
-"""The error families of the evidence app. Each error has a stable `code`."""
+"""The error families of the evidence app. Each error has a stable `code`.
+
+An error also carries the HTTP status it answers with and the members that its problem
+document has beside the message: whoever raises it knows best what kind it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, is_dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar
 
 
 class CasefileError(Exception):
@@ -10,6 +20,10 @@ class CasefileError(Exception):
     """
 
     code = "refused"
+    # Understood, and not to be followed as it stands.
+    status: ClassVar[HTTPStatus] = HTTPStatus.UNPROCESSABLE_ENTITY
+    # Attributes that a problem document shows beside the message.
+    members: ClassVar[tuple[str, ...]] = ()
     field: str | None = None
 
     def __init__(
@@ -22,8 +36,47 @@ class CasefileError(Exception):
         if code is not None:
             self.code = code
 
+    def problem_members(self) -> dict[str, Any]:
+        """Return what a problem document has beside the message, as JSON values."""
+        held = {name: getattr(self, name) for name in self.members}
+        return {
+            name: _plain(value) for name, value in held.items() if value is not None
+        }
 
-class PermissionRefused(CasefileError):
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return value if isinstance(value, (str, int, float, bool)) else str(value)
+
+
+class Malformed(CasefileError):
+    """Not of the form that is asked for, so that nothing was looked up."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class Forbidden(CasefileError):
+    """Not for this person, whoever else may."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class Missing(CasefileError):
+    """What it is about is not there, or not for this person to see."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(CasefileError):
+    """Not now, as things stand; the same request may do at another time."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class PermissionRefused(Forbidden):
     """The actor may not do this."""
 
     code = "permission_refused"
@@ -39,6 +92,18 @@ class EvidenceError(CasefileError):
     """Evidence could not be received, verified, exported or read."""
 
     code = "evidence_refused"
+
+
+class EvidenceMalformed(Malformed, EvidenceError):
+    """An argument about evidence that is not of its form."""
+
+
+class EvidenceNotFound(Missing, EvidenceError):
+    """Evidence, or the case that it is for, is not there."""
+
+
+class EvidenceConflict(Conflict, EvidenceError):
+    """Evidence is not in a state that allows it."""
 
 
 class PersonError(CasefileError):
@@ -57,9 +122,10 @@ class UploadTooLarge(EvidenceError):
     """More bytes than EVIDENCE_MAX_BYTES arrived; none was kept."""
 
     code = "too_large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
-class UploadBroken(EvidenceError):
+class UploadBroken(Malformed, EvidenceError):
     """The sender stopped before the end; nothing was kept."""
 
     code = "upload_broken"
@@ -78,6 +144,7 @@ class UnreadableDocument(EvidenceError):
     """
 
     code = "document_refused"
+    members = ("path", "reason_code")
 
     def __init__(
         self,
@@ -96,21 +163,25 @@ class EvidenceMissing(EvidenceError):
     """The stored bytes are not where their digest says."""
 
     code = "evidence_missing"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class EvidenceDamaged(EvidenceError):
     """The stored bytes no longer have the digest they were received under."""
 
     code = "evidence_damaged"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class StorageUnavailable(EvidenceError):
     """The evidence store cannot be reached or written just now: worth another try."""
 
     code = "storage_unavailable"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class HistoryError(CasefileError):
     """The audit history cannot be read or does not hold together."""
 
     code = "history_broken"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evidence.errors import CasefileError
+from evidence.errors import CasefileError, Conflict, Forbidden, Missing
 
 
 class IncidentError(CasefileError):
@@ -13,19 +13,27 @@ class IncidentError(CasefileError):
     code = "incident_refused"
 
 
+class IncidentNotFound(Missing, IncidentError):
+    """What it is about is not there."""
+
+
+class IncidentForbidden(Forbidden, IncidentError):
+    """Not for this person."""
+
+
 class ReasonMissing(IncidentError):
     """The change needs a reason, and none was given."""
 
     code = "reason_missing"
 
 
-class IncidentClosed(IncidentError):
+class IncidentClosed(Conflict, IncidentError):
     """The case is closed; reopen it first."""
 
     code = "incident_closed"
 
 
-class TransitionError(IncidentError):
+class TransitionError(Conflict, IncidentError):
     """A move of state that does not exist from here."""
 
     code = "invalid_transition"
@@ -48,7 +56,7 @@ class FieldChange:
     wanted: str
 
 
-class EditConflict(IncidentError):
+class EditConflict(Conflict, IncidentError):
     """Somebody saved the case since it was read; nothing was overwritten.
 
     `changes` tells field by field what differs, `revision` is the current one and
@@ -56,6 +64,7 @@ class EditConflict(IncidentError):
     """
 
     code = "edit_conflict"
+    members = ("revision", "changed_by", "changes")
 
     def __init__(
         self,
@@ -83,7 +92,11 @@ class PostmortemRefused(IncidentError):
     code = "postmortem_refused"
 
 
-class FourEyesRefused(PostmortemRefused):
+class PostmortemConflict(Conflict, PostmortemRefused):
+    """The postmortem has moved on since it was read."""
+
+
+class FourEyesRefused(Forbidden, PostmortemRefused):
     """Who wrote it cannot be who signs it."""
 
     code = "four_eyes"

@@ -1,6 +1,7 @@
 """The error family of the policy app; what the pure rules raise belongs to it too."""
 
-from policy.rules.decisions import Decision, Refusal
+from evidence.errors import Conflict, Forbidden, Missing
+from policy.rules.decisions import Decision, Refusal, RefusalKind
 from policy.rules.errors import (
     DocumentError,
     KillSwitchError,
@@ -12,7 +13,10 @@ from policy.rules.errors import (
 __all__ = (
     "DocumentError",
     "KillSwitchError",
+    "PolicyConflict",
     "PolicyError",
+    "PolicyForbidden",
+    "PolicyNotFound",
     "PolicyRefused",
     "QuotaError",
     "TrustTransitionError",
@@ -39,11 +43,30 @@ class PolicyRefused(PolicyError):
         self.refusals = refusals
 
 
+class PolicyForbidden(Forbidden, PolicyRefused):
+    """Not for this person: four eyes, or somebody else's request."""
+
+
+class PolicyNotFound(Missing, PolicyRefused):
+    """What it is about is not there."""
+
+
+class PolicyConflict(Conflict, PolicyRefused):
+    """Not in a state that allows it."""
+
+
+_BY_KIND = {
+    RefusalKind.INPUT: PolicyRefused,
+    RefusalKind.PERSON: PolicyForbidden,
+    RefusalKind.STATE: PolicyConflict,
+}
+
+
 def require_allowed(decision: Decision) -> None:
     """Raise PolicyRefused with every reason where the decision is a refusal."""
     if decision.allowed:
         return
-    raise PolicyRefused(
+    raise _BY_KIND[decision.refusals[0].kind](
         " ".join(refusal.message for refusal in decision.refusals),
         code=decision.codes[0],
         refusals=decision.refusals,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, is_dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -34,30 +33,6 @@ UNUSABLE = (
 RETRY_SECONDS = 5
 
 logger = logging.getLogger(__name__)
-
-# The statuses of refusals by the services; any other is a request that was
-# understood and cannot be followed as it stands (422).
-STATUS_BY_CODE: dict[str, HTTPStatus] = {
-    "permission_refused": HTTPStatus.FORBIDDEN,
-    "not_found": HTTPStatus.NOT_FOUND,
-    "edit_conflict": HTTPStatus.CONFLICT,
-    "incident_closed": HTTPStatus.CONFLICT,
-    "invalid_transition": HTTPStatus.CONFLICT,
-    "invalid_move": HTTPStatus.CONFLICT,
-    "phase_out_of_order": HTTPStatus.CONFLICT,
-    "alert_conflict": HTTPStatus.CONFLICT,
-    "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    "upload_broken": HTTPStatus.BAD_REQUEST,
-    "malformed_digest": HTTPStatus.BAD_REQUEST,
-    "unknown_kind": HTTPStatus.BAD_REQUEST,
-    "no_such_incident": HTTPStatus.NOT_FOUND,
-    "storage_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
-    "evidence_missing": HTTPStatus.INTERNAL_SERVER_ERROR,
-    "evidence_damaged": HTTPStatus.INTERNAL_SERVER_ERROR,
-    "history_broken": HTTPStatus.INTERNAL_SERVER_ERROR,
-}
-# What an error of ours may tell beside its message.
-MEMBERS = ("path", "reason_code", "problems", "revision", "changed_by", "changes")
 
 # DRF's own codes in our words; those that are clear enough stay.
 CODE_BY_STATUS: dict[int, str] = {
@@ -90,9 +65,8 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
     path = context["request"].path
     set_rollback()
     if isinstance(error, CasefileError):
-        status = status_of(error)
-        members = dict(_members_of(error))
-        return _respond(status, error.code, error.message, path, **members)
+        members = error.problem_members()
+        return _respond(error.status, error.code, error.message, path, **members)
     if isinstance(error, RequestDataTooBig):
         return _respond(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", str(error), path
@@ -110,11 +84,6 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
     ) and (response := exception_handler(error, context)):
         return _as_problem(error, response, path)
     return _respond_internal(path)
-
-
-def status_of(error: CasefileError) -> HTTPStatus:
-    """Return the HTTP status of a service's refusal."""
-    return STATUS_BY_CODE.get(error.code, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 def problem_response(
@@ -172,21 +141,6 @@ def _flatten(details: Any, field: str = "") -> Iterator[dict[str, str]]:
     elif isinstance(details, list):
         for inner in details:
             yield from _flatten(inner, field)
-
-
-def _members_of(error: CasefileError) -> Iterator[tuple[str, Any]]:
-    for name in MEMBERS:
-        value = getattr(error, name, None)
-        if isinstance(value, tuple):
-            yield name, [_plain(one) for one in value]
-        elif value is not None:
-            yield name, value
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return str(value)
 
 
 def _respond_unavailable(path: str) -> Response:

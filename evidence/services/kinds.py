@@ -10,7 +10,7 @@ from django.utils import timezone
 from evidence import storage
 from evidence.access import Actor, require_permission
 from evidence.audit import incident_stream, record_entry
-from evidence.errors import EvidenceError
+from evidence.errors import EvidenceConflict, EvidenceError, EvidenceMalformed
 from evidence.models import (
     VERIFIABLE_KINDS,
     Channel,
@@ -51,7 +51,7 @@ def change_kind(
     with storage.open_intact(item.sha256_hex) as file:
         found = recognise(file, name=item.original_name, declared=wanted).kind
     if found != wanted:
-        raise EvidenceError(
+        raise EvidenceConflict(
             f"its structure says that it is: {found.label}. That kind stays, so that "
             "it is verified",
             code="kind_by_structure",
@@ -60,7 +60,7 @@ def change_kind(
         lock_case(item.incident_id)
         item.refresh_from_db()
         if item.kind == wanted:
-            raise EvidenceError(
+            raise EvidenceConflict(
                 f"it is that already: {wanted.label}", code="kind_unchanged"
             )
         return _record_change(
@@ -132,7 +132,7 @@ def _record_change(
 
 def _require_known(kind: EvidenceKind | str) -> EvidenceKind:
     if kind not in EvidenceKind.values:
-        raise EvidenceError(
+        raise EvidenceMalformed(
             f"expected a kind out of {', '.join(EvidenceKind.values)}, got {kind!r}",
             code="unknown_kind",
         )

@@ -14,7 +14,11 @@ from django.utils import timezone
 
 from evidence.access import Actor, require_permission
 from evidence.audit import incident_stream, record_entry
-from evidence.errors import DigestMismatch, EvidenceError
+from evidence.errors import (
+    DigestMismatch,
+    EvidenceMalformed,
+    EvidenceNotFound,
+)
 from evidence.models import Channel, CustodyKind, EvidenceItem, EvidenceKind
 from evidence.models.items import SHA256_HEX
 from evidence.services.cases import incident_model, lock_case, touch_case
@@ -190,7 +194,7 @@ def _record_receipt(
 
 def _require_incident(incident_id: int) -> None:
     if not incident_model().objects.filter(pk=incident_id).exists():
-        raise EvidenceError(
+        raise EvidenceNotFound(
             f"there is no incident {incident_id}: name an incident that is open here",
             code="no_such_incident",
         )
@@ -200,7 +204,7 @@ def _require_kind(kind: EvidenceKind | str | None) -> EvidenceKind | None:
     if not kind:
         return None
     if kind not in EvidenceKind.values:
-        raise EvidenceError(
+        raise EvidenceMalformed(
             f"expected a kind out of {', '.join(EvidenceKind.values)}, got {kind!r}",
             code="unknown_kind",
         )
@@ -212,7 +216,7 @@ def _require_sha256(declared: str | None) -> str | None:
         return None
     lowered = declared.strip().lower()
     if not re.fullmatch(SHA256_HEX, lowered):
-        raise EvidenceError(
+        raise EvidenceMalformed(
             "expected the SHA-256 as 64 hexadecimal digits", code="malformed_digest"
         )
     return lowered

@@ -12,7 +12,7 @@ import time
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from evidence.errors import CasefileError
+from evidence.errors import Conflict
 from evidence.models import SentForm
 
 KEPT = dt.timedelta(days=7)
@@ -21,7 +21,7 @@ WAIT_SECONDS = 10.0
 STEP_SECONDS = 0.1
 
 
-class FormUnderWay(CasefileError):
+class FormUnderWay(Conflict):
     """The same form was sent before, and what it asked for is not done yet."""
 
     code = "form_under_way"

@@ -21,7 +21,12 @@ from evidence.columns import (
     safe_text,
     safe_texts,
 )
-from evidence.errors import EvidenceDamaged, EvidenceError, EvidenceMissing
+from evidence.errors import (
+    EvidenceConflict,
+    EvidenceDamaged,
+    EvidenceError,
+    EvidenceMissing,
+)
 from evidence.format import (
     DocumentRefused,
     read_document,
@@ -227,7 +232,7 @@ def _details(
 def _gave_up(why: str) -> Finding:
     return Finding(
         outcome=Outcome.UNFINISHED,
-        refusal=EvidenceError(
+        refusal=EvidenceConflict(
             f"verification could not be completed: {why}. The evidence is kept as it "
             "is. Have it verified again, or look into the worker's log.",
             code="verification_unfinished",

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest
 
 from evidence.admin.base import person_of, read_key
 from evidence.admin.page_actions import PageAction
-from evidence.errors import CasefileError
+from evidence.errors import Conflict
 from incidents.admin import forms as case_forms
 from incidents.models import ArtifactKind, ChecklistItem, Incident
 from incidents.services import timeline
@@ -58,7 +58,7 @@ def _complete_phase(request: HttpRequest, incident: Incident, data: Data) -> str
     return f"{phase.label} is complete."
 
 
-class PhaseRefused(CasefileError):
+class PhaseRefused(Conflict):
     """A gate did not pass; the page shows which conditions failed."""
 
     code = "phase_refused"

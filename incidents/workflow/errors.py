@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evidence.errors import CasefileError
+from evidence.errors import CasefileError, Conflict
 
 
 class WorkflowError(CasefileError):
@@ -28,6 +28,7 @@ class DocumentError(WorkflowError):
     """A document that cannot be read; every fault found is in ``problems``."""
 
     code = "invalid_document"
+    members = ("path", "problems")
 
     def __init__(self, name: str, problems: tuple[Problem, ...]) -> None:
         self.name = name
@@ -58,7 +59,7 @@ class AlertRuleError(WorkflowError):
     code = "invalid_alert_rule"
 
 
-class MoveError(WorkflowError):
+class MoveError(Conflict, WorkflowError):
     """A move of state that does not exist, or lacks what it needs."""
 
     code = "invalid_move"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
+from evidence.errors import Conflict
 from incidents.workflow.errors import WorkflowError
 
 
@@ -37,7 +38,7 @@ class Phase(StrEnum):
 PHASE_ORDER: tuple[Phase, ...] = tuple(Phase)
 
 
-class PhaseOrderError(WorkflowError):
+class PhaseOrderError(Conflict, WorkflowError):
     """A phase that cannot be completed now; ``missing`` has to come first."""
 
     code = "phase_out_of_order"

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RefusalKind(StrEnum):
+    """What would have to be another: what was asked, who asks, or how things stand."""
+
+    INPUT = "input"
+    PERSON = "person"
+    STATE = "state"
 
 
 @dataclass(frozen=True)
@@ -12,6 +21,11 @@ class Refusal:
 
     code: str
     message: str
+    kind: RefusalKind = RefusalKind.INPUT
+
+
+Requirement = tuple[bool, str, str] | tuple[bool, str, str, RefusalKind]
+"""Whether it is met, the code and the message where it is not, and the kind."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +45,6 @@ class Decision:
         return tuple(refusal.code for refusal in self.refusals)
 
 
-def decide(requirements: Iterable[tuple[bool, str, str]]) -> Decision:
-    """Collect the unmet requirements among `(is_met, code, message)`."""
-    return Decision(
-        tuple(Refusal(code, message) for met, code, message in requirements if not met)
-    )
+def decide(requirements: Iterable[Requirement]) -> Decision:
+    """Collect the unmet requirements."""
+    return Decision(tuple(Refusal(*each[1:]) for each in requirements if not each[0]))

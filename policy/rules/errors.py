@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evidence.errors import CasefileError
+from evidence.errors import CasefileError, Conflict
 
 
 class PolicyError(CasefileError):
     """The root of every error of the policy app; `path` says where in a document."""
 
     code = "policy_error"
+    members = ("path",)
 
     def __init__(
         self, message: str, *, path: str | None = None, code: str | None = None
@@ -35,13 +36,13 @@ class DocumentError(PolicyError):
         self.reason = reason
 
 
-class TrustTransitionError(PolicyError):
+class TrustTransitionError(Conflict, PolicyError):
     """A move that the trust state machine does not have."""
 
     code = "trust_transition_refused"
 
 
-class KillSwitchError(PolicyError):
+class KillSwitchError(Conflict, PolicyError):
     """A move that a kill switch cannot make."""
 
     code = "kill_switch_refused"

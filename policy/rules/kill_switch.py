@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from policy.rules.capabilities import Capability
-from policy.rules.decisions import Decision, decide
+from policy.rules.decisions import Decision, RefusalKind, decide
 from policy.rules.errors import KillSwitchError
 from policy.rules.precedence import Mode
 
@@ -95,6 +95,7 @@ def decide_lift(facts: LiftFacts) -> Decision:
                 is_active(facts.state),
                 "already_lifted",
                 "This kill switch is lifted already.",
+                RefusalKind.STATE,
             ),
             (
                 bool(facts.requested_by.strip()),
@@ -115,17 +116,20 @@ def decide_lift(facts: LiftFacts) -> Decision:
                 not approver or approver != facts.requested_by.strip(),
                 "reviewer_is_requester",
                 "The reviewer must be somebody other than who asks for the lift.",
+                RefusalKind.PERSON,
             ),
             (
                 not approver or approver != facts.activated_by.strip(),
                 "reviewer_is_activator",
                 "The reviewer must be somebody other than who activated the switch.",
+                RefusalKind.PERSON,
             ),
             (
                 not facts.case_before_remediate or bool(facts.exception.strip()),
                 "case_before_remediate",
                 "The case has not reached REMEDIATE; finish ANALYZE first, or have "
                 "the reviewer state an exception.",
+                RefusalKind.STATE,
             ),
         ]
     )

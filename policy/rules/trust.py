@@ -19,7 +19,7 @@ from policy.rules.capabilities import (
     Capability,
     find_capability,
 )
-from policy.rules.decisions import Decision, decide
+from policy.rules.decisions import Decision, RefusalKind, Requirement, decide
 from policy.rules.errors import TrustTransitionError
 
 
@@ -110,11 +110,12 @@ class TransitionFacts:
 
 def decide_transition(facts: TransitionFacts) -> Decision:
     """Decide whether a move may be made now, with every reason against it."""
-    requirements = [
+    requirements: list[Requirement] = [
         (
             can_move(facts.from_state, facts.to_state),
             "move_does_not_exist",
             f"No move leads from {facts.from_state} to {facts.to_state}.",
+            RefusalKind.STATE,
         ),
         (
             bool(facts.requested_by.strip()),
@@ -132,7 +133,7 @@ def decide_transition(facts: TransitionFacts) -> Decision:
     return decide(requirements)
 
 
-def _promotion_requirements(facts: TransitionFacts) -> list[tuple[bool, str, str]]:
+def _promotion_requirements(facts: TransitionFacts) -> list[Requirement]:
     approver = (facts.approved_by or "").strip()
     return [
         (
@@ -144,17 +145,20 @@ def _promotion_requirements(facts: TransitionFacts) -> list[tuple[bool, str, str
             not approver or approver != facts.requested_by.strip(),
             "second_person_missing",
             "The reviewer must be somebody other than who asked for the promotion.",
+            RefusalKind.PERSON,
         ),
         (
             not facts.kill_switch_active,
             "kill_switch_active",
             "A kill switch is active for this extension; have it lifted first.",
+            RefusalKind.STATE,
         ),
         (
             not facts.open_cases or bool(facts.open_case_exception.strip()),
             "open_case",
             f"The extension has open cases ({', '.join(facts.open_cases)}); close "
             "them, or have a reviewer state an exception.",
+            RefusalKind.STATE,
         ),
     ]
 

@@ -10,8 +10,12 @@ from django.db.models import Q, QuerySet
 
 from evidence.access import Actor
 from evidence.audit import extension_stream, incident_stream, record_entry
+<<<<<<< HEAD
 from evidence.text import tidy_text
 from policy.errors import PolicyRefused
+=======
+from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
+>>>>>>> d16d2e8 (Let refusals carry their HTTP status; list every code)
 from policy.models import Extension, KillSwitch
 
 REASON_LENGTH = 5_000
@@ -31,7 +35,7 @@ def lock_incident(incident_id: int) -> Any:
     incidents: QuerySet[Any] = incident_model().objects
     incident = incidents.select_for_update(no_key=True).filter(pk=incident_id).first()
     if incident is None:
-        raise PolicyRefused(
+        raise PolicyNotFound(
             f"there is no incident {incident_id}: name one that is here",
             code="no_such_incident",
         )
@@ -42,7 +46,7 @@ def lock_open_incident(incident_id: int) -> Any:
     """Return the case, locked; refuse a closed one."""
     incident = lock_incident(incident_id)
     if incident.closed_at is not None:
-        raise PolicyRefused(
+        raise PolicyConflict(
             f"{incident.reference} is closed: open a case, or have a reviewer reopen "
             "this one",
             code="incident_closed",
@@ -75,7 +79,7 @@ def lock_extension(extension_pk: int) -> Extension:
     """Return the extension, locked until the transaction ends; refuse a missing one."""
     extension = Extension.objects.select_for_update().filter(pk=extension_pk).first()
     if extension is None:
-        raise PolicyRefused(
+        raise PolicyNotFound(
             f"there is no extension {extension_pk}: note it first",
             code="no_such_extension",
         )

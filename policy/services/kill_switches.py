@@ -14,7 +14,7 @@ from django.utils import timezone
 from evidence.access import require_permission
 from evidence.moments import require_moment
 from evidence.queue import queue_on_commit
-from policy.errors import PolicyRefused
+from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
 from policy.models import (
     Extension,
     KillSwitch,
@@ -216,7 +216,7 @@ def lock_kill_switch(kill_switch_id: int) -> KillSwitch:
     """Return a kill switch under the lock of its case, in the order of all services."""
     found = KillSwitch.objects.filter(pk=kill_switch_id).first()
     if found is None:
-        raise PolicyRefused(
+        raise PolicyNotFound(
             f"there is no kill switch {kill_switch_id}", code="no_such_kill_switch"
         )
     # A kill switch's own row is append-only and takes no lock; its cases' do.
@@ -279,7 +279,7 @@ def _record_activation(
 def _require_none_active(switches: Any, whom: str) -> None:
     standing = switches.active().first()
     if standing is not None:
-        raise PolicyRefused(
+        raise PolicyConflict(
             f"kill switch {standing.pk} stops {whom} already: have the runtime run it, "
             "and confirm it",
             code="already_active",

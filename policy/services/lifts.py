@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.access import Actor, require_permission
-from policy.errors import PolicyRefused, require_allowed
+from policy.errors import PolicyConflict, require_allowed
 from policy.models import KillSwitch, KillSwitchLift, LiftRequest, RequestState
 from policy.rules.kill_switch import (
     KillSwitchState,
@@ -50,7 +50,7 @@ def request_lift(
     require_kill_switch_move(switch.state, KillSwitchState.LIFTED)
     waiting = switch.lift_requests.filter(state=RequestState.PENDING).first()
     if waiting is not None and not lapse_lift(request_id=waiting.pk, now=moment):
-        raise PolicyRefused(
+        raise PolicyConflict(
             "a lift is requested already: it waits for a reviewer",
             code="already_requested",
         )

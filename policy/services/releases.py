@@ -15,7 +15,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from evidence.access import require_permission
-from policy.errors import PolicyRefused
+from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
 from policy.models import (
     Extension,
     KillSwitch,
@@ -100,7 +100,7 @@ def request_release(
         if _may_be_asked(extension, moment)
     ]
     if not asked:
-        raise PolicyRefused(
+        raise PolicyConflict(
             f"Nothing is left to release: kill switch {switch.pk} holds no extension "
             "that has no request and no other kill switch.",
             code="nothing_held",
@@ -186,7 +186,7 @@ def _lock_lifted(kill_switch_id: int) -> KillSwitch:
             code="not_a_kill_all",
         )
     if switch.state is not KillSwitchState.LIFTED:
-        raise PolicyRefused(
+        raise PolicyConflict(
             "This kill switch still stands: have it lifted first.", code="not_lifted"
         )
     return switch
@@ -229,7 +229,7 @@ def _refuse_nothing_pending(switch: KillSwitch) -> None:
     newest = switch.release_requests.select_related("decided_by").first()
     if newest is not None:
         require_undecided(newest)
-    raise PolicyRefused(
+    raise PolicyNotFound(
         "No request for a release waits for a decision here. Reload the page to see "
         "how it stands.",
         code="no_such_request",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from evidence.access import Actor, name_of
-from policy.errors import PolicyRefused
+from policy.errors import PolicyConflict, PolicyForbidden, PolicyNotFound
 from policy.models import RequestState, ReviewedRequest
 
 _Request = TypeVar("_Request", bound=ReviewedRequest)
@@ -25,7 +25,7 @@ def find_request(
     rows: Any = model._default_manager
     found: _Request | None = rows.filter(pk=request_id).first()
     if found is None:
-        raise PolicyRefused(
+        raise PolicyNotFound(
             f"No {model.what} waits for a decision here: it was decided, or never "
             "made. Reload the page to see how it stands.",
             code=code,
@@ -51,7 +51,7 @@ def require_undecided(request: ReviewedRequest) -> None:
     """Refuse a request that was decided on, or withdrawn, already; say by whom."""
     if request.decided_at is not None:
         who = f", by {name_of(request.decided_by)}" if request.decided_by else ""
-        raise PolicyRefused(
+        raise PolicyConflict(
             f"Nothing waits for a decision any more: this {request.what} is "
             f"{request.get_state_display().lower()} already{who} at "
             f"{_minute(request.decided_at)}.",
@@ -72,7 +72,7 @@ def has_lapsed(request: ReviewedRequest, now: dt.datetime) -> bool:
 def require_in_time(request: ReviewedRequest, now: dt.datetime) -> None:
     """Refuse a request that waited too long: what it was asked for is long past."""
     if has_lapsed(request, now):
-        raise PolicyRefused(
+        raise PolicyConflict(
             f"This {request.what} lapsed at {_minute(lapses_at(request))}. Ask again "
             "if it is still wanted.",
             code="request_lapsed",
@@ -82,7 +82,7 @@ def require_in_time(request: ReviewedRequest, now: dt.datetime) -> None:
 def require_requester(request: ReviewedRequest, actor: Actor) -> None:
     """Refuse to have a request withdrawn by anybody but who made it."""
     if actor is None or request.requested_by_id != actor.pk:
-        raise PolicyRefused(
+        raise PolicyForbidden(
             f"only who {request.asked} it can withdraw a {request.what}; a reviewer "
             "can decline it",
             code="not_the_requester",
@@ -113,7 +113,7 @@ def decide_request(
 
 def _require_second_person(request: ReviewedRequest, actor: Actor) -> None:
     if actor is None or request.requested_by_id == actor.pk:
-        raise PolicyRefused(
+        raise PolicyForbidden(
             f"a {request.what} is decided on by somebody other than who "
             f"{request.asked} it",
             code="second_person_missing",

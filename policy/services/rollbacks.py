@@ -10,8 +10,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.access import require_permission
+<<<<<<< HEAD
 from evidence.text import tidy_text
 from policy.errors import PolicyRefused
+=======
+from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
+>>>>>>> d16d2e8 (Let refusals carry their HTTP status; list every code)
 from policy.models import PolicySnapshot, Rollback, RollbackProof, RollbackState
 from policy.models.rollbacks import STATES_TO_PROVE
 from policy.rules.explanation import interpret_explanation
@@ -361,7 +365,7 @@ def _lock_rollback(rollback_id: int) -> Rollback:
 def _require_to_prove(rollback: Rollback, what: str) -> str:
     """Return the state of a rollback that is approved and not ended; refuse others."""
     if rollback.state not in STATES_TO_PROVE:
-        raise PolicyRefused(
+        raise PolicyConflict(
             f"this rollback is {rollback.get_state_display().lower()}: only an "
             f"approved one is {what}",
             code="not_approved",
@@ -372,7 +376,7 @@ def _require_to_prove(rollback: Rollback, what: str) -> str:
 def _find_snapshot(snapshot_id: int) -> PolicySnapshot:
     snapshot = PolicySnapshot.objects.filter(pk=snapshot_id).first()
     if snapshot is None:
-        raise PolicyRefused(
+        raise PolicyNotFound(
             f"there is no policy snapshot {snapshot_id}: take one",
             code="no_such_snapshot",
         )

@@ -12,7 +12,7 @@ from django.utils import timezone
 from evidence.access import Actor, require_permission
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services import receive_evidence
-from policy.errors import PolicyRefused
+from policy.errors import PolicyConflict
 from policy.models import RuntimeHistoryImport
 from policy.rules.runtime_history import (
     RuntimeHistory,
@@ -85,7 +85,7 @@ def _replay(
     incident = lock_incident(incident_id)
     known = RuntimeHistoryImport.objects.filter(incident=incident, item=item).first()
     if known is not None:
-        raise PolicyRefused(
+        raise PolicyConflict(
             "this record was taken in already, on "
             f"{known.imported_at:%Y-%m-%d %H:%M} UTC: its findings stand there",
             code="history_known",

@@ -27,7 +27,7 @@ from evidence.services.work import (
     start_work,
     why_given_up,
 )
-from policy.errors import PolicyRefused
+from policy.errors import PolicyNotFound, PolicyRefused
 from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
 from policy.services.cases import WORK, lock_incident, record_change
 
@@ -66,7 +66,7 @@ def request_scan(
     require_permission(actor, WORK)
     item = EvidenceItem.objects.filter(pk=item_id).first()
     if item is None:
-        raise PolicyRefused(f"there is no evidence {item_id}", code="no_such_evidence")
+        raise PolicyNotFound(f"there is no evidence {item_id}", code="no_such_evidence")
     if item.kind != EvidenceKind.EXTENSION_SOURCE:
         raise PolicyRefused(
             f"only extension source is scanned; {item.shown_name} is kept as "

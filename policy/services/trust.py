@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.access import Actor, name_of, require_permission
-from policy.errors import PolicyRefused, require_allowed
+from policy.errors import PolicyConflict, PolicyRefused, require_allowed
 from policy.models import (
     Extension,
     KillSwitch,
@@ -321,7 +321,7 @@ def has_active_kill_switch(extension: Extension) -> bool:
 def require_no_kill_switch(extension: Extension, to_state: TrustState) -> None:
     """Refuse any move but a demotion while a kill switch is active."""
     if to_state is not TrustState.QUARANTINED and has_active_kill_switch(extension):
-        raise PolicyRefused(
+        raise PolicyConflict(
             f"a kill switch is active for {extension.extension_id}: have it lifted "
             "first",
             code="kill_switch_active",
@@ -427,7 +427,7 @@ def _end_overtaken_requests(
 def _require_none_pending(extension: Extension, now: dt.datetime) -> None:
     waiting = extension.promotion_requests.filter(state=RequestState.PENDING).first()
     if waiting is not None and not lapse_promotion(request_id=waiting.pk, now=now):
-        raise PolicyRefused(
+        raise PolicyConflict(
             f"a promotion of {extension.extension_id} is requested already: it waits "
             "for a reviewer",
             code="already_requested",

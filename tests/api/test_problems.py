@@ -13,7 +13,6 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
-from evidence.api.problems import STATUS_BY_CODE
 from evidence.errors import CasefileError
 
 pytestmark = pytest.mark.django_db
@@ -139,19 +138,3 @@ def test_database_that_does_not_answer_asks_to_come_back() -> None:
 def test_refusal_of_a_service_keeps_its_words() -> None:
     body = require_problem(APIClient().get("/api/v1/failing/refusal/"), 422, "refused")
     assert body["detail"] == "expected this, got that"
-
-
-def error_classes(root: type[CasefileError]) -> set[type[CasefileError]]:
-    found = {root}
-    for one in root.__subclasses__():
-        found |= error_classes(one)
-    return found
-
-
-def test_codes_with_a_status_of_their_own_are_codes_of_errors() -> None:
-    codes = {one.code for one in error_classes(CasefileError)}
-    spoken = {
-        *("not_found", "alert_conflict", "malformed_digest", "unknown_kind"),
-        "no_such_incident",
-    }
-    assert set(STATUS_BY_CODE) - spoken <= codes

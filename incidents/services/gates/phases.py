@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from evidence.access import Actor, require_permission
 from evidence.moments import require_moment
-from incidents.errors import IncidentError, TransitionError
+from incidents.errors import IncidentForbidden, TransitionError
 from incidents.models import Incident, IncidentPhase
 from incidents.services.changes import (
     REVIEW,
@@ -191,7 +191,7 @@ def _require_lead(incident: Incident, actor: Actor) -> None:
     if actor is None or lead is None or actor == lead:
         return
     if not actor.has_perm(REVIEW):
-        raise IncidentError(
+        raise IncidentForbidden(
             f"the lead ({lead.get_username()}) or a reviewer sets when "
             "REMEDIATE is due",
             code="not_the_lead",

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.access import require_permission
-from incidents.errors import IncidentError, TransitionError
+from incidents.errors import IncidentNotFound, TransitionError
 from incidents.models import GateWaiver, Incident, IncidentPhase, TimelineKind
 from incidents.services.changes import (
     REVIEW,
@@ -44,7 +44,7 @@ def waive_condition(
     incident = lock_open_incident(incident_id)
     text = require_reason(reason)
     if condition in UNWAIVABLE:
-        raise IncidentError(
+        raise TransitionError(
             f"{condition} cannot be waived: no case is closed by the book without its "
             "postmortem written, signed and archived",
             code="unwaivable",
@@ -85,7 +85,7 @@ def revoke_waiver(
         .first()
     )
     if waiver is None:
-        raise IncidentError(
+        raise IncidentNotFound(
             "this waiver is not one of this case's cycle", code="no_such_waiver"
         )
     if not waiver.is_in_force:

@@ -11,8 +11,12 @@ from django.utils import timezone
 from evidence.access import name_of, require_permission
 from evidence.format import hash_value
 from evidence.queue import queue_on_commit
+<<<<<<< HEAD
 from evidence.text import tidy_text
 from incidents.errors import FourEyesRefused, PostmortemRefused
+=======
+from incidents.errors import FourEyesRefused, PostmortemConflict, PostmortemRefused
+>>>>>>> d16d2e8 (Let refusals carry their HTTP status; list every code)
 from incidents.models import (
     Incident,
     Postmortem,
@@ -70,7 +74,7 @@ def submit_postmortem(
     incident, postmortem = lock_postmortem(postmortem_id)
     require_move(postmortem, PostmortemState.SUBMITTED)
     if revision is not None and revision != postmortem.draft_revision:
-        raise PostmortemRefused(
+        raise PostmortemConflict(
             f"expected draft {postmortem.draft_revision}, got {revision}: it was saved "
             "since you opened it. Read it again, then submit it.",
             code="edit_conflict",
@@ -121,7 +125,7 @@ def sign_postmortem(
             f"got {content_sha256[:64]!r}: read the version that you sign"
         )
     if hash_value(version.content) != version.content_sha256:
-        raise PostmortemRefused(
+        raise PostmortemConflict(
             "the stored document does not hash to what it was submitted with: do not "
             "sign it, and look into the database",
             code="document_damaged",
@@ -240,7 +244,7 @@ def _lock_version(version_id: int) -> tuple[Incident, Postmortem, PostmortemVers
     incident, postmortem = lock_postmortem(version.postmortem_id)
     newest = postmortem.newest_version
     if newest is None or newest.pk != version.pk:
-        raise PostmortemRefused(
+        raise PostmortemConflict(
             f"version {version.number} is not the newest: read version "
             f"{newest.number if newest else '–'}",
             code="not_newest_version",
