@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from config import urls
 from config.problems import server_error
-from evidence.errors import EvidenceError, PermissionRefused
+from evidence.errors import EvidenceError, PermissionRefused, StorageUnavailable
 from tests.conftest import PASSWORD
 
 SHEET = Path(__file__).resolve().parents[2] / "incidents/static/incidents/refusal.css"
@@ -31,7 +31,7 @@ def refuse(request: HttpRequest, how: str) -> HttpResponse:
         "denied-without-words": PermissionDenied(),
         "permission": PermissionRefused(WORDS),
         "service": EvidenceError(WORDS),
-        "store": EvidenceError(WORDS, code="storage_unavailable"),
+        "store": StorageUnavailable(WORDS),
         "fault": ZeroDivisionError("a secret of the code"),
     }[how]
 
