@@ -10,12 +10,8 @@ from django.db.models import Q, QuerySet
 
 from evidence.access import Actor
 from evidence.audit import extension_stream, incident_stream, record_entry
-<<<<<<< HEAD
 from evidence.text import tidy_text
-from policy.errors import PolicyRefused
-=======
 from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
->>>>>>> d16d2e8 (Let refusals carry their HTTP status; list every code)
 from policy.models import Extension, KillSwitch
 
 REASON_LENGTH = 5_000

@@ -10,12 +10,8 @@ from django.utils import timezone
 
 from evidence.access import require_permission
 from evidence.lookalikes import lookalike_key, show_hidden
-<<<<<<< HEAD
 from evidence.text import tidy_text
-from policy.errors import PolicyRefused
-=======
 from policy.errors import PolicyConflict, PolicyRefused
->>>>>>> d16d2e8 (Let refusals carry their HTTP status; list every code)
 from policy.models import Extension, ExtensionVersion
 from policy.rules.extension_ids import ALLOWED_WORDS, is_plain_id
 from policy.services.cases import WORK, clean_text, lock_extension, record_change
@@ -142,13 +138,9 @@ def add_extension(
             field="extension_id",
         )
     if Extension.objects.filter(extension_id=cleaned).exists():
-<<<<<<< HEAD
-        raise PolicyRefused(
+        raise PolicyConflict(
             f"{cleaned} is known already", code="extension_known", field="extension_id"
         )
-=======
-        raise PolicyConflict(f"{cleaned} is known already", code="extension_known")
->>>>>>> d16d2e8 (Let refusals carry their HTTP status; list every code)
     if not is_another:
         require_typed_ids([cleaned], field="extension_id")
     extension = note_extension(

@@ -10,12 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.access import require_permission
-<<<<<<< HEAD
 from evidence.text import tidy_text
-from policy.errors import PolicyRefused
-=======
 from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
->>>>>>> d16d2e8 (Let refusals carry their HTTP status; list every code)
 from policy.models import PolicySnapshot, Rollback, RollbackProof, RollbackState
 from policy.models.rollbacks import STATES_TO_PROVE
 from policy.rules.explanation import interpret_explanation

@@ -48,6 +48,7 @@ CODES = {
         too_large
     """,
     422: """
+        contradicts_diagnosis lead_missing outcome_refused
         alert_refused artifact_not_expected digest_mismatch document_refused
         evidence_refused extension_id_invalid extension_id_missing
         extension_looks_alike findings_missing incident_refused invalid_alert

@@ -11,12 +11,8 @@ from django.utils import timezone
 from evidence.access import name_of, require_permission
 from evidence.format import hash_value
 from evidence.queue import queue_on_commit
-<<<<<<< HEAD
 from evidence.text import tidy_text
-from incidents.errors import FourEyesRefused, PostmortemRefused
-=======
 from incidents.errors import FourEyesRefused, PostmortemConflict, PostmortemRefused
->>>>>>> d16d2e8 (Let refusals carry their HTTP status; list every code)
 from incidents.models import (
     Incident,
     Postmortem,
