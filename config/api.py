@@ -4,9 +4,9 @@ from django.contrib.auth.decorators import login_required
 from django.urls import URLPattern, URLResolver, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from evidence.api import schema  # noqa: F401  (importing it registers its parts)
+from evidence.api.base import schema  # noqa: F401  (importing it registers its parts)
+from evidence.api.base.views import UnknownResource
 from evidence.api.urls import urlpatterns as evidence_urls
-from evidence.api.views import UnknownResource
 from incidents.api.urls import urlpatterns as incident_urls
 from policy.api.urls import urlpatterns as policy_urls
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from config.health import find_health_response
 from config.metrics import find_metrics_response
 from config.problems import API, refused, unusable
-from evidence.api.problems import problem_response
+from evidence.api.base.problems import problem_response
 from evidence.errors import CasefileError
 
 logger = structlog.get_logger(__name__)

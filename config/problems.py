@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from evidence.admin.sent_forms import SESSION_NAME, keep_unsent, typed_texts
-from evidence.api.problems import NOT_FOUND, UNUSABLE, problem_response
+from evidence.api.base.problems import NOT_FOUND, UNUSABLE, problem_response
 from evidence.errors import CasefileError
 
 API = "/api/"

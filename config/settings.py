@@ -249,16 +249,16 @@ KNOX_TOKEN_MODEL = "evidence.ApiToken"  # noqa: S105  (a model's name)
 REST_KNOX = {"TOKEN_PREFIX": "cf_"}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "evidence.api.authentication.ApiTokenAuthentication",
+        "evidence.api.base.authentication.ApiTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["evidence.api.permissions.ScopePermission"],
-    "DEFAULT_THROTTLE_CLASSES": ["evidence.api.throttling.RateThrottle"],
+    "DEFAULT_PERMISSION_CLASSES": ["evidence.api.base.permissions.ScopePermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["evidence.api.base.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["evidence.api.parsers.PlainJsonParser"],
-    "DEFAULT_METADATA_CLASS": "evidence.api.metadata.PlainMetadata",
+    "DEFAULT_PARSER_CLASSES": ["evidence.api.base.parsers.PlainJsonParser"],
+    "DEFAULT_METADATA_CLASS": "evidence.api.base.metadata.PlainMetadata",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "evidence.api.problems.handle_exception",
+    "EXCEPTION_HANDLER": "evidence.api.base.problems.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 # Requests a minute for one token; a batch of alerts is one request.
@@ -276,10 +276,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "SERVE_PERMISSIONS": ["evidence.api.permissions.ScopePermission"],
+    "SERVE_PERMISSIONS": ["evidence.api.base.permissions.ScopePermission"],
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["evidence.api.schema.add_problems"],
+    "POSTPROCESSING_HOOKS": ["evidence.api.base.schema.add_problems"],
 }
 
 # --- Mail, links, language ----------------------------------------------------------
@@ -331,7 +331,7 @@ READINESS_CHECKS = {
     "workers": "config.health.check_workers",
     "evidence_storage": "config.health.check_evidence_storage",
     "reminders": "incidents.services.notifications.reminder_check.check_health",
-    "history": "evidence.services.history.read_history_health",
+    "history": "evidence.audit.history_checks.read_history_health",
 }
 # Without these no page can be served; without the others, work waits.
 READINESS_CRITICAL = ["database", "evidence_storage"]

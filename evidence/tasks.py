@@ -3,14 +3,15 @@
 from celery import shared_task
 
 from evidence import services, storage
-from evidence.services.work import TRANSIENT_ERRORS
+from evidence.audit import history_checks
+from evidence.queue import claiming
 
 # A worker that is killed gives its message back; running twice is harmless, since the
 # service claims the work. What is not transient has become a report by then.
 RELIABLY = {
     "acks_late": True,
     "reject_on_worker_lost": True,
-    "autoretry_for": TRANSIENT_ERRORS,
+    "autoretry_for": claiming.TRANSIENT_ERRORS,
     "max_retries": 5,
     "retry_backoff": 2,
     "retry_backoff_max": 300,
@@ -30,7 +31,7 @@ def export_bundle(request_id: int) -> None:
 
 @shared_task(name="evidence.requeue_lost_work")
 def requeue_lost_work() -> int:
-    return services.requeue_lost_work()
+    return claiming.requeue_lost_work()
 
 
 @shared_task(name="evidence.sweep_incoming")
@@ -40,4 +41,4 @@ def sweep_incoming() -> int:
 
 @shared_task(name="evidence.check_history", acks_late=True)
 def check_history() -> None:
-    services.check_history(actor=None)
+    history_checks.check_history(actor=None)

@@ -6,7 +6,13 @@ import datetime as dt
 from dataclasses import dataclass
 
 from incidents.models import Incident, IncidentPhase
-from incidents.workflow.clocks import ClockState, clock_state, time_left, tone_moments
+from incidents.workflow.clocks import (
+    ClockState,
+    clock_state,
+    describe_duration,
+    time_left,
+    tone_moments,
+)
 
 TONES = {
     ClockState.NOT_STARTED: "quiet",
@@ -30,7 +36,6 @@ SOURCE_NAMES = {
     "ci_gate": "CI gate",
     "manual": "Opened by hand",
 }
-UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 @dataclass(frozen=True)
@@ -62,19 +67,6 @@ class PhaseView:
         if self.phase.due_at is None or self.phase.counted_from is None:
             return None
         return tone_moments(self.phase.counted_from, self.phase.due_at)
-
-
-def describe_duration(length: dt.timedelta) -> str:
-    """Return a length in its two largest units: 1 h 5 min, 4 min 32 s, 2 d 3 h."""
-    seconds = int(abs(length).total_seconds())
-    parts: list[str] = []
-    for size, unit in UNITS:
-        if seconds >= size or (parts and len(parts) < 2):
-            count, seconds = divmod(seconds, size)
-            parts.append(f"{count} {unit}")
-        if len(parts) == 2:
-            break
-    return " ".join(part for part in parts if not part.startswith("0 ")) or "0 s"
 
 
 def view_phase(phase: IncidentPhase, now: dt.datetime, *, is_live: bool) -> PhaseView:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from evidence.services.work import TRANSIENT_ERRORS
+from evidence.queue.claiming import TRANSIENT_ERRORS
 from incidents.services.gates.phases import mark_breaches
 from incidents.services.lifecycle.diagnosis import follow_diagnosis
 from incidents.services.notifications import delivery

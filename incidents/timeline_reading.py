@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import CharField, F, Q, QuerySet, Value
 
-from evidence.audit import incident_stream
+from evidence.audit.entries import incident_stream
 from evidence.models import AuditEntry
 from incidents.models import Incident, IncidentPhase, TimelineEntry, TimelineKind
 

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from evidence.services.work import TRANSIENT_ERRORS
+from evidence.queue.claiming import TRANSIENT_ERRORS
 from policy.services.kill_switches import hold_newcomers
 from policy.services.readings import run_reading, take_up_evidence
 from policy.services.scans import run_scan

@@ -10,8 +10,8 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 
-from evidence.access import Role
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Role
+from evidence.audit.entries import incident_stream, record_entry
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services.receipt import receive_evidence
 from evidence.services.verification import run_verification

@@ -22,8 +22,8 @@ from evidence.admin.base import (
     person_of,
 )
 from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
+from evidence.audit.history_checks import check_history
 from evidence.models import AuditEntry, HistoryCheck
-from evidence.services import check_history
 from evidence.templatetags.casefile import moment as show_time
 
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse_lazy
 from unfold.forms import AdminOwnPasswordChangeForm
 
-from evidence.services.people import change_own_password
+from evidence.accounts.people import change_own_password
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):

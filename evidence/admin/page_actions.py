@@ -24,7 +24,7 @@ from django.http import (
 from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from evidence.access import require_permission
+from evidence.accounts.access import require_permission
 from evidence.admin.base import person_of
 from evidence.admin.form_answers import answer_form, sentence
 from evidence.admin.sent_forms import has_unsent

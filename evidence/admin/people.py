@@ -28,13 +28,8 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from evidence.access import Role
-from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
-from evidence.admin.form_answers import answer_form
-from evidence.admin.form_fields import TextField
-from evidence.errors import CasefileError
-from evidence.models import ReaderSettings
-from evidence.services.people import (
+from evidence.accounts.access import Role
+from evidence.accounts.people import (
     ADD,
     CHANGE,
     change_roles,
@@ -42,7 +37,12 @@ from evidence.services.people import (
     reset_password,
     set_active,
 )
-from evidence.services.readers import set_reader_zone
+from evidence.accounts.readers import set_reader_zone
+from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.admin.form_answers import answer_form
+from evidence.admin.form_fields import TextField
+from evidence.errors import CasefileError
+from evidence.models import ReaderSettings
 
 ROLES = [(role.value, role.value.capitalize()) for role in Role]
 # Loaded by the import above, whatever the order of the apps.

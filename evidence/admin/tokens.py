@@ -23,16 +23,16 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
-from evidence.admin.form_answers import answer_form
-from evidence.admin.form_fields import TextField
-from evidence.models import ApiToken, TokenScope
-from evidence.services.tokens import (
+from evidence.accounts.tokens import (
     LONGEST_DAYS,
     NAME_LENGTH,
     create_token,
     revoke_token,
 )
+from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.admin.form_answers import answer_form
+from evidence.admin.form_fields import TextField
+from evidence.models import ApiToken, TokenScope
 from evidence.templatetags.casefile import moment as show_time
 
 DEFAULT_DAYS = 90

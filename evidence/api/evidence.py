@@ -22,6 +22,7 @@ from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence.api.base.views import ReadOnlyViewSet, person_of, visible_incidents
 from evidence.api.digests import PLAIN_HEADER, read_declared_sha256
 from evidence.api.filters import EvidenceItemFilter
 from evidence.api.serializers import (
@@ -29,7 +30,6 @@ from evidence.api.serializers import (
     KindSerializer,
     UploadSerializer,
 )
-from evidence.api.views import ReadOnlyViewSet, person_of, visible_incidents
 from evidence.errors import UploadBroken
 from evidence.models import Channel, EvidenceItem, EvidenceKind, TokenScope
 from evidence.services.custody import record_viewing

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404
 from rest_framework import mixins
 
 from evidence.api import filters, serializers
-from evidence.api.views import ReadOnlyViewSet, ResourceViewSet, visible_incidents
+from evidence.api.base.views import ReadOnlyViewSet, ResourceViewSet, visible_incidents
 from evidence.models import (
     AuditEntry,
     CustodyEvent,

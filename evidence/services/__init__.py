@@ -7,16 +7,13 @@ from evidence.services.custody import (
 )
 from evidence.services.downloads import Download, open_download
 from evidence.services.exports import request_export, run_export
-from evidence.services.history import check_history
 from evidence.services.kinds import change_kind
 from evidence.services.receipt import receive_evidence
 from evidence.services.verification import request_verification, run_verification
-from evidence.services.work import requeue_lost_work
 
 __all__ = (
     "Download",
     "change_kind",
-    "check_history",
     "open_download",
     "receive_evidence",
     "record_custody",
@@ -24,7 +21,6 @@ __all__ = (
     "record_viewing",
     "request_export",
     "request_verification",
-    "requeue_lost_work",
     "run_export",
     "run_verification",
 )

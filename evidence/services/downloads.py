@@ -11,8 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence import storage
-from evidence.access import Actor, require_permission
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import incident_stream, record_entry
 from evidence.errors import EvidenceDamaged, EvidenceError, EvidenceMissing
 from evidence.format import read_document
 from evidence.models import Channel, CustodyKind, EvidenceItem

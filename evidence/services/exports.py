@@ -13,8 +13,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence import storage
-from evidence.access import Actor, require_permission
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import incident_stream, record_entry
 from evidence.columns import safe_json
 from evidence.errors import EvidenceError
 from evidence.format import (
@@ -36,12 +36,7 @@ from evidence.models import (
     ExportRequest,
     WorkState,
 )
-from evidence.queue import queue_on_commit
-from evidence.services.cases import lock_case
-from evidence.services.custody import record_custody
-from evidence.services.documents import Recognised, unpack_document
-from evidence.services.receipt import Delivery, add_item
-from evidence.services.work import (
+from evidence.queue.claiming import (
     MAX_ATTEMPTS,
     TRANSIENT_ERRORS,
     lock_name,
@@ -51,6 +46,11 @@ from evidence.services.work import (
     start_work,
     why_given_up,
 )
+from evidence.queue.sending import queue_on_commit
+from evidence.services.cases import lock_case
+from evidence.services.custody import record_custody
+from evidence.services.documents import Recognised, unpack_document
+from evidence.services.receipt import Delivery, add_item
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence import storage
-from evidence.access import Actor, require_permission
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import incident_stream, record_entry
 from evidence.errors import EvidenceConflict, EvidenceError, EvidenceMalformed
 from evidence.models import (
     VERIFIABLE_KINDS,

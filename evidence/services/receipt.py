@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import incident_stream, record_entry
 from evidence.errors import (
     DigestMismatch,
     EvidenceMalformed,

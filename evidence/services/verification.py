@@ -12,8 +12,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from evidence import storage
-from evidence.access import Actor, require_permission
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import incident_stream, record_entry
 from evidence.columns import (
     safe_bigint,
     safe_float,
@@ -45,12 +45,7 @@ from evidence.models import (
     VerificationRequest,
     WorkState,
 )
-from evidence.queue import queue_on_commit
-from evidence.services.cases import lock_case
-from evidence.services.custody import record_custody
-from evidence.services.documents import unpack_document
-from evidence.services.overview import make_overview
-from evidence.services.work import (
+from evidence.queue.claiming import (
     MAX_ATTEMPTS,
     TRANSIENT_ERRORS,
     lock_name,
@@ -60,6 +55,11 @@ from evidence.services.work import (
     start_work,
     why_given_up,
 )
+from evidence.queue.sending import queue_on_commit
+from evidence.services.cases import lock_case
+from evidence.services.custody import record_custody
+from evidence.services.documents import unpack_document
+from evidence.services.overview import make_overview
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest
 from django.utils import timezone
 
 from evidence.admin.base import read_key
-from evidence.audit import incident_stream
+from evidence.audit.entries import incident_stream
 from evidence.models import AuditEntry
 from incidents.admin import forms
 from incidents.admin.checklist_tab import checklist_tab

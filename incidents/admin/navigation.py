@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 
 Entry = tuple[str, str, str, str]
 """Title, icon, URL name and the permission to see it."""

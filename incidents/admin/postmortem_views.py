@@ -9,7 +9,7 @@ from typing import Any
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
-from evidence.access import name_of
+from evidence.accounts.access import name_of
 from evidence.admin.base import read_key
 from incidents.models import (
     Cycle,

@@ -22,7 +22,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from evidence.access import name_of
+from evidence.accounts.access import name_of
 from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
 from evidence.admin.form_answers import NOT_SAVED, sentence
 from evidence.admin.page_actions import ActionPages, RefusedForm

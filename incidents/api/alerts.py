@@ -11,8 +11,8 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from evidence.api.problems import CONTENT_TYPE, make_problem
-from evidence.api.views import ReadOnlyViewSet, person_of
+from evidence.api.base.problems import CONTENT_TYPE, make_problem
+from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.format import DocumentRefused, read_document
 from evidence.models import TokenScope
 from incidents.api import filters, serializers

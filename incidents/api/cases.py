@@ -13,8 +13,8 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from evidence.api.parsers import PlainJsonParser
-from evidence.api.views import ReadOnlyViewSet, person_of
+from evidence.api.base.parsers import PlainJsonParser
+from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.models import TokenScope
 from incidents.api import filters, serializers
 from incidents.models import (

@@ -8,8 +8,8 @@ from django.db.models import Prefetch, QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 
+from evidence.api.base.views import ReadOnlyViewSet
 from evidence.api.serializers import NameField, ReferenceField
-from evidence.api.views import ReadOnlyViewSet
 from evidence.models.choices import choices_of
 from incidents.models import (
     ActionItem,

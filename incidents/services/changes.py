@@ -9,8 +9,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import F
 
-from evidence.access import Actor
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Actor
+from evidence.audit.entries import incident_stream, record_entry
 from evidence.text import tidy_text
 from incidents.errors import IncidentClosed, IncidentError, ReasonMissing
 from incidents.models import Incident, TimelineKind

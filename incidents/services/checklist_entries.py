@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from evidence.access import Actor, name_of
+from evidence.accounts.access import Actor, name_of
 from incidents.models import ChecklistEntry, ChecklistItem, Cycle, EntryAction
 from incidents.workflow.gates import ITEM_OF_CONDITION, ConditionKey
 from incidents.workflow.incident_states import ItemState

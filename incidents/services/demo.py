@@ -17,8 +17,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from evidence.access import Role
-from evidence.audit import SYSTEM_STREAM, record_entry
+from evidence.accounts.access import Role
+from evidence.audit.entries import SYSTEM_STREAM, record_entry
 from evidence.models import Channel
 from evidence.services import receive_evidence
 from evidence.simulation import simulate_document

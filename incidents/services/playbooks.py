@@ -9,8 +9,8 @@ from pathlib import Path
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
-from evidence.audit import SYSTEM_STREAM, record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import SYSTEM_STREAM, record_entry
 from incidents.errors import PlaybookRefused
 from incidents.models import Playbook, PlaybookVersion
 from incidents.workflow.errors import PlaybookError

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
-from evidence.audit import record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import record_entry
 from incidents.errors import IncidentError
 from incidents.models import Team
 

@@ -7,8 +7,8 @@ import datetime as dt
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, name_of, require_permission
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Actor, name_of, require_permission
+from evidence.audit.entries import incident_stream, record_entry
 from evidence.moments import require_moment
 from evidence.text import tidy_text
 from incidents.errors import IncidentError

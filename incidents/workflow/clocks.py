@@ -18,6 +18,8 @@ from incidents.workflow.playbook_document import PhaseTarget
 
 WATCH_PART, WARN_PART = 2, 5
 """A clock is to be watched with a half left, and warns with a fifth."""
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+"""Seconds in each unit of a length in words."""
 
 
 class ClockState(StrEnum):
@@ -136,3 +138,16 @@ def is_breached(clock: Clock, now: datetime) -> bool:
 def breached_at(clock: Clock, now: datetime) -> datetime | None:
     """Return when the clock was breached, which is its due time; None if it was not."""
     return clock.due_at if is_breached(clock, now) else None
+
+
+def describe_duration(length: timedelta) -> str:
+    """Return a length in its two largest units: 1 h 5 min, 4 min 32 s, 2 d 3 h."""
+    seconds = int(abs(length).total_seconds())
+    parts: list[str] = []
+    for size, unit in UNITS:
+        if seconds >= size or (parts and len(parts) < 2):
+            count, seconds = divmod(seconds, size)
+            parts.append(f"{count} {unit}")
+        if len(parts) == 2:
+            break
+    return " ".join(part for part in parts if not part.startswith("0 ")) or "0 s"

@@ -14,9 +14,9 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence.api.base.parsers import PlainJsonParser
+from evidence.api.base.views import ReadOnlyViewSet, ResourceViewSet, visible_incidents
 from evidence.api.evidence import WholeFormParser, client_address
-from evidence.api.parsers import PlainJsonParser
-from evidence.api.views import ReadOnlyViewSet, ResourceViewSet, visible_incidents
 from evidence.models import Channel, TokenScope
 from policy.api import filters
 from policy.api import serializers as policy_serializers

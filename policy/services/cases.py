@@ -8,8 +8,8 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from evidence.access import Actor
-from evidence.audit import extension_stream, incident_stream, record_entry
+from evidence.accounts.access import Actor
+from evidence.audit.entries import extension_stream, incident_stream, record_entry
 from evidence.text import tidy_text
 from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
 from policy.models import Extension, KillSwitch

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import require_permission
+from evidence.accounts.access import require_permission
 from evidence.lookalikes import lookalike_key, show_hidden
 from evidence.text import tidy_text
 from policy.errors import PolicyConflict, PolicyRefused

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from evidence.access import Actor
+from evidence.accounts.access import Actor
 from policy.models import KillSwitch, Rollback
 
 RollbackFollower = Callable[[Rollback, Actor, dt.datetime], None]

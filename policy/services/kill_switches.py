@@ -11,9 +11,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from evidence.access import require_permission
+from evidence.accounts.access import require_permission
 from evidence.moments import require_moment
-from evidence.queue import queue_on_commit
+from evidence.queue.sending import queue_on_commit
 from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
 from policy.models import (
     Extension,

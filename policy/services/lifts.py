@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
+from evidence.accounts.access import Actor, require_permission
 from policy.errors import PolicyConflict, require_allowed
 from policy.models import KillSwitch, KillSwitchLift, LiftRequest, RequestState
 from policy.rules.kill_switch import (

@@ -11,7 +11,7 @@ from django.db.models import Count, F, Max, Min, Q, TextField, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
-from evidence.access import require_permission
+from evidence.accounts.access import require_permission
 from policy.errors import PolicyRefused, require_allowed
 from policy.models import Extension, PolicySnapshot, QuotaBreach, QuotaChange
 from policy.rules.precedence import DEFAULT_MAX_MEMORY_MB

@@ -19,10 +19,7 @@ from evidence.models import (
     VerificationReport,
     WorkState,
 )
-from evidence.queue import queue_on_commit
-from evidence.services.downloads import load_document
-from evidence.services.overview import plot_risk
-from evidence.services.work import (
+from evidence.queue.claiming import (
     MAX_ATTEMPTS,
     TASKS,
     TRANSIENT_ERRORS,
@@ -32,6 +29,9 @@ from evidence.services.work import (
     start_work,
     why_given_up,
 )
+from evidence.queue.sending import queue_on_commit
+from evidence.services.downloads import load_document
+from evidence.services.overview import plot_risk
 from policy.models import BundleReading, ExtensionAppearance, QuotaBreach, ScanRequest
 from policy.services.cases import lock_incident, record_change
 from policy.services.extensions import clean_extension_id, note_extension

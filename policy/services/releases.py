@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from evidence.access import require_permission
+from evidence.accounts.access import require_permission
 from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
 from policy.models import (
     Extension,

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from evidence.access import Actor, name_of
+from evidence.accounts.access import Actor, name_of
 from policy.errors import PolicyConflict, PolicyForbidden, PolicyNotFound
 from policy.models import RequestState, ReviewedRequest
 

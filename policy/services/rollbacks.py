@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import require_permission
+from evidence.accounts.access import require_permission
 from evidence.text import tidy_text
 from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
 from policy.models import PolicySnapshot, Rollback, RollbackProof, RollbackState

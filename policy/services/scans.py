@@ -12,12 +12,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence import storage
-from evidence.access import Actor, require_permission
+from evidence.accounts.access import Actor, require_permission
 from evidence.columns import safe_text
 from evidence.errors import EvidenceDamaged, EvidenceError, EvidenceMissing
 from evidence.models import UNFINISHED_STATES, EvidenceItem, EvidenceKind, WorkState
-from evidence.queue import queue_on_commit
-from evidence.services.work import (
+from evidence.queue.claiming import (
     MAX_ATTEMPTS,
     TASKS,
     TRANSIENT_ERRORS,
@@ -27,6 +26,7 @@ from evidence.services.work import (
     start_work,
     why_given_up,
 )
+from evidence.queue.sending import queue_on_commit
 from policy.errors import PolicyNotFound, PolicyRefused
 from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
 from policy.services.cases import WORK, lock_incident, record_change

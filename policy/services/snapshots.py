@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
+from evidence.accounts.access import Actor, require_permission
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.moments import require_moment
 from evidence.services import receive_evidence

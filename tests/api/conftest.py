@@ -10,8 +10,8 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from rest_framework.test import APIClient
 
+from evidence.accounts.tokens import create_token
 from evidence.models import TokenScope
-from evidence.services.tokens import create_token
 
 ClientMaker = Callable[..., APIClient]
 

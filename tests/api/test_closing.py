@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.models import TokenScope
 from incidents.models import Incident
 from tests.api.conftest import make_client

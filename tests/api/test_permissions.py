@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from rest_framework.exceptions import MethodNotAllowed, PermissionDenied
 from rest_framework.test import APIRequestFactory
 
-from evidence.api.permissions import ScopePermission
+from evidence.accounts.tokens import create_token
+from evidence.api.base.permissions import ScopePermission
 from evidence.models import TokenScope
-from evidence.services.tokens import create_token
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE", "REPORT")
 

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from evidence.audit import incident_stream
-from evidence.audit_chain import find_chain_faults
+from evidence.audit.chain import find_chain_faults
+from evidence.audit.entries import incident_stream
 from evidence.models import (
     EvidenceItem,
     Outcome,

@@ -23,8 +23,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from config.wsgi import application
+from evidence.accounts.tokens import create_token
 from evidence.models import TokenScope
-from evidence.services.tokens import create_token
 from tests.incidents.alerts.samples import make_rules, receive_one
 
 SCHEMA = "/api/v1/schema/"

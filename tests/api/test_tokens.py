@@ -12,9 +12,9 @@ from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from evidence.accounts.tokens import create_token, note_use, revoke_token
 from evidence.errors import PermissionRefused, TokenError
 from evidence.models import ApiToken, AuditEntry, TokenScope
-from evidence.services.tokens import create_token, note_use, revoke_token
 from tests.api.conftest import make_client
 from tests.evidence.helpers import without_triggers
 

@@ -16,10 +16,10 @@ from django.test import RequestFactory, override_settings
 from rest_framework.test import APIClient
 
 from config.wsgi import application
+from evidence.accounts.tokens import create_token
 from evidence.api.evidence import WholeStream
 from evidence.errors import UploadBroken
 from evidence.models import AuditEntry, CustodyEvent, EvidenceItem
-from evidence.services.tokens import create_token
 from incidents.models import Incident
 from tests.api.conftest import make_client
 from tests.factories import make_incident

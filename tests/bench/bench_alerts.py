@@ -154,7 +154,7 @@ def prepare() -> str:
     django.setup()
     from django.contrib.auth.models import Group, User
 
-    from evidence.services.tokens import create_token
+    from evidence.accounts.tokens import create_token
 
     machine = User.objects.create_user("bench")
     machine.groups.add(Group.objects.get(name="machine"))
@@ -271,7 +271,7 @@ def print_burst(path: Path, secret: str) -> int:
 
 
 def print_findings(requests: int, seconds: float) -> int:
-    from evidence.audit import list_streams, verify_stream
+    from evidence.audit.entries import list_streams, verify_stream
     from incidents.models import Alert, Incident
 
     rows = Alert.objects.filter(alert_id__startswith="burst-")

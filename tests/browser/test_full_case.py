@@ -15,10 +15,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from evidence.audit import incident_stream
+from evidence.accounts.tokens import create_token
+from evidence.audit.entries import incident_stream
 from evidence.format import hash_value, serialize_document
 from evidence.models import AuditEntry, TokenScope, VerificationReport
-from evidence.services.tokens import create_token
 from evidence.simulation import simulate_document
 from evidence.storage import read_verified
 from incidents.models import EvidenceFindings, Incident, Postmortem, PostmortemArchive

@@ -12,7 +12,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg import sql
 
-from evidence.access import Role
+from evidence.accounts.access import Role
+from evidence.accounts.people import (
+    change_own_password,
+    change_roles,
+    create_person,
+)
 from evidence.checks import check_database_role, find_append_only_tables
 from evidence.format import serialize_document
 from evidence.models import Channel, EvidenceItem
@@ -20,11 +25,6 @@ from evidence.services import (
     receive_evidence,
     request_export,
     request_verification,
-)
-from evidence.services.people import (
-    change_own_password,
-    change_roles,
-    create_person,
 )
 from evidence.simulation import simulate_document
 from incidents.models import Incident

@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.form_keys import make_key
 from evidence.models import ApiToken, SentForm
 from incidents.models import ActionItem, Incident, Playbook

@@ -18,8 +18,8 @@ from django.urls import reverse
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from evidence.accounts.tokens import create_token
 from evidence.models import TokenScope
-from evidence.services.tokens import create_token
 from incidents.models import Incident
 from tests.pages import hostile
 from tests.pages.world import PEOPLE, empty_lists

@@ -10,10 +10,10 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from evidence.access import Role
+from evidence.accounts.access import Role
+from evidence.accounts.tokens import create_token
+from evidence.audit.history_checks import check_history
 from evidence.models import TokenScope
-from evidence.services.history import check_history
-from evidence.services.tokens import create_token
 from incidents.models import Incident
 from incidents.services.notifications.reminder_settings import set_reminders
 from incidents.services.notifications.reminders import plan_reminders

@@ -7,7 +7,7 @@ from django.contrib.auth.management.commands import changepassword
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from evidence.services.people import record_password_set
+from evidence.accounts.people import record_password_set
 
 
 class Command(changepassword.Command):

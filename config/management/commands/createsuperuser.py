@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max
 
-from evidence.services.people import record_superuser_made
+from evidence.accounts.people import record_superuser_made
 
 
 class Command(createsuperuser.Command):

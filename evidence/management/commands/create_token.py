@@ -3,9 +3,9 @@ import argparse
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
+from evidence.accounts.tokens import create_token
 from evidence.errors import CasefileError
 from evidence.models import TokenScope
-from evidence.services.tokens import create_token
 
 DEFAULT_DAYS = 90
 

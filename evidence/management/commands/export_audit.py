@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from evidence.audit import list_streams, stream_documents
-from evidence.audit_file import make_heads
+from evidence.audit.entries import list_streams, stream_documents
+from evidence.audit.export_file import make_heads
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
-from evidence.access import Actor
+from evidence.accounts.access import Actor
 from evidence.errors import CasefileError
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services import receive_evidence

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from evidence.audit_chain import ChainFault
-from evidence.audit_file import read_heads_line, verify_lines
+from evidence.audit.chain import ChainFault
+from evidence.audit.export_file import read_heads_line, verify_lines
 from evidence.errors import HistoryError
 
 
@@ -79,7 +79,7 @@ def _verify_file(path: Path) -> tuple[dict[str, int], list[ChainFault]]:
 
 def _verify_database(stream: str | None) -> tuple[dict[str, int], list[ChainFault]]:
     # Read here, since a file is verified where there is no database.
-    from evidence.audit import find_lost_heads, read_heads, verify_stream
+    from evidence.audit.entries import find_lost_heads, read_heads, verify_stream
 
     heads = [head for head in read_heads() if stream in (None, head.stream)]
     if not heads:

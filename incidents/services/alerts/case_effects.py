@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from evidence.access import Actor
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Actor
+from evidence.audit.entries import incident_stream, record_entry
 from evidence.moments import EARLIEST
 from incidents.models import Alert, Incident, TimelineEntry, TimelineKind
 from incidents.services.changes import bump_revision, record_change

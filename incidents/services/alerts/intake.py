@@ -18,8 +18,8 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
-from evidence.audit import SYSTEM_STREAM, record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import SYSTEM_STREAM, record_entry
 from evidence.format import hash_value
 from incidents.models import (
     Alert,

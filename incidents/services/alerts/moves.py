@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import incident_stream, record_entry
 from incidents.errors import AlertRefused, IncidentClosed
 from incidents.models import (
     Alert,

@@ -8,8 +8,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
-from evidence.audit import record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import record_entry
 from incidents.models import AlertRule
 from incidents.services.alerts.intake_state import rule_of
 from incidents.workflow.alert_rules import DEFAULT_RULES

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, name_of, require_permission
+from evidence.accounts.access import Actor, name_of, require_permission
 from evidence.models import EvidenceItem
 from evidence.moments import require_moment
 from evidence.text import tidy_text

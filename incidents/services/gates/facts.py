@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from django.db.models import Q
 
-from evidence.access import name_of
-from evidence.audit import incident_stream
+from evidence.accounts.access import name_of
+from evidence.audit.entries import incident_stream
 from evidence.models import (
     AuditEntry,
     EvidenceItem,

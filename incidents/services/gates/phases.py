@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
+from evidence.accounts.access import Actor, require_permission
 from evidence.moments import require_moment
 from incidents.errors import IncidentForbidden, TransitionError
 from incidents.models import Incident, IncidentPhase

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import require_permission
+from evidence.accounts.access import require_permission
 from incidents.errors import IncidentNotFound, TransitionError
 from incidents.models import GateWaiver, Incident, IncidentPhase, TimelineKind
 from incidents.services.changes import (

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
+from evidence.accounts.access import Actor, require_permission
 from incidents.errors import IncidentError, TransitionError
 from incidents.models import Cycle, Incident
 from incidents.services.changes import (

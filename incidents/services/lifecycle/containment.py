@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.db.models import Q
 
-from evidence.access import Actor
+from evidence.accounts.access import Actor
 from incidents.models import Incident
 from incidents.services.changes import bump_revision, lock_incident, record_change
 from incidents.services.checklist_entries import answer_matching_item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from evidence.access import Actor
+from evidence.accounts.access import Actor
 from incidents.models import Incident, TimelineKind
 from incidents.services.changes import lock_cases, record_change
 

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from evidence.access import Actor, name_of
+from evidence.accounts.access import Actor, name_of
 from incidents.models import (
     ArtifactKind,
     ArtifactLink,

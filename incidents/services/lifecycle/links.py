@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
+from evidence.accounts.access import Actor, require_permission
 from incidents.errors import IncidentError
 from incidents.models import Incident, TicketLink, TimelineKind
 from incidents.services.changes import (

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import incident_stream, record_entry
 from evidence.moments import require_moment
 from incidents.errors import IncidentError
 from incidents.models import (

@@ -10,7 +10,7 @@ import datetime as dt
 
 from django.db import transaction
 
-from evidence.access import Actor
+from evidence.accounts.access import Actor
 from incidents.models import EntryAction
 from incidents.services.changes import lock_incident
 from incidents.services.checklist_entries import set_state

@@ -15,7 +15,7 @@ import time
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from evidence.queue import queue_on_commit
+from evidence.queue.sending import queue_on_commit
 from incidents.models import (
     AttemptOutcome,
     Notification,

@@ -11,7 +11,7 @@ import datetime as dt
 from django.conf import settings
 
 from incidents.models import IncidentPhase, Notification, NotificationPreference
-from incidents.presentation import describe_duration
+from incidents.workflow.clocks import describe_duration
 
 
 def is_late(row: Notification, *, now: dt.datetime, late_after: dt.timedelta) -> bool:

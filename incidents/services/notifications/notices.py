@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.models import HistoryCheck
 from incidents.models import NotificationKind
 from incidents.services.notifications.outbox import (

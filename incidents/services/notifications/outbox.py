@@ -11,9 +11,9 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
-from evidence.audit import incident_stream, record_entry
-from evidence.queue import queue_on_commit
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import incident_stream, record_entry
+from evidence.queue.sending import queue_on_commit
 from incidents.errors import NotificationRefused
 from incidents.models import (
     Incident,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.queue import queue_on_commit
+from evidence.queue.sending import queue_on_commit
 from incidents.models import (
     Incident,
     IncidentPhase,

@@ -9,8 +9,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
-from evidence.audit import record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import record_entry
 from incidents.errors import NotificationRefused
 from incidents.models import ReminderCursor, ReminderSettings
 from incidents.workflow.errors import ReminderPlanError

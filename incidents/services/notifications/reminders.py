@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import require_permission
+from evidence.accounts.access import require_permission
 from incidents.errors import TransitionError
 from incidents.models import (
     Incident,

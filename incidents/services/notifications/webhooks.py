@@ -26,8 +26,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.encoding import force_bytes
 
-from evidence.access import Actor, require_permission
-from evidence.audit import record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import record_entry
 from incidents.errors import NotificationRefused
 from incidents.models import Team, WebhookChannel
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from evidence.access import Actor, name_of, require_permission
+from evidence.accounts.access import Actor, name_of, require_permission
 from incidents.errors import (
     EditConflict,
     FieldChange,

@@ -8,9 +8,9 @@ import io
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import name_of
+from evidence.accounts.access import name_of
 from evidence.models import Channel, EvidenceItem, EvidenceKind
-from evidence.queue import queue_on_commit
+from evidence.queue.sending import queue_on_commit
 from evidence.services.receipt import receive_evidence
 from incidents.models import (
     Incident,

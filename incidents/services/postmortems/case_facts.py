@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from evidence.access import name_of
+from evidence.accounts.access import name_of
 from evidence.models import EvidenceItem, VerificationReport
 from incidents.models import (
     ActionItem,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 
-from evidence.access import name_of
+from evidence.accounts.access import name_of
 from incidents.models import (
     ChecklistItem,
     Cycle,

@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, name_of, require_permission
-from evidence.audit import incident_stream, record_entry
+from evidence.accounts.access import Actor, name_of, require_permission
+from evidence.audit.entries import incident_stream, record_entry
 from incidents.errors import (
     EditConflict,
     FieldChange,

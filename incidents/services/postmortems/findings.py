@@ -25,7 +25,7 @@ from evidence.models import (
     Outcome,
     VerificationReport,
 )
-from evidence.queue import queue_on_commit
+from evidence.queue.sending import queue_on_commit
 from evidence.services.downloads import load_bytes, load_document
 from incidents.findings import CaseEvidence, findings_for
 from incidents.models import EvidenceFindings, Incident

@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import name_of, require_permission
+from evidence.accounts.access import name_of, require_permission
 from evidence.format import hash_value
-from evidence.queue import queue_on_commit
+from evidence.queue.sending import queue_on_commit
 from evidence.text import tidy_text
 from incidents.errors import FourEyesRefused, PostmortemConflict, PostmortemRefused
 from incidents.models import (

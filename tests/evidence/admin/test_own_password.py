@@ -7,9 +7,9 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from evidence.access import Role
+from evidence.accounts.access import Role
+from evidence.accounts.people import reset_password
 from evidence.models import AuditEntry
-from evidence.services.people import reset_password
 from tests.conftest import PASSWORD
 from tests.factories import make_user
 

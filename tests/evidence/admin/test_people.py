@@ -4,16 +4,16 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
-from evidence.access import Role
-from evidence.audit import SYSTEM_STREAM
-from evidence.errors import PermissionRefused, PersonError
-from evidence.models import AuditEntry
-from evidence.services.people import (
+from evidence.accounts.access import Role
+from evidence.accounts.people import (
     change_roles,
     create_person,
     reset_password,
     set_active,
 )
+from evidence.audit.entries import SYSTEM_STREAM
+from evidence.errors import PermissionRefused, PersonError
+from evidence.models import AuditEntry
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db

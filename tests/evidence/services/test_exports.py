@@ -18,8 +18,8 @@ from evidence.models import (
     Outcome,
     WorkState,
 )
+from evidence.queue.claiming import MAX_ATTEMPTS, start_work
 from evidence.services import request_export, run_export, run_verification
-from evidence.services.work import MAX_ATTEMPTS, start_work
 from tests.evidence.helpers import read_expected, read_vector, receive
 from tests.factories import make_incident
 

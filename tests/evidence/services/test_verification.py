@@ -17,14 +17,14 @@ from evidence.models import (
     VerificationRequest,
     WorkState,
 )
-from evidence.services import request_verification, run_verification
-from evidence.services.work import (
+from evidence.queue.claiming import (
     MAX_ATTEMPTS,
     STORE_MAY_BE_AWAY,
     lock_name,
     session_lock,
     start_work,
 )
+from evidence.services import request_verification, run_verification
 from tests.evidence.helpers import (
     VECTORS,
     make_ledger,

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.models import AuditEntry
 from incidents.admin.case_actions import ACTIONS
 from incidents.admin.cockpit import TABS

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from evidence.access import PermissionRefused
-from evidence.audit import incident_stream, verify_stream
+from evidence.accounts.access import PermissionRefused
+from evidence.audit.entries import incident_stream, verify_stream
 from evidence.format import hash_value
 from evidence.models import AuditEntry
 from incidents.models import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 
-from evidence.access import PermissionRefused
+from evidence.accounts.access import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import AlertRefused, IncidentClosed, ReasonMissing
 from incidents.models import Incident, TimelineEntry, TimelineKind

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from incidents.models import Incident
 from tests.factories import make_incident, make_user
 from tests.incidents.notifications.sinks import Sink, run_mail_sink, run_webhook_sink

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from incidents.models import (
     Incident,
     IncidentPhase,

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from config.metrics import _read_collectors
-from evidence.access import Role
+from evidence.accounts.access import Role
 from incidents.models import Notification, ReminderCheckState, ReminderCursor
 from incidents.services.notifications.delivery import deliver_notifications
 from incidents.services.notifications.reminder_check import (

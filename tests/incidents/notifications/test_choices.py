@@ -6,7 +6,7 @@ import pytest
 from django.core import mail
 from django.db import transaction
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import NotificationRefused

@@ -12,7 +12,7 @@ from django.core import mail
 from django.core.mail import backends
 from django.db import DatabaseError, connection, transaction
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import NotificationRefused

@@ -7,10 +7,9 @@ from django.core import mail
 from django.urls import reverse
 from prometheus_client import CollectorRegistry, generate_latest
 
+from evidence.audit.history_checks import check_history, read_history_health
 from evidence.errors import HistoryError
 from evidence.metrics import HistoryCollector
-from evidence.services import check_history
-from evidence.services.history import read_history_health
 from incidents.models import Notification
 from incidents.services.notifications.delivery import deliver_notifications
 from incidents.services.notifications.notices import notify_broken_history

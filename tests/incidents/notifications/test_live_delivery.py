@@ -8,7 +8,7 @@ import pytest
 from celery import current_app
 from django.utils import timezone
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from incidents.models import Notification, NotificationAttempt
 from tests.factories import make_incident, make_playbooks, make_user
 from tests.incidents.notifications.making import add_sink

@@ -4,7 +4,7 @@ import pytest
 from django.core import mail
 from django.urls import reverse
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from incidents.models import (
     Notification,
     NotificationPreference,

@@ -6,7 +6,7 @@ import datetime as dt
 
 from django.contrib.auth.models import User
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from incidents.models import (
     Incident,
     Postmortem,

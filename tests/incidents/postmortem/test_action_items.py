@@ -5,8 +5,8 @@ import datetime as dt
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from evidence.access import Role
-from evidence.audit import incident_stream
+from evidence.accounts.access import Role
+from evidence.audit.entries import incident_stream
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import EditConflict, IncidentError, ReasonMissing, TransitionError

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.format import hash_value
 from evidence.models import TokenScope
 from incidents.services.postmortems.action_items import (

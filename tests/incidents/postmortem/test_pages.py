@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from incidents.models import ActionItem, Incident, Postmortem
 from incidents.services.postmortems.drafts import current_draft
 from incidents.workflow.postmortem import SECTION_KEYS

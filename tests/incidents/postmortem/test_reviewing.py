@@ -4,8 +4,8 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.db import DatabaseError, connection, transaction
 
-from evidence.access import Role
-from evidence.audit import incident_stream
+from evidence.accounts.access import Role
+from evidence.audit.entries import incident_stream
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry, EvidenceItem
 from evidence.storage import read_verified

@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.errors import PermissionRefused
 from incidents.errors import (
     EditConflict,

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from django.db import DatabaseError, transaction
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import ArtifactRefused, IncidentError, TransitionError

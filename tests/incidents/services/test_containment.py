@@ -6,8 +6,8 @@ import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from evidence.access import Role
-from evidence.audit import incident_stream
+from evidence.accounts.access import Role
+from evidence.audit.entries import incident_stream
 from evidence.models import AuditEntry, TokenScope
 from incidents.errors import TransitionError
 from incidents.models import Incident

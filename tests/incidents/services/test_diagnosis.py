@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.models import AuditEntry
 from incidents.models import Incident
 from incidents.services.lifecycle.closing import close_as_false_alarm

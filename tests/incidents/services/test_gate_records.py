@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from django.db import DatabaseError, transaction
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.services.verification import request_verification, run_verification
 from incidents.models import GateRecord, Incident
 from incidents.services.gates.conditions import read_gate

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from incidents.models import Incident
 from incidents.services.gates.late_evidence import find_late
 from incidents.services.postmortems.archive import find_void_files

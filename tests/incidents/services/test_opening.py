@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from evidence.access import Role
-from evidence.audit import incident_stream, verify_stream
+from evidence.accounts.access import Role
+from evidence.audit.entries import incident_stream, verify_stream
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import IncidentError

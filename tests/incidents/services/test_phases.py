@@ -5,8 +5,8 @@ import datetime as dt
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from evidence.access import Role
-from evidence.audit import incident_stream
+from evidence.accounts.access import Role
+from evidence.audit.entries import incident_stream
 from evidence.errors import MomentRefused, PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import IncidentError, ReasonMissing, TransitionError

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from django.utils import timezone
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from incidents.models import Incident
 from incidents.services.gates.conditions import read_gate
 from incidents.workflow.gates import ConditionKey

@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from evidence.access import Role
-from evidence.audit import SYSTEM_STREAM
+from evidence.accounts.access import Role
+from evidence.audit.entries import SYSTEM_STREAM
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import IncidentError

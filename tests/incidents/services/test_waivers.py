@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.errors import PermissionRefused
 from incidents.errors import IncidentClosed, IncidentError, ReasonMissing
 from incidents.errors import TransitionError as Refused

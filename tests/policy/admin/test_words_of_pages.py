@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
+from evidence.accounts.readers import set_reader_zone
 from evidence.models import AuditEntry, EvidenceItem, EvidenceKind
-from evidence.services.readers import set_reader_zone
 from policy.models import PromotionRequest, QuotaChange, TrustTransition
 from tests.conftest import make_user
 from tests.policy.admin.conftest import World

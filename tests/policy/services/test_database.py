@@ -16,7 +16,7 @@ from django.db import (
 )
 from django.utils import timezone
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from incidents.models import Incident
 from policy.models import (
     Extension,

@@ -5,7 +5,7 @@ import time
 import pytest
 from django.db import connection
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from incidents.models import Notification
 from incidents.services.notifications.reminder_check import check_reminders
 from incidents.services.notifications.reminders import plan_reminders

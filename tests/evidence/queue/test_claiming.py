@@ -6,17 +6,18 @@ from django.db import OperationalError
 
 from evidence.errors import StorageUnavailable
 from evidence.models import ExportRequest, VerificationRequest, WorkState
-from evidence.services import request_export, requeue_lost_work, run_verification
-from evidence.services.work import (
+from evidence.queue.claiming import (
     DATABASE_MAY_FAIL,
     QUEUED_IS_LOST_AFTER,
     RUNNING_IS_LOST_AFTER,
     STORE_MAY_BE_AWAY,
     progress_recorder,
     put_back,
+    requeue_lost_work,
     start_work,
     why_given_up,
 )
+from evidence.services import request_export, run_verification
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import NOON, make_incident
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from evidence.errors import StorageUnavailable
 from evidence.models import ExportRequest, QueuedWork, VerificationRequest, WorkState
-from evidence.queue import queue_on_commit
+from evidence.queue.sending import queue_on_commit
 
 Work = TypeVar("Work", bound=QueuedWork)
 

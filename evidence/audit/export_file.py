@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from evidence.audit_chain import SCHEMA, ChainFault, find_chain_faults
+from evidence.audit.chain import SCHEMA, ChainFault, find_chain_faults
 from evidence.errors import HistoryError
 from evidence.format import DocumentRefused, read_document
 

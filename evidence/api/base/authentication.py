@@ -12,8 +12,8 @@ from rest_framework.authentication import get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from evidence.accounts.tokens import note_use
 from evidence.models import ApiToken
-from evidence.services.tokens import note_use
 
 SCHEMES = (b"bearer", b"token")
 TOKEN_PATTERN = re.compile(rb"[0-9A-Za-z_]{%d,200}" % CONSTANTS.TOKEN_KEY_LENGTH)

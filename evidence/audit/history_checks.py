@@ -8,18 +8,18 @@ import logging
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
-from evidence.audit import (
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.chain import ChainFault, find_chain_faults
+from evidence.audit.entries import (
     find_lost_heads,
     list_streams,
     read_heads,
     record_entry,
     stream_documents,
 )
-from evidence.audit_chain import ChainFault, find_chain_faults
 from evidence.errors import HistoryError
 from evidence.models import AuditEntry, HistoryCheck, NotedHead
-from evidence.queue import queue_on_commit
+from evidence.queue.sending import queue_on_commit
 
 log = logging.getLogger(__name__)
 

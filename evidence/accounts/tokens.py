@@ -10,8 +10,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from evidence.access import Actor, require_permission
-from evidence.audit import record_entry
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import record_entry
 from evidence.errors import TokenError
 from evidence.models import ApiToken, TokenScope
 

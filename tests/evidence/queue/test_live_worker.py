@@ -17,8 +17,8 @@ from evidence.models import (
     VerificationRequest,
     WorkState,
 )
-from evidence.services import request_export, request_verification, requeue_lost_work
-from evidence.services.work import RUNNING_IS_LOST_AFTER
+from evidence.queue.claiming import RUNNING_IS_LOST_AFTER, requeue_lost_work
+from evidence.services import request_export, request_verification
 from tests.evidence.helpers import make_ledger_entry, read_vector, receive
 from tests.factories import make_incident
 

@@ -13,7 +13,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from evidence.api.pagination import KeysetPagination
+from evidence.api.base.pagination import KeysetPagination
 from evidence.models import TokenScope
 
 PAGING_PARAMETERS = frozenset({"cursor", "page_size", "ordering"})

@@ -7,7 +7,7 @@ import datetime as dt
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from evidence.audit import record_entry
+from evidence.audit.entries import record_entry
 from evidence.errors import PersonError
 from evidence.models import ReaderSettings
 from evidence.zones import find_zone

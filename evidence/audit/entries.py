@@ -19,8 +19,8 @@ from django.db import connection, models, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from evidence.access import Actor, name_of
-from evidence.audit_chain import SCHEMA, ChainFault, entry_hash, find_chain_faults
+from evidence.accounts.access import Actor, name_of
+from evidence.audit.chain import SCHEMA, ChainFault, entry_hash, find_chain_faults
 from evidence.columns import SAFE_INTEGER
 from evidence.models import AuditEntry, NotedHead
 

@@ -8,17 +8,17 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from evidence.access import Role
-from evidence.audit import (
+from evidence.accounts.access import Role
+from evidence.audit.chain import entry_hash
+from evidence.audit.entries import (
     entry_document,
     plain_json,
     record_entry,
     stream_documents,
     verify_stream,
 )
-from evidence.audit_chain import entry_hash
+from evidence.audit.history_checks import check_history
 from evidence.models import AuditEntry, HistoryCheck, NotedHead
-from evidence.services import check_history
 from tests.evidence.helpers import without_triggers
 from tests.factories import NOON, make_incident, make_user
 

@@ -19,8 +19,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from evidence.access import Actor, Role, require_permission
-from evidence.audit import record_entry
+from evidence.accounts.access import Actor, Role, require_permission
+from evidence.audit.entries import record_entry
 from evidence.errors import PermissionRefused, PersonError
 from evidence.lookalikes import find_lookalike, show_hidden
 from evidence.text import tidy_text

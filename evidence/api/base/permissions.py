@@ -8,7 +8,7 @@ from rest_framework.exceptions import MethodNotAllowed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from evidence.access import require_permission
+from evidence.accounts.access import require_permission
 from evidence.models import ApiToken, TokenScope
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
-from evidence.api.authentication import ApiTokenAuthentication
-from evidence.api.problems import CONTENT_TYPE
+from evidence.api.base.authentication import ApiTokenAuthentication
+from evidence.api.base.problems import CONTENT_TYPE
 
 METHODS = ("get", "post", "put", "patch", "delete")
 ALWAYS = {

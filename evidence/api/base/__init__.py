@@ -1,0 +1,1 @@
+"""What the API of every app stands on: who asks, how much, errors, pages, schema."""

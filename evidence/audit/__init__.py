@@ -1,0 +1,1 @@
+"""The audit history: written entry by entry, chained, checked, exported."""

@@ -1,0 +1,1 @@
+"""Queued work: sent after the commit, claimed once, put back, given up."""
