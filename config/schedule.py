@@ -28,6 +28,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"expires": 60},
     },
+    "notify-waiting": {
+        "task": "incidents.notify_waiting",
+        "schedule": 15.0,
+        "options": {"expires": 60},
+    },
     "deliver-notifications": {
         "task": "incidents.deliver_notifications",
         "schedule": 10.0,

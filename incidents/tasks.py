@@ -12,6 +12,7 @@ from incidents.services.notifications.notices import (
 )
 from incidents.services.notifications.reminder_check import check_reminders
 from incidents.services.notifications.reminders import plan_reminders
+from incidents.services.notifications.waiting import notify_waiting
 from incidents.services.postmortems.action_items import remind_action_items
 from incidents.services.postmortems.archive import archive_postmortem, sweep_postmortems
 from incidents.services.postmortems.findings import gather_findings
@@ -49,6 +50,12 @@ def check_reminders_task() -> None:
 def notify_kill_all_task(kill_switch_id: int) -> int:
     """Tell a second person of a kill-all; told once however often it is delivered."""
     return notify_kill_all(kill_switch_id=kill_switch_id)
+
+
+@shared_task(name="incidents.notify_waiting")
+def notify_waiting_task() -> int:
+    """Tell reviewers what began to wait for them; each thing is told once."""
+    return notify_waiting()
 
 
 @shared_task(name="incidents.notify_broken_history", acks_late=True)

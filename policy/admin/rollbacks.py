@@ -20,6 +20,7 @@ from policy.models import Rollback, RollbackState
 from policy.models.rollbacks import STATES_TO_PROVE
 from policy.services import rollbacks
 from policy.services.cases import REVIEW, WORK
+from policy.services.requests import lapses_at
 
 
 def _approve(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> str:
@@ -190,6 +191,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
     def page_context(self, request: HttpRequest, obj: Rollback) -> dict[str, Any]:
         return {
             "rollback": obj,
+            "lapses_at": lapses_at(obj) if obj.decided_at is None else None,
             "before_text": _text(obj.before),
             "after_text": _text(obj.after),
             "planned": [one for one in obj.planned if one["extension"] is None],

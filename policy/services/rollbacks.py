@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.accounts.access import require_permission
+from evidence.accounts.access import Actor, require_permission
 from evidence.text import tidy_text
 from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
 from policy.models import PolicySnapshot, Rollback, RollbackProof, RollbackState
@@ -35,9 +35,12 @@ from policy.services.cases import (
 )
 from policy.services.followers import tell_of_rollback
 from policy.services.requests import (
+    LAPSED_REASON,
     decide_request,
     find_request,
+    has_lapsed,
     lock_request,
+    require_in_time,
     require_requester,
     require_undecided,
 )
@@ -112,12 +115,13 @@ def approve_rollback(
 ) -> Rollback:
     """Approve a rollback that somebody else proposed."""
     require_permission(actor, REVIEW)
+    moment = now or timezone.now()
     return _decide(
-        _lock_rollback(rollback_id),
+        _lock_proposal(rollback_id, now=moment),
         RollbackState.APPROVED,
         actor=actor,
         reason=clean_text(reason),
-        now=now or timezone.now(),
+        now=moment,
     )
 
 
@@ -127,12 +131,13 @@ def decline_rollback(
 ) -> Rollback:
     """Decline a rollback that somebody else proposed, with a reason."""
     require_permission(actor, REVIEW)
+    moment = now or timezone.now()
     return _decide(
-        _lock_rollback(rollback_id),
+        _lock_proposal(rollback_id, now=moment),
         RollbackState.DECLINED,
         actor=actor,
         reason=require_reason(reason),
-        now=now or timezone.now(),
+        now=moment,
     )
 
 
@@ -142,16 +147,26 @@ def withdraw_rollback(
 ) -> Rollback:
     """Take back one's own proposal before anybody decided on it."""
     require_permission(actor, WORK)
-    rollback = _lock_rollback(rollback_id)
-    require_undecided(rollback)
+    moment = now or timezone.now()
+    rollback = _lock_proposal(rollback_id, now=moment)
     require_requester(rollback, actor)
     return _decide(
         rollback,
         RollbackState.WITHDRAWN,
         actor=actor,
         reason=clean_text(reason),
-        now=now or timezone.now(),
+        now=moment,
     )
+
+
+@transaction.atomic
+def lapse_rollback(*, rollback_id: int, now: dt.datetime) -> bool:
+    """End a proposal that nobody decided in time; tell whether it was one."""
+    rollback = _lock_rollback(rollback_id)
+    if not has_lapsed(rollback, now):
+        return False
+    _decide(rollback, RollbackState.LAPSED, actor=None, reason=LAPSED_REASON, now=now)
+    return True
 
 
 @transaction.atomic
@@ -334,7 +349,7 @@ def _decide(
     rollback: Rollback,
     state: RollbackState,
     *,
-    actor: User,
+    actor: Actor,
     reason: str,
     now: dt.datetime,
 ) -> Rollback:
@@ -350,6 +365,14 @@ def _decide(
         before={"state": str(RollbackState.PROPOSED)},
         after={"state": str(state)},
     )
+    return rollback
+
+
+def _lock_proposal(rollback_id: int, *, now: dt.datetime) -> Rollback:
+    """Return a proposal that waits, locked; refuse one decided on or too old."""
+    rollback = _lock_rollback(rollback_id)
+    require_undecided(rollback)
+    require_in_time(rollback, now)
     return rollback
 
 

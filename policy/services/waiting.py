@@ -1,4 +1,4 @@
-"""What waits for a reviewer: lifts and promotions, with who may decide each."""
+"""What waits for a reviewer of policy, with who may decide each."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from policy.models import (
     LiftRequest,
     PromotionRequest,
     RequestState,
+    Rollback,
+    RollbackState,
 )
 from policy.services.lifts import lapse_lift
 from policy.services.requests import REQUEST_LIFETIME, lapses_at
+from policy.services.rollbacks import lapse_rollback
 from policy.services.trust import lapse_promotion
 
 
@@ -28,21 +31,24 @@ class DecisionKind(StrEnum):
     LIFT = "lift"
     PROMOTION = "promotion"
     RELEASE = "release"
+    ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True)
 class WaitingDecision:
     """One decision that a reviewer owes.
 
-    `subject` is the object whose page decides it: the kill switch or the extension.
-    `barred` are the IDs of people who asked or activated, and so cannot approve.
+    `key` names the request, the same however often it is listed. `subject` is the
+    object whose page decides it: a kill switch, an extension or a rollback. `barred`
+    are the IDs of people who asked or activated, and so cannot approve.
     `count` is how many extensions it is for. `incident_id` None: of no case.
     """
 
     kind: DecisionKind
+    key: str
     text: str
     reason: str
-    subject: KillSwitch | Extension
+    subject: KillSwitch | Extension | Rollback
     requested_by: User
     requested_at: dt.datetime
     lapses_at: dt.datetime
@@ -56,13 +62,13 @@ class WaitingDecision:
 
 
 def list_waiting(*, now: dt.datetime | None = None) -> list[WaitingDecision]:
-    """Return the lifts and promotions that wait for a reviewer, oldest first.
+    """Return the requests that wait for a reviewer, oldest first.
 
     Three queries, however many there are. The many promotions of one request after a
     kill-all are one entry. What waited too long is left out, swept or not.
     """
     since = (now or timezone.now()) - REQUEST_LIFETIME
-    found = [*_lifts(since), *_promotions(since)]
+    found = [*_lifts(since), *_promotions(since), *_rollbacks(since)]
     return sorted(found, key=lambda one: one.requested_at)
 
 
@@ -73,13 +79,15 @@ def lapse_requests(*, now: dt.datetime | None = None) -> int:
     """
     moment = now or timezone.now()
     late = {
-        "state": RequestState.PENDING,
+        "decided_at__isnull": True,
         "requested_at__lte": moment - REQUEST_LIFETIME,
     }
     lifts = LiftRequest.objects.filter(**late).values_list("pk", flat=True)
     promotions = PromotionRequest.objects.filter(**late).values_list("pk", flat=True)
+    rollbacks = Rollback.objects.filter(**late).values_list("pk", flat=True)
     ended = [lapse_lift(request_id=pk, now=moment) for pk in lifts]
     ended += [lapse_promotion(request_id=pk, now=moment) for pk in promotions]
+    ended += [lapse_rollback(rollback_id=pk, now=moment) for pk in rollbacks]
     return sum(ended)
 
 
@@ -91,6 +99,7 @@ def _lifts(since: dt.datetime) -> Iterator[WaitingDecision]:
         switch = row.kill_switch
         yield WaitingDecision(
             kind=DecisionKind.LIFT,
+            key=f"lift:{row.pk}",
             text=f"Lift the {switch}",
             reason=row.reason,
             subject=switch,
@@ -122,6 +131,25 @@ def _promotions(since: dt.datetime) -> Iterator[WaitingDecision]:
             )
 
 
+def _rollbacks(since: dt.datetime) -> Iterator[WaitingDecision]:
+    rows = Rollback.objects.filter(
+        state=RollbackState.PROPOSED, requested_at__gt=since
+    ).select_related("target_snapshot", "requested_by")
+    for row in rows:
+        yield WaitingDecision(
+            kind=DecisionKind.ROLLBACK,
+            key=f"rollback:{row.pk}",
+            text=f"Roll back to {row.target_snapshot or 'safe defaults'}",
+            reason=row.reason,
+            subject=row,
+            requested_by=row.requested_by,
+            requested_at=row.requested_at,
+            lapses_at=lapses_at(row),
+            barred=frozenset({row.requested_by_id}),
+            incident_id=row.incident_id,
+        )
+
+
 def _promotion(
     kind: DecisionKind,
     row: PromotionRequest,
@@ -133,6 +161,7 @@ def _promotion(
     switch = row.kill_switch
     return WaitingDecision(
         kind=kind,
+        key=f"{kind}:{row.pk}",
         text=text,
         reason=row.reason,
         subject=subject,

@@ -6,6 +6,7 @@ import datetime as dt
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from evidence.accounts.access import name_of, require_permission
@@ -29,6 +30,7 @@ from incidents.services.changes import (
 )
 from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.lifecycle.endings import utc
+from incidents.services.notifications.waiting import tell_returned
 from incidents.services.postmortems.case_facts import gather_case_facts
 from incidents.services.postmortems.drafts import (
     author_names,
@@ -178,6 +180,9 @@ def return_postmortem(
         kind=TimelineKind.DECISION,
     )
     reopen_items(postmortem, actor=actor, now=moment, note=text)
+    tell_returned(
+        postmortem, people=authors_of(postmortem), key=str(review.pk), now=moment
+    )
     return review
 
 
@@ -187,6 +192,13 @@ def current_signature(postmortem: Postmortem) -> PostmortemReview | None:
     if version is None or postmortem.state != PostmortemState.SIGNED:
         return None
     return version.reviews.filter(verdict=ReviewVerdict.SIGNED).first()
+
+
+def authors_of(postmortem: Postmortem) -> list[User]:
+    """Return everybody who had a part in the writing, in any version or draft."""
+    wrote = Q(pk__in=postmortem.drafts.values("saved_by"))
+    submitted = Q(pk__in=postmortem.versions.values("submitted_by"))
+    return list(User.objects.filter(wrote | submitted).order_by("pk"))
 
 
 def is_author(postmortem: Postmortem, user: User) -> bool:

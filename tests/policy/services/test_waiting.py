@@ -169,7 +169,7 @@ class TestList:
             other = make_extension(f"ext.{number}")
             demote_extension(extension_pk=other.pk, reason="r", actor=responder)
             ask_promotion(other, responder)
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             assert len(list_waiting(now=NOW)) == 6
         assert list_waiting(now=NOW + WEEK) == []
 

@@ -1,0 +1,239 @@
+"""What waits for a second person, over all cases: shown to them, and told once.
+
+Policy's requests (lifts, promotions, releases, rollbacks) and postmortems that were
+submitted. What was returned waits for its authors again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.db.models import Prefetch, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from incidents.models import (
+    Incident,
+    Notification,
+    Postmortem,
+    PostmortemDraft,
+    PostmortemVersion,
+)
+from incidents.services.changes import REVIEW, WORK
+from incidents.services.notifications.outbox import remind
+from incidents.services.notifications.recipients import people_with
+from incidents.workflow.postmortem import PostmortemState
+from policy.services.cases import REVIEW as REVIEW_POLICY
+from policy.services.waiting import WaitingDecision, list_waiting
+
+WORDS = {
+    "lift": "A lift",
+    "promotion": "A promotion",
+    "release": "A release",
+    "rollback": "A rollback",
+    "signature": "A signature",
+}
+"""What waits, as messages and pages name it."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One thing that waits for somebody: what, since when, and where it is decided.
+
+    `barred` are those who may not decide it. `lapses_at` None: it waits for ever.
+    `permission` is what deciding needs.
+    """
+
+    kind: str
+    key: str
+    text: str
+    asked_by: User
+    since: dt.datetime
+    lapses_at: dt.datetime | None
+    path: str
+    barred: frozenset[int]
+    permission: str
+    incident: Incident | None
+
+    @property
+    def words(self) -> str:
+        return WORDS[self.kind]
+
+    def is_for(self, person: User) -> bool:
+        """Tell whether this person may decide it."""
+        return person.pk not in self.barred and person.has_perm(self.permission)
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A postmortem that was given back: by whom, why, and to whom it is shown."""
+
+    postmortem: Postmortem
+    comment: str
+    returned_by: User
+    returned_at: dt.datetime
+    authors: frozenset[int]
+
+
+def list_all_waiting(*, now: dt.datetime | None = None) -> list[Waiting]:
+    """Return what waits for a reviewer, oldest first. The queries do not grow
+    with how much that is."""
+    decisions = list_waiting(now=now)
+    cases = Incident.objects.in_bulk(
+        {one.incident_id for one in decisions if one.incident_id is not None}
+    )
+    found = [_of_policy(one, cases) for one in decisions]
+    found += _signatures()
+    return sorted(found, key=lambda one: one.since)
+
+
+def waiting_for(person: User, *, now: dt.datetime | None = None) -> list[Waiting]:
+    """Return what this person may decide, of the cases that they may see."""
+    if not (person.has_perm(REVIEW) or person.has_perm(REVIEW_POLICY)):
+        return []
+    mine = [one for one in list_all_waiting(now=now) if one.is_for(person)]
+    visible = set(
+        Incident.objects.visible_to(person)
+        .filter(pk__in={one.incident.pk for one in mine if one.incident})
+        .values_list("pk", flat=True)
+    )
+    return [one for one in mine if one.incident is None or one.incident.pk in visible]
+
+
+def returned_to(person: User) -> list[Returned]:
+    """Return the postmortems that wait for this author, or lead, to mend them."""
+    if not person.has_perm(WORK):
+        return []
+    visible = Postmortem.objects.visible_to(person)
+    rows = _postmortems(PostmortemState.RETURNED).filter(pk__in=visible)
+    return [
+        one
+        for one in map(_returned, rows)
+        if person.pk in one.authors or one.postmortem.incident.lead_id == person.pk
+    ]
+
+
+def notify_waiting(*, now: dt.datetime | None = None) -> int:
+    """Tell reviewers what began to wait for them, once each; return how many things.
+
+    Not those who asked, nor who may not decide it. Harmless to run twice, or late.
+    """
+    moment = now or timezone.now()
+    waiting = {f"waiting:{one.key}": one for one in list_all_waiting(now=moment)}
+    known = Notification.objects.filter(key__in=waiting).values_list("key", flat=True)
+    new = set(waiting) - set(known)
+    reviewers = list(people_with("review_incident")) if new else []
+    for key in sorted(new):
+        one = waiting[key]
+        remind(
+            key=key,
+            people=[person for person in reviewers if one.is_for(person)],
+            headline=f"{one.words} waits for a reviewer",
+            path=one.path,
+            owed_at=one.since,
+            incident=one.incident,
+            now=moment,
+        )
+    return len(new)
+
+
+def tell_returned(
+    postmortem: Postmortem, *, people: Iterable[User], key: str, now: dt.datetime
+) -> None:
+    """Tell the authors and the lead that a postmortem came back; why is on its page."""
+    told = {one.pk: one for one in people}
+    if (lead := postmortem.incident.lead) is not None:
+        told[lead.pk] = lead
+    remind(
+        key=f"returned:{key}",
+        people=told.values(),
+        headline="The postmortem was returned to its authors",
+        path=_page_of(postmortem),
+        owed_at=now,
+        incident=postmortem.incident,
+        now=now,
+    )
+
+
+def _of_policy(one: WaitingDecision, cases: dict[int, Incident]) -> Waiting:
+    page = f"admin:policy_{one.subject._meta.model_name}_change"
+    return Waiting(
+        kind=one.kind,
+        key=one.key,
+        text=one.text,
+        asked_by=one.requested_by,
+        since=one.requested_at,
+        lapses_at=one.lapses_at,
+        path=reverse(page, args=[one.subject.pk]),
+        barred=one.barred,
+        permission=REVIEW_POLICY,
+        incident=cases.get(one.incident_id or 0),
+    )
+
+
+def _signatures() -> Iterator[Waiting]:
+    for row in _postmortems(PostmortemState.SUBMITTED):
+        version = _newest(row)
+        yield Waiting(
+            kind="signature",
+            key=f"signature:{version.pk}",
+            text=f"Sign the postmortem of {row.incident.reference}, "
+            f"version {version.number}",
+            asked_by=version.submitted_by,
+            since=version.submitted_at,
+            lapses_at=None,
+            path=_page_of(row),
+            barred=_authors(row),
+            permission=REVIEW,
+            incident=row.incident,
+        )
+
+
+def _returned(row: Postmortem) -> Returned:
+    review = max(_newest(row).reviews.all(), key=lambda one: one.pk)
+    return Returned(
+        postmortem=row,
+        comment=review.comment,
+        returned_by=review.reviewer,
+        returned_at=review.reviewed_at,
+        authors=_authors(row),
+    )
+
+
+def _postmortems(state: PostmortemState) -> QuerySet[Postmortem]:
+    """Return those of running cycles in a state, with all that is read of them."""
+    return (
+        Postmortem.objects.filter(
+            state=state,
+            cycle__ended_at__isnull=True,
+            cycle__incident__in=Incident.objects.open(),
+        )
+        .select_related("cycle__incident__lead")
+        .prefetch_related(
+            Prefetch("drafts", PostmortemDraft.objects.defer("sections")),
+            Prefetch("versions", PostmortemVersion.objects.defer("document")),
+            "versions__submitted_by",
+            "versions__reviews__reviewer",
+        )
+    )
+
+
+def _newest(row: Postmortem) -> PostmortemVersion:
+    """Return the newest version; what was submitted or returned has one."""
+    return max(row.versions.all(), key=lambda one: one.number)
+
+
+def _authors(row: Postmortem) -> frozenset[int]:
+    saved = {one.saved_by_id for one in row.drafts.all()}
+    return frozenset(
+        pk
+        for pk in saved | {one.submitted_by_id for one in row.versions.all()}
+        if pk is not None
+    )
+
+
+def _page_of(row: Postmortem) -> str:
+    return reverse("admin:incidents_postmortem_change", args=[row.pk])
