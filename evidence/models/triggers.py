@@ -5,11 +5,14 @@ django-pgtrigger has each of its trigger functions ask the setting
 models use these classes in place of pgtrigger's own.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import pgtrigger
 from django.db.models import Model
 from pgtrigger import compiler
+
+from evidence.migrations._triggers_v1 import TriggerSql
 
 if TYPE_CHECKING:
     _Base = pgtrigger.Trigger
@@ -17,34 +20,18 @@ else:
     _Base = object
 
 
-class FirmTriggerSql(compiler.UpsertTriggerSql):
+class FirmTriggerSql(TriggerSql):
     """The SQL of a trigger whose function asks no setting and finds our own tables.
 
     The function's search path puts temporary tables last: a session that makes one
-    named like a table of ours cannot have the function read it instead. Migrations
-    name this class and keep the hash of its SQL, so a change here is a new migration.
+    named like a table of ours cannot have the function read it instead. The template is
+    the newest frozen copy that migrations name; to change it, write the next copy.
     """
 
-    def get_template(self) -> str:
-        return """
-            CREATE OR REPLACE FUNCTION {pgid}()
-            RETURNS TRIGGER AS $$
-                {declare}
-                BEGIN
-                    {func}
-                END;
-            $$ LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp;
-
-            DROP TRIGGER IF EXISTS {pgid} ON {table};
-            CREATE {constraint} TRIGGER {pgid}
-                {when} {operation} ON {table}
-                {timing}
-                {referencing}
-                FOR EACH {level} {condition}
-                EXECUTE PROCEDURE {execute};
-
-            COMMENT ON TRIGGER {pgid} ON {table} IS '{hash}';
-        """
+    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
+        """Name the frozen copy, so that migrations import nothing that changes."""
+        _, args, kwargs = super().deconstruct()
+        return f"{TriggerSql.__module__}.{TriggerSql.__qualname__}", args, kwargs
 
     @property
     def function_body(self) -> str:

@@ -129,10 +129,14 @@ class Incident(models.Model):
     )
     severity = models.CharField(max_length=10, choices=choices_of(Severity))
     source = models.CharField(
-        max_length=20, choices=choices_of(IncidentSource), default=IncidentSource.MANUAL
+        max_length=20,
+        choices=choices_of(IncidentSource),
+        default=IncidentSource.MANUAL.value,
     )
     status = models.CharField(
-        max_length=20, choices=choices_of(IncidentStatus), default=IncidentStatus.OPEN
+        max_length=20,
+        choices=choices_of(IncidentStatus),
+        default=IncidentStatus.OPEN.value,
     )
     detected_at = models.DateTimeField()
     reported_at = models.DateTimeField()
@@ -200,18 +204,20 @@ class Incident(models.Model):
                 name="incident_status_known",
             ),
             models.CheckConstraint(
-                condition=Q(status=IncidentStatus.OPEN, closed_at__isnull=True)
-                | (~Q(status=IncidentStatus.OPEN) & Q(closed_at__isnull=False)),
+                condition=Q(status=IncidentStatus.OPEN.value, closed_at__isnull=True)
+                | (~Q(status=IncidentStatus.OPEN.value) & Q(closed_at__isnull=False)),
                 name="incident_closed_has_time",
             ),
             *outcome_constraints("incident"),
             models.CheckConstraint(
-                condition=Q(status__in=[IncidentStatus.OPEN, IncidentStatus.CLOSED])
+                condition=Q(
+                    status__in=[IncidentStatus.OPEN.value, IncidentStatus.CLOSED.value]
+                )
                 | ~Q(closing_reason=""),
                 name="incident_closed_early_has_reason",
             ),
             models.CheckConstraint(
-                condition=~Q(status=IncidentStatus.CLOSED_DUPLICATE)
+                condition=~Q(status=IncidentStatus.CLOSED_DUPLICATE.value)
                 | Q(duplicate_of__isnull=False),
                 name="incident_duplicate_names_original",
             ),

@@ -50,7 +50,7 @@ class ChecklistItem(models.Model):
         help_text="The item as the playbook version has it (docs/playbooks.md)."
     )
     state = models.CharField(
-        max_length=14, choices=choices_of(ItemState), default=ItemState.OPEN
+        max_length=14, choices=choices_of(ItemState), default=ItemState.OPEN.value
     )
     answered_at = models.DateTimeField(null=True, blank=True)
     answered_by = models.ForeignKey(
@@ -93,15 +93,15 @@ class ChecklistItem(models.Model):
                 name="checklist_item_state_known",
             ),
             models.CheckConstraint(
-                condition=Q(state=ItemState.OPEN, answered_at__isnull=True)
-                | (~Q(state=ItemState.OPEN) & Q(answered_at__isnull=False)),
+                condition=Q(state=ItemState.OPEN.value, answered_at__isnull=True)
+                | (~Q(state=ItemState.OPEN.value) & Q(answered_at__isnull=False)),
                 name="checklist_item_answer_has_time",
             ),
         )
         indexes = (
             models.Index(
                 fields=("assignee",),
-                condition=Q(state=ItemState.OPEN, retired_at__isnull=True),
+                condition=Q(state=ItemState.OPEN.value, retired_at__isnull=True),
                 name="checklist_open_by_assignee",
             ),
         )

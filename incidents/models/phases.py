@@ -318,7 +318,7 @@ class GateWaiver(models.Model):
                 condition=~Q(reason=""), name="gate_waiver_has_reason"
             ),
             models.CheckConstraint(
-                condition=~Q(condition_key__in=sorted(UNWAIVABLE)),
+                condition=~Q(condition_key__in=sorted(key.value for key in UNWAIVABLE)),
                 name="gate_waiver_not_of_postmortem",
             ),
         )

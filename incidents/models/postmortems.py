@@ -110,7 +110,7 @@ class Postmortem(models.Model):
     state = models.CharField(
         max_length=10,
         choices=choices_of(PostmortemState),
-        default=PostmortemState.DRAFT,
+        default=PostmortemState.DRAFT.value,
     )
     draft_revision = models.PositiveIntegerField(default=1)
     opened_at = models.DateTimeField()
@@ -377,7 +377,9 @@ class ActionItem(models.Model):
     ticket = models.CharField(max_length=100, blank=True)
     ticket_url = models.URLField(blank=True)
     state = models.CharField(
-        max_length=8, choices=choices_of(ActionItemState), default=ActionItemState.OPEN
+        max_length=8,
+        choices=choices_of(ActionItemState),
+        default=ActionItemState.OPEN.value,
     )
     outcome = models.TextField(blank=True, help_text="What was done, or why not.")
     created_at = models.DateTimeField()
@@ -408,10 +410,10 @@ class ActionItem(models.Model):
                 name="action_item_type_known",
             ),
             models.CheckConstraint(
-                condition=Q(state=ActionItemState.OPEN, closed_at__isnull=True)
+                condition=Q(state=ActionItemState.OPEN.value, closed_at__isnull=True)
                 | (
                     Q(state__in=values_of(ActionItemState))
-                    & ~Q(state=ActionItemState.OPEN)
+                    & ~Q(state=ActionItemState.OPEN.value)
                     & Q(closed_at__isnull=False)
                     & ~Q(outcome="")
                 ),
@@ -421,12 +423,12 @@ class ActionItem(models.Model):
         indexes = (
             models.Index(
                 fields=("due_on",),
-                condition=Q(state=ActionItemState.OPEN),
+                condition=Q(state=ActionItemState.OPEN.value),
                 name="action_item_open_by_due",
             ),
             models.Index(
                 fields=("owner", "due_on"),
-                condition=Q(state=ActionItemState.OPEN),
+                condition=Q(state=ActionItemState.OPEN.value),
                 name="action_item_open_by_owner",
             ),
         )
