@@ -16,6 +16,7 @@ from tests.live import LiveWorker, start_live_worker
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+LONGEST_ID = 200
 PASSWORD = "a long and quiet sentence"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_OPTIONS = (
@@ -31,6 +32,15 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Run a single file in this very process: a worker takes seconds to start."""
     files = {Path(word.partition("::")[0]) for word in config.args}
     return 0 if len(files) == 1 and files.pop().suffix == ".py" else None
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long values by their argument: every worker has to find the same names.
+
+    Packed bytes hold the time they were packed at.
+    """
+    is_long = isinstance(val, (bytes, str)) and len(val) > LONGEST_ID
+    return argname if is_long else None
 
 
 def make_user(name: str, *groups: str) -> User:

@@ -81,11 +81,17 @@ def test_case_is_not_closed_early_without_a_reason(
 
 
 def test_case_moves_only_from_open_to_closed_and_back(nearly_done: Incident) -> None:
-    early = CLOSE.format("closed_false_alarm") + ", closing_reason = 'r'"
+    early = CLOSE.format("closed_false_alarm") + (
+        ", closing_reason = 'r', resolution = 'benign'"
+        ", functional_impact = 'none', information_impact = 'none'"
+    )
     execute(early)
     with pytest.raises(DatabaseError, match="Invalid transition"):
         execute("UPDATE incidents_incident SET status = 'closed_duplicate'")
-    execute("UPDATE incidents_incident SET status = 'open', closed_at = NULL")
+    execute(
+        "UPDATE incidents_incident SET status = 'open', closed_at = NULL,"
+        " resolution = '', functional_impact = '', information_impact = ''"
+    )
 
 
 @pytest.mark.parametrize("status", ["closed", "closed_false_alarm"])

@@ -40,7 +40,6 @@ def zipped(data: bytes, *names: str) -> bytes:
         (b"\0\0\xfe\xff" + TEXT.encode("utf-32-be"), ("UTF-32",)),
         (gzip.compress(b"\xff\xfe" + TEXT.encode("utf-16-le")), ("gzip", "UTF-16")),
     ],
-    ids=str,
 )
 def test_a_document_comes_out_as_it_was(data: bytes, names: tuple[str, ...]) -> None:
     found = unwrap_stream(io.BytesIO(data), max_bytes=len(DATA))
