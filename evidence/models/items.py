@@ -62,6 +62,10 @@ class EvidenceItemQuerySet(models.QuerySet["EvidenceItem"]):
         incidents: Any = EvidenceItem._meta.get_field("incident").related_model
         return self.filter(incident__in=incidents.objects.visible_to(user))
 
+    def arrived(self) -> EvidenceItemQuerySet:
+        """Return what came from outside: no export, and nothing a worker made here."""
+        return self.filter(derived_from__isnull=True).exclude(channel=Channel.WORKER)
+
     def with_latest_report(self) -> EvidenceItemQuerySet:
         """Annotate the newest verification report's id, outcome and time."""
         from evidence.models.verification import VerificationReport
@@ -233,6 +237,7 @@ class CustodyKind(models.TextChoices):
     DOWNLOADED = "downloaded", "Downloaded"
     EXPORTED = "exported", "Exported"
     RECLASSIFIED = "reclassified", "Kind changed"
+    TAKEN_OVER = "taken_over", "Taken over by another case"
 
 
 class CustodyEvent(AppendOnlyModel):

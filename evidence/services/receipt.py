@@ -8,6 +8,7 @@ import mimetypes
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Protocol
 
 from django.db import transaction
 from django.utils import timezone
@@ -49,6 +50,16 @@ class Delivery:
     source: str = ""
     declared_sha256: str | None = None
     ip_address: str | None = None
+
+
+class Hashed(Protocol):
+    """Bytes that the store holds, or will before the row is committed."""
+
+    @property
+    def sha256_hex(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
 
 
 def receive_evidence(
@@ -107,14 +118,20 @@ def receive_evidence(
 @transaction.atomic
 def add_item(
     incident_id: int,
-    incoming: Incoming,
+    incoming: Hashed,
     delivery: Delivery,
     *,
     recognised: Recognised,
     actor: Actor,
     now: dt.datetime,
     derived_from: EvidenceItem | None = None,
+    detail: str = "",
 ) -> tuple[EvidenceItem, bool]:
+    """Add the row of bytes that are kept, or one more receipt to the row there is.
+
+    `detail` is what the chain of custody says of the receipt; "" for what the content
+    was recognised as, or that the bytes were there.
+    """
     # Two uploads of the same bytes take turns here; the second finds the first's row.
     lock_case(incident_id)
     touch_case(incident_id, now)
@@ -122,7 +139,8 @@ def add_item(
         incident_id=incident_id, sha256_hex=incoming.sha256_hex
     )
     if (item := same.first()) is not None:
-        _record_receipt(item, delivery, actor, now, "the same bytes were sent again")
+        again = detail or "the same bytes were sent again"
+        _record_receipt(item, delivery, actor, now, again)
         correct_kind(
             item, recognised.kind, actor=actor, channel=delivery.channel, now=now
         )
@@ -154,7 +172,7 @@ def add_item(
         received_by=actor,
         derived_from=derived_from,
     )
-    _record_receipt(item, delivery, actor, now, recognised.words)
+    _record_receipt(item, delivery, actor, now, detail or recognised.words)
     record_entry(
         streams=[incident_stream(incident_id)],
         action="evidence.received",

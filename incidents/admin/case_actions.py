@@ -9,12 +9,15 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest
 
-from evidence.admin.base import person_of, read_key
+from evidence.admin.base import client_address, person_of, read_key
 from evidence.admin.page_actions import PageAction
 from evidence.errors import Conflict
+from evidence.models import Channel
+from evidence.services.taking_over import Door
 from incidents.admin import forms as case_forms
 from incidents.models import ArtifactKind, ChecklistItem, Incident
 from incidents.services import timeline
+from incidents.services.alerts.taking_over import take_over
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.checklists import answers, remediation
 from incidents.services.gates import conditions, phases, waivers
@@ -339,6 +342,16 @@ def _reopen(request: HttpRequest, incident: Incident, data: Data) -> str:
     return f"{incident.reference} is open again: {cycle}."
 
 
+def _take_over(request: HttpRequest, incident: Incident, data: Data) -> str:
+    taken = take_over(
+        actor=person_of(request),
+        duplicate_id=data["duplicate"],
+        reason=data["reason"],
+        door=Door(Channel.ADMIN, client_address(request)),
+    )
+    return str(taken)
+
+
 def aftermath_of(data: dict[str, Any]) -> Aftermath | None:
     """Return what was answered of kill switches and quarantines; None for nothing."""
     return Aftermath(data["aftermath"]) if data["aftermath"] else None
@@ -547,6 +560,13 @@ ACTIONS: dict[str, PageAction] = {
         _false_alarm,
         REVIEW,
         fields=CLOSING_FIELDS,
+    ),
+    "take-over": PageAction(
+        "Take over from a duplicate",
+        "Take over",
+        case_forms.TakeOverForm,
+        _take_over,
+        REVIEW,
     ),
     "reopen": PageAction(
         "Reopen", "Reopen with a new cycle", case_forms.ReasonForm, _reopen, REVIEW

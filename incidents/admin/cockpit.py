@@ -149,6 +149,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "is_emptied": is_live and _is_emptied(incident),
         **(_closing_forms(incident) if is_live else {}),
         "can_reopen": not incident.is_open and request.user.has_perm(REVIEW),
+        "take_over_form": _take_over_form(request, incident, cycle),
         "workers": forms.workers() if can_work else (),
         "playbook_choices": forms.playbook_choices(incident) if can_work else (),
         "condition_titles": TITLES,
@@ -199,6 +200,16 @@ def _closing_forms(incident: Incident) -> dict[str, Any]:
         "duplicate_form": forms.DuplicateForm(obj=incident),
         "false_alarm_form": forms.FalseAlarmForm(obj=incident),
     }
+
+
+def _take_over_form(
+    request: HttpRequest, incident: Incident, cycle: Cycle
+) -> forms.TakeOverForm | None:
+    """Return the form to take over what a duplicate holds; None where nothing is."""
+    if cycle != incident.current_cycle or not request.user.has_perm(REVIEW):
+        return None
+    form = forms.TakeOverForm(obj=incident)
+    return form if form.has_choices else None
 
 
 def _chosen_cycle(request: HttpRequest, incident: Incident) -> Cycle:

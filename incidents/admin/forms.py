@@ -19,6 +19,7 @@ from evidence.admin.form_fields import (
     ZonedMixin,
 )
 from incidents.models import Incident, Playbook, PlaybookVersion, Team, TimelineKind
+from incidents.services.alerts.taking_over import find_leftovers
 from incidents.services.changes import REASON_LENGTH
 from incidents.services.gates.conditions import STATED
 from incidents.services.gates.facts import works_cases
@@ -423,6 +424,25 @@ class DuplicateForm(AftermathForm):
     original = TextField(label="Duplicate of")
 
     field_order = ("original", "reason", "aftermath")
+
+
+class TakeOverForm(ReasonForm):
+    """Offers the duplicates of a case, or a duplicate itself, with what they hold."""
+
+    duplicate = forms.TypedChoiceField(coerce=int, label="What is taken over")
+
+    field_order = ("duplicate", "reason")
+
+    def prepare(self) -> None:
+        field: Any = self.fields["duplicate"]
+        field.choices = [
+            (one.duplicate.pk, str(one)) for one in find_leftovers(self.obj)
+        ]
+
+    @property
+    def has_choices(self) -> bool:
+        field: Any = self.fields["duplicate"]
+        return bool(field.choices)
 
 
 class ReclassifyForm(ReasonForm):

@@ -20,6 +20,18 @@ def find_duplicates(incident_id: int) -> set[int]:
     return found
 
 
+def find_original(incident: Incident) -> Incident | None:
+    """Return the case at the end of a duplicate's chain; None for no duplicate."""
+    seen = {incident.pk}
+    found = incident.duplicate_of
+    while found is not None and found.duplicate_of is not None:
+        if found.pk in seen:
+            return None
+        seen.add(found.pk)
+        found = found.duplicate_of
+    return found
+
+
 def leads_back(other: Incident, incident: Incident) -> bool:
     """Tell whether `other` is, over however many steps, a duplicate of `incident`."""
     seen: set[int] = set()
