@@ -4,14 +4,14 @@ from celery import shared_task
 
 from evidence import services, storage
 from evidence.audit import history_checks
-from evidence.queue import claiming
+from evidence.queue import running
 
 # A worker that is killed gives its message back; running twice is harmless, since the
-# service claims the work. What is not transient has become a report by then.
+# service claims the work. It is put back as often as makes sense, and ends by itself.
 RELIABLY = {
     "acks_late": True,
     "reject_on_worker_lost": True,
-    "autoretry_for": claiming.TRANSIENT_ERRORS,
+    "autoretry_for": (running.WorkPutBack,),
     "max_retries": 5,
     "retry_backoff": 2,
     "retry_backoff_max": 300,
@@ -31,7 +31,7 @@ def export_bundle(request_id: int) -> None:
 
 @shared_task(name="evidence.requeue_lost_work")
 def requeue_lost_work() -> int:
-    return claiming.requeue_lost_work()
+    return running.requeue_lost_work()
 
 
 @shared_task(name="evidence.sweep_incoming")

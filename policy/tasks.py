@@ -2,22 +2,11 @@
 
 from celery import shared_task
 
-from evidence.queue.claiming import TRANSIENT_ERRORS
+from evidence.tasks import RELIABLY
 from policy.services.kill_switches import hold_newcomers
 from policy.services.readings import run_reading, take_up_evidence
 from policy.services.scans import run_scan
 from policy.services.waiting import lapse_requests
-
-# As for verification: a killed worker gives its message back, and twice is once.
-RELIABLY = {
-    "acks_late": True,
-    "reject_on_worker_lost": True,
-    "autoretry_for": TRANSIENT_ERRORS,
-    "max_retries": 5,
-    "retry_backoff": 2,
-    "retry_backoff_max": 300,
-    "retry_jitter": True,
-}
 
 
 @shared_task(name="policy.scan_source", **RELIABLY)

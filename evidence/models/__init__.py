@@ -20,9 +20,15 @@ from evidence.models.verification import (
     VerificationReport,
     VerificationRequest,
 )
-from evidence.models.work import UNFINISHED_STATES, QueuedWork, WorkState
+from evidence.models.work import (
+    FINISHED_STATES,
+    UNFINISHED_STATES,
+    QueuedWork,
+    WorkState,
+)
 
 __all__ = (
+    "FINISHED_STATES",
     "UNFINISHED_STATES",
     "VERIFIABLE_KINDS",
     "ApiToken",

@@ -8,10 +8,10 @@ from evidence.models.work import QueuedWork, WorkState
 
 
 class ExportRequest(QueuedWork):
-    """A wish for a filtered, redacted bundle; the result is an evidence item.
+    """A request for a filtered, redacted bundle; the result is an evidence item.
 
     `filter` and `redaction` are the members of docs/evidence-format.md, sections 4
-    and 5. A failed request says why in `failure` and has no result.
+    and 5. A failed request has no result.
     """
 
     source = models.ForeignKey(
@@ -20,7 +20,6 @@ class ExportRequest(QueuedWork):
     filter = models.JSONField(default=dict)
     redaction = models.JSONField(default=dict)
     generated_at_ms = models.BigIntegerField()
-    failure = models.TextField(blank=True)
     report = models.JSONField(
         null=True, blank=True, help_text="The five steps over the new bundle."
     )
@@ -41,7 +40,7 @@ class ExportRequest(QueuedWork):
                 name="export_done_has_result",
             ),
             models.CheckConstraint(
-                condition=~Q(state=WorkState.FAILED) | Q(result__isnull=True),
+                condition=Q(state=WorkState.DONE) | Q(result__isnull=True),
                 name="export_failed_hands_out_nothing",
             ),
         ]

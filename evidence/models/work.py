@@ -15,15 +15,19 @@ class WorkState(models.TextChoices):
     RUNNING = "running", "Running"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
+    GAVE_UP = "gave_up", "Gave up"
 
 
 UNFINISHED_STATES = (WorkState.QUEUED, WorkState.RUNNING)
+FINISHED_STATES = (WorkState.DONE, WorkState.FAILED, WorkState.GAVE_UP)
 
 
 class QueuedWork(models.Model):
     """Base of requests that a worker answers. A finished one never changes again.
 
-    `attempts` counts the starts that did not come back; `touched_at` is when a worker
+    DONE has the result, FAILED an answer that is no result, GAVE_UP neither: tries
+    came to nothing too often, and somebody may ask again. `failure` says why of both.
+    `attempts` counts the tries that came to nothing; `touched_at` is when a worker
     last said how far it is, by which the sweep tells work that was lost.
     """
 
@@ -32,6 +36,9 @@ class QueuedWork(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     last_problem = models.TextField(
         blank=True, help_text="Why the work waits: what the last try ran into."
+    )
+    failure = models.TextField(
+        blank=True, help_text="Why it ended without a result, in plain words."
     )
     requested_at = models.DateTimeField()
     requested_by = models.ForeignKey(
@@ -58,10 +65,15 @@ class QueuedWork(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=UNFINISHED_STATES, finished_at__isnull=True)
                 | Q(
-                    state__in=(WorkState.DONE, WorkState.FAILED),
+                    state__in=FINISHED_STATES,
                     finished_at__isnull=False,
                 ),
                 name="%(class)s_finished_has_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=(WorkState.FAILED, WorkState.GAVE_UP))
+                | ~Q(failure=""),
+                name="%(class)s_says_why",
             ),
         ]
         indexes = [
@@ -84,3 +96,8 @@ class QueuedWork(models.Model):
     def is_pending(self) -> bool:
         """Tell whether a worker still has to finish it."""
         return self.state in UNFINISHED_STATES
+
+    @property
+    def gave_up(self) -> bool:
+        """Tell whether it ended without an answer: it can be asked for again."""
+        return self.state == WorkState.GAVE_UP

@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from evidence.errors import StorageUnavailable
-from evidence.models import ExportRequest, QueuedWork, VerificationRequest, WorkState
-from evidence.queue.sending import queue_on_commit
+from evidence.errors import CasefileError, StorageUnavailable
+from evidence.models import UNFINISHED_STATES, QueuedWork, WorkState
 
 Work = TypeVar("Work", bound=QueuedWork)
+Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -30,23 +32,15 @@ TRANSIENT_ERRORS = (StorageUnavailable, OperationalError, InterfaceError)
 """What another try may cure; everything else is an answer."""
 
 MAX_ATTEMPTS = 3
-"""Starts without an end after which a piece of work is given up: it kills workers."""
+"""Tries that came to nothing after which a piece is given up: it kills workers, or
+fails in the same way each time."""
 
 STORE_MAY_BE_AWAY = dt.timedelta(hours=24)
 """How long work waits for the evidence store: a night's outage costs no report."""
 DATABASE_MAY_FAIL = dt.timedelta(hours=1)
 """The same for database errors: one that lets itself be noted is likely the work's."""
 
-RUNNING_IS_LOST_AFTER = dt.timedelta(minutes=2)
-QUEUED_IS_LOST_AFTER = dt.timedelta(minutes=10)
-SWEEP_SIZE = 500
 PROGRESS_SECONDS = 1.0
-
-TASKS: dict[type[QueuedWork], str] = {
-    VerificationRequest: "evidence.verify_item",
-    ExportRequest: "evidence.export_bundle",
-}
-"""The task that does each kind of work. An app above adds its own kinds here."""
 
 
 @contextmanager
@@ -69,28 +63,40 @@ def lock_name(work: type[QueuedWork], pk: int) -> str:
     return f"{work._meta.label_lower}:{pk}"
 
 
-@transaction.atomic
 def start_work(model: type[Work], pk: int) -> Work | None:
-    """Count a start and return the row; None where the work is finished already."""
-    work = model._default_manager.select_for_update().get(pk=pk)
-    if not work.is_pending:
-        return None
+    """Claim a piece, count the try and return it; None where it is finished already.
+
+    One UPDATE filtered on the old state: nobody waits for a lock on the row, and what
+    was finished meanwhile is left alone.
+    """
     now = timezone.now()
-    work.state = WorkState.RUNNING
-    work.attempts += 1
-    work.started_at = work.started_at or now
-    work.touched_at = now
-    work.progress_percent = 0
-    work.save(
-        update_fields=[
-            "state",
-            "attempts",
-            "started_at",
-            "touched_at",
-            "progress_percent",
-        ]
+    claimed = model._default_manager.filter(pk=pk, state__in=UNFINISHED_STATES).update(
+        state=WorkState.RUNNING,
+        attempts=F("attempts") + 1,
+        started_at=Coalesce("started_at", Value(now)),
+        touched_at=now,
+        progress_percent=0,
     )
-    return work
+    work = model._default_manager.get(pk=pk)
+    return work if claimed else None
+
+
+def lock_unfinished(work: Work) -> Work | None:
+    """Lock a piece inside the caller's transaction; None where it is finished."""
+    locked = type(work)._default_manager.select_for_update().get(pk=work.pk)
+    return locked if locked.is_pending else None
+
+
+def end_work(
+    work: QueuedWork, state: WorkState, *, now: dt.datetime, failure: str = ""
+) -> None:
+    """End a locked piece with its answer, or with why there is none. Saves it whole."""
+    work.state = state
+    work.progress_percent = 100
+    work.failure = failure.replace("\x00", "\ufffd")
+    work.last_problem = ""
+    work.touched_at = work.finished_at = now
+    work.save()
 
 
 def put_back(
@@ -98,9 +104,9 @@ def put_back(
 ) -> bool:
     """Let work wait for another try; return False where it has waited long enough.
 
-    The start came back, so it does not count. Counted from the first start: an error
-    that passes for transient and never passes must end too. What returns False is left
-    running, for the caller to finish with `why_given_up`.
+    What is away is not the work's fault, so the try does not count. Counted from the
+    first start: an error that passes for transient and never passes must end too. What
+    returns False is left running, for the caller to finish with `why_given_up`.
     """
     moment = now or timezone.now()
     if moment - (work.started_at or moment) >= _patience(problem):
@@ -109,7 +115,7 @@ def put_back(
     type(work)._default_manager.filter(pk=work.pk, finished_at__isnull=True).update(
         state=WorkState.QUEUED,
         attempts=max(0, work.attempts - 1),
-        last_problem=str(problem),
+        last_problem=describe_problem(problem),
         touched_at=moment,
     )
     return True
@@ -118,9 +124,36 @@ def put_back(
 def why_given_up(problem: Exception) -> str:
     """Say why work that put_back did not take ends without an answer."""
     hours = _patience(problem) // dt.timedelta(hours=1)
-    # A database's own words may quote what was being written.
-    said = problem.message if isinstance(problem, StorageUnavailable) else ""
-    return f"trying again was of no use for {hours} h: {said or type(problem).__name__}"
+    return f"trying again was of no use for {hours} h: {describe_problem(problem)}"
+
+
+def why_no_more_tries(work: QueuedWork) -> str:
+    """Say why work whose tries ended without a word is not tried again."""
+    if work.last_problem:
+        return (
+            f"{MAX_ATTEMPTS} tries came to nothing, the last with: {work.last_problem}"
+        )
+    return f"{MAX_ATTEMPTS} workers ended while they were at it"
+
+
+def note_failure(work: QueuedWork, problem: Exception) -> None:
+    """Queue work again after a failure of its own: the try counts."""
+    type(work)._default_manager.filter(pk=work.pk, finished_at__isnull=True).update(
+        state=WorkState.QUEUED,
+        last_problem=describe_problem(problem),
+        touched_at=timezone.now(),
+    )
+
+
+def describe_problem(problem: Exception) -> str:
+    """Return what may be shown of an error.
+
+    Only our own errors are written to be read; others, a database's above all, may
+    quote what they were at.
+    """
+    if isinstance(problem, CasefileError):
+        return problem.message
+    return f"{type(problem).__name__}; the worker's log says more"
 
 
 def _patience(problem: Exception) -> dt.timedelta:
@@ -150,31 +183,3 @@ def progress_recorder(
         )
 
     return note
-
-
-@transaction.atomic
-def requeue_lost_work(*, now: dt.datetime | None = None) -> int:
-    """Queue again what was asked for and has gone quiet; return how much.
-
-    A message is lost with its worker or its broker; the row is not. Work that is only
-    slow is queued a second time too, which the lock makes harmless.
-    """
-    moment = now or timezone.now()
-    count = 0
-    for model, task in TASKS.items():
-        for state, after in (
-            (WorkState.RUNNING, RUNNING_IS_LOST_AFTER),
-            (WorkState.QUEUED, QUEUED_IS_LOST_AFTER),
-        ):
-            quiet = model._default_manager.filter(
-                state=state, touched_at__lt=moment - after
-            ).order_by("touched_at")
-            rows = quiet.select_for_update(skip_locked=True)[:SWEEP_SIZE]
-            pks = [row.pk for row in rows]
-            model._default_manager.filter(pk__in=pks).update(touched_at=moment)
-            for pk in pks:
-                queue_on_commit(task, pk)
-            count += len(pks)
-    if count:
-        log.warning("queued %d lost pieces of work again", count)
-    return count

@@ -6,7 +6,7 @@ from evidence.services.custody import (
     record_viewing,
 )
 from evidence.services.downloads import Download, open_download
-from evidence.services.exports import request_export, run_export
+from evidence.services.exports import repeat_export, request_export, run_export
 from evidence.services.kinds import change_kind
 from evidence.services.receipt import receive_evidence
 from evidence.services.verification import request_verification, run_verification
@@ -19,6 +19,7 @@ __all__ = (
     "record_custody",
     "record_replay_viewing",
     "record_viewing",
+    "repeat_export",
     "request_export",
     "request_verification",
     "run_export",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-import logging
 import re
 from typing import Any
 
@@ -16,7 +15,7 @@ from evidence import storage
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import incident_stream, record_entry
 from evidence.columns import safe_json
-from evidence.errors import EvidenceError
+from evidence.errors import EvidenceConflict, EvidenceError, StorageUnavailable
 from evidence.format import (
     REDACTION_FLAGS,
     DocumentRefused,
@@ -36,23 +35,12 @@ from evidence.models import (
     ExportRequest,
     WorkState,
 )
-from evidence.queue.claiming import (
-    MAX_ATTEMPTS,
-    TRANSIENT_ERRORS,
-    lock_name,
-    progress_recorder,
-    put_back,
-    session_lock,
-    start_work,
-    why_given_up,
-)
-from evidence.queue.sending import queue_on_commit
+from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
+from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.services.cases import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import Recognised, unpack_document
 from evidence.services.receipt import Delivery, add_item
-
-log = logging.getLogger(__name__)
 
 # Of an export's file name: the whole, and one part of it.
 EXPORT_NAME_LENGTH, SLUG_LENGTH = 200, 60
@@ -101,40 +89,47 @@ def request_export(
         after={"export": request.pk, "filter": request.filter, "flags": policy.flags},
         now=moment,
     )
-    queue_on_commit("evidence.export_bundle", request.pk)
+    queue_work(request)
     return request
 
 
 def run_export(*, request_id: int) -> ExportRequest | None:
-    """Make the bundle that a request asks for; None where another worker is at it.
+    """Make the bundle that a request asks for and return the request, as run_work does.
 
-    Must run outside a transaction. The bundle is stored only when all five steps of
-    its verification, with the source at hand, find nothing; otherwise the request
-    fails and says why. Raise one of TRANSIENT_ERRORS where another try may help.
+    The bundle is stored only when all five steps of its verification, with the source
+    at hand, find nothing; otherwise the request fails and says why.
     """
-    with session_lock(lock_name(ExportRequest, request_id)) as mine:
-        if not mine:
-            return None
-        request = start_work(ExportRequest, request_id)
-        if request is None:
-            return ExportRequest.objects.get(pk=request_id)
-        try:
-            return _export(request)
-        except TRANSIENT_ERRORS as error:
-            if put_back(request, error):
-                raise
-            return _fail(request, why_given_up(error))
-        except (EvidenceError, DocumentRefused) as error:
-            return _fail(request, str(error))
-        except Exception as error:
-            # As for verification: whatever happens, it ends, and hands nothing out.
-            log.exception("export request %s failed", request_id)
-            return _fail(request, f"the export ended early ({type(error).__name__})")
+    return run_work(EXPORT, request_id)
+
+
+@transaction.atomic
+def repeat_export(*, export_id: int, actor: Actor) -> ExportRequest:
+    """Ask once more for what an export that came to nothing was asked for."""
+    before = ExportRequest.objects.get(pk=export_id)
+    if before.is_pending or before.result_id:
+        raise EvidenceConflict(
+            f"export {before.pk} is {before.get_state_display().lower()}: only one "
+            "that failed or gave up is asked for again",
+            code="export_not_failed",
+        )
+    return request_export(
+        item_id=before.source_id,
+        filter=before.filter,
+        redaction=before.redaction,
+        actor=actor,
+    )
 
 
 def _export(request: ExportRequest) -> ExportRequest:
-    if request.attempts > MAX_ATTEMPTS:
-        return _fail(request, f"{MAX_ATTEMPTS} workers ended while they made it")
+    try:
+        return _make(request)
+    except StorageUnavailable:
+        raise
+    except (EvidenceError, DocumentRefused) as error:
+        return _fail(request, str(error))
+
+
+def _make(request: ExportRequest) -> ExportRequest:
     source = unpack_document(storage.read_verified(request.source.sha256_hex))
     scope, policy = _read_choices(request.filter, request.redaction)
     made = build_bundle(
@@ -220,6 +215,17 @@ def _fail(
         return _conclude(request, timezone.now(), report=report, failure=why)
 
 
+def _give_up(request: ExportRequest, why: str) -> ExportRequest:
+    with transaction.atomic():
+        return _conclude(
+            request,
+            timezone.now(),
+            report=None,
+            failure=f"The export could not be made: {why}.",
+            no_result=WorkState.GAVE_UP,
+        )
+
+
 def _conclude(
     request: ExportRequest,
     now: dt.datetime,
@@ -227,18 +233,14 @@ def _conclude(
     report: dict[str, Any] | None,
     item: EvidenceItem | None = None,
     failure: str = "",
+    no_result: WorkState = WorkState.FAILED,
 ) -> ExportRequest:
-    locked = ExportRequest.objects.select_for_update().get(pk=request.pk)
-    if not locked.is_pending:
-        return locked
-    locked.state = WorkState.DONE if item else WorkState.FAILED
-    locked.progress_percent = 100
-    locked.touched_at = locked.finished_at = now
-    locked.failure = failure.replace("\x00", "\ufffd")
-    locked.last_problem = ""
+    locked = lock_unfinished(request)
+    if locked is None:
+        return ExportRequest.objects.get(pk=request.pk)
     locked.report = safe_json(report) if report else None
     locked.result = item
-    locked.save()
+    end_work(locked, WorkState.DONE if item else no_result, now=now, failure=failure)
     _record_export(locked, now)
     return locked
 
@@ -293,3 +295,14 @@ def _explain(report: dict[str, Any]) -> str:
         )
         why = f"{why} What leaks, and where: {shown}."
     return f"the new bundle does not pass its verification, so it was not kept. {why}"
+
+
+EXPORT = register_kind(
+    WorkKind(
+        model=ExportRequest,
+        task="evidence.export_bundle",
+        run=_export,
+        give_up=_give_up,
+        find_answer=lambda request: request,
+    )
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,23 +44,13 @@ from evidence.models import (
     VerificationRequest,
     WorkState,
 )
-from evidence.queue.claiming import (
-    MAX_ATTEMPTS,
-    TRANSIENT_ERRORS,
-    lock_name,
-    progress_recorder,
-    put_back,
-    session_lock,
-    start_work,
-    why_given_up,
-)
+from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
+from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.queue.sending import queue_on_commit
 from evidence.services.cases import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import unpack_document
 from evidence.services.overview import make_overview
-
-log = logging.getLogger(__name__)
 
 ENGINE_VERSION = "evidence.format 1.0"
 MESSAGE_LENGTH = 1000
@@ -133,41 +122,24 @@ def add_verification_request(
     request = pending or VerificationRequest.objects.create(
         item=item, requested_by=actor, requested_at=now, touched_at=now
     )
-    queue_on_commit("evidence.verify_item", request.pk)
+    queue_work(request)
     return request
 
 
 def run_verification(*, request_id: int) -> VerificationReport | None:
-    """Do what a request asks and return its report; None where another worker is at it.
+    """Do what a request asks and return its report, as run_work does.
 
-    Must run outside a transaction. Running it twice, at once or after a crash, leaves
-    one report. Raise one of TRANSIENT_ERRORS where another try may help; everything
-    else that goes wrong is a report too, as is a document that has ended several
-    workers.
+    Whatever goes wrong in the end is a report too.
     """
-    with session_lock(lock_name(VerificationRequest, request_id)) as mine:
-        if not mine:
-            return None
-        request = start_work(VerificationRequest, request_id)
-        if request is None:
-            return VerificationReport.objects.get(request_id=request_id)
-        started_at = timezone.now()
-        try:
-            return _finish(request, _find(request), started_at)
-        except TRANSIENT_ERRORS as error:
-            if put_back(request, error):
-                raise
-            return _finish(request, _gave_up(why_given_up(error)), started_at)
-        except Exception as error:
-            # The boundary that can act: whatever the engine or the database makes of
-            # this document, it ends as a report and not as a retry loop.
-            log.exception("verification request %s failed", request_id)
-            return _finish(request, _gave_up(type(error).__name__), started_at)
+    return run_work(VERIFICATION, request_id)
+
+
+def _verify(request: VerificationRequest) -> VerificationReport:
+    started_at = timezone.now()
+    return _finish(request, _find(request), started_at)
 
 
 def _find(request: VerificationRequest) -> Finding:
-    if request.attempts > MAX_ATTEMPTS:
-        return _gave_up(f"{MAX_ATTEMPTS} workers ended while they verified it")
     item = request.item
     try:
         if not item.is_verifiable:
@@ -229,33 +201,33 @@ def _details(
     )
 
 
-def _gave_up(why: str) -> Finding:
-    return Finding(
-        outcome=Outcome.UNFINISHED,
-        refusal=EvidenceConflict(
-            f"verification could not be completed: {why}. The evidence is kept as it "
-            "is. Have it verified again, or look into the worker's log.",
-            code="verification_unfinished",
-        ),
+def _give_up(request: VerificationRequest, why: str) -> VerificationReport:
+    refusal = EvidenceConflict(
+        f"verification could not be completed: {why}. The evidence is kept as it "
+        "is. Have it verified again, or look into the worker's log.",
+        code="verification_unfinished",
     )
+    finding = Finding(outcome=Outcome.UNFINISHED, refusal=refusal)
+    return _finish(request, finding, request.started_at or timezone.now(), gave_up=why)
 
 
 @transaction.atomic
 def _finish(
-    request: VerificationRequest, finding: Finding, started_at: dt.datetime
+    request: VerificationRequest,
+    finding: Finding,
+    started_at: dt.datetime,
+    *,
+    gave_up: str = "",
 ) -> VerificationReport:
     now = timezone.now()
-    locked = VerificationRequest.objects.select_for_update().get(pk=request.pk)
-    if not locked.is_pending:
-        return VerificationReport.objects.get(request=locked)
+    locked = lock_unfinished(request)
+    if locked is None:
+        return VerificationReport.objects.get(request_id=request.pk)
     report = _create_report(locked, finding, started_at, now)
     _copy_errors(report, finding.errors)
     _copy_steps(report, finding)
-    locked.state = WorkState.DONE
-    locked.progress_percent = 100
-    locked.last_problem = ""
-    locked.touched_at = locked.finished_at = now
-    locked.save()
+    state = WorkState.GAVE_UP if gave_up else WorkState.DONE
+    end_work(locked, state, now=now, failure=gave_up)
     _record_verified(locked, report, now)
     if report.diagnosis:
         queue_on_commit(FOLLOW_DIAGNOSIS, report.item.incident_id)
@@ -370,3 +342,16 @@ def _step_row(report_id: int, step: dict[str, Any]) -> tuple[Any, ...]:
         json.dumps(safe_texts(step.get("triggers"))),
         *(safe_text(step.get(name)) for name in STEP_TEXTS),
     )
+
+
+VERIFICATION = register_kind(
+    WorkKind(
+        model=VerificationRequest,
+        task="evidence.verify_item",
+        run=_verify,
+        give_up=_give_up,
+        find_answer=lambda request: VerificationReport.objects.filter(
+            request=request
+        ).first(),
+    )
+)

@@ -1,8 +1,15 @@
 """What the policy app has read out of stored bundles: who appears in them, and how."""
 
 from django.db import models
+from django.db.models import Q
 
-from evidence.models import AppendOnlyModel, EvidenceItem, QueuedWork
+from evidence.models import (
+    UNFINISHED_STATES,
+    AppendOnlyModel,
+    EvidenceItem,
+    QueuedWork,
+    WorkState,
+)
 from policy.models.extensions import Extension
 
 
@@ -10,11 +17,12 @@ class BundleReading(QueuedWork):
     """A bundle or ledger that is read once after its verification.
 
     Evidence knows nothing of policy, so the scheduler's sweep makes these rows for
-    items whose verification came to an answer.
+    items whose verification came to an answer. Another one for the same item is asked
+    for by a person, where the one before came to nothing.
     """
 
-    item = models.OneToOneField(
-        EvidenceItem, on_delete=models.PROTECT, related_name="policy_reading"
+    item = models.ForeignKey(
+        EvidenceItem, on_delete=models.PROTECT, related_name="policy_readings"
     )
     extension_count = models.PositiveIntegerField(default=0)
     breach_count = models.PositiveIntegerField(default=0)
@@ -24,6 +32,14 @@ class BundleReading(QueuedWork):
 
     class Meta(QueuedWork.Meta):
         abstract = False
+        constraints = [
+            *QueuedWork.Meta.constraints,
+            models.UniqueConstraint(
+                fields=("item",),
+                condition=Q(state__in=(*UNFINISHED_STATES, WorkState.DONE)),
+                name="reading_comes_to_something_once",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"reading of item {self.item_id}: {self.get_state_display()}"

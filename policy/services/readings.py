@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from evidence.accounts.access import Actor, require_permission
 from evidence.columns import safe_bigint, safe_float, safe_text
+from evidence.errors import EvidenceError, StorageUnavailable
+from evidence.format import DocumentRefused
 from evidence.models import (
     VERIFIABLE_KINDS,
     EvidenceItem,
@@ -19,28 +21,16 @@ from evidence.models import (
     VerificationReport,
     WorkState,
 )
-from evidence.queue.claiming import (
-    MAX_ATTEMPTS,
-    TASKS,
-    TRANSIENT_ERRORS,
-    lock_name,
-    put_back,
-    session_lock,
-    start_work,
-    why_given_up,
-)
-from evidence.queue.sending import queue_on_commit
+from evidence.queue.claiming import end_work, lock_unfinished
+from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.services.downloads import load_document
 from evidence.services.overview import plot_risk
+from policy.errors import PolicyConflict, PolicyNotFound
 from policy.models import BundleReading, ExtensionAppearance, QuotaBreach, ScanRequest
-from policy.services.cases import lock_incident, record_change
+from policy.services.cases import WORK, lock_incident, record_change
 from policy.services.extensions import clean_extension_id, note_extension
 from policy.services.scans import add_scan_request
 
-log = logging.getLogger(__name__)
-
-READ_TASK = "policy.read_bundle"
-TASKS[BundleReading] = READ_TASK
 READABLE_OUTCOMES = (Outcome.VERIFIED, Outcome.FAILED)
 SWEEP_SIZE = 200
 # Beyond these a document is noise; what is left out is counted as unreadable.
@@ -64,48 +54,86 @@ def take_up_evidence(*, now: dt.datetime | None = None) -> int:
     """
     moment = now or timezone.now()
     items = list(_unread_bundles()[:SWEEP_SIZE])
-    readings = BundleReading.objects.bulk_create(
+    BundleReading.objects.bulk_create(
         (
             BundleReading(item=item, requested_at=moment, touched_at=moment)
             for item in items
         ),
         ignore_conflicts=True,
     )
-    pks = BundleReading.objects.filter(item__in=items).values_list("pk", flat=True)
-    for pk in pks:
-        queue_on_commit(READ_TASK, pk)
+    for reading in BundleReading.objects.filter(item__in=items):
+        queue_work(reading)
     sources = list(_unscanned_sources()[:SWEEP_SIZE])
-    for item in sorted(sources, key=lambda one: (one.incident_id, one.pk)):
+    for item in sorted(sources, key=lambda item: (item.incident_id, item.pk)):
         lock_incident(item.incident_id)
         if not item.scan_requests.exists():
             add_scan_request(item, actor=None, now=moment)
-    return len(readings) + len(sources)
+    return len(items) + len(sources)
 
 
 def run_reading(*, reading_id: int) -> BundleReading | None:
-    """Read a bundle and keep what policy needs; None where another worker is at it.
+    """Read a bundle, keep what policy needs and return the reading, as run_work does.
 
-    As a verification: twice leaves one set of rows, and a document that cannot be read,
-    or that ends workers, ends as a failed reading that says why.
+    A document that cannot be read ends as a failed reading that says why.
     """
-    with session_lock(lock_name(BundleReading, reading_id)) as mine:
-        if not mine:
-            return None
-        reading = start_work(BundleReading, reading_id)
-        if reading is None:
-            return BundleReading.objects.get(pk=reading_id)
-        try:
-            if reading.attempts > MAX_ATTEMPTS:
-                return _fail(reading, f"{MAX_ATTEMPTS} workers ended while reading it")
-            return _keep(reading, load_document(reading.item))
-        except TRANSIENT_ERRORS as error:
-            if put_back(reading, error):
-                raise
-            return _fail(reading, why_given_up(error))
-        except Exception as error:
-            # The boundary that can act: reading ends, and the evidence stays.
-            log.exception("reading %s failed", reading_id)
-            return _fail(reading, f"it could not be read ({type(error).__name__})")
+    return run_work(READING, reading_id)
+
+
+@transaction.atomic
+def request_reading(
+    *, item_id: int, actor: Actor, now: dt.datetime | None = None
+) -> BundleReading:
+    """Ask for a bundle to be read once more, where the reading before came to nothing.
+
+    One that is under way, or has been read, is the answer as it is.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    item = EvidenceItem.objects.filter(pk=item_id).first()
+    if item is None:
+        raise PolicyNotFound(f"there is no evidence {item_id}", code="no_such_evidence")
+    lock_incident(item.incident_id)
+    newest = item.policy_readings.first()
+    if newest is None:
+        raise PolicyConflict(
+            "This item is not read: only bundles and ledgers are, after they have "
+            "been verified.",
+            code="not_read",
+        )
+    if newest.is_pending or newest.state == WorkState.DONE:
+        return newest
+    return _ask_again(item, actor, moment)
+
+
+def _ask_again(item: EvidenceItem, actor: Actor, now: dt.datetime) -> BundleReading:
+    reading = BundleReading.objects.create(
+        item=item, requested_by=actor, requested_at=now, touched_at=now
+    )
+    record_change(
+        item,
+        action="bundle.reading_requested",
+        actor=actor,
+        now=now,
+        incident_id=item.incident_id,
+        after={"reading": reading.pk},
+    )
+    queue_work(reading)
+    return reading
+
+
+def _read(reading: BundleReading) -> BundleReading:
+    try:
+        document = load_document(reading.item)
+    except StorageUnavailable:
+        raise
+    except (EvidenceError, DocumentRefused) as error:
+        return _end_without(reading, WorkState.FAILED, error.message)
+    return _keep(reading, document)
+
+
+def _give_up(reading: BundleReading, why: str) -> BundleReading:
+    said = f"The bundle could not be read for its extensions and quotas: {why}."
+    return _end_without(reading, WorkState.GAVE_UP, said)
 
 
 def _unread_bundles() -> Any:
@@ -113,7 +141,7 @@ def _unread_bundles() -> Any:
         item=OuterRef("pk"), outcome__in=READABLE_OUTCOMES
     )
     return EvidenceItem.objects.filter(
-        Exists(verified), kind__in=VERIFIABLE_KINDS, policy_reading__isnull=True
+        Exists(verified), kind__in=VERIFIABLE_KINDS, policy_readings__isnull=True
     ).order_by("pk")
 
 
@@ -127,9 +155,9 @@ def _unscanned_sources() -> Any:
 @transaction.atomic
 def _keep(reading: BundleReading, document: dict[str, Any]) -> BundleReading:
     now = timezone.now()
-    locked = BundleReading.objects.select_for_update().get(pk=reading.pk)
-    if not locked.is_pending:
-        return locked
+    locked = lock_unfinished(reading)
+    if locked is None:
+        return BundleReading.objects.get(pk=reading.pk)
     item = locked.item
     records = _records_by_extension(document)
     extensions = {
@@ -150,7 +178,7 @@ def _keep(reading: BundleReading, document: dict[str, Any]) -> BundleReading:
     locked.extension_count = len(extensions)
     locked.breach_count = len(breaches)
     locked.unreadable_count = unreadable
-    _end(locked, WorkState.DONE, "", now)
+    end_work(locked, WorkState.DONE, now=now)
     record_change(
         item,
         action="bundle.read",
@@ -166,22 +194,13 @@ def _keep(reading: BundleReading, document: dict[str, Any]) -> BundleReading:
     return locked
 
 
-def _fail(reading: BundleReading, why: str) -> BundleReading:
-    with transaction.atomic():
-        locked = BundleReading.objects.select_for_update().get(pk=reading.pk)
-        if locked.is_pending:
-            _end(locked, WorkState.FAILED, why, timezone.now())
-        return locked
-
-
-def _end(
-    reading: BundleReading, state: WorkState, problem: str, now: dt.datetime
-) -> None:
-    reading.state = state
-    reading.progress_percent = 100
-    reading.last_problem = problem
-    reading.touched_at = reading.finished_at = now
-    reading.save()
+@transaction.atomic
+def _end_without(reading: BundleReading, state: WorkState, why: str) -> BundleReading:
+    locked = lock_unfinished(reading)
+    if locked is None:
+        return BundleReading.objects.get(pk=reading.pk)
+    end_work(locked, state, now=timezone.now(), failure=why)
+    return locked
 
 
 Records = dict[str, list[Any]]
@@ -275,3 +294,14 @@ def _moment(ts_ms: Any) -> dt.datetime | None:
         return EPOCH + dt.timedelta(milliseconds=number)
     except OverflowError:
         return None
+
+
+READING = register_kind(
+    WorkKind(
+        model=BundleReading,
+        task="policy.read_bundle",
+        run=_read,
+        give_up=_give_up,
+        find_answer=lambda reading: reading,
+    )
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,17 +15,8 @@ from evidence.accounts.access import Actor, require_permission
 from evidence.columns import safe_text
 from evidence.errors import EvidenceDamaged, EvidenceError, EvidenceMissing
 from evidence.models import UNFINISHED_STATES, EvidenceItem, EvidenceKind, WorkState
-from evidence.queue.claiming import (
-    MAX_ATTEMPTS,
-    TASKS,
-    TRANSIENT_ERRORS,
-    lock_name,
-    put_back,
-    session_lock,
-    start_work,
-    why_given_up,
-)
-from evidence.queue.sending import queue_on_commit
+from evidence.queue.claiming import end_work, lock_unfinished
+from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from policy.errors import PolicyNotFound, PolicyRefused
 from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
 from policy.services.cases import WORK, lock_incident, record_change
@@ -34,10 +24,6 @@ from policy.services.cases import WORK, lock_incident, record_change
 if TYPE_CHECKING:
     from policy.scanner import ScanReport as ScannerReport
 
-log = logging.getLogger(__name__)
-
-SCAN_TASK = "policy.scan_source"
-TASKS[ScanRequest] = SCAN_TASK
 # A page shows fifty; nobody reads past this, and the counts say how many there are.
 STORED_ENTRIES = 20_000
 STORED_FILES = 2_000
@@ -94,40 +80,24 @@ def add_scan_request(
             incident_id=item.incident_id,
             after={"request": request.pk},
         )
-    queue_on_commit(SCAN_TASK, request.pk)
+    queue_work(request)
     return request
 
 
 def run_scan(*, request_id: int) -> ScanReport | None:
-    """Do what a request asks and return its report; None where another worker is at it.
+    """Do what a request asks and return its report, as run_work does.
 
-    As a verification: twice leaves one report, what is transient is raised for another
-    try, and everything else is a report too, a source that ends workers included. The
-    source is read and never run.
+    Whatever goes wrong in the end is a report too. The source is read and never run.
     """
-    with session_lock(lock_name(ScanRequest, request_id)) as mine:
-        if not mine:
-            return None
-        request = start_work(ScanRequest, request_id)
-        if request is None:
-            return ScanReport.objects.get(request_id=request_id)
-        started_at = timezone.now()
-        try:
-            return _finish(request, _scan(request), started_at)
-        except TRANSIENT_ERRORS as error:
-            if put_back(request, error):
-                raise
-            return _finish(request, _gave_up(why_given_up(error)), started_at)
-        except Exception as error:
-            # The boundary that can act: a source that breaks the scanner is a report.
-            log.exception("scan request %s failed", request_id)
-            return _finish(request, _gave_up(type(error).__name__), started_at)
+    return run_work(SCAN, request_id)
 
 
-def _scan(request: ScanRequest) -> ScanFinding:
-    if request.attempts > MAX_ATTEMPTS:
-        return _gave_up(f"{MAX_ATTEMPTS} workers ended while they scanned it")
-    item = request.item
+def _scan(request: ScanRequest) -> ScanReport:
+    started_at = timezone.now()
+    return _finish(request, _find(request.item), started_at)
+
+
+def _find(item: EvidenceItem) -> ScanFinding:
     try:
         data = storage.read_verified(item.sha256_hex)
     except (EvidenceDamaged, EvidenceMissing) as error:
@@ -184,12 +154,13 @@ def _file(file: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _gave_up(why: str) -> ScanFinding:
-    return ScanFinding(
+def _give_up(request: ScanRequest, why: str) -> ScanReport:
+    finding = ScanFinding(
         refusal_code="scan_unfinished",
         refusal=f"The scan could not be completed: {why}. The source is kept as it is. "
         "Have it scanned again, or look into the worker's log.",
     )
+    return _finish(request, finding, request.started_at or timezone.now(), gave_up=why)
 
 
 def _refused(error: EvidenceError) -> ScanFinding:
@@ -198,12 +169,16 @@ def _refused(error: EvidenceError) -> ScanFinding:
 
 @transaction.atomic
 def _finish(
-    request: ScanRequest, finding: ScanFinding, started_at: dt.datetime
+    request: ScanRequest,
+    finding: ScanFinding,
+    started_at: dt.datetime,
+    *,
+    gave_up: str = "",
 ) -> ScanReport:
     now = timezone.now()
-    locked = ScanRequest.objects.select_for_update().get(pk=request.pk)
-    if not locked.is_pending:
-        return ScanReport.objects.get(request=locked)
+    locked = lock_unfinished(request)
+    if locked is None:
+        return ScanReport.objects.get(request_id=request.pk)
     counts = finding.counts
     report = ScanReport.objects.create(
         request=locked,
@@ -225,11 +200,8 @@ def _finish(
         (_row(report, n, **one) for n, one in enumerate(finding.entries)),
         batch_size=BATCH,
     )
-    locked.state = WorkState.DONE
-    locked.progress_percent = 100
-    locked.last_problem = ""
-    locked.touched_at = locked.finished_at = now
-    locked.save()
+    state = WorkState.GAVE_UP if gave_up else WorkState.DONE
+    end_work(locked, state, now=now, failure=gave_up)
     record_change(
         locked.item,
         action="scan.finished",
@@ -274,3 +246,14 @@ def _text(value: Any, length: int = TEXT_LENGTH) -> str:
     text = safe_text(value, length=length) or ""
     # An excerpt of hostile source may hold half of a surrogate pair.
     return text.encode("utf-8", "replace").decode()
+
+
+SCAN = register_kind(
+    WorkKind(
+        model=ScanRequest,
+        task="policy.scan_source",
+        run=_scan,
+        give_up=_give_up,
+        find_answer=lambda request: ScanReport.objects.filter(request=request).first(),
+    )
+)

@@ -36,7 +36,8 @@ CODES = {
     """,
     409: """
         aftermath_missing already_active already_decided already_requested
-        condition_met document_damaged edit_conflict extension_known form_under_way
+        condition_met document_damaged edit_conflict export_not_failed extension_known
+        form_under_way not_read
         history_known incident_closed invalid_move invalid_transition
         kill_switch_active kill_switch_refused kill_unconfirmed kind_by_structure
         kind_unchanged not_approved not_lifted not_newest_version nothing_held

@@ -63,7 +63,7 @@ def make_world(responder: User) -> World:
         kind=EvidenceKind.BUNDLE,
     )
     take_up_evidence()
-    run_reading(reading_id=bundle.policy_reading.pk)
+    run_reading(reading_id=bundle.policy_readings.get().pk)
     an_hour_ago = timezone.now() - dt.timedelta(hours=1)
     override = {"extensionPolicy": {"perExtension": {culprit: {"deny": ["http"]}}}}
     earlier = take(incident, SAFE, captured_at=an_hour_ago - dt.timedelta(hours=1))

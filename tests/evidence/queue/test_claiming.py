@@ -2,22 +2,29 @@ import datetime as dt
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 
 from evidence.errors import StorageUnavailable
 from evidence.models import ExportRequest, VerificationRequest, WorkState
 from evidence.queue.claiming import (
     DATABASE_MAY_FAIL,
-    QUEUED_IS_LOST_AFTER,
-    RUNNING_IS_LOST_AFTER,
     STORE_MAY_BE_AWAY,
+    end_work,
+    lock_unfinished,
     progress_recorder,
     put_back,
-    requeue_lost_work,
     start_work,
     why_given_up,
 )
-from evidence.services import request_export, run_verification
+from evidence.queue.running import (
+    QUEUED_IS_LOST_AFTER,
+    RUNNING_IS_LOST_AFTER,
+    WorkKind,
+    WorkPutBack,
+    requeue_lost_work,
+    run_work,
+)
+from evidence.services import request_export, request_verification, run_verification
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import NOON, make_incident
 
@@ -67,10 +74,10 @@ def test_lost_exports_are_queued_again_and_finished_work_is_not(
     ]
 
 
-def test_start_that_came_back_does_not_count(request_made):
+def test_try_that_found_the_store_away_does_not_count(request_made):
     work = start_work(VerificationRequest, request_made.pk)
     assert (work.state, work.attempts) == (WorkState.RUNNING, 1)
-    put_back(work, OSError("away"))
+    put_back(work, StorageUnavailable("away"))
     work.refresh_from_db()
     assert (work.state, work.attempts) == (WorkState.QUEUED, 0)
     assert work.last_problem == "away"
@@ -96,7 +103,8 @@ def test_work_waits_only_so_long_for_what_should_pass(request_made, problem, lim
 
 def test_reason_for_giving_up_quotes_no_database_error():
     assert why_given_up(OperationalError("a value")) == (
-        "trying again was of no use for 1 h: OperationalError"
+        "trying again was of no use for 1 h: OperationalError; the worker's log says "
+        "more"
     )
     assert "the disk is away" in why_given_up(StorageUnavailable("the disk is away"))
 
@@ -117,3 +125,89 @@ def test_progress_is_noted_sparsely_and_never_on_finished_work(request_made):
 def test_work_that_does_not_exist_is_a_mistake_of_the_caller(db):
     with pytest.raises(ObjectDoesNotExist):
         start_work(ExportRequest, 4711)
+
+
+def kind_that(run, give_up=None):
+    """Return a kind of work that does what a test says."""
+
+    def end(work, why):
+        locked = lock_unfinished(work)
+        end_work(locked, WorkState.GAVE_UP, now=NOON, failure=f"ended: {why}")
+        return locked
+
+    return WorkKind(
+        model=VerificationRequest,
+        task="evidence.verify_item",
+        run=run,
+        give_up=give_up or end,
+        find_answer=lambda work: work,
+    )
+
+
+def fail(*args):
+    raise ValueError("with a secret in it")
+
+
+def test_work_that_fails_three_times_gives_up_and_says_why(request_made):
+    kind = kind_that(fail)
+    for count in (1, 2):
+        with pytest.raises(WorkPutBack):
+            run_work(kind, request_made.pk)
+        request_made.refresh_from_db()
+        assert (request_made.state, request_made.attempts) == (WorkState.QUEUED, count)
+        assert request_made.last_problem == "ValueError; the worker's log says more"
+    ended = run_work(kind, request_made.pk)
+    assert ended.state == WorkState.GAVE_UP
+    assert "it failed 3 times" in ended.failure
+    assert "secret" not in ended.failure
+    # A fourth delivery finds it ended, and changes nothing.
+    assert run_work(kind, request_made.pk).finished_at == ended.finished_at
+
+
+def test_work_that_succeeds_at_its_third_try_is_done(request_made):
+    for _ in range(2):
+        with pytest.raises(WorkPutBack):
+            run_work(kind_that(fail), request_made.pk)
+    assert run_verification(request_id=request_made.pk).outcome == "verified"
+    request_made.refresh_from_db()
+    assert (request_made.state, request_made.failure) == (WorkState.DONE, "")
+    assert request_made.last_problem == ""
+
+
+def test_failures_and_killed_workers_count_together(request_made):
+    with pytest.raises(WorkPutBack):
+        run_work(kind_that(fail), request_made.pk)
+    for _ in range(2):
+        start_work(VerificationRequest, request_made.pk)
+    ended = run_work(kind_that(fail), request_made.pk)
+    assert "3 tries came to nothing, the last with: ValueError" in ended.failure
+
+
+def test_work_whose_end_cannot_be_written_as_usual_ends_all_the_same(request_made):
+    kind = kind_that(fail, give_up=fail)
+    for _ in range(2):
+        with pytest.raises(WorkPutBack):
+            run_work(kind, request_made.pk)
+    assert run_work(kind, request_made.pk) is None
+    request_made.refresh_from_db()
+    assert request_made.state == WorkState.GAVE_UP
+    assert "it failed 3 times" in request_made.failure
+
+
+def test_given_up_work_is_not_queued_again_and_can_be_asked_for_again(
+    request_made, responder
+):
+    for _ in range(3):
+        start_work(VerificationRequest, request_made.pk)
+    run_verification(request_id=request_made.pk)
+    assert requeue_lost_work(now=NOON + dt.timedelta(days=99)) == 0
+    again = request_verification(item_id=request_made.item_id, actor=responder)
+    assert again != request_made
+    assert run_verification(request_id=again.pk).outcome == "verified"
+
+
+@pytest.mark.parametrize("state", [WorkState.FAILED, WorkState.GAVE_UP])
+def test_database_wants_a_reason_of_what_ends_without_result(request_made, state):
+    rows = VerificationRequest.objects.filter(pk=request_made.pk)
+    with pytest.raises(IntegrityError, match="says_why"):
+        rows.update(state=state, finished_at=NOON, failure="")

@@ -7,7 +7,7 @@ from django.db import connection
 from django.db.models import F
 
 from evidence import storage
-from evidence.errors import PermissionRefused, StorageUnavailable
+from evidence.errors import PermissionRefused
 from evidence.format import seal_ledger_entries
 from evidence.models import (
     AuditEntry,
@@ -24,6 +24,7 @@ from evidence.queue.claiming import (
     session_lock,
     start_work,
 )
+from evidence.queue.running import WorkPutBack
 from evidence.services import request_verification, run_verification
 from tests.evidence.helpers import (
     VECTORS,
@@ -172,7 +173,8 @@ def test_document_that_ends_its_workers_becomes_a_report(db):
     report = run_verification(request_id=request_id)
     assert report.outcome == Outcome.UNFINISHED
     assert "3 workers ended" in report.refusal_message
-    assert report.request.state == WorkState.DONE
+    assert report.request.state == WorkState.GAVE_UP
+    assert "3 workers ended" in report.request.failure
 
 
 def test_changed_and_missing_bytes_are_reported(db, evidence_folder, responder):
@@ -197,7 +199,7 @@ def test_unavailable_store_is_a_wait_and_not_a_report(db, evidence_folder):
     (evidence_folder / "sha256").rename(elsewhere)
     (evidence_folder / "sha256").write_text("not a folder")
     for _ in range(MAX_ATTEMPTS + 2):
-        with pytest.raises(StorageUnavailable):
+        with pytest.raises(WorkPutBack):
             verify(item)
     request = item.verification_requests.get()
     assert (request.state, request.attempts) == (WorkState.QUEUED, 0)
@@ -212,7 +214,7 @@ def test_store_that_never_comes_back_ends_as_a_report(db, evidence_folder):
     item = receive(make_incident().pk, read_vector("plain"))
     (evidence_folder / "sha256").rename(evidence_folder / "elsewhere")
     (evidence_folder / "sha256").write_text("not a folder")
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(WorkPutBack):
         verify(item)
     requests = VerificationRequest.objects.filter(item=item)
     requests.update(started_at=F("started_at") - STORE_MAY_BE_AWAY)
@@ -220,7 +222,7 @@ def test_store_that_never_comes_back_ends_as_a_report(db, evidence_folder):
     assert report.outcome == Outcome.UNFINISHED
     assert "of no use for 24 h" in report.refusal_message
     assert "does not answer" in report.refusal_message
-    assert requests.get().state == WorkState.DONE
+    assert requests.get().state == WorkState.GAVE_UP
 
 
 def test_other_evidence_has_its_digest_checked(db, evidence_folder, responder):

@@ -29,7 +29,7 @@ def attach(incident: Incident, document: dict[str, Any]) -> EvidenceItem:
 
 def read(item: EvidenceItem) -> BundleReading:
     take_up_evidence()
-    reading = run_reading(reading_id=item.policy_reading.pk)
+    reading = run_reading(reading_id=item.policy_readings.get().pk)
     assert reading is not None
     return reading
 
@@ -117,6 +117,6 @@ def test_a_bundle_that_ends_workers_ends_as_failed(incident: Incident) -> None:
     item = attach(incident, bundle())
     take_up_evidence()
     BundleReading.objects.filter(item=item).update(attempts=3)
-    reading = run_reading(reading_id=item.policy_reading.pk)
-    assert reading.state == WorkState.FAILED
-    assert "3 workers" in reading.last_problem
+    reading = run_reading(reading_id=item.policy_readings.get().pk)
+    assert reading.state == WorkState.GAVE_UP
+    assert "3 workers" in reading.failure

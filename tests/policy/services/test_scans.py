@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 
 from evidence import storage
 from evidence.models import EvidenceItem, EvidenceKind, WorkState
-from evidence.queue.claiming import requeue_lost_work
+from evidence.queue.running import requeue_lost_work
 from incidents.findings import find_scanner_bypass
 from incidents.models import Incident
 from policy.errors import PolicyRefused
@@ -134,7 +134,7 @@ def test_a_source_that_ends_workers_ends_as_a_report(
     assert report.refusal_code == "scan_unfinished"
     assert report.classification == "flagged"
     request.refresh_from_db()
-    assert request.state == WorkState.DONE
+    assert request.state == WorkState.GAVE_UP
 
 
 def test_missing_bytes_are_a_report(incident: Incident, responder: User) -> None:

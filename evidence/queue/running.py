@@ -1,0 +1,158 @@
+"""Running queued work: one way for every kind to be tried, put back and given up.
+
+How a try ends: with an answer; waiting, where the store or the database is away; put
+back, where it failed in any other way; given up, where that happened three times.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.models import QueuedWork, WorkState
+from evidence.queue.claiming import (
+    MAX_ATTEMPTS,
+    TRANSIENT_ERRORS,
+    Answer,
+    Work,
+    describe_problem,
+    end_work,
+    lock_name,
+    lock_unfinished,
+    note_failure,
+    put_back,
+    session_lock,
+    start_work,
+    why_given_up,
+    why_no_more_tries,
+)
+from evidence.queue.sending import queue_on_commit
+
+log = logging.getLogger(__name__)
+
+RUNNING_IS_LOST_AFTER = dt.timedelta(minutes=2)
+QUEUED_IS_LOST_AFTER = dt.timedelta(minutes=10)
+SWEEP_SIZE = 500
+
+
+class WorkPutBack(Exception):
+    """A try came to nothing and the work waits for another: the task is to repeat."""
+
+
+@dataclass(frozen=True)
+class WorkKind(Generic[Work, Answer]):
+    """A kind of queued work: its task, and what is done with a piece of it.
+
+    `run` does the work outside any transaction and ends it with its answer, a refusal
+    included; whatever it raises is a try that came to nothing. `give_up` ends it with
+    the reason. `find_answer` returns what a finished piece came to.
+    """
+
+    model: type[Work]
+    task: str
+    run: Callable[[Work], Answer]
+    give_up: Callable[[Work, str], Answer]
+    find_answer: Callable[[Work], Answer | None]
+
+
+_kinds: dict[type[QueuedWork], WorkKind[Any, Any]] = {}
+
+
+def register_kind(kind: WorkKind[Work, Answer]) -> WorkKind[Work, Answer]:
+    """Make a kind known to the sweep, and return it."""
+    _kinds[kind.model] = kind
+    return kind
+
+
+def queue_work(work: QueuedWork) -> None:
+    """Send a piece's task once the transaction has committed."""
+    queue_on_commit(_kinds[type(work)].task, work.pk)
+
+
+def run_work(kind: WorkKind[Work, Answer], pk: int) -> Answer | None:
+    """Do a piece of work and return its answer.
+
+    None where another worker is at it, or where it was given up without one. Must run
+    outside a transaction. Running it twice, at once or after a crash, leaves one
+    answer. Raise WorkPutBack where it waits for another try.
+    """
+    with session_lock(lock_name(kind.model, pk)) as mine:
+        if not mine:
+            return None
+        work = start_work(kind.model, pk)
+        if work is None:
+            return kind.find_answer(kind.model._default_manager.get(pk=pk))
+        if work.attempts > MAX_ATTEMPTS:
+            return _give_up(kind, work, why_no_more_tries(work))
+        return _try(kind, work)
+
+
+def _try(kind: WorkKind[Work, Answer], work: Work) -> Answer | None:
+    try:
+        return kind.run(work)
+    except TRANSIENT_ERRORS as error:
+        if put_back(work, error):
+            raise WorkPutBack(describe_problem(error)) from error
+        return _give_up(kind, work, why_given_up(error))
+    except Exception as error:
+        # The boundary that can act: whatever the work makes of its material, it ends
+        # after some tries with a reason, and not as a retry loop.
+        log.exception("%s %s failed, try %d", kind.task, work.pk, work.attempts)
+        if work.attempts >= MAX_ATTEMPTS:
+            last = describe_problem(error)
+            why = f"it failed {MAX_ATTEMPTS} times, the last time with: {last}"
+            return _give_up(kind, work, why)
+        note_failure(work, error)
+        raise WorkPutBack(describe_problem(error)) from error
+
+
+def _give_up(kind: WorkKind[Work, Answer], work: Work, why: str) -> Answer | None:
+    """End a piece with the reason; where even that fails, end its row alone."""
+    try:
+        return kind.give_up(work, why)
+    except TRANSIENT_ERRORS as error:
+        raise WorkPutBack(describe_problem(error)) from error
+    except Exception:
+        log.exception("%s %s could not be given up as usual", kind.task, work.pk)
+    with transaction.atomic():
+        locked = lock_unfinished(work)
+        if locked is not None:
+            end_work(locked, WorkState.GAVE_UP, now=timezone.now(), failure=why)
+    return None
+
+
+@transaction.atomic
+def requeue_lost_work(*, now: dt.datetime | None = None) -> int:
+    """Queue again what was asked for and has gone quiet; return how much.
+
+    A message is lost with its worker or its broker; the row is not. Work that is only
+    slow is queued a second time too, which the lock makes harmless.
+    """
+    moment = now or timezone.now()
+    count = sum(_requeue_lost(kind, moment) for kind in _kinds.values())
+    if count:
+        log.warning("queued %d lost pieces of work again", count)
+    return count
+
+
+def _requeue_lost(kind: WorkKind[Any, Any], now: dt.datetime) -> int:
+    count = 0
+    for state, after in (
+        (WorkState.RUNNING, RUNNING_IS_LOST_AFTER),
+        (WorkState.QUEUED, QUEUED_IS_LOST_AFTER),
+    ):
+        rows = kind.model._default_manager
+        quiet = rows.filter(state=state, touched_at__lt=now - after)
+        locked = quiet.order_by("touched_at").select_for_update(skip_locked=True)
+        pks = [work.pk for work in locked[:SWEEP_SIZE]]
+        rows.filter(pk__in=pks).update(touched_at=now)
+        for pk in pks:
+            queue_on_commit(kind.task, pk)
+        count += len(pks)
+    return count
