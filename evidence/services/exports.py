@@ -110,7 +110,7 @@ def repeat_export(*, export_id: int, actor: Actor) -> ExportRequest:
         raise EvidenceConflict(
             f"export {before.pk} is {before.get_state_display().lower()}: only one "
             "that failed or gave up is asked for again",
-            code="export_not_failed",
+            code="not_given_up",
         )
     return request_export(
         item_id=before.source_id,

@@ -36,7 +36,7 @@ CODES = {
     """,
     409: """
         aftermath_missing already_active already_decided already_requested
-        condition_met document_damaged edit_conflict export_not_failed extension_known
+        condition_met document_damaged edit_conflict not_given_up extension_known
         form_under_way not_read
         history_known incident_closed invalid_move invalid_transition
         kill_switch_active kill_switch_refused kill_unconfirmed kind_by_structure
