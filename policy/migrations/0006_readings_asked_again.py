@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("evidence", "0006_work_gives_up"),
+        ("evidence", "0007_work_gives_up"),
         ("policy", "0005_reviewed_requests"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("evidence", "0005_firm_kind"),
+        ("evidence", "0006_custody_taken_over"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
