@@ -33,7 +33,7 @@ LAYERS = {
     ),
     "models": "models",
     # What services stand on, and what reads rows for all of them.
-    "ground": "accounts audit case_queries queue storage timeline_reading",
+    "ground": "accounts audit case_queries messages queue storage timeline_reading",
     "services": "services",
     # What people are shown, and in which words: no service knows of it.
     "pages": (
@@ -179,6 +179,18 @@ def test_layers_point_downwards() -> None:
             other = floor_of(name)
             if own is not None and other is not None and other > own:
                 found.add((own_name, name))
+    assert not found
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_no_service_makes_addresses_of_pages(app: str) -> None:
+    """A message carries the row it is about; the mail and the pages make links."""
+    found = [
+        relative(module)
+        for module in modules_of(f"{app}/services")
+        if "admin:" in module.read_text()
+        or any(is_inside(name, "django.urls") for name in imports_of(module))
+    ]
     assert not found
 
 

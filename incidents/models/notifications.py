@@ -208,6 +208,8 @@ class Notification(models.Model):
     planned. `owed_at` is the moment the message is for, `send_at` that moment after
     quiet hours. `next_try_at` is when a worker may take the row; while one sends, it
     is when its claim runs out, so that a worker that was killed is followed by another.
+    `about_type` and `about_id` name the row that the message is about
+    (`incidents.incident`), whose page its link opens; a test message has none.
     """
 
     key = models.CharField(max_length=200)
@@ -242,7 +244,8 @@ class Notification(models.Model):
     )
     phase_due_at = models.DateTimeField(null=True, blank=True)
     headline = models.CharField(max_length=200)
-    path = models.CharField(max_length=300, help_text="What the link opens.")
+    about_type = models.CharField(max_length=100, blank=True)
+    about_id = models.BigIntegerField(null=True, blank=True)
     owed_at = models.DateTimeField()
     send_at = models.DateTimeField()
     created_at = models.DateTimeField()

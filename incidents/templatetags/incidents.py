@@ -7,11 +7,13 @@ from typing import Any
 
 import nh3
 from django import template
+from django.db import models
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
 from incidents.markdown import render_markdown
+from incidents.messages import page_of
 from incidents.presentation import (
     SEVERITY_TONES,
     SOURCE_NAMES,
@@ -22,6 +24,12 @@ register = template.Library()
 _INLINE = MarkdownIt("zero").enable(["backticks", "emphasis"])
 
 register.filter("markdown", render_markdown)
+
+
+@register.filter
+def page_path(row: models.Model) -> str:
+    """Return the path of the page of any row."""
+    return page_of(row._meta.label_lower, row.pk)
 
 
 @register.filter

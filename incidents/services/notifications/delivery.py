@@ -16,6 +16,11 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from evidence.queue.sending import queue_on_commit
+from incidents.messages import (
+    compose_body,
+    compose_subject,
+    is_late,
+)
 from incidents.models import (
     AttemptOutcome,
     Notification,
@@ -29,11 +34,6 @@ from incidents.services.notifications.channels import (
     SendFailed,
     SendRefused,
     send,
-)
-from incidents.services.notifications.messages import (
-    compose_body,
-    compose_subject,
-    is_late,
 )
 from incidents.services.notifications.outbox import DELIVER
 from incidents.services.notifications.reminder_settings import current_settings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 
 from django.contrib.auth.models import User
-from django.urls import reverse
 from django.utils import timezone
 
 from evidence.accounts.access import Role
@@ -13,7 +12,6 @@ from evidence.models import HistoryCheck
 from incidents.models import NotificationKind
 from incidents.services.notifications.outbox import (
     Message,
-    incident_path,
     make_rows,
     remind,
     write_down,
@@ -38,7 +36,7 @@ def notify_kill_all(*, kill_switch_id: int, now: dt.datetime | None = None) -> i
         kill_all_key(switch.pk),
         NotificationKind.KILL_ALL,
         f"{switch.ordered_by.get_username()} ordered every extension to be killed",
-        incident_path(incident),
+        incident,
         switch.ordered_at,
         incident=incident,
     )
@@ -74,7 +72,7 @@ def notify_broken_history(*, check_id: int, now: dt.datetime | None = None) -> i
         key=f"history-check:{check.pk}",
         people=people,
         headline=f"The audit history is broken: {check.fault_count} faults found",
-        path=reverse("admin:evidence_historycheck_change", args=[check.pk]),
+        about=check,
         owed_at=check.finished_at,
         now=now,
     )

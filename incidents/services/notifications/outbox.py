@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db import transaction
-from django.urls import reverse
+from django.db import models, transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
@@ -36,13 +35,13 @@ class Message:
     """What there is to tell. `key` stays the same however often it is planned.
 
     `headline` is one plain line without evidence content; reference, severity, phase,
-    time left and link are added when it is sent.
+    time left and link, to the page of what it is `about`, are added when it is sent.
     """
 
     key: str
     kind: NotificationKind
     headline: str
-    path: str
+    about: models.Model | None
     owed_at: dt.datetime
     incident: Incident | None = None
     phase: IncidentPhase | None = None
@@ -53,7 +52,7 @@ def remind(
     key: str,
     people: Iterable[User],
     headline: str,
-    path: str,
+    about: models.Model,
     owed_at: dt.datetime,
     incident: Incident | None = None,
     now: dt.datetime | None = None,
@@ -61,11 +60,11 @@ def remind(
     """Remind people of something, once for each key; quiet hours hold it back.
 
     For what is due beside the clocks, such as an action item. `key` names the thing
-    and its due time: another due time makes another reminder. `path` is what the link
-    opens, such as /admin/…; it has no host.
+    and its due time: another due time makes another reminder. `about` is what the
+    message links to.
     """
     message = Message(
-        key, NotificationKind.REMINDER, headline, path, owed_at, incident=incident
+        key, NotificationKind.REMINDER, headline, about, owed_at, incident=incident
     )
     targets = Audience().targets_of(people, kind=message.kind)
     write_down(make_rows(message, targets, now=now or timezone.now()))
@@ -90,7 +89,7 @@ def notify_assignment(
         f"{incident.reference}:{key}",
         NotificationKind.ASSIGNED,
         what,
-        incident_path(incident),
+        incident,
         now,
         incident=incident,
     )
@@ -107,7 +106,7 @@ def send_test_message(
         f"test:{actor.pk}:{moment.isoformat()}",
         NotificationKind.TEST,
         "This is the test message you asked for",
-        reverse("admin:incidents_notification_preferences"),
+        None,
         moment,
     )
     targets = Audience().targets_of([actor], kind=message.kind)
@@ -160,7 +159,7 @@ def make_rows(
     found_by_check: bool = False,
 ) -> list[Notification]:
     """Return the rows of a message, one for each target, not yet written down."""
-    phase = message.phase
+    phase, about = message.phase, message.about
     rows = []
     for target in targets:
         send_at = after_quiet_hours(message.owed_at, target.quiet_hours)
@@ -174,7 +173,8 @@ def make_rows(
                 phase=phase,
                 phase_due_at=phase.due_at if phase else None,
                 headline=message.headline[:200],
-                path=message.path,
+                about_type=about._meta.label_lower if about else "",
+                about_id=about.pk if about else None,
                 owed_at=message.owed_at,
                 send_at=send_at,
                 next_try_at=send_at,
@@ -192,7 +192,3 @@ def write_down(rows: Sequence[Notification]) -> None:
         return
     Notification.objects.bulk_create(rows, ignore_conflicts=True, batch_size=BATCH_SIZE)
     queue_on_commit(DELIVER)
-
-
-def incident_path(incident: Incident) -> str:
-    return reverse("admin:incidents_incident_change", args=[incident.pk])

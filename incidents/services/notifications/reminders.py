@@ -28,7 +28,6 @@ from incidents.models import (
 from incidents.services.changes import WORK, lock_open_incident, record_change
 from incidents.services.notifications.outbox import (
     Message,
-    incident_path,
     make_rows,
     write_down,
 )
@@ -161,7 +160,7 @@ def reminder_message(
         key=reminder_key(incident, phase, reminder),
         kind=KINDS[reminder.kind],
         headline=_headline(phase, reminder),
-        path=incident_path(incident),
+        about=incident,
         owed_at=reminder.at,
         incident=incident,
         phase=phase,

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db.models import Prefetch, QuerySet
-from django.urls import reverse
+from django.db.models import Model, Prefetch, QuerySet
 from django.utils import timezone
 
 from incidents.models import (
@@ -41,7 +40,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Waiting:
-    """One thing that waits for somebody: what, since when, and where it is decided.
+    """One thing that waits for somebody: what, since when, on which row's page.
 
     `barred` are those who may not decide it. `lapses_at` None: it waits for ever.
     `permission` is what deciding needs.
@@ -53,7 +52,7 @@ class Waiting:
     asked_by: User
     since: dt.datetime
     lapses_at: dt.datetime | None
-    path: str
+    about: Model
     barred: frozenset[int]
     permission: str
     incident: Incident | None
@@ -132,7 +131,7 @@ def notify_waiting(*, now: dt.datetime | None = None) -> int:
             key=key,
             people=[person for person in reviewers if one.is_for(person)],
             headline=f"{one.words} waits for a reviewer",
-            path=one.path,
+            about=one.about,
             owed_at=one.since,
             incident=one.incident,
             now=moment,
@@ -151,7 +150,7 @@ def tell_returned(
         key=f"returned:{key}",
         people=told.values(),
         headline="The postmortem was returned to its authors",
-        path=_page_of(postmortem),
+        about=postmortem,
         owed_at=now,
         incident=postmortem.incident,
         now=now,
@@ -159,7 +158,6 @@ def tell_returned(
 
 
 def _of_policy(one: WaitingDecision, cases: dict[int, Incident]) -> Waiting:
-    page = f"admin:policy_{one.subject._meta.model_name}_change"
     return Waiting(
         kind=one.kind,
         key=one.key,
@@ -167,7 +165,7 @@ def _of_policy(one: WaitingDecision, cases: dict[int, Incident]) -> Waiting:
         asked_by=one.requested_by,
         since=one.requested_at,
         lapses_at=one.lapses_at,
-        path=reverse(page, args=[one.subject.pk]),
+        about=one.subject,
         barred=one.barred,
         permission=REVIEW_POLICY,
         incident=cases.get(one.incident_id or 0),
@@ -185,7 +183,7 @@ def _signatures() -> Iterator[Waiting]:
             asked_by=version.submitted_by,
             since=version.submitted_at,
             lapses_at=None,
-            path=_page_of(row),
+            about=row,
             barred=_authors(row),
             permission=REVIEW,
             incident=row.incident,
@@ -233,7 +231,3 @@ def _authors(row: Postmortem) -> frozenset[int]:
         for pk in saved | {one.submitted_by_id for one in row.versions.all()}
         if pk is not None
     )
-
-
-def _page_of(row: Postmortem) -> str:
-    return reverse("admin:incidents_postmortem_change", args=[row.pk])

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.urls import reverse
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of, require_permission
@@ -218,17 +217,12 @@ def remind_action_items(*, now: dt.datetime | None = None) -> int:
             key=key,
             people=people.values(),
             headline=headline,
-            path=page_of(row),
+            about=row,
             owed_at=owed_at,
             incident=row.incident,
             now=moment,
         )
     return len(new)
-
-
-def page_of(row: ActionItem) -> str:
-    """Return the path of an action item's page."""
-    return reverse("admin:incidents_actionitem_change", args=[row.pk])
 
 
 def _owed(

@@ -305,7 +305,7 @@ def test_other_reminders_are_written_once_for_each_key(lead):
             key="action-item:7:2026-04-01",
             people=[lead],
             headline="An action item is due tomorrow",
-            path="/admin/",
+            about=lead,
             owed_at=NOON,
             now=NOON,
         )

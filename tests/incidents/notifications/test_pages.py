@@ -99,7 +99,7 @@ def test_log_asks_the_same_queries_for_one_row_and_for_many(
             key=f"r{number}",
             people=[lead],
             headline="due",
-            path="/admin/",
+            about=case,
             owed_at=NOON,
             incident=case,
             now=NOON,

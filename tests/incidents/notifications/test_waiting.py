@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from evidence.models import AuditEntry
+from incidents.messages import path_of
 from incidents.models import Incident, Notification, PostmortemVersion
 from incidents.services.lifecycle.editing import assign_lead
 from incidents.services.notifications.waiting import (
@@ -118,7 +119,7 @@ class TestMessages:
         notify_waiting()
         row = Notification.objects.get(key__startswith="waiting:rollback")
         assert row.headline == "A rollback waits for a reviewer"
-        assert row.path == f"/admin/policy/rollback/{world.rollback.pk}/change/"
+        assert path_of(row) == f"/admin/policy/rollback/{world.rollback.pk}/change/"
         assert row.incident == world.incident
 
     def test_what_is_decided_or_lapsed_is_not_told(self, world: World) -> None:

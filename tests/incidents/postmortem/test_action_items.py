@@ -10,6 +10,7 @@ from evidence.audit.entries import incident_stream
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import EditConflict, IncidentError, ReasonMissing, TransitionError
+from incidents.messages import path_of
 from incidents.models import ActionItem, Notification
 from incidents.services.postmortems.action_items import (
     ActionItemFields,
@@ -165,7 +166,7 @@ def test_reminders_come_before_on_and_after_the_day_once_each():
         assert remind_action_items(now=moment) == count, moment
         assert remind_action_items(now=moment) == 0
     assert Notification.objects.filter(kind="reminder").count() == 4
-    assert {one.path for one in Notification.objects.filter(kind="reminder")} == {
+    assert {path_of(note) for note in Notification.objects.filter(kind="reminder")} == {
         f"/admin/incidents/actionitem/{row.pk}/change/"
     }
 

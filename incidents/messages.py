@@ -9,8 +9,14 @@ from __future__ import annotations
 import datetime as dt
 
 from django.conf import settings
+from django.urls import reverse
 
-from incidents.models import IncidentPhase, Notification, NotificationPreference
+from incidents.models import (
+    IncidentPhase,
+    Notification,
+    NotificationKind,
+    NotificationPreference,
+)
 from incidents.workflow.clocks import describe_duration
 
 
@@ -43,11 +49,26 @@ def compose_body(
         ]
     if row.phase is not None:
         lines += _phase_lines(row.phase, now, zone)
-    lines += [f"Open:      {settings.CASEFILE_BASE_URL}{row.path}"]
+    lines += [f"Open:      {settings.CASEFILE_BASE_URL}{path_of(row)}"]
     if row.was_late:
         lines += ["", f"This message is late: it was due {_moment(row.send_at, zone)}."]
     lines += ["", f"Message key: {row.key}"]
     return "\n".join(lines)
+
+
+def path_of(row: Notification) -> str:
+    """Return what the link of a message opens, without the host."""
+    if row.kind == NotificationKind.TEST or row.about_id is None:
+        return reverse("admin:incidents_notification_preferences")
+    return page_of(row.about_type, row.about_id)
+
+
+def page_of(row_type: str, pk: int) -> str:
+    """Return the path of the page of a row, by its type such as `incidents.incident`.
+
+    The one place that knows how pages are named, for mail as for lists.
+    """
+    return reverse(f"admin:{row_type.replace('.', '_')}_change", args=[pk])
 
 
 def _phase_lines(phase: IncidentPhase, now: dt.datetime, zone: dt.tzinfo) -> list[str]:
