@@ -43,11 +43,6 @@ def show_hidden(text: str, *, keep: str = "") -> str:
     )
 
 
-def has_hidden(text: str) -> bool:
-    """Tell whether a text holds a character that `show_hidden` writes out."""
-    return any(map(is_hidden, text))
-
-
 def is_hidden(character: str) -> bool:
     """Tell whether a character shows nothing, another space, or turns direction."""
     if character == " ":
