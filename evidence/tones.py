@@ -56,6 +56,8 @@ TONES = {
     "unfinished": "warn",
     "pass": "done",
     "fail": "late",
+    "remark late": "warn",
+    "remark void": "late",
     # trust
     "quarantined": "late",
     "probation": "watch",

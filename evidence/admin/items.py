@@ -23,6 +23,7 @@ from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html_join
 from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_POST
@@ -56,6 +57,8 @@ from evidence.services import (
     request_export,
     request_verification,
 )
+from evidence.services.remarks import find_remarks
+from evidence.templatetags.casefile import badge
 from evidence.templatetags.casefile import moment as show_time
 from evidence.templatetags.evidence import integrity_badge
 
@@ -65,6 +68,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
     list_display = (
         "name",
         "integrity",
+        "remarks",
         "kind",
         "case",
         "size",
@@ -88,6 +92,15 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[EvidenceItem]:
         items = EvidenceItem.objects.visible_to(request.user)
         return items.with_latest_report()
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list with the remarks on its page's rows, read at once."""
+        changes: Any = super().get_changelist_instance(request)
+        changes.result_list = list(changes.result_list)
+        found = find_remarks(changes.result_list)
+        for item in changes.result_list:
+            item.remarks = found.get(item.pk, ())
+        return changes
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("evidence.add_evidenceitem")
@@ -114,6 +127,11 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             "evidence/_badge.html",
             integrity_badge(item.latest_outcome, item.latest_checked_at),
         )
+
+    @display(description="Remarks")
+    def remarks(self, item: Any) -> SafeString:
+        badges = ((badge(one.kind, one.text, kind="remark"),) for one in item.remarks)
+        return format_html_join(" ", "{}", badges)
 
     @display(description="Size", ordering="size_bytes")
     def size(self, item: EvidenceItem) -> str:

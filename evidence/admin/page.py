@@ -25,6 +25,7 @@ from evidence.models import (
     VerificationRequest,
 )
 from evidence.plots import draw_risk
+from evidence.services.remarks import find_remarks
 
 VIEWS = {
     "overview": "Overview",
@@ -60,6 +61,7 @@ def item_context(request: HttpRequest, item: EvidenceItem) -> dict[str, Any]:
         "reports": reports,
         "report": report,
         "receipts": other_receipts(item),
+        "remarks": find_remarks([item]).get(item.pk, ()),
         "kind_form": KindForm(initial={"kind": item.kind}),
         "view": view,
         "views": _tabs(item, report),

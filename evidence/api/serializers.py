@@ -19,6 +19,7 @@ from evidence.models import (
     VerificationError,
     VerificationReport,
 )
+from evidence.services.remarks import RemarkKind, find_remarks
 
 
 class ReferenceField(serializers.SlugRelatedField):
@@ -41,10 +42,18 @@ class LatestReportSerializer(serializers.Serializer):
     checked_at = serializers.DateTimeField(source="latest_checked_at")
 
 
+class RemarkSerializer(serializers.Serializer):
+    """What is to be known of an item: it came late, or its signature is void."""
+
+    code = serializers.ChoiceField([one.value for one in RemarkKind])
+    text = serializers.CharField()
+
+
 class EvidenceItemSerializer(serializers.ModelSerializer):
     incident = ReferenceField()
     received_by = NameField()
     latest_report = serializers.SerializerMethodField()
+    remarks = serializers.SerializerMethodField()
 
     class Meta:
         model = EvidenceItem
@@ -64,8 +73,19 @@ class EvidenceItemSerializer(serializers.ModelSerializer):
             "received_by",
             "derived_from",
             "latest_report",
+            "remarks",
         )
         read_only_fields = fields
+
+    @extend_schema_field(RemarkSerializer(many=True))
+    def get_remarks(self, item: EvidenceItem) -> list[dict[str, str]]:
+        """Return what is to be known of it: that it came late, or that it is void."""
+        # Once for a whole list: its items are asked about together.
+        known = self.context.setdefault("remarks", {})
+        if item.pk not in known:
+            together = getattr(self.parent, "instance", None) or [item]
+            known |= {one.pk: [] for one in together} | find_remarks(list(together))
+        return [{"code": str(one.kind), "text": one.text} for one in known[item.pk]]
 
     @extend_schema_field(LatestReportSerializer(allow_null=True))
     def get_latest_report(self, item: EvidenceItem) -> dict[str, Any] | None:

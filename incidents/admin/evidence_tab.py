@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
@@ -14,9 +15,8 @@ from evidence.models import (
     VerificationReport,
     VerificationRequest,
 )
+from evidence.services.remarks import Remark, find_remarks
 from incidents.models import Cycle, Incident
-from incidents.services.gates.late_evidence import find_late
-from incidents.services.postmortems.archive import find_void_files
 
 STEP_NAMES = ("bundle_hash", "ledger_chain", "summary_counts", "schema", "redaction")
 
@@ -29,10 +29,7 @@ class EvidenceView:
     request: VerificationRequest | None
     report: VerificationReport | None
     url: str
-    late: str = ""
-    """Why it is late; "" where it is not."""
-    void: str = ""
-    """Which void signature it was archived under; "" for none."""
+    remarks: Sequence[Remark] = ()
 
     @property
     def tone(self) -> str:
@@ -70,15 +67,10 @@ def evidence_tab(
     """Return the items of a case, newest first, and where to attach more."""
     items = list(incident.evidence_items.select_related("received_by").order_by("-id"))
     newest = _newest_requests(items)
-    late, void = find_late(incident, items), find_void_files(incident)
+    remarks = find_remarks(items)
     return {
         "evidence": [
-            replace(
-                _view(item, newest.get(item.pk)),
-                late=late.get(item.pk, ""),
-                void=void.get(item.pk, ""),
-            )
-            for item in items
+            _view(item, newest.get(item.pk), remarks.get(item.pk, ())) for item in items
         ],
         "upload_url": upload_url(incident),
         "status_url": _status_url(incident, newest),
@@ -110,7 +102,13 @@ def _newest_requests(items: list[EvidenceItem]) -> dict[int, VerificationRequest
     return {row.item_id: row for row in rows}
 
 
-def _view(item: EvidenceItem, newest: VerificationRequest | None) -> EvidenceView:
+def _view(
+    item: EvidenceItem,
+    newest: VerificationRequest | None,
+    remarks: Sequence[Remark],
+) -> EvidenceView:
     url = reverse("admin:evidence_evidenceitem_change", args=[item.pk])
     report = getattr(newest, "report", None)
-    return EvidenceView(item=item, request=newest, report=report, url=url)
+    return EvidenceView(
+        item=item, request=newest, report=report, url=url, remarks=remarks
+    )

@@ -13,7 +13,7 @@ from django.utils import timezone
 from evidence.accounts.access import require_permission
 from evidence.models import EvidenceItem
 from evidence.services.taking_over import Door, find_not_held, take_over_evidence
-from incidents.errors import IncidentClosed, IncidentError, TransitionError
+from incidents.errors import IncidentClosed, TransitionError
 from incidents.models import Alert, Incident, TimelineKind
 from incidents.services.alerts.moves import move_alerts
 from incidents.services.changes import (
@@ -95,7 +95,7 @@ def take_over(
     duplicate, original = _lock(duplicate_id)
     left = _leftovers(duplicate, original)
     if not left:
-        raise IncidentError(
+        raise TransitionError(
             f"{original.reference} holds everything that {duplicate.reference} has: "
             "nothing is left to take over",
             code="nothing_to_take_over",

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from evidence.models import Channel, EvidenceItem
-from incidents.models import Cycle, Incident
+from incidents.models import Cycle
 from incidents.workflow.phases import Phase
 
 
-def find_late(incident: Incident, items: Iterable[EvidenceItem]) -> dict[int, str]:
-    """Return why each late item is late, by its ID; two queries.
+def find_late(items: Collection[EvidenceItem]) -> dict[int, str]:
+    """Return why each late item of any cases is late, by its ID; two queries.
 
     A gate that was passed is not looked at again for it: people have to know. What a
     worker or an export made here did not arrive, and is never late.
     """
-    cycles = list(incident.cycles.prefetch_related("phases").order_by("number"))
-    found = ((item.pk, _why_late(cycles, item)) for item in items)
+    cycles: dict[int, list[Cycle]] = {}
+    concerned = Cycle.objects.filter(incident__in={one.incident_id for one in items})
+    for cycle in concerned.prefetch_related("phases").order_by("number"):
+        cycles.setdefault(cycle.incident_id, []).append(cycle)
+    found = ((one.pk, _why_late(cycles.get(one.incident_id, []), one)) for one in items)
     return {pk: why for pk, why in found if why}
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from collections.abc import Collection
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from evidence.accounts.access import name_of
@@ -84,20 +86,17 @@ def sweep_postmortems(*, now: dt.datetime | None = None) -> int:
     return count
 
 
-def find_void_files(incident: Incident) -> dict[int, str]:
-    """Return the archived files of signatures that are void, by evidence ID."""
-    archives = PostmortemArchive.objects.filter(
-        review__version__postmortem__cycle__incident=incident
-    ).select_related("review__version__postmortem")
+def find_void_files(items: Collection[EvidenceItem]) -> dict[int, str]:
+    """Return which of these items are files of a void signature, by evidence ID."""
+    ids = {one.pk for one in items if one.channel == Channel.WORKER}
+    is_file = Q(json_item__in=ids) | Q(markdown_item__in=ids) | Q(pdf_item__in=ids)
+    archives = PostmortemArchive.objects.filter(is_file if ids else Q(pk__in=()))
     return {
-        item_id: f"Void: version {archive.review.version.number} was taken up again"
-        for archive in archives
+        one: f"Void: version {archive.review.version.number} was taken up again"
+        for archive in archives.select_related("review__version__postmortem")
         if current_signature(archive.review.version.postmortem) != archive.review
-        for item_id in (
-            archive.json_item_id,
-            archive.markdown_item_id,
-            archive.pdf_item_id,
-        )
+        for one in {archive.json_item_id, archive.markdown_item_id, archive.pdf_item_id}
+        & ids
     }
 
 

@@ -46,7 +46,7 @@ def gather_case_facts(
         .order_by("received_at", "id")
     )
     reports = find_current_reports(items, until=until)
-    late = find_late(incident, items)
+    late = find_late(items)
     return {
         "gathered_at": utc(now),
         "incident": _head(incident, cycle),

@@ -14,7 +14,6 @@ from evidence.models import AuditEntry, Channel, CustodyKind, EvidenceKind
 from evidence.services.taking_over import Door
 from incidents.errors import (
     IncidentClosed,
-    IncidentError,
     ReasonMissing,
     TransitionError,
 )
@@ -151,7 +150,7 @@ def test_evidence_that_comes_over_after_verify_is_late(reviewer: User) -> None:
     copy = make_copy(original, reviewer)
     take(copy, reviewer)
     item = original.evidence_items.get()
-    late = find_late(Incident.objects.get(pk=original.pk), [item])
+    late = find_late([item])
     assert late == {item.pk: "Late: after VERIFY was complete"}
 
 
@@ -177,7 +176,7 @@ def test_nothing_is_taken_over_twice(reviewer: User) -> None:
     copy = make_copy(original, reviewer)
     take(copy, reviewer)
     assert find_leftovers(original) == []
-    with pytest.raises(IncidentError, match="nothing is left") as refused:
+    with pytest.raises(TransitionError, match="nothing is left") as refused:
         take(copy, reviewer)
     assert refused.value.code == "nothing_to_take_over"
 

@@ -1,0 +1,49 @@
+"""What the app of cases says of evidence: that it came late, or that it is void.
+
+Evidence stands below the cases and cannot ask them. They register here, once, when the
+apps start; pages and the API show whatever is remarked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from evidence.models import EvidenceItem
+
+
+class RemarkKind(StrEnum):
+    """What a remark means for those who read the item."""
+
+    LATE = "late"
+    VOID = "void"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One remark on an item, in words for people."""
+
+    kind: RemarkKind
+    text: str
+
+
+Remarker = Callable[[Collection[EvidenceItem]], Mapping[int, list[Remark]]]
+"""Takes items and returns the remarks on them, by ID, in a fixed count of queries."""
+
+_remarkers: list[Remarker] = []
+
+
+def remark_on_evidence(remarker: Remarker) -> None:
+    """Have this asked whenever evidence is shown."""
+    if remarker not in _remarkers:
+        _remarkers.append(remarker)
+
+
+def find_remarks(items: Collection[EvidenceItem]) -> dict[int, list[Remark]]:
+    """Return what is to be said of each item, by its ID; what has none is left out."""
+    found: dict[int, list[Remark]] = {}
+    for remarker in _remarkers if items else ():
+        for pk, remarks in remarker(items).items():
+            found.setdefault(pk, []).extend(remarks)
+    return found

@@ -1,0 +1,23 @@
+"""What cases say of their evidence wherever it is shown: that it is late or void."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from evidence.models import EvidenceItem
+from evidence.services.remarks import Remark, RemarkKind
+from incidents.services.gates.late_evidence import find_late
+from incidents.services.postmortems.archive import find_void_files
+
+
+def remark_on_items(items: Collection[EvidenceItem]) -> dict[int, list[Remark]]:
+    """Return the remarks on items of any cases, by the item's ID."""
+    late, void = find_late(items), find_void_files(items)
+    found = {
+        one.pk: [
+            *([Remark(RemarkKind.LATE, late[one.pk])] if one.pk in late else []),
+            *([Remark(RemarkKind.VOID, void[one.pk])] if one.pk in void else []),
+        ]
+        for one in items
+    }
+    return {pk: remarks for pk, remarks in found.items() if remarks}
