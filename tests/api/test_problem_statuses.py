@@ -40,7 +40,8 @@ CODES = {
         form_under_way not_read
         history_known incident_closed invalid_move invalid_transition
         kill_switch_active kill_switch_refused kill_unconfirmed kind_by_structure
-        kind_unchanged not_approved not_lifted not_newest_version nothing_held
+        kind_unchanged not_a_duplicate not_approved not_lifted not_newest_version
+        nothing_held nothing_to_take_over
         phase_not_reached phase_out_of_order phase_refused request_lapsed
         trust_transition_refused unwaivable verification_unfinished waived_already
         waiver_revoked
