@@ -52,7 +52,7 @@ def test_list_queries_do_not_grow_with_its_length(
     client.force_login(auditor)
     for number in range(20):
         receive(items[0].incident_id, make_ledger(number + 1), f"{number}.json")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         client.get(LIST)
 
 
