@@ -81,7 +81,8 @@ class EvidenceItemSerializer(serializers.ModelSerializer):
     def get_remarks(self, item: EvidenceItem) -> list[dict[str, str]]:
         """Return what is to be known of it: that it came late, or that it is void."""
         # Once for a whole list: its items are asked about together.
-        known = self.context.setdefault("remarks", {})
+        context: Any = self.context
+        known = context.setdefault("remarks", {})
         if item.pk not in known:
             together = getattr(self.parent, "instance", None) or [item]
             known |= {one.pk: [] for one in together} | find_remarks(list(together))
