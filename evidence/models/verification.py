@@ -1,5 +1,6 @@
 """Verification: a request, the one report that answers it, and the report's rows."""
 
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.db.models import Q
 
@@ -171,6 +172,8 @@ class ReplayStep(AppendOnlyModel):
             models.Index(
                 fields=("report", "call_id", "index"), name="replay_step_by_call"
             ),
+            # The search asks over all reports, and only for the whole of an ID.
+            HashIndex(fields=("call_id",), name="replay_step_call"),
         )
 
     def __str__(self) -> str:

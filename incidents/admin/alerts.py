@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -140,9 +140,9 @@ class AlertAdmin(ReadOnlyAdmin):
     actions = ("move_into_case", "split_from_case")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
-        visible = Incident.objects.visible_to(person_of(request))
-        alerts = super().get_queryset(request).defer("document")
-        return alerts.filter(Q(incident__isnull=True) | Q(incident__in=visible))
+        alerts: Any = super().get_queryset(request)
+        visible: QuerySet[Alert] = alerts.visible_to(person_of(request))
+        return visible.defer("document")
 
     def has_work_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(WORK)

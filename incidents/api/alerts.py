@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, OpenApiTypes, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -17,7 +17,7 @@ from evidence.format import DocumentRefused, read_document
 from evidence.models import TokenScope
 from incidents.api import filters, serializers
 from incidents.api.alert_bodies import AlertBodyParser, split_body
-from incidents.models import ALERT_SOURCES, Alert, AlertRule, Incident
+from incidents.models import ALERT_SOURCES, Alert, AlertRule
 from incidents.services.alerts.intake import (
     Answer,
     IncomingAlert,
@@ -52,12 +52,8 @@ class AlertViewSet(ReadOnlyViewSet):
     ordering_fields = ("id", "happened_at", "received_at")
 
     def get_queryset(self) -> QuerySet[Alert]:
-        visible = Incident.objects.visible_to(self.request.user)
-        alerts = (
-            super()
-            .get_queryset()
-            .filter(Q(incident__isnull=True) | Q(incident__in=visible))
-        )
+        rows: Any = super().get_queryset()
+        alerts: QuerySet[Alert] = rows.visible_to(self.request.user)
         if self.action == "retrieve":
             return alerts.prefetch_related(
                 "assignments__incident",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pgtrigger
 from django.conf import settings
+from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
 
@@ -79,6 +80,17 @@ class AlertRule(models.Model):
         return self.key
 
 
+class AlertQuerySet(models.QuerySet["Alert"]):
+    """Alerts by who may see them."""
+
+    def visible_to(self, user: AbstractUser | AnonymousUser) -> AlertQuerySet:
+        """Return the alerts without a case, and those of the cases one may see."""
+        if not user.is_active or not user.has_perm("incidents.view_alert"):
+            return self.none()
+        visible = Incident.objects.visible_to(user)
+        return self.filter(Q(incident__isnull=True) | Q(incident__in=visible))
+
+
 class Alert(models.Model):
     """One alert, kept as it was sent. `(source, alert_id)` comes in once.
 
@@ -138,6 +150,8 @@ class Alert(models.Model):
         related_name="alerts",
         db_index=False,  # alert_by_case
     )
+
+    objects = AlertQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
