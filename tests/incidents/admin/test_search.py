@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from evidence.access import Role
+from evidence.accounts.access import Role
 from evidence.models import Channel, EvidenceItem
 from evidence.services.receipt import receive_evidence
 from incidents.admin.search import LONGEST_TERM, SHOWN
@@ -236,13 +236,7 @@ class TestEnterOpens:
 
 
 class TestWhoFinds:
-    HIDDEN = (
-        "a reference",
-        "digest",
-        "call of evidence",
-        "call of alert",
-        "ext.weather",
-    )
+    TERMS = ("reference", "digest", "call in evidence", "call of alert", "extension")
 
     @pytest.fixture
     def terms(
