@@ -1,8 +1,9 @@
 from django.urls import URLPattern, URLResolver, path
-from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.parsers import FormParser
 from rest_framework.routers import SimpleRouter
 
 from evidence.api import resources
+from evidence.api.base.parsers import PlainJsonParser
 from evidence.api.evidence import EvidenceViewSet
 
 router = SimpleRouter()
@@ -25,7 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "evidence/<int:pk>/kind/",
         EvidenceViewSet.as_view(
-            {"post": "change_kind"}, parser_classes=(JSONParser, FormParser)
+            {"post": "change_kind"}, parser_classes=(PlainJsonParser, FormParser)
         ),
         name="evidence-kind",
     ),
