@@ -3,7 +3,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = (("evidence", "0005_firm_kind"),)
+    dependencies = (("evidence", "0007_work_gives_up"),)
 
     operations = (
         migrations.AddIndex(
