@@ -85,7 +85,7 @@ def search_view(request: HttpRequest) -> HttpResponse:
         "is_too_long": is_too_long,
         "asked_by": [one.asked_by for one in kinds],
     }
-    request.current_app = admin.site.name  # type: ignore[attr-defined]
+    request.current_app = admin.site.name
     return TemplateResponse(request, "incidents/search.html", context)
 
 
