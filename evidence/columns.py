@@ -10,21 +10,21 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from evidence.text import storable
+
 BIGINT_MAX = 2**63 - 1
 # Four bytes a character at most stays below what a B-tree page takes.
 TEXT_LENGTH = 500
 LIST_LENGTH = 50
 JSON_LIST_LENGTH = 1000
 JSON_TEXT_LENGTH = 2000
-# The largest integer that survives a way through a double.
-SAFE_INTEGER = 2**53
 
 
 def safe_text(value: Any, *, length: int = TEXT_LENGTH) -> str | None:
     """Return a string without NUL and of limited length; None for what is none."""
     if not isinstance(value, str):
         return None
-    return value.replace("\x00", "\ufffd")[:length]
+    return storable(value)[:length]
 
 
 def safe_bigint(value: Any) -> int | None:

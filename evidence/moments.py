@@ -11,10 +11,22 @@ import datetime as dt
 
 from evidence.errors import MomentRefused
 
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MILLISECOND = dt.timedelta(milliseconds=1)
 EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 """No record of an incident is older; the database refuses earlier ones as well."""
 FURTHEST_AHEAD = dt.timedelta(days=366)
 """How far ahead a moment can be set, unless a caller says less."""
+
+
+def to_ms(moment: dt.datetime) -> int:
+    """Return whole milliseconds since 1970, as documents count them."""
+    return (moment - EPOCH) // MILLISECOND
+
+
+def from_ms(milliseconds: float) -> dt.datetime:
+    """Return the moment; raise OverflowError where the calendar does not reach."""
+    return EPOCH + dt.timedelta(milliseconds=milliseconds)
 
 
 def require_moment(

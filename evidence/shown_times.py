@@ -11,7 +11,8 @@ from typing import Any
 
 from django.utils import timezone
 
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+from evidence.moments import from_ms
+
 FORMS = {"": "%Y-%m-%d %H:%M:%S", "day": "%Y-%m-%d %H:%M", "time": "%H:%M:%S"}
 """By style: in full, without seconds, without the date."""
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -26,7 +27,7 @@ def read_moment(value: Any) -> dt.datetime | None:
         if isinstance(value, str):
             value = dt.datetime.fromisoformat(value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            value = EPOCH + dt.timedelta(milliseconds=value)
+            value = from_ms(value)
     except (OverflowError, ValueError):
         return None
     if not isinstance(value, dt.datetime) or value.tzinfo is None:

@@ -21,6 +21,7 @@ from evidence.models import (
     ReplayStep,
     VerificationReport,
 )
+from evidence.text import drop_unstorable
 from incidents.models import Incident, IncidentPhase
 from incidents.workflow.incident_states import IncidentStatus, Severity
 
@@ -87,7 +88,7 @@ def unverified_evidence() -> QuerySet[EvidenceItem]:
 
 def search_cases(incidents: QuerySet[Incident], term: str) -> QuerySet[Incident]:
     """Find by reference, title, extension or call ID (the whole of it)."""
-    text = term.strip().replace("\x00", "")
+    text = drop_unstorable(term)
     if not text:
         return incidents
     steps = ReplayStep.objects.filter(

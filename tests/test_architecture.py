@@ -17,6 +17,7 @@ PURE = (
     "evidence/audit/chain.py",
     "evidence/audit/export_file.py",
     "evidence/errors.py",
+    "evidence/moments.py",
     "evidence/text.py",
     "evidence/lookalikes.py",
     "policy/rules",

@@ -23,11 +23,10 @@ from evidence.accounts.access import Actor, Role, require_permission
 from evidence.audit.entries import record_entry
 from evidence.errors import PermissionRefused, PersonError
 from evidence.lookalikes import find_lookalike, show_hidden
-from evidence.text import tidy_text
+from evidence.text import require_text
 
 ADD = "auth.add_user"
 CHANGE = "auth.change_user"
-REASON_LENGTH = 5_000
 
 
 @sensitive_variables("password")
@@ -222,13 +221,7 @@ def _require_own_look(name: str) -> None:
 
 
 def _require_reason(reason: str) -> str:
-    text = tidy_text(reason)
-    if not 1 <= len(text) <= REASON_LENGTH:
-        raise PersonError(
-            f"expected a reason of 1 to {REASON_LENGTH} characters, got {len(text)}",
-            field="reason",
-        )
-    return text
+    return require_text(reason, refusal=PersonError)
 
 
 def _set_password(person: User, password: str) -> None:

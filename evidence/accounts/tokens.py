@@ -14,6 +14,7 @@ from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import record_entry
 from evidence.errors import TokenError
 from evidence.models import ApiToken, TokenScope
+from evidence.text import one_line
 
 NAME_LENGTH = 100
 LONGEST_DAYS = 366
@@ -106,7 +107,7 @@ def note_use(token: ApiToken, *, now: dt.datetime) -> None:
 
 
 def _require_name(name: str) -> str:
-    label = " ".join(name.replace("\x00", " ").split())
+    label = one_line(name)
     if not 1 <= len(label) <= NAME_LENGTH:
         raise TokenError(
             f"expected a name of 1 to {NAME_LENGTH} characters that says what the "

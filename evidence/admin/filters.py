@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import TextFilter
 
 from evidence.models import Outcome
+from evidence.text import drop_unstorable
 
 UNVERIFIED = "none"
 
@@ -36,7 +37,7 @@ class _StartsWithFilter(TextFilter):
     """By how a column begins, which an index answers."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = (self.value() or "").strip().replace("\x00", "")
+        value = drop_unstorable(self.value() or "")
         if not value:
             return queryset
         return queryset.filter(**{f"{self.parameter_name}__startswith": value})

@@ -16,8 +16,8 @@ from evidence.admin.base import read_key
 from evidence.admin.form_fields import NaiveDateTimeField, TextField, ZonedMixin
 from evidence.format import REDACTION_FLAGS, Severity
 from evidence.models import EvidenceItem, EvidenceKind
+from evidence.moments import to_ms
 
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 OPEN_INCIDENTS_SHOWN = 500
 FLAG_LABELS = {
     flag: flag.removeprefix("redact_").replace("_", " ") for flag in REDACTION_FLAGS
@@ -141,6 +141,4 @@ class ExportForm(ZonedMixin):
 
 
 def _to_ms(moment: dt.datetime | None) -> int | None:
-    if moment is None:
-        return None
-    return (moment - EPOCH) // dt.timedelta(milliseconds=1)
+    return None if moment is None else to_ms(moment)

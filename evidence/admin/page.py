@@ -26,6 +26,7 @@ from evidence.models import (
 )
 from evidence.plots import draw_risk
 from evidence.services.remarks import find_remarks
+from evidence.text import drop_unstorable
 
 VIEWS = {
     "overview": "Overview",
@@ -239,7 +240,7 @@ def _replay(
     query["view"] = "replay"
     steps = report.replay_steps.all()
     for name in ("extension_id", "call_id"):
-        query[name] = query[name].replace("\x00", "")
+        query[name] = drop_unstorable(query[name])
         if query[name]:
             steps = steps.filter(**{name: query[name]})
     if not query["before"]:

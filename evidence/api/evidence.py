@@ -36,6 +36,7 @@ from evidence.services.custody import record_viewing
 from evidence.services.kinds import change_kind
 from evidence.services.receipt import receive_evidence
 from evidence.storage import CHUNK_BYTES, Readable
+from evidence.text import is_storable
 
 # What a multipart body may have around the file itself.
 ENVELOPE_BYTES = 64 * 1024
@@ -223,7 +224,7 @@ class EvidenceViewSet(ReadOnlyViewSet):
     def _receive(
         self, request: Request, *, stream: Readable, reference: str, **delivery: Any
     ) -> Response:
-        if "\x00" in reference:
+        if not is_storable(reference):
             raise NotFound
         incidents = visible_incidents(request.user)
         incident = incidents.only("pk").filter(reference=reference).first()

@@ -21,12 +21,13 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of
 from evidence.audit.chain import SCHEMA, ChainFault, entry_hash, find_chain_faults
-from evidence.columns import SAFE_INTEGER
+from evidence.format.canonical import MAX_SAFE_INTEGER
 from evidence.models import AuditEntry, NotedHead
+from evidence.moments import to_ms
+from evidence.text import storable
 
 SYSTEM_STREAM = "system"
 LABEL_LENGTH = 300
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 LOCK_NAMESPACE = 0x0CA5EF11
 """Keeps these advisory locks apart from any other that shares the database."""
 
@@ -88,7 +89,7 @@ def entry_document(entry: AuditEntry) -> dict[str, Any]:
         "schema": SCHEMA,
         "stream": entry.stream,
         "sequence": entry.sequence,
-        "recorded_at_ms": (entry.recorded_at - EPOCH) // dt.timedelta(milliseconds=1),
+        "recorded_at_ms": to_ms(entry.recorded_at),
         "actor": {"id": entry.actor_id, "name": entry.actor_name},
         "action": entry.action,
         "object": {
@@ -111,8 +112,7 @@ def plain_json(value: Any) -> Any:
     zero and writes large numbers out in full, so none of these is left.
     """
     if isinstance(value, str):
-        text = str.__str__(value).replace("\x00", "\ufffd")
-        return text.encode("utf-8", "replace").decode()
+        return storable(value).encode("utf-8", "replace").decode()
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
@@ -137,7 +137,7 @@ def _plain_number(value: float) -> int | float | str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int):
-        return int(value) if abs(value) < SAFE_INTEGER else str(value)
+        return int(value) if abs(value) <= MAX_SAFE_INTEGER else str(value)
     return value if math.isfinite(value) else str(value)
 
 

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from evidence.errors import CasefileError, StorageUnavailable
 from evidence.models import UNFINISHED_STATES, QueuedWork, WorkState
+from evidence.text import storable
 
 Work = TypeVar("Work", bound=QueuedWork)
 Answer = TypeVar("Answer")
@@ -93,7 +94,7 @@ def end_work(
     """End a locked piece with its answer, or with why there is none. Saves it whole."""
     work.state = state
     work.progress_percent = 100
-    work.failure = failure.replace("\x00", "\ufffd")
+    work.failure = storable(failure)
     work.last_problem = ""
     work.touched_at = work.finished_at = now
     work.save()

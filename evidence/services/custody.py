@@ -16,6 +16,7 @@ from evidence.models import (
     CustodyKind,
     EvidenceItem,
 )
+from evidence.text import storable
 
 # A person who pages through a replay views the item once, not at every click.
 VIEWING_WINDOW = dt.timedelta(minutes=30)
@@ -47,7 +48,7 @@ def record_custody(
         ip_address=ip_address,
         original_name=original_name,
         source=source,
-        detail=detail.replace("\x00", "\ufffd")[:DETAIL_LENGTH],
+        detail=storable(detail)[:DETAIL_LENGTH],
     )
 
 

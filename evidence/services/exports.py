@@ -35,6 +35,7 @@ from evidence.models import (
     ExportRequest,
     WorkState,
 )
+from evidence.moments import from_ms, to_ms
 from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.services.cases import lock_case
@@ -45,7 +46,6 @@ from evidence.services.receipt import Delivery, add_item
 # Of an export's file name: the whole, and one part of it.
 EXPORT_NAME_LENGTH, SLUG_LENGTH = 200, 60
 SHOWN_LEAKS = 20
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @transaction.atomic
@@ -76,7 +76,7 @@ def request_export(
         source=item,
         filter=scope.as_dict(),
         redaction=policy.as_dict(),
-        generated_at_ms=(moment - EPOCH) // dt.timedelta(milliseconds=1),
+        generated_at_ms=to_ms(moment),
         requested_by=actor,
         requested_at=moment,
         touched_at=moment,
@@ -161,7 +161,7 @@ def export_name(
         parts.append(_slug(wanted["extension_id"]))
     for word, name in (("from", "start_ms"), ("to", "end_ms")):
         if name in wanted:
-            moment = EPOCH + dt.timedelta(milliseconds=wanted[name])
+            moment = from_ms(wanted[name])
             parts.append(f"{word}-{moment:%Y%m%dT%H%M%SZ}")
     parts += [_slug(one) for one in wanted.get("alert_categories", ())[:3]]
     if "min_severity" in wanted:

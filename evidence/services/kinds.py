@@ -23,7 +23,7 @@ from evidence.services.cases import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import recognise
 from evidence.services.verification import add_verification_request
-from evidence.text import tidy_text
+from evidence.text import require_text
 
 REASON_LENGTH = 2_000
 FOUND_AGAIN = "The same bytes were sent again, and their structure says what they are."
@@ -140,14 +140,4 @@ def _require_known(kind: EvidenceKind | str) -> EvidenceKind:
 
 
 def _require_reason(reason: str) -> str:
-    text = tidy_text(reason)
-    if not text:
-        raise EvidenceError(
-            "expected a reason: say why it is of another kind", code="reason_missing"
-        )
-    if len(text) > REASON_LENGTH:
-        raise EvidenceError(
-            f"expected a reason of at most {REASON_LENGTH} characters, got {len(text)}",
-            code="reason_too_long",
-        )
-    return text
+    return require_text(reason, refusal=EvidenceError, most=REASON_LENGTH)

@@ -10,10 +10,11 @@ from django.http import HttpRequest
 from evidence.admin.base import person_of
 from evidence.admin.form_fields import LongTextField, PageForm, TextField
 from evidence.admin.page_actions import PageAction
+from evidence.text import REASON_LENGTH
 from incidents.admin.forms import WorkerField, words
 from incidents.errors import EditConflict
 from incidents.models import ActionItem
-from incidents.services.changes import REASON_LENGTH, WORK
+from incidents.services.changes import WORK
 from incidents.services.postmortems.action_items import (
     TEXT_LENGTH,
     TICKET_LENGTH,

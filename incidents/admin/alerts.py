@@ -23,6 +23,7 @@ from evidence.admin.form_answers import add_refusal
 from evidence.admin.form_fields import LongTextField
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.templatetags.casefile import moment
+from evidence.text import REASON_LENGTH, is_storable
 from incidents.models import (
     Alert,
     AlertAssignment,
@@ -32,7 +33,7 @@ from incidents.models import (
 )
 from incidents.services.alerts.moves import move_alerts, split_alerts
 from incidents.services.alerts.rules import save_rule
-from incidents.services.changes import REASON_LENGTH, WORK
+from incidents.services.changes import WORK
 
 SEVERITY_TONES = {"critical": "late", "error": "warn", "warning": "watch"}
 CASES_SHOWN = 500
@@ -103,7 +104,7 @@ class CategoryFilter(admin.SimpleListFilter):
         self, request: HttpRequest, queryset: QuerySet[Alert]
     ) -> QuerySet[Alert]:
         value = self.value()
-        if not value or "\x00" in value:
+        if not value or not is_storable(value):
             return queryset
         return queryset.filter(category=value)
 

@@ -18,9 +18,10 @@ from evidence.admin.form_fields import (
     TextField,
     ZonedMixin,
 )
+from evidence.columns import BIGINT_MAX
+from evidence.text import REASON_LENGTH
 from incidents.models import Incident, Playbook, PlaybookVersion, Team, TimelineKind
 from incidents.services.alerts.taking_over import find_leftovers
-from incidents.services.changes import REASON_LENGTH
 from incidents.services.gates.conditions import STATED
 from incidents.services.gates.facts import works_cases
 from incidents.services.lifecycle.aftermath import Aftermath
@@ -273,7 +274,7 @@ class WaiveForm(ReasonForm):
 
 
 class RevokeForm(ReasonForm):
-    waiver = _hidden_number("Waiver", min_value=1, max_value=2**63 - 1)
+    waiver = _hidden_number("Waiver", min_value=1, max_value=BIGINT_MAX)
 
 
 class AnswerForm(PageForm):

@@ -10,8 +10,9 @@ from django.http import Http404, HttpRequest
 from evidence.admin.base import person_of
 from evidence.admin.form_fields import LongTextField, PageForm
 from evidence.admin.page_actions import PageAction
+from evidence.text import REASON_LENGTH
 from incidents.models import Postmortem
-from incidents.services.changes import REASON_LENGTH, REVIEW, WORK
+from incidents.services.changes import REVIEW, WORK
 from incidents.services.postmortems.drafts import take_up_again
 from incidents.services.postmortems.findings import queue_findings
 from incidents.services.postmortems.reviews import (

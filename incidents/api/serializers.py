@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from evidence.api.serializers import NameField, ReferenceField
+from evidence.text import REASON_LENGTH
 from incidents.models import (
     Alert,
     AlertAssignment,
@@ -25,7 +26,6 @@ from incidents.models import (
     Team,
     TicketLink,
 )
-from incidents.services.changes import REASON_LENGTH
 from incidents.services.lifecycle.aftermath import Aftermath
 from incidents.workflow.clocks import ClockState, clock_state
 from incidents.workflow.incident_states import IncidentStatus, Severity

@@ -11,12 +11,11 @@ from django.db.models import F
 
 from evidence.accounts.access import Actor
 from evidence.audit.entries import incident_stream, record_entry
-from evidence.text import tidy_text
+from evidence.text import require_text
 from incidents.errors import IncidentClosed, IncidentError, ReasonMissing
 from incidents.models import Incident, TimelineKind
 from incidents.services.timeline import add_entry
 
-REASON_LENGTH = 5_000
 WORK = "incidents.work_incident"
 REVIEW = "incidents.review_incident"
 
@@ -51,15 +50,7 @@ def lock_cases(incident_ids: Iterable[int]) -> dict[int, Incident]:
 
 def require_reason(reason: str) -> str:
     """Return the reason trimmed; raise ReasonMissing where there is none."""
-    text = tidy_text(reason)
-    if not text:
-        raise ReasonMissing("expected a reason, got nothing: say why", field="reason")
-    if len(text) > REASON_LENGTH:
-        raise IncidentError(
-            f"expected a reason of at most {REASON_LENGTH} characters, got {len(text)}",
-            field="reason",
-        )
-    return text
+    return require_text(reason, refusal=IncidentError, missing=ReasonMissing)
 
 
 def require_worker(user: User | None) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import record_entry
+from evidence.text import one_line
 from incidents.errors import IncidentError
 from incidents.models import Team
 
@@ -55,7 +56,7 @@ def _state_of(team: Team) -> dict[str, object]:
 
 
 def _require_free_name(name: str, team_id: int | None) -> str:
-    text = " ".join(name.replace("\x00", " ").split())
+    text = one_line(name)
     limit = Team._meta.get_field("name").max_length or 0
     if not 1 <= len(text) <= limit:
         raise IncidentError(

@@ -10,7 +10,7 @@ from django.utils import timezone
 from evidence.accounts.access import Actor, name_of, require_permission
 from evidence.audit.entries import incident_stream, record_entry
 from evidence.moments import require_moment
-from evidence.text import tidy_text
+from evidence.text import storable, tidy_text
 from incidents.errors import IncidentError
 from incidents.models import Cycle, Incident, TimelineEntry, TimelineKind
 
@@ -52,7 +52,7 @@ def add_entry(
         entered_at=moment,
         author=actor,
         author_name=name_of(actor),
-        body=body.replace("\x00", "\ufffd"),
+        body=storable(body),
         corrects=corrects,
     )
     touch(incident, moment)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from evidence.format import canonical_bytes, hash_value
-from evidence.text import unify_lines
+from evidence.text import storable, unify_lines
 from incidents.workflow.errors import MoveError, WorkflowError
 
 SCHEMA = "casefile.postmortem.v1"
@@ -255,7 +255,7 @@ def _clean_text(section: Section, value: Any) -> str:
         raise PostmortemError(
             f"expected text for {section.title}, got {type(value).__name__}"
         )
-    text = unify_lines(value).replace("\x00", "\ufffd")
+    text = storable(unify_lines(value))
     text = "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
     if len(text) > SECTION_LENGTH:
         raise PostmortemError(

@@ -20,6 +20,7 @@ from evidence.admin.form_fields import PageForm
 from evidence.lookalikes import show_hidden
 from evidence.plots import draw_risk
 from evidence.templatetags.casefile import badge
+from evidence.text import is_storable
 from policy.admin import forms
 from policy.admin.case_pages import take_in
 from policy.admin.orders import order_views
@@ -379,7 +380,7 @@ class ExtensionAdmin(PageAdmin):
 
 def _suggest(typed: str) -> list[dict[str, str]]:
     """Return the extensions that hold what is typed, those that begin so first."""
-    if not typed or "\x00" in typed:
+    if not typed or not is_storable(typed):
         return []
     rows = Extension.objects.filter(
         Q(extension_id__icontains=typed) | Q(name__icontains=typed)

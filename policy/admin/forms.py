@@ -16,6 +16,8 @@ from evidence.admin.form_fields import (
     TextField,
     ZonedMixin,
 )
+from evidence.columns import BIGINT_MAX
+from evidence.text import REASON_LENGTH
 from policy.models import KillSwitch, PolicySnapshot, RequestState
 from policy.rules.documents import MAX_DOCUMENT_BYTES
 from policy.rules.rollback import (
@@ -25,7 +27,7 @@ from policy.rules.rollback import (
     RiskChoice,
 )
 from policy.rules.runtime_history import MAX_HISTORY_BYTES
-from policy.services.cases import REASON_LENGTH, incident_model
+from policy.services.cases import incident_model
 from policy.templatetags.policy import inline_code
 
 SHOWN_INCIDENTS = 300
@@ -94,7 +96,7 @@ class DecisionForm(PageForm):
     """A decision on the request that the person has read, and on no later one."""
 
     request = forms.IntegerField(
-        required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput
+        required=False, min_value=1, max_value=BIGINT_MAX, widget=forms.HiddenInput
     )
 
     def prepare(self) -> None:

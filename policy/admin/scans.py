@@ -17,6 +17,7 @@ from evidence.admin.paging import keyset_page
 from evidence.models import UNFINISHED_STATES, Channel, EvidenceKind
 from evidence.services import receive_evidence
 from evidence.templatetags.casefile import badge
+from evidence.text import drop_unstorable
 from policy.admin import forms
 from policy.admin.case_pages import take_in
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
@@ -143,7 +144,7 @@ def _chosen_rows(report: ScanReport, query: dict[str, str]) -> Any:
         rows = rows.filter(classification=shown)
     elif shown == "missed":
         rows = rows.filter(is_missed_by_line_scanner=True)
-    if family := query.get("family", "").replace("\x00", ""):
+    if family := drop_unstorable(query.get("family", "")):
         rows = rows.filter(family=family)
     return rows
 

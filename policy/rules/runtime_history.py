@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
+from evidence.moments import from_ms
 from policy.rules.documents import read_object
 from policy.rules.errors import DocumentError, Fault
 from policy.rules.members import Findings, ObjectReader
@@ -27,7 +28,6 @@ from policy.rules.members import Findings, ObjectReader
 # A record of every move of a thousand extensions stays well below.
 MAX_HISTORY_BYTES: Final = 32 * 1024 * 1024
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "extension_id": "extension",
@@ -237,7 +237,7 @@ def _parse_moment(text: str) -> datetime | None:
 
 def _from_epoch_ms(milliseconds: int) -> datetime | None:
     try:
-        return _EPOCH + timedelta(milliseconds=milliseconds)
+        return from_ms(milliseconds)
     except OverflowError:
         return None
 

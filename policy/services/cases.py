@@ -10,11 +10,10 @@ from django.db.models import Q, QuerySet
 
 from evidence.accounts.access import Actor
 from evidence.audit.entries import extension_stream, incident_stream, record_entry
-from evidence.text import tidy_text
+from evidence.text import REASON_LENGTH, require_text, tidy_text
 from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
 from policy.models import Extension, KillSwitch
 
-REASON_LENGTH = 5_000
 WORK = "policy.work_policy"
 REVIEW = "policy.review_policy"
 REMEDIATE = "remediate"
@@ -106,21 +105,7 @@ def open_case_references(extension: Extension) -> tuple[str, ...]:
 
 def require_reason(reason: str, *, what: str = "a reason") -> str:
     """Return the text trimmed and safe to store; refuse an empty or endless one."""
-    text = tidy_text(reason)
-    if not text:
-        raise PolicyRefused(
-            f"expected {what}, got nothing: say it",
-            code="reason_missing",
-            field="reason",
-        )
-    if len(text) > REASON_LENGTH:
-        raise PolicyRefused(
-            f"expected at most {REASON_LENGTH} characters, got {len(text)}: attach "
-            "longer text as evidence",
-            code="reason_too_long",
-            field="reason",
-        )
-    return text
+    return require_text(reason, refusal=PolicyRefused, what=what)
 
 
 def clean_text(text: str, *, length: int = REASON_LENGTH) -> str:

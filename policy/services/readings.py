@@ -21,6 +21,7 @@ from evidence.models import (
     VerificationReport,
     WorkState,
 )
+from evidence.moments import from_ms
 from evidence.queue.claiming import end_work, lock_unfinished
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.services.downloads import load_document
@@ -43,7 +44,6 @@ SECTIONS = (
     "secret_broker",
     "quota_breaches",
 )
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @transaction.atomic
@@ -291,7 +291,7 @@ def _moment(ts_ms: Any) -> dt.datetime | None:
     if number is None:
         return None
     try:
-        return EPOCH + dt.timedelta(milliseconds=number)
+        return from_ms(number)
     except OverflowError:
         return None
 

@@ -16,6 +16,7 @@ from evidence.accounts.access import Actor, require_permission
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.moments import require_moment
 from evidence.services import receive_evidence
+from evidence.text import storable
 from policy.models import Extension, PolicySnapshot
 from policy.rules.explanation import (
     ExplanationDocument,
@@ -214,7 +215,7 @@ def newest_snapshot(*, incident_id: int | None = None) -> PolicySnapshot | None:
 def without_nul(value: Any) -> Any:
     """Return a JSON value that a jsonb column takes: NUL characters are replaced."""
     if isinstance(value, str):
-        return str.__str__(value).replace("\x00", "\ufffd")
+        return storable(value)
     if isinstance(value, Mapping):
         return {without_nul(key): without_nul(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -19,10 +19,12 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence.columns import BIGINT_MAX
+from evidence.text import is_storable
+
 PAGE_SIZE = 50
 LARGEST_PAGE = 500
 CURSOR_LENGTH = 500
-ID_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ def decode_cursor(text: str, *, ordering: str) -> Cursor:
         named, value, pk, backwards = json.loads(base64.urlsafe_b64decode(padded))
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise _bad_cursor() from error
-    well_typed = isinstance(value, str) and type(pk) is int and 0 < pk <= ID_MAX
-    if named != ordering or not well_typed or "\x00" in value:
+    well_typed = isinstance(value, str) and type(pk) is int and 0 < pk <= BIGINT_MAX
+    if named != ordering or not well_typed or not is_storable(value):
         raise _bad_cursor()
     return Cursor(ordering, value, pk, bool(backwards))
 

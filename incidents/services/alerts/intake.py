@@ -21,6 +21,7 @@ from django.utils import timezone
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import SYSTEM_STREAM, record_entry
 from evidence.format import hash_value
+from evidence.moments import from_ms, to_ms
 from incidents.models import (
     Alert,
     AlertAssignment,
@@ -35,7 +36,6 @@ from incidents.services.alerts.case_effects import (
     record_joining,
 )
 from incidents.services.alerts.intake_state import (
-    EPOCH,
     GroupFacts,
     IntakeState,
     read_state,
@@ -79,7 +79,7 @@ class IncomingAlert:
 
     @property
     def happened_at(self) -> dt.datetime:
-        return min(EPOCH + dt.timedelta(milliseconds=self.alert.ts_ms), LATEST)
+        return _to_moment(self.alert.ts_ms)
 
 
 def read_incoming(source: IncidentSource, document: dict[str, Any]) -> IncomingAlert:
@@ -359,5 +359,4 @@ def _record(
 
 def _to_moment(ts_ms: int) -> dt.datetime:
     """Return the moment, or the nearest that a datetime can hold."""
-    latest_ms = (LATEST - EPOCH) // dt.timedelta(milliseconds=1)
-    return EPOCH + dt.timedelta(milliseconds=max(0, min(ts_ms, latest_ms)))
+    return from_ms(max(0, min(ts_ms, to_ms(LATEST))))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from django.db.models import F
 from django.db.models.fields.json import KT
 
+from evidence.moments import to_ms
 from incidents.models import Alert, AlertRule, Incident, PlaybookVersion
 from incidents.workflow import alert_rules
 from incidents.workflow.alert_grouping import Group, GroupState, KeptAlert, rules_of
@@ -18,7 +19,6 @@ from incidents.workflow.incident_states import Severity
 from policy.models import Extension
 from policy.services.extensions import note_extension
 
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 SEEN_IN = "an alert"
 
 Span = tuple[dt.datetime, dt.datetime]
@@ -105,10 +105,6 @@ def rule_of(row: AlertRule) -> alert_rules.AlertRule:
         count=row.count,
         window_seconds=row.window_seconds,
     )
-
-
-def to_ms(moment: dt.datetime) -> int:
-    return (moment - EPOCH) // dt.timedelta(milliseconds=1)
 
 
 def _read_versions(categories: Collection[str]) -> _Versions:

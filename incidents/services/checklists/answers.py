@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import incident_stream, record_entry
-from evidence.text import tidy_text
+from evidence.text import REASON_LENGTH, tidy_text
 from incidents.errors import ArtifactRefused, IncidentError, TransitionError
 from incidents.models import (
     ArtifactKind,
@@ -21,7 +21,6 @@ from incidents.models import (
     TimelineKind,
 )
 from incidents.services.changes import (
-    REASON_LENGTH,
     WORK,
     lock_open_incident,
     require_worker,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from evidence.models import EvidenceItem, EvidenceKind
+from evidence.moments import to_ms
 from incidents.findings import QuarantinePeriod
 from incidents.models import Cycle, Incident
 from policy.models import KillSwitch, RollbackProof, RollbackState
 from policy.rules.secrets import DEFAULT_BROKER, names_by_hash
 from policy.services import case_records
-
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def find_kill_switched(incident: Incident) -> frozenset[str]:
@@ -74,15 +72,11 @@ def gather_policy_evidence(incident: Incident) -> dict[str, Any]:
         "quarantines": tuple(
             QuarantinePeriod(
                 one.extension_id,
-                _ms(one.started_at),
-                _ms(one.ended_at) if one.ended_at else None,
+                to_ms(one.started_at),
+                to_ms(one.ended_at) if one.ended_at else None,
             )
             for one in case_records.quarantines(incident)
         ),
         "trust_findings": tuple(case_records.trust_findings(incident)),
         "scan": case_records.newest_scan(incident),
     }
-
-
-def _ms(moment: dt.datetime) -> int:
-    return (moment - EPOCH) // dt.timedelta(milliseconds=1)

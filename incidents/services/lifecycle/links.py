@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
+from evidence.text import drop_unstorable
 from incidents.errors import IncidentError
 from incidents.models import Incident, TicketLink, TimelineKind
 from incidents.services.changes import (
@@ -106,7 +107,7 @@ def find_other(incident_id: int, reference: str) -> Incident:
 
 
 def _clean_ticket(ticket: str, url: str) -> tuple[str, str]:
-    name, address = ticket.replace("\x00", "").strip(), url.replace("\x00", "").strip()
+    name, address = drop_unstorable(ticket), drop_unstorable(url)
     if not name or len(name) > 100:
         raise IncidentError(
             f"expected a ticket of 1 to 100 characters, got {len(name)}", field="ticket"

@@ -12,6 +12,7 @@ from django.utils import timezone
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import incident_stream, record_entry
 from evidence.moments import require_moment
+from evidence.text import drop_unstorable, one_line
 from incidents.errors import IncidentError
 from incidents.models import (
     Cycle,
@@ -129,7 +130,7 @@ def note_extensions(
 
 def clean_labels(labels: Sequence[str]) -> list[str]:
     """Return the labels trimmed and without NUL, each once, in the order given."""
-    trimmed = [one.replace("\x00", "").strip() for one in labels]
+    trimmed = [drop_unstorable(one) for one in labels]
     cleaned = list(dict.fromkeys(one for one in trimmed if one))
     long = [one for one in cleaned if len(one) > LABEL_LENGTH]
     if long:
@@ -157,7 +158,7 @@ def _next_reference(year: int) -> dict[str, object]:
 
 def clean_title(title: str) -> str:
     """Return the title on one line; raise IncidentError where it does not fit."""
-    text = " ".join(title.replace("\x00", " ").split())
+    text = one_line(title)
     limit = Incident._meta.get_field("title").max_length or 0
     if not text or len(text) > limit:
         raise IncidentError(

@@ -28,6 +28,7 @@ from django.utils.encoding import force_bytes
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import record_entry
+from evidence.text import one_line
 from incidents.errors import NotificationRefused
 from incidents.models import Team, WebhookChannel
 
@@ -246,7 +247,7 @@ def _derive_key(secret: str | bytes) -> bytes:
 
 
 def _clean_name(name: str) -> str:
-    text = " ".join(name.replace("\x00", " ").split())
+    text = one_line(name)
     limit = WebhookChannel._meta.get_field("name").max_length or 0
     if not text or len(text) > limit:
         raise NotificationRefused(

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of, require_permission
+from evidence.text import one_line
 from incidents.errors import (
     EditConflict,
     FieldChange,
@@ -262,8 +263,8 @@ def _require_open(row: ActionItem) -> None:
 
 
 def _clean(item: ActionItemFields) -> ActionItemFields:
-    text = " ".join(item.text.replace("\x00", "\ufffd").split())
-    ticket = " ".join(item.ticket.replace("\x00", "").split())
+    text = one_line(item.text)
+    ticket = one_line(item.ticket)
     url = item.ticket_url.strip()
     if not 1 <= len(text) <= TEXT_LENGTH:
         raise IncidentError(
