@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 QUIET = "quiet"
+NAMES = frozenset({"done", "warn", "watch", "late", "calm", "waived", QUIET})
 TONES = {
     # severities of cases
     "critical": "late",
@@ -26,6 +27,7 @@ TONES = {
     "finding warning": "watch",
     # cases, phases and what they ask
     "open": "calm",
+    "item open": QUIET,
     "running": "calm",
     "complete": "done",
     "complete late": "late",
@@ -35,19 +37,28 @@ TONES = {
     "ready": "done",
     "waived": "waived",
     "breached": "late",
+    "ready on order": "warn",
     "artifact": "calm",
     "advice": "calm",
+    "term": "calm",
     # checklist items, choices, action items
     "done": "done",
     "failed": "late",
-    "chosen": "done",
-    "action item open": "calm",
-    "action item done": "done",
-    # what a timeline's entry is about
+    "chosen": "calm",
+    "due soon": "warn",
+    "overdue": "late",
+    # postmortems
+    "draft": "watch",
+    "submitted": "calm",
+    "returned": "warn",
+    "signed": "done",
+    # messages
+    "sending": "watch",
+    "printed": "watch",
+    "sent": "done",
+    # what a timeline's entry is about: a kind, and no light
     "line state": "calm",
-    "line decision": "waived",
-    "line evidence": "done",
-    "line policy": "watch",
+    "line decision": "calm",
     # evidence, and the steps of its verification
     "valid": "done",
     "invalid": "late",
@@ -65,12 +76,14 @@ TONES = {
     # kill switches
     "ordered": "warn",
     "confirmed": "done",
-    "kill switch active": "warn",
+    "kill all confirmed": "waived",
     # decisions of a policy, and what is dangerous
     "allow": "warn",
     "prompt": "watch",
     "deny": "done",
     "dangerous": "late",
+    "permissive": "warn",
+    "faulty": "warn",
     "disagrees": "late",
     "agrees": "done",
     # scans
@@ -90,11 +103,24 @@ TONES = {
     "verified": "done",
 }
 
+SYMBOLS = {
+    "done": "check_circle",
+    "failed": "cancel",
+    "not_applicable": "do_not_disturb_on",
+    "met": "check_circle",
+    "ordered": "hourglass_top",
+    "waived": "verified_user",
+}
+NO_SYMBOL = "radio_button_unchecked"
+
 
 def tone_of(state: Any, kind: str = "") -> str:
     """Return the tone of a state; `kind` says of what, where a word means two things.
 
-    A state that the table does not name is grey: it was not checked.
+    A state that the table does not name is grey: it was not checked. The name of a
+    tone is its own: some views work a tone out from several facts.
     """
     key = str(state)
+    if not kind and key in NAMES:
+        return key
     return TONES.get(f"{kind} {key}".strip()) or TONES.get(key, QUIET)

@@ -25,12 +25,6 @@ TONES = {
     ClockState.WAIVED: "waived",
     ClockState.STOPPED: "quiet",
 }
-SEVERITY_TONES = {
-    "critical": "late",
-    "high": "warn",
-    "medium": "watch",
-    "low": "quiet",
-}
 SOURCE_NAMES = {
     "risk_controller": "Risk controller",
     "ci_gate": "CI gate",
@@ -60,6 +54,13 @@ class PhaseView:
     @property
     def label(self) -> str:
         return self.phase.name.label
+
+    @property
+    def standing(self) -> str:
+        """Where it is in the row of phases: complete, running or waiting."""
+        if self.is_complete:
+            return "complete"
+        return "running" if self.is_running else "waiting"
 
     @property
     def tone_moments(self) -> tuple[dt.datetime, dt.datetime] | None:

@@ -20,7 +20,6 @@ from django.http import (
 )
 from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
-from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
@@ -123,10 +122,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
 
     @display(description="Integrity", ordering="latest_outcome")
     def integrity(self, item: Any) -> SafeString:
-        return render_to_string(
-            "evidence/_badge.html",
-            integrity_badge(item.latest_outcome, item.latest_checked_at),
-        )
+        return integrity_badge(item.latest_outcome, item.latest_checked_at)
 
     @display(description="Remarks")
     def remarks(self, item: Any) -> SafeString:

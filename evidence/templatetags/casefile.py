@@ -17,10 +17,11 @@ from evidence.shown_times import (
     say_moment,
     say_utc,
 )
-from evidence.tones import tone_of
+from evidence.tones import NO_SYMBOL, SYMBOLS, tone_of
 
 register = template.Library()
 NONE = "–"
+ICON = '<span class="cf-icon" aria-hidden="true">{}</span>'
 
 
 @register.simple_tag
@@ -56,16 +57,34 @@ def moment_text(value: Any, style: str = "") -> str:
 
 
 @register.simple_tag
-def badge(state: Any, *words: Any, kind: str = "", solid: bool = False) -> SafeString:
-    """Show a state in its tone and in words; without words, by its own name."""
+def badge(
+    state: Any,
+    *words: Any,
+    kind: str = "",
+    icon: str = "",
+    title: str = "",
+    solid: bool = False,
+) -> SafeString:
+    """Show a state in its tone and in words; without words, by its own name.
+
+    `kind` is that of `tone_of`; `icon` is a symbol's name, `title` a word on hover.
+    """
     shown = " ".join(str(one) for one in words)
     name = str(state).replace("_", " ")
     return format_html(
-        '<span class="cf-badge{}" data-tone="{}">{}</span>',
+        '<span class="cf-badge{}" data-tone="{}"{}>{}{}</span>',
         " cf-solid" if solid else "",
         tone_of(state, kind),
+        format_html(' title="{}"', title) if title else "",
+        format_html(ICON, icon) if icon else "",
         shown or name[:1].upper() + name[1:],
     )
+
+
+@register.simple_tag
+def symbol(state: Any) -> SafeString:
+    """Draw the symbol of an answer or a condition; an empty ring where it waits."""
+    return format_html(ICON, SYMBOLS.get(str(state), NO_SYMBOL))
 
 
 @register.filter

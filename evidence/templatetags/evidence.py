@@ -12,29 +12,31 @@ from django.utils.safestring import SafeString
 from evidence.figure_words import say_figure, say_value
 from evidence.form_keys import KEY_NAME, make_key
 from evidence.models import Outcome
+from evidence.shown_times import say_moment
+from evidence.templatetags.casefile import badge
 
 register = template.Library()
 
-BADGES = {
-    Outcome.VERIFIED: ("good", "verified", "Verified"),
-    Outcome.DIGEST_ONLY: ("idle", "tag", "Digest only"),
-    Outcome.FAILED: ("bad", "gpp_bad", "Failed verification"),
-    Outcome.REFUSED: ("bad", "block", "Refused"),
-    Outcome.DAMAGED: ("bad", "broken_image", "Damaged"),
-    Outcome.UNFINISHED: ("warn", "hourglass_disabled", "Could not be verified"),
+ICONS = {
+    Outcome.VERIFIED: "verified",
+    Outcome.DIGEST_ONLY: "tag",
+    Outcome.FAILED: "gpp_bad",
+    Outcome.REFUSED: "block",
+    Outcome.DAMAGED: "broken_image",
+    Outcome.UNFINISHED: "hourglass_disabled",
 }
-UNVERIFIED = ("idle", "pending", "Not verified yet")
 
 
-@register.inclusion_tag("evidence/_badge.html")
+@register.simple_tag
 def integrity_badge(
     outcome: str | None, checked_at: dt.datetime | None = None
-) -> dict[str, Any]:
+) -> SafeString:
     """Show how an item stands: in colour, by symbol and in words."""
-    tone, symbol, label = (
-        BADGES.get(Outcome(outcome), UNVERIFIED) if outcome else UNVERIFIED
-    )
-    return {"tone": tone, "symbol": symbol, "label": label, "checked_at": checked_at}
+    if not outcome:
+        return badge("unknown", "Not verified yet", icon="pending")
+    title = f"Last checked {say_moment(checked_at)}" if checked_at else ""
+    found = Outcome(outcome)
+    return badge(found, found.label, icon=ICONS[found], title=title)
 
 
 @register.simple_tag(takes_context=True)

@@ -19,6 +19,7 @@ from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
 from evidence.admin.form_answers import answer_form
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
+from evidence.templatetags.casefile import badge
 from incidents.admin.action_item_forms import (
     ACTIONS,
     ActionItemForm,
@@ -34,11 +35,7 @@ from incidents.services.postmortems.action_items import (
 )
 from incidents.workflow.postmortem import ActionItemState
 
-STATE_TONES = {
-    ActionItemState.OPEN: "calm",
-    ActionItemState.DONE: "done",
-    ActionItemState.DROPPED: "quiet",
-}
+DUE_SOON_DAYS = 3
 
 
 class OwnerFilter(admin.SimpleListFilter):
@@ -122,11 +119,7 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
 
     @display(description="State", ordering="state")
     def state_label(self, row: ActionItem) -> SafeString:
-        return format_html(
-            '<span class="cf-badge" data-tone="{}">{}</span>',
-            STATE_TONES[ActionItemState(row.state)],
-            row.get_state_display(),
-        )
+        return badge(row.state, row.get_state_display(), kind="action item")
 
     @display(description="Incident", ordering="incident__reference")
     def case(self, row: ActionItem) -> SafeString:
@@ -240,14 +233,12 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
 def due_badge(row: ActionItem) -> SafeString:
     """Return the due date, marked where it is near or past."""
     days = (row.due_on - timezone.now().date()).days
-    tone, note = "quiet", ""
     if row.is_open and days < 0:
-        tone, note = "late", f", {-days} d overdue"
-    elif row.is_open and days <= 3:
-        tone, note = "warn", ", today" if not days else f", in {days} d"
-    return format_html(
-        '<span class="cf-badge" data-tone="{}">{}{}</span>', tone, row.due_on, note
-    )
+        return badge("overdue", f"{row.due_on}, {-days} d overdue")
+    if row.is_open and days <= DUE_SOON_DAYS:
+        note = f"in {days} d" if days else "today"
+        return badge("due soon", f"{row.due_on}, {note}")
+    return badge("due later", row.due_on)
 
 
 def _add(

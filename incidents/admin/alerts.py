@@ -22,7 +22,7 @@ from evidence.admin.base import ReadOnlyAdmin, RefusableAdmin, person_of, read_k
 from evidence.admin.form_answers import add_refusal
 from evidence.admin.form_fields import LongTextField
 from evidence.errors import CasefileError, PermissionRefused
-from evidence.templatetags.casefile import moment
+from evidence.templatetags.casefile import badge, moment
 from evidence.text import REASON_LENGTH, is_storable
 from incidents.models import (
     Alert,
@@ -35,7 +35,6 @@ from incidents.services.alerts.moves import move_alerts, split_alerts
 from incidents.services.alerts.rules import save_rule
 from incidents.services.changes import WORK
 
-SEVERITY_TONES = {"critical": "late", "error": "warn", "warning": "watch"}
 CASES_SHOWN = 500
 MOVABLE_MAX = 1_000
 """What one action moves; more is a sign of a filter that was forgotten."""
@@ -160,11 +159,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @display(description="Severity")
     def severity_label(self, alert: Alert) -> SafeString:
-        return format_html(
-            '<span class="cf-badge" data-tone="{}">{}</span>',
-            SEVERITY_TONES.get(alert.severity, "quiet"),
-            alert.get_severity_display(),
-        )
+        return badge(alert.severity, alert.get_severity_display(), kind="alert")
 
     @display(description="Case", ordering="incident")
     def case(self, alert: Alert) -> SafeString | str:
@@ -221,7 +216,6 @@ class AlertAdmin(ReadOnlyAdmin):
             "alert",
             title=f"Alert {alert.alert_id}",
             alert=alert,
-            tone=SEVERITY_TONES.get(alert.severity, "quiet"),
             document=json.dumps(alert.document, indent=2, ensure_ascii=False),
             can_work=self.has_work_permission(request),
         )

@@ -21,7 +21,7 @@ from evidence.admin.form_answers import answer_form
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.admin.times import CasefileAdmin
 from evidence.errors import CasefileError
-from evidence.templatetags.casefile import moment
+from evidence.templatetags.casefile import badge, moment
 from incidents.admin.case_actions import ACTIONS
 from incidents.admin.case_list import BreachedFilter, MineFilter, UnverifiedFilter
 from incidents.admin.cockpit import cockpit_context, find_incident
@@ -31,7 +31,7 @@ from incidents.admin.work_pages import metrics_view, my_items_view, preview_view
 from incidents.case_queries import WORST_FIRST, search_cases, worst_first
 from incidents.errors import EditConflict
 from incidents.models import Incident
-from incidents.presentation import SEVERITY_TONES, running_clock
+from incidents.presentation import running_clock
 from incidents.services.changes import WORK
 from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
 from incidents.services.lifecycle.opening import open_incident
@@ -117,11 +117,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
 
     @display(description="Severity")
     def severity_label(self, incident: Incident) -> SafeString:
-        return format_html(
-            '<span class="cf-badge" data-tone="{}">{}</span>',
-            SEVERITY_TONES[incident.severity],
-            incident.get_severity_display(),
-        )
+        return badge(incident.severity, incident.get_severity_display())
 
     @display(description="Phase")
     def phase_name(self, incident: Incident) -> str:

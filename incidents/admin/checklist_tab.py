@@ -57,12 +57,11 @@ class ConditionView:
         return self.condition.is_ordered and not self.is_confirmed_since
 
     @property
-    def tone(self) -> str:
-        if self.is_waiting:
-            return "warn"
-        if self.condition.met:
-            return "done"
-        return "waived" if self.condition.waiver else "late"
+    def standing(self) -> str:
+        """How it stands today, in a word: ordered, met, waived or missing."""
+        if self.is_confirmed_since:
+            return "met"
+        return self.condition.standing
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,11 @@ class ChoiceView:
     decision: RemediationDecision | None
     action: str
     doubt: str = ""
+
+    @property
+    def state(self) -> str:
+        chosen = self.decision is not None and self.decision.chosen
+        return "chosen" if chosen else "not chosen"
 
 
 @dataclass(frozen=True)
@@ -120,11 +124,16 @@ def checklist_tab(
     gate = read_gate(incident, row)
     items = _items(cycle, row)
     is_open = row.completed_at is None and cycle.ended_at is None
+    conditions = _condition_views(incident, gate, row, is_open=is_open)
+    state, words = _gate_state(row, gate, conditions, is_open=is_open)
     return {
         "shown_phase": row,
+        "is_shown_running": incident.is_open and is_open and row == cycle.running_phase,
         "gate": gate,
+        "gate_state": state,
+        "gate_words": words,
         "gate_is_refused": request.GET.get("refused") == row.phase,
-        "conditions": _condition_views(incident, gate, row, is_open=is_open),
+        "conditions": conditions,
         "items": _item_views(
             incident,
             [one for one in items if not one.retired_at],
@@ -183,6 +192,30 @@ def _condition_views(
             )
         )
     return views
+
+
+def _gate_state(
+    row: IncidentPhase,
+    gate: GateResult,
+    conditions: list[ConditionView],
+    *,
+    is_open: bool,
+) -> tuple[str, str]:
+    """Return how a phase's gate stands, and the words for it."""
+    waits = any(one.is_waiting for one in conditions)
+    if row.completed_at is not None:
+        if row.breached_at:
+            return "complete late", "Complete, late"
+        if waits:
+            return "ordered", "Complete, on an order that is not confirmed"
+        return "complete", "Complete"
+    if not is_open:
+        return "left open", "Left open"
+    if not gate.passed:
+        return "missing", f"{len(gate.failed)} missing"
+    if waits:
+        return "ready on order", "Ready, on an order that is not confirmed"
+    return "ready", "Ready"
 
 
 def _is_confirmed(incident: Incident) -> bool:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from evidence.admin.base import read_key
 from evidence.audit.entries import incident_stream
 from evidence.models import AuditEntry
+from evidence.tones import tone_of
 from incidents.admin import forms
 from incidents.admin.checklist_tab import checklist_tab
 from incidents.admin.evidence_tab import evidence_tab
@@ -131,12 +132,14 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     tab = _chosen_tab(request)
     can_work = is_live and request.user.has_perm(WORK)
     containment = _containment(request, incident, now)
+    running = next((one for one in phases if one.is_running), None)
     return {
         "incident": incident,
         "cycle": cycle,
         "is_live": is_live,
         "phases": [_with_order(one, containment["kill_orders"]) for one in phases],
-        "running": next((one for one in phases if one.is_running), None),
+        "running": running,
+        "head_tone": _head_tone(incident, running, containment["kill_orders"]),
         "is_complete": is_live and all(one.is_complete for one in phases),
         "waivers": [one for one in waivers if one.is_in_force],
         "revoked_waivers": [one for one in waivers if not one.is_in_force],
@@ -165,6 +168,14 @@ def _with_order(view: PhaseView, orders: list[OrderView]) -> PhaseView:
     if record is None or not any(one["is_ordered"] for one in record.conditions):
         return view
     return replace(view, tone="warn", words=f"{view.words}, on an unconfirmed order")
+
+
+def _head_tone(
+    incident: Incident, running: PhaseView | None, orders: list[OrderView]
+) -> str:
+    """Return the tone of the header: the clock's, and never calm over an open order."""
+    tone = running.tone if running else tone_of(incident.status)
+    return "warn" if orders and tone not in ("warn", "late") else tone
 
 
 def _containment(

@@ -44,10 +44,13 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
     tiles = [(case, running_clock(case, now)) for case in cases]
     items = _my_items(user)
     evidence = _worrying_evidence(visible.open())
+    late_count, evidence_count = breached(visible.open()).count(), evidence.count()
     return {
         "open_count": visible.open().count(),
-        "breached_count": breached(visible.open()).count(),
-        "evidence_count": evidence.count(),
+        "breached_count": late_count,
+        "breached_state": "breached" if late_count else "met",
+        "evidence_count": evidence_count,
+        "evidence_state": "missing" if evidence_count else "valid",
         "item_count": items.count(),
         "columns": _columns(tiles),
         "mine": [pair for pair in tiles if pair[0].lead_id == user.pk][:LIST_MAX],
@@ -114,10 +117,10 @@ def _worrying_evidence(cases: QuerySet[Incident]) -> QuerySet[EvidenceItem]:
 
 
 def _with_words(items: QuerySet[EvidenceItem]) -> list[tuple[EvidenceItem, str, str]]:
-    """Return each item with its outcome in words and the tone to say it in."""
+    """Return each item with its outcome in words, and the state to draw it by."""
     rows = []
     for item in items:
         outcome = item.newest_outcome  # type: ignore[attr-defined]
         words = Outcome(outcome).label if outcome else "Waiting to be verified"
-        rows.append((item, words, "late" if outcome else "watch"))
+        rows.append((item, words, outcome or "pending"))
     return rows

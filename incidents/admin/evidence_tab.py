@@ -11,11 +11,11 @@ from django.urls import reverse
 
 from evidence.models import (
     EvidenceItem,
-    Outcome,
     VerificationReport,
     VerificationRequest,
 )
 from evidence.services.remarks import Remark, find_remarks
+from evidence.tones import tone_of
 from incidents.models import Cycle, Incident
 
 STEP_NAMES = ("bundle_hash", "ledger_chain", "summary_counts", "schema", "redaction")
@@ -35,14 +35,17 @@ class EvidenceView:
     def tone(self) -> str:
         if self.report is None:
             return "watch" if self.request else "quiet"
-        if self.report.is_passing:
-            return "done"
-        # A digest that matches says nothing of what the bytes hold.
-        return "quiet" if self.report.outcome == Outcome.DIGEST_ONLY else "late"
+        # A digest that matches is grey: it says nothing of what the bytes hold.
+        return tone_of(self.report.outcome)
 
     @property
     def symbol(self) -> str:
-        symbols = {"done": "verified", "late": "gpp_bad", "watch": "hourglass_top"}
+        symbols = {
+            "done": "verified",
+            "late": "gpp_bad",
+            "warn": "hourglass_disabled",
+            "watch": "hourglass_top",
+        }
         return symbols.get(self.tone, "tag" if self.report else "pending")
 
     @property

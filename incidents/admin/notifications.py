@@ -19,7 +19,7 @@ from unfold.decorators import action, display
 from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.admin.form_answers import answer_form
 from evidence.errors import CasefileError
-from evidence.templatetags.casefile import moment
+from evidence.templatetags.casefile import badge, moment
 from incidents.admin.notification_forms import (
     PlanForm,
     PreferenceForm,
@@ -31,7 +31,6 @@ from incidents.models import (
     Incident,
     Notification,
     NotificationAttempt,
-    NotificationState,
     ReminderSettings,
     WebhookChannel,
 )
@@ -56,14 +55,6 @@ from incidents.services.notifications.webhooks import (
     change_webhook,
 )
 
-STATE_TONES = {
-    NotificationState.PENDING: "watch",
-    NotificationState.SENDING: "watch",
-    NotificationState.SENT: "done",
-    NotificationState.PRINTED: "watch",
-    NotificationState.FAILED: "late",
-    NotificationState.OVERTAKEN: "quiet",
-}
 HISTORY_LENGTH = 20
 
 
@@ -165,11 +156,7 @@ class NotificationAdmin(ReadOnlyAdmin):
 
     @display(description="State", ordering="state")
     def state_label(self, row: Notification) -> SafeString:
-        return format_html(
-            '<span class="cf-badge" data-tone="{}">{}</span>',
-            STATE_TONES[NotificationState(row.state)],
-            row.get_state_display(),
-        )
+        return badge(row.state, row.get_state_display())
 
     @display(description="Due", ordering="owed_at")
     def owed(self, row: Notification) -> SafeString | str:

@@ -33,6 +33,7 @@ def policy_tab(
             "extension": one,
             "is_killed": one.extension_id in killed,
             "is_confirmed": one.extension_id in confirmed,
+            "kill_state": _kill_state(one.extension_id, killed, confirmed),
             "url": _named("admin:policy_extension_change", one.pk),
         }
         for one in incident.extensions.all()
@@ -49,6 +50,12 @@ def policy_tab(
         "snapshot_url": _named("admin:policy_policysnapshot_add"),
         **incident_policy_context(incident),
     }
+
+
+def _kill_state(name: str, killed: frozenset[str], confirmed: frozenset[str]) -> str:
+    if name in confirmed:
+        return "confirmed"
+    return "ordered" if name in killed else "missing"
 
 
 def _named(name: str, *args: int) -> str:

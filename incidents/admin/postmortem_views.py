@@ -35,12 +35,6 @@ from incidents.workflow.postmortem import (
     missing_sections,
 )
 
-STATE_TONES = {
-    PostmortemState.DRAFT: "watch",
-    PostmortemState.SUBMITTED: "calm",
-    PostmortemState.RETURNED: "warn",
-    PostmortemState.SIGNED: "done",
-}
 NUMBER_LENGTH = 9
 
 
@@ -156,7 +150,6 @@ def page_context(request: HttpRequest, postmortem: Postmortem) -> dict[str, Any]
     return {
         "postmortem": postmortem,
         "incident": incident,
-        "state_tone": STATE_TONES[PostmortemState(postmortem.state)],
         "versions": versions,
         "shown": shown,
         "draft": draft,
@@ -212,7 +205,6 @@ def postmortem_summary(cycle: Cycle) -> dict[str, Any]:
         return {"postmortem": None, "action_items": action_items}
     return {
         "postmortem": found,
-        "postmortem_tone": STATE_TONES[PostmortemState(found.state)],
         "postmortem_versions": list_versions(found),
         "postmortem_draft": current_draft(found),
         "action_items": action_items,

@@ -28,12 +28,11 @@ from evidence.admin.form_answers import NOT_SAVED, sentence
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.admin.sent_forms import take_unsent
 from evidence.errors import CasefileError, PermissionRefused
-from evidence.templatetags.casefile import moment
+from evidence.templatetags.casefile import badge, moment
 from evidence.text import unify_lines
 from incidents.admin.cockpit import find_incident
 from incidents.admin.postmortem_actions import ACTIONS, NUMBER_MAX, submit
 from incidents.admin.postmortem_views import (
-    STATE_TONES,
     choose_version,
     draft_content,
     find_postmortem,
@@ -110,11 +109,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
 
     @display(description="State", ordering="state")
     def state_label(self, row: Postmortem) -> SafeString:
-        return format_html(
-            '<span class="cf-badge" data-tone="{}">{}</span>',
-            STATE_TONES[PostmortemState(row.state)],
-            row.get_state_display(),
-        )
+        return badge(row.state, row.get_state_display(), kind="postmortem")
 
     @display(description="Version")
     def version_number(self, row: Any) -> str:

@@ -15,7 +15,6 @@ from markdown_it import MarkdownIt
 from incidents.markdown import render_markdown
 from incidents.messages import page_of
 from incidents.presentation import (
-    SEVERITY_TONES,
     SOURCE_NAMES,
     PhaseView,
 )
@@ -55,11 +54,6 @@ def clock_html(view: PhaseView) -> SafeString:
         *(one.isoformat() for one in moments),
         view.words,
     )
-
-
-@register.filter
-def severity_tone(value: str) -> str:
-    return SEVERITY_TONES.get(value, "quiet")
 
 
 @register.filter

@@ -115,6 +115,15 @@ class Condition:
         return self.met or self.waiver is not None
 
     @property
+    def standing(self) -> str:
+        """How it stands, in a word: ordered, met, waived or missing."""
+        if self.is_ordered:
+            return "ordered"
+        if self.met:
+            return "met"
+        return "waived" if self.waiver is not None else "missing"
+
+    @property
     def is_waivable(self) -> bool:
         """True where a reviewer may let it go."""
         return self.key not in UNWAIVABLE

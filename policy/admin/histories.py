@@ -74,5 +74,13 @@ class RuntimeHistoryImportAdmin(OfVisibleIncident, PageAdmin):
     def page_context(
         self, request: HttpRequest, obj: RuntimeHistoryImport
     ) -> dict[str, Any]:
-        pages = Paginator(obj.findings, PAGE_SIZE)
+        rows = [{**one, "state": _state_of(one)} for one in obj.findings]
+        pages = Paginator(rows, PAGE_SIZE)
         return {"history": obj, "page": pages.get_page(request.GET.get("page"))}
+
+
+def _state_of(finding: dict[str, Any]) -> str:
+    """Return the state to draw a finding by: an escape is the worst of them."""
+    if finding["code"] == "quarantine_escape":
+        return "quarantine_escape"
+    return "refused" if finding["is_refused"] else "odd"

@@ -203,6 +203,15 @@ class PolicySnapshotAdmin(OfVisibleIncident, PageAdmin):
         return TemplateResponse(request, "policy/comparison.html", context)
 
 
+def _head_state(snapshot: PolicySnapshot, profile: str) -> str:
+    """Return the state to draw a snapshot by; green: the runtime says the same."""
+    if snapshot.disagreements:
+        return "disagrees"
+    if profile == "permissive":
+        return profile
+    return "agrees" if snapshot.explanation_item_id else "not compared"
+
+
 def snapshot_context(snapshot: PolicySnapshot) -> dict[str, Any]:
     """Return the effective policy as the runtime would resolve it, and its notes."""
     read = read_snapshot(snapshot)
@@ -213,6 +222,7 @@ def snapshot_context(snapshot: PolicySnapshot) -> dict[str, Any]:
     }
     return {
         "snapshot": snapshot,
+        "head_state": _head_state(snapshot, policy.effective_profile.value),
         "policy": policy,
         "risk": read.settings.risk.as_json(),
         "decisions": [

@@ -40,3 +40,10 @@ class RuntimeHistoryImport(AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"runtime history of {self.item}"
+
+    @property
+    def verdict(self) -> str:
+        """What a replay makes of it: refused, odd, or in agreement with our rules."""
+        if self.refused_count:
+            return "refused"
+        return "odd" if self.finding_count or self.fault_count else "agrees"

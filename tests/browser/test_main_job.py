@@ -86,12 +86,12 @@ def watch_it_become_verified(
     rosa.visit("evidence_evidenceitem_change", item.pk)
     page = rosa.page
     page.locator("[data-work-status]").first.wait_for()
-    assert page.locator(".ev-head .ev-badge-good").count() == 0
+    assert page.locator(".ev-head .cf-badge[data-tone=done]").count() == 0
     page.evaluate("window.neverLoadedAgain = true")
     rosa.shoot("main-4-waiting")
     assert not VerificationReport.objects.exists()
     worker.start()
-    page.locator(".ev-head .ev-badge-good").wait_for(timeout=60_000)
+    page.locator(".ev-head .cf-badge[data-tone=done]").wait_for(timeout=60_000)
     rosa.shoot("main-5-verified")
     assert page.locator(".ev-step").count() == STEPS
     assert page.locator(".ev-step-pass").count() >= STEPS - 1

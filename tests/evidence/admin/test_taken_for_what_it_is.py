@@ -162,7 +162,7 @@ def test_a_digest_that_matches_is_neutral_everywhere(client, responder):
     for url in (LIST, page_of(item)):
         html = text_of(client, url)
         assert "Digest only" in html
-        assert "ev-badge-good" not in html
+        assert 'cf-badge" data-tone="done"' not in html
     tab = text_of(client, tab_of(incident))
     assert f'id="evidence-{item.pk}" data-tone="quiet"' in tab
     assert "Digest only" in tab

@@ -1,0 +1,78 @@
+"""One table says which tone a state has, and one tag draws it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from evidence.models import Outcome
+from evidence.templatetags.casefile import badge
+from evidence.tones import NAMES, TONES, tone_of
+from tests.test_templates import FOLDERS
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATES = [path for folder in FOLDERS for path in sorted(folder.rglob("*.html"))]
+MODULES = [
+    path
+    for app in ("config", "evidence", "policy", "incidents")
+    for path in sorted((ROOT / app).rglob("*.py"))
+    if path.name != "casefile.py"
+]
+BY_HAND = re.compile(r"""class=\\?["'][^"'>]*\b(?:cf|ev)-badge\b""")
+TONE_BY_LOGIC = re.compile(r"""data-tone="[^"{]*\{%""")
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=_name)
+def test_a_template_draws_states_by_the_badge_tag_alone(path: Path) -> None:
+    text = path.read_text()
+    assert not BY_HAND.findall(text)
+    assert not TONE_BY_LOGIC.findall(text)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_no_module_draws_a_badge_of_its_own(path: Path) -> None:
+    assert not BY_HAND.findall(path.read_text())
+
+
+def test_every_tone_of_the_table_has_a_colour_in_both_themes() -> None:
+    styles = (ROOT / "evidence/static/evidence/casefile.css").read_text()
+    for tone in set(TONES.values()) - {"quiet"}:
+        assert f'\n.cf [data-tone="{tone}"]' in styles
+        assert f'html.dark .cf [data-tone="{tone}"]' in styles
+    assert set(TONES.values()) <= NAMES
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "tone"),
+    [
+        (Outcome.VERIFIED, "", "done"),
+        (Outcome.DIGEST_ONLY, "", "quiet"),
+        (Outcome.FAILED, "", "late"),
+        (Outcome.UNFINISHED, "", "warn"),
+        ("ordered", "", "warn"),
+        ("ready on order", "", "warn"),
+        ("confirmed", "kill all", "waived"),
+        ("printed", "", "watch"),
+        ("closed", "", "quiet"),
+        ("evidence", "line", "quiet"),
+        ("open", "item", "quiet"),
+        ("a state that nobody knows", "", "quiet"),
+        ("", "", "quiet"),
+    ],
+)
+def test_a_state_is_green_only_where_something_checked_it(
+    state: str, kind: str, tone: str
+) -> None:
+    assert tone_of(state, kind) == tone
+
+
+def test_words_and_names_of_a_badge_are_escaped() -> None:
+    hostile = '"><script>'
+    shown = badge(hostile, hostile, title=hostile, icon=hostile)
+    assert "<script>" not in shown
