@@ -38,8 +38,8 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"expires": 60},
     },
-    "sweep-postmortems": {
-        "task": "incidents.sweep_postmortems",
+    "sweep-findings": {
+        "task": "incidents.sweep_findings",
         "schedule": 30.0,
         "options": {"expires": 60},
     },

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from evidence.queue.claiming import TRANSIENT_ERRORS
+from evidence.tasks import RELIABLY
 from incidents.services.gates.phases import mark_breaches
 from incidents.services.lifecycle.diagnosis import follow_diagnosis
 from incidents.services.notifications import delivery
@@ -14,8 +15,9 @@ from incidents.services.notifications.reminder_check import check_reminders
 from incidents.services.notifications.reminders import plan_reminders
 from incidents.services.notifications.waiting import notify_waiting
 from incidents.services.postmortems.action_items import remind_action_items
-from incidents.services.postmortems.archive import archive_postmortem, sweep_postmortems
-from incidents.services.postmortems.findings import gather_findings
+from incidents.services.postmortems.archiving import run_archiving
+from incidents.services.postmortems.findings import gather_findings, sweep_findings
+from incidents.services.postmortems.pdfs import run_pdf
 
 
 @shared_task(name="incidents.mark_breaches")
@@ -82,22 +84,22 @@ def gather_findings_task(incident_id: int) -> int:
     return gather_findings(incident_id=incident_id)
 
 
-@shared_task(
-    name="incidents.archive_postmortem",
-    acks_late=True,
-    autoretry_for=TRANSIENT_ERRORS,
-    retry_backoff=True,
-    max_retries=3,
-)
-def archive_postmortem_task(review_id: int) -> int:
+@shared_task(name="incidents.archive_postmortem", **RELIABLY)
+def archive_postmortem_task(archiving_id: int) -> None:
     """Store a signed postmortem's files as evidence; twice is once."""
-    return archive_postmortem(review_id=review_id).pk
+    run_archiving(archiving_id=archiving_id)
 
 
-@shared_task(name="incidents.sweep_postmortems")
-def sweep_postmortems_task() -> int:
+@shared_task(name="incidents.make_pdf", **RELIABLY)
+def make_pdf_task(pdf_id: int) -> None:
+    """Lay a version out as PDF; twice is once."""
+    run_pdf(pdf_id=pdf_id)
+
+
+@shared_task(name="incidents.sweep_findings")
+def sweep_findings_task() -> int:
     """Queue again what a lost message left undone."""
-    return sweep_postmortems()
+    return sweep_findings()
 
 
 @shared_task(name="incidents.remind_action_items")

@@ -18,7 +18,6 @@ from evidence.models import (
     CustodyKind,
     EvidenceItem,
     EvidenceKind,
-    ExportRequest,
     Outcome,
     QueuedWork,
     VerificationReport,
@@ -116,10 +115,9 @@ def pending_work_of(items: QuerySet[EvidenceItem]) -> list[QueuedWork]:
 
 def describe_work(work: QueuedWork) -> dict[str, Any]:
     """Return what the page says about a piece of pending work."""
-    noun = "Export" if isinstance(work, ExportRequest) else "Verification"
     return {
         "id": f"{work._meta.model_name}-{work.pk}",
-        "label": f"{noun}: {work.get_state_display().lower()}",
+        "label": f"{work.noun}: {work.get_state_display().lower()}",
         "percent": work.progress_percent,
         "problem": work.last_problem,
     }

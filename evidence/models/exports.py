@@ -14,6 +14,7 @@ class ExportRequest(QueuedWork):
     and 5. A failed request has no result.
     """
 
+    noun = "Export"
     source = models.ForeignKey(
         EvidenceItem, on_delete=models.PROTECT, related_name="export_requests"
     )

@@ -15,6 +15,7 @@ class VerificationRequest(QueuedWork):
     An item has at most one that is pending: asking again meanwhile is the same wish.
     """
 
+    noun = "Verification"
     item = models.ForeignKey(
         EvidenceItem, on_delete=models.PROTECT, related_name="verification_requests"
     )

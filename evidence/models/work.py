@@ -1,5 +1,7 @@
 """Queued work: what a person asked for and a worker does, and how far it has come."""
 
+from typing import ClassVar
+
 import pgtrigger
 from django.conf import settings
 from django.db import models
@@ -30,6 +32,9 @@ class QueuedWork(models.Model):
     `attempts` counts the tries that came to nothing; `touched_at` is when a worker
     last said how far it is, by which the sweep tells work that was lost.
     """
+
+    noun: ClassVar[str]
+    """What pages call a piece of it."""
 
     state = models.CharField(max_length=10, choices=WorkState, default=WorkState.QUEUED)
     progress_percent = models.PositiveSmallIntegerField(default=0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.http import Http404, HttpRequest
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
 from evidence.admin.base import person_of
 from evidence.admin.form_fields import LongTextField, PageForm
@@ -13,13 +15,16 @@ from evidence.admin.page_actions import PageAction
 from evidence.text import REASON_LENGTH
 from incidents.models import Postmortem
 from incidents.services.changes import REVIEW, WORK
+from incidents.services.postmortems.archiving import archive_again
 from incidents.services.postmortems.drafts import take_up_again
 from incidents.services.postmortems.findings import queue_findings
+from incidents.services.postmortems.pdfs import READ, request_pdf
 from incidents.services.postmortems.reviews import (
     return_postmortem,
     sign_postmortem,
     submit_postmortem,
 )
+from incidents.services.postmortems.signatures import signature_of
 
 Data = dict[str, Any]
 NUMBER_MAX = 2**31 - 1
@@ -33,6 +38,10 @@ class SignForm(PageForm):
     version = forms.CharField(widget=forms.HiddenInput)
     content_sha256 = forms.CharField(required=False, widget=forms.HiddenInput)
     comment = LongTextField(required=False, max_length=REASON_LENGTH)
+
+
+class VersionForm(PageForm):
+    version = forms.CharField(widget=forms.HiddenInput)
 
 
 class ReturnForm(PageForm):
@@ -82,6 +91,28 @@ def _findings(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
     return "A worker looks for findings again. Read the page again in a moment."
 
 
+def _pdf(request: HttpRequest, postmortem: Postmortem, data: Data) -> HttpResponse:
+    """Ask for the PDF, and show the version that it is of."""
+    pdf = request_pdf(
+        actor=person_of(request), version_id=_version_id(data["version"], postmortem)
+    )
+    said = "A worker makes the PDF. This page shows when it is ready."
+    if not pdf.is_pending:
+        said = "The PDF is made: download it under Export."
+    messages.success(request, said)
+    page = reverse("admin:incidents_postmortem_change", args=[postmortem.pk])
+    return HttpResponseRedirect(f"{page}?version={pdf.version.number}")
+
+
+def _archive_again(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
+    version = postmortem.versions.get(pk=_version_id(data["version"], postmortem))
+    review = signature_of(version)
+    if review is None:
+        raise Http404
+    archive_again(actor=person_of(request), review_id=review.pk)
+    return f"A worker archives version {version.number} again."
+
+
 def _version_id(number: str, postmortem: Postmortem) -> int:
     """Return the version that the page showed; 404 for one of another postmortem."""
     if not number.isdecimal() or len(number) > 9:
@@ -109,6 +140,14 @@ ACTIONS: dict[str, PageAction] = {
     ),
     "take-up": PageAction(
         "Take the postmortem up again", "Take it up again", TakeUpForm, _take_up, WORK
+    ),
+    "pdf": PageAction("Make the PDF", "Make it", VersionForm, _pdf, READ),
+    "archive": PageAction(
+        "Archive the postmortem again",
+        "Archive it again",
+        VersionForm,
+        _archive_again,
+        WORK,
     ),
     "findings": PageAction(
         "Look for findings again", "Look again", SubmitForm, _findings, WORK

@@ -25,13 +25,16 @@ from unfold.decorators import display
 from evidence.accounts.access import name_of
 from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
 from evidence.admin.form_answers import NOT_SAVED, sentence
+from evidence.admin.page import describe_work
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.admin.sent_forms import take_unsent
 from evidence.errors import CasefileError, PermissionRefused
+from evidence.models import WorkState
 from evidence.templatetags.casefile import badge, moment
 from evidence.text import unify_lines
 from incidents.admin.cockpit import find_incident
 from incidents.admin.postmortem_actions import ACTIONS, NUMBER_MAX, submit
+from incidents.admin.postmortem_files import files_context, pending_files
 from incidents.admin.postmortem_views import (
     choose_version,
     draft_content,
@@ -41,14 +44,15 @@ from incidents.admin.postmortem_views import (
     section_groups,
 )
 from incidents.errors import EditConflict
-from incidents.models import Postmortem, PostmortemVersion
+from incidents.models import Postmortem, PostmortemArchiving, PostmortemVersion
 from incidents.services.changes import WORK
-from incidents.services.postmortems.archive import render_pdf, render_version
+from incidents.services.postmortems.archive import render_version
 from incidents.services.postmortems.drafts import (
     current_draft,
     open_postmortem,
     save_draft,
 )
+from incidents.services.postmortems.pdfs import stored_pdf
 from incidents.workflow.postmortem import (
     SECTION_KEYS,
     PostmortemState,
@@ -57,6 +61,17 @@ from incidents.workflow.postmortem import (
 )
 from incidents.workflow.postmortem_diff import compare_sections
 
+NO_PDF_YET = (
+    "This version is not there as PDF yet. Under Export, have it made, or see how far "
+    "it is."
+)
+ARCHIVE_WORDS = {
+    WorkState.QUEUED: ("watch", "Queued"),
+    WorkState.RUNNING: ("watch", "Being archived"),
+    WorkState.DONE: ("done", "Archived"),
+    WorkState.FAILED: ("late", "Failed"),
+    WorkState.GAVE_UP: ("late", "Gave up"),
+}
 CONFLICT = 409
 REFUSED = 422
 
@@ -71,6 +86,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
         "state_label",
         "version_number",
         "signed_by",
+        "archived",
         "changed",
     )
     list_display_links = ("reference", "title")
@@ -91,6 +107,11 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
             .select_related("cycle__incident")
             .annotate(
                 newest_number=Subquery(newest.values("number")[:1]),
+                newest_archiving=Subquery(
+                    PostmortemArchiving.objects.filter(
+                        review__version__postmortem=OuterRef("pk")
+                    ).values("state")[:1]
+                ),
                 newest_reviewer=Subquery(
                     newest.values("reviews__reviewer__username")[:1]
                 ),
@@ -120,6 +141,15 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
         is_signed = row.state == PostmortemState.SIGNED
         return (row.newest_reviewer if is_signed else "") or "–"
 
+    @display(description="Archive")
+    def archived(self, row: Any) -> SafeString | str:
+        if row.state != PostmortemState.SIGNED or not row.newest_archiving:
+            return "–"
+        tone, words = ARCHIVE_WORDS[WorkState(row.newest_archiving)]
+        return format_html(
+            '<span class="cf-badge" data-tone="{}">{}</span>', tone, words
+        )
+
     @display(description="Last change", ordering="changed_at")
     def changed(self, row: Postmortem) -> SafeString | str:
         return moment(row.changed_at, "day")
@@ -136,6 +166,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
             page("open/<int:incident_id>/", self.open_view, "open"),
             page("<path:object_id>/edit/", self.edit_view, "edit"),
             page("<path:object_id>/autosave/", self.autosave_view, "autosave"),
+            page("<path:object_id>/status/", self.status_view, "status"),
             page("<path:object_id>/compare/", self.compare_view, "compare"),
             page("<path:object_id>/export.<slug:form>", self.export_view, "export"),
             *super().get_urls(),
@@ -157,7 +188,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
         self, request: HttpRequest, obj: Any, *, refused: RefusedForm | None = None
     ) -> HttpResponse:
         context = page_context(request, obj)
-        context["refused"] = refused
+        context.update(files_context(obj, context["shown"]), refused=refused)
         return self._render(request, "page", title=str(obj), **context)
 
     def history_view(
@@ -221,6 +252,12 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
     def autosave_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return _autosave(request, object_id)
 
+    def status_view(self, request: HttpRequest, object_id: str) -> JsonResponse:
+        """Say what workers still have to do for the postmortem's files."""
+        postmortem = find_postmortem(request, object_id)
+        work = [describe_work(each) for each in pending_files(postmortem)]
+        return JsonResponse({"pending": work}, headers={"Cache-Control": "no-store"})
+
     def compare_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Compare two versions, or the newest with the draft, side by side."""
         postmortem = find_postmortem(request, object_id)
@@ -250,17 +287,28 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
     def export_view(
         self, request: HttpRequest, object_id: str, form: str
     ) -> HttpResponse:
-        """Hand out a version as Markdown, PDF or JSON."""
+        """Hand out a version as Markdown, JSON, or the PDF that a worker made."""
         postmortem = find_postmortem(request, object_id)
         shown = choose_version(list_versions(postmortem), request.GET.get("version"))
         if shown is None or form not in EXPORTS:
             raise Http404
-        media_type, write = EXPORTS[form]
+        media_type, read = EXPORTS[form]
         review = shown.review if shown.tone == "done" else None
+        try:
+            content = read(shown.version, review)
+        except CasefileError as error:
+            content = None
+            messages.error(request, sentence(error.message))
+        else:
+            if content is None:
+                messages.info(request, NO_PDF_YET)
+        if content is None:
+            page = f"{page_of(postmortem)}?version={shown.version.number}"
+            return HttpResponseRedirect(page)
         reference, number = postmortem.incident.reference, shown.version.number
         name = f"{reference}-postmortem-v{number}.{form}"
         return HttpResponse(
-            write(shown.version, review),
+            content,
             content_type=media_type,
             headers={
                 "Content-Disposition": f'attachment; filename="{name}"',
@@ -278,12 +326,12 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
         )
 
 
-EXPORTS: dict[str, tuple[str, Callable[..., bytes]]] = {
+EXPORTS: dict[str, tuple[str, Callable[..., bytes | None]]] = {
     "md": (
         "text/markdown; charset=utf-8",
         lambda version, review: render_version(version, review).encode(),
     ),
-    "pdf": ("application/pdf", render_pdf),
+    "pdf": ("application/pdf", stored_pdf),
     "json": (
         "application/json",
         lambda version, review: version.document.encode(),

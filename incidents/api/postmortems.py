@@ -6,10 +6,12 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from evidence.api.base.views import ReadOnlyViewSet
 from evidence.api.serializers import NameField, ReferenceField
+from evidence.models import WorkState
 from evidence.models.choices import choices_of
 from incidents.models import (
     ActionItem,
@@ -26,12 +28,28 @@ from incidents.workflow.postmortem import (
 )
 
 
+class FileWorkSerializer(serializers.Serializer):
+    """A file that a worker makes: how far it is, and why it was given up."""
+
+    state = serializers.ChoiceField(WorkState.choices)
+    failure = serializers.CharField(help_text='"" unless the workers gave it up.')
+    requested_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+def _newest_work(rows: Any) -> dict[str, Any] | None:
+    """Return the newest of prefetched work, as the API says it."""
+    newest = next(iter(rows), None)
+    return dict(FileWorkSerializer(newest).data) if newest else None
+
+
 class ReviewSerializer(serializers.ModelSerializer):
     """A reviewer's answer. `is_void`: it signed a text that was taken up again."""
 
     reviewer = NameField()
     is_void = serializers.SerializerMethodField()
     archived_sha256 = serializers.SerializerMethodField()
+    archive = serializers.SerializerMethodField()
 
     class Meta:
         model = PostmortemReview
@@ -43,6 +61,7 @@ class ReviewSerializer(serializers.ModelSerializer):
             "content_sha256",
             "is_void",
             "archived_sha256",
+            "archive",
         )
         read_only_fields = fields
 
@@ -60,6 +79,11 @@ class ReviewSerializer(serializers.ModelSerializer):
         archive = getattr(review, "archive", None)
         return [one.sha256_hex for one in archive.items] if archive else []
 
+    @extend_schema_field(FileWorkSerializer(allow_null=True))
+    def get_archive(self, review: PostmortemReview) -> dict[str, Any] | None:
+        """How far the worker is that archives a signed version; null for a return."""
+        return _newest_work(review.archivings.all())
+
 
 class VersionSerializer(serializers.ModelSerializer):
     """A version. Its hash is over the canonical form of `document`."""
@@ -68,6 +92,7 @@ class VersionSerializer(serializers.ModelSerializer):
     cycle = serializers.IntegerField(source="postmortem.cycle.number", read_only=True)
     submitted_by = NameField()
     reviews = ReviewSerializer(many=True, read_only=True)
+    pdf = serializers.SerializerMethodField()
 
     class Meta:
         model = PostmortemVersion
@@ -80,8 +105,14 @@ class VersionSerializer(serializers.ModelSerializer):
             "submitted_at",
             "submitted_by",
             "reviews",
+            "pdf",
         )
         read_only_fields = fields
+
+    @extend_schema_field(FileWorkSerializer(allow_null=True))
+    def get_pdf(self, version: PostmortemVersion) -> dict[str, Any] | None:
+        """How far the worker is with the newest PDF; null where none was asked for."""
+        return _newest_work(version.pdfs.all())
 
 
 class VersionDetailSerializer(VersionSerializer):
@@ -217,12 +248,13 @@ class PostmortemVersionViewSet(ReadOnlyViewSet):
             "archive__json_item",
             "archive__markdown_item",
             "archive__pdf_item",
-        )
+        ).prefetch_related("archivings")
         visible = Incident.objects.visible_to(self.request.user)
         siblings = PostmortemVersion.objects.defer("document")
         return rows.filter(postmortem__cycle__incident__in=visible).prefetch_related(
             Prefetch("postmortem__versions", siblings),
             Prefetch("reviews", reviews),
+            "pdfs",
         )
 
 

@@ -12,7 +12,14 @@ from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
-from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
+from evidence.models import (
+    UNFINISHED_STATES,
+    AppendOnlyModel,
+    EvidenceItem,
+    QueuedWork,
+    VerificationReport,
+    WorkState,
+)
 from evidence.models.choices import choices_of, values_of
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 from incidents.models.cases import Cycle, Incident
@@ -318,6 +325,70 @@ class PostmortemArchive(AppendOnlyModel):
     @property
     def items(self) -> tuple[EvidenceItem, ...]:
         return (self.json_item, self.markdown_item, self.pdf_item)
+
+
+class PostmortemArchiving(QueuedWork):
+    """A signed version that a worker archives; the archive itself is the review's.
+
+    A review has at most one that is under way or done. Where one gave up, another can
+    be asked for.
+    """
+
+    noun = "Archiving"
+    review = models.ForeignKey(
+        PostmortemReview, on_delete=models.PROTECT, related_name="archivings"
+    )
+
+    class Meta(QueuedWork.Meta):
+        abstract = False
+        constraints = [
+            *QueuedWork.Meta.constraints,
+            models.UniqueConstraint(
+                fields=("review",),
+                condition=Q(state__in=(*UNFINISHED_STATES, WorkState.DONE)),
+                name="postmortem_archived_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"archiving of {self.review_id}: {self.get_state_display()}"
+
+
+class PostmortemPdf(QueuedWork):
+    """A version as PDF, made by a worker and kept in the evidence store.
+
+    `content_key` is the SHA-256 over what the PDF shows, the version's hash and the
+    words of its signature: the same content is made once.
+    """
+
+    noun = "PDF"
+    version = models.ForeignKey(
+        PostmortemVersion, on_delete=models.PROTECT, related_name="pdfs"
+    )
+    signature = models.TextField(
+        blank=True, help_text="Who signed, and when, as the PDF says it."
+    )
+    content_key = models.CharField(max_length=64)
+    sha256_hex = models.CharField("SHA-256", max_length=64, blank=True)
+
+    class Meta(QueuedWork.Meta):
+        abstract = False
+        verbose_name = "postmortem PDF"
+        constraints = [
+            *QueuedWork.Meta.constraints,
+            models.UniqueConstraint(
+                fields=("content_key",),
+                condition=Q(state__in=(*UNFINISHED_STATES, WorkState.DONE)),
+                name="postmortem_pdf_made_once",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=WorkState.DONE) | ~Q(sha256_hex=""),
+                name="postmortem_pdf_done_has_bytes",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"PDF of version {self.version_id}: {self.get_state_display()}"
 
 
 class EvidenceFindings(AppendOnlyModel):

@@ -73,13 +73,17 @@ class ChoiceFact:
 
 @dataclass(frozen=True)
 class PostmortemFact:
-    """The postmortem as it stands; a voided signature is no signature."""
+    """The postmortem as it stands; a voided signature is no signature.
+
+    `archive_problem` says why the workers gave up archiving it; "" while they did not.
+    """
 
     is_written: bool = False
     author: str = ""
     signed_by: str = ""
     signature_is_current: bool = False
     artifacts_archived: bool = False
+    archive_problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -350,7 +350,13 @@ def _postmortem_signed(facts: GateFacts) -> tuple[bool, str]:
 
 
 def _artifacts_archived(facts: GateFacts) -> tuple[bool, str]:
-    if not facts.postmortem.artifacts_archived:
+    postmortem = facts.postmortem
+    if postmortem.archive_problem:
+        return False, (
+            f"the workers gave up archiving: {postmortem.archive_problem}; ask for it "
+            "again on the postmortem's page"
+        )
+    if not postmortem.artifacts_archived:
         return False, "archive the artifacts of the case"
     return True, "archived"
 

@@ -21,6 +21,7 @@ class BundleReading(QueuedWork):
     for by a person, where the one before came to nothing.
     """
 
+    noun = "Reading"
     item = models.ForeignKey(
         EvidenceItem, on_delete=models.PROTECT, related_name="policy_readings"
     )

@@ -18,6 +18,7 @@ class ScanClassification(models.TextChoices):
 class ScanRequest(QueuedWork):
     """A request to scan a stored extension source; one report answers it."""
 
+    noun = "Scan"
     item = models.ForeignKey(
         EvidenceItem, on_delete=models.PROTECT, related_name="scan_requests"
     )

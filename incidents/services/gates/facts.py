@@ -210,7 +210,16 @@ def gather_postmortem(cycle: Cycle) -> PostmortemFact:
         signed_by=name_of(signature.reviewer) if signature else "",
         signature_is_current=is_current,
         artifacts_archived=is_current and hasattr(signature, "archive"),
+        archive_problem=_archive_problem(signature) if is_current else "",
     )
+
+
+def _archive_problem(signature: PostmortemReview | None) -> str:
+    """Return why the newest archiving of a signature gave up; "" where it did not."""
+    if signature is None or hasattr(signature, "archive"):
+        return ""
+    newest = signature.archivings.first()
+    return newest.failure if newest is not None and newest.gave_up else ""
 
 
 def _newest_statements(cycle: Cycle) -> dict[tuple[str, int | None], GateStatement]:

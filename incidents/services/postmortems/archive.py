@@ -10,9 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from evidence.accounts.access import name_of
 from evidence.models import Channel, EvidenceItem, EvidenceKind
-from evidence.queue.sending import queue_on_commit
 from evidence.services.receipt import receive_evidence
 from incidents.models import (
     Incident,
@@ -23,21 +21,16 @@ from incidents.models import (
     ReviewVerdict,
     TimelineKind,
 )
-from incidents.postmortem_pdf import write_pdf
 from incidents.services.changes import lock_incident, record_change
 from incidents.services.checklist_entries import answer_matching_item
-from incidents.services.postmortems.findings import (
-    queue_findings,
-    reports_without_findings,
+from incidents.services.postmortems.pdfs import pdf_bytes
+from incidents.services.postmortems.signatures import (
+    current_signature,
+    describe_signature,
 )
-from incidents.services.postmortems.reviews import ARCHIVE_TASK, current_signature
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.phases import Phase
-from incidents.workflow.postmortem import PostmortemState
 from incidents.workflow.postmortem_markdown import render_postmortem
-
-SWEEP_SIZE = 100
-LOST_AFTER = dt.timedelta(seconds=30)
 
 
 def archive_postmortem(
@@ -58,32 +51,8 @@ def archive_postmortem(
     # The bytes are stored before the rows: outside the transaction, as all uploads.
     json_item = _store(version, "json", version.document.encode())
     markdown_item = _store(version, "md", render_version(version, review).encode())
-    pdf_item = _store(version, "pdf", render_pdf(version, review))
+    pdf_item = _store(version, "pdf", pdf_bytes(version, review))
     return _record(review, json_item, markdown_item, pdf_item, now or timezone.now())
-
-
-def sweep_postmortems(*, now: dt.datetime | None = None) -> int:
-    """Queue again what a lost message left undone; return how many there were."""
-    moment = now or timezone.now()
-    lost = PostmortemReview.objects.filter(
-        verdict=ReviewVerdict.SIGNED,
-        archive__isnull=True,
-        reviewed_at__lt=moment - LOST_AFTER,
-    )
-    waiting = Postmortem.objects.filter(
-        state__in=(PostmortemState.DRAFT, PostmortemState.RETURNED),
-        cycle__ended_at__isnull=True,
-        opened_at__lt=moment - LOST_AFTER,
-    ).select_related("cycle__incident")
-    count = 0
-    for review in lost.order_by("id")[:SWEEP_SIZE]:
-        queue_on_commit(ARCHIVE_TASK, review.pk)
-        count += 1
-    for postmortem in waiting.order_by("id")[:SWEEP_SIZE]:
-        if reports_without_findings(postmortem.incident):
-            queue_findings(postmortem.incident.pk)
-            count += 1
-    return count
 
 
 def find_void_files(items: Collection[EvidenceItem]) -> dict[int, str]:
@@ -107,23 +76,6 @@ def render_version(version: PostmortemVersion, review: PostmortemReview | None) 
         sha256_hex=version.content_sha256,
         signature=describe_signature(review),
     )
-
-
-def render_pdf(version: PostmortemVersion, review: PostmortemReview | None) -> bytes:
-    """Return a version as PDF."""
-    return write_pdf(
-        version.content,
-        sha256_hex=version.content_sha256,
-        signature=describe_signature(review),
-    )
-
-
-def describe_signature(review: PostmortemReview | None) -> str:
-    """Return who signed, and when."""
-    if review is None:
-        return ""
-    when = review.reviewed_at.astimezone(dt.UTC)
-    return f"signed by {name_of(review.reviewer)}, {when:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _store(version: PostmortemVersion, ending: str, data: bytes) -> EvidenceItem:

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.columns import safe_json
-from evidence.errors import EvidenceError
+from evidence.errors import EvidenceError, StorageUnavailable
 from evidence.format import DocumentRefused
 from evidence.models import (
     VERIFIABLE_KINDS,
@@ -28,14 +28,17 @@ from evidence.models import (
 from evidence.queue.sending import queue_on_commit
 from evidence.services.downloads import load_bytes, load_document
 from incidents.findings import CaseEvidence, findings_for
-from incidents.models import EvidenceFindings, Incident
+from incidents.models import EvidenceFindings, Incident, Postmortem
 from incidents.services.changes import lock_incident
 from incidents.services.gates.facts import find_current_reports
 from incidents.services.gates.policy_facts import gather_policy_evidence
+from incidents.workflow.postmortem import PostmortemState
 
 log = logging.getLogger(__name__)
 
 GATHER_TASK = "incidents.gather_findings"
+SWEEP_SIZE = 100
+LOST_AFTER = dt.timedelta(seconds=30)
 READABLE = (Outcome.VERIFIED, Outcome.FAILED)
 
 
@@ -64,6 +67,22 @@ def gather_findings(*, incident_id: int) -> int:
     # Outside the transaction: reading is slow.
     found = {report: _answer(report, category, known) for report in reports}
     return _write(incident_id, category, found)
+
+
+def sweep_findings(*, now: dt.datetime | None = None) -> int:
+    """Queue again what a lost message left undone; return in how many cases."""
+    moment = now or timezone.now()
+    waiting = Postmortem.objects.filter(
+        state__in=(PostmortemState.DRAFT, PostmortemState.RETURNED),
+        cycle__ended_at__isnull=True,
+        opened_at__lt=moment - LOST_AFTER,
+    ).select_related("cycle__incident")
+    count = 0
+    for postmortem in waiting.order_by("id")[:SWEEP_SIZE]:
+        if reports_without_findings(postmortem.incident):
+            queue_findings(postmortem.incident.pk)
+            count += 1
+    return count
 
 
 def current_findings(
@@ -106,12 +125,21 @@ def _answer(
     """Return the findings as JSON, and what stood in the way."""
     try:
         bundle = load_document(report.item)
+    except StorageUnavailable:
+        raise
     except (EvidenceError, DocumentRefused) as error:
         return [], f"it could not be read: {error.message}"[:300]
     ledger_report = _ledger_report(report)
     evidence = CaseEvidence(bundle=bundle, ledger_report=ledger_report, **known)
-    found = findings_for(category, evidence)
-    return [safe_json(asdict(one)) for one in found], ""
+    try:
+        found = findings_for(category, evidence)
+    except Exception as error:
+        # The boundary that can act: without a row here the sweep would ask for ever,
+        # and the postmortem could never be submitted.
+        log.exception("findings of report %s failed", report.pk)
+        name = type(error).__name__
+        return [], f"it could not be looked into ({name}); the worker's log says more"
+    return [safe_json(asdict(finding)) for finding in found], ""
 
 
 def _ledger_report(report: VerificationReport) -> dict[str, Any]:

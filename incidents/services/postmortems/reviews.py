@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from evidence.accounts.access import name_of, require_permission
 from evidence.format import hash_value
-from evidence.queue.sending import queue_on_commit
 from evidence.text import tidy_text
 from incidents.errors import FourEyesRefused, PostmortemConflict, PostmortemRefused
 from incidents.models import (
@@ -31,6 +30,7 @@ from incidents.services.changes import (
 from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.lifecycle.endings import utc
 from incidents.services.notifications.waiting import tell_returned
+from incidents.services.postmortems.archiving import queue_archiving
 from incidents.services.postmortems.case_facts import gather_case_facts
 from incidents.services.postmortems.drafts import (
     author_names,
@@ -49,8 +49,6 @@ from incidents.workflow.postmortem import (
     canonical_text,
     content_sha256,
 )
-
-ARCHIVE_TASK = "incidents.archive_postmortem"
 
 
 @transaction.atomic
@@ -150,7 +148,7 @@ def sign_postmortem(
         now=moment,
         note=f"Version {version.number} signed by {name_of(actor)}.",
     )
-    queue_on_commit(ARCHIVE_TASK, review.pk)
+    queue_archiving(review, actor=actor, now=moment)
     return review
 
 
@@ -184,14 +182,6 @@ def return_postmortem(
         postmortem, people=authors_of(postmortem), key=str(review.pk), now=moment
     )
     return review
-
-
-def current_signature(postmortem: Postmortem) -> PostmortemReview | None:
-    """Return the signature that counts: of the newest version, and not voided."""
-    version = postmortem.newest_version
-    if version is None or postmortem.state != PostmortemState.SIGNED:
-        return None
-    return version.reviews.filter(verdict=ReviewVerdict.SIGNED).first()
 
 
 def authors_of(postmortem: Postmortem) -> list[User]:

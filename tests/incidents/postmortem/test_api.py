@@ -50,6 +50,8 @@ def test_signed_version_can_be_hashed_again_by_its_reader(reader):
     review = found["reviews"][0]
     assert (review["verdict"], review["is_void"]) == ("signed", False)
     assert version.content_sha256 in review["archived_sha256"]
+    assert review["archive"]["failure"] == ""
+    assert found["pdf"] is None
     assert found["incident"] == version.postmortem.incident.reference
 
 

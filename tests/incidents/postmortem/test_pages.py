@@ -9,16 +9,28 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from evidence.accounts.access import Role
-from incidents.models import ActionItem, Incident, Postmortem
+from evidence.storage import read_verified
+from incidents.models import (
+    ActionItem,
+    Incident,
+    Postmortem,
+    PostmortemArchiving,
+    PostmortemPdf,
+)
+from incidents.services.postmortems.archiving import run_archiving
 from incidents.services.postmortems.drafts import current_draft
+from incidents.services.postmortems.pdfs import run_pdf
+from incidents.workflow.phases import Phase
 from incidents.workflow.postmortem import SECTION_KEYS
 from tests.factories import make_incident, make_user
+from tests.incidents.gates import read_gates
 from tests.incidents.postmortem.cases import (
     TEXTS,
     make_case,
     make_postmortem,
     make_signed,
     make_version,
+    sign,
     submit,
     write,
 )
@@ -248,6 +260,74 @@ def test_version_that_does_not_exist_is_404(query):
     name = "compare" if "from" in query else "change"
     page = url(f"postmortem_{name}", version.postmortem_id)
     assert client.get(page + query).status_code == 404
+
+
+def test_pdf_is_made_by_a_worker_and_handed_out_as_it_is_stored():
+    version = make_version()
+    client = client_of(Role.AUDITOR)
+    page = url("postmortem_change", version.postmortem_id)
+    export = url("postmortem_export", version.postmortem_id, "pdf")
+    assert client.get(export).status_code == 302
+    assert "Make the PDF" in client.get(page).content.decode()
+    ask = url("postmortem_do", version.postmortem_id, "pdf")
+    for _ in range(2):
+        client.post(ask, {"version": version.number})
+    pdf = PostmortemPdf.objects.get()
+    status = client.get(url("postmortem_status", version.postmortem_id)).json()
+    assert [work["label"] for work in status["pending"]] == ["PDF: queued"]
+    assert client.get(export).status_code == 302
+    run_pdf(pdf_id=pdf.pk)
+    answer = client.get(export)
+    assert answer.content == read_verified(PostmortemPdf.objects.get().sha256_hex)
+    assert answer.content.startswith(b"%PDF-")
+    assert "Make the PDF" not in client.get(page).content.decode()
+
+
+def test_pdf_that_was_given_up_says_why_and_is_asked_for_again():
+    version = make_version()
+    client = client_of(Role.RESPONDER)
+    ask = url("postmortem_do", version.postmortem_id, "pdf")
+    client.post(ask, {"version": version.number})
+    PostmortemPdf.objects.update(attempts=3)
+    run_pdf(pdf_id=PostmortemPdf.objects.get().pk)
+    page = client.get(url("postmortem_change", version.postmortem_id)).content.decode()
+    assert "The workers gave up the PDF." in page
+    assert "3 workers ended while they were at it" in page
+    assert "Ask for the PDF again" in page
+    client.post(ask, {"version": version.number})
+    newest = PostmortemPdf.objects.first()
+    assert PostmortemPdf.objects.count() == 2
+    assert run_pdf(pdf_id=newest.pk).state == "done"
+
+
+def test_archive_that_was_given_up_says_why_everywhere_and_is_asked_for_again():
+    version = make_version()
+    review = sign(version)
+    PostmortemArchiving.objects.update(attempts=3)
+    assert run_archiving(archiving_id=review.archivings.get().pk) is None
+    client = client_of(Role.RESPONDER)
+    page = url("postmortem_change", version.postmortem_id)
+    assert "The workers gave up archiving" in client.get(page).content.decode()
+    listed = client.get(url("postmortem_changelist")).content.decode()
+    assert "Gave up" in listed
+    incident = version.postmortem.incident
+    gate = read_gates(incident, incident.current_cycle)[Phase.POSTMORTEM]
+    assert any("gave up archiving: 3 workers" in str(each) for each in gate.failed)
+    ask = url("postmortem_do", version.postmortem_id, "archive")
+    client_of(Role.AUDITOR).post(ask, {"version": version.number})
+    assert review.archivings.count() == 1
+    client.post(ask, {"version": version.number})
+    assert review.archivings.count() == 2
+    archive = run_archiving(archiving_id=review.archivings.first().pk)
+    assert archive.review == review
+    gate = read_gates(incident, incident.current_cycle)[Phase.POSTMORTEM]
+    assert "artifacts-archived" not in [each.key for each in gate.failed]
+    # What is archived is not asked for again, nor is the PDF made a second time.
+    client.post(ask, {"version": version.number})
+    assert review.archivings.count() == 2
+    export = client.get(url("postmortem_export", version.postmortem_id, "pdf"))
+    assert export.content == read_verified(archive.pdf_item.sha256_hex)
+    assert not PostmortemPdf.objects.exists()
 
 
 def test_voided_signature_shows():

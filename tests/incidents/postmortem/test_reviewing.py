@@ -8,6 +8,7 @@ from evidence.accounts.access import Role
 from evidence.audit.entries import incident_stream
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry, EvidenceItem
+from evidence.queue.running import QUEUED_IS_LOST_AFTER, requeue_lost_work
 from evidence.storage import read_verified
 from incidents.errors import (
     FourEyesRefused,
@@ -19,13 +20,13 @@ from incidents.models import Incident, PostmortemArchive, PostmortemReview
 from incidents.services.gates.phases import complete_phase
 from incidents.services.gates.waivers import waive_condition
 from incidents.services.lifecycle.closing import close_incident
-from incidents.services.postmortems.archive import archive_postmortem, sweep_postmortems
+from incidents.services.postmortems.archive import archive_postmortem
 from incidents.services.postmortems.drafts import open_postmortem, take_up_again
 from incidents.services.postmortems.reviews import (
-    current_signature,
     return_postmortem,
     sign_postmortem,
 )
+from incidents.services.postmortems.signatures import current_signature
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.phases import PHASE_ORDER, Phase
 from tests.factories import NOON, make_outcome, make_user
@@ -373,10 +374,12 @@ def test_archive_interrupted_between_files_ends_with_the_same_items():
 
 
 def test_sweep_queues_what_a_lost_message_left(django_capture_on_commit_callbacks):
-    sign(make_version())
+    review = sign(make_version())
+    archiving = review.archivings.get()
     with django_capture_on_commit_callbacks() as callbacks:
-        assert sweep_postmortems() == 1
-    assert len(callbacks) == 1
+        assert requeue_lost_work(now=LATER + QUEUED_IS_LOST_AFTER * 2) >= 1
+    sent = [callback.args for callback in callbacks]
+    assert ("incidents.archive_postmortem", [archiving.pk]) in sent
 
 
 def test_group_of_a_person_decides_and_not_a_name():

@@ -1,0 +1,156 @@
+"""The PDF of a version: asked for, made once by a worker, and handed out as stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+
+from django.db import transaction
+from django.utils import timezone
+
+from evidence import storage
+from evidence.accounts.access import Actor, require_permission
+from evidence.audit.entries import incident_stream, record_entry
+from evidence.models import UNFINISHED_STATES, WorkState
+from evidence.queue.claiming import end_work, lock_unfinished
+from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
+from incidents.models import PostmortemPdf, PostmortemReview, PostmortemVersion
+from incidents.postmortem_pdf import write_pdf
+from incidents.services.changes import lock_incident
+from incidents.services.postmortems.signatures import describe_signature, signature_of
+
+READ = "incidents.view_postmortem"
+STANDING = (*UNFINISHED_STATES, WorkState.DONE)
+
+
+@transaction.atomic
+def request_pdf(
+    *,
+    actor: Actor,
+    version_id: int,
+    now: dt.datetime | None = None,
+) -> PostmortemPdf:
+    """Ask for a version as PDF, with the signature that counts for it, if any.
+
+    What is under way or made already is the answer as it is; what gave up is asked
+    for again.
+    """
+    require_permission(actor, READ)
+    moment = now or timezone.now()
+    version = PostmortemVersion.objects.select_related("postmortem__cycle").get(
+        pk=version_id
+    )
+    incident = lock_incident(version.postmortem.cycle.incident_id)
+    review = signature_of(version)
+    found = find_pdf(version, review)
+    if found is not None and found.state in STANDING:
+        return found
+    pdf = PostmortemPdf.objects.create(
+        version=version,
+        signature=describe_signature(review),
+        content_key=content_key(version, review),
+        requested_by=actor,
+        requested_at=moment,
+        touched_at=moment,
+    )
+    record_entry(
+        streams=[incident_stream(incident.pk)],
+        action="postmortem.pdf_requested",
+        actor=actor,
+        obj=incident,
+        after={"version": version.number, "pdf": pdf.pk},
+        now=moment,
+    )
+    queue_work(pdf)
+    return pdf
+
+
+def run_pdf(*, pdf_id: int) -> PostmortemPdf | None:
+    """Make the PDF that was asked for and return its row, as run_work does."""
+    return run_work(PDF, pdf_id)
+
+
+def find_pdf(
+    version: PostmortemVersion, review: PostmortemReview | None
+) -> PostmortemPdf | None:
+    """Return the newest PDF of just this content, made or not; None before one."""
+    key = content_key(version, review)
+    return PostmortemPdf.objects.filter(version=version, content_key=key).first()
+
+
+def stored_pdf(
+    version: PostmortemVersion, review: PostmortemReview | None
+) -> bytes | None:
+    """Return the PDF of just this content: the archived one, or the one made for it.
+
+    None while there is none. Raise EvidenceDamaged or EvidenceMissing where the store
+    no longer has its bytes.
+    """
+    archive = getattr(review, "archive", None)
+    if archive is not None:
+        return storage.read_verified(archive.pdf_item.sha256_hex)
+    found = find_pdf(version, review)
+    if found is None or found.state != WorkState.DONE:
+        return None
+    return storage.read_verified(found.sha256_hex)
+
+
+def pdf_bytes(version: PostmortemVersion, review: PostmortemReview | None) -> bytes:
+    """Return the PDF as it is stored; lay it out where there is none yet.
+
+    For workers: laying out a long postmortem takes long.
+    """
+    stored = stored_pdf(version, review)
+    if stored is not None:
+        return stored
+    return render_pdf(version, describe_signature(review))
+
+
+def render_pdf(version: PostmortemVersion, signature: str) -> bytes:
+    """Return a version as PDF."""
+    return write_pdf(
+        version.content, sha256_hex=version.content_sha256, signature=signature
+    )
+
+
+def content_key(version: PostmortemVersion, review: PostmortemReview | None) -> str:
+    """Return the SHA-256 over what the PDF shows."""
+    shown = f"{version.content_sha256}\n{describe_signature(review)}"
+    return hashlib.sha256(shown.encode()).hexdigest()
+
+
+def _make(pdf: PostmortemPdf) -> PostmortemPdf:
+    data = render_pdf(pdf.version, pdf.signature)
+    # The bytes before the row: a row that is done always has them.
+    with storage.receive_stream(io.BytesIO(data)) as incoming:
+        incoming.keep()
+    return _end(pdf, WorkState.DONE, sha256_hex=incoming.sha256_hex)
+
+
+def _give_up(pdf: PostmortemPdf, why: str) -> PostmortemPdf:
+    said = f"The PDF could not be made: {why}. Markdown and JSON are complete."
+    return _end(pdf, WorkState.GAVE_UP, failure=said)
+
+
+@transaction.atomic
+def _end(
+    pdf: PostmortemPdf, state: WorkState, *, sha256_hex: str = "", failure: str = ""
+) -> PostmortemPdf:
+    locked = lock_unfinished(pdf)
+    if locked is None:
+        return PostmortemPdf.objects.get(pk=pdf.pk)
+    locked.sha256_hex = sha256_hex
+    end_work(locked, state, now=timezone.now(), failure=failure)
+    return locked
+
+
+PDF = register_kind(
+    WorkKind(
+        model=PostmortemPdf,
+        task="incidents.make_pdf",
+        run=_make,
+        give_up=_give_up,
+        find_answer=lambda pdf: pdf,
+    )
+)
