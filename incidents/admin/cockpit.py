@@ -42,6 +42,8 @@ class Tab:
     key: str
     label: str
     context: TabContext
+    is_of_today: bool = False
+    """It shows what the case holds now, whichever cycle is looked at."""
 
     @property
     def template(self) -> str:
@@ -82,9 +84,9 @@ def postmortem_tab(
 TABS: tuple[Tab, ...] = (
     Tab("checklist", "Checklist", checklist_tab),
     Tab("timeline", "Timeline", timeline_tab),
-    Tab("evidence", "Evidence", evidence_tab),
-    Tab("policy", "Policy and trust", policy_tab),
-    Tab("alerts", "Alerts", alerts_tab),
+    Tab("evidence", "Evidence", evidence_tab, is_of_today=True),
+    Tab("policy", "Policy and trust", policy_tab, is_of_today=True),
+    Tab("alerts", "Alerts", alerts_tab, is_of_today=True),
     Tab("postmortem", "Postmortem", postmortem_tab),
     Tab("history", "History", history_tab),
 )

@@ -1,0 +1,405 @@
+"""What ended stands still on every page; what is over says so; forms of closing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from evidence.accounts.access import Role
+from incidents.models import ActionItem, GateWaiver, Incident
+from incidents.presentation import view_phase
+from incidents.services.alerts.moves import move_alerts
+from incidents.services.lifecycle.aftermath import Aftermath
+from incidents.services.lifecycle.closing import (
+    close_as_duplicate,
+    close_incident,
+    reopen_incident,
+)
+from incidents.services.postmortems.action_items import (
+    ActionItemFields,
+    add_action_item,
+)
+from incidents.workflow.gates import ConditionKey
+from incidents.workflow.incident_states import IncidentStatus
+from incidents.workflow.phases import Phase
+from incidents.workflow.postmortem import ActionItemType
+from policy.services.kill_switches import activate_kill_switch
+from tests.factories import (
+    NOON,
+    OUTCOME,
+    close_false_alarm,
+    make_evidence,
+    make_incident,
+    make_outcome,
+    make_snapshot,
+    make_user,
+)
+from tests.incidents.alerts.samples import make_rules, receive_one
+from tests.incidents.postmortem.cases import make_signed
+from tests.incidents.services.test_phases import pass_with_waivers, reach, waive
+
+pytestmark = pytest.mark.django_db
+SOON = NOON + dt.timedelta(minutes=10)
+LATER = NOON + dt.timedelta(hours=1)
+LIST = reverse("admin:incidents_incident_changelist")
+
+
+def end_by_the_book() -> Incident:
+    incident = make_ready()
+    close_incident(
+        actor=make_user(),
+        incident_id=incident.pk,
+        outcome=make_outcome(),
+        lead=make_user(),
+        now=LATER,
+    )
+    return incident
+
+
+def make_ready() -> Incident:
+    """Return a case whose every phase is complete."""
+    incident = make_incident()
+    reach(incident, Phase.POSTMORTEM)
+    make_signed(incident)
+    pass_with_waivers(incident, Phase.POSTMORTEM)
+    return incident
+
+
+def end_as_duplicate() -> Incident:
+    incident = make_incident()
+    close_as_duplicate(
+        actor=make_user(Role.REVIEWER),
+        incident_id=incident.pk,
+        original=make_incident(extension_ids=("ext.other",)).reference,
+        reason="the same call",
+        now=LATER,
+    )
+    return incident
+
+
+def end_as_false_alarm() -> Incident:
+    return close_false_alarm(make_incident(), now=LATER)
+
+
+def add_item(incident: Incident, text: str) -> ActionItem:
+    fields = ActionItemFields(
+        text=text,
+        item_type=ActionItemType.DETECTIVE,
+        owner=make_user(),
+        due_on=(NOON + dt.timedelta(days=400)).date(),
+    )
+    return add_action_item(
+        actor=make_user(), incident_id=incident.pk, item=fields, now=LATER
+    )
+
+
+def reopen(incident: Incident) -> None:
+    reopen_incident(
+        actor=make_user(Role.REVIEWER),
+        incident_id=incident.pk,
+        reason="it was real",
+    )
+
+
+def page(client: Client, incident: Incident, query: str = "") -> str:
+    url = reverse("admin:incidents_incident_change", args=[incident.pk])
+    return client.get(f"{url}{query}").content.decode()
+
+
+def words(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def do(client: Client, incident: Incident, key: str, **values: Any) -> Any:
+    url = reverse("admin:incidents_incident_do", args=[incident.pk, key])
+    return client.post(url, values, follow=True)
+
+
+@pytest.fixture
+def reviewer(client: Client) -> Client:
+    client.force_login(make_user(Role.REVIEWER))
+    return client
+
+
+class TestEndedClocks:
+    """The cases ended in March; a clock that ran on would be months overdue."""
+
+    @pytest.fixture(params=[end_by_the_book, end_as_duplicate, end_as_false_alarm])
+    def ended(self, request: pytest.FixtureRequest) -> Incident:
+        return Incident.objects.get(pk=request.param().pk)
+
+    @staticmethod
+    def require_still(html: str, incident: Incident, number: int = 1) -> None:
+        phases = incident.cycles.get(number=number).phases.all()
+        for phase in phases:
+            then = view_phase(phase, LATER, is_live=False)
+            assert then.words in words(html)
+        assert "data-due" not in html
+        assert "data-digits" not in html
+
+    def test_page_shows_them_as_they_stood(
+        self, reviewer: Client, ended: Incident
+    ) -> None:
+        self.require_still(page(reviewer, ended), ended)
+
+    def test_first_cycle_of_a_reopened_case_shows_them_as_they_stood(
+        self, reviewer: Client, ended: Incident
+    ) -> None:
+        reopen(ended)
+        html = page(reviewer, ended, "?cycle=1")
+        self.require_still(html, ended)
+        assert "The case can be closed" not in html
+        assert "This cycle has ended and stays as it was" in html
+        assert "data-due" in page(reviewer, ended)
+
+    def test_list_counts_none(self, reviewer: Client, ended: Incident) -> None:
+        html = reviewer.get(f"{LIST}?q={ended.reference}").content.decode()
+        assert ended.reference in html
+        assert "data-due" not in html
+        assert "overdue" not in html
+
+    def test_dashboard_shows_none(self, reviewer: Client, ended: Incident) -> None:
+        Incident.objects.filter(pk=ended.pk).update(lead=make_user(Role.REVIEWER))
+        dashboard = reviewer.get("/admin/").context["dashboard"]
+        shown = [case for _, column in dashboard["columns"] for case, _ in column]
+        assert ended not in shown
+        assert ended not in [case for case, _ in dashboard["mine"]]
+
+    def test_breached_filter_leaves_them_out(
+        self, reviewer: Client, ended: Incident
+    ) -> None:
+        rows = reviewer.get(f"{LIST}?breached=yes").context["cl"].result_list
+        assert ended not in list(rows)
+
+
+class TestPastCycle:
+    @pytest.fixture
+    def reopened(self) -> Incident:
+        incident = end_as_false_alarm()
+        reopen(incident)
+        make_evidence(incident, name="second-cycle.json")
+        make_snapshot(incident)
+        return incident
+
+    @pytest.mark.parametrize("tab", ["evidence", "policy", "alerts"])
+    def test_tabs_of_today_say_so(
+        self, reviewer: Client, reopened: Incident, tab: str
+    ) -> None:
+        past = words(page(reviewer, reopened, f"?tab={tab}&cycle=1"))
+        assert "as the case stands today, in every cycle" in past
+        present = words(page(reviewer, reopened, f"?tab={tab}"))
+        assert "as the case stands today" not in present
+
+    @pytest.mark.parametrize("tab", ["evidence", "policy", "checklist", "timeline"])
+    def test_nothing_of_it_is_offered_to_be_changed(
+        self, reviewer: Client, reopened: Incident, tab: str
+    ) -> None:
+        html = page(reviewer, reopened, f"?tab={tab}&cycle=1")
+        kept = ("/do/write/", "/do/confirm-kill/")
+        found = set(re.findall(r"/do/[\w-]+/", html)) - set(kept)
+        assert not found
+
+    def test_checklist_of_a_reopened_case_answers_what_it_holds(
+        self, reviewer: Client
+    ) -> None:
+        incident = make_incident()
+        make_evidence(incident)
+        make_snapshot(incident)
+        close_false_alarm(incident, now=LATER)
+        reopen(incident)
+        cycle = Incident.objects.get(pk=incident.pk).current_cycle
+        held = cycle.checklist.filter(
+            entries__note__startswith="Held from an earlier cycle"
+        )
+        assert held.count() == 2
+        assert {one.state for one in held} == {"done"}
+        assert "plain.json (from cycle 1)" in words(
+            page(reviewer, incident, "?phase=collect")
+        )
+
+    def test_kill_switch_of_the_first_cycle_counts_in_the_second(
+        self, reviewer: Client
+    ) -> None:
+        incident = make_incident()
+        activate_kill_switch(
+            actor=make_user(),
+            incident_id=incident.pk,
+            extension_pk=incident.extensions.get().pk,
+            reason="exposed a secret",
+            now=SOON,
+        )
+        close_false_alarm(incident, aftermath=Aftermath.STAY, now=LATER)
+        reopen(incident)
+        html = page(reviewer, incident)
+        assert "Kill ordered, not confirmed" in html
+        past = words(page(reviewer, incident, "?cycle=1&phase=contain"))
+        assert "Left open when the cycle ended" in past
+
+    def test_open_action_item_of_an_earlier_cycle_shows_in_the_new_one(
+        self, reviewer: Client
+    ) -> None:
+        incident = end_as_false_alarm()
+        add_item(incident, "Shorten the token's life")
+        reopen(incident)
+        html = words(page(reviewer, incident, "?tab=postmortem"))
+        assert "Shorten the token's life" in html
+        assert "from cycle 1" in html
+
+
+class TestWaiverOnThePage:
+    def test_it_is_revoked_and_both_stay_in_sight(self, reviewer: Client) -> None:
+        incident = make_incident()
+        waive(incident, ConditionKey.ISOLATION_VERIFIED)
+        waiver = GateWaiver.objects.get()
+        html = page(reviewer, incident)
+        assert "/do/revoke-waiver/" in html
+        answer = do(
+            reviewer,
+            incident,
+            "revoke-waiver",
+            waiver=waiver.pk,
+            reason="the runtime is back",
+        )
+        html = words(answer.content.decode())
+        assert "The waiver is revoked" in html
+        assert "1 waiver revoked in this cycle" in html
+        assert "the runtime is gone" in html
+        assert "the runtime is back" in html
+        assert "condition waived in this cycle" not in html
+
+    def test_refused_revocation_keeps_the_text(self, reviewer: Client) -> None:
+        incident = make_incident()
+        waive(incident, ConditionKey.ISOLATION_VERIFIED)
+        waiver = GateWaiver.objects.get()
+        do(reviewer, incident, "revoke-waiver", waiver=waiver.pk, reason="a slip")
+        answer = do(
+            reviewer, incident, "revoke-waiver", waiver=waiver.pk, reason="typed text"
+        )
+        html = answer.content.decode()
+        assert "revoked already" in html
+        assert "typed text" in html
+
+    def test_responder_is_not_offered_it(self, client: Client) -> None:
+        incident = make_incident()
+        waive(incident, ConditionKey.ISOLATION_VERIFIED)
+        client.force_login(make_user())
+        assert "/do/revoke-waiver/" not in page(client, incident)
+        waiver = GateWaiver.objects.get()
+        answer = do(client, incident, "revoke-waiver", waiver=waiver.pk, reason="x")
+        assert answer.status_code == 403
+
+    def test_waiver_of_a_condition_that_is_met_since_can_be_revoked(
+        self, reviewer: Client
+    ) -> None:
+        incident = make_incident()
+        reach(incident, Phase.COLLECT)
+        waive(incident, ConditionKey.BUNDLE_STORED)
+        make_evidence(incident)
+        waiver = GateWaiver.objects.get(condition_key=ConditionKey.BUNDLE_STORED)
+        html = page(reviewer, incident, "?phase=collect")
+        assert f'name="waiver" value="{waiver.pk}"' in html
+        do(reviewer, incident, "revoke-waiver", waiver=waiver.pk, reason="it is there")
+        html = words(page(reviewer, incident, "?phase=collect"))
+        assert "plain.json" in html
+        assert "Waived by reviewer" not in html
+
+
+class TestClosingForm:
+    @pytest.fixture
+    def ready(self) -> Incident:
+        return make_ready()
+
+    def test_it_asks_for_outcome_impact_and_lead(
+        self, reviewer: Client, ready: Incident
+    ) -> None:
+        html = page(reviewer, ready)
+        form = re.search(r'<form[^>]*do/close/".*?</form>', html, re.S)
+        assert form is not None
+        for name in (*OUTCOME, "recoverability", "lead"):
+            assert f'name="{name}"' in form[0]
+
+    def test_refused_it_comes_back_filled_with_every_fault(
+        self, reviewer: Client, ready: Incident
+    ) -> None:
+        answer = do(reviewer, ready, "close", information_impact="none")
+        form = answer.context["refused"].form
+        assert {"resolution", "functional_impact", "lead"} <= set(form.errors)
+        assert form["information_impact"].value() == "none"
+        assert Incident.objects.get(pk=ready.pk).is_open
+
+    def test_it_closes_and_the_page_says_what_it_was(
+        self, reviewer: Client, ready: Incident
+    ) -> None:
+        answer = do(
+            reviewer,
+            ready,
+            "close",
+            resolution="true_positive",
+            functional_impact="high",
+            information_impact="privacy_breach",
+            lead=make_user().pk,
+        )
+        html = words(answer.content.decode())
+        assert "Turned out to be True positive" in html
+        assert "Functional impact High" in html
+        assert "Led by responder" in html
+        assert Incident.objects.get(pk=ready.pk).status == IncidentStatus.CLOSED
+
+    def test_list_is_filtered_by_what_cases_turned_out_to_be(
+        self, reviewer: Client
+    ) -> None:
+        closed, other = end_as_false_alarm(), make_incident()
+
+        def found(query: str) -> list[Incident]:
+            return list(reviewer.get(f"{LIST}?{query}").context["cl"].result_list)
+
+        assert found("resolution__exact=false_positive") == [closed]
+        assert found("functional_impact__exact=none") == [closed]
+        assert found("resolution__exact=true_positive") == []
+        assert other in found("")
+
+
+class TestMovedAlerts:
+    @pytest.fixture
+    def moved(self) -> tuple[Incident, Incident]:
+        """Return the case that an alert left, its only one, and the one it is in."""
+        make_rules()
+        alert = receive_one()
+        source = alert.incident
+        assert source is not None
+        target = make_incident(extension_ids=("ext.other",))
+        move_alerts(
+            actor=make_user(),
+            alert_ids=[alert.pk],
+            incident_id=target.pk,
+            reason="same host",
+        )
+        return source, target
+
+    def test_list_says_what_was_decided_then_and_that_it_moved(
+        self, reviewer: Client, moved: tuple[Incident, Incident]
+    ) -> None:
+        source, target = moved
+        html = words(
+            reviewer.get(reverse("admin:incidents_alert_changelist")).content.decode()
+        )
+        assert f"Opened {source.reference}, moved since" in html
+        assert target.reference in html
+
+    def test_emptied_case_says_so_while_it_is_open(
+        self, reviewer: Client, moved: tuple[Incident, Incident]
+    ) -> None:
+        source, target = moved
+        hint = "Every alert of this case was moved away"
+        assert hint in page(reviewer, source)
+        assert hint not in page(reviewer, target)
+        close_false_alarm(source)
+        assert hint not in page(reviewer, source)
+        line = source.timeline.filter(body__contains="No alert is left").count()
+        assert line == 1
