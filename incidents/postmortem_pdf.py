@@ -282,7 +282,8 @@ def _cells(
     count = max(map(len, pieces))
     for number in range(count):
         cells = [
-            Paragraph(one[number] if number < len(one) else "", style) for one in pieces
+            Paragraph(piece[number] if number < len(piece) else "", style)
+            for piece in pieces
         ]
         yield cells, number == count - 1
 

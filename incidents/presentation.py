@@ -86,7 +86,7 @@ def view_phase(phase: IncidentPhase, now: dt.datetime, *, is_live: bool) -> Phas
         is_running=running,
         is_complete=phase.completed_at is not None,
         words=_words(phase, state, now, is_live=is_live),
-        waiver_count=sum(one.is_in_force for one in phase.waivers.all()),
+        waiver_count=sum(waiver.is_in_force for waiver in phase.waivers.all()),
         is_counting=is_live and phase.completed_at is None and phase.due_at is not None,
     )
 

@@ -39,5 +39,7 @@ def hash_code() -> str:
     """Hash all that preparing the local run's database depends on."""
     folders = (*APPS, "config")
     kinds = ("*.py", "*.yaml", "*.json")
-    found = [p for one in folders for kind in kinds for p in (ROOT / one).rglob(kind)]
+    found = [
+        p for folder in folders for kind in kinds for p in (ROOT / folder).rglob(kind)
+    ]
     return hash_files([*found, ROOT / "requirements.txt"])

@@ -185,7 +185,7 @@ def _require_roles(roles: Collection[Role]) -> list[str]:
         raise PersonError(
             "a machine has no other role: make a second account", field="roles"
         )
-    return sorted({Role(one).value for one in roles})
+    return sorted({Role(role).value for role in roles})
 
 
 def _require_free_name(username: str) -> str:

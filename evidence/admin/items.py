@@ -126,7 +126,9 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
 
     @display(description="Remarks")
     def remarks(self, item: Any) -> SafeString:
-        badges = ((badge(one.kind, one.text, kind="remark"),) for one in item.remarks)
+        badges = (
+            (badge(remark.kind, remark.text, kind="remark"),) for remark in item.remarks
+        )
         return format_html_join(" ", "{}", badges)
 
     @display(description="Size", ordering="size_bytes")

@@ -131,7 +131,7 @@ class PersonAdmin(ReadOnlyAdmin):
 
     @display(description="Roles")
     def roles(self, person: User) -> str:
-        return ", ".join(sorted(one.name for one in person.groups.all())) or "none"
+        return ", ".join(sorted(group.name for group in person.groups.all())) or "none"
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
@@ -143,7 +143,7 @@ class PersonAdmin(ReadOnlyAdmin):
     @action(description="Change roles", url_path="roles", permissions=["manage"])
     def roles_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         person = self._find(request, object_id)
-        held = [one.name for one in person.groups.all()]
+        held = [group.name for group in person.groups.all()]
         return self._run(
             request,
             f"Roles of {person}",

@@ -29,8 +29,8 @@ class CasefileAdmin(ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """Name the read-only moments as get_readonly_fields does: both must match."""
         fixed = {
-            str(getattr(one, "__name__", one)): one
-            for one in self.get_readonly_fields(request, obj)
+            str(getattr(field, "__name__", field)): field
+            for field in self.get_readonly_fields(request, obj)
         }
         return [
             (title, {**options, "fields": _replaced(options["fields"], fixed)})
@@ -70,6 +70,8 @@ def _moment_column(model: type[Model], name: str) -> Callable[[Model], Any] | No
 
 def _replaced(fields: Sequence[Any], fixed: dict[str, Any]) -> list[Any]:
     return [
-        _replaced(one, fixed) if isinstance(one, list | tuple) else fixed.get(one, one)
-        for one in fields
+        _replaced(field, fixed)
+        if isinstance(field, list | tuple)
+        else fixed.get(field, field)
+        for field in fields
     ]

@@ -157,7 +157,7 @@ class ExportSerializer(serializers.ModelSerializer):
     def get_leaks(self, export: ExportRequest) -> list[dict[str, Any]]:
         """Return what leaked and where, for an export that was refused for it."""
         leaks = (export.report or {}).get("leaks") or []
-        return [{"path": one["path"], "kind": one["kind"]} for one in leaks]
+        return [{"path": leak["path"], "kind": leak["kind"]} for leak in leaks]
 
 
 class CustodyEventSerializer(serializers.ModelSerializer):

@@ -69,7 +69,7 @@ def badge(
 
     `kind` is that of `tone_of`; `icon` is a symbol's name, `title` a word on hover.
     """
-    shown = " ".join(str(one) for one in words)
+    shown = " ".join(str(word) for word in words)
     name = str(state).replace("_", " ")
     return format_html(
         '<span class="cf-badge{}" data-tone="{}"{}>{}{}</span>',

@@ -267,7 +267,7 @@ class AlertAdmin(ReadOnlyAdmin):
     def _carry_out(
         self, request: HttpRequest, alerts: Sequence[Alert], data: dict[str, Any]
     ) -> None:
-        ids = [one.pk for one in alerts]
+        ids = [alert.pk for alert in alerts]
         actor, reason, target = person_of(request), data["reason"], data.get("incident")
         if target is not None:
             done = move_alerts(

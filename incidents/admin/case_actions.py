@@ -288,7 +288,7 @@ def _kill_all(request: HttpRequest, incident: Incident, data: Data) -> str:
 
 def _confirm_kill(request: HttpRequest, incident: Incident, data: Data) -> str:
     switch_id = data["switch"]
-    if switch_id not in {one.pk for one in shown_orders(incident)}:
+    if switch_id not in {order.pk for order in shown_orders(incident)}:
         raise Http404
     confirmation, created = kill_switches.confirm_kill_switch(
         actor=person_of(request),

@@ -287,11 +287,11 @@ def _edit(
 
 def _tell_of_new(request: HttpRequest, incident: Incident, before: dt.datetime) -> None:
     """Say which extensions nothing had named before: a slip shows here at once."""
-    for one in incident.extensions.filter(first_seen_at__gte=before):
+    for extension in incident.extensions.filter(first_seen_at__gte=before):
         messages.warning(
             request,
-            f"{one.shown_id} is new here: no alert, bundle or record has named it. "
-            "If that is a slip, edit the case before anything is killed.",
+            f"{extension.shown_id} is new here: no alert, bundle or record has named "
+            "it. If that is a slip, edit the case before anything is killed.",
         )
 
 

@@ -174,7 +174,11 @@ def _items(cycle: Cycle, row: IncidentPhase) -> list[ChecklistItem]:
 def _condition_views(
     incident: Incident, gate: GateResult, row: IncidentPhase, *, is_open: bool
 ) -> list[ConditionView]:
-    waived = {one.condition_key: one.pk for one in row.waivers.all() if one.is_in_force}
+    waived = {
+        waiver.condition_key: waiver.pk
+        for waiver in row.waivers.all()
+        if waiver.is_in_force
+    }
     views = []
     for condition in gate.conditions:
         failed: list[VerificationReport] = []
@@ -219,13 +223,13 @@ def _gate_state(
 
 
 def _is_confirmed(incident: Incident) -> bool:
-    names = {one.extension_id for one in incident.extensions.all()}
+    names = {extension.extension_id for extension in incident.extensions.all()}
     return bool(names) and names <= find_kill_confirmed(incident)
 
 
 def _failed_reports(incident: Incident) -> list[VerificationReport]:
     reports = find_current_reports(incident.evidence_items.filter(kind="bundle"))
-    return [one for one in reports.values() if not one.is_passing]
+    return [report for report in reports.values() if not report.is_passing]
 
 
 def _item_views(
@@ -243,14 +247,16 @@ def _item_views(
         (one.content.get("expects") or {}).get("report_step") for one in items
     )
     reports = find_current_reports(evidence, until=until) if has_steps else {}
-    extensions = frozenset(one.extension_id for one in incident.extensions.all())
+    extensions = frozenset(
+        extension.extension_id for extension in incident.extensions.all()
+    )
     return [
         ItemView(
             item=item,
             details=item.content.get("details", []),
             commands=item.content.get("commands", []),
             references=item.content.get("references", []),
-            links=[one for one in item.links.all() if one.withdrawn_at is None],
+            links=[link for link in item.links.all() if link.withdrawn_at is None],
             suggestions=_suggestions(item, artifacts, extensions),
             choices=_choices(item),
             step_states=_step_states(item, evidence, reports),
@@ -270,15 +276,15 @@ def _suggestions(
     if expects is None:
         return []
     fitting = [
-        one
-        for one in artifacts
-        if match_artifact(expects, one.facts, case_extensions=extensions).allowed
+        artifact
+        for artifact in artifacts
+        if match_artifact(expects, artifact.facts, case_extensions=extensions).allowed
     ]
     return fitting[:SUGGESTIONS_MAX]
 
 
 def _choices(item: ChecklistItem) -> list[ChoiceView]:
-    newest = {one.choice_key: one for one in item.decisions.all()}
+    newest = {decision.choice_key: decision for decision in item.decisions.all()}
     doubts = question_choices(item) if item.content.get("choices") else {}
     return [
         ChoiceView(

@@ -130,7 +130,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     cycle = _chosen_cycle(request, incident)
     is_live = incident.is_open and cycle == incident.current_cycle
     phases = [view_phase(one, now, is_live=is_live) for one in cycle.phases.all()]
-    waivers = [one for phase in phases for one in phase.phase.waivers.all()]
+    waivers = [waiver for phase in phases for waiver in phase.phase.waivers.all()]
     tab = _chosen_tab(request)
     can_work = is_live and request.user.has_perm(WORK)
     containment = _containment(request, incident, now)
@@ -143,8 +143,8 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "running": running,
         "head_tone": _head_tone(incident, running, containment["kill_orders"]),
         "is_complete": is_live and all(one.is_complete for one in phases),
-        "waivers": [one for one in waivers if one.is_in_force],
-        "revoked_waivers": [one for one in waivers if not one.is_in_force],
+        "waivers": [waiver for waiver in waivers if waiver.is_in_force],
+        "revoked_waivers": [waiver for waiver in waivers if not waiver.is_in_force],
         "tabs": TABS,
         "tab": tab,
         "can_work": can_work,
@@ -167,7 +167,9 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
 def _with_order(view: PhaseView, orders: list[OrderView]) -> PhaseView:
     """Return a phase in amber where it was completed on an order that still waits."""
     record = getattr(view.phase, "gate_record", None) if orders else None
-    if record is None or not any(one["is_ordered"] for one in record.conditions):
+    if record is None or not any(
+        condition["is_ordered"] for condition in record.conditions
+    ):
         return view
     return replace(view, tone="warn", words=f"{view.words}, on an unconfirmed order")
 
@@ -189,7 +191,7 @@ def _containment(
     """
     orders = shown_orders(incident)
     if not incident.is_open:
-        orders = [one for one in orders if one.incident_id == incident.pk]
+        orders = [order for order in orders if order.incident_id == incident.pk]
     can_review = incident.is_open and request.user.has_perm(REVIEW)
     return {
         "kill_orders": order_views(orders, request.user, now=now),

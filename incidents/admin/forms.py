@@ -60,7 +60,10 @@ COMMA_HELP = (
 
 
 def words(members: Any) -> list[tuple[str, str]]:
-    return [(one.value, one.value.replace("_", " ").capitalize()) for one in members]
+    return [
+        (member.value, member.value.replace("_", " ").capitalize())
+        for member in members
+    ]
 
 
 def workers() -> QuerySet[User]:
@@ -185,7 +188,9 @@ def initial_of(incident: Incident) -> dict[str, Any]:
         "revision": incident.revision,
         "title": incident.title,
         "severity": incident.severity,
-        "extension_ids": [one.extension_id for one in incident.extensions.all()],
+        "extension_ids": [
+            extension.extension_id for extension in incident.extensions.all()
+        ],
         "lead": incident.lead,
         "team": incident.team,
         "labels": incident.labels,
@@ -212,7 +217,9 @@ def _offer(field: Any, rows: QuerySet[Any], shown: Iterable[Any]) -> None:
 def playbook_choices(incident: Incident) -> list[tuple[int, str]]:
     """Return the versions that the case can be reclassified to: the newest of each."""
     playbooks = Playbook.objects.prefetch_related("versions")
-    versions = [one.current_version for one in playbooks if one.versions.all()]
+    versions = [
+        playbook.current_version for playbook in playbooks if playbook.versions.all()
+    ]
     return [
         (version.pk, f"{version.playbook} (version {version.number})")
         for version in versions
@@ -437,7 +444,8 @@ class TakeOverForm(ReasonForm):
     def prepare(self) -> None:
         field: Any = self.fields["duplicate"]
         field.choices = [
-            (one.duplicate.pk, str(one)) for one in find_leftovers(self.obj)
+            (leftover.duplicate.pk, str(leftover))
+            for leftover in find_leftovers(self.obj)
         ]
 
     @property

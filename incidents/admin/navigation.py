@@ -232,7 +232,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 def _daily_titles(request: HttpRequest) -> frozenset[str]:
     """Return the titles that any of the person's roles needs daily."""
     held = set(request.user.groups.values_list("name", flat=True))
-    titles = {one for role, names in DAILY.items() if role in held for one in names}
+    titles = {name for role, names in DAILY.items() if role in held for name in names}
     return frozenset(titles or DAILY[Role.RESPONDER])
 
 

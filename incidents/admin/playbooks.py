@@ -71,10 +71,10 @@ def playbook_context(version: PlaybookVersion) -> dict[str, Any]:
     checks = [one for one in items if one.kind is ItemKind.VERIFICATION]
     return {
         "document": document,
-        "containment": [one for one in checks if one.phase is Phase.CONTAIN],
-        "verification": [one for one in checks if one.phase is Phase.VERIFY],
-        "rollbacks": [one for one in checks if one.phase is Phase.REMEDIATE],
-        "closing": [one for one in checks if one.phase is Phase.POSTMORTEM],
+        "containment": [check for check in checks if check.phase is Phase.CONTAIN],
+        "verification": [check for check in checks if check.phase is Phase.VERIFY],
+        "rollbacks": [check for check in checks if check.phase is Phase.REMEDIATE],
+        "closing": [check for check in checks if check.phase is Phase.POSTMORTEM],
         "steps": [one for one in items if one.kind is ItemKind.INVESTIGATION],
         "artifacts": [one for one in items if one.kind is ItemKind.ARTIFACT],
         "remediations": [one for one in items if one.kind is ItemKind.REMEDIATION],

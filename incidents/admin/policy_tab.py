@@ -30,13 +30,13 @@ def policy_tab(
     switches = kill_switches_of(incident)
     extensions = [
         {
-            "extension": one,
-            "is_killed": one.extension_id in killed,
-            "is_confirmed": one.extension_id in confirmed,
-            "kill_state": _kill_state(one.extension_id, killed, confirmed),
-            "url": _named("admin:policy_extension_change", one.pk),
+            "extension": extension,
+            "is_killed": extension.extension_id in killed,
+            "is_confirmed": extension.extension_id in confirmed,
+            "kill_state": _kill_state(extension.extension_id, killed, confirmed),
+            "url": _named("admin:policy_extension_change", extension.pk),
         }
-        for one in incident.extensions.all()
+        for extension in incident.extensions.all()
     ]
     snapshots = [
         {"item": one, "url": _named("admin:evidence_evidenceitem_change", one.pk)}

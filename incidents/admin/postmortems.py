@@ -280,8 +280,8 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
             versions=versions,
             old_name=old_name,
             new_name=new_name,
-            diffs=[one for one in diffs if one.is_changed],
-            unchanged=[one.section for one in diffs if not one.is_changed],
+            diffs=[diff for diff in diffs if diff.is_changed],
+            unchanged=[diff.section for diff in diffs if not diff.is_changed],
         )
 
     def export_view(
@@ -410,10 +410,10 @@ def _after_conflict(request: HttpRequest, conflict: EditConflict) -> dict[str, A
 
 
 def _name_before(versions: list[Any], name: str) -> str:
-    numbers = [one.version.number for one in versions]
+    numbers = [version.version.number for version in versions]
     if name == "draft":
         return str(numbers[0])
-    older = [one for one in numbers if one < read_key(name)]
+    older = [number for number in numbers if number < read_key(name)]
     return str(older[0]) if older else name
 
 

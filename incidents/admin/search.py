@@ -71,7 +71,7 @@ def search_view(request: HttpRequest) -> HttpResponse:
     term = request.GET.get("s", "").strip()
     is_too_long = len(term) > LONGEST_TERM
     groups = [] if is_too_long else find(person_of(request), term)
-    exact = [one for group in groups for one in group.matches if one.is_exact]
+    exact = [match for group in groups for match in group.matches if match.is_exact]
     if len(exact) == 1:
         return HttpResponseRedirect(exact[0].url)
     kinds = _kinds_for(person_of(request))
@@ -83,7 +83,7 @@ def search_view(request: HttpRequest) -> HttpResponse:
         "shown": SHOWN,
         "longest": LONGEST_TERM,
         "is_too_long": is_too_long,
-        "asked_by": [one.asked_by for one in kinds],
+        "asked_by": [kind.asked_by for kind in kinds],
     }
     request.current_app = admin.site.name
     return TemplateResponse(request, "incidents/search.html", context)

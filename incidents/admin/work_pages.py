@@ -86,9 +86,9 @@ def _row(item: ChecklistItem, now: dt.datetime) -> dict[str, Any]:
 def _metric_rows(figures: Any) -> list[dict[str, Any]]:
     """Return one row for each group, with its figures by phase."""
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    longest = max((one.percentile_90 for one in figures), default=None)
-    for one in figures:
-        group = one.group
+    longest = max((figure.percentile_90 for figure in figures), default=None)
+    for figure in figures:
+        group = figure.group
         key = (group.month, group.playbook_code, group.severity)
         row = rows.setdefault(
             key,
@@ -99,8 +99,8 @@ def _metric_rows(figures: Any) -> list[dict[str, Any]]:
                 "cells": {},
             },
         )
-        share = one.percentile_90 / longest if longest else 0
-        row["cells"][group.phase] = {"figures": one, "percent": round(share * 100)}
+        share = figure.percentile_90 / longest if longest else 0
+        row["cells"][group.phase] = {"figures": figure, "percent": round(share * 100)}
     return list(rows.values())
 
 

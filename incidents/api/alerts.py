@@ -121,7 +121,7 @@ def _read(text: str, envelope_source: str | None) -> IncomingAlert | _Refused:
     try:
         return read_incoming(IncidentSource(source), document)
     except AlertError as error:
-        problems = tuple(str(one) for one in error.problems)
+        problems = tuple(str(problem) for problem in error.problems)
         return _Refused(source, alert_id, error.message, problems)
 
 
@@ -144,16 +144,16 @@ def _answer_single(request: Request, outcome: Answer | _Refused) -> Response:
 
 
 def _answer_batch(outcomes: list[Answer | _Refused]) -> Response:
-    answers = [one for one in outcomes if isinstance(one, Answer)]
-    conflicts = sum(one.conflict for one in answers)
-    created = sum(one.created for one in answers)
+    answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+    conflicts = sum(answer.conflict for answer in answers)
+    created = sum(answer.created for answer in answers)
     return Response(
         {
             "created": created,
             "repeated": len(answers) - created - conflicts,
             "conflicts": conflicts,
             "refused": len(outcomes) - len(answers),
-            "results": [_document(one) for one in outcomes],
+            "results": [_document(outcome) for outcome in outcomes],
         },
         status=status.HTTP_207_MULTI_STATUS,
     )

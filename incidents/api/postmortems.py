@@ -67,7 +67,7 @@ class ReviewSerializer(serializers.ModelSerializer):
 
     def get_is_void(self, review: PostmortemReview) -> bool:
         postmortem = review.version.postmortem
-        newest = max(one.number for one in postmortem.versions.all())
+        newest = max(version.number for version in postmortem.versions.all())
         is_current = (
             postmortem.state == PostmortemState.SIGNED
             and review.version.number == newest

@@ -44,7 +44,7 @@ DUPLICATE_ASKED = ("original", "reason")
 
 
 def _optional_choice(members: type[StrEnum]) -> serializers.ChoiceField:
-    values = [one.value for one in members]
+    values = [member.value for member in members]
     return serializers.ChoiceField(values, required=False, allow_blank=True)
 
 
@@ -138,9 +138,9 @@ class CyclePhaseSerializer(PhaseSerializer):
 
     class Meta(PhaseSerializer.Meta):
         fields = tuple(
-            one
-            for one in PhaseSerializer.Meta.fields
-            if one not in ("incident", "cycle")
+            field
+            for field in PhaseSerializer.Meta.fields
+            if field not in ("incident", "cycle")
         )
         read_only_fields = fields
 

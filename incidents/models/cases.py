@@ -363,7 +363,9 @@ class Cycle(models.Model):
     @property
     def running_phase(self) -> IncidentPhase | None:
         """The first phase that is not complete. May query for `phases`."""
-        return next((one for one in self.phases.all() if not one.completed_at), None)
+        return next(
+            (phase for phase in self.phases.all() if not phase.completed_at), None
+        )
 
 
 class TimelineKind(models.TextChoices):

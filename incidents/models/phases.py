@@ -195,7 +195,7 @@ class IncidentPhase(models.Model):
             due_at=self.due_at,
             completed_at=self.completed_at,
             stopped_at=self.cycle.ended_at,
-            waived=any(one.is_in_force for one in self.waivers.all()),
+            waived=any(waiver.is_in_force for waiver in self.waivers.all()),
         )
 
 

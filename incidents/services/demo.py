@@ -158,7 +158,7 @@ def _attach(
 
 def _first_alert(document: dict[str, Any], category: str) -> dict[str, Any]:
     alerts = document["security_alerts"]
-    return next(one for one in alerts if one["category"] == category)
+    return next(alert for alert in alerts if alert["category"] == category)
 
 
 def _newest(code: str) -> PlaybookVersion:

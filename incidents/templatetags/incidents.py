@@ -51,7 +51,7 @@ def clock_html(view: PhaseView) -> SafeString:
         'data-warn-at="{}">{}</span>',
         view.tone,
         view.phase.due_at.isoformat() if view.phase.due_at else "",
-        *(one.isoformat() for one in moments),
+        *(moment.isoformat() for moment in moments),
         view.words,
     )
 

@@ -243,7 +243,7 @@ def _is_plain(value: object) -> bool:
         and (score is None or (type(score) in (int, float) and 0 <= score <= 1))
         and type(codes) is list
         and len(codes) <= _CODES_MAX
-        and all(type(one) is str and len(one) <= _CODE_LENGTH for one in codes)
+        and all(type(code) is str and len(code) <= _CODE_LENGTH for code in codes)
     )
 
 

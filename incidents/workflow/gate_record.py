@@ -18,7 +18,7 @@ from incidents.workflow.phases import Phase
 
 def write_conditions(gate: GateResult) -> list[dict[str, Any]]:
     """Return the conditions of a gate as JSON, each with its waiver or null."""
-    return [_write_condition(one) for one in gate.conditions]
+    return [_write_condition(condition) for condition in gate.conditions]
 
 
 def write_facts(facts: GateFacts) -> dict[str, Any]:
@@ -31,7 +31,9 @@ def read_gate_record(
     phase: Phase, conditions: Iterable[Mapping[str, Any]]
 ) -> GateResult:
     """Return a gate from what `write_conditions` made of it."""
-    return GateResult(phase, tuple(_read_condition(one) for one in conditions))
+    return GateResult(
+        phase, tuple(_read_condition(condition) for condition in conditions)
+    )
 
 
 def _write_condition(condition: Condition) -> dict[str, Any]:

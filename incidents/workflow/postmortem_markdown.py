@@ -157,18 +157,18 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
         ("Phase", "Started", "Due", "Completed", "Took", "By", "Waivers"),
         (
             (
-                one["phase"].upper(),
-                moment(one["started_at"]),
-                moment(one["due_at"]),
-                moment(one["completed_at"]),
-                length(one["seconds"]) + (" late" if one["breached_at"] else ""),
-                one["completed_by"],
+                phase["phase"].upper(),
+                moment(phase["started_at"]),
+                moment(phase["due_at"]),
+                moment(phase["completed_at"]),
+                length(phase["seconds"]) + (" late" if phase["breached_at"] else ""),
+                phase["completed_by"],
                 "; ".join(
                     f"{w['condition']} by {w['by']}: {w['reason']}"
-                    for w in one["waivers"]
+                    for w in phase["waivers"]
                 ),
             )
-            for one in facts["phases"]
+            for phase in facts["phases"]
         ),
     )
     yield from ("### Timeline", "")
@@ -206,21 +206,27 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
         ("Finding", "Severity", "Detail", "Records", "Evidence"),
         (
             (
-                one.get("title") or one["problem"],
-                one.get("severity", ""),
-                one.get("detail", ""),
-                one.get("count", ""),
-                one["evidence"],
+                finding.get("title") or finding["problem"],
+                finding.get("severity", ""),
+                finding.get("detail", ""),
+                finding.get("count", ""),
+                finding["evidence"],
             )
-            for one in facts["findings"]
+            for finding in facts["findings"]
         ),
     )
     yield from ("### Decisions", "")
     yield from _table(
         ("When", "By", "Decision", "What", "Why"),
         (
-            (moment(one["at"]), one["by"], one["kind"], one["text"], one["reason"])
-            for one in facts["decisions"]
+            (
+                moment(decision["at"]),
+                decision["by"],
+                decision["kind"],
+                decision["text"],
+                decision["reason"],
+            )
+            for decision in facts["decisions"]
         ),
     )
     yield from ("### Checklist", "")

@@ -87,7 +87,8 @@ def _read_phase(document: Any, path: str) -> PhaseReminders:
     try:
         return PhaseReminders(
             fractions_left=tuple(
-                _read_fraction(one, f"{path}.fractions_left") for one in fractions
+                _read_fraction(fraction, f"{path}.fractions_left")
+                for fraction in fractions
             ),
             before=tuple(
                 timedelta(minutes=_whole(one, f"{path}.minutes_before"))

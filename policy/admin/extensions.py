@@ -387,8 +387,8 @@ def _suggest(typed: str) -> list[dict[str, str]]:
     )
     begins = Case(When(extension_id__istartswith=typed, then=0), default=1)
     return [
-        {"id": one.extension_id, "label": f"{one.name} {one.trust_state}".strip()}
-        for one in rows.order_by(begins, "extension_id")[:SUGGESTED]
+        {"id": row.extension_id, "label": f"{row.name} {row.trust_state}".strip()}
+        for row in rows.order_by(begins, "extension_id")[:SUGGESTED]
     ]
 
 
@@ -508,7 +508,7 @@ def merge_plots(appearances: list[ExtensionAppearance]) -> dict[str, Any]:
 
     Bundles overlap: a point at the same moment with the same score is drawn once.
     """
-    plots = [one.plot for one in appearances if one.plot]
+    plots = [appearance.plot for appearance in appearances if appearance.plot]
     points = {(p[1], p[2]): p for plot in plots for p in plot["line"]}
     if not points:
         return {}

@@ -36,12 +36,14 @@ def order_views(
     moment = now or timezone.now()
     return [
         OrderView(
-            switch=one,
-            instruction=instruction_for(one),
-            waited=moment - one.ordered_at,
+            switch=switch,
+            instruction=instruction_for(switch),
+            waited=moment - switch.ordered_at,
             can_confirm=user.has_perm(CONFIRM),
-            confirm_url=reverse("admin:policy_killswitch_do", args=[one.pk, "confirm"]),
+            confirm_url=reverse(
+                "admin:policy_killswitch_do", args=[switch.pk, "confirm"]
+            ),
         )
-        for one in switches
-        if one.state is KillSwitchState.ORDERED
+        for switch in switches
+        if switch.state is KillSwitchState.ORDERED
     ]

@@ -218,7 +218,8 @@ def snapshot_context(snapshot: PolicySnapshot) -> dict[str, Any]:
     policy = read.effective
     extensions = sorted(policy.per_extension)
     disagreeing = {
-        one["path"].split("[")[0].removeprefix("$.") for one in snapshot.disagreements
+        disagreement["path"].split("[")[0].removeprefix("$.")
+        for disagreement in snapshot.disagreements
     }
     return {
         "snapshot": snapshot,

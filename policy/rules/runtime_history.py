@@ -203,7 +203,9 @@ def _require_members(
     if event is not RuntimeEvent.TRANSITION:
         return
     reader.require("from", "to")
-    is_named_badly = any(one.path == "$.extension" for one in reader.findings.faults)
+    is_named_badly = any(
+        fault.path == "$.extension" for fault in reader.findings.faults
+    )
     if extension is None and not is_named_badly:
         reader.findings.add_fault(
             "$.extension", "missing", "Expected the extension that moved."

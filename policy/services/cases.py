@@ -130,7 +130,7 @@ def record_change(
 
     `told` are the IDs of other cases that it concerns.
     """
-    streams = [extension_stream(one.extension_id) for one in extensions]
+    streams = [extension_stream(extension.extension_id) for extension in extensions]
     streams += [incident_stream(pk) for pk in told]
     if incident_id is not None:
         streams.append(incident_stream(incident_id))

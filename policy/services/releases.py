@@ -195,7 +195,7 @@ def _lock_lifted(kill_switch_id: int) -> KillSwitch:
 def _lock_held(switch: KillSwitch) -> list[Extension]:
     held = list(held_by(switch).values_list("pk", flat=True))
     rows = Extension.objects.select_for_update().filter(pk__in=held).order_by("pk")
-    return [one for one in rows if one.trust_state == TrustState.QUARANTINED]
+    return [row for row in rows if row.trust_state == TrustState.QUARANTINED]
 
 
 def _may_be_asked(extension: Extension, now: dt.datetime) -> bool:
@@ -260,7 +260,7 @@ def _require_all_allowed(
     if not refused:
         return
     lines = [
-        f"{name}: {' '.join(one.message for one in decision.refusals)}"
+        f"{name}: {' '.join(refusal.message for refusal in decision.refusals)}"
         for name, decision in refused[:NAMED_MAX]
     ]
     more = len(refused) - NAMED_MAX

@@ -225,7 +225,7 @@ def apply_rollback(
         rollback=rollback,
         snapshot=snapshot,
         command_output=output,
-        deviations=without_nul([vars(one) for one in deviations]),
+        deviations=without_nul([vars(deviation) for deviation in deviations]),
         given_at=moment,
         given_by=actor,
     )
@@ -242,7 +242,7 @@ def apply_rollback(
             "state": str(rollback.state),
             "proof_snapshot": snapshot.pk,
             "is_explained": snapshot.explanation is not None,
-            "deviations": [one.subject for one in deviations[:50]],
+            "deviations": [deviation.subject for deviation in deviations[:50]],
         },
     )
     tell_of_rollback(rollback, actor, moment)
@@ -317,7 +317,7 @@ def _propose(
             "target_snapshot": target_snapshot.pk if target_snapshot else None,
             "risk": risk_choice,
             "overrides": override_choice,
-            "effects": [one["text"] for one in rollback.effects],
+            "effects": [effect["text"] for effect in rollback.effects],
         },
     )
     return rollback
@@ -327,8 +327,11 @@ def describe_effects(plan: RollbackPlan) -> list[dict[str, str]]:
     """Return the effects of a plan as sentences with what they mean."""
     decisions = [{"text": group.text, "meaning": ""} for group in plan.effects.groups]
     settings = [
-        {"text": f"{one.path}: {one.before} → {one.after}", "meaning": one.meaning}
-        for one in plan.effects.settings
+        {
+            "text": f"{setting.path}: {setting.before} → {setting.after}",
+            "meaning": setting.meaning,
+        }
+        for setting in plan.effects.settings
     ]
     return decisions + settings
 

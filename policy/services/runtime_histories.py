@@ -106,12 +106,12 @@ def _replay(
         faults=without_nul(
             [
                 {
-                    "line": one.line,
-                    "path": one.fault.path[:TEXT_LENGTH],
-                    "code": one.fault.code,
-                    "message": one.fault.message[:TEXT_LENGTH],
+                    "line": fault.line,
+                    "path": fault.fault.path[:TEXT_LENGTH],
+                    "code": fault.fault.code,
+                    "message": fault.fault.message[:TEXT_LENGTH],
                 }
-                for one in history.faults[:STORED_FAULTS]
+                for fault in history.faults[:STORED_FAULTS]
             ]
         ),
     )
@@ -177,6 +177,6 @@ def finding_from_json(stored: dict[str, Any]) -> TrustFinding:
 def _note_named(
     history: RuntimeHistory, row: RuntimeHistoryImport, now: dt.datetime
 ) -> None:
-    names = {one.extension for one in history.records if one.extension}
+    names = {record.extension for record in history.records if record.extension}
     for name in sorted(name for name in names if name.strip())[:MAX_NOTED_EXTENSIONS]:
         note_extension(extension_id=name, seen_in=f"runtime history {row.pk}", now=now)

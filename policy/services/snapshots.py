@@ -266,9 +266,14 @@ def _faults(
     settings: SettingsDocument, explanation: ExplanationDocument | None
 ) -> list[dict[str, str]]:
     return [
-        {"document": name, "path": one.path, "code": one.code, "message": one.message}
+        {
+            "document": name,
+            "path": fault.path,
+            "code": fault.code,
+            "message": fault.message,
+        }
         for name, document in _named(settings, explanation)
-        for one in document.faults
+        for fault in document.faults
     ]
 
 
@@ -286,9 +291,9 @@ def _redactions(
     settings: SettingsDocument, explanation: ExplanationDocument | None
 ) -> list[dict[str, str]]:
     return [
-        {"document": name, "path": one.path, "kind": one.kind}
+        {"document": name, "path": redaction.path, "kind": redaction.kind}
         for name, document in _named(settings, explanation)
-        for one in document.redactions
+        for redaction in document.redactions
     ]
 
 

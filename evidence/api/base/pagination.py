@@ -103,7 +103,10 @@ class KeysetPagination(BasePagination):
         }
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        fields = [*view.ordering_fields, *(f"-{one}" for one in view.ordering_fields)]
+        fields = [
+            *view.ordering_fields,
+            *(f"-{field}" for field in view.ordering_fields),
+        ]
         size = {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE}
         order = {"type": "string", "enum": fields, "default": view.default_ordering}
         return [

@@ -37,7 +37,7 @@ def record_joining(
             kind=TimelineKind.ALERT,
             body=describe(alerts),
             actor=actor,
-            event_at=believable_moment(min(one.happened_at for one in alerts), now),
+            event_at=believable_moment(min(alert.happened_at for alert in alerts), now),
             now=now,
         )
     record_entry(
@@ -45,7 +45,7 @@ def record_joining(
         action="alerts.joined",
         actor=actor,
         obj=incident,
-        after={"alerts": sorted(one.pk for one in alerts)},
+        after={"alerts": sorted(alert.pk for alert in alerts)},
         now=now,
     )
 
@@ -80,11 +80,11 @@ def raise_to(
 
 def describe(alerts: Sequence[Alert], *, verb: str = "joined") -> str:
     """Say in one line of Markdown which alerts joined, or what else they did."""
-    names = ", ".join(f"`{_plain(one.alert_id)}`" for one in alerts[:NAMED_ALERTS])
+    names = ", ".join(f"`{_plain(alert.alert_id)}`" for alert in alerts[:NAMED_ALERTS])
     more = (
         f" and {len(alerts) - NAMED_ALERTS} more" if len(alerts) > NAMED_ALERTS else ""
     )
-    categories = ", ".join(sorted({f"`{_plain(one.category)}`" for one in alerts}))
+    categories = ", ".join(sorted({f"`{_plain(alert.category)}`" for alert in alerts}))
     word = "alert" if len(alerts) == 1 else "alerts"
     return f"{len(alerts)} {word} {verb} ({categories}): {names}{more}."
 

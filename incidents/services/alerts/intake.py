@@ -135,19 +135,19 @@ def _receive(
     alerts: Sequence[IncomingAlert], *, actor: Actor, now: dt.datetime
 ) -> list[Answer]:
     first: dict[Key, IncomingAlert] = {}
-    for one in alerts:
-        first.setdefault(one.key, one)
+    for alert in alerts:
+        first.setdefault(alert.key, alert)
     _lock_groups({one.group for one in first.values()})
     known = _find_known(first)
     fresh = [one for key, one in first.items() if key not in known]
     rows = known | (_store(fresh, actor=actor, now=now) if fresh else {})
     return [
         Answer(
-            row=rows[one.key],
-            created=first[one.key] is one and one.key not in known,
-            conflict=rows[one.key].document_sha256 != one.document_sha256,
+            row=rows[alert.key],
+            created=first[alert.key] is alert and alert.key not in known,
+            conflict=rows[alert.key].document_sha256 != alert.document_sha256,
         )
-        for one in alerts
+        for alert in alerts
     ]
 
 
@@ -201,7 +201,7 @@ class _Placed:
 
 
 def _span(members: Sequence[IncomingAlert]) -> tuple[dt.datetime, dt.datetime]:
-    moments = [one.happened_at for one in members]
+    moments = [member.happened_at for member in members]
     return min(moments), max(moments)
 
 
@@ -214,7 +214,7 @@ def _place_group(
 ) -> _Placed:
     """Plan one group, open the cases that the plan opens, and make the rows."""
     facts = state.groups[members[0].group]
-    plan = plan_group([one.alert for one in members], facts.state)
+    plan = plan_group([member.alert for member in members], facts.state)
     cases = dict(facts.cases)
     taken_in: list[Alert] = []
     for new in plan.new_cases:

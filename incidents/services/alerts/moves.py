@@ -51,7 +51,9 @@ def move_alerts(
             f"{target.reference} is closed: reopen it, or choose an open case"
         )
     alerts = [
-        one for one in _lock_alerts(alert_ids, cases) if one.incident_id != target.pk
+        alert
+        for alert in _lock_alerts(alert_ids, cases)
+        if alert.incident_id != target.pk
     ]
     _require_may_leave(alerts, cases, actor)
     _assign(alerts, target, AlertMove.MOVED, actor=actor, reason=why, now=moment)
@@ -81,7 +83,7 @@ def split_alerts(
     require_permission(actor, WORK)
     moment, why = now or timezone.now(), require_reason(reason)
     cases = _lock_cases(alert_ids, None)
-    alerts = [one for one in _lock_alerts(alert_ids, cases) if one.incident_id]
+    alerts = [alert for alert in _lock_alerts(alert_ids, cases) if alert.incident_id]
     _require_may_leave(alerts, cases, actor)
     _assign(alerts, None, AlertMove.SPLIT, actor=actor, reason=why, now=moment)
     _record(alerts, cases, None, actor=actor, reason=why, now=moment)
@@ -106,7 +108,7 @@ def _require_may_leave(
     alerts: Sequence[Alert], cases: dict[int, Incident], actor: Actor
 ) -> None:
     """Only a reviewer changes what a closed case rested on."""
-    sources = (cases[one.incident_id] for one in alerts if one.incident_id)
+    sources = (cases[alert.incident_id] for alert in alerts if alert.incident_id)
     if any(not case.is_open for case in sources):
         require_permission(actor, REVIEW)
 
@@ -122,7 +124,7 @@ def _lock_alerts(
     )
     if len(rows) != len(set(alert_ids)):
         raise AlertRefused("one of the alerts does not exist: choose them again")
-    if any(one.incident_id and one.incident_id not in cases for one in rows):
+    if any(row.incident_id and row.incident_id not in cases for row in rows):
         raise AlertRefused("one of the alerts was moved meanwhile: choose them again")
     return rows
 
@@ -138,22 +140,22 @@ def _assign(
 ) -> None:
     AlertAssignment.objects.bulk_create(
         AlertAssignment(
-            alert=one,
+            alert=alert,
             kind=kind,
             incident=target,
-            previous_incident_id=one.incident_id,
+            previous_incident_id=alert.incident_id,
             assigned_at=now,
             assigned_by=actor,
             reason=reason,
         )
-        for one in alerts
+        for alert in alerts
     )
-    Alert.objects.filter(pk__in=[one.pk for one in alerts]).update(incident=target)
+    Alert.objects.filter(pk__in=[alert.pk for alert in alerts]).update(incident=target)
 
 
 def _note_extensions(target: Incident, alerts: Iterable[Alert]) -> None:
     """An alert's extension is part of the case that the alert belongs to."""
-    target.extensions.add(*{one.extension for one in alerts})
+    target.extensions.add(*{alert.extension for alert in alerts})
 
 
 def _asked_severity(alerts: Iterable[Alert]) -> Severity | None:
@@ -161,10 +163,10 @@ def _asked_severity(alerts: Iterable[Alert]) -> Severity | None:
     rules = [rule_of(row) for row in AlertRule.objects.filter(is_enabled=True, count=1)]
     asked = [
         rule.opens_severity
-        for one in alerts
+        for alert in alerts
         for rule in rules
-        if rule.category == one.category
-        and AlertSeverity(one.severity).rank >= rule.least_severity.rank
+        if rule.category == alert.category
+        and AlertSeverity(alert.severity).rank >= rule.least_severity.rank
     ]
     return max(asked, key=lambda severity: severity.rank, default=None)
 
@@ -182,7 +184,7 @@ def _record(
     to = target.reference if target else None
     for pk, case in cases.items():
         is_target = target is not None and pk == target.pk
-        own = [one for one in alerts if is_target or one.incident_id == pk]
+        own = [alert for alert in alerts if is_target or alert.incident_id == pk]
         if not own:
             continue
         came_from = {

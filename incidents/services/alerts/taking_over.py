@@ -67,7 +67,7 @@ def find_leftovers(incident: Incident) -> list[Leftovers]:
     """Return what can be taken over: by an open case, or from a duplicate of one."""
     if incident.is_open:
         copies = Incident.objects.filter(pk__in=find_duplicates(incident.pk))
-        found = [_leftovers(one, incident) for one in copies.order_by("pk")]
+        found = [_leftovers(copy, incident) for copy in copies.order_by("pk")]
     else:
         original = find_original(incident)
         is_open = original is not None and original.is_open

@@ -240,7 +240,9 @@ def _require_expected(
     expects = planned_item(item).expects
     if item.kind != ItemKind.ARTIFACT or expects is None:
         return
-    extensions = frozenset(one.extension_id for one in incident.extensions.all())
+    extensions = frozenset(
+        extension.extension_id for extension in incident.extensions.all()
+    )
     decision = match_artifact(expects, artifact.facts, case_extensions=extensions)
     if not decision.allowed:
         reasons = "; ".join(refusal.message for refusal in decision.refusals)

@@ -50,7 +50,11 @@ def evidence_artifacts(items: Iterable[EvidenceItem]) -> list[Artifact]:
 
 def record_artifact(incident: Incident, kind: ArtifactKind, record_id: str) -> Artifact:
     """Return an alert or a policy record of the case as an artifact."""
-    found = {one.record_id: one for one in list_records(incident) if one.kind == kind}
+    found = {
+        record.record_id: record
+        for record in list_records(incident)
+        if record.kind == kind
+    }
     if record_id not in found:
         raise IncidentError(f"this {kind.label.lower()} is not one of this case")
     return found[record_id]

@@ -157,7 +157,7 @@ def question_choices(item: ChecklistItem) -> dict[str, str]:
     A choice is questioned where the playbook has one for what was diagnosed, and this
     one is for another diagnosis.
     """
-    conditioned = [one for one in planned_item(item).choices if one.condition]
+    conditioned = [choice for choice in planned_item(item).choices if choice.condition]
     offered = {one.condition for one in conditioned}
     found = diagnoses_of(item.cycle.incident) if offered else {}
     meant = {condition_of(name): report for name, report in found.items()}
@@ -176,7 +176,7 @@ def question_choices(item: ChecklistItem) -> dict[str, str]:
 def _find_choice(item: ChecklistItem, key: str) -> RemediationChoice:
     if item.kind != ItemKind.REMEDIATION:
         raise IncidentError("expected a remediation item: others offer no choices")
-    choices = {one.key: one for one in planned_item(item).choices}
+    choices = {choice.key: choice for choice in planned_item(item).choices}
     if key not in choices:
         raise IncidentError(f"expected one of {', '.join(choices)}, got {key!r}")
     return choices[key]
@@ -202,7 +202,7 @@ def _known_choice(incident: Incident, key: str) -> str:
     if not key:
         return ""
     items = incident.current_cycle.checklist.asked().filter(kind=ItemKind.REMEDIATION)
-    known = [one["key"] for item in items for one in item.content["choices"]]
+    known = [choice["key"] for item in items for choice in item.content["choices"]]
     if key not in known:
         raise IncidentError(f"expected one of {', '.join(known)}, got {key!r}")
     return key

@@ -65,7 +65,9 @@ def gather_facts(incident: Incident, cycle: Cycle) -> GateFacts:
     statements = _newest_statements(cycle)
     asked = list(cycle.checklist.asked())
     return GateFacts(
-        extension_ids=tuple(one.extension_id for one in incident.extensions.all()),
+        extension_ids=tuple(
+            extension.extension_id for extension in incident.extensions.all()
+        ),
         kill_switched=find_kill_switched(incident),
         kill_confirmed=find_kill_confirmed(incident),
         killed_otherwise=_stated(statements, ConditionKey.EXTENSION_KILLED),
@@ -89,7 +91,11 @@ def gather_bundles(
     incident: Incident, cycle: Cycle, statements: Iterable[GateStatement]
 ) -> tuple[BundleFact, ...]:
     """Return the bundles of a case, each with what its current report says."""
-    explained = {one.report_id: one for one in statements if one.report_id}
+    explained = {
+        statement.report_id: statement
+        for statement in statements
+        if statement.report_id
+    }
     items = list(
         incident.evidence_items.filter(kind=EvidenceKind.BUNDLE).order_by("pk")
     )

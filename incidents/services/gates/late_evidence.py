@@ -32,7 +32,7 @@ def _why_late(cycles: list[Cycle], item: EvidenceItem) -> str:
     cycle = begun[-1]
     if cycle.ended_at is not None and item.received_at > cycle.ended_at:
         return "Late: after the case was closed"
-    verify = next(one for one in cycle.phases.all() if one.phase == Phase.VERIFY)
+    verify = next(phase for phase in cycle.phases.all() if phase.phase == Phase.VERIFY)
     if verify.completed_at is not None and item.received_at > verify.completed_at:
         return "Late: after VERIFY was complete"
     return ""

@@ -230,7 +230,9 @@ def _complete(
             "waived": waived,
             "ordered": [one.key for one in ordered],
             "breached_at": row.breached_at.isoformat() if row.breached_at else None,
-            "conditions": {one.key: one.detail for one in gate.conditions},
+            "conditions": {
+                condition.key: condition.detail for condition in gate.conditions
+            },
         },
         phase=row.phase,
     )

@@ -30,7 +30,9 @@ def find_kill_confirmed(incident: Incident) -> frozenset[str]:
 
 
 def _covered(incident: Incident, switches: QuerySet[KillSwitch]) -> frozenset[str]:
-    names = {one.pk: one.extension_id for one in incident.extensions.all()}
+    names = {
+        extension.pk: extension.extension_id for extension in incident.extensions.all()
+    }
     if switches.filter(extension__isnull=True).exists():
         return frozenset(names.values())
     stopped = switches.filter(extension__in=names).values_list(
@@ -71,11 +73,11 @@ def gather_policy_evidence(incident: Incident) -> dict[str, Any]:
         ),
         "quarantines": tuple(
             QuarantinePeriod(
-                one.extension_id,
-                to_ms(one.started_at),
-                to_ms(one.ended_at) if one.ended_at else None,
+                quarantine.extension_id,
+                to_ms(quarantine.started_at),
+                to_ms(quarantine.ended_at) if quarantine.ended_at else None,
             )
-            for one in case_records.quarantines(incident)
+            for quarantine in case_records.quarantines(incident)
         ),
         "trust_findings": tuple(case_records.trust_findings(incident)),
         "scan": case_records.newest_scan(incident),

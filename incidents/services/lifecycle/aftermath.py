@@ -52,7 +52,7 @@ class Standing:
         return bool(self.switches or self.quarantined)
 
     def __str__(self) -> str:
-        parts = [f"{one} ({one.state.value})" for one in self.switches]
+        parts = [f"{switch} ({switch.state.value})" for switch in self.switches]
         parts += [f"{one.extension_id} in quarantine" for one in self.quarantined]
         return "; ".join(parts)
 
@@ -133,5 +133,5 @@ def describe_unconfirmed(incident: Incident) -> str:
     orders = unconfirmed_orders(incident)
     if not orders:
         return ""
-    names = "; ".join(str(one) for one in orders)
+    names = "; ".join(str(order) for order in orders)
     return f"Closed with an order that is not confirmed: {names}."

@@ -261,7 +261,7 @@ def _require_confirmed(incident: Incident, actor: Actor, reason: str) -> str:
     orders = unconfirmed_orders(incident)
     if not orders:
         return ""
-    names = "; ".join(str(one) for one in orders)
+    names = "; ".join(str(order) for order in orders)
     if not reason.strip() or not (actor is None or actor.has_perm(REVIEW)):
         raise TransitionError(
             f"Ordered, not confirmed: {names}. Confirm that it took effect, or have a "
@@ -356,7 +356,7 @@ def _require_postmortem(incident: Incident) -> None:
     phase = incident.current_cycle.phases.get(phase=Phase.POSTMORTEM)
     # Looked at anew, not as it was kept: the archive has to be there at this moment.
     gate = decide_gate(phase, gather_facts(incident, phase.cycle))
-    missing = [one for one in gate.conditions if not one.met]
+    missing = [condition for condition in gate.conditions if not condition.met]
     if missing:
         raise TransitionError(
             f"the postmortem no longer holds: {missing[0].text}: {missing[0].detail}"

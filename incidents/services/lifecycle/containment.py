@@ -89,7 +89,7 @@ def _answer_item(
     incident: Incident, switch: KillSwitch, *, actor: Actor, now: dt.datetime
 ) -> None:
     """Answer the checklist item once every extension of the case is stopped."""
-    names = {one.extension_id for one in incident.extensions.all()}
+    names = {extension.extension_id for extension in incident.extensions.all()}
     if names and names <= find_kill_confirmed(incident):
         answer_matching_item(
             incident.current_cycle,

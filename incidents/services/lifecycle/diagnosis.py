@@ -45,7 +45,7 @@ def follow_diagnosis(*, incident_id: int, now: dt.datetime | None = None) -> boo
 def diagnoses_of(incident: Incident) -> dict[str, VerificationReport]:
     """Return the reports that diagnose a fault in a case's evidence, by diagnosis."""
     reports = find_current_reports(incident.evidence_items.all()).values()
-    return {one.diagnosis: one for one in reports if one.diagnosis}
+    return {report.diagnosis: report for report in reports if report.diagnosis}
 
 
 def condition_of(diagnosis: str) -> str:

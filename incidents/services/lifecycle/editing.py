@@ -120,7 +120,9 @@ def field_texts(incident: Incident) -> dict[str, str]:
         "lead": incident.lead.get_username() if incident.lead else "",
         "team": incident.team.name if incident.team else "",
         "labels": ", ".join(incident.labels),
-        "extensions": ", ".join(one.extension_id for one in incident.extensions.all()),
+        "extensions": ", ".join(
+            extension.extension_id for extension in incident.extensions.all()
+        ),
     }
 
 

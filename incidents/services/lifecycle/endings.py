@@ -49,10 +49,12 @@ def case_head(incident: Incident, cycle: Cycle) -> dict[str, Any]:
         "lead": name_of(incident.lead) if incident.lead else PERSON_MISSING,
         "team": incident.team.name if incident.team else "",
         "labels": list(incident.labels),
-        "extensions": sorted(one.extension_id for one in incident.extensions.all()),
+        "extensions": sorted(
+            extension.extension_id for extension in incident.extensions.all()
+        ),
         "tickets": [
-            {"ticket": one.ticket, "url": one.url}
-            for one in incident.ticket_links.all()
+            {"ticket": link.ticket, "url": link.url}
+            for link in incident.ticket_links.all()
         ],
     }
 
@@ -97,9 +99,9 @@ def answer_what_holds(
     """
     facts = gather_facts(incident, cycle)
     conditions = {
-        one.key: one
+        condition.key: condition
         for phase in (Phase.CONTAIN, Phase.COLLECT)
-        for one in evaluate_gate(phase, facts).conditions
+        for condition in evaluate_gate(phase, facts).conditions
     }
     held: dict[ConditionKey, Sequence[BundleFact | SnapshotFact]] = {
         ConditionKey.BUNDLE_STORED: facts.bundles,

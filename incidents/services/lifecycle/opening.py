@@ -130,7 +130,7 @@ def note_extensions(
 
 def clean_labels(labels: Sequence[str]) -> list[str]:
     """Return the labels trimmed and without NUL, each once, in the order given."""
-    trimmed = [drop_unstorable(one) for one in labels]
+    trimmed = [drop_unstorable(label) for label in labels]
     cleaned = list(dict.fromkeys(one for one in trimmed if one))
     long = [one for one in cleaned if len(one) > LABEL_LENGTH]
     if long:
@@ -172,7 +172,7 @@ def _record_opening(
     incident: Incident, cycle: Cycle, *, actor: Actor, now: dt.datetime
 ) -> None:
     version = incident.playbook_version
-    names = [one.extension_id for one in incident.extensions.all()]
+    names = [extension.extension_id for extension in incident.extensions.all()]
     about = f" about {', '.join(f'`{name}`' for name in names)}" if names else ""
     add_entry(
         incident=incident,

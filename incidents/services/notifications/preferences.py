@@ -38,8 +38,10 @@ def set_preferences(
             f"{actor.get_username()} may not set how {user.get_username()} is told: "
             "everybody sets their own preferences"
         )
-    own = {one.pk: one for one in user.webhook_channels.filter(is_active=True)}
-    chosen = {one.pk for one in webhooks}
+    own = {
+        channel.pk: channel for channel in user.webhook_channels.filter(is_active=True)
+    }
+    chosen = {webhook.pk for webhook in webhooks}
     _require_choice(by_email=by_email, chosen=chosen, own=set(own))
     _require_hours(quiet_from, quiet_until)
     preference, _ = NotificationPreference.objects.select_for_update().get_or_create(

@@ -89,7 +89,7 @@ class Audience:
 
     @cached_property
     def shared_webhooks(self) -> list[WebhookChannel]:
-        return [one for one in self._webhooks if one.owner_id is None]
+        return [webhook for webhook in self._webhooks if webhook.owner_id is None]
 
     @cached_property
     def _webhooks(self) -> list[WebhookChannel]:
@@ -98,9 +98,9 @@ class Audience:
     @cached_property
     def _own_webhooks(self) -> dict[int, list[WebhookChannel]]:
         found: dict[int, list[WebhookChannel]] = defaultdict(list)
-        for one in self._webhooks:
-            if one.owner_id is not None:
-                found[one.owner_id].append(one)
+        for webhook in self._webhooks:
+            if webhook.owner_id is not None:
+                found[webhook.owner_id].append(webhook)
         return found
 
     @cached_property

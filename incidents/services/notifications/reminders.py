@@ -145,9 +145,9 @@ def owed_reminders(
 def held_until(phase: IncidentPhase, at: dt.datetime) -> dt.datetime | None:
     """Return until when an acknowledgement holds repeats back at `at`, if one does."""
     ends = [
-        one.holds_until
-        for one in phase.acknowledgements.all()
-        if one.acknowledged_at <= at < one.holds_until
+        acknowledgement.holds_until
+        for acknowledgement in phase.acknowledgements.all()
+        if acknowledgement.acknowledged_at <= at < acknowledgement.holds_until
     ]
     return max(ends, default=None)
 

@@ -82,9 +82,13 @@ def list_all_waiting(*, now: dt.datetime | None = None) -> list[Waiting]:
     with how much that is."""
     decisions = list_waiting(now=now)
     cases = Incident.objects.in_bulk(
-        {one.incident_id for one in decisions if one.incident_id is not None}
+        {
+            decision.incident_id
+            for decision in decisions
+            if decision.incident_id is not None
+        }
     )
-    found = [_of_policy(one, cases) for one in decisions]
+    found = [_of_policy(decision, cases) for decision in decisions]
     found += _signatures()
     return sorted(found, key=lambda one: one.since)
 
@@ -143,7 +147,7 @@ def tell_returned(
     postmortem: Postmortem, *, people: Iterable[User], key: str, now: dt.datetime
 ) -> None:
     """Tell the authors and the lead that a postmortem came back; why is on its page."""
-    told = {one.pk: one for one in people}
+    told = {person.pk: person for person in people}
     if (lead := postmortem.incident.lead) is not None:
         told[lead.pk] = lead
     remind(
@@ -225,9 +229,9 @@ def _newest(row: Postmortem) -> PostmortemVersion:
 
 
 def _authors(row: Postmortem) -> frozenset[int]:
-    saved = {one.saved_by_id for one in row.drafts.all()}
+    saved = {draft.saved_by_id for draft in row.drafts.all()}
     return frozenset(
         pk
-        for pk in saved | {one.submitted_by_id for one in row.versions.all()}
+        for pk in saved | {version.submitted_by_id for version in row.versions.all()}
         if pk is not None
     )

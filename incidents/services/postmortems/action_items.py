@@ -309,7 +309,7 @@ def _fields_of(row: ActionItem) -> ActionItemFields:
 
 
 def _values_of(item: ActionItemFields) -> dict[str, object]:
-    return {one.name: getattr(item, one.name) for one in fields(item)}
+    return {field.name: getattr(item, field.name) for field in fields(item)}
 
 
 def _as_json(item: ActionItemFields) -> dict[str, str]:

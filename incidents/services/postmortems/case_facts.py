@@ -59,13 +59,13 @@ def gather_case_facts(
         "findings": _findings(items, reports, until=until),
         "decisions": [
             {
-                "at": utc(one.at),
-                "by": one.by,
-                "kind": one.kind,
-                "text": one.text,
-                "reason": one.reason,
+                "at": utc(decision.at),
+                "by": decision.by,
+                "kind": decision.kind,
+                "text": decision.text,
+                "reason": decision.reason,
             }
-            for one in gather_decisions(incident, cycle)
+            for decision in gather_decisions(incident, cycle)
         ],
         "checklist": [_item(row) for row in _checklist(cycle)],
         "action_items": [
@@ -139,7 +139,7 @@ def _phase(row: IncidentPhase) -> dict[str, Any]:
         "breached_at": utc(row.breached_at),
         "seconds": int(row.duration.total_seconds()) if row.duration else None,
         "conditions": _conditions(row),
-        "waivers": [_waiver(one) for one in row.waivers.all()],
+        "waivers": [_waiver(waiver) for waiver in row.waivers.all()],
     }
 
 

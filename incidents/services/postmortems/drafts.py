@@ -273,7 +273,10 @@ def _merge(
         raise PostmortemRefused(
             f"there is no draft {revision}: expected one up to {current.revision}"
         )
-    theirs = {one.key: one for one in changed_sections(base.sections, current.sections)}
+    theirs = {
+        section.key: section
+        for section in changed_sections(base.sections, current.sections)
+    }
     mine = changed_sections(base.sections, wanted)
     clashes = [
         one
@@ -287,13 +290,13 @@ def _merge(
             revision=current.revision,
             changes=tuple(
                 FieldChange(
-                    field=one.key,
-                    label=f"{one.group}: {one.title}",
-                    before=base.sections[one.key],
-                    current=current.sections[one.key],
-                    wanted=wanted[one.key],
+                    field=clash.key,
+                    label=f"{clash.group}: {clash.title}",
+                    before=base.sections[clash.key],
+                    current=current.sections[clash.key],
+                    wanted=wanted[clash.key],
                 )
-                for one in clashes
+                for clash in clashes
             ),
             changed_by=name_of(current.saved_by),
         )

@@ -61,7 +61,7 @@ def gather_findings(*, incident_id: int) -> int:
     known = gather_policy_evidence(incident)
     known["scan"] = _scan_newest_source(incident)
     known["extension_ids"] = frozenset(
-        one.extension_id for one in incident.extensions.all()
+        extension.extension_id for extension in incident.extensions.all()
     )
     category = category_of(incident)
     # Outside the transaction: reading is slow.

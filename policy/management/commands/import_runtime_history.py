@@ -48,5 +48,7 @@ class Command(BaseCommand):
             f"runtime history {row.pk}: {row.record_count} records, "
             f"{row.refused_count} refused, {row.fault_count} faulty lines"
         )
-        for one in row.findings:
-            self.stdout.write(f"  line {one['line']}: {one['code']}: {one['message']}")
+        for finding in row.findings:
+            self.stdout.write(
+                f"  line {finding['line']}: {finding['code']}: {finding['message']}"
+            )

@@ -62,10 +62,11 @@ class Command(BaseCommand):
             f"{len(snapshot.redactions)} redactions, "
             f"{len(snapshot.disagreements)} disagreements"
         )
-        for one in list_decisions(snapshot):
-            if one["extension"] is None:
+        for decision in list_decisions(snapshot):
+            if decision["extension"] is None:
                 self.stdout.write(
-                    f"  {one['capability']}: {one['decision']} ({one['reason']})"
+                    f"  {decision['capability']}: {decision['decision']} "
+                    f"({decision['reason']})"
                 )
 
 

@@ -122,6 +122,8 @@ def augment(folder: Folder, current: Value, node: Node, scope: Scope) -> Value:
 
 def fold_binary_values(folder: Folder, sign: str, left: Value, right: Value) -> Value:
     results = [
-        binary(sign, one, other) for one in options(left) for other in options(right)
+        binary(sign, option, other)
+        for option in options(left)
+        for other in options(right)
     ]
     return one_of(results)
