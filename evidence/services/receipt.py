@@ -32,6 +32,7 @@ from evidence.storage import Incoming, Readable, receive_stream
 DEFAULT_MEDIA_TYPE = "application/octet-stream"
 MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}\Z", re.ASCII)
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+# What file systems take for one name.
 NAME_LENGTH = 255
 SOURCE_LENGTH = 200
 
@@ -95,8 +96,10 @@ def receive_evidence(
         declared_sha256=_require_sha256(declared_sha256),
         ip_address=ip_address,
     )
+    # Before a byte is read: nobody sends gigabytes to a case that is not there.
     _require_incident(incident_id)
     with receive_stream(stream) as incoming:
+        # Before anything is kept: a broken transfer leaves nothing behind.
         _require_declared_digest(incoming, delivery.declared_sha256)
         with incoming.open() as file:
             recognised = recognise(
@@ -140,6 +143,7 @@ def add_item(
     )
     if (item := same.first()) is not None:
         again = detail or "the same bytes were sent again"
+        # Who had the same bytes, and when, is a fact of its own, so it is noted again.
         _record_receipt(item, delivery, actor, now, again)
         correct_kind(
             item, recognised.kind, actor=actor, channel=delivery.channel, now=now
@@ -186,6 +190,7 @@ def add_item(
         },
         now=now,
     )
+    # In the same transaction: no item is left that nobody was asked to verify.
     add_verification_request(item, actor=actor, now=now)
     return item, True
 
@@ -252,7 +257,9 @@ def _require_declared_digest(incoming: Incoming, declared: str | None) -> None:
 
 def _clean_name(name: str) -> str:
     """Return the last part of a name, without control characters."""
+    # Some clients send their whole path, and those on Windows with backslashes.
     last = PurePosixPath(_sound(name).replace("\\", "/")).name
+    # The end of a long name is kept, since the extension is there.
     cleaned = CONTROL_CHARACTERS.sub("_", last)[-NAME_LENGTH:]
     return "unnamed" if cleaned.strip(". ") == "" else cleaned
 

@@ -63,12 +63,15 @@ def activate_kill_switch(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
+    # Cases before extensions, as everywhere: services that meet take turns and
+    # never wait for each other in a circle.
     lock_cases(incident_id, extension_pk)
     incident = lock_open_incident(incident_id)
     extension = lock_extension(extension_pk)
     _require_none_active(
         KillSwitch.objects.filter(extension=extension), str(extension.extension_id)
     )
+    # Under the lock: a lift gives back the very state that the order found.
     previous = current_state(extension)
     switch = KillSwitch.objects.create(
         scope=KillSwitchScope.EXTENSION,
@@ -121,6 +124,7 @@ def activate_kill_all(
     for extension in extensions:
         _quarantine(extension, switch, actor, moment)
     tell_followers(switch.pk, actor, moment)
+    # After the commit: an order that is rolled back alarms nobody.
     queue_on_commit(NOTIFY_TASK, switch.pk)
     return switch
 
@@ -142,6 +146,7 @@ def confirm_kill_switch(
     require_permission(actor, CONFIRM)
     moment = now or timezone.now()
     switch = lock_kill_switch(kill_switch_id)
+    # Two who confirm at once took turns above: the second finds the first's.
     if hasattr(switch, "confirmation"):
         return switch.confirmation, False
     require_kill_switch_move(switch.state, KillSwitchState.CONFIRMED)
@@ -302,6 +307,7 @@ def _require_effective(
 ) -> dt.datetime:
     if effective_at is None:
         return now
+    # The runtime's clock may differ a little from this one, either way.
     return require_moment(
         effective_at,
         what="a moment from the order to now for when it took effect",

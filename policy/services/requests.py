@@ -43,6 +43,7 @@ def lock_request(
     """
     lock_subject(found)
     rows: Any = type(found)._default_manager
+    # Read anew: while this waited for the lock, somebody else may have decided.
     locked: _Request = rows.select_for_update().get(pk=found.pk)
     return locked
 
@@ -102,6 +103,7 @@ def decide_request(
     Who withdraws decides alone; where a request lapses, nobody does.
     """
     require_undecided(request)
+    # A constraint holds the database to it as well; this one says it in words.
     if decision not in ALONE:
         _require_second_person(request, actor)
     request.state = decision

@@ -24,6 +24,7 @@ def believable_moment(happened_at: dt.datetime, now: dt.datetime) -> dt.datetime
     A producer's clock may run ahead of ours, and one that was never set starts at the
     epoch: neither may set a case's clocks or open its timeline.
     """
+    # A sender's clock is believed neither about the future nor about 1970.
     return now if happened_at < EARLIEST else min(happened_at, now)
 
 

@@ -121,6 +121,7 @@ def receive_alerts(
                 return _receive(alerts, actor=actor, now=moment)
         except (OperationalError, IntegrityError) as error:
             state = getattr(error.__cause__, "sqlstate", None)
+            # Nothing of the attempt is left, so that another begins from the start.
             if attempt == ATTEMPTS or state not in TRANSIENT_STATES:
                 raise
     raise AssertionError("the last attempt returns or raises")
@@ -136,7 +137,9 @@ def _receive(
 ) -> list[Answer]:
     first: dict[Key, IncomingAlert] = {}
     for alert in alerts:
+        # Twice in one batch is as twice in two: the first one counts.
         first.setdefault(alert.key, alert)
+    # Before what is known is read: who waited here sees what the other stored.
     _lock_groups({one.group for one in first.values()})
     known = _find_known(first)
     fresh = [one for key, one in first.items() if key not in known]
@@ -274,6 +277,7 @@ def _take_in_kept(
         Alert.objects.select_for_update(of=("self",))
         .filter(
             incident__isnull=True,
+            # What a person split off does not come back by itself.
             assignments__isnull=True,
             extension=facts.extension,
             category=category,

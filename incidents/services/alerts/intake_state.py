@@ -127,6 +127,7 @@ def _read_versions(categories: Collection[str]) -> _Versions:
 
 
 def _note_extensions(ids: Iterable[str], now: dt.datetime) -> dict[str, Extension]:
+    # Sorted: two intakes that note the same new ones wait in line, not in a circle.
     wanted = sorted(set(ids))
     known = {
         one.extension_id: one
@@ -142,6 +143,8 @@ def _lock_cases(
     groups: Iterable[Group], extensions: Mapping[str, Extension], versions: _Versions
 ) -> _Found:
     wanted, found = set(groups), _Found()
+    # A row for each extension of a case, and one lock on the case, by ID, as moves
+    # and kill switches lock: two that want the same cases take turns.
     rows = (
         Incident.objects.open()
         .filter(
@@ -203,6 +206,7 @@ def _read_kept(
     categories = {group.category for group in spans} & {r.category for r in counting}
     if not categories:
         return kept
+    # Wide enough for every rule; each counts within its own window later.
     window = dt.timedelta(seconds=max(rule.window_seconds for rule in counting))
     rows = Alert.objects.filter(
         incident__isnull=True,

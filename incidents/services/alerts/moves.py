@@ -44,6 +44,7 @@ def move_alerts(
     """
     require_permission(actor, WORK)
     moment, why = now or timezone.now(), require_reason(reason)
+    # The case that is left and the one that is entered: both histories change.
     cases = _lock_cases(alert_ids, incident_id)
     target = cases[incident_id]
     if not target.is_open:
@@ -124,6 +125,8 @@ def _lock_alerts(
     )
     if len(rows) != len(set(alert_ids)):
         raise AlertRefused("one of the alerts does not exist: choose them again")
+    # Its new case is not locked, and to lock it now, after an alert, would turn the
+    # order round.
     if any(row.incident_id and row.incident_id not in cases for row in rows):
         raise AlertRefused("one of the alerts was moved meanwhile: choose them again")
     return rows

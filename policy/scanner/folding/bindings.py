@@ -74,6 +74,7 @@ def fold_name(folder: Folder, name: str, scope: Scope) -> Value:
     if folder.frame is not None and binding in folder.frame:
         return folder.frame[binding]
     value = fold_outside_frame(folder, binding)
+    # Written to without a declaration, it may still be the runtime's own global.
     if binding.is_implicit and (host := find_global(name)) is not None:
         return one_of((host, value))
     return value
@@ -110,9 +111,11 @@ def fold_binding(folder: Folder, binding: Binding) -> Value:
         known = folder.folded.get(key) or folder.passing.get(key)
         if known is not None:
             return known
+    # A name that is defined by itself adds nothing to its own value.
     if key in folder.running:
         folder.was_cut = True
         return UNKNOWN
+    # What is written so often holds anything, and following it costs the whole site.
     if len(binding.writes) > _MAX_WRITES:
         return UNKNOWN
     was_cut_before, folder.was_cut = folder.was_cut, False

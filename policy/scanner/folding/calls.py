@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from policy.scanner.folding.folder import Folder
 
 
+# Each level is parsed anew, and no decoder needs more.
 MAX_CODE_NESTING = 3
 
 
@@ -122,6 +123,7 @@ def fold_new(folder: Folder, node: Node, scope: Scope) -> Value:
 
 def apply_value(folder: Folder, target: Value, arguments: list[Value]) -> Value:
     """Return the result of calling a value."""
+    # A call is a step of its own: options times options add up without a new node.
     if not folder.may_continue():
         return UNKNOWN
     if isinstance(target, OneOf):
@@ -175,6 +177,7 @@ def apply_method(folder: Folder, target: Method, arguments: list[Value]) -> Valu
             # Function.call.bind(f): what is bound is the owner of the method.
             owner = Method(arguments[0], owner.name, via=owner.via)
         return Bound(owner, tuple(arguments[1:]), via=owner.via | {"reflective-call"})
+    # A promise of a value is taken for the value: what is called with it counts.
     if name in ("then", "finally") and arguments and not isinstance(owner, Object):
         return apply_value(folder, arguments[0], [owner])
     if name == "decode" and arguments and isinstance(arguments[0], Bytes):
@@ -191,6 +194,7 @@ def evaluate(folder: Folder, text: str) -> Value:
     root = parse(text.encode("utf-8", "replace"), "javascript").root
     program = build_program(root)
     inside = folder.for_code(program)
+    # As eval does: its value is that of the last statement.
     for child in reversed(root.named_children):
         if child.type in ("expression_statement", "return_statement"):
             inner = child.named_children[0] if child.named_children else None
@@ -202,6 +206,7 @@ def evaluate(folder: Folder, text: str) -> Value:
 
 def unpack_call(target: Value, arguments: list[Value]) -> tuple[Value, list[Value]]:
     """Return what is really called: through call, apply, bind and Reflect."""
+    # f.call.call.call(…) may go on for ever; nobody writes so many by hand.
     for _ in range(8):
         if isinstance(target, Bound):
             arguments = [*target.arguments, *arguments]

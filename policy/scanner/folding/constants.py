@@ -43,6 +43,7 @@ def fold_string(folder: Folder, node: Node, scope: Scope) -> Value:
 
 def fold_template(folder: Folder, node: Node, scope: Scope) -> Value:
     """Fold a template literal; raw text lies between its substitutions."""
+    # In bytes, as tree-sitter counts: the text may be of any alphabet.
     source, start = node.text or b"", node.start_byte
     position, end = 1, len(source) - 1
     parts: list[Value] = []
@@ -69,6 +70,7 @@ def fold_template_text(raw: str) -> Value:
 def join_parts(parts: Sequence[Value], technique: str) -> Value:
     texts = [to_text(part) for part in parts]
     via = merge_via(*parts) | {technique}
+    # Text joined with anything stays text, even where its letters are not known.
     if None in texts or sum(len(text or "") for text in texts) > MAX_TEXT:
         return Value(via=via, textual=True)
     return Text("".join(text or "" for text in texts), via=via)
@@ -103,6 +105,7 @@ def fold_array(folder: Folder, node: Node, scope: Scope) -> Value:
             items.extend(spread if spread is not None else (UNKNOWN,))
         else:
             items.append(folder.fold(child, scope))
+        # What is longer is data, not a name that is put together.
         if len(items) > MAX_ITEMS:
             return UNKNOWN
     return Array(tuple(items))
@@ -118,6 +121,7 @@ def fold_object(folder: Folder, node: Node, scope: Scope) -> Value:
                 members.update(other.members)
                 is_open = is_open or other.is_open
             else:
+                # What is spread is unknown: a member that is missing here may be in it.
                 is_open = True
         else:
             is_open = not add_object_member(folder, child, scope, members) or is_open

@@ -50,6 +50,7 @@ def fold_sequence(folder: Folder, node: Node, scope: Scope) -> Value:
 
 def fold_conditional(folder: Folder, node: Node, scope: Scope) -> Value:
     truth = to_truth(folder.fold(node.child_by_field_name("condition"), scope))
+    # Both where the condition is unknown: either may be what is called in the end.
     branches = ["consequence", "alternative"]
     if truth is not None:
         branches = branches[:1] if truth else branches[1:]
@@ -81,6 +82,7 @@ def fold_logical(
     folder: Folder, sign: str, left: Value, right: Node, scope: Scope
 ) -> Value:
     truth = to_truth(left)
+    # It asks for null and undefined alone: 0 and an empty text on the left stay.
     if sign == "??":
         truth = None if type(left) is Value else left not in (UNDEFINED, Constant(None))
     if truth is not None and truth is (sign != "&&"):
@@ -104,6 +106,7 @@ def fold_unary(folder: Folder, node: Node, scope: Scope) -> Value:
     if number is None:
         return unknown(value)
     if sign == "~":
+        # JavaScript takes NaN and the infinities for 0 here.
         return Number(float(~int(number))) if math.isfinite(number) else Number(-1.0)
     return Number(-number if sign == "-" else number)
 

@@ -75,6 +75,7 @@ class Folder:
         if node is None:
             return UNDEFINED
         if self.frame is None:
+            # Inside a function or a loop a node has another value each round.
             known = self.memo.get(node.id) or self.passing.get(node.id)
             if known is not None:
                 return known
@@ -85,6 +86,7 @@ class Folder:
             self.start()
         if not self.may_continue():
             return UNKNOWN
+        # What was cut beside this node does not make its own value incomplete.
         was_cut_before, self.was_cut = self.was_cut, False
         self.depth += 1
         try:
@@ -99,6 +101,7 @@ class Folder:
 
     def for_code(self, program: Program) -> Folder:
         """Return a folder for code in a string, on what this one has left to spend."""
+        # The same budget: code in strings in strings must not buy steps anew.
         inside = Folder(program, self.budget, self.nesting + 1, self.depth)
         inside.allowance = self.allowance
         return inside
@@ -122,6 +125,7 @@ class Folder:
             self.was_cut = True
             return False
         if self.allowance < 0:
+            # Once a site: every further step over the allowance passes here as well.
             self.budget.cut_sites += self.allowance == -1
             self.was_cut = True
             return False

@@ -79,6 +79,7 @@ def call_function(folder: Folder, function: Function, arguments: list[Value]) ->
     node = function.node
     inner = folder.program.scopes.get(node.id)
     body = node.child_by_field_name("body")
+    # A function that calls itself ends here: its value would need itself.
     if inner is None or body is None or node.id in folder.running:
         return unknown(*arguments)
     if folder.call_depth >= MAX_CALL_DEPTH:
@@ -86,6 +87,7 @@ def call_function(folder: Folder, function: Function, arguments: list[Value]) ->
         return unknown(*arguments)
     if body.end_byte - body.start_byte > MAX_FUNCTION_BYTES:
         return unknown(*arguments)
+    # The same arguments give the same result only where nothing else counts.
     key = None if _reads_frame(folder, function) else (node.id, tuple(arguments))
     if key is not None and key in folder.results:
         return folder.results[key]
@@ -98,6 +100,7 @@ def call_function(folder: Folder, function: Function, arguments: list[Value]) ->
         folder.call_depth -= 1
         folder.running.discard(node.id)
     value = add_via(value, "function-return")
+    # Cut short at a limit, it may be whole for a site with more steps left.
     if key is not None and not folder.was_cut:
         folder.results[key] = value
     folder.was_cut = folder.was_cut or was_cut_before
@@ -122,6 +125,7 @@ def _follow(
         _bind_parameters(folder, inner, arguments)
         return _body_value(folder, body, inner)
     except _GiveUpError:
+        # Not followed to its end; what its returns may give is still worth a look.
         return _any_return(folder, body, inner)
     finally:
         folder.frame = outer
@@ -170,6 +174,7 @@ def run_loop(folder: Folder, binding: Binding, current: Value, write: Write) -> 
     loop = write.loop
     assert loop is not None
     outer = folder.frame
+    # A copy: what the loop sets is nothing to the function around it.
     folder.frame = dict(outer or {})
     folder.frame[binding] = current
     scope = folder.program.scopes.get(loop.id)
