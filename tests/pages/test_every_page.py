@@ -51,6 +51,11 @@ def failures(asked: Asked) -> list[str]:
     return [f"{status} {url[:160]}" for url, status in asked if status >= 500]
 
 
+def draw(is_wanted: bool) -> dict[str, str]:
+    """Return the headers that tell WithoutRendering."""
+    return {"X-Draw": "yes" if is_wanted else "no"}
+
+
 def list_of(model: Any) -> str:
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
     return reverse(name)
@@ -87,7 +92,7 @@ def test_every_page_opens_or_refuses(browse: Browse, name: str) -> None:
                 yield url, ask(client, "get", url)
         for model in admin.site._registry:
             view = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
-            for row in model._default_manager.order_by("pk")[:3]:
+            for row in model._default_manager.order_by("pk")[:2]:
                 url = reverse(view, args=[row.pk])
                 yield url, ask(client, "get", url)
 
@@ -120,10 +125,10 @@ def test_no_filter_of_a_list_is_a_server_error(
     url = list_of(model_admin.model)
 
     def asked() -> Asked:
-        for name in hostile.list_parameters(model_admin, root):
-            for place, value in enumerate(hostile.IN_ADDRESSES):
+        for name, is_drawn in hostile.list_parameters(model_admin, root).items():
+            for value in hostile.IN_ADDRESSES:
                 address = f"{url}?{name}={value}"
-                drawn = {"X-Draw": "no" if place else "yes"}
+                drawn = draw(is_drawn and value is hostile.IN_ADDRESSES[-1])
                 yield address, ask(client, "get", address, headers=drawn)
 
     assert failures(asked()) == []
@@ -147,7 +152,10 @@ def test_no_bulk_action_is_a_server_error(browse: Browse, model_admin: Any) -> N
     assert failures(asked()) == []
 
 
-def test_no_value_of_a_form_is_a_server_error(browse: Browse) -> None:
+def test_no_value_of_a_form_is_a_server_error(
+    browse: Browse, settings: Settings
+) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.WithoutRendering"]
     client = browse("root")
 
     def asked() -> Asked:
@@ -157,7 +165,9 @@ def test_no_value_of_a_form_is_a_server_error(browse: Browse) -> None:
             for url in hostile.addresses(route, values):
                 for value in hostile.IN_FORMS if fields else ():
                     sent = dict.fromkeys(fields, value)
-                    yield f"{url} {value[:20]!r}", ask(client, "post", url, data=sent)
+                    drawn = draw(value is hostile.IN_FORMS[-1])
+                    status = ask(client, "post", url, data=sent, headers=drawn)
+                    yield f"{url} {value[:20]!r}", status
 
     assert failures(asked()) == []
 
@@ -166,7 +176,8 @@ def fields_behind(client: Client, route: str, values: dict[str, str]) -> set[str
     """Return the fields of a route's page, or of the page that its buttons are on."""
     page = hostile.fill(route.split("/do/")[0] + "/change/", values)
     with transaction.atomic():
-        response = client.get(page if "/do/" in route else hostile.fill(route, values))
+        url = page if "/do/" in route else hostile.fill(route, values)
+        response = client.get(url, headers=draw(True))
         transaction.set_rollback(True)
     if response.streaming or "html" not in response.get("Content-Type", ""):
         return set()
@@ -191,7 +202,8 @@ def test_no_filter_of_the_api_is_a_server_error(browse: Browse) -> None:
 @pytest.mark.parametrize("name", [*NAMES, "root"])
 def test_no_method_of_the_api_is_a_server_error(browse: Browse, name: str) -> None:
     session, token = browse(name), token_client(name)
-    methods = METHODS if name == "root" else METHODS[:5]
+    # What differs by role is who may read and who may write; the rest is root's to try.
+    methods = METHODS if name == "root" else ("get", "post", "patch")
 
     def asked() -> Asked:
         for route in API:
