@@ -24,6 +24,13 @@ def verify_item(request_id: int) -> None:
     services.run_verification(request_id=request_id)
 
 
+@shared_task(name="evidence.verify_items", acks_late=True)
+def verify_items(request_ids: list[int]) -> None:
+    """Queue many verifications one by one; what is lost of them, the sweep queues."""
+    for request_id in request_ids:
+        verify_item.delay(request_id)
+
+
 @shared_task(name="evidence.export_bundle", **RELIABLY)
 def export_bundle(request_id: int) -> None:
     services.run_export(request_id=request_id)

@@ -16,6 +16,8 @@ from evidence.admin.times import CasefileAdmin
 from evidence.errors import CasefileError, PermissionRefused
 
 KEY_DIGITS = 18
+# Rows that an action goes through one by one while the browser waits.
+BULK_MOST = 100
 
 
 class ChosenRows:
@@ -119,3 +121,16 @@ def call_service(
         return None
     messages.success(request, success)
     return result
+
+
+def is_within_bulk(request: HttpRequest, rows: QuerySet[Any]) -> bool:
+    """Tell whether an action may go through these rows in one request; say if not."""
+    count = rows.count()
+    if count <= BULK_MOST:
+        return True
+    messages.error(
+        request,
+        f"{count} are chosen, and at most {BULK_MOST} are done at once. Nothing was "
+        "done: filter the list, or choose fewer.",
+    )
+    return False

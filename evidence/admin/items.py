@@ -53,8 +53,10 @@ from evidence.services import (
     open_download,
     record_replay_viewing,
     record_viewing,
+    repeat_export,
     request_export,
     request_verification,
+    request_verifications,
 )
 from evidence.services.remarks import find_remarks
 from evidence.templatetags.casefile import badge
@@ -153,16 +155,14 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
     def verify_again(
         self, request: HttpRequest, queryset: QuerySet[EvidenceItem]
     ) -> None:
-        queued = 0
-        for item in queryset:
-            try:
-                request_verification(item_id=item.pk, actor=person_of(request))
-            except CasefileError as error:
-                messages.error(request, f"{item}: {error.message}")
-            else:
-                queued += 1
-        if queued:
-            messages.success(request, f"{queued} verifications are queued.")
+        # By key: the list's own columns are of no use to the service.
+        chosen = list(queryset.order_by().values_list("pk", flat=True))
+        queued = request_verifications(item_ids=chosen, actor=person_of(request))
+        waiting = len(chosen) - queued
+        said = f"{queued} verification{' is' if queued == 1 else 's are'} queued."
+        if waiting:
+            said += f" {waiting} of the chosen items wait for theirs already."
+        messages.success(request, said)
 
     # --- Pages ------------------------------------------------------------------
 
@@ -174,6 +174,11 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             ("<int:pk>/kind/", self.kind_view, "kind"),
             ("of/<int:pk>/status/", require_GET(self.case_status_view), "case_status"),
             ("<int:pk>/export/", self.export_view, "export"),
+            (
+                "<int:pk>/export/<int:export_pk>/again/",
+                require_POST(self.export_again_view),
+                "export_again",
+            ),
             ("<int:pk>/status/", require_GET(self.status_view), "status"),
         )
         upload = path(
@@ -278,6 +283,20 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             run=lambda form: _export(request, item, form),
             show=lambda form, error: self._show_export(request, item, form),
         )
+
+    def export_again_view(
+        self, request: HttpRequest, pk: int, export_pk: int
+    ) -> HttpResponse:
+        """Ask once more for an export that failed or was given up."""
+        item = self._find(request, pk)
+        if not item.export_requests.filter(pk=read_key(export_pk)).exists():
+            raise Http404("no such export")
+        call_service(
+            request,
+            lambda: repeat_export(export_id=export_pk, actor=person_of(request)),
+            success="The export is queued again.",
+        )
+        return HttpResponseRedirect(f"{_page_of(item)}?view=exports")
 
     def _show_export(
         self, request: HttpRequest, item: EvidenceItem, form: ExportForm

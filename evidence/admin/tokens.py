@@ -29,7 +29,12 @@ from evidence.accounts.tokens import (
     create_token,
     revoke_token,
 )
-from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.admin.base import (
+    ReadOnlyAdmin,
+    call_service,
+    is_within_bulk,
+    person_of,
+)
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField
 from evidence.models import ApiToken, TokenScope
@@ -147,6 +152,8 @@ class ApiTokenAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        if not is_within_bulk(request, queryset):
+            return
         for token in queryset:
             service = partial(
                 revoke_token,

@@ -9,7 +9,11 @@ from evidence.services.downloads import Download, open_download
 from evidence.services.exports import repeat_export, request_export, run_export
 from evidence.services.kinds import change_kind
 from evidence.services.receipt import receive_evidence
-from evidence.services.verification import request_verification, run_verification
+from evidence.services.verification import (
+    request_verification,
+    request_verifications,
+    run_verification,
+)
 
 __all__ = (
     "Download",
@@ -22,6 +26,7 @@ __all__ = (
     "repeat_export",
     "request_export",
     "request_verification",
+    "request_verifications",
     "run_export",
     "run_verification",
 )

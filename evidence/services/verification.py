@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from evidence import storage
@@ -69,6 +71,7 @@ ERROR_COLUMNS = (
 )
 
 
+VERIFY_MANY = "evidence.verify_items"
 FOLLOW_DIAGNOSIS = "incidents.follow_diagnosis"
 """Makes the case as severe as the diagnosis means; the app of cases has the task."""
 
@@ -112,6 +115,59 @@ def request_verification(
         now=moment,
     )
     return request
+
+
+@transaction.atomic
+def request_verifications(
+    *, item_ids: Iterable[int], actor: Actor, now: dt.datetime | None = None
+) -> int:
+    """Ask for many items to be verified again; return how many were queued for it.
+
+    One statement and one task, however many there are. An item that waits for its
+    verification already is left as it is; the constraint on the table sees to that
+    where somebody else asks at the same moment.
+    """
+    require_permission(actor, "evidence.verify_evidenceitem")
+    moment = now or timezone.now()
+    waiting = VerificationRequest.objects.filter(
+        item=OuterRef("pk"), state__in=UNFINISHED_STATES
+    )
+    items = EvidenceItem.objects.filter(~Exists(waiting), pk__in=item_ids)
+    chosen = dict(items.order_by("pk").values_list("pk", "incident_id"))
+    VerificationRequest.objects.bulk_create(
+        (
+            VerificationRequest(
+                item_id=pk, requested_by=actor, requested_at=moment, touched_at=moment
+            )
+            for pk in chosen
+        ),
+        ignore_conflicts=True,
+    )
+    made = VerificationRequest.objects.filter(
+        item__in=chosen, requested_at=moment, requested_by=actor
+    )
+    pks = list(made.order_by("pk").values_list("pk", flat=True))
+    if pks:
+        _record_many(chosen, actor, moment)
+        queue_on_commit(VERIFY_MANY, pks)
+    return len(pks)
+
+
+def _record_many(chosen: dict[int, int], actor: Actor, now: dt.datetime) -> None:
+    """Write one entry for each case, in the order that streams are locked in."""
+    cases: dict[int, list[int]] = {}
+    for pk, incident_id in chosen.items():
+        cases.setdefault(incident_id, []).append(pk)
+    for incident_id in sorted(cases, key=incident_stream):
+        item_ids = cases[incident_id]
+        record_entry(
+            streams=[incident_stream(incident_id)],
+            action="evidence.verification_requested",
+            actor=actor,
+            obj=EvidenceItem.objects.get(pk=item_ids[0]),
+            after={"items": item_ids},
+            now=now,
+        )
 
 
 def add_verification_request(

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from evidence.admin.base import ReadOnlyAdmin, person_of
+from evidence.admin.base import ReadOnlyAdmin, is_within_bulk, person_of
 from evidence.admin.form_answers import answer_form
 from evidence.errors import CasefileError
 from evidence.templatetags.casefile import badge, moment
@@ -166,6 +166,8 @@ class NotificationAdmin(ReadOnlyAdmin):
     def send_again(
         self, request: HttpRequest, queryset: QuerySet[Notification]
     ) -> None:
+        if not is_within_bulk(request, queryset):
+            return
         done = 0
         for pk in queryset.values_list("pk", flat=True):
             try:

@@ -6,15 +6,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from evidence.admin.base import client_address
+from evidence.admin.base import call_service, client_address, person_of, read_key
 from evidence.admin.form_fields import PageForm
 from evidence.admin.paging import keyset_page
-from evidence.models import UNFINISHED_STATES, Channel, EvidenceKind
+from evidence.models import UNFINISHED_STATES, Channel, EvidenceItem, EvidenceKind
 from evidence.services import receive_evidence
 from evidence.templatetags.casefile import badge
 from evidence.text import drop_unstorable
@@ -23,6 +24,7 @@ from policy.admin.case_pages import take_in
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
 from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
 from policy.services.cases import WORK
+from policy.services.readings import request_reading, unread_bundles
 from policy.services.scans import request_scan
 
 FAMILIES_SHOWN = 60
@@ -60,6 +62,24 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(WORK)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.read_again_view))
+        name = "policy_scanreport_read_again"
+        return [path("read/<int:item_pk>/", view, name=name), *super().get_urls()]
+
+    def read_again_view(self, request: HttpRequest, item_pk: int) -> HttpResponse:
+        """Ask once more for a bundle to be read that could not be."""
+        visible = EvidenceItem.objects.visible_to(request.user)
+        item = visible.filter(pk=read_key(item_pk)).first()
+        if item is None:
+            raise Http404("no such evidence")
+        call_service(
+            request,
+            lambda: request_reading(item_id=item.pk, actor=person_of(request)),
+            success="A worker reads the bundle again.",
+        )
+        return HttpResponseRedirect(reverse("admin:policy_scanreport_changelist"))
 
     @display(description="Source", ordering="item__original_name")
     def source(self, report: ScanReport) -> str:
@@ -113,7 +133,13 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         waiting = ScanRequest.objects.filter(state__in=UNFINISHED_STATES)
-        context = {"waiting": waiting.select_related("item")[:20]}
+        context = {
+            "waiting": waiting.select_related("item")[:20],
+            "unread": unread_bundles().filter(
+                item__in=EvidenceItem.objects.visible_to(request.user)
+            )[:20],
+            "can_work": request.user.has_perm(WORK),
+        }
         response: HttpResponse = super().changelist_view(
             request, {**(extra_context or {}), **context}
         )

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
@@ -103,6 +103,14 @@ def request_reading(
     if newest.is_pending or newest.state == WorkState.DONE:
         return newest
     return _ask_again(item, actor, moment)
+
+
+def unread_bundles() -> QuerySet[BundleReading]:
+    """Return the readings that came to nothing and were not asked for again."""
+    newer = BundleReading.objects.filter(item=OuterRef("item"), pk__gt=OuterRef("pk"))
+    return BundleReading.objects.filter(
+        ~Exists(newer), state__in=(WorkState.FAILED, WorkState.GAVE_UP)
+    ).select_related("item__incident")
 
 
 def _ask_again(item: EvidenceItem, actor: Actor, now: dt.datetime) -> BundleReading:

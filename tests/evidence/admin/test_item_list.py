@@ -1,4 +1,7 @@
 import pytest
+from django.contrib.messages import get_messages
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from evidence.models import VerificationRequest
@@ -66,6 +69,30 @@ def test_verify_again_from_the_list(client, responder, auditor, items):
     response = client.post(LIST, chosen, follow=True)
     assert VerificationRequest.objects.count() == before + 2
     assert "2 verifications are queued" in response.content.decode()
+
+
+def test_many_are_verified_again_with_one_statement_and_one_task(
+    client, responder, django_capture_on_commit_callbacks
+):
+    incidents = [make_incident().pk, make_incident().pk]
+    made = [receive(incidents[n % 2], b"%d" % n, f"{n}.log") for n in range(60)]
+    for item in made[1:]:
+        run_verification(request_id=item.verification_requests.get().pk)
+    client.force_login(responder)
+    chosen = {"action": "verify_again", "_selected_action": [item.pk for item in made]}
+    with (
+        django_capture_on_commit_callbacks() as callbacks,
+        CaptureQueriesContext(connection) as queries,
+    ):
+        response = client.post(LIST, chosen)
+    told = " ".join(str(each) for each in get_messages(response.wsgi_request))
+    assert "59 verifications are queued. 1 of the chosen" in told
+    tables = [q["sql"] for q in queries if "evidence_verificationrequest" in q["sql"]]
+    assert sum(sql.startswith("INSERT") for sql in tables) == 1
+    assert len(queries) < 60
+    (sent,) = [callback.args for callback in callbacks]
+    pending = VerificationRequest.objects.filter(state="queued").exclude(item=made[0])
+    assert sent == ("evidence.verify_items", [sorted(p.pk for p in pending)])
 
 
 @pytest.mark.parametrize("person", ["outsider", "machine"])

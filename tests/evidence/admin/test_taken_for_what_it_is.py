@@ -286,3 +286,27 @@ def test_a_refused_export_says_where_it_leaks(client, responder):
     assert "$.a[0].b (value)" in text_of(client, page_of(item, "exports"))
     row = client.get("/api/v1/exports/").json()["results"][0]
     assert row["leaks"] == [{"path": "$.a[0].b", "kind": "value"}]
+
+
+def test_an_export_that_came_to_nothing_is_asked_for_again(client, responder):
+    item = make_evidence(make_incident())
+    failed = ExportRequest.objects.create(
+        source=item,
+        generated_at_ms=0,
+        state=WorkState.GAVE_UP,
+        requested_at=item.received_at,
+        touched_at=item.received_at,
+        finished_at=item.received_at,
+        failure="The export could not be made: 3 workers ended.",
+    )
+    client.force_login(responder)
+    assert "Ask again" in text_of(client, page_of(item, "exports"))
+    again = reverse(
+        "admin:evidence_evidenceitem_export_again", args=[item.pk, failed.pk]
+    )
+    client.post(again)
+    newest = ExportRequest.objects.first()
+    assert (newest.state, newest.pk > failed.pk) == (WorkState.QUEUED, True)
+    # One that is under way is not asked for a second time.
+    client.post(again.replace(f"/{failed.pk}/again", f"/{newest.pk}/again"))
+    assert ExportRequest.objects.count() == 2

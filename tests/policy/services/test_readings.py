@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
 from evidence.models import EvidenceItem, EvidenceKind, WorkState
 from evidence.simulation import simulate_document
 from incidents.models import Incident
@@ -120,3 +124,26 @@ def test_a_bundle_that_ends_workers_ends_as_failed(incident: Incident) -> None:
     reading = run_reading(reading_id=item.policy_readings.get().pk)
     assert reading.state == WorkState.GAVE_UP
     assert "3 workers" in reading.failure
+
+
+def test_a_reading_that_gave_up_is_shown_and_asked_for_again(
+    incident: Incident, client: Client, responder: User
+) -> None:
+    item = attach(incident, bundle())
+    take_up_evidence()
+    BundleReading.objects.filter(item=item).update(attempts=3)
+    run_reading(reading_id=item.policy_readings.get().pk)
+    assert take_up_evidence() == 0
+    client.force_login(responder)
+    listed = reverse("admin:policy_scanreport_changelist")
+    assert "3 workers ended" in client.get(listed).content.decode()
+    again = reverse("admin:policy_scanreport_read_again", args=[item.pk])
+    for _ in range(2):
+        client.post(again)
+    assert item.policy_readings.count() == 2
+    reading = run_reading(reading_id=item.policy_readings.first().pk)
+    assert reading is not None
+    assert reading.state == WorkState.DONE
+    client.post(again)
+    assert item.policy_readings.count() == 2
+    assert "3 workers ended" not in client.get(listed).content.decode()
