@@ -9,6 +9,9 @@ status is `failing` and the answer 503: a balancer sends visitors elsewhere. Whe
 another part fails, it is `degraded` and 200, since no other web machine would serve
 them better: what was asked for is in the database, and done once the part is back.
 With `?strict=1`, for monitors, anything but `ok` is a 503.
+
+A check that raises HealthWarning works, and needs somebody to look: its part is in
+`warning` with what it says, and so is the whole where nothing is worse.
 """
 
 import logging
@@ -26,10 +29,13 @@ from django.utils.module_loading import import_string
 
 from config.heartbeat import STALE_SECONDS, WORKER_SEEN_KEY
 from evidence import storage
+from evidence.errors import HealthWarning
 
 log = logging.getLogger(__name__)
 
 BROKER_SECONDS = 3
+SERVING = {"ok", "warning", "degraded"}
+"""With these, pages work."""
 
 _lock = threading.Lock()
 _last: tuple[float, dict[str, Any]] | None = None
@@ -45,8 +51,8 @@ def find_health_response(request: HttpRequest) -> HttpResponse | None:
         return JsonResponse({"status": "ok"})
     if request.path_info == "/readyz":
         report = read_report()
-        accepted = {"ok"} if request.GET.get("strict") == "1" else {"ok", "degraded"}
-        ready = report["status"] in accepted
+        is_strict = request.GET.get("strict") == "1"
+        ready = report["status"] in ({"ok"} if is_strict else SERVING)
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return JsonResponse(report, status=status)
     return None
@@ -65,10 +71,13 @@ def _make_report() -> dict[str, Any]:
     parts = {
         name: _probe(name, path) for name, path in settings.READINESS_CHECKS.items()
     }
-    failing = {name for name, part in parts.items() if part["status"] != "ok"}
+    failing = {name for name, part in parts.items() if part["status"] == "failing"}
     if failing & set(settings.READINESS_CRITICAL):
         return {"status": "failing", "parts": parts}
-    return {"status": "degraded" if failing else "ok", "parts": parts}
+    if failing:
+        return {"status": "degraded", "parts": parts}
+    warns = any(part["status"] == "warning" for part in parts.values())
+    return {"status": "warning" if warns else "ok", "parts": parts}
 
 
 def _probe(name: str, path: str) -> dict[str, Any]:
@@ -76,6 +85,8 @@ def _probe(name: str, path: str) -> dict[str, Any]:
     status = "ok"
     try:
         detail = import_string(path)()
+    except HealthWarning as warning:
+        status, detail = "warning", str(warning)
     except Exception as error:
         # Whatever it was, it is what the probe is for: this part does not work.
         log.warning("readiness: %s fails", name, exc_info=True)

@@ -331,6 +331,7 @@ READINESS_CHECKS = {
     "workers": "config.health.check_workers",
     "evidence_storage": "config.health.check_evidence_storage",
     "reminders": "incidents.services.notifications.reminder_check.check_health",
+    "on_call": "incidents.services.notifications.reachability.check_on_call",
     "history": "evidence.audit.history_checks.read_history_health",
 }
 # Without these no page can be served; without the others, work waits.

@@ -185,3 +185,10 @@ class HistoryError(CasefileError):
 
     code = "history_broken"
     status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+class HealthWarning(Exception):
+    """A part of the installation works, and somebody has to look after it.
+
+    Its text is shown as it is to whoever asks for the readiness.
+    """

@@ -15,6 +15,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -45,7 +46,7 @@ def create_person(
     chosen = _require_roles(roles)
     person = User(
         username=_require_free_name(username),
-        email=email.strip(),
+        email=_require_email(email),
         is_staff=Role.MACHINE not in chosen,
     )
     if person.is_staff:
@@ -107,6 +108,33 @@ def set_active(
     action = "person.reactivated" if is_active else "person.deactivated"
     _record(action, person, actor, now, why, before, _state_of(person))
     return person
+
+
+@transaction.atomic
+def change_email(
+    *,
+    actor: Actor,
+    person_id: int,
+    email: str,
+    reason: str,
+    now: dt.datetime | None = None,
+) -> User:
+    """Set where a person's mail goes; empty: nowhere. The old address is recorded."""
+    require_permission(actor, CHANGE)
+    person = _lock_person(person_id, actor)
+    why = _require_reason(reason)
+    return _set_email(person, email, "person.email_changed", actor, now, why)
+
+
+@transaction.atomic
+def change_own_email(
+    *, actor: User, email: str, now: dt.datetime | None = None
+) -> User:
+    """Set where one's own mail goes; the old address is recorded."""
+    if not actor.is_active:
+        raise PermissionRefused(f"{actor.get_username()} is switched off")
+    person = User.objects.select_for_update().get(pk=actor.pk)
+    return _set_email(person, email, "person.own_email_changed", actor, now)
 
 
 @sensitive_variables("password")
@@ -218,6 +246,49 @@ def _require_own_look(name: str) -> None:
             code="name_looks_alike",
             field="username",
         )
+
+
+def _require_email(email: str) -> str:
+    """Return an address as it is kept; refuse what no mail could go to."""
+    address = email.strip()
+    if not address:
+        return ""
+    limit = User._meta.get_field("email").max_length or 0
+    try:
+        validate_email(address)
+    except ValidationError as error:
+        raise PersonError(
+            f"“{show_hidden(address[:80])}” is no e-mail address. Write one such as "
+            "ada@example.org, or leave it empty.",
+            code="email_invalid",
+            field="email",
+        ) from error
+    if len(address) > limit or not address.isascii():
+        raise PersonError(
+            f"An e-mail address has at most {limit} characters, and plain letters "
+            "only: others look alike, and mail would go astray.",
+            code="email_invalid",
+            field="email",
+        )
+    return address
+
+
+def _set_email(
+    person: User,
+    email: str,
+    action: str,
+    actor: Actor,
+    now: dt.datetime | None,
+    reason: str = "",
+) -> User:
+    """Write a locked person's address and record it, where it differs."""
+    address = _require_email(email)
+    if address == person.email:
+        return person
+    before, person.email = person.email, address
+    person.save(update_fields=["email"])
+    _record(action, person, actor, now, reason, {"email": before}, {"email": address})
+    return person
 
 
 def _require_reason(reason: str) -> str:

@@ -7,10 +7,20 @@ import datetime as dt
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from evidence.accounts.people import change_own_email
 from evidence.audit.entries import record_entry
 from evidence.errors import PersonError
 from evidence.models import ReaderSettings
 from evidence.zones import find_zone
+
+
+@transaction.atomic
+def save_own_settings(
+    *, actor: User, email: str, time_zone: str, now: dt.datetime | None = None
+) -> None:
+    """Set one's own address and zone: both, or neither where one is refused."""
+    change_own_email(actor=actor, email=email, now=now)
+    set_reader_zone(actor=actor, time_zone=time_zone, now=now)
 
 
 @transaction.atomic
@@ -21,7 +31,8 @@ def set_reader_zone(
     name = time_zone.strip()
     if name and find_zone(name) is None:
         raise PersonError(
-            f"“{name[:40]}” is no time zone. Choose one such as Europe/Berlin, or UTC."
+            f"“{name[:40]}” is no time zone. Choose one such as Europe/Berlin, or UTC.",
+            field="time_zone",
         )
     ReaderSettings.objects.get_or_create(user=actor)
     row = ReaderSettings.objects.select_for_update().get(user=actor)

@@ -20,6 +20,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.decorators import action, display
 from unfold.widgets import (
@@ -32,15 +33,17 @@ from evidence.accounts.access import Role
 from evidence.accounts.people import (
     ADD,
     CHANGE,
+    change_email,
     change_roles,
     create_person,
     reset_password,
     set_active,
 )
-from evidence.accounts.readers import set_reader_zone
-from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.accounts.readers import save_own_settings
+from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField
+from evidence.admin.person_notes import read_person_note
 from evidence.errors import CasefileError
 from evidence.models import ReaderSettings
 
@@ -57,6 +60,16 @@ class ReasonForm(forms.Form):
         widget=UnfoldAdminTextInputWidget,
         help_text="Kept in the history.",
     )
+
+
+class EmailForm(ReasonForm):
+    email = forms.EmailField(
+        required=False,
+        label="E-mail address",
+        widget=UnfoldAdminEmailInputWidget,
+        help_text="Empty: no mail goes to this person.",
+    )
+    field_order = ("email", "reason")
 
 
 class RolesForm(ReasonForm):
@@ -96,6 +109,7 @@ class PersonAdmin(ReadOnlyAdmin):
     fields = (
         "username",
         "email",
+        "notifications",
         "roles",
         "is_active",
         "is_superuser",
@@ -103,7 +117,7 @@ class PersonAdmin(ReadOnlyAdmin):
         "date_joined",
     )
     readonly_fields = fields
-    actions_detail = ("roles_page", "active_page", "password_page")
+    actions_detail = ("email_page", "roles_page", "active_page", "password_page")
 
     def get_urls(self) -> list[URLPattern]:
         own = path(
@@ -129,6 +143,10 @@ class PersonAdmin(ReadOnlyAdmin):
     ) -> bool:
         return request.user.has_perm(CHANGE)
 
+    @display(description="Notifications")
+    def notifications(self, person: User) -> SafeString:
+        return read_person_note("notifications", person)
+
     @display(description="Roles")
     def roles(self, person: User) -> str:
         return ", ".join(sorted(group.name for group in person.groups.all())) or "none"
@@ -139,6 +157,18 @@ class PersonAdmin(ReadOnlyAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         return self._run(request, "Add a person", PersonForm, create_person)
+
+    @action(description="Change e-mail", url_path="email", permissions=["manage"])
+    def email_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self._find(request, object_id)
+        return self._run(
+            request,
+            f"E-mail address of {person}",
+            EmailForm,
+            change_email,
+            person=person,
+            initial={"email": person.email},
+        )
 
     @action(description="Change roles", url_path="roles", permissions=["manage"])
     def roles_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -229,7 +259,14 @@ class PersonAdmin(ReadOnlyAdmin):
         )
 
 
-class ZoneForm(forms.Form):
+class SettingsForm(forms.Form):
+    email = forms.EmailField(
+        required=False,
+        label="E-mail address",
+        widget=UnfoldAdminEmailInputWidget,
+        help_text="Where reminders go. Send yourself a test message under My "
+        "notifications once it is changed.",
+    )
     time_zone = forms.ChoiceField(
         required=False,
         label="Time zone",
@@ -247,23 +284,28 @@ class ZoneForm(forms.Form):
 def settings_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
     """Show a person their own settings, and save what they choose."""
     person = person_of(request)
-    form = ZoneForm(request.POST or None, initial=_settings_of(person))
-    if request.method == "POST" and form.is_valid():
-        saved = call_service(
-            request,
-            lambda: set_reader_zone(actor=person, **form.cleaned_data),
-            success="Saved. Times are shown so from now on.",
-        )
-        if saved is not None:
-            return HttpResponseRedirect(reverse("admin:auth_user_settings"))
-    context = {**site.each_context(request), "title": "My settings", "form": form}
-    context["button"] = "Save"
-    return TemplateResponse(request, "evidence/people/form.html", context)
+
+    def carry_out(form: Any) -> HttpResponse:
+        save_own_settings(actor=person, **form.cleaned_data)
+        messages.success(request, "Saved.")
+        return HttpResponseRedirect(reverse("admin:auth_user_settings"))
+
+    def show(form: Any, error: CasefileError | None) -> HttpResponse:
+        context = {**site.each_context(request), "title": "My settings", "form": form}
+        context["button"] = "Save"
+        return TemplateResponse(request, "evidence/people/form.html", context)
+
+    return answer_form(
+        request,
+        make=lambda data, files: SettingsForm(data, initial=_settings_of(person)),
+        run=carry_out,
+        show=show,
+    )
 
 
 def _settings_of(person: User) -> dict[str, Any]:
     row = ReaderSettings.objects.filter(user=person).first()
-    return {"time_zone": row.time_zone if row else ""}
+    return {"time_zone": row.time_zone if row else "", "email": person.email}
 
 
 @admin.register(Group)

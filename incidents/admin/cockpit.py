@@ -27,6 +27,7 @@ from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import TITLES
 from incidents.services.lifecycle.aftermath import Aftermath, find_standing
 from incidents.services.lifecycle.containment import unconfirmed_orders
+from incidents.services.notifications.reachability import reach_of_case
 from incidents.services.policy_records import shown_orders, standing_kill_all
 from incidents.workflow.phases import Phase
 from policy.admin.orders import OrderView, order_views
@@ -143,6 +144,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "running": running,
         "head_tone": _head_tone(incident, running, containment["kill_orders"]),
         "is_complete": is_live and all(one.is_complete for one in phases),
+        "hard_to_reach": reach_of_case(incident) if is_live else [],
         "waivers": [waiver for waiver in waivers if waiver.is_in_force],
         "revoked_waivers": [waiver for waiver in waivers if not waiver.is_in_force],
         "tabs": TABS,

@@ -15,6 +15,7 @@ from incidents.case_queries import breached, unverified_evidence, worst_first
 from incidents.models import ChecklistItem, Incident
 from incidents.presentation import PhaseView, running_clock
 from incidents.services.changes import REVIEW
+from incidents.services.notifications.reachability import list_hard_to_reach
 from incidents.services.notifications.waiting import returned_to, waiting_for
 from incidents.services.policy_records import standing_kill_all
 from incidents.workflow.phases import PHASE_ORDER, Phase
@@ -60,6 +61,7 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
         "broken_history": _broken_history(user),
         "kill_all": standing_kill_all(),
         "kill_orders": _kill_orders(user, now),
+        "hard_to_reach": list_hard_to_reach(),
         "is_reviewer": user.has_perm(REVIEW),
         "waiting": waiting_for(user, now=now) if isinstance(user, User) else [],
         "returned": returned_to(user) if isinstance(user, User) else [],

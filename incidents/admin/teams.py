@@ -9,9 +9,14 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import display
 
 from evidence.admin.base import RefusableAdmin, person_of
 from incidents.models import Team
+from incidents.services.notifications.reachability import read_reach
 from incidents.services.teams import save_team
 
 
@@ -21,8 +26,24 @@ class TeamAdmin(RefusableAdmin):
 
     list_display = ("name",)
     search_fields = ("name",)
-    fields = ("name", "members")
+    fields = ("name", "members", "reachability")
+    readonly_fields = ("reachability",)
     filter_horizontal = ("members",)
+
+    @display(description="Notifications")
+    def reachability(self, team: Team) -> SafeString | str:
+        """Say of each member how they can be told."""
+        if team._state.adding:
+            return "Shown once the team has members."
+        found = read_reach(team.members.order_by("username")).values()
+        return format_html_join(
+            "",
+            "<div>{} {}</div>",
+            (
+                (one.person, render_to_string("incidents/_reach.html", {"one": one}))
+                for one in found
+            ),
+        )
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Team | None = None

@@ -296,6 +296,9 @@ class Notification(models.Model):
                 name="notification_to_send",
             ),
             models.Index(fields=("state", "-id"), name="notification_by_state"),
+            models.Index(
+                fields=("recipient", "webhook", "-id"), name="notification_newest"
+            ),
         )
         permissions = (("retry_notification", "Can send a failed notification again"),)
         triggers = (

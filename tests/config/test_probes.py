@@ -13,7 +13,7 @@ from tests.factories import make_incident
 from tests.live import LiveWorker
 
 PARTS = {
-    *("database", "broker", "workers", "evidence_storage", "reminders"),
+    *("database", "broker", "workers", "evidence_storage", "reminders", "on_call"),
     "history",
 }
 

@@ -6,6 +6,8 @@ from django.urls import reverse
 
 from evidence.accounts.access import Role
 from evidence.accounts.people import (
+    change_email,
+    change_own_email,
     change_roles,
     create_person,
     reset_password,
@@ -13,7 +15,7 @@ from evidence.accounts.people import (
 )
 from evidence.audit.entries import SYSTEM_STREAM
 from evidence.errors import PermissionRefused, PersonError
-from evidence.models import AuditEntry
+from evidence.models import AuditEntry, ReaderSettings
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
@@ -184,3 +186,65 @@ def test_a_name_that_nobody_has_is_taken(admin_client):
         actor=None, username="norah", roles=[Role.AUDITOR], password=NEW
     )
     assert person.username == "norah"
+
+
+class TestEmail:
+    def test_an_administrator_changes_it_with_a_reason_and_it_is_recorded(
+        self, admin_client
+    ):
+        person = make_user()
+        values = {"email": " new@example.org ", "reason": "married"}
+        assert admin_client.get(page(person, "email")).status_code == 200
+        admin_client.post(page(person, "email"), values)
+        person.refresh_from_db()
+        assert person.email == "new@example.org"
+        (entry,) = entries()
+        assert (entry.action, entry.reason) == ("person.email_changed", "married")
+        assert entry.before == {"email": "responder@example.org"}
+        assert entry.after == {"email": "new@example.org"}
+
+    @pytest.mark.parametrize(
+        "email", ["nobody", "a@b\nBcc: x@y.org", "a@@example.org", "adа@example.org"]
+    )
+    def test_what_no_mail_goes_to_is_refused(self, email):
+        person = make_user()
+        with pytest.raises(PersonError) as refusal:
+            change_own_email(actor=person, email=email)
+        assert (refusal.value.code, refusal.value.field) == ("email_invalid", "email")
+        person.refresh_from_db()
+        assert person.email == "responder@example.org"
+        assert entries() == []
+
+    def test_only_administrators_change_that_of_others(self):
+        for role in (Role.RESPONDER, Role.REVIEWER, Role.AUDITOR):
+            with pytest.raises(PermissionRefused):
+                change_email(
+                    actor=make_user(role),
+                    person_id=make_user(Role.ADMINISTRATOR).pk,
+                    email="me@example.org",
+                    reason="x",
+                )
+
+    def test_a_page_of_another_is_closed_to_other_roles(self, client):
+        person = make_user(Role.REVIEWER)
+        client.force_login(make_user())
+        assert client.get(page(person, "email")).status_code == 403
+
+    def test_everybody_changes_their_own_and_it_is_recorded(self, client):
+        me = make_user(Role.AUDITOR)
+        client.force_login(me)
+        url = reverse("admin:auth_user_settings")
+        assert "auditor@example.org" in client.get(url).content.decode()
+        client.post(url, {"email": "mine@example.org", "time_zone": "Europe/Berlin"})
+        me.refresh_from_db()
+        assert me.email == "mine@example.org"
+        actions = {one.action for one in AuditEntry.objects.all()}
+        assert actions >= {"person.own_email_changed", "reader_settings.changed"}
+
+    def test_a_refused_address_saves_no_zone_and_stays_in_the_form(self, client):
+        me = make_user(Role.AUDITOR)
+        client.force_login(me)
+        values = {"email": "adа@example.org", "time_zone": "Europe/Berlin"}
+        answer = client.post(reverse("admin:auth_user_settings"), values)
+        assert "adа@example.org" in answer.content.decode()
+        assert not ReaderSettings.objects.filter(user=me).exists()

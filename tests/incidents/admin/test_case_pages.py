@@ -425,7 +425,7 @@ class TestQueryCounts:
     @pytest.mark.parametrize(
         ("name", "most"),
         [
-            ("index", 24),
+            ("index", 32),
             ("incidents_incident_changelist", 20),
             ("incidents_incident_my_items", 14),
             ("incidents_incident_metrics", 10),
