@@ -7,12 +7,15 @@ class IncidentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from evidence.accounts.holdings import Holding, register_holding
         from evidence.services.remarks import remark_on_evidence
         from incidents.services.evidence_remarks import remark_on_items
+        from incidents.services.handover import hand_over_work, list_work
         from incidents.services.lifecycle.containment import follow_kill_switch
         from incidents.services.lifecycle.rollbacks import follow_rollback
         from policy.services.followers import follow_orders, follow_rollbacks
 
         remark_on_evidence(remark_on_items)
+        register_holding(Holding(list_work, hand_over_work))
         follow_orders(follow_kill_switch)
         follow_rollbacks(follow_rollback)

@@ -21,6 +21,8 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from evidence.accounts.access import Actor, Role, require_permission
+from evidence.accounts.holdings import hand_over, list_held
+from evidence.accounts.tokens import revoke_tokens_of
 from evidence.audit.entries import record_entry
 from evidence.errors import PermissionRefused, PersonError
 from evidence.lookalikes import find_lookalike, show_hidden
@@ -92,9 +94,14 @@ def set_active(
     person_id: int,
     is_active: bool,
     reason: str,
+    successor: User | None = None,
     now: dt.datetime | None = None,
 ) -> User:
-    """Let a person in, or keep them out; their account and history stay."""
+    """Let a person in, or keep them out; their account and history stay.
+
+    Who is kept out hands what they lead and own to a successor, who has to be named
+    where there is anything, and their tokens are revoked for good.
+    """
     require_permission(actor, CHANGE)
     person = _lock_person(person_id, actor)
     if actor is not None and person.pk == actor.pk:
@@ -102,11 +109,14 @@ def set_active(
     why = _require_reason(reason)
     if person.is_active == is_active:
         return person
+    moment = now or timezone.now()
     before = _state_of(person)
+    if not is_active:
+        _hand_over(person, successor, actor=actor, reason=why, now=moment)
     person.is_active = is_active
     person.save(update_fields=["is_active"])
     action = "person.reactivated" if is_active else "person.deactivated"
-    _record(action, person, actor, now, why, before, _state_of(person))
+    _record(action, person, actor, moment, why, before, _state_of(person))
     return person
 
 
@@ -196,7 +206,9 @@ def record_superuser_made(person: User, *, now: dt.datetime | None = None) -> No
 
 
 def _lock_person(person_id: int, actor: Actor) -> User:
-    person = User.objects.select_for_update().get(pk=person_id)
+    # Weaker than a plain lock: who works a case of theirs is not held up, and two who
+    # take a case and a person in the other order do not wait for each other.
+    person = User.objects.select_for_update(no_key=True).get(pk=person_id)
     if person.is_superuser and actor is not None and not actor.is_superuser:
         raise PermissionRefused("only a superuser changes a superuser's account")
     return person
@@ -246,6 +258,31 @@ def _require_own_look(name: str) -> None:
             code="name_looks_alike",
             field="username",
         )
+
+
+def _hand_over(
+    person: User,
+    successor: User | None,
+    *,
+    actor: Actor,
+    reason: str,
+    now: dt.datetime,
+) -> None:
+    """Give away what somebody holds, and revoke their tokens."""
+    held = list_held(person)
+    if held and successor is None:
+        raise PersonError(
+            f"{person.get_username()} still holds {len(held)} of the things listed "
+            "here, such as the lead of a case or an action item: choose who takes "
+            "them over.",
+            code="successor_missing",
+            field="successor",
+        )
+    if held and successor is not None:
+        hand_over(person, successor, actor=actor, reason=reason, now=now)
+    revoke_tokens_of(
+        person, actor=actor, reason="The account was switched off.", now=now
+    )
 
 
 def _require_email(email: str) -> str:

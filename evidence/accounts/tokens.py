@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
@@ -22,6 +22,15 @@ LONGEST_DAYS = 366
 NOTE_USE_AFTER = dt.timedelta(minutes=1)
 """How exact `last_used_at` is: at most one write a minute for a busy token."""
 
+# What a scope lets a token do, by the permissions of which its person needs one.
+SCOPE_PERMISSIONS = {
+    TokenScope.READ: ("incidents.view_incident", "evidence.view_evidenceitem"),
+    TokenScope.EVIDENCE_WRITE: ("evidence.add_evidenceitem",),
+    TokenScope.ALERTS_WRITE: ("incidents.add_alert",),
+    TokenScope.CASES_WRITE: ("incidents.work_incident", "incidents.add_incident"),
+    TokenScope.POLICY_WRITE: ("policy.confirm_killswitch", "policy.add_policysnapshot"),
+}
+
 
 @transaction.atomic
 def create_token(
@@ -33,7 +42,11 @@ def create_token(
     actor: Actor,
     now: dt.datetime | None = None,
 ) -> tuple[ApiToken, str]:
-    """Make a token; return its row and the secret, which is not kept anywhere."""
+    """Make a token; return its row and the secret, which is not kept anywhere.
+
+    A person offers only scopes that the user's role has a use for. A command on the
+    server may prepare one for a role that is still to come.
+    """
     require_permission(actor, "evidence.add_apitoken")
     moment = now or timezone.now()
     label = _require_name(name)
@@ -46,6 +59,8 @@ def create_token(
         raise TokenError(
             f"expected an active user, got {user.get_username()}", field="user"
         )
+    if actor is not None:
+        _require_usable(user, wanted)
     token, secret = ApiToken.objects.create(
         user=user,
         expiry=dt.timedelta(days=days),
@@ -75,9 +90,39 @@ def revoke_token(
     require_permission(actor, "evidence.revoke_apitoken")
     moment = now or timezone.now()
     token = ApiToken.objects.select_for_update().get(pk=token_id)
-    if token.revoked_at is not None:
-        return token
-    token.revoked_at, token.revoked_by = moment, actor
+    if token.revoked_at is None:
+        _revoke(token, actor=actor, reason=reason, now=moment)
+    return token
+
+
+def revoke_tokens_of(user: User, *, actor: Actor, reason: str, now: dt.datetime) -> int:
+    """Revoke what a person still has, inside the caller's transaction; return how many.
+
+    For who switches an account off, whose permission the caller has checked.
+    """
+    tokens = list(live_tokens(user, now=now).select_for_update())
+    for token in tokens:
+        _revoke(token, actor=actor, reason=reason, now=now)
+    return len(tokens)
+
+
+def live_tokens(user: User, *, now: dt.datetime) -> QuerySet[ApiToken]:
+    """Return a person's tokens that are neither revoked nor expired."""
+    rows = ApiToken.objects.filter(user=user, revoked_at__isnull=True, expiry__gt=now)
+    return rows.order_by("pk")
+
+
+def usable_scopes(user: User) -> list[TokenScope]:
+    """Return the scopes that give a token of this person anything to do."""
+    return [
+        scope
+        for scope in TokenScope
+        if any(user.has_perm(name) for name in SCOPE_PERMISSIONS[scope])
+    ]
+
+
+def _revoke(token: ApiToken, *, actor: Actor, reason: str, now: dt.datetime) -> None:
+    token.revoked_at, token.revoked_by = now, actor
     token.save(update_fields=["revoked_at", "revoked_by"])
     record_entry(
         action="token.revoked",
@@ -85,10 +130,9 @@ def revoke_token(
         obj=token,
         reason=reason,
         before={"revoked_at": None},
-        after={"revoked_at": moment.isoformat()},
-        now=moment,
+        after={"revoked_at": now.isoformat()},
+        now=now,
     )
-    return token
 
 
 def note_use(token: ApiToken, *, now: dt.datetime) -> None:
@@ -115,6 +159,20 @@ def _require_name(name: str) -> str:
             field="name",
         )
     return label
+
+
+def _require_usable(user: User, scopes: Collection[str]) -> None:
+    """Refuse scopes that the person's role gives nothing to do with."""
+    usable = usable_scopes(user)
+    idle = sorted(set(scopes) - set(usable))
+    if idle:
+        can = ", ".join(usable) or "none"
+        raise TokenError(
+            f"{user.get_username()} may not do what {', '.join(idle)} is for, and a "
+            f"token does no more than its user. What their role allows: {can}.",
+            code="scope_beyond_role",
+            field="scopes",
+        )
 
 
 def _require_scopes(scopes: Collection[str]) -> list[str]:

@@ -15,10 +15,11 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters
@@ -26,10 +27,12 @@ from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
     UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from evidence.accounts.access import Role
+from evidence.accounts.holdings import list_held
 from evidence.accounts.people import (
     ADD,
     CHANGE,
@@ -40,6 +43,7 @@ from evidence.accounts.people import (
     set_active,
 )
 from evidence.accounts.readers import save_own_settings
+from evidence.accounts.tokens import live_tokens
 from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField
@@ -70,6 +74,18 @@ class EmailForm(ReasonForm):
         help_text="Empty: no mail goes to this person.",
     )
     field_order = ("email", "reason")
+
+
+class DeactivateForm(ReasonForm):
+    """Why, and who takes over; the list of what there is stands above it."""
+
+    successor = forms.ModelChoiceField(
+        queryset=User.objects.filter(is_active=True).order_by("username"),
+        required=False,
+        label="Who takes over",
+        widget=UnfoldAdminSelectWidget,
+        help_text="Needed where anything is listed. Somebody who works cases.",
+    )
 
 
 class RolesForm(ReasonForm):
@@ -194,10 +210,11 @@ class PersonAdmin(ReadOnlyAdmin):
         return self._run(
             request,
             f"{verb} {person}",
-            ReasonForm,
+            DeactivateForm if person.is_active else ReasonForm,
             set_active,
             person=person,
             fixed={"is_active": not person.is_active},
+            shown=_holdings_of(person) if person.is_active else {},
         )
 
     @action(description="Reset password", url_path="password", permissions=["manage"])
@@ -230,6 +247,7 @@ class PersonAdmin(ReadOnlyAdmin):
         person: User | None = None,
         fixed: dict[str, Any] | None = None,
         initial: dict[str, Any] | None = None,
+        shown: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show a form, or hand what it says to the service and show the person."""
 
@@ -248,6 +266,7 @@ class PersonAdmin(ReadOnlyAdmin):
                 "title": title,
                 "opts": self.opts,
                 "form": form,
+                **(shown or {}),
             }
             return TemplateResponse(request, "evidence/people/form.html", context)
 
@@ -257,6 +276,20 @@ class PersonAdmin(ReadOnlyAdmin):
             run=carry_out,
             show=show,
         )
+
+
+def _holdings_of(person: User) -> dict[str, Any]:
+    """Return what is to be handed over, each with its page, and what is revoked."""
+    held = [
+        (one, reverse(f"admin:{_admin_name(one.page)}_change", args=[one.page.pk]))
+        for one in list_held(person)
+    ]
+    tokens = list(live_tokens(person, now=timezone.now()))
+    return {"held": held, "tokens": tokens, "shows_holdings": True}
+
+
+def _admin_name(row: Model) -> str:
+    return f"{row._meta.app_label}_{row._meta.model_name}"
 
 
 class SettingsForm(forms.Form):

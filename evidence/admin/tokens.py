@@ -28,6 +28,7 @@ from evidence.accounts.tokens import (
     NAME_LENGTH,
     create_token,
     revoke_token,
+    usable_scopes,
 )
 from evidence.admin.base import (
     ReadOnlyAdmin,
@@ -41,16 +42,30 @@ from evidence.models import ApiToken, TokenScope
 from evidence.templatetags.casefile import moment as show_time
 
 DEFAULT_DAYS = 90
-STATE_LABELS = {"active": "success", "expired": "warning", "revoked": "danger"}
+STATE_LABELS = {
+    "active": "success",
+    "expired": "warning",
+    "revoked": "danger",
+    "user off": "danger",
+}
+
+
+class OwnerField(forms.ModelChoiceField):
+    """Names each person with the scopes that their role has a use for."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        scopes = ", ".join(usable_scopes(obj)) or "no scope"
+        return f"{obj.get_username()}: {scopes}"
 
 
 class TokenForm(forms.Form):
     """Whose token, what for, what it may do, and for how long."""
 
-    user = forms.ModelChoiceField(
+    user = OwnerField(
         queryset=User.objects.filter(is_active=True).order_by("username"),
         widget=UnfoldAdminSelectWidget,
-        help_text="The token can never do more than this user.",
+        help_text="The token can never do more than this user. What the role of each "
+        "lets a token do stands beside the name.",
     )
     name = TextField(
         max_length=NAME_LENGTH,

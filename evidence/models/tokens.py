@@ -94,7 +94,9 @@ class ApiToken(AbstractAuthToken):
         return f"{self.name} ({self.token_key}…)"
 
     def state_at(self, moment: dt.datetime) -> str:
-        """Return `active`, `expired` or `revoked`."""
+        """Return `active`, `expired`, `revoked`, or `user off`: nobody may use it."""
         if self.revoked_at is not None:
             return "revoked"
+        if not self.user.is_active:
+            return "user off"
         return "expired" if self.expiry <= moment else "active"

@@ -27,6 +27,7 @@ from incidents.services.changes import (
 )
 from incidents.services.lifecycle.links import WEB_SCHEMES
 from incidents.services.notifications.outbox import notify_assignment, remind
+from incidents.services.notifications.recipients import people_with
 from incidents.workflow.postmortem import ActionItemState, ActionItemType
 
 TEXT_LENGTH = 500
@@ -195,7 +196,9 @@ def remind_action_items(*, now: dt.datetime | None = None) -> int:
     """Write down the reminders of open action items that are owed; return how many.
 
     Three days before, on the day, and then every week, each once. An overdue one is
-    told to the lead of its case as well. Harmless to run twice, or late.
+    told to the lead of its case as well, and one whose owner is switched off to the
+    lead from the start; to reviewers, where no lead is there either. Harmless to run
+    twice, or late.
     """
     moment = now or timezone.now()
     rows = (
@@ -211,19 +214,27 @@ def remind_action_items(*, now: dt.datetime | None = None) -> int:
     )
     new = [one for one in owed if one[1] not in known]
     for row, key, headline, owed_at in new:
-        people = {row.owner.pk: row.owner}
-        if row.due_on < moment.date() and row.incident.lead is not None:
-            people[row.incident.lead.pk] = row.incident.lead
         remind(
             key=key,
-            people=people.values(),
-            headline=headline,
+            people=_people_of(row, is_overdue=row.due_on < moment.date()),
+            headline=headline
+            if row.owner.is_active
+            else f"{headline}, and its owner is switched off",
             about=row,
             owed_at=owed_at,
             incident=row.incident,
             now=moment,
         )
     return len(new)
+
+
+def _people_of(row: ActionItem, *, is_overdue: bool) -> list[User]:
+    """Return who is reminded of an item: never nobody while there is a reviewer."""
+    lead = row.incident.lead
+    people = [row.owner] if row.owner.is_active else []
+    if lead is not None and lead.is_active and lead != row.owner:
+        people += [lead] if is_overdue or not people else []
+    return people or list(people_with("review_incident"))
 
 
 def _owed(
