@@ -155,7 +155,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "is_past": cycle != incident.current_cycle,
         "is_emptied": is_live and _is_emptied(incident),
         **(_closing_forms(incident) if is_live else {}),
-        "can_reopen": not incident.is_open and request.user.has_perm(REVIEW),
+        "can_reopen": _can_reopen(request, incident, cycle),
         "take_over_form": _take_over_form(request, incident, cycle),
         "workers": forms.workers() if can_work else (),
         "playbook_choices": forms.playbook_choices(incident) if can_work else (),
@@ -217,6 +217,12 @@ def _closing_forms(incident: Incident) -> dict[str, Any]:
         "duplicate_form": forms.DuplicateForm(obj=incident),
         "false_alarm_form": forms.FalseAlarmForm(obj=incident),
     }
+
+
+def _can_reopen(request: HttpRequest, incident: Incident, cycle: Cycle) -> bool:
+    """Tell whether to offer it: beside the case as it stands, not a past cycle."""
+    is_past = cycle != incident.current_cycle
+    return not (incident.is_open or is_past) and request.user.has_perm(REVIEW)
 
 
 def _take_over_form(

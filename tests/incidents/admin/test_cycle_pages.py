@@ -205,6 +205,21 @@ class TestPastCycle:
         found = set(re.findall(r"/do/[\w-]+/", html)) - set(kept)
         assert not found
 
+    def test_header_tells_how_it_ended_not_how_the_case_stands_now(
+        self, reviewer: Client
+    ) -> None:
+        incident = end_as_duplicate()
+        reopen(incident)
+        close_false_alarm(incident)
+        Incident.objects.filter(pk=incident.pk).update(severity="critical")
+        past = words(page(reviewer, incident, "?cycle=1"))
+        head = past[past.index(incident.reference) : past.index("Detected")]
+        assert "Closed duplicate" in past
+        assert "Closed false alarm" not in past
+        assert "Critical" not in head
+        assert "/do/reopen/" not in page(reviewer, incident, "?cycle=1")
+        assert "/do/reopen/" in page(reviewer, incident)
+
     def test_checklist_of_a_reopened_case_answers_what_it_holds(
         self, reviewer: Client
     ) -> None:
