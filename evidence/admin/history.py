@@ -24,7 +24,7 @@ from evidence.admin.base import (
 from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
 from evidence.audit.history_checks import check_history
 from evidence.models import AuditEntry, HistoryCheck
-from evidence.templatetags.casefile import moment as show_time
+from evidence.templatetags.casefile import show_moment
 
 
 @admin.register(AuditEntry)
@@ -70,7 +70,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @display(description="Recorded", ordering="recorded_at")
     def moment(self, entry: AuditEntry) -> str:
-        return show_time(entry.recorded_at)
+        return show_moment(entry.recorded_at)
 
     @display(description="Object")
     def linked_object(self, entry: AuditEntry) -> str:

@@ -59,8 +59,7 @@ from evidence.services import (
     request_verifications,
 )
 from evidence.services.remarks import find_remarks
-from evidence.templatetags.casefile import badge
-from evidence.templatetags.casefile import moment as show_time
+from evidence.templatetags.casefile import badge, show_moment
 from evidence.templatetags.evidence import integrity_badge
 
 
@@ -143,7 +142,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
 
     @display(description="Received", ordering="received_at")
     def received(self, item: EvidenceItem) -> str:
-        return show_time(item.received_at)
+        return show_moment(item.received_at)
 
     @display(description="SHA-256", ordering="sha256_hex")
     def short_sha256(self, item: EvidenceItem) -> str:

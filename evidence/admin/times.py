@@ -11,7 +11,7 @@ from django.db.models import DateTimeField, Model
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from evidence.templatetags.casefile import moment
+from evidence.templatetags.casefile import show_moment
 
 
 class CasefileAdmin(ModelAdmin):
@@ -60,7 +60,7 @@ def _moment_column(model: type[Model], name: str) -> Callable[[Model], Any] | No
         return None
 
     def column(row: Model) -> Any:
-        return moment(getattr(row, name))
+        return show_moment(getattr(row, name))
 
     column.__name__ = name
     column.short_description = field.verbose_name  # type: ignore[attr-defined]

@@ -39,7 +39,7 @@ from evidence.admin.base import (
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField
 from evidence.models import ApiToken, TokenScope
-from evidence.templatetags.casefile import moment as show_time
+from evidence.templatetags.casefile import show_moment
 
 DEFAULT_DAYS = 90
 STATE_LABELS = {
@@ -130,12 +130,12 @@ class ApiTokenAdmin(ReadOnlyAdmin):
 
     @display(description="Expires", ordering="expiry")
     def expires(self, token: ApiToken) -> str:
-        return show_time(token.expiry)
+        return show_moment(token.expiry)
 
     @display(description="Last used", ordering="last_used_at")
     def last_used(self, token: ApiToken) -> str:
         used: dt.datetime | None = token.last_used_at
-        return show_time(used) if used else "never"
+        return show_moment(used) if used else "never"
 
     # --- pages ----------------------------------------------------------------------
 

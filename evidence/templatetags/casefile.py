@@ -24,8 +24,8 @@ NONE = "–"
 ICON = '<span class="cf-icon" aria-hidden="true">{}</span>'
 
 
-@register.simple_tag
-def moment(value: Any, style: str = "") -> SafeString | str:
+@register.simple_tag(name="moment")
+def show_moment(value: Any, style: str = "") -> SafeString | str:
     """Show a moment in the reader's zone, with UTC on hover.
 
     `style` "day" leaves the seconds out, "time" the date, "ago" says how long it is.

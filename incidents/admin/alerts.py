@@ -22,7 +22,7 @@ from evidence.admin.base import ReadOnlyAdmin, RefusableAdmin, person_of, read_k
 from evidence.admin.form_answers import add_refusal
 from evidence.admin.form_fields import LongTextField
 from evidence.errors import CasefileError, PermissionRefused
-from evidence.templatetags.casefile import badge, moment
+from evidence.templatetags.casefile import badge, show_moment
 from evidence.text import REASON_LENGTH, is_storable
 from incidents.models import (
     Alert,
@@ -151,7 +151,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @display(description="Happened", ordering="happened_at")
     def happened(self, alert: Alert) -> SafeString | str:
-        return moment(alert.happened_at)
+        return show_moment(alert.happened_at)
 
     @display(description="Category", ordering="category")
     def category_words(self, alert: Alert) -> str:

@@ -32,7 +32,7 @@ from incidents.services.lifecycle.aftermath import Aftermath
 from incidents.services.notifications import reminders
 from incidents.services.policy_records import shown_orders
 from incidents.workflow.gates import ConditionKey
-from incidents.workflow.incident_states import ItemState, RemediationAction
+from incidents.workflow.incident_states import ItemState, RemediationKind
 from incidents.workflow.outcomes import Outcome, read_outcome
 from incidents.workflow.phases import Phase
 from policy.services import kill_switches
@@ -190,7 +190,7 @@ def _act(request: HttpRequest, incident: Incident, data: Data) -> str:
     remediation.record_action(
         actor=person_of(request),
         incident_id=incident.pk,
-        kind=RemediationAction(data["kind"]),
+        kind=RemediationKind(data["kind"]),
         description=data["description"],
         choice_key=data["choice"],
         proof=remediation.Proof(

@@ -21,7 +21,7 @@ from evidence.admin.form_answers import answer_form
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.admin.times import CasefileAdmin
 from evidence.errors import CasefileError
-from evidence.templatetags.casefile import badge, moment
+from evidence.templatetags.casefile import badge, show_moment
 from incidents.admin.case_actions import ACTIONS
 from incidents.admin.case_list import BreachedFilter, MineFilter, UnverifiedFilter
 from incidents.admin.cockpit import cockpit_context, find_incident
@@ -133,7 +133,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
 
     @display(description="Last activity", ordering="last_activity_at")
     def activity(self, incident: Incident) -> SafeString | str:
-        return moment(incident.last_activity_at, "day")
+        return show_moment(incident.last_activity_at, "day")
 
     # --- pages ----------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import (
     IncidentSource,
     ItemState,
-    RemediationAction,
+    RemediationKind,
     Severity,
 )
 from incidents.workflow.outcomes import (
@@ -322,7 +322,7 @@ class DecideForm(ReasonForm):
 
 
 class ActionForm(PageForm):
-    kind = forms.ChoiceField(choices=words(RemediationAction), label="What kind")
+    kind = forms.ChoiceField(choices=words(RemediationKind), label="What kind")
     description = _reason("What was done")
     choice = TextField(required=False, widget=forms.HiddenInput)
     proof = _reason("What proves it", required=False, rows=2)

@@ -19,7 +19,7 @@ from unfold.decorators import action, display
 from evidence.admin.base import ReadOnlyAdmin, is_within_bulk, person_of
 from evidence.admin.form_answers import answer_form
 from evidence.errors import CasefileError
-from evidence.templatetags.casefile import badge, moment
+from evidence.templatetags.casefile import badge, show_moment
 from incidents.admin.notification_forms import (
     PlanForm,
     PreferenceForm,
@@ -42,9 +42,7 @@ from incidents.services.notifications.outbox import (
 )
 from incidents.services.notifications.preferences import set_preferences
 from incidents.services.notifications.reminder_settings import (
-    CHANGE as CHANGE_PLAN,
-)
-from incidents.services.notifications.reminder_settings import (
+    CHANGE_REMINDERS,
     current_settings,
     set_reminders,
 )
@@ -160,7 +158,7 @@ class NotificationAdmin(ReadOnlyAdmin):
 
     @display(description="Due", ordering="owed_at")
     def owed(self, row: Notification) -> SafeString | str:
-        return moment(row.owed_at, "day")
+        return show_moment(row.owed_at, "day")
 
     @action(description="Send again", permissions=["retry"])
     def send_again(
@@ -334,7 +332,7 @@ class ReminderSettingsAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        can_edit = request.user.has_perm(CHANGE_PLAN)
+        can_edit = request.user.has_perm(CHANGE_REMINDERS)
         if request.method == "POST" and not can_edit:
             raise PermissionDenied
 

@@ -30,7 +30,7 @@ from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.admin.sent_forms import take_unsent
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.models import WorkState
-from evidence.templatetags.casefile import badge, moment
+from evidence.templatetags.casefile import badge, show_moment
 from evidence.text import unify_lines
 from incidents.admin.cockpit import find_incident
 from incidents.admin.postmortem_actions import ACTIONS, NUMBER_MAX, submit
@@ -152,7 +152,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
 
     @display(description="Last change", ordering="changed_at")
     def changed(self, row: Postmortem) -> SafeString | str:
-        return moment(row.changed_at, "day")
+        return show_moment(row.changed_at, "day")
 
     # --- pages ----------------------------------------------------------------------
 

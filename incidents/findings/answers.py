@@ -21,7 +21,7 @@ from policy.rules.precedence import EffectivePolicy
 from policy.rules.trust_replay import TrustFinding
 
 if TYPE_CHECKING:  # see scanner_bypass
-    from policy.scanner.report import ScanReport
+    from policy.scanner.report import SourceReport
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class CaseEvidence:
     names_by_hash: Mapping[str, str] = field(default_factory=dict)
     quarantines: tuple[QuarantinePeriod, ...] = ()
     trust_findings: tuple[TrustFinding, ...] = ()
-    scan: ScanReport | None = None
+    scan: SourceReport | None = None
     extension_ids: Extensions = ALL_EXTENSIONS
 
 

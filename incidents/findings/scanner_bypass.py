@@ -19,13 +19,13 @@ from incidents.findings.values import Finding, FindingSeverity, counted, listed,
 from policy.rules.capabilities import is_dangerous
 
 if TYPE_CHECKING:  # importing it for real would load the parsers with every page
-    from policy.scanner.report import ScanReport
+    from policy.scanner.report import SourceReport
 
 
 def find_scanner_bypass(
     bundle: Mapping[str, Any],
     *,
-    scan: ScanReport | None = None,
+    scan: SourceReport | None = None,
     ledger_report: Mapping[str, Any] | None = None,
     extension_ids: Extensions = ALL_EXTENSIONS,
 ) -> list[Finding]:
@@ -99,7 +99,7 @@ def _commands(
     )
 
 
-def _scanned(scan: ScanReport) -> Iterator[Finding]:
+def _scanned(scan: SourceReport) -> Iterator[Finding]:
     if scan.refused is not None:
         yield Finding(
             key="source-refused",

@@ -10,7 +10,7 @@ from evidence.models import AppendOnlyModel, EvidenceItem
 from evidence.models.choices import choices_of, values_of
 from incidents.models.cases import Cycle, TicketLink
 from incidents.models.checklists import ChecklistItem
-from incidents.workflow.incident_states import RemediationAction as ActionKind
+from incidents.workflow.incident_states import RemediationKind
 
 
 class RemediationDecision(AppendOnlyModel):
@@ -50,7 +50,7 @@ class RemediationAction(AppendOnlyModel):
     cycle = models.ForeignKey(
         Cycle, on_delete=models.PROTECT, related_name="remediation_actions"
     )
-    kind = models.CharField(max_length=20, choices=choices_of(ActionKind))
+    kind = models.CharField(max_length=20, choices=choices_of(RemediationKind))
     choice_key = models.CharField(max_length=64, blank=True)
     description = models.TextField()
     proof = models.TextField(blank=True)
@@ -83,7 +83,7 @@ class RemediationAction(AppendOnlyModel):
         ordering = ("id",)
         constraints = (
             models.CheckConstraint(
-                condition=Q(kind__in=values_of(ActionKind)),
+                condition=Q(kind__in=values_of(RemediationKind)),
                 name="remediation_action_kind_known",
             ),
             models.CheckConstraint(

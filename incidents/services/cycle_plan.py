@@ -14,10 +14,10 @@ from incidents.models import (
 )
 from incidents.workflow.clocks import due_at
 from incidents.workflow.phases import Phase
-from incidents.workflow.playbook_document import ChecklistItem as PlannedItem
 from incidents.workflow.playbook_document import (
     PhaseTarget,
     PlaybookDocument,
+    PlaybookItem,
     read_playbook,
 )
 
@@ -59,7 +59,7 @@ def start_clock(
 
 
 def add_items(
-    cycle: Cycle, version: PlaybookVersion, planned: Iterable[tuple[int, PlannedItem]]
+    cycle: Cycle, version: PlaybookVersion, planned: Iterable[tuple[int, PlaybookItem]]
 ) -> None:
     """Add items of a playbook version, each with its place in the document."""
     contents = version.document["checklist"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from incidents.workflow.incident_states import ItemKind, ItemState, RemediationAction
+from incidents.workflow.incident_states import ItemKind, ItemState, RemediationKind
 from incidents.workflow.phases import Phase
 
 
@@ -106,7 +106,7 @@ class GateFacts:
     replay_viewed: Statement | None = None
     items: tuple[ItemFact, ...] = ()
     # Remediation actions: none is recorded without what proves it.
-    actions: tuple[RemediationAction, ...] = ()
+    actions: tuple[RemediationKind, ...] = ()
     verified_rollbacks: tuple[int, ...] = ()
     choices: tuple[ChoiceFact, ...] = ()
     postmortem: PostmortemFact = PostmortemFact()

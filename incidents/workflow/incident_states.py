@@ -70,7 +70,7 @@ class ItemState(StrEnum):
         return self is not ItemState.OPEN
 
 
-class RemediationAction(StrEnum):
+class RemediationKind(StrEnum):
     """What counts as an action of REMEDIATE; each is recorded with its proof."""
 
     POLICY_UPDATE = "policy_update"

@@ -22,7 +22,7 @@ from yaml.constructor import ConstructorError
 from evidence.format import hash_value
 from incidents.workflow.documents import UNSTORABLE, json_path, schema_problems
 from incidents.workflow.errors import PlaybookError, Problem
-from incidents.workflow.incident_states import ItemKind, RemediationAction, Severity
+from incidents.workflow.incident_states import ItemKind, RemediationKind, Severity
 from incidents.workflow.phases import PHASE_ORDER, Phase
 from incidents.workflow.playbook_schema import PLAYBOOK_SCHEMA
 
@@ -73,7 +73,7 @@ class RemediationChoice:
 
     key: str
     text: str
-    action: RemediationAction
+    action: RemediationKind
     condition: str = ""
     term: str | None = None
     required: bool = False
@@ -82,7 +82,7 @@ class RemediationChoice:
 
 
 @dataclass(frozen=True)
-class ChecklistItem:
+class PlaybookItem:
     """One thing to do or to find in a phase; ``key`` is stable across versions."""
 
     key: str
@@ -110,7 +110,7 @@ class PlaybookDocument:
     failed_verification_is_finding: bool
     references: tuple[Reference, ...]
     phases: tuple[PhaseTarget, ...]
-    checklist: tuple[ChecklistItem, ...]
+    checklist: tuple[PlaybookItem, ...]
     content: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class PlaybookDocument:
         """Return the target of a phase."""
         return self.phases[phase.position]
 
-    def items(self, phase: Phase) -> tuple[ChecklistItem, ...]:
+    def items(self, phase: Phase) -> tuple[PlaybookItem, ...]:
         """Return the checklist items of a phase, in the order of the document."""
         return tuple(item for item in self.checklist if item.phase is phase)
 
@@ -181,8 +181,8 @@ def _phase_target(phase: Phase, target: dict[str, Any]) -> PhaseTarget:
     )
 
 
-def _item(item: dict[str, Any]) -> ChecklistItem:
-    return ChecklistItem(
+def _item(item: dict[str, Any]) -> PlaybookItem:
+    return PlaybookItem(
         key=item["key"],
         kind=ItemKind(item["kind"]),
         phase=Phase(item["phase"]),
@@ -206,7 +206,7 @@ def _choice(choice: dict[str, Any]) -> RemediationChoice:
     return RemediationChoice(
         key=choice["key"],
         text=choice["text"],
-        action=RemediationAction(choice["action"]),
+        action=RemediationKind(choice["action"]),
         condition=choice.get("condition", ""),
         term=choice.get("term"),
         required=choice.get("required", False),

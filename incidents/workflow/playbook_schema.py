@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from incidents.workflow.incident_states import ItemKind, RemediationAction, Severity
+from incidents.workflow.incident_states import ItemKind, RemediationKind, Severity
 from incidents.workflow.phases import Phase
 
 SCHEMA_NAME = "casefile.playbook.v1"
@@ -115,7 +115,7 @@ _CHOICE = _object(
     {
         "key": _KEY,
         "text": _TEXT,
-        "action": {"enum": [action.value for action in RemediationAction]},
+        "action": {"enum": [action.value for action in RemediationKind]},
     },
     {
         "condition": _TEXT,

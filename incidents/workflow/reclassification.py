@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from incidents.workflow.incident_states import ItemState
-from incidents.workflow.playbook_document import ChecklistItem, PlaybookDocument
+from incidents.workflow.playbook_document import PlaybookDocument, PlaybookItem
 
 
 @dataclass(frozen=True)
 class PlannedItem:
     """An item of the case's checklist, as its playbook version describes it."""
 
-    item: ChecklistItem
+    item: PlaybookItem
     state: ItemState
 
 
@@ -30,7 +30,7 @@ class ReclassificationPlan:
     """
 
     keep: tuple[PlannedItem, ...]
-    add: tuple[ChecklistItem, ...]
+    add: tuple[PlaybookItem, ...]
     close: tuple[PlannedItem, ...]
     carried: tuple[PlannedItem, ...]
 

@@ -16,7 +16,7 @@ from policy.scanner.line_scanner import LineFinding, scan_lines
 from policy.scanner.report import (
     SCANNER_VERSION,
     FileReport,
-    ScanReport,
+    SourceReport,
     scan_file,
     scan_source,
 )
@@ -29,9 +29,9 @@ __all__ = [
     "FileReport",
     "LineFinding",
     "Miss",
-    "ScanReport",
     "SourceFile",
     "SourceRefusedError",
+    "SourceReport",
     "compare_scanners",
     "scan_file",
     "scan_lines",

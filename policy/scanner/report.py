@@ -48,7 +48,7 @@ class FileReport:
 
 
 @dataclass(frozen=True)
-class ScanReport:
+class SourceReport:
     """What a scan of a source found, or why the source was refused."""
 
     name: str
@@ -98,18 +98,18 @@ class ScanReport:
 
 def scan_source(
     data: bytes, name: str, limits: ArchiveLimits | None = None
-) -> ScanReport:
+) -> SourceReport:
     """Scan a file or an archive; what cannot be unpacked is reported as refused."""
     try:
         files = unpack_source(data, name, limits)
     except SourceRefusedError as error:
-        return ScanReport(name, refused=error)
+        return SourceReport(name, refused=error)
     reports = tuple(scan_file(file, is_alone=len(files) == 1) for file in files)
     if not any(
         _was_read(file, report) for file, report in zip(files, reports, strict=True)
     ):
-        return ScanReport(name, reports, refused=_nothing_read())
-    return ScanReport(name, reports)
+        return SourceReport(name, reports, refused=_nothing_read())
+    return SourceReport(name, reports)
 
 
 def _was_read(file: SourceFile, report: FileReport) -> bool:

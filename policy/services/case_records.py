@@ -13,8 +13,7 @@ from policy.rules.trust_replay import TrustFinding, TrustFindingCode
 from policy.scanner.comparison import Miss
 from policy.scanner.entries import Classification, Entry
 from policy.scanner.errors import SourceRefusedError
-from policy.scanner.report import FileReport
-from policy.scanner.report import ScanReport as SourceReport
+from policy.scanner.report import FileReport, SourceReport
 from policy.services.cases import remediate_reached_at
 from policy.services.runtime_histories import finding_from_json
 from policy.services.snapshots import newest_snapshot, read_snapshot

@@ -22,7 +22,7 @@ from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
 from policy.services.cases import WORK, lock_incident, record_change
 
 if TYPE_CHECKING:
-    from policy.scanner import ScanReport as ScannerReport
+    from policy.scanner import SourceReport
 
 # A page shows fifty; nobody reads past this, and the counts say how many there are.
 STORED_ENTRIES = 20_000
@@ -108,7 +108,7 @@ def _find(item: EvidenceItem) -> ScanFinding:
     return _read(scan_source(data, item.original_name))
 
 
-def _read(report: ScannerReport) -> ScanFinding:
+def _read(report: SourceReport) -> ScanFinding:
     summary = report.as_dict()
     entries = list(_entries(report))
     return ScanFinding(
@@ -127,14 +127,14 @@ def _read(report: ScannerReport) -> ScanFinding:
     )
 
 
-def _refusal_text(report: ScannerReport) -> str:
+def _refusal_text(report: SourceReport) -> str:
     refused = report.refused
     if refused is None:
         return ""
     return f"{refused.member}: {refused.message}" if refused.member else refused.message
 
 
-def _entries(report: ScannerReport) -> Iterator[dict[str, Any]]:
+def _entries(report: SourceReport) -> Iterator[dict[str, Any]]:
     """Yield the entries, each with what the line-based scanner made of it."""
     for file in report.files:
         missed = {id(miss.entry): miss for miss in file.misses}

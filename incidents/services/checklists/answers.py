@@ -40,7 +40,7 @@ from incidents.workflow.artifacts import match_artifact
 from incidents.workflow.errors import MoveError
 from incidents.workflow.gates import ITEM_OF_CONDITION, ConditionKey
 from incidents.workflow.incident_states import ItemKind, ItemState, require_item_move
-from incidents.workflow.playbook_document import ChecklistItem as DocumentItem
+from incidents.workflow.playbook_document import PlaybookItem
 
 CONDITION_OF_ITEM = {key: condition for condition, key in ITEM_OF_CONDITION.items()}
 
@@ -191,7 +191,7 @@ def link_record(
     return _link(incident, item, artifact, actor=actor, now=now)
 
 
-def planned_item(item: ChecklistItem) -> DocumentItem:
+def planned_item(item: ChecklistItem) -> PlaybookItem:
     """Return the item as its playbook version describes it."""
     document = document_of(item.playbook_version)
     return next(one for one in document.checklist if one.key == item.key)

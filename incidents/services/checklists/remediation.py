@@ -32,8 +32,7 @@ from incidents.services.checklists.answers import lock_item, planned_item
 from incidents.services.lifecycle.diagnosis import condition_of, diagnoses_of
 from incidents.services.lifecycle.editing import raise_severity
 from incidents.services.lifecycle.links import link_ticket
-from incidents.workflow.incident_states import ItemKind, ItemState
-from incidents.workflow.incident_states import RemediationAction as ActionKind
+from incidents.workflow.incident_states import ItemKind, ItemState, RemediationKind
 from incidents.workflow.playbook_document import RemediationChoice
 
 
@@ -112,7 +111,7 @@ def record_action(
     *,
     actor: Actor,
     incident_id: int,
-    kind: ActionKind,
+    kind: RemediationKind,
     description: str,
     proof: Proof,
     choice_key: str = "",
@@ -130,7 +129,7 @@ def record_action(
         )
     action = RemediationAction.objects.create(
         cycle=incident.current_cycle,
-        kind=ActionKind(kind),
+        kind=RemediationKind(kind),
         choice_key=_known_choice(incident, choice_key),
         description=text,
         done_at=done_at or moment,

@@ -49,9 +49,7 @@ from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import (
     ItemKind,
     ItemState,
-)
-from incidents.workflow.incident_states import (
-    RemediationAction as ActionKind,
+    RemediationKind,
 )
 from incidents.workflow.phases import Phase
 from incidents.workflow.postmortem import PostmortemState
@@ -301,9 +299,9 @@ def _item_fact(item: ChecklistItem) -> ItemFact:
     )
 
 
-def _gather_actions(cycle: Cycle) -> tuple[ActionKind, ...]:
+def _gather_actions(cycle: Cycle) -> tuple[RemediationKind, ...]:
     rows = RemediationAction.objects.filter(cycle=cycle)
-    return tuple(ActionKind(row.kind) for row in rows)
+    return tuple(RemediationKind(row.kind) for row in rows)
 
 
 def _newest_signature(postmortem: Postmortem) -> PostmortemReview | None:

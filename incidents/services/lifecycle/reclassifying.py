@@ -27,8 +27,7 @@ from incidents.services.checklist_entries import add_entry_to_item
 from incidents.services.cycle_plan import add_items, document_of, start_clock
 from incidents.services.lifecycle.diagnosis import follow_diagnosis
 from incidents.workflow.incident_states import ItemState
-from incidents.workflow.playbook_document import ChecklistItem as DocumentItem
-from incidents.workflow.playbook_document import PlaybookDocument
+from incidents.workflow.playbook_document import PlaybookDocument, PlaybookItem
 from incidents.workflow.reclassification import (
     PlannedItem,
     ReclassificationPlan,
@@ -116,7 +115,7 @@ def _ask(item: ChecklistItem, version: PlaybookVersion, position: int) -> None:
 def _restore(
     cycle: Cycle,
     version: PlaybookVersion,
-    wanted: dict[int, DocumentItem],
+    wanted: dict[int, PlaybookItem],
     *,
     actor: Actor,
     now: dt.datetime,

@@ -17,7 +17,7 @@ from incidents.workflow.errors import ReminderPlanError
 from incidents.workflow.reminder_documents import read_plan, write_plan
 from incidents.workflow.reminders import ReminderPlan
 
-CHANGE = "incidents.add_remindersettings"
+CHANGE_REMINDERS = "incidents.add_remindersettings"
 DEFAULT_HOLD_MINUTES = 60
 LONGEST_HOLD_MINUTES = 24 * 60
 """An acknowledgement that holds for longer is a way to switch reminders off."""
@@ -51,7 +51,7 @@ def set_reminders(
 
     `plan` is the document of incidents.workflow.reminder_documents.
     """
-    require_permission(actor, CHANGE)
+    require_permission(actor, CHANGE_REMINDERS)
     moment = now or timezone.now()
     before = current_settings()
     try:

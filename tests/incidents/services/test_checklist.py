@@ -23,7 +23,7 @@ from incidents.services.checklists.remediation import (
 )
 from incidents.workflow.incident_states import (
     ItemState,
-    RemediationAction,
+    RemediationKind,
     Severity,
 )
 from tests.factories import (
@@ -241,7 +241,7 @@ class TestRemediation:
             record_action(
                 actor=make_user(),
                 incident_id=incident.pk,
-                kind=RemediationAction.CREDENTIAL_ROTATED,
+                kind=RemediationKind.CREDENTIAL_ROTATED,
                 description="rotated",
                 proof=Proof(text="  "),
             )
@@ -250,7 +250,7 @@ class TestRemediation:
         action = record_action(
             actor=make_user(),
             incident_id=incident.pk,
-            kind=RemediationAction.TICKET_FILED,
+            kind=RemediationKind.TICKET_FILED,
             description="filed",
             proof=Proof(ticket="bd-77"),
             now=SOON,

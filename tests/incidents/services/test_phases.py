@@ -28,7 +28,7 @@ from incidents.services.gates.phases import (
 )
 from incidents.services.gates.waivers import waive_condition
 from incidents.workflow.gates import ConditionKey
-from incidents.workflow.incident_states import ItemState, RemediationAction
+from incidents.workflow.incident_states import ItemState, RemediationKind
 from incidents.workflow.phases import PHASE_ORDER, Phase
 from tests.factories import (
     NOON,
@@ -78,7 +78,7 @@ def act(incident: Incident) -> None:
     record_action(
         actor=make_user(),
         incident_id=incident.pk,
-        kind=RemediationAction.CREDENTIAL_ROTATED,
+        kind=RemediationKind.CREDENTIAL_ROTATED,
         description="rotated",
         proof=Proof(text="audit log of the provider"),
         now=SOON,

@@ -27,7 +27,7 @@ from incidents.workflow.gates import (
     condition_keys,
     evaluate_gate,
 )
-from incidents.workflow.incident_states import ItemKind, ItemState, RemediationAction
+from incidents.workflow.incident_states import ItemKind, ItemState, RemediationKind
 from incidents.workflow.phases import PHASE_ORDER, Phase
 
 ANNA = "Anna Responder"
@@ -54,7 +54,7 @@ SIGNED = PostmortemFact(
     signature_is_current=True,
     artifacts_archived=True,
 )
-ROTATED = RemediationAction.CREDENTIAL_ROTATED
+ROTATED = RemediationKind.CREDENTIAL_ROTATED
 CHOSEN = ChoiceFact("rotate", "Rotate it.", required=True, chosen=True)
 # Every gate passes on these.
 FACTS = GateFacts(

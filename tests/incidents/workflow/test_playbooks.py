@@ -11,8 +11,8 @@ import incidents
 from incidents.workflow.incident_states import ItemKind, Severity
 from incidents.workflow.phases import Phase
 from incidents.workflow.playbook_document import (
-    ChecklistItem,
     PlaybookDocument,
+    PlaybookItem,
     parse_playbook,
 )
 
@@ -366,7 +366,7 @@ class TestEachPlaybook:
         }
 
     def test_shares_the_general_workflow_word_for_word(self, code: str) -> None:
-        def shared(playbook: PlaybookDocument) -> list[ChecklistItem]:
+        def shared(playbook: PlaybookDocument) -> list[PlaybookItem]:
             return [i for i in playbook.checklist if i.key in SHARED_KEYS]
 
         assert [item.key for item in shared(load(code))] == list(SHARED_KEYS)
