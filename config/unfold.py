@@ -6,7 +6,16 @@ from typing import Any
 from django.http import HttpRequest
 from django.templatetags.static import static
 
-SCRIPTS = ("clocks", "times", "commands", "disclosures", "forms", "drafts", "search")
+SCRIPTS = (
+    "clocks",
+    "times",
+    "commands",
+    "disclosures",
+    "forms",
+    "drafts",
+    "places",
+    "search",
+)
 """One script for each subject; every page works without any of them."""
 
 

@@ -7,6 +7,8 @@ cleaned again by nh3 against a short list, so that neither library is trusted al
 
 from __future__ import annotations
 
+from typing import Any
+
 import nh3
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
@@ -14,9 +16,11 @@ from markdown_it import MarkdownIt
 TAGS = {
     *("p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote"),
     *("ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "a"),
-    *("table", "thead", "tbody", "tr", "th", "td"),
+    *("table", "thead", "tbody", "tr", "th", "td", "div"),
 }
-ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
+ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "div": {"tabindex"}}
+BOX = "cf-table-wrap"
+"""A wide table scrolls in its box, by keyboard too, and not the whole page."""
 SCHEMES = {"http", "https", "mailto"}
 
 # No images: a note must not fetch anything when it is read.
@@ -27,6 +31,18 @@ _PARSER = (
 )
 
 
+def _open_table(*_: Any) -> str:
+    return f'<div class="{BOX}" tabindex="0"><table>'
+
+
+def _close_table(*_: Any) -> str:
+    return "</table></div>"
+
+
+_PARSER.add_render_rule("table_open", _open_table)
+_PARSER.add_render_rule("table_close", _close_table)
+
+
 def render_markdown(text: str) -> SafeString:
     """Return safe HTML; links open without telling the other site where from."""
     html = _PARSER.render(text)
@@ -34,6 +50,7 @@ def render_markdown(text: str) -> SafeString:
         html,
         tags=TAGS,
         attributes=ATTRIBUTES,
+        allowed_classes={"div": {BOX}},
         url_schemes=SCHEMES,
         link_rel="noopener noreferrer nofollow",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import axe_playwright_python
 import pytest
@@ -38,6 +38,7 @@ TABS = (
     "history",
 )
 WIDTHS = {"desk": 1440, "phone": 390}
+SHORT_SCREEN: Any = {"width": 1280, "height": 500}
 
 
 def addresses(world: World) -> list[str]:
@@ -76,29 +77,63 @@ def faults_of(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", list(WIDTHS))
+def views_of(page: Page) -> list[tuple[str, list[str]]]:
+    """Return the page's faults in both themes and at both widths, of one load."""
+    found = []
+    for size, width in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": 900})
+        for theme in ("light", "dark"):
+            dark = str(theme == "dark").lower()
+            page.evaluate(f"document.documentElement.classList.toggle('dark', {dark})")
+            found.append((f"{size}, {theme}", faults_of(page)))
+    return found
+
+
 def test_no_page_has_a_fault_of_access(
-    browser_page: Page,
-    live_server: LiveServer,
-    world: World,
-    responder: User,
-    theme: str,
-    size: str,
+    browser_page: Page, live_server: LiveServer, world: World, responder: User
 ) -> None:
     page = browser_page
-    page.set_viewport_size({"width": WIDTHS[size], "height": 900})
-    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     sign_in(page, live_server.url, responder)
-    faults = {}
+    page.emulate_media(reduced_motion="reduce")
+    faults = []
     for address in addresses(world):
         page.goto(f"{live_server.url}{address}")
-        found = faults_of(page)
-        if found:
-            faults[address] = found
-    assert not faults, "\n".join(
-        f"{address}\n  " + "\n  ".join(found) for address, found in faults.items()
-    )
+        for view, found in views_of(page):
+            faults += [f"{address} ({view}): {one}" for one in found]
+    assert not faults, "\n".join(faults)
+
+
+def test_after_an_answer_the_page_is_where_one_was_with_the_focus_there(
+    browser_page: Page, live_server: LiveServer, world: World, responder: User
+) -> None:
+    page = browser_page
+    page.set_viewport_size(SHORT_SCREEN)
+    sign_in(page, live_server.url, responder)
+    case = reverse("admin:incidents_incident_change", args=[world.incident.pk])
+    page.goto(f"{live_server.url}{case}?tab=checklist")
+    item = page.locator("li.cf-item:has(button.is-small[value=done])").last
+    name = item.get_attribute("id")
+    item.scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    assert before > 0
+    item.locator("button.is-small[value=done]").click()
+    page.wait_for_function(f"document.activeElement.id === {name!r}")
+    box = page.locator(f"#{name}").bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] < SHORT_SCREEN["height"]
+
+
+def test_the_way_to_the_kill_switch_is_on_the_first_screen_of_a_phone(
+    browser_page: Page, live_server: LiveServer, world: World, responder: User
+) -> None:
+    page = browser_page
+    page.set_viewport_size({"width": WIDTHS["phone"], "height": 900})
+    sign_in(page, live_server.url, responder)
+    case = reverse("admin:incidents_incident_change", args=[world.incident.pk])
+    page.goto(f"{live_server.url}{case}")
+    box = page.locator(".cf-actions a.is-danger").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 900
 
 
 def test_the_first_tab_leads_past_the_sidebar(

@@ -180,3 +180,14 @@ class TestEntries:
         reader = TimelineReader(incident, **filters)
         assert {line.kind for line in reader.all()} == kinds
         assert len(reader) == len(reader.all())
+
+
+def test_a_wide_table_scrolls_in_a_box_that_the_keyboard_reaches():
+    shown = render_markdown("| a | b |\n| - | - |\n| 1 | 2 |")
+    assert '<div class="cf-table-wrap" tabindex="0"><table>' in shown
+    assert shown.count("<div") == shown.count("</div>") == 1
+
+
+def test_what_people_write_opens_no_box_of_its_own():
+    shown = render_markdown('<div class="cf-table-wrap" tabindex="0">x</div>')
+    assert "<div" not in shown
