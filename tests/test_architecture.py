@@ -238,6 +238,23 @@ def test_only_storage_opens_evidence_bytes() -> None:
     assert not found
 
 
+@pytest.mark.parametrize(
+    ("written", "home"),
+    [
+        (r'(?<!b)"\\x00"', "evidence/text.py"),
+        (r"datetime\(1970", "evidence/moments.py"),
+        (r"2 ?\*\* ?63", "evidence/columns.py"),
+    ],
+)
+def test_what_is_easily_written_twice_has_one_home(written: str, home: str) -> None:
+    found = {
+        relative(module)
+        for module in apps_modules()
+        if re.search(written, module.read_text())
+    }
+    assert found == {home}
+
+
 def test_every_constant_of_a_module_is_used() -> None:
     """What the linter cannot see: a name in capitals that nothing reads."""
     sources = {

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_safe
 
 from evidence.admin.base import person_of
 from evidence.models import CustodyEvent, EvidenceItem, ReplayStep
+from evidence.text import is_storable
 from incidents.case_queries import search_cases
 from incidents.models import Alert, Incident
 from policy.models import Extension
@@ -92,7 +93,7 @@ def search_view(request: HttpRequest) -> HttpResponse:
 def find(user: User, term: str) -> list[Group]:
     """Return what this person may see of each kind, at most SHOWN of one."""
     # No text of the database holds NUL, and it refuses to be asked for one.
-    if not term or "\x00" in term:
+    if not term or not is_storable(term):
         return []
     found = ((one.title, list(one.find(user, term))) for one in _kinds_for(user))
     return [

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import IO, cast
 
 from evidence.format.zips import ZipRefused, count_members
+from evidence.text import is_storable
 from policy.scanner.errors import SourceRefusedError
 
 MIB = 1024 * 1024
@@ -268,7 +269,7 @@ class _Ledger:
 def require_safe_path(raw_name: str) -> str:
     """Return the normal form of a member's path; raise SourceRefusedError."""
     name = raw_name.replace("\\", "/")
-    if "\x00" in name or not name.strip("/."):
+    if not is_storable(name) or not name.strip("/."):
         if name.strip("/") == "." or name in ("./", "."):
             return "."
         raise _refused("archive_path", raw_name, "is not a usable path")
