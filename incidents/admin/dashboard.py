@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from evidence.models import EvidenceItem, HistoryCheck, Outcome
 from incidents.case_queries import breached, unverified_evidence, worst_first
-from incidents.models import ChecklistItem, Incident
+from incidents.models import Alert, ChecklistItem, Incident
 from incidents.presentation import PhaseView, running_clock
 from incidents.services.changes import REVIEW
 from incidents.services.notifications.reachability import list_hard_to_reach
@@ -62,6 +62,9 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
         "kill_all": standing_kill_all(),
         "kill_orders": _kill_orders(user, now),
         "hard_to_reach": list_hard_to_reach(),
+        "kept_alert_count": Alert.objects.filter(incident__isnull=True).count()
+        if user.has_perm("incidents.view_alert")
+        else 0,
         "is_reviewer": user.has_perm(REVIEW),
         "waiting": waiting_for(user, now=now) if isinstance(user, User) else [],
         "returned": returned_to(user) if isinstance(user, User) else [],

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from evidence.admin.base import ReadOnlyAdmin, is_within_bulk, person_of
+from evidence.admin.base import ReadOnlyAdmin, call_service, is_within_bulk, person_of
 from evidence.admin.form_answers import answer_form
 from evidence.errors import CasefileError
 from evidence.templatetags.casefile import badge, show_moment
@@ -38,6 +38,7 @@ from incidents.services.notifications.channels import why_mail_is_not_sent
 from incidents.services.notifications.outbox import (
     RETRY,
     retry_notification,
+    send_channel_test,
     send_test_message,
 )
 from incidents.services.notifications.preferences import set_preferences
@@ -54,6 +55,7 @@ from incidents.services.notifications.webhooks import (
 )
 
 HISTORY_LENGTH = 20
+MAX_KEY = 2**63 - 1
 
 
 class ChannelFilter(admin.SimpleListFilter):
@@ -238,6 +240,22 @@ def test_view(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:incidents_notification_preferences"))
 
 
+@require_POST
+def channel_test_view(request: HttpRequest, channel_id: int) -> HttpResponse:
+    """Send a test message by one channel, and lead to what becomes of it."""
+    if channel_id > MAX_KEY or not WebhookChannel.objects.filter(pk=channel_id):
+        raise Http404
+    row = call_service(
+        request,
+        lambda: send_channel_test(actor=person_of(request), webhook_id=channel_id),
+        success="On its way. What becomes of it shows here.",
+    )
+    if row is None:
+        return _to_channels()
+    page = reverse("admin:incidents_notification_change", args=[row.pk])
+    return HttpResponseRedirect(page)
+
+
 @admin.register(WebhookChannel)
 class WebhookChannelAdmin(ReadOnlyAdmin):
     """Chat rooms and pagers. Addresses are entered and never shown."""
@@ -250,6 +268,14 @@ class WebhookChannelAdmin(ReadOnlyAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(ADD))
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path(
+            "<int:channel_id>/test/",
+            self.admin_site.admin_view(channel_test_view),
+            name="incidents_webhookchannel_test",
+        )
+        return [own, *super().get_urls()]
 
     @display(description="Address")
     def address(self, channel: WebhookChannel) -> str:
@@ -319,6 +345,7 @@ class WebhookChannelAdmin(ReadOnlyAdmin):
                 form=form,
                 channel=channel,
                 can_edit=can_edit,
+                can_test=can_edit or channel.owner_id == person_of(request).pk,
             ),
         )
 

@@ -56,10 +56,6 @@ class WaitingDecision:
     incident_id: int | None = None
     count: int = 1
 
-    def can_be_approved_by(self, person: User) -> bool:
-        """Tell whether this person may approve, their permission aside."""
-        return person.pk not in self.barred
-
 
 def list_waiting(*, now: dt.datetime | None = None) -> list[WaitingDecision]:
     """Return the requests that wait for a reviewer, oldest first.

@@ -20,6 +20,7 @@ from incidents.models import (
     Notification,
     NotificationKind,
     NotificationState,
+    WebhookChannel,
 )
 from incidents.models.notifications import MAX_ATTEMPTS, RETRIED_STATES
 from incidents.services.notifications.recipients import Audience, Target
@@ -27,6 +28,7 @@ from incidents.workflow.reminders import after_quiet_hours
 
 DELIVER = "incidents.deliver_notifications"
 RETRY = "incidents.retry_notification"
+CHANGE_CHANNEL = "incidents.change_webhookchannel"
 BATCH_SIZE = 1_000
 
 
@@ -112,6 +114,31 @@ def send_test_message(
     targets = Audience().targets_of([actor], kind=message.kind)
     write_down(make_rows(message, targets, now=moment))
     return list(Notification.objects.filter(key=message.key))
+
+
+@transaction.atomic
+def send_channel_test(
+    *, actor: User, webhook_id: int, now: dt.datetime | None = None
+) -> Notification:
+    """Send a test message by one channel: for its owner, and who keeps channels."""
+    channel = WebhookChannel.objects.select_related("owner").get(pk=webhook_id)
+    if channel.owner_id != actor.pk or not actor.is_active:
+        require_permission(actor, CHANGE_CHANNEL)
+    if not channel.is_active:
+        raise NotificationRefused(
+            "This channel is switched off, and nothing goes out by it: switch it on, "
+            "then test it."
+        )
+    moment = now or timezone.now()
+    message = Message(
+        f"test:{actor.pk}:webhook:{channel.pk}:{moment.isoformat()}",
+        NotificationKind.TEST,
+        f"This is the test message that {actor.get_username()} asked for",
+        None,
+        moment,
+    )
+    write_down(make_rows(message, [Target(channel.owner, channel)], now=moment))
+    return Notification.objects.get(key=message.key)
 
 
 @transaction.atomic

@@ -119,6 +119,16 @@ def test_responder_is_not_offered_a_signature():
     assert client.post(target, form).status_code == 403
 
 
+def test_signing_asks_once_more_and_names_what_is_signed():
+    version = make_version()
+    client = client_of(Role.REVIEWER)
+    page = client.get(url("postmortem_change", version.postmortem_id)).content.decode()
+    question = page[page.index("You are about to sign") : page.index("Yes, sign")]
+    assert version.postmortem.incident.reference in question
+    assert f"<strong>{version.number}</strong>" in question
+    assert version.content_sha256[:16] in question
+
+
 def test_author_is_told_of_four_eyes_and_refused():
     author = make_user(Role.REVIEWER)
     version = submit(write(make_postmortem(), actor=author), actor=author)
