@@ -7,8 +7,9 @@ from typing import Any
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import TextFilter
+from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
+from evidence.audit_words import ACTIONS, CASE_PREFIX, find_stream
 from evidence.models import Outcome
 from evidence.text import drop_unstorable
 
@@ -44,13 +45,36 @@ class _StartsWithFilter(TextFilter):
 
 
 class StreamFilter(_StartsWithFilter):
-    title = "stream"
+    """By a case's reference, an extension's ID or "system"; raw names work too."""
+
+    title = "stream: a case, an extension or system"
     parameter_name = "stream"
 
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        words = (self.value() or "").replace("\x00", "")
+        stream = find_stream(words)
+        if not stream:
+            return queryset
+        # The first case's stream is how the tenth's begins.
+        is_case = stream.startswith(CASE_PREFIX) and stream != CASE_PREFIX
+        lookup = "stream" if is_case else "stream__startswith"
+        return queryset.filter(**{lookup: stream})
 
-class ActionFilter(_StartsWithFilter):
+
+class ActionFilter(DropdownFilter):
+    """By what was done, in words; a raw beginning, such as "evidence.", works too."""
+
     title = "action"
     parameter_name = "action"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        return sorted(ACTIONS.items(), key=lambda one: one[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = (self.value() or "").strip().replace("\x00", "")
+        return queryset.filter(action__startswith=value) if value else queryset
 
 
 class ActorFilter(_StartsWithFilter):

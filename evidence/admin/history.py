@@ -7,12 +7,12 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import action, display
 
@@ -23,6 +23,14 @@ from evidence.admin.base import (
 )
 from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
 from evidence.audit.history_checks import check_history
+from evidence.audit_words import (
+    find_actions,
+    find_stream,
+    say_action,
+    say_object_type,
+    say_streams,
+)
+from evidence.lookalikes import show_hidden
 from evidence.models import AuditEntry, HistoryCheck
 from evidence.templatetags.casefile import show_moment
 
@@ -34,10 +42,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     list_display = (
         "moment",
-        "stream",
+        "said_stream",
         "sequence",
-        "action",
-        "actor_name",
+        "said_action",
+        "said_actor",
         "linked_object",
         "reason",
     )
@@ -49,21 +57,48 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     )
     list_filter_submit = True
     list_per_page = 50
-    search_fields = (
-        "stream__startswith",
-        "action__startswith",
-        "actor_name__startswith",
-        "object_label",
-    )
-    search_help_text = "Stream, action, person or object, such as evidence.received"
+    search_fields = ("actor_name__startswith", "object_label")
+    search_help_text = "Case, extension, action, person or object"
     actions = ("verify_streams",)
     fieldsets = (
-        (None, {"fields": ("stream", "sequence", "recorded_at", "action", "reason")}),
-        ("Who and what", {"fields": ("actor_name", "linked_object")}),
+        (None, {"fields": ("said_action", "said_stream", "recorded_at", "reason")}),
+        ("Who and what", {"fields": ("said_actor", "said_type", "linked_object")}),
         ("Change", {"fields": ("shown_before", "shown_after")}),
-        ("Chain", {"fields": ("previous_hash", "entry_hash")}),
+        (
+            "Chain, as it is hashed",
+            {"fields": ("stream", "sequence", "action", "previous_hash", "entry_hash")},
+        ),
     )
-    readonly_fields = ("linked_object", "shown_before", "shown_after")
+    readonly_fields = (
+        "said_action",
+        "said_stream",
+        "said_actor",
+        "said_type",
+        "linked_object",
+        "shown_before",
+        "shown_after",
+    )
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Name all streams of a page with one query."""
+        page = super().get_changelist_instance(request)
+        said = say_streams(entry.stream for entry in page.result_list)
+        for entry in page.result_list:
+            entry.said_stream = said[entry.stream]
+        return page
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search by the words that the page shows, and by their raw form."""
+        words = search_term.replace("\x00", "").strip()
+        found, has_doubles = super().get_search_results(request, queryset, words)
+        if words:
+            named = queryset.filter(
+                Q(stream=find_stream(words)) | Q(action__in=find_actions(words))
+            )
+            found = found | named
+        return found, has_doubles
 
     def has_verify_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("evidence.view_auditentry")
@@ -72,15 +107,32 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def moment(self, entry: AuditEntry) -> str:
         return show_moment(entry.recorded_at)
 
+    @display(description="Stream", ordering="stream")
+    def said_stream(self, entry: AuditEntry) -> str:
+        said = getattr(entry, "said_stream", None)
+        return show_hidden(said or say_streams([entry.stream])[entry.stream])
+
+    @display(description="Action", ordering="action")
+    def said_action(self, entry: AuditEntry) -> str:
+        return say_action(entry.action)
+
+    @display(description="Person", ordering="actor_name")
+    def said_actor(self, entry: AuditEntry) -> str:
+        return show_hidden(entry.actor_name)
+
+    @display(description="Kind of object")
+    def said_type(self, entry: AuditEntry) -> str:
+        return say_object_type(entry.object_type)
+
     @display(description="Object")
     def linked_object(self, entry: AuditEntry) -> str:
         label, _, model = entry.object_type.partition(".")
         try:
             url = reverse(f"admin:{label}_{model}_change", args=[entry.object_id])
         except NoReverseMatch:
-            return entry.object_label
+            return show_hidden(entry.object_label)
         return format_html(
-            '<a class="ev-link" href="{}">{}</a>', url, entry.object_label
+            '<a class="ev-link" href="{}">{}</a>', url, show_hidden(entry.object_label)
         )
 
     @display(description="Before")
@@ -153,7 +205,9 @@ class HistoryCheckAdmin(ReadOnlyAdmin):
 
     @display(description="First faults")
     def shown_faults(self, check: HistoryCheck) -> str:
-        return _as_block(check.faults)
+        said = say_streams(fault["stream"] for fault in check.faults)
+        lines = [(_say_fault(fault, said),) for fault in check.faults]
+        return format_html_join("", "<p>{}</p>", lines) or "–"
 
 
 def _check(request: HttpRequest, streams: list[str] | None) -> None:
@@ -166,9 +220,19 @@ def _check(request: HttpRequest, streams: list[str] | None) -> None:
         fault: dict[str, Any] = check.faults[0]
         messages.error(
             request,
-            f"{check.fault_count} faults. The first: {fault['stream']} "
-            f"#{fault['sequence']}, {fault['code']}: {fault['message']}",
+            f"The history is broken in {_count(check.fault_count)}. The first: "
+            + _say_fault(fault, say_streams([fault["stream"]])),
         )
+
+
+def _count(faults: int) -> str:
+    return "one place" if faults == 1 else f"{faults} places"
+
+
+def _say_fault(fault: dict[str, Any], streams: dict[str, str]) -> str:
+    """Return one fault as a sentence: where it is, and what it is."""
+    where = show_hidden(streams[fault["stream"]])
+    return f"{where}, entry {fault['sequence']}: {fault['message']}."
 
 
 def _as_block(value: Any) -> str:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from evidence.audit_words import say_action
 from evidence.shown_times import (
     read_moment,
     say_ago,
@@ -85,6 +86,12 @@ def badge(
 def symbol(state: Any) -> SafeString:
     """Draw the symbol of an answer or a condition; an empty ring where it waits."""
     return format_html(ICON, SYMBOLS.get(str(state), NO_SYMBOL))
+
+
+@register.filter
+def action_words(action: str) -> str:
+    """Return an action of the audit history in words."""
+    return say_action(action)
 
 
 @register.filter

@@ -47,6 +47,11 @@ from policy.services.requests import (
 from policy.services.snapshots import read_snapshot, without_nul
 
 OUTPUT_LENGTH = 100_000
+DECISION_ACTIONS = {
+    RollbackState.APPROVED: "rollback.approved",
+    RollbackState.DECLINED: "rollback.declined",
+    RollbackState.WITHDRAWN: "rollback.withdrawn",
+}
 
 
 @transaction.atomic
@@ -360,7 +365,7 @@ def _decide(
     decide_request(rollback, state, actor=actor, reason=reason, now=now)
     record_change(
         rollback,
-        action=f"rollback.{state}",
+        action=DECISION_ACTIONS[state],
         actor=actor,
         now=now,
         incident_id=rollback.incident_id,

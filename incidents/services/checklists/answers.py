@@ -73,7 +73,7 @@ def answer_item(
         item, state, action=EntryAction.ANSWERED, actor=actor, now=moment, note=text
     )
     label = item.get_state_display().lower()
-    _record(incident, item, "answered", f"{label}", text, actor=actor, now=moment)
+    _record(incident, item, "checklist.answered", f"{label}", text, actor=actor, now=moment)
     return item
 
 
@@ -104,7 +104,7 @@ def undo_item(
         now=moment,
         note=text,
     )
-    _record(incident, item, "undone", "taken back", text, actor=actor, now=moment)
+    _record(incident, item, "checklist.undone", "taken back", text, actor=actor, now=moment)
     return item
 
 
@@ -230,7 +230,7 @@ def _link(
             item, EntryAction.LINKED, actor=actor, now=moment, note=artifact.label
         )
     body = f"linked to `{artifact.label.replace('`', '')}`"
-    _record(incident, item, "linked", body, "", actor=actor, now=moment)
+    _record(incident, item, "checklist.linked", body, "", actor=actor, now=moment)
     return link
 
 
@@ -330,7 +330,7 @@ def _require_steps(incident: Incident, item: ChecklistItem) -> None:
 def _record(
     incident: Incident,
     item: ChecklistItem,
-    verb: str,
+    action: str,
     said: str,
     note: str,
     *,
@@ -348,7 +348,7 @@ def _record(
     )
     record_entry(
         streams=[incident_stream(incident.pk)],
-        action=f"checklist.{verb}",
+        action=action,
         actor=actor,
         obj=item,
         reason=note,

@@ -58,7 +58,7 @@ def waive_condition(
         waived_at=moment,
         waived_by=actor,
     )
-    _record(incident, waiver, "waived", actor=actor, reason=text, now=moment)
+    _record(incident, waiver, "gate.waived", actor=actor, reason=text, now=moment)
     return waiver
 
 
@@ -94,7 +94,7 @@ def revoke_waiver(
     waiver.revoked_at, waiver.revoked_by = moment, actor
     waiver.revocation_reason = text
     waiver.save(update_fields=["revoked_at", "revoked_by", "revocation_reason"])
-    _record(incident, waiver, "waiver_revoked", actor=actor, reason=text, now=moment)
+    _record(incident, waiver, "gate.waiver_revoked", actor=actor, reason=text, now=moment)
     return waiver
 
 
@@ -122,17 +122,17 @@ def _require_in_the_way(
 def _record(
     incident: Incident,
     waiver: GateWaiver,
-    verb: str,
+    action: str,
     *,
     actor: User,
     reason: str,
     now: dt.datetime,
 ) -> None:
     phase, about = waiver.phase, waiver.condition_key.replace("-", " ")
-    said = "Waived for" if verb == "waived" else "Waiver revoked for"
+    said = "Waived for" if action == "gate.waived" else "Waiver revoked for"
     record_change(
         incident,
-        action=f"gate.{verb}",
+        action=action,
         actor=actor,
         now=now,
         body=f"**{said} {phase}: {about}**",

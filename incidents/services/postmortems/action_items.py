@@ -83,7 +83,7 @@ def add_action_item(
         created_by=actor,
         **_values_of(values),
     )
-    _record(incident, row, "added", actor=actor, now=moment, after=_as_json(values))
+    _record(incident, row, "action_item.added", actor=actor, now=moment, after=_as_json(values))
     _tell_owner(incident, row, actor=actor, now=moment)
     return row
 
@@ -119,7 +119,7 @@ def edit_action_item(
     _record(
         incident,
         row,
-        "changed",
+        "action_item.changed",
         actor=actor,
         now=moment,
         before=_as_json(current),
@@ -153,7 +153,9 @@ def close_action_item(
     _record(
         incident,
         row,
-        "done" if state is ActionItemState.DONE else "dropped",
+        "action_item.done"
+        if state is ActionItemState.DONE
+        else "action_item.dropped",
         actor=actor,
         now=moment,
         before={"state": ActionItemState.OPEN},
@@ -182,7 +184,7 @@ def reopen_action_item(
     _record(
         incident,
         row,
-        "opened again",
+        "action_item.opened_again",
         actor=actor,
         now=moment,
         before=before,
@@ -350,7 +352,7 @@ def _conflict(
 def _record(
     incident: Incident,
     row: ActionItem,
-    verb: str,
+    action: str,
     *,
     actor: Actor,
     now: dt.datetime,
@@ -358,13 +360,14 @@ def _record(
     after: dict[str, str] | None = None,
     reason: str = "",
 ) -> None:
+    said = action.removeprefix("action_item.").replace("_", " ")
     record_change(
         incident,
-        action=f"action_item.{verb.replace(' ', '_')}",
+        action=action,
         actor=actor,
         now=now,
         kind=TimelineKind.DECISION,
-        body=f"**Action item {verb}**: {row.text}",
+        body=f"**Action item {said}**: {row.text}",
         before=before,
         after={"action_item": row.pk, **(after or {})},
         reason=reason,

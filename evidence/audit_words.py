@@ -1,0 +1,183 @@
+"""What the audit history's actions, streams and objects are called on pages.
+
+The history itself, its exports and the API keep the raw form, which is what is hashed.
+Every action that a service records has its words here; a test holds them to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.apps import apps
+
+from evidence.services.cases import incident_model
+
+ACTIONS = {
+    "action_item.added": "Action item added",
+    "action_item.changed": "Action item changed",
+    "action_item.done": "Action item done",
+    "action_item.dropped": "Action item dropped",
+    "action_item.opened_again": "Action item opened again",
+    "alert_rule.added": "Alert rule added",
+    "alert_rule.changed": "Alert rule changed",
+    "alerts.joined": "Alerts joined the case",
+    "alerts.moved": "Alerts moved to another case",
+    "alerts.received": "Alerts received",
+    "alerts.split": "Alerts split off into a case of their own",
+    "bundle.read": "Bundle read for trust, quotas and capabilities",
+    "checklist.answered": "Checklist item answered",
+    "checklist.assigned": "Checklist item assigned",
+    "checklist.linked": "Record linked to a checklist item",
+    "checklist.undone": "Answer to a checklist item taken back",
+    "evidence.download_refused": "Download of evidence refused",
+    "evidence.downloaded": "Evidence downloaded",
+    "evidence.export_failed": "Export of evidence failed",
+    "evidence.export_requested": "Export of evidence requested",
+    "evidence.exported": "Evidence exported",
+    "evidence.kind_changed": "Kind of evidence changed",
+    "evidence.received": "Evidence received",
+    "evidence.received_again": "Evidence received again",
+    "evidence.replay_viewed": "Forensic replay viewed",
+    "evidence.verification_requested": "Verification requested",
+    "evidence.verified": "Verification finished",
+    "extension.edited": "Extension edited",
+    "extension.noted": "Extension noted",
+    "gate.stated": "Condition of a gate stated",
+    "gate.waived": "Condition of a gate waived",
+    "gate.waiver_revoked": "Waiver revoked",
+    "history.checked": "History checked",
+    "incident.closed": "Case closed",
+    "incident.duplicate_told": "Duplicate told about its original",
+    "incident.edited": "Case edited",
+    "incident.opened": "Case opened",
+    "incident.original_told": "Original told about a duplicate",
+    "incident.reclassified": "Case reclassified",
+    "incident.related": "Related case linked",
+    "incident.reopened": "Case reopened",
+    "kill_switch.activated": "Kill switch ordered",
+    "kill_switch.confirmed": "Kill switch confirmed",
+    "kill_switch.lift_declined": "Lift declined",
+    "kill_switch.lift_lapsed": "Request for a lift lapsed",
+    "kill_switch.lift_requested": "Lift requested",
+    "kill_switch.lift_withdrawn": "Request for a lift withdrawn",
+    "kill_switch.lifted": "Kill switch lifted",
+    "kill_switch.release_approved": "Release after a kill switch approved",
+    "kill_switch.release_declined": "Release after a kill switch declined",
+    "kill_switch.release_requested": "Release after a kill switch requested",
+    "kill_switch.release_withdrawn": "Release after a kill switch withdrawn",
+    "notification.retried": "Notification sent again",
+    "notification_preferences.changed": "Notification preferences changed",
+    "person.created": "Person added",
+    "person.deactivated": "Person switched off",
+    "person.password_changed": "Own password changed",
+    "person.password_reset": "Password reset",
+    "person.reactivated": "Person switched on again",
+    "person.roles_changed": "Roles changed",
+    "phase.breached": "Deadline of a phase missed",
+    "phase.completed": "Phase completed",
+    "phase.due_set": "Deadline of a phase set",
+    "phase.refused": "Completion of a phase refused",
+    "playbook.loaded": "Playbook loaded",
+    "policy_snapshot.taken": "Policy snapshot taken",
+    "postmortem.archived": "Postmortem archived",
+    "postmortem.opened": "Postmortem started",
+    "postmortem.returned": "Postmortem returned to its author",
+    "postmortem.signature_voided": "Signature of the postmortem voided",
+    "postmortem.signed": "Postmortem signed",
+    "postmortem.submitted": "Postmortem submitted for review",
+    "postmortem.taken_back": "Postmortem taken back from review",
+    "postmortem.written": "Postmortem written",
+    "promotion.declined": "Promotion declined",
+    "promotion.lapsed": "Request for a promotion lapsed",
+    "promotion.requested": "Promotion requested",
+    "promotion.withdrawn": "Request for a promotion withdrawn",
+    "quota.changed": "Quota changed",
+    "reader_settings.changed": "Own settings changed",
+    "remediation.decided": "Remediation decided",
+    "remediation.done": "Remediation done",
+    "reminder.acknowledged": "Reminder acknowledged",
+    "reminder_settings.changed": "Reminder settings changed",
+    "rollback.applied": "Rollback applied, not as planned",
+    "rollback.approved": "Rollback approved",
+    "rollback.closed": "Rollback closed without verification",
+    "rollback.declined": "Rollback declined",
+    "rollback.proposed": "Rollback proposed",
+    "rollback.verified": "Rollback verified",
+    "rollback.withdrawn": "Rollback withdrawn",
+    "runtime_history.imported": "Runtime history imported",
+    "scan.finished": "Source scan finished",
+    "scan.requested": "Source scan requested",
+    "team.changed": "Team changed",
+    "team.created": "Team created",
+    "ticket.linked": "Ticket linked",
+    "timeline.corrected": "Timeline entry corrected",
+    "timeline.written": "Timeline entry written",
+    "token.created": "API token made",
+    "token.revoked": "API token revoked",
+    "trust.moved": "Trust changed",
+    "webhook.added": "Webhook channel added",
+    "webhook.changed": "Webhook channel changed",
+}
+SYSTEM = "System"
+CASE_PREFIX, EXTENSION_PREFIX = "incident:", "extension:"
+
+
+def say_action(action: str) -> str:
+    """Return an action in words; one of an older version as its own words."""
+    words = action.replace(".", " ").replace("_", " ")
+    return ACTIONS.get(action) or words[:1].upper() + words[1:]
+
+
+def find_actions(words: str) -> list[str]:
+    """Return the actions whose words contain these, or whose raw form begins so."""
+    wanted = words.strip().lower()
+    return [
+        action
+        for action, said in ACTIONS.items()
+        if wanted and (wanted in said.lower() or action.startswith(wanted))
+    ]
+
+
+def say_streams(streams: Iterable[str]) -> dict[str, str]:
+    """Return the streams in words, by name; one query for all cases among them."""
+    names = set(streams)
+    keys = [name.removeprefix(CASE_PREFIX) for name in names if _is_case(name)]
+    found = incident_model().objects.filter(pk__in=keys) if keys else ()
+    cases = {f"{CASE_PREFIX}{one.pk}": one.reference for one in found}
+    return {name: _say_stream(name, cases) for name in names}
+
+
+def find_stream(words: str) -> str:
+    """Return the stream that words name: raw, a case's reference or an extension."""
+    text = words.strip()
+    if not text or text.startswith((CASE_PREFIX, EXTENSION_PREFIX)):
+        return text
+    if text.lower() == SYSTEM.lower():
+        return SYSTEM.lower()
+    reference = text.removeprefix("Case ")
+    case = incident_model().objects.filter(reference__iexact=reference).first()
+    if case is not None:
+        return f"{CASE_PREFIX}{case.pk}"
+    return EXTENSION_PREFIX + text.removeprefix("Extension ")
+
+
+def say_object_type(label: str) -> str:
+    """Return what kind of row an entry is about, as its model is called."""
+    try:
+        name = str(apps.get_model(label)._meta.verbose_name)
+    except (LookupError, ValueError):
+        return label
+    return name[:1].upper() + name[1:]
+
+
+def _is_case(name: str) -> bool:
+    key = name.removeprefix(CASE_PREFIX)
+    return name != key and key.isascii() and key.isdecimal() and len(key) < 19
+
+
+def _say_stream(name: str, cases: dict[str, str]) -> str:
+    if name.startswith(EXTENSION_PREFIX):
+        return f"Extension {name.removeprefix(EXTENSION_PREFIX)}"
+    if name.startswith(CASE_PREFIX):
+        return f"Case {cases.get(name, name.removeprefix(CASE_PREFIX))}"
+    return SYSTEM if name == SYSTEM.lower() else name
