@@ -73,7 +73,9 @@ def answer_item(
         item, state, action=EntryAction.ANSWERED, actor=actor, now=moment, note=text
     )
     label = item.get_state_display().lower()
-    _record(incident, item, "checklist.answered", f"{label}", text, actor=actor, now=moment)
+    _record(
+        incident, item, "checklist.answered", f"{label}", text, actor=actor, now=moment
+    )
     return item
 
 
@@ -104,7 +106,9 @@ def undo_item(
         now=moment,
         note=text,
     )
-    _record(incident, item, "checklist.undone", "taken back", text, actor=actor, now=moment)
+    _record(
+        incident, item, "checklist.undone", "taken back", text, actor=actor, now=moment
+    )
     return item
 
 

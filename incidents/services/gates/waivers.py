@@ -94,7 +94,9 @@ def revoke_waiver(
     waiver.revoked_at, waiver.revoked_by = moment, actor
     waiver.revocation_reason = text
     waiver.save(update_fields=["revoked_at", "revoked_by", "revocation_reason"])
-    _record(incident, waiver, "gate.waiver_revoked", actor=actor, reason=text, now=moment)
+    _record(
+        incident, waiver, "gate.waiver_revoked", actor=actor, reason=text, now=moment
+    )
     return waiver
 
 

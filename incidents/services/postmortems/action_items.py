@@ -83,7 +83,14 @@ def add_action_item(
         created_by=actor,
         **_values_of(values),
     )
-    _record(incident, row, "action_item.added", actor=actor, now=moment, after=_as_json(values))
+    _record(
+        incident,
+        row,
+        "action_item.added",
+        actor=actor,
+        now=moment,
+        after=_as_json(values),
+    )
     _tell_owner(incident, row, actor=actor, now=moment)
     return row
 
@@ -153,9 +160,7 @@ def close_action_item(
     _record(
         incident,
         row,
-        "action_item.done"
-        if state is ActionItemState.DONE
-        else "action_item.dropped",
+        "action_item.done" if state is ActionItemState.DONE else "action_item.dropped",
         actor=actor,
         now=moment,
         before={"state": ActionItemState.OPEN},
