@@ -10,13 +10,15 @@ from dataclasses import asdict, is_dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from evidence.text import end_sentence
+
 
 class CasefileError(Exception):
     """Root of the apps' error families: a refusal that a user is meant to read.
 
-    `code` is stable and machine-readable; the message says what was expected, what
-    was found and what to do. Nothing was changed when one of these is raised. `field`
-    names the service's argument that it is about, where it is about one.
+    `code` is stable and machine-readable; the message is a plain sentence that says
+    what is wrong and what to do. Nothing was changed when one of these is raised.
+    `field` names the service's argument that it is about, where it is about one.
     """
 
     code = "refused"
@@ -29,8 +31,8 @@ class CasefileError(Exception):
     def __init__(
         self, message: str, *, code: str | None = None, field: str | None = None
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = end_sentence(message)
+        super().__init__(self.message)
         if field is not None:
             self.field = field
         if code is not None:

@@ -43,7 +43,7 @@ def require_moment(
     `now + ahead`, both included.
     """
     if value.tzinfo is None or value.utcoffset() is None:
-        raise MomentRefused(f"expected {what} with its time zone, got none")
+        raise MomentRefused(f"Give {what}, with its time zone.")
     latest = now + ahead
     try:
         moment = value.astimezone(dt.UTC)
@@ -51,8 +51,8 @@ def require_moment(
         moment = None
     if moment is None or not earliest <= moment <= latest:
         raise MomentRefused(
-            f"expected {what} between {_shown(earliest)} and {_shown(latest)}, "
-            f"got {value.isoformat()}"
+            f"Give {what}. It has to lie between {_shown(earliest)} and "
+            f"{_shown(latest)}, and {value.isoformat(' ', 'seconds')} does not."
         )
     return moment
 

@@ -102,8 +102,8 @@ def open_stored(sha256_hex: str) -> IO[bytes]:
             return storages[ALIAS].open(key_of(sha256_hex), "rb")
         except FileNotFoundError as error:
             raise EvidenceMissing(
-                f"the store has no bytes for SHA-256 {sha256_hex}: they were removed "
-                "or the store is not the one they were received into"
+                f"The store has no bytes for SHA-256 {sha256_hex}: they were removed "
+                "or the store is not the one they were received into."
             ) from error
 
 
@@ -234,7 +234,7 @@ def _write_through(stream: Readable, file: IO[bytes]) -> tuple[str, int]:
         size_bytes += len(chunk)
         if size_bytes > limit:
             raise UploadTooLarge(
-                f"the file has more than {limit} bytes, the most that is accepted "
+                f"The file has more than {limit} bytes, the most that is accepted "
                 "(EVIDENCE_MAX_BYTES). Compress it with gzip, or split it."
             )
         digest.update(chunk)
@@ -247,13 +247,13 @@ def _read_chunk(stream: Readable) -> bytes:
         return stream.read(CHUNK_BYTES)
     except (ConnectionError, TimeoutError, EOFError) as error:
         raise UploadBroken(
-            "the upload stopped before its end; nothing was kept. Send it again."
+            "The upload stopped before its end; nothing was kept. Send it again."
         ) from error
     except OSError as error:
         # Django's UnreadablePostError is an OSError and nothing narrower.
         raise UploadBroken(
-            f"the upload could not be read ({type(error).__name__}); nothing was kept. "
-            "Send it again."
+            f"The upload could not be read ({type(error).__name__}); nothing was "
+            "kept. Send it again."
         ) from error
 
 
@@ -336,10 +336,10 @@ def _quarantine_object(incoming: Incoming, bucket: Any) -> NoReturn:
 def _raise_damaged(incoming: Incoming, kept_as: str) -> NoReturn:
     log.error("stored bytes of %s are damaged", incoming.sha256_hex)
     raise EvidenceDamaged(
-        f"the bytes that the store has under SHA-256 {incoming.sha256_hex} do not hash "
-        f"to it: they were changed in the store. The {incoming.size_bytes} bytes sent "
-        f"now do, and are kept as {kept_as}; nothing was overwritten. Have them put in "
-        "place of the damaged ones, then send again."
+        f"The bytes that the store has under SHA-256 {incoming.sha256_hex} do not "
+        f"hash to it: they were changed in the store. The {incoming.size_bytes} "
+        f"bytes sent now do, and are kept as {kept_as}; nothing was overwritten. "
+        "Have them put in place of the damaged ones, then send again."
     )
 
 
@@ -358,7 +358,7 @@ def _hash_open(file: IO[bytes]) -> str:
 def _require_digest(found: str, expected: str) -> None:
     if found != expected:
         raise EvidenceDamaged(
-            f"the stored bytes hash to {found}, and were received as {expected}: "
+            f"The stored bytes hash to {found}, and were received as {expected}: "
             "they were changed in the store. Restore them from a backup."
         )
 
@@ -381,12 +381,12 @@ def _storage_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageUnavailable(
-            f"the evidence store does not answer: {error.strerror or error}. Check its "
-            "disk or its address, and try again."
+            f"The evidence store does not answer: {error.strerror or error}. Check "
+            "its disk or its address, and try again."
         ) from error
     except _object_store_errors() as error:
         raise StorageUnavailable(
-            f"the evidence store does not answer: {type(error).__name__}. Check its "
+            f"The evidence store does not answer: {type(error).__name__}. Check its "
             "address and its keys, and try again."
         ) from error
 

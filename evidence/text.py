@@ -33,6 +33,16 @@ def one_line(text: str) -> str:
     return " ".join(text.replace(UNSTORABLE, " ").split())
 
 
+ENDS = ".!?:…"
+"""What ends a sentence, or announces what follows."""
+
+
+def end_sentence(text: str) -> str:
+    """Return a message trimmed, with a full stop where it has no end."""
+    text = text.strip()
+    return text if not text or text[-1] in ENDS else f"{text}."
+
+
 def unify_lines(text: str) -> str:
     """Return text whose lines end in LF alone."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

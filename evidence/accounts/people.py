@@ -74,7 +74,7 @@ def change_roles(
     require_permission(actor, CHANGE)
     person = _lock_person(person_id, actor)
     if actor is not None and person.pk == actor.pk:
-        raise PermissionRefused("nobody changes their own roles: ask a colleague")
+        raise PermissionRefused("Nobody changes their own roles: ask a colleague.")
     why, chosen = _require_reason(reason), _require_roles(roles)
     before = _state_of(person)
     person.groups.remove(*Group.objects.filter(name__in=list(Role)))
@@ -105,7 +105,7 @@ def set_active(
     require_permission(actor, CHANGE)
     person = _lock_person(person_id, actor)
     if actor is not None and person.pk == actor.pk:
-        raise PermissionRefused("nobody switches off their own account")
+        raise PermissionRefused("Nobody switches off their own account.")
     why = _require_reason(reason)
     if person.is_active == is_active:
         return person
@@ -163,7 +163,7 @@ def reset_password(
     why = _require_reason(reason)
     if not person.is_staff:
         raise PersonError(
-            "expected a person who signs in, got a machine: use tokens",
+            "A machine does not sign in and has no password. Make it a token.",
             field="password",
         )
     _set_password(person, password)
@@ -210,7 +210,7 @@ def _lock_person(person_id: int, actor: Actor) -> User:
     # take a case and a person in the other order do not wait for each other.
     person = User.objects.select_for_update(no_key=True).get(pk=person_id)
     if person.is_superuser and actor is not None and not actor.is_superuser:
-        raise PermissionRefused("only a superuser changes a superuser's account")
+        raise PermissionRefused("Only a superuser changes a superuser's account.")
     return person
 
 
@@ -219,11 +219,12 @@ def _require_roles(roles: Collection[Role]) -> list[str]:
     if unknown or not roles:
         got = ", ".join(unknown) or "none"
         raise PersonError(
-            f"expected roles out of {', '.join(Role)}; got {got}", field="roles"
+            f"Choose one or more of these roles: {', '.join(Role)}. Given: {got}.",
+            field="roles",
         )
     if Role.MACHINE in roles and len(set(roles)) > 1:
         raise PersonError(
-            "a machine has no other role: make a second account", field="roles"
+            "A machine has no other role: make a second account.", field="roles"
         )
     return sorted({Role(role).value for role in roles})
 
@@ -235,11 +236,12 @@ def _require_free_name(username: str) -> str:
         UnicodeUsernameValidator()(name)
     except ValidationError as error:
         raise PersonError(
-            f"username: {' '.join(error.messages)}", field="username"
+            f"The username cannot be used. {' '.join(error.messages)}", field="username"
         ) from error
     if len(name) > limit:
         raise PersonError(
-            f"expected a username of at most {limit} characters", field="username"
+            f"The username is too long: {limit} characters are the most.",
+            field="username",
         )
     _require_own_look(name)
     return name
@@ -249,12 +251,12 @@ def _require_own_look(name: str) -> None:
     """Refuse a name that a reader could take for somebody else's."""
     names = list(User.objects.values_list("username", flat=True))
     if name in names:
-        raise PersonError(f"there is somebody called {name} already", field="username")
+        raise PersonError(f"There is somebody called {name} already.", field="username")
     if (other := find_lookalike(name, names)) is not None:
         raise PersonError(
             f"{show_hidden(name)} looks like {other}, who has an account already: "
             "history would not tell them apart. Choose a name that differs in more "
-            "than case, hidden characters or look-alike letters",
+            "than case, hidden characters or look-alike letters.",
             code="name_looks_alike",
             field="username",
         )
@@ -337,7 +339,7 @@ def _set_password(person: User, password: str) -> None:
         validate_password(password, person)
     except ValidationError as error:
         raise PersonError(
-            f"password: {' '.join(error.messages)}", field="password"
+            f"The password cannot be used. {' '.join(error.messages)}", field="password"
         ) from error
     person.set_password(password)
 

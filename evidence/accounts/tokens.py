@@ -53,11 +53,14 @@ def create_token(
     wanted = _require_scopes(scopes)
     if not 1 <= days <= LONGEST_DAYS:
         raise TokenError(
-            f"expected 1 to {LONGEST_DAYS} days of validity, got {days}", field="days"
+            f"Choose a validity of 1 to {LONGEST_DAYS} days. Given: {days}.",
+            field="days",
         )
     if not user.is_active:
         raise TokenError(
-            f"expected an active user, got {user.get_username()}", field="user"
+            f"{user.get_username()} is switched off. Choose a person or machine that "
+            "is active.",
+            field="user",
         )
     if actor is not None:
         _require_usable(user, wanted)
@@ -154,8 +157,8 @@ def _require_name(name: str) -> str:
     label = one_line(name)
     if not 1 <= len(label) <= NAME_LENGTH:
         raise TokenError(
-            f"expected a name of 1 to {NAME_LENGTH} characters that says what the "
-            f"token is for, got {len(label)}",
+            f"Give a name of 1 to {NAME_LENGTH} characters that says what the token "
+            f"is for. This one has {len(label)}.",
             field="name",
         )
     return label
@@ -180,7 +183,8 @@ def _require_scopes(scopes: Collection[str]) -> list[str]:
     if unknown or not scopes:
         got = ", ".join(unknown) or "none"
         raise TokenError(
-            f"expected scopes out of {', '.join(TokenScope.values)}; got {got}",
+            f"Choose one or more of these scopes: {', '.join(TokenScope.values)}. "
+            f"Given: {got}.",
             field="scopes",
         )
     return sorted(set(scopes))

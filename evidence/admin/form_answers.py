@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from evidence.admin.form_fields import LongTextField, NaiveDateTimeField
 from evidence.admin.sent_forms import answer_once, take_unsent
 from evidence.errors import CasefileError, PermissionRefused
+from evidence.text import end_sentence
 
 NOT_SAVED = (
     "Your sign-in had ended, so this was not saved. Here is what you wrote: send it "
@@ -68,14 +69,7 @@ def add_refusal(
         shown = None
     path = getattr(error, "path", None)
     words = f"{path}: {error.message}" if path else error.message
-    form.add_error(shown, sentence(words))
-
-
-def sentence(text: str) -> str:
-    """Return a message as a sentence: a capital first, a full stop last."""
-    text = text.strip()
-    end = "" if text[-1:] in ".!?:…" else "."
-    return f"{text[:1].upper()}{text[1:]}{end}"
+    form.add_error(shown, end_sentence(words))
 
 
 def _field_of(form: forms.Form, error: CasefileError) -> str | None:

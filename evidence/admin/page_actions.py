@@ -26,7 +26,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from evidence.accounts.access import require_permission
 from evidence.admin.base import person_of
-from evidence.admin.form_answers import answer_form, sentence
+from evidence.admin.form_answers import answer_form
 from evidence.admin.sent_forms import has_unsent
 from evidence.errors import CasefileError, PermissionRefused
 
@@ -148,7 +148,7 @@ class ActionPages:
     ) -> HttpResponse:
         """Draw the page that the form was sent from, as it is now, and the form."""
         if error is not None:
-            messages.error(request, sentence(error.message))
+            messages.error(request, error.message)
         chosen = self.page_actions[key]
         here = way_back(request, form.data, self.page_of(obj))
         request.GET = QueryDict(urlsplit(here).query)

@@ -89,8 +89,8 @@ class WholeStream:
         self.missing_bytes -= len(data)
         if not data and size and self.missing_bytes:
             raise UploadBroken(
-                f"the body ended {self.missing_bytes} bytes before the Content-Length "
-                "announced; nothing was stored. Send it again."
+                f"The body ended {self.missing_bytes} bytes before the "
+                "Content-Length announced; nothing was stored. Send it again."
             )
         return data
 
@@ -261,7 +261,10 @@ def _require_size(request: Request) -> None:
         raise ParseError("Content-Length is not a number.")
     limit = settings.EVIDENCE_MAX_BYTES
     if int(length) > limit + ENVELOPE_BYTES:
-        raise TooLarge(f"Expected at most {limit} bytes, got {length}.")
+        raise TooLarge(
+            f"The body has {length} bytes, and at most {limit} are accepted. "
+            "Compress it with gzip, or split it."
+        )
 
 
 def _body_of(request: Request) -> Readable:

@@ -42,7 +42,7 @@ class MomentField(IsoDateTimeField):
             return moment.astimezone(dt.UTC)
         except OverflowError as error:
             raise forms.ValidationError(
-                "Expected a moment with an offset from -15:59 to +15:59.",
+                "Give a moment whose offset lies between -15:59 and +15:59.",
                 code="invalid_offset",
             ) from error
 

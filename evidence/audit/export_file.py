@@ -47,7 +47,7 @@ def verify_lines(lines: Iterable[bytes]) -> tuple[dict[str, int], list[ChainFaul
             faults += find_chain_faults(documents)
             stream, documents = name, []
             if name in counts:
-                raise HistoryError(f"the stream {name} stands in two places")
+                raise HistoryError(f"The stream {name} stands in two places.")
         documents.append(document)
         counts[name] = counts.get(name, 0) + 1
         last[name] = document
@@ -65,11 +65,14 @@ def read_heads_line(lines: Iterable[bytes]) -> dict[str, dict[str, Any]]:
         last = line if line.strip() else last
     document = _read_line(0, last)
     if document.get("schema") != HEADS_SCHEMA:
-        raise HistoryError(f"expected the last line to have the schema {HEADS_SCHEMA}")
+        raise HistoryError(
+            f"The last line is not of the schema {HEADS_SCHEMA}: the file may be cut "
+            "off."
+        )
     heads = _require_heads(0, document)
     for head in heads.values():
         if set(head) != {"sequence", "entry_hash"} or type(head["sequence"]) is not int:
-            raise HistoryError("a head is not {sequence, entry_hash}")
+            raise HistoryError("A head is not {sequence, entry_hash}.")
     return heads
 
 
@@ -93,10 +96,10 @@ class _Reader:
                 yield _require_entry(number, document)
             else:
                 raise HistoryError(
-                    f"line {number}: expected the schema {SCHEMA} or {HEADS_SCHEMA}"
+                    f"Line {number}: the schema is neither {SCHEMA} nor {HEADS_SCHEMA}."
                 )
         if not found:
-            raise HistoryError("the file is empty: expected an export of the history")
+            raise HistoryError("The file is empty. Give an export of the history.")
 
 
 def _read_line(number: int, line: bytes) -> dict[str, Any]:
@@ -104,14 +107,14 @@ def _read_line(number: int, line: bytes) -> dict[str, Any]:
     try:
         return read_document(line)
     except DocumentRefused as refusal:
-        raise HistoryError(f"line {number}: {refusal}") from refusal
+        raise HistoryError(f"Line {number}: {refusal}") from refusal
 
 
 def _require_entry(number: int, document: dict[str, Any]) -> dict[str, Any]:
     """Return the document if it is an audit entry. Raise HistoryError otherwise."""
     missing = [name for name in ENTRY_MEMBERS if name not in document]
     if missing or not isinstance(document["sequence"], int):
-        raise HistoryError(f"line {number}: not an audit entry")
+        raise HistoryError(f"Line {number}: not an audit entry.")
     return document
 
 
@@ -121,7 +124,7 @@ def _require_heads(number: int, document: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(heads, dict) or not all(
         isinstance(head, dict) for head in heads.values()
     ):
-        raise HistoryError(f"line {number}: not the heads of a history")
+        raise HistoryError(f"Line {number}: not the heads of a history.")
     return heads
 
 

@@ -73,7 +73,9 @@ def read_history_health() -> str:
     if check is None:
         return "not checked yet"
     if not check.is_passing:
-        raise HistoryError(f"history check {check.pk} found {check.fault_count} faults")
+        raise HistoryError(
+            f"History check {check.pk} found {check.fault_count} faults."
+        )
     return f"holds, checked {check.finished_at:%Y-%m-%d %H:%M} UTC"
 
 

@@ -67,7 +67,7 @@ def request_export(
     lock_case(item.incident_id)
     if item.kind != EvidenceKind.BUNDLE:
         raise EvidenceError(
-            f"only a bundle can be exported; {item} is: {item.get_kind_display()}",
+            f"Only a bundle can be exported; {item} is: {item.get_kind_display()}",
             code="not_a_bundle",
         )
     moment = now or timezone.now()
@@ -273,7 +273,7 @@ def _read_choices(
     filter: dict[str, Any], redaction: dict[str, Any]
 ) -> tuple[IncidentBundleFilter, IncidentBundleRedactionPolicy]:
     if "\\u0000" in json.dumps(filter, default=str):
-        raise EvidenceError("a filter holds no NUL character", code="invalid_filter")
+        raise EvidenceError("A filter holds no NUL character.", code="invalid_filter")
     try:
         return (
             IncidentBundleFilter.from_dict(filter),

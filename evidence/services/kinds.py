@@ -52,8 +52,8 @@ def change_kind(
         found = recognise(file, name=item.original_name, declared=wanted).kind
     if found != wanted:
         raise EvidenceConflict(
-            f"its structure says that it is: {found.label}. That kind stays, so that "
-            "it is verified",
+            f"The content has the structure of this kind: {found.label}. It keeps "
+            "that kind, so that it is verified.",
             code="kind_by_structure",
         )
     with transaction.atomic():
@@ -61,7 +61,8 @@ def change_kind(
         item.refresh_from_db()
         if item.kind == wanted:
             raise EvidenceConflict(
-                f"it is that already: {wanted.label}", code="kind_unchanged"
+                f"The item is of this kind already: {wanted.label}.",
+                code="kind_unchanged",
             )
         return _record_change(
             item,
@@ -133,7 +134,8 @@ def _record_change(
 def _require_known(kind: EvidenceKind | str) -> EvidenceKind:
     if kind not in EvidenceKind.values:
         raise EvidenceMalformed(
-            f"expected a kind out of {', '.join(EvidenceKind.values)}, got {kind!r}",
+            f"Choose one of these kinds: {', '.join(EvidenceKind.values)}. Given: "
+            f"{kind!r}.",
             code="unknown_kind",
         )
     return EvidenceKind(kind)

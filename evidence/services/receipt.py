@@ -218,7 +218,7 @@ def _record_receipt(
 def _require_incident(incident_id: int) -> None:
     if not incident_model().objects.filter(pk=incident_id).exists():
         raise EvidenceNotFound(
-            f"there is no incident {incident_id}: name an incident that is open here",
+            f"There is no case {incident_id}. Name a case that is open here.",
             code="no_such_incident",
         )
 
@@ -228,7 +228,8 @@ def _require_kind(kind: EvidenceKind | str | None) -> EvidenceKind | None:
         return None
     if kind not in EvidenceKind.values:
         raise EvidenceMalformed(
-            f"expected a kind out of {', '.join(EvidenceKind.values)}, got {kind!r}",
+            f"Choose one of these kinds: {', '.join(EvidenceKind.values)}. Given: "
+            f"{kind!r}.",
             code="unknown_kind",
         )
     return EvidenceKind(kind)
@@ -240,7 +241,8 @@ def _require_sha256(declared: str | None) -> str | None:
     lowered = declared.strip().lower()
     if not re.fullmatch(SHA256_HEX, lowered):
         raise EvidenceMalformed(
-            "expected the SHA-256 as 64 hexadecimal digits", code="malformed_digest"
+            "A SHA-256 has 64 hexadecimal digits. Check it, or leave it empty.",
+            code="malformed_digest",
         )
     return lowered
 
@@ -249,9 +251,9 @@ def _require_declared_digest(incoming: Incoming, declared: str | None) -> None:
     if declared is None or hmac.compare_digest(declared, incoming.sha256_hex):
         return
     raise DigestMismatch(
-        f"the sender announced SHA-256 {declared}, and the bytes that arrived hash to "
-        f"{incoming.sha256_hex}: they were changed on the way, or it is another file. "
-        "Nothing was stored; send it again."
+        f"The sender announced SHA-256 {declared}, and the bytes that arrived hash "
+        f"to {incoming.sha256_hex}: they were changed on the way, or it is another "
+        "file. Nothing was stored; send it again."
     )
 
 

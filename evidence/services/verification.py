@@ -259,7 +259,7 @@ def _details(
 
 def _give_up(request: VerificationRequest, why: str) -> VerificationReport:
     refusal = EvidenceConflict(
-        f"verification could not be completed: {why}. The evidence is kept as it "
+        f"Verification could not be completed: {why}. The evidence is kept as it "
         "is. Have it verified again, or look into the worker's log.",
         code="verification_unfinished",
     )

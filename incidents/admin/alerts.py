@@ -316,7 +316,7 @@ class AlertRuleForm(forms.ModelForm):
 
 def _require_positive(number: int) -> int:
     if number < 1:
-        raise ValidationError("Expected a number from 1.")
+        raise ValidationError("Give a number above 0.")
     return number
 
 

@@ -232,7 +232,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
             except PermissionRefused as error:
                 raise PermissionDenied(error.message) from error
             except CasefileError as error:
-                messages.error(request, sentence(error.message))
+                messages.error(request, error.message)
                 context = {**context, "sections": _texts(request.POST)}
         content = draft_content(postmortem, draft)
         return self._render(
@@ -351,7 +351,7 @@ def _open(request: HttpRequest, incident_id: str) -> HttpResponse:
     except PermissionRefused as error:
         raise PermissionDenied(error.message) from error
     except CasefileError as error:
-        messages.error(request, sentence(error.message))
+        messages.error(request, error.message)
         page = reverse("admin:incidents_incident_change", args=[incident.pk])
         return HttpResponseRedirect(f"{page}?tab=postmortem")
     return HttpResponseRedirect(
@@ -366,12 +366,12 @@ def _autosave(request: HttpRequest, object_id: str) -> HttpResponse:
     try:
         draft = _save(request, postmortem)
     except EditConflict as error:
-        said = {"code": error.code, "detail": sentence(error.message)}
+        said = {"code": error.code, "detail": error.message}
         return JsonResponse(said, status=CONFLICT)
     except PermissionRefused as error:
         raise PermissionDenied(error.message) from error
     except CasefileError as error:
-        said = {"code": error.code, "detail": sentence(error.message)}
+        said = {"code": error.code, "detail": error.message}
         return JsonResponse(said, status=REFUSED)
     # Compared as the service cleans it: a space at an end is not another's change.
     joined = changed_sections(clean_sections(_texts(request.POST)), draft.sections)

@@ -48,7 +48,9 @@ class AlertBodyParser(BaseParser):
     ) -> Any:
         data: bytes = stream.read(BODY_MAX_BYTES + 1)
         if len(data) > BODY_MAX_BYTES:
-            raise BodyTooLarge(f"Expected at most {BODY_MAX_BYTES} bytes; split it.")
+            raise BodyTooLarge(
+                f"The body is too large: {BODY_MAX_BYTES} bytes are the most. Split it."
+            )
         return data
 
 
@@ -67,16 +69,21 @@ def split_body(data: bytes) -> AlertBody:
         else:
             body, end = _split_object(text, start)
         if _skip(text, end) != len(text):
-            raise ParseError("Expected nothing after the JSON value.")
+            raise ParseError(
+                "There is something after the JSON value. Send one value only."
+            )
     except (ValueError, IndexError, RecursionError) as error:
         raise ParseError(f"The body is not JSON in UTF-8: {error}") from error
     if len(body.texts) > BATCH_MAX:
         raise BodyTooLarge(
-            f"Expected at most {BATCH_MAX} alerts in a batch, got {len(body.texts)}.",
+            f"The batch has {len(body.texts)} alerts, and {BATCH_MAX} are the most. "
+            "Split it.",
             code="batch_too_large",
         )
     if not body.texts:
-        raise ParseError("Expected at least one alert, got none.", code="empty_batch")
+        raise ParseError(
+            "The batch holds no alert. Send at least one.", code="empty_batch"
+        )
     return body
 
 
@@ -91,7 +98,7 @@ def _split_object(text: str, start: int) -> tuple[AlertBody, int]:
     texts, _ = _split_array(members["alerts"], 0)
     source = json.loads(members["source"]) if "source" in members else None
     if source is not None and not isinstance(source, str):
-        raise ParseError("Expected `source` to be a string.")
+        raise ParseError("The member `source` has to be a string.")
     return AlertBody(texts, source, is_batch=True), end
 
 
@@ -101,7 +108,7 @@ def _split_members(text: str, start: int) -> tuple[dict[str, str], int]:
     while text[place] != "}":
         name, place = SKIMMER.raw_decode(text, place)
         if not isinstance(name, str) or name in members:
-            raise ParseError("Expected every member name to be a string, and once.")
+            raise ParseError("A member's name is no string, or stands there twice.")
         place = _skip(text, _expect(text, _skip(text, place), ":"))
         _, end = SKIMMER.raw_decode(text, place)
         members[name] = text[place:end]

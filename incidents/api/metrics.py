@@ -32,7 +32,8 @@ class MetricsQuerySerializer(fields.Serializer):
         unknown = sorted(names - set(GROUPINGS))
         if unknown:
             raise fields.ValidationError(
-                f"Expected {', '.join(GROUPINGS)} or none, got {', '.join(unknown)}."
+                f"Group by {', '.join(GROUPINGS)}, or by nothing. Given: "
+                f"{', '.join(unknown)}."
             )
         return names
 

@@ -37,8 +37,8 @@ def lock_open_incident(incident_id: int) -> Incident:
     incident = lock_incident(incident_id)
     if not incident.is_open:
         raise IncidentClosed(
-            f"{incident.reference} is {incident.get_status_display().lower()}: "
-            "a reviewer has to reopen it first"
+            f"{incident.reference} is {incident.get_status_display().lower()}: a "
+            "reviewer has to reopen it first."
         )
     return incident
 
@@ -57,7 +57,8 @@ def require_worker(user: User | None) -> None:
     """Raise IncidentError unless this person can be given work on a case."""
     if user is not None and not (user.is_active and user.has_perm(WORK)):
         raise IncidentError(
-            f"expected an active responder or reviewer, got {user.get_username()}"
+            f"{user.get_username()} cannot be given work on a case. Choose an active "
+            "responder or reviewer."
         )
 
 

@@ -33,7 +33,7 @@ def load_folder(
 ) -> list[LoadedPlaybook]:
     """Load every playbook of a folder, or none where one of them is refused."""
     if not folder.is_dir():
-        raise PlaybookRefused(f"expected a folder of playbooks, got {folder}")
+        raise PlaybookRefused(f"There is no folder of playbooks at {folder}.")
     paths = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
     documents = [(path, _read(path)) for path in paths]
     with transaction.atomic():

@@ -60,13 +60,14 @@ def _require_free_name(name: str, team_id: int | None) -> str:
     limit = Team._meta.get_field("name").max_length or 0
     if not 1 <= len(text) <= limit:
         raise IncidentError(
-            f"expected a name of 1 to {limit} characters, got {len(text)}", field="name"
+            f"Give a name of 1 to {limit} characters. This one has {len(text)}.",
+            field="name",
         )
     others = Team.objects.filter(name=text)
     if team_id is not None:
         others = others.exclude(pk=team_id)
     if others.exists():
         raise IncidentError(
-            f"there is a team {text!r} already: choose another name", field="name"
+            f"There is a team {text!r} already: choose another name.", field="name"
         )
     return text

@@ -95,8 +95,8 @@ def write_entry(
         phase = phase or corrected.phase
     elif kind not in WRITABLE_KINDS:
         raise IncidentError(
-            f"expected a note, an event or a decision, got {kind}: the other kinds "
-            "are written by the system"
+            "People write notes, events and decisions; the system writes the other "
+            f"kinds. Given: {kind}."
         )
     if event_at is not None:
         event_at = require_moment(
@@ -130,13 +130,11 @@ def write_entry(
 def _require_body(body: str) -> str:
     text = tidy_text(body)
     if not text:
-        raise IncidentError(
-            "expected some text, got nothing: write what happened", field="body"
-        )
+        raise IncidentError("The text is missing. Write what happened.", field="body")
     if len(text) > BODY_LENGTH:
         raise IncidentError(
-            f"expected at most {BODY_LENGTH} characters, got {len(text)}: "
-            "attach longer text as evidence",
+            f"The text is too long: it has {len(text)} characters, and {BODY_LENGTH} "
+            "are the most. Attach longer text as evidence.",
             field="body",
         )
     return text
@@ -148,6 +146,6 @@ def _find_corrected(incident: Incident, entry_id: int | None) -> TimelineEntry |
     corrected = incident.timeline.filter(pk=entry_id).first()
     if corrected is None:
         raise IncidentError(
-            "the entry to correct is not one of this case", field="corrects"
+            "The entry to correct is not one of this case.", field="corrects"
         )
     return corrected

@@ -126,7 +126,9 @@ class AlertRule:
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.window_seconds < 1:
-            raise AlertRuleError(f"rule {self.key}: expected a count and window from 1")
+            raise AlertRuleError(
+                f"Rule {self.key}: the count and the window have to be above 0."
+            )
 
     def covers(self, alert: Alert) -> bool:
         """Return True where the alert counts for this rule."""

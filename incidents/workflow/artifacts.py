@@ -44,11 +44,16 @@ def match_artifact(
     return Decision(tuple(Refusal("artifact_not_expected", fault) for fault in faults))
 
 
+def _plain(value: str) -> str:
+    return value.replace("_", " ")
+
+
 def _evidence_faults(expects: Expectation, facts: ArtifactFacts) -> Iterator[str]:
     kind = facts.evidence_kind
     if expects.evidence_kind and kind not in expects.evidence_kind:
-        wanted = " or ".join(expects.evidence_kind)
-        yield f"expected evidence of kind {wanted}, got {kind or 'none'}"
+        wanted = " or ".join(map(_plain, expects.evidence_kind))
+        what = f"of kind {_plain(kind)}" if kind else "no evidence"
+        yield f"it takes evidence of kind {wanted}, and this is {what}"
     section = expects.bundle_section
     # Only a bundle has sections: a log or a bare ledger that an item accepts has none.
     if section and kind == "bundle" and section not in facts.bundle_sections:
@@ -60,11 +65,11 @@ def _evidence_faults(expects: Expectation, facts: ArtifactFacts) -> Iterator[str
 
 def _report_faults(expects: Expectation, facts: ArtifactFacts) -> Iterator[str]:
     if expects.chain_valid is not None and facts.chain_valid is not expects.chain_valid:
-        wanted = str(expects.chain_valid).lower()
-        yield f"expected a verification report with chain_valid: {wanted}"
+        state = "holds" if expects.chain_valid else "is broken"
+        yield f"it takes a verification report whose hash chain {state}"
     errors = expects.verification_errors
     if errors is not None and facts.has_verification_errors is not errors:
-        yield f"expected a report {'with' if errors else 'without'} verification_errors"
+        yield f"it takes a verification report {'with' if errors else 'without'} errors"
 
 
 def _record_faults(
@@ -72,10 +77,10 @@ def _record_faults(
 ) -> Iterator[str]:
     category = expects.alert_category
     if category and facts.alert_category != category:
-        yield f"expected an alert with category {category}"
+        yield f"it takes an alert of category {_plain(category)}"
     if expects.alert_of_extension and (
         facts.alert_category is None or not facts.extension_ids & case_extensions
     ):
-        yield "expected an alert of an extension of this case"
+        yield "it takes an alert of an extension of this case"
     if expects.record and facts.record != expects.record:
-        yield f"expected a {expects.record.replace('_', ' ')} record"
+        yield f"it takes the record of a {_plain(expects.record)}"

@@ -74,7 +74,7 @@ class Clock:
 def as_utc(moment: datetime) -> datetime:
     """Return the moment in UTC; raise MomentError where it has no zone."""
     if moment.utcoffset() is None:
-        raise MomentError(f"expected a time with a zone, got {moment.isoformat()}")
+        raise MomentError(f"{moment.isoformat()} has no time zone. Give one.")
     return moment.astimezone(UTC)
 
 

@@ -42,6 +42,11 @@ class ConditionKey(StrEnum):
     POSTMORTEM_SIGNED = "postmortem-signed"
     ARTIFACTS_ARCHIVED = "artifacts-archived"
 
+    @property
+    def words(self) -> str:
+        """Return the name for a sentence: "Extension killed"."""
+        return self.replace("-", " ").capitalize()
+
 
 HELD_CONDITIONS = (
     ConditionKey.EXTENSION_KILLED,
@@ -88,9 +93,9 @@ class Waiver:
 
     def __post_init__(self) -> None:
         if self.key in UNWAIVABLE:
-            raise ConditionError(f"{self.key} cannot be waived")
+            raise ConditionError(f"“{self.key.words}” cannot be waived.")
         if not self.by.strip() or not self.reason.strip():
-            raise ConditionError("a waiver needs the reviewer's name and a reason")
+            raise ConditionError("A waiver needs the reviewer's name and a reason.")
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,7 @@ def evaluate_gate(
     unknown = sorted(by_key.keys() - set(condition_keys(phase)))
     if unknown:
         raise ConditionError(
-            f"the gate of {phase.label} has no condition {', '.join(unknown)}"
+            f"The gate of {phase.label} has no condition {', '.join(unknown)}."
         )
     conditions = []
     for rule in _GATES[phase]:

@@ -6,6 +6,7 @@ exist. Nothing here decides who may make a move: that is the services' part.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from incidents.workflow.errors import MoveError
@@ -105,11 +106,34 @@ ITEM_MOVES: dict[ItemState, frozenset[ItemState]] = {
     ItemState.FAILED: frozenset({ItemState.OPEN}),
 }
 
+CLOSED_WORDS: dict[StrEnum, str] = {
+    IncidentStatus.CLOSED_DUPLICATE: "closed as duplicate",
+    IncidentStatus.CLOSED_FALSE_ALARM: "closed as false alarm",
+}
+
 # What an answer must bring along: the name of the input, and how to ask for it.
 ITEM_INPUTS: dict[ItemState, tuple[str, str]] = {
     ItemState.NOT_APPLICABLE: ("reason", "say why it does not apply"),
     ItemState.FAILED: ("found", "say what was found"),
 }
+
+
+def state_words(state: StrEnum) -> str:
+    """Return a state as it stands in a sentence: "closed as duplicate"."""
+    return CLOSED_WORDS.get(state) or state.replace("_", " ")
+
+
+def _no_move(
+    what: str, current: StrEnum, target: StrEnum, allowed: Collection[StrEnum]
+) -> str:
+    """Return the sentence for a move that does not exist, with those that do."""
+    words = sorted(state_words(one) for one in allowed)
+    rest = f"It can become {', '.join(words)}." if words else "It stays as it is."
+    article = "An" if what[0] in "aeiou" else "A"
+    return (
+        f"{article} {what} that is {state_words(current)} cannot become "
+        f"{state_words(target)}. {rest}"
+    )
 
 
 def require_incident_move(
@@ -120,12 +144,9 @@ def require_incident_move(
     ``reason`` is required by every move but closing a case that ran its course.
     """
     if target not in INCIDENT_MOVES[current]:
-        allowed = ", ".join(sorted(INCIDENT_MOVES[current]))
-        raise MoveError(
-            f"a case that is {current} cannot become {target}; it can become {allowed}"
-        )
+        raise MoveError(_no_move("case", current, target, INCIDENT_MOVES[current]))
     if target is not IncidentStatus.CLOSED and not reason.strip():
-        raise MoveError(f"a reason is needed to make this case {target}")
+        raise MoveError(f"A reason is needed to make this case {state_words(target)}.")
 
 
 def require_item_move(
@@ -143,16 +164,13 @@ def require_item_move(
     done by that link and by nothing else.
     """
     if target not in ITEM_MOVES[current]:
-        allowed = ", ".join(sorted(ITEM_MOVES[current]))
-        raise MoveError(
-            f"an item that is {current} cannot become {target}; it can become {allowed}"
-        )
+        raise MoveError(_no_move("item", current, target, ITEM_MOVES[current]))
     if target in ITEM_INPUTS:
         name, request = ITEM_INPUTS[target]
         if not {"reason": reason, "found": found}[name].strip():
-            raise MoveError(f"to mark an item {target}, {request}")
+            raise MoveError(f"To mark an item {state_words(target)}, {request}.")
     if target is ItemState.DONE and kind is ItemKind.ARTIFACT and not has_artifact:
-        raise MoveError("an expected artifact is done by linking the artifact itself")
+        raise MoveError("This item is done by linking the artifact that it asks for.")
 
 
 def raised_severity(current: Severity, proposed: Severity) -> Severity:
@@ -163,7 +181,7 @@ def raised_severity(current: Severity, proposed: Severity) -> Severity:
 def format_reference(year: int, number: int) -> str:
     """Return ``SEC-INC-<year>-<number>``, the number with four digits or more."""
     if not 1000 <= year <= 9999:
-        raise MoveError(f"expected a year of four digits, got {year}")
+        raise MoveError(f"A year has four digits. Given: {year}.")
     if number < 1:
-        raise MoveError(f"expected a number from 1, got {number}")
+        raise MoveError(f"A case's number is above 0. Given: {number}.")
     return f"SEC-INC-{year}-{number:04d}"

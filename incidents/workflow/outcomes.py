@@ -94,7 +94,7 @@ def read_outcome(
         if (value or is_required) and value not in list(kind)
     ]
     if amiss:
-        raise OutcomeError(f"closing a case asks for its outcome. {'; '.join(amiss)}")
+        raise OutcomeError(f"Closing a case asks for its outcome. {'; '.join(amiss)}")
     return Outcome(
         Resolution(resolution),
         FunctionalImpact(functional_impact),
@@ -107,8 +107,8 @@ def require_false_alarm(outcome: Outcome) -> None:
     """Raise OutcomeError for a true positive, which no false alarm can be."""
     if outcome.resolution is Resolution.TRUE_POSITIVE:
         raise OutcomeError(
-            "a true positive is no false alarm: choose benign or false positive, or "
-            "let the case run its course"
+            "A true positive is no false alarm: choose benign or false positive, or "
+            "let the case run its course."
         )
 
 

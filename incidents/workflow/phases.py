@@ -62,11 +62,11 @@ def current_phase(completed: Collection[Phase]) -> Phase | None:
 def require_in_order(phase: Phase, *, completed: Collection[Phase]) -> None:
     """Raise PhaseOrderError unless ``phase`` is the one to complete now."""
     if phase in completed:
-        raise PhaseOrderError(f"{phase.label} is already complete")
+        raise PhaseOrderError(f"{phase.label} is already complete.")
     current = current_phase(completed)
     if current is not None and current is not phase:
         raise PhaseOrderError(
-            f"{phase.label} cannot be completed before {current.label}: "
-            f"complete {current.label} first",
+            f"{phase.label} cannot be completed before {current.label}: complete "
+            f"{current.label} first.",
             missing=current,
         )

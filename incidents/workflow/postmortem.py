@@ -159,7 +159,7 @@ SECTION_KEYS = tuple(section.key for section in SECTIONS)
 def require_postmortem_move(current: PostmortemState, target: PostmortemState) -> None:
     """Raise MoveError where no move leads from one state to the other."""
     if (current, target) not in _MOVES:
-        raise MoveError(f"a postmortem that is {current} cannot become {target}")
+        raise MoveError(f"A postmortem that is {current} cannot become {target}.")
 
 
 def clean_sections(values: Mapping[str, Any]) -> dict[str, str]:
@@ -169,7 +169,7 @@ def clean_sections(values: Mapping[str, Any]) -> dict[str, str]:
     """
     unknown = sorted(set(values) - set(SECTION_KEYS))
     if unknown:
-        raise PostmortemError(f"there is no section {', '.join(unknown)}")
+        raise PostmortemError(f"There is no section {', '.join(unknown)}.")
     return {
         section.key: _clean_text(section, values.get(section.key, ""))
         for section in SECTIONS
@@ -201,8 +201,8 @@ def build_content(
     if missing:
         names = ", ".join(f"{one.group}: {one.title}" for one in missing)
         raise PostmortemError(
-            f"expected every required section, got none for {names}: write it, or say "
-            "there why there is nothing to write",
+            f"Required sections are empty: {names}. Write them, or say there why "
+            "there is nothing to write.",
             code="section_missing",
         )
     return {
@@ -253,13 +253,13 @@ def describe_offset(seconds: int) -> str:
 def _clean_text(section: Section, value: Any) -> str:
     if not isinstance(value, str):
         raise PostmortemError(
-            f"expected text for {section.title}, got {type(value).__name__}"
+            f"{section.title} takes text. Given: {type(value).__name__}."
         )
     text = storable(unify_lines(value))
     text = "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
     if len(text) > SECTION_LENGTH:
         raise PostmortemError(
-            f"expected at most {SECTION_LENGTH} characters for {section.title}, got "
-            f"{len(text)}: attach longer text as evidence"
+            f"{section.title} is too long: it has {len(text)} characters, and "
+            f"{SECTION_LENGTH} are the most. Attach longer text as evidence."
         )
     return text

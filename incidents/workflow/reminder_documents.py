@@ -106,7 +106,7 @@ def _read_phase(document: Any, path: str) -> PhaseReminders:
 
 def _read_name(name: Any) -> Phase:
     if name not in {phase.value for phase in Phase}:
-        raise ReminderPlanError(f"phases: {str(name)[:40]!r} is not a phase")
+        raise ReminderPlanError(f"phases: {str(name)[:40]!r} is not a phase.")
     return Phase(name)
 
 

@@ -40,9 +40,9 @@ class PhaseReminders:
 
     def __post_init__(self) -> None:
         if any(not 0 < fraction < 1 for fraction in self.fractions_left):
-            raise ReminderPlanError("a fraction left must lie between 0 and 1")
+            raise ReminderPlanError("A fraction left must lie between 0 and 1.")
         if any(one <= timedelta(0) for one in (*self.before, self.repeat_every)):
-            raise ReminderPlanError("times before, and the repeat, must be above zero")
+            raise ReminderPlanError("Times before, and the repeat, must be above zero.")
 
 
 @dataclass(frozen=True)

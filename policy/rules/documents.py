@@ -23,8 +23,8 @@ def read_object(data: bytes) -> dict[str, Any]:
     """Return the object that a document is; raise DocumentError where it is none."""
     if len(data) > MAX_DOCUMENT_BYTES:
         raise DocumentError(
-            f"Expected at most {MAX_DOCUMENT_BYTES} bytes; got {len(data)}. "
-            "Give the settings file or the explanation by itself.",
+            f"The document has {len(data)} bytes, and {MAX_DOCUMENT_BYTES} are the "
+            "most. Give the settings file or the explanation by itself.",
             reason="too_large",
         )
     try:

@@ -1,6 +1,6 @@
 """The error family of the policy rules: stable codes, JSON paths, no secrets.
 
-A message says what was expected, what was found, and what to do. It never
+A message says what is wrong and what to do. It never
 repeats a value from a document, since that value may be a secret.
 """
 

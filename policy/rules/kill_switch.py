@@ -162,9 +162,7 @@ def runtime_instruction(
             limits="It starts a new session: end those that run already.",
         )
     if not extension_id:
-        raise KillSwitchError(
-            "Expected an extension for a kill switch of one extension; name it."
-        )
+        raise KillSwitchError("The extension to stop is missing. Name it.")
     return RuntimeInstruction(
         command=EXPLAIN_COMMAND,
         settings_patch=deny_everything_patch(extension_id),

@@ -46,7 +46,7 @@ def classify_quota_change(*, current_mb: int, proposed_mb: int) -> QuotaChange:
     """
     if isinstance(proposed_mb, bool) or proposed_mb < 1:
         raise QuotaError(
-            "Expected a memory quota of at least 1 MB; give a whole number above 0."
+            "The quota has to be at least 1 MB. Give a whole number above 0."
         )
     if proposed_mb == current_mb:
         return QuotaChange.UNCHANGED

@@ -99,8 +99,8 @@ def parse_runtime_history(data: bytes) -> RuntimeHistory:
     """
     if len(data) > MAX_HISTORY_BYTES:
         raise DocumentError(
-            f"Expected at most {MAX_HISTORY_BYTES} bytes; got {len(data)}. "
-            "Import the record in parts.",
+            f"The record has {len(data)} bytes, and {MAX_HISTORY_BYTES} are the "
+            "most. Import it in parts.",
             reason="too_large",
         )
     records: list[RuntimeRecord] = []

@@ -31,7 +31,7 @@ def lock_incident(incident_id: int) -> Any:
     incident = incidents.select_for_update(no_key=True).filter(pk=incident_id).first()
     if incident is None:
         raise PolicyNotFound(
-            f"there is no incident {incident_id}: name one that is here",
+            f"There is no case {incident_id}. Name one that is here.",
             code="no_such_incident",
         )
     return incident
@@ -43,7 +43,7 @@ def lock_open_incident(incident_id: int) -> Any:
     if incident.closed_at is not None:
         raise PolicyConflict(
             f"{incident.reference} is closed: open a case, or have a reviewer reopen "
-            "this one",
+            "this one.",
             code="incident_closed",
         )
     return incident
@@ -75,7 +75,7 @@ def lock_extension(extension_pk: int) -> Extension:
     extension = Extension.objects.select_for_update().filter(pk=extension_pk).first()
     if extension is None:
         raise PolicyNotFound(
-            f"there is no extension {extension_pk}: note it first",
+            f"There is no extension {extension_pk}: note it first.",
             code="no_such_extension",
         )
     return extension

@@ -104,10 +104,10 @@ def require_own_look(extension_id: str, *, field: str = "extension_id") -> None:
     """
     for known in find_lookalikes(extension_id):
         raise PolicyRefused(
-            f"{show_hidden(extension_id)} looks like {known.shown_id}, which is known, "
-            "and is another ID: they differ in case, hidden characters or look-alike "
-            "letters only. Choose the known one; where you mean another, note it on "
-            "the page of extensions first, and say so there",
+            f"{show_hidden(extension_id)} looks like {known.shown_id}, which is "
+            "known, and is another ID: they differ in case, hidden characters or "
+            "look-alike letters only. Choose the known one; where you mean another, "
+            "note it on the page of extensions first, and say so there.",
             code="extension_looks_alike",
             field=field,
         )
@@ -133,13 +133,13 @@ def add_extension(
     cleaned = clean_extension_id(extension_id)
     if not cleaned:
         raise PolicyRefused(
-            "expected an extension ID, got nothing",
+            "The extension's ID is missing. Enter it.",
             code="extension_id_missing",
             field="extension_id",
         )
     if Extension.objects.filter(extension_id=cleaned).exists():
         raise PolicyConflict(
-            f"{cleaned} is known already", code="extension_known", field="extension_id"
+            f"{cleaned} is known already.", code="extension_known", field="extension_id"
         )
     if not is_another:
         require_typed_ids([cleaned], field="extension_id")

@@ -222,7 +222,7 @@ def lock_kill_switch(kill_switch_id: int) -> KillSwitch:
     found = KillSwitch.objects.filter(pk=kill_switch_id).first()
     if found is None:
         raise PolicyNotFound(
-            f"there is no kill switch {kill_switch_id}", code="no_such_kill_switch"
+            f"There is no kill switch {kill_switch_id}.", code="no_such_kill_switch"
         )
     # A kill switch's own row is append-only and takes no lock; its cases' do.
     lock_cases(found.incident_id, found.extension_id)
@@ -285,8 +285,8 @@ def _require_none_active(switches: Any, whom: str) -> None:
     standing = switches.active().first()
     if standing is not None:
         raise PolicyConflict(
-            f"kill switch {standing.pk} stops {whom} already: have the runtime run it, "
-            "and confirm it",
+            f"Kill switch {standing.pk} stops {whom} already: have the runtime run "
+            "it, and confirm it.",
             code="already_active",
         )
 
@@ -296,8 +296,8 @@ def _require_reference(incident: Any, typed: str) -> None:
     given = typed.strip().upper().encode("utf-8", "replace")
     if not hmac.compare_digest(wanted, given):
         raise PolicyRefused(
-            "expected the reference of this case, typed out, to stop all extensions; "
-            "what was typed is another",
+            "What was typed is not the reference of this case. To stop all "
+            "extensions, type out the case's reference.",
             code="reference_mismatch",
         )
 

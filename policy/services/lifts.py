@@ -51,7 +51,7 @@ def request_lift(
     waiting = switch.lift_requests.filter(state=RequestState.PENDING).first()
     if waiting is not None and not lapse_lift(request_id=waiting.pk, now=moment):
         raise PolicyConflict(
-            "a lift is requested already: it waits for a reviewer",
+            "A lift is requested already: it waits for a reviewer.",
             code="already_requested",
         )
     request = LiftRequest.objects.create(

@@ -103,7 +103,7 @@ def record_quota_change(
     documents = clean_text(documentation)
     if to_mb > BIGGEST_MB:
         raise PolicyRefused(
-            f"expected a quota of at most {BIGGEST_MB} MB",
+            f"The quota is too large: {BIGGEST_MB} MB is the most.",
             code="quota_out_of_range",
             field="to_mb",
         )

@@ -99,8 +99,8 @@ def propose_earlier_snapshot(
     lock_open_incident(snapshot.incident_id)
     if target.captured_at >= snapshot.captured_at:
         raise PolicyRefused(
-            "expected an earlier snapshot to go back to; the one named shows a later "
-            "moment",
+            "The snapshot to go back to shows a later moment than the other. Choose "
+            "an earlier one.",
             code="target_not_earlier",
         )
     plan = plan_earlier_snapshot(read_snapshot(snapshot), read_snapshot(target))
@@ -277,7 +277,8 @@ def require_output(output: str) -> str:
     text = tidy_text(output)
     if not text:
         raise PolicyRefused(
-            "expected the output of the verification commands: paste what they showed",
+            "The output of the verification commands is missing. Paste what they "
+            "showed.",
             code="output_missing",
         )
     return text[:OUTPUT_LENGTH]
@@ -393,8 +394,8 @@ def _require_to_prove(rollback: Rollback, what: str) -> str:
     """Return the state of a rollback that is approved and not ended; refuse others."""
     if rollback.state not in STATES_TO_PROVE:
         raise PolicyConflict(
-            f"this rollback is {rollback.get_state_display().lower()}: only an "
-            f"approved one is {what}",
+            f"This rollback is {rollback.get_state_display().lower()}. Only an "
+            f"approved one is {what}.",
             code="not_approved",
         )
     return str(rollback.state)
@@ -404,7 +405,7 @@ def _find_snapshot(snapshot_id: int) -> PolicySnapshot:
     snapshot = PolicySnapshot.objects.filter(pk=snapshot_id).first()
     if snapshot is None:
         raise PolicyNotFound(
-            f"there is no policy snapshot {snapshot_id}: take one",
+            f"There is no policy snapshot {snapshot_id}: take one.",
             code="no_such_snapshot",
         )
     return snapshot
@@ -415,13 +416,14 @@ def _require_proof(rollback: Rollback, snapshot_id: int) -> PolicySnapshot:
     proof = _find_snapshot(snapshot_id)
     if proof.incident_id != rollback.incident_id:
         raise PolicyRefused(
-            "expected a snapshot of the same case as proof", code="proof_of_other_case"
+            "The snapshot is of another case. Choose one of this case as proof.",
+            code="proof_of_other_case",
         )
     decided_at = rollback.decided_at
     if decided_at is None or proof.captured_at < decided_at:
         raise PolicyRefused(
-            "expected a snapshot taken after the rollback was approved: what is older "
-            "cannot show that it was applied",
+            "The snapshot is older than the approval, and cannot show that the "
+            "rollback was applied. Take one after it.",
             code="proof_too_old",
         )
     return proof

@@ -86,8 +86,8 @@ def _replay(
     known = RuntimeHistoryImport.objects.filter(incident=incident, item=item).first()
     if known is not None:
         raise PolicyConflict(
-            "this record was taken in already, on "
-            f"{known.imported_at:%Y-%m-%d %H:%M} UTC: its findings stand there",
+            f"This record was taken in already, on {known.imported_at:%Y-%m-%d %H:%M} "
+            "UTC: its findings stand there.",
             code="history_known",
         )
     findings = replay_runtime_history(

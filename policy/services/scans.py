@@ -52,10 +52,12 @@ def request_scan(
     require_permission(actor, WORK)
     item = EvidenceItem.objects.filter(pk=item_id).first()
     if item is None:
-        raise PolicyNotFound(f"there is no evidence {item_id}", code="no_such_evidence")
+        raise PolicyNotFound(
+            f"There is no evidence {item_id}.", code="no_such_evidence"
+        )
     if item.kind != EvidenceKind.EXTENSION_SOURCE:
         raise PolicyRefused(
-            f"only extension source is scanned; {item.shown_name} is kept as "
+            f"Only extension source is scanned; {item.shown_name} is kept as "
             f"{item.get_kind_display()}. Where that is wrong, change its kind first.",
             code="not_source",
         )

@@ -112,7 +112,7 @@ def move_trust(
     if needs_reviewer(from_state, to_state):
         raise PolicyRefused(
             f"{from_state} to {to_state} is a promotion, which a reviewer approves: "
-            "request it",
+            "request it.",
             code="reviewer_missing",
         )
     require_no_kill_switch(extension, to_state)
@@ -151,7 +151,7 @@ def request_promotion(
     require_transition(from_state, to_state)
     if not needs_reviewer(from_state, to_state):
         raise PolicyRefused(
-            f"{from_state} to {to_state} needs no reviewer: make the move",
+            f"{from_state} to {to_state} needs no reviewer: make the move.",
             code="reviewer_not_needed",
         )
     _require_none_pending(extension, moment)
@@ -322,8 +322,8 @@ def require_no_kill_switch(extension: Extension, to_state: TrustState) -> None:
     """Refuse any move but a demotion while a kill switch is active."""
     if to_state is not TrustState.QUARANTINED and has_active_kill_switch(extension):
         raise PolicyConflict(
-            f"a kill switch is active for {extension.extension_id}: have it lifted "
-            "first",
+            f"A kill switch is active for {extension.extension_id}: have it lifted "
+            "first.",
             code="kill_switch_active",
         )
 
@@ -428,8 +428,8 @@ def _require_none_pending(extension: Extension, now: dt.datetime) -> None:
     waiting = extension.promotion_requests.filter(state=RequestState.PENDING).first()
     if waiting is not None and not lapse_promotion(request_id=waiting.pk, now=now):
         raise PolicyConflict(
-            f"a promotion of {extension.extension_id} is requested already: it waits "
-            "for a reviewer",
+            f"A promotion of {extension.extension_id} is requested already: it waits "
+            "for a reviewer.",
             code="already_requested",
         )
 

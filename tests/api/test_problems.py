@@ -107,7 +107,7 @@ class FailingView(APIView):
         raise {
             "bug": KeyError("secret detail"),
             "database": OperationalError("connection refused to 10.0.0.1"),
-            "refusal": CasefileError("expected this, got that"),
+            "refusal": CasefileError("That cannot be used"),
         }[name]
 
 
@@ -137,4 +137,4 @@ def test_database_that_does_not_answer_asks_to_come_back() -> None:
 @override_settings(ROOT_URLCONF=__name__)
 def test_refusal_of_a_service_keeps_its_words() -> None:
     body = require_problem(APIClient().get("/api/v1/failing/refusal/"), 422, "refused")
-    assert body["detail"] == "expected this, got that"
+    assert body["detail"] == "That cannot be used."

@@ -121,7 +121,7 @@ def test_database_refuses_an_unknown_scope(auditor: User) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scopes": []}, "expected scopes"),
+        ({"scopes": []}, "Choose one or more of these scopes"),
         ({"scopes": ["admin"]}, "got admin"),
         ({"days": 0}, "1 to 366 days"),
         ({"days": 367}, "1 to 366 days"),
@@ -162,7 +162,7 @@ def test_command_prints_a_token_that_works(auditor: User) -> None:
 
 
 def test_command_says_who_is_missing(db: None) -> None:
-    with pytest.raises(CommandError, match="existing user, got 'nobody'"):
+    with pytest.raises(CommandError, match="there is no user 'nobody'"):
         call_command("create_token", "nobody", "--scope", "read")
 
 

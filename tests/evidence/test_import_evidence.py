@@ -41,7 +41,7 @@ def test_refused_file_is_named_and_the_others_are_kept(db, folder, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--incident=SEC-INC-1999-0001"], "there is no incident"),
+        (["--incident=SEC-INC-1999-0001"], "there is no case"),
         (["--incident={reference}", "--as=nobody"], "there is no user nobody"),
     ],
 )

@@ -103,7 +103,7 @@ class TestEntries:
     @pytest.mark.parametrize(
         ("fields", "message"),
         [
-            ({"body": " "}, "expected some text"),
+            ({"body": " "}, "The text is missing"),
             ({"body": "x" * 20_001}, "at most 20000"),
             ({"event_at": NOON + dt.timedelta(hours=1)}, "has happened"),
             ({"kind": TimelineKind.STATE}, "written by the system"),

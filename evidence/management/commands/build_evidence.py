@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
     def handle(self, *, source: Path, output: Path, **options: Any) -> None:
         if output.exists() and source.exists() and output.samefile(source):
-            raise CommandError("-o: expected another file than SOURCE", returncode=2)
+            raise CommandError("-o: give another file than SOURCE", returncode=2)
         scope = _argument("--filter", _read_filter, options["filter"])
         policy = _argument("--redaction", _read_policy, options["redaction"])
         original = _argument(str(source), _read_source, source)

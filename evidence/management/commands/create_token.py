@@ -37,7 +37,7 @@ class Command(BaseCommand):
         users = get_user_model()._default_manager
         user = users.filter(username=username).first()
         if user is None:
-            raise CommandError(f"expected an existing user, got {username!r}")
+            raise CommandError(f"there is no user {username!r}")
         try:
             token, secret = create_token(
                 user=user,

@@ -74,7 +74,7 @@ def _find_incident(reference: str) -> int:
         "pk", flat=True
     )
     if not found:
-        raise CommandError(f"there is no incident {reference}")
+        raise CommandError(f"there is no case {reference}")
     return int(found[0])
 
 

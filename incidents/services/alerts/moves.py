@@ -49,7 +49,7 @@ def move_alerts(
     target = cases[incident_id]
     if not target.is_open:
         raise IncidentClosed(
-            f"{target.reference} is closed: reopen it, or choose an open case"
+            f"{target.reference} is closed: reopen it, or choose an open case."
         )
     alerts = [
         alert

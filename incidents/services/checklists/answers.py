@@ -64,7 +64,7 @@ def answer_item(
     incident, item = lock_item(item_id)
     text = _clean_note(note)
     if state is ItemState.OPEN:
-        raise TransitionError("an answer is taken back by undoing it")
+        raise TransitionError("An answer is taken back by undoing it.")
     _require_move(item, state, note=text)
     if state is ItemState.DONE:
         _meet_condition(incident, item, text, actor=actor, now=moment)
@@ -167,7 +167,7 @@ def link_evidence(
     incident, item = lock_item(item_id)
     evidence = incident.evidence_items.filter(pk=evidence_item_id).first()
     if evidence is None:
-        raise IncidentError("this evidence is not of this case: attach it here first")
+        raise IncidentError("This evidence is not of this case: attach it here first.")
     earlier = item.links.filter(evidence_item=evidence, withdrawn_at__isnull=True)
     if (link := earlier.first()) is not None:
         return link
@@ -251,7 +251,7 @@ def _require_expected(
     if not decision.allowed:
         reasons = "; ".join(refusal.message for refusal in decision.refusals)
         raise ArtifactRefused(
-            f"{artifact.label} is not the artifact expected here: {reasons}"
+            f"{artifact.label} is not what this item asks for: {reasons}"
         )
 
 
@@ -263,9 +263,9 @@ def lock_item(item_id: int) -> tuple[Incident, ChecklistItem]:
         "cycle", "playbook_version__playbook", "assignee"
     ).get(pk=item_id)
     if item.cycle != incident.current_cycle:
-        raise TransitionError(f"{item.cycle} has ended: it stays as it was")
+        raise TransitionError(f"{item.cycle} has ended: it stays as it was.")
     if item.retired_at is not None:
-        raise TransitionError("the case's playbook no longer asks for this item")
+        raise TransitionError("The case's playbook no longer asks for this item.")
     return incident, item
 
 
@@ -273,7 +273,8 @@ def _clean_note(note: str) -> str:
     text = tidy_text(note)
     if len(text) > REASON_LENGTH:
         raise IncidentError(
-            f"expected a note of at most {REASON_LENGTH} characters, got {len(text)}",
+            f"The note is too long: it has {len(text)} characters, and "
+            f"{REASON_LENGTH} are the most. Attach longer text as evidence.",
             field="note",
         )
     return text
@@ -326,8 +327,8 @@ def _require_steps(incident: Incident, item: ChecklistItem) -> None:
     failed = failed_steps(incident, step)
     if failed:
         raise TransitionError(
-            f"the current report of {', '.join(failed)} fails this step: mark the item "
-            "failed and say what was found"
+            f"The current report of {', '.join(failed)} fails this step: mark the "
+            "item failed and say what was found."
         )
 
 

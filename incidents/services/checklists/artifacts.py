@@ -56,7 +56,7 @@ def record_artifact(incident: Incident, kind: ArtifactKind, record_id: str) -> A
         if record.kind == kind
     }
     if record_id not in found:
-        raise IncidentError(f"this {kind.label.lower()} is not one of this case")
+        raise IncidentError(f"This {kind.label.lower()} is not one of this case.")
     return found[record_id]
 
 

@@ -177,7 +177,9 @@ def _find_choice(item: ChecklistItem, key: str) -> RemediationChoice:
         raise IncidentError("expected a remediation item: others offer no choices")
     choices = {choice.key: choice for choice in planned_item(item).choices}
     if key not in choices:
-        raise IncidentError(f"expected one of {', '.join(choices)}, got {key!r}")
+        raise IncidentError(
+            f"Choose one of these: {', '.join(choices)}. Given: {key!r}."
+        )
     return choices[key]
 
 
@@ -203,7 +205,7 @@ def _known_choice(incident: Incident, key: str) -> str:
     items = incident.current_cycle.checklist.asked().filter(kind=ItemKind.REMEDIATION)
     known = [choice["key"] for item in items for choice in item.content["choices"]]
     if key not in known:
-        raise IncidentError(f"expected one of {', '.join(known)}, got {key!r}")
+        raise IncidentError(f"Choose one of these: {', '.join(known)}. Given: {key!r}.")
     return key
 
 
@@ -224,7 +226,8 @@ def _proof_fields(
         )
     if not text and ticket is None and evidence is None:
         raise IncidentError(
-            "expected a proof: say what shows it, name the ticket, or link an artifact",
+            "A proof is missing. Say what shows that it was done, name the ticket, "
+            "or link evidence.",
             code="proof_missing",
             field="proof",
         )
@@ -236,5 +239,5 @@ def _find_evidence(incident: Incident, item_id: int | None) -> EvidenceItem | No
         return None
     found = incident.evidence_items.filter(pk=item_id).first()
     if found is None:
-        raise IncidentError("this evidence is not of this case", field="evidence")
+        raise IncidentError("This evidence is not of this case.", field="evidence")
     return found

@@ -130,7 +130,7 @@ def state_condition(
     text = require_reason(statement)
     if condition not in STATED:
         raise IncidentError(
-            f"{condition} is not met by saying so: it is read from the case"
+            f"“{condition.words}” is not met by saying so: it is read from the case."
         )
     phase = require_open_phase(incident, condition)
     report = _find_report(incident, condition, report_id)
@@ -209,9 +209,9 @@ def _find_report(
     report = next((one for one in current.values() if one.pk == report_id), None)
     if report is None:
         raise IncidentError(
-            "expected a current report of this case's evidence: an explanation is of "
-            "one failed report"
+            "This is no current report of this case's evidence. Choose the failed "
+            "report that you explain."
         )
     if report.is_passing:
-        raise IncidentError("this report has passed: there is nothing to explain")
+        raise IncidentError("This report has passed: there is nothing to explain.")
     return report

@@ -45,8 +45,8 @@ def waive_condition(
     text = require_reason(reason)
     if condition in UNWAIVABLE:
         raise TransitionError(
-            f"{condition} cannot be waived: no case is closed by the book without its "
-            "postmortem written, signed and archived",
+            f"“{condition.words}” cannot be waived: no case is closed without its "
+            "postmortem written, signed and archived.",
             code="unwaivable",
         )
     phase = require_open_phase(incident, condition)
@@ -86,10 +86,10 @@ def revoke_waiver(
     )
     if waiver is None:
         raise IncidentNotFound(
-            "this waiver is not one of this case's cycle", code="no_such_waiver"
+            "This waiver is not one of this case's cycle.", code="no_such_waiver"
         )
     if not waiver.is_in_force:
-        raise TransitionError("this waiver is revoked already", code="waiver_revoked")
+        raise TransitionError("This waiver is revoked already.", code="waiver_revoked")
     require_open_phase(incident, ConditionKey(waiver.condition_key))
     waiver.revoked_at, waiver.revoked_by = moment, actor
     waiver.revocation_reason = text
@@ -113,10 +113,12 @@ def _require_in_the_way(
     gate = read_gate(incident, phase)
     state = next(one for one in gate.conditions if one.key == condition)
     if state.waiver is not None:
-        raise TransitionError(f"{condition} is waived already", code="waived_already")
+        raise TransitionError(
+            f"“{condition.words}” is waived already.", code="waived_already"
+        )
     if state.met:
         raise TransitionError(
-            f"{state.text} is met ({state.detail}): there is nothing to waive",
+            f"{state.text} is met ({state.detail}): there is nothing to waive.",
             code="condition_met",
         )
 

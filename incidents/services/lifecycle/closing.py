@@ -218,7 +218,7 @@ def _lock_with_lead(
 def _require_lead(incident: Incident) -> None:
     if incident.lead is None:
         raise IncidentError(
-            f"{incident.reference} has no lead: name who led it, then close it",
+            f"{incident.reference} has no lead: name who led it, then close it.",
             code="lead_missing",
         )
 
@@ -359,7 +359,7 @@ def _require_postmortem(incident: Incident) -> None:
     missing = [condition for condition in gate.conditions if not condition.met]
     if missing:
         raise TransitionError(
-            f"the postmortem no longer holds: {missing[0].text}: {missing[0].detail}"
+            f"The postmortem no longer holds. {missing[0].text}: {missing[0].detail}"
         )
 
 

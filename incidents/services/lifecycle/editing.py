@@ -179,7 +179,7 @@ def _require_changes(incident: Incident, changes: IncidentChanges, reason: str) 
     is_emptied = "extension_ids" in changes and not changes["extension_ids"]
     if is_emptied and incident.extensions.exists():
         raise IncidentError(
-            "expected at least one extension, got none", field="extension_ids"
+            "The extension is missing. Name at least one.", field="extension_ids"
         )
 
 

@@ -95,13 +95,13 @@ def find_other(incident_id: int, reference: str) -> Incident:
     other = Incident.objects.filter(reference=reference.strip().upper()).first()
     if other is None:
         raise IncidentError(
-            f"there is no incident {reference.strip()!r}: "
-            "expected a reference such as SEC-INC-2026-0042",
+            f"There is no case {reference.strip()!r}. Give a reference such as "
+            "SEC-INC-2026-0042.",
             field="reference",
         )
     if other.pk == incident_id:
         raise IncidentError(
-            "expected another incident, got this one", field="reference"
+            "A case is not related to itself. Name another one.", field="reference"
         )
     return other
 
@@ -110,11 +110,12 @@ def _clean_ticket(ticket: str, url: str) -> tuple[str, str]:
     name, address = drop_unstorable(ticket), drop_unstorable(url)
     if not name or len(name) > 100:
         raise IncidentError(
-            f"expected a ticket of 1 to 100 characters, got {len(name)}", field="ticket"
+            f"Give a ticket of 1 to 100 characters. This one has {len(name)}.",
+            field="ticket",
         )
     if address and not _is_web_address(address):
         raise IncidentError(
-            "expected a web address with http or https for the ticket", field="url"
+            "The ticket's address has to begin with http:// or https://.", field="url"
         )
     return name, address
 

@@ -135,7 +135,8 @@ def clean_labels(labels: Sequence[str]) -> list[str]:
     long = [one for one in cleaned if len(one) > LABEL_LENGTH]
     if long:
         raise IncidentError(
-            f"expected labels of at most {LABEL_LENGTH} characters, got {len(long[0])}",
+            f"A label is too long: it has {len(long[0])} characters, and "
+            f"{LABEL_LENGTH} are the most.",
             field="labels",
         )
     return cleaned
@@ -162,7 +163,7 @@ def clean_title(title: str) -> str:
     limit = Incident._meta.get_field("title").max_length or 0
     if not text or len(text) > limit:
         raise IncidentError(
-            f"expected a title of 1 to {limit} characters, got {len(text)}",
+            f"Give a title of 1 to {limit} characters. This one has {len(text)}.",
             field="title",
         )
     return text

@@ -55,7 +55,7 @@ def reclassify_incident(
     text = require_reason(reason)
     old = incident.playbook_version
     if old == playbook_version:
-        raise IncidentError(f"{incident.reference} is {old} already", field="version")
+        raise IncidentError(f"{incident.reference} is {old} already.", field="version")
     cycle = incident.current_cycle
     document = document_of(playbook_version)
     items = list(cycle.checklist.asked())

@@ -100,7 +100,7 @@ def send(row: Notification) -> None:
 def send_email(address: str, envelope: Envelope) -> None:
     """Send by Django's e-mail settings. The Message-ID is the idempotency key."""
     if not address:
-        raise SendRefused("the person has no e-mail address")
+        raise SendRefused("The person has no e-mail address.")
     domain = urlsplit(settings.CASEFILE_BASE_URL).hostname or "localhost"
     headers = {
         "Message-ID": f"<{envelope.idempotency_key}@{domain}>",
@@ -118,7 +118,7 @@ def send_email(address: str, envelope: Envelope) -> None:
         )
         message.send()
     except (BadHeaderError, HeaderParseError) as error:
-        raise SendRefused("the e-mail address cannot stand in a message") from error
+        raise SendRefused("The e-mail address cannot stand in a message.") from error
     except smtplib.SMTPRecipientsRefused as error:
         codes = {code for code, _ in error.recipients.values()}
         _raise_smtp(min(codes, default=0), error)
@@ -126,7 +126,7 @@ def send_email(address: str, envelope: Envelope) -> None:
         _raise_smtp(error.smtp_code, error)
     except (smtplib.SMTPException, OSError) as error:
         raise SendFailed(
-            f"the mail server could not be used: {type(error).__name__}"
+            f"The mail server could not be used: {type(error).__name__}."
         ) from error
     if why_mail_is_not_sent():
         raise Printed(why_mail_is_not_sent())
@@ -150,7 +150,7 @@ def _raise_smtp(code: int, error: smtplib.SMTPException) -> None:
 def _send_webhook(row: Notification, envelope: Envelope) -> None:
     channel = row.webhook
     if channel is None or not channel.is_active:
-        raise SendRefused("the channel is switched off")
+        raise SendRefused("The channel is switched off.")
     try:
         url = open_url(channel)
         # Allowed when it was entered; the list may have become shorter since.
@@ -159,7 +159,7 @@ def _send_webhook(row: Notification, envelope: Envelope) -> None:
         raise SendRefused(error.message) from error
     service = make_service(url)
     if service is None:
-        raise SendRefused("the address of the channel is not complete")
+        raise SendRefused("The address of the channel is not complete.")
     service.socket_connect_timeout = service.socket_read_timeout = SOCKET_SECONDS
     headers = getattr(service, "headers", None)
     if isinstance(headers, dict):
@@ -175,8 +175,8 @@ def _raise_http(said: str) -> None:
     """Tell what the library's log says, without quoting it: it may name the address."""
     match = STATUS.search(said)
     if match is None:
-        raise SendFailed("the service could not be reached")
+        raise SendFailed("The service could not be reached.")
     status = int(match[1])
     if status in PERMANENT_HTTP:
-        raise SendRefused(f"the service answered {status}")
-    raise SendFailed(f"the service answered {status}")
+        raise SendRefused(f"The service answered {status}.")
+    raise SendFailed(f"The service answered {status}.")

@@ -36,7 +36,7 @@ def set_preferences(
     if actor != user or not actor.is_active:
         raise PermissionRefused(
             f"{actor.get_username()} may not set how {user.get_username()} is told: "
-            "everybody sets their own preferences"
+            "everybody sets their own preferences."
         )
     own = {
         channel.pk: channel for channel in user.webhook_channels.filter(is_active=True)
@@ -66,10 +66,10 @@ def set_preferences(
 
 def _require_choice(*, by_email: bool, chosen: set[int], own: set[int]) -> None:
     if not chosen <= own:
-        raise NotificationRefused("a channel of somebody else cannot be chosen")
+        raise NotificationRefused("A channel of somebody else cannot be chosen.")
     if not by_email and not chosen:
         raise NotificationRefused(
-            "at least one channel has to stay on: a breach must reach you",
+            "At least one channel has to stay on: a breach must reach you.",
             field="by_email",
         )
 
@@ -77,11 +77,11 @@ def _require_choice(*, by_email: bool, chosen: set[int], own: set[int]) -> None:
 def _require_hours(start: dt.time | None, end: dt.time | None) -> None:
     if (start is None) != (end is None):
         raise NotificationRefused(
-            "quiet hours need a start and an end, or neither", field="quiet_from"
+            "Quiet hours need a start and an end, or neither.", field="quiet_from"
         )
     if start is not None and start == end:
         raise NotificationRefused(
-            "quiet hours that start when they end have no length", field="quiet_from"
+            "Quiet hours that start when they end have no length.", field="quiet_from"
         )
 
 
@@ -89,7 +89,7 @@ def _require_zone(name: str) -> str:
     zone = find_zone(name)
     if zone is None:
         raise NotificationRefused(
-            f"expected a time zone such as Europe/Berlin, got {name[:40]!r}",
+            f"There is no time zone {name[:40]!r}. Choose one such as Europe/Berlin.",
             field="time_zone",
         )
     return zone.key

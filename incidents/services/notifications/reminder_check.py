@@ -103,7 +103,7 @@ def check_health() -> str:
     age = now - state.last_run_at
     if age > STALE_AFTER:
         raise ReminderCheckFailing(
-            f"last ran {int(age.total_seconds())} s ago, expected every five minutes"
+            f"last ran {int(age.total_seconds())} s ago, and has to every five minutes"
         )
     if state.without_recipient:
         raise ReminderCheckFailing(

@@ -60,8 +60,8 @@ def set_reminders(
         raise NotificationRefused(str(error), code=error.code) from error
     if not 1 <= hold_minutes <= LONGEST_HOLD_MINUTES:
         raise NotificationRefused(
-            f"expected an acknowledgement to hold for 1 to {LONGEST_HOLD_MINUTES} "
-            f"minutes, got {hold_minutes}"
+            f"An acknowledgement holds for 1 to {LONGEST_HOLD_MINUTES} minutes. "
+            f"Given: {hold_minutes}."
         )
     row = ReminderSettings.objects.create(
         plan=document, hold_minutes=hold_minutes, set_at=moment, set_by=actor

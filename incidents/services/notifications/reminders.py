@@ -96,10 +96,7 @@ def acknowledge_reminders(
     incident = lock_open_incident(incident_id)
     row = incident.current_cycle.phases.get(phase=phase)
     if row.completed_at is not None or row.due_at is None or row.due_at > moment:
-        raise TransitionError(
-            f"expected a phase that is overdue, got {row}, which is not: "
-            "there is nothing to acknowledge"
-        )
+        raise TransitionError(f"{row} is not overdue: there is nothing to acknowledge.")
     until = moment + current_settings().hold
     acknowledgement = ReminderAcknowledgement.objects.create(
         phase=row,

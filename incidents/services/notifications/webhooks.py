@@ -148,8 +148,8 @@ def open_url(channel: WebhookChannel) -> str:
         return _cipher().decrypt(channel.sealed_url.encode()).decode()
     except InvalidToken as error:
         raise NotificationRefused(
-            f"the address of {channel.name} was sealed under another SECRET_KEY: "
-            "enter it again, or add the old key to SECRET_KEY_FALLBACKS"
+            f"The address of {channel.name} was sealed under another SECRET_KEY: "
+            "enter it again, or add the old key to SECRET_KEY_FALLBACKS."
         ) from error
 
 
@@ -163,20 +163,20 @@ def require_allowed(url: str) -> str:
     allowed = sorted(settings.WEBHOOK_SCHEMES)
     if scheme not in allowed:
         raise NotificationRefused(
-            f"expected an address that starts with one of "
-            f"{', '.join(f'{one}://' for one in allowed)}",
+            "Give an address that begins with one of these: "
+            f"{', '.join(f'{one}://' for one in allowed)}.",
             field="url",
         )
     if len(url) > URL_LENGTH or not url.isprintable() or " " in url:
         raise NotificationRefused(
-            f"expected an address of at most {URL_LENGTH} characters without blanks",
+            f"Give an address of at most {URL_LENGTH} characters, without blanks.",
             field="url",
         )
     require_plain_options(url, scheme)
     if make_service(url) is None:
         raise NotificationRefused(
-            f"expected a complete {scheme}:// address: this one lacks a part that "
-            "the service needs",
+            f"The {scheme}:// address is not complete: a part that the service needs "
+            "is missing.",
             field="url",
         )
     return scheme
@@ -191,14 +191,14 @@ def require_plain_options(url: str, scheme: str) -> None:
     parsed = parse_url(url, verify_host=False)
     if not parsed or parsed["schema"] != scheme:
         raise NotificationRefused(
-            f"expected a complete {scheme}:// address", field="url"
+            f"The {scheme}:// address is not complete.", field="url"
         )
     taken = OPTIONS.get(scheme, frozenset())
     for name in parsed["qsd"]:
         if not _is_taken(name, scheme, taken):
             raise NotificationRefused(
-                f"the option {name[:40]!r} is not taken in a {scheme}:// address: "
-                f"expected only {_listed(scheme, taken)}",
+                f"A {scheme}:// address does not take the option {name[:40]!r}. It "
+                f"takes {_listed(scheme, taken)}.",
                 field="url",
             )
 
@@ -251,7 +251,8 @@ def _clean_name(name: str) -> str:
     limit = WebhookChannel._meta.get_field("name").max_length or 0
     if not text or len(text) > limit:
         raise NotificationRefused(
-            f"expected a name of 1 to {limit} characters, got {len(text)}", field="name"
+            f"Give a name of 1 to {limit} characters. This one has {len(text)}.",
+            field="name",
         )
     return text
 
@@ -259,12 +260,12 @@ def _clean_name(name: str) -> str:
 def _require_free(channel: WebhookChannel) -> None:
     if channel.owner is not None and channel.team is not None:
         raise NotificationRefused(
-            "a channel belongs to a person or to a team, not both", field="team"
+            "A channel belongs to a person or to a team, not both.", field="team"
         )
     same = WebhookChannel.objects.filter(name=channel.name).exclude(pk=channel.pk)
     if same.exists():
         raise NotificationRefused(
-            f"there is a channel named {channel.name} already", field="name"
+            f"There is a channel named {channel.name} already.", field="name"
         )
 
 

@@ -73,7 +73,8 @@ def add_action_item(
     values = _clean(item)
     if values.due_on < moment.date():
         raise IncidentError(
-            f"expected a due date from today on, got {values.due_on.isoformat()}",
+            f"The due date {values.due_on.isoformat()} has passed. Choose today or a "
+            "later day.",
             field="due_on",
         )
     row = ActionItem.objects.create(
@@ -116,7 +117,8 @@ def edit_action_item(
         return row
     if wanted.due_on != current.due_on and wanted.due_on < moment.date():
         raise IncidentError(
-            f"expected a due date from today on, got {wanted.due_on.isoformat()}",
+            f"The due date {wanted.due_on.isoformat()} has passed. Choose today or a "
+            "later day.",
             field="due_on",
         )
     for name, value in _values_of(wanted).items():
@@ -152,7 +154,7 @@ def close_action_item(
     incident, row = _lock(action_item_id)
     _require_open(row)
     if state is ActionItemState.OPEN:
-        raise TransitionError("an action item is closed as done or as dropped")
+        raise TransitionError("An action item is closed as done or as dropped.")
     row.outcome = require_reason(outcome)
     row.state, row.closed_at, row.closed_by = state, moment, actor
     row.revision += 1
@@ -180,7 +182,7 @@ def reopen_action_item(
     incident, row = _lock(action_item_id)
     text = require_reason(reason)
     if row.is_open:
-        raise TransitionError("this action item is open already")
+        raise TransitionError("This action item is open already.")
     before = {"state": row.state, "outcome": row.outcome}
     row.state, row.outcome = ActionItemState.OPEN, ""
     row.closed_at = row.closed_by = None
@@ -275,8 +277,8 @@ def _lock(action_item_id: int) -> tuple[Incident, ActionItem]:
 def _require_open(row: ActionItem) -> None:
     if not row.is_open:
         raise TransitionError(
-            f"this action item is {row.get_state_display().lower()}: open it again to "
-            "change it"
+            f"This action item is {row.get_state_display().lower()}: open it again "
+            "to change it."
         )
 
 
@@ -286,13 +288,14 @@ def _clean(item: ActionItemFields) -> ActionItemFields:
     url = item.ticket_url.strip()
     if not 1 <= len(text) <= TEXT_LENGTH:
         raise IncidentError(
-            f"expected an action item of 1 to {TEXT_LENGTH} characters, "
-            f"got {len(text)}",
+            f"Write an action item of 1 to {TEXT_LENGTH} characters. This one has "
+            f"{len(text)}.",
             field="text",
         )
     if len(ticket) > TICKET_LENGTH:
         raise IncidentError(
-            f"expected a ticket of at most {TICKET_LENGTH} characters", field="ticket"
+            f"The ticket is too long: {TICKET_LENGTH} characters are the most.",
+            field="ticket",
         )
     if url and not (
         url.startswith(tuple(f"{one}://" for one in WEB_SCHEMES))
@@ -301,7 +304,7 @@ def _clean(item: ActionItemFields) -> ActionItemFields:
         and " " not in url
     ):
         raise IncidentError(
-            "expected a web address with http or https for the ticket",
+            "The ticket's address has to begin with http:// or https://.",
             field="ticket_url",
         )
     require_worker(item.owner)
@@ -343,7 +346,7 @@ def _conflict(
 ) -> EditConflict:
     now, mine = _as_json(current), _as_json(wanted)
     return EditConflict(
-        "somebody saved this action item since you opened it; nothing was overwritten",
+        "Somebody saved this action item since you opened it; nothing was overwritten.",
         revision=row.revision,
         changes=tuple(
             FieldChange(name, LABELS[name], "", now[name], mine[name])

@@ -176,7 +176,7 @@ def lock_postmortem(postmortem_id: int) -> tuple[Incident, Postmortem]:
     incident = lock_open_incident(found.cycle.incident_id)
     postmortem = Postmortem.objects.select_for_update().get(pk=postmortem_id)
     if postmortem.cycle_id != incident.current_cycle.pk:
-        raise TransitionError("this postmortem is of a cycle that has ended: it stays")
+        raise TransitionError("This postmortem is of a cycle that has ended: it stays.")
     phase = incident.current_cycle.phases.get(phase=Phase.POSTMORTEM)
     if phase.completed_at is not None:
         raise TransitionError(
@@ -247,8 +247,8 @@ def reopen_items(
 def _require_editable(postmortem: Postmortem) -> None:
     if not postmortem.is_editable:
         raise TransitionError(
-            f"the postmortem is {postmortem.get_state_display().lower()}: take it up "
-            "again to change it, which voids a signature"
+            f"The postmortem is {postmortem.get_state_display().lower()}: take it up "
+            "again to change it, which voids a signature."
         )
 
 
@@ -271,7 +271,7 @@ def _merge(
     base = postmortem.drafts.filter(revision=revision).first()
     if base is None:
         raise PostmortemRefused(
-            f"there is no draft {revision}: expected one up to {current.revision}"
+            f"There is no draft {revision}. The newest is draft {current.revision}."
         )
     theirs = {
         section.key: section

@@ -71,8 +71,8 @@ def submit_postmortem(
     require_move(postmortem, PostmortemState.SUBMITTED)
     if revision is not None and revision != postmortem.draft_revision:
         raise PostmortemConflict(
-            f"expected draft {postmortem.draft_revision}, got {revision}: it was saved "
-            "since you opened it. Read it again, then submit it.",
+            f"You read draft {revision}, and draft {postmortem.draft_revision} was "
+            "saved since. Read it again, then submit it.",
             code="edit_conflict",
         )
     _require_findings(incident)
@@ -117,13 +117,13 @@ def sign_postmortem(
     _require_other_person(postmortem, version, actor)
     if content_sha256 != version.content_sha256:
         raise PostmortemRefused(
-            f"expected the hash {version.content_sha256} of version {version.number}, "
-            f"got {content_sha256[:64]!r}: read the version that you sign"
+            f"Version {version.number} has the hash {version.content_sha256}, and "
+            f"you were shown {content_sha256[:64]!r}. Read the version that you sign."
         )
     if hash_value(version.content) != version.content_sha256:
         raise PostmortemConflict(
-            "the stored document does not hash to what it was submitted with: do not "
-            "sign it, and look into the database",
+            "The stored document does not hash to what it was submitted with: do "
+            "not sign it, and look into the database.",
             code="document_damaged",
         )
     review = _add_review(
@@ -204,7 +204,7 @@ def _require_findings(incident: Incident) -> None:
     if waiting:
         names = ", ".join(one.item.original_name for one in waiting[:5])
         raise PostmortemRefused(
-            f"findings are still being looked for in {names}: try again in a moment",
+            f"Findings are still being looked for in {names}: try again in a moment.",
             code="findings_missing",
         )
 
@@ -243,7 +243,7 @@ def _lock_version(version_id: int) -> tuple[Incident, Postmortem, PostmortemVers
     newest = postmortem.newest_version
     if newest is None or newest.pk != version.pk:
         raise PostmortemConflict(
-            f"version {version.number} is not the newest: read version "
+            f"Version {version.number} is not the newest: read version "
             f"{newest.number if newest else '–'}",
             code="not_newest_version",
         )
@@ -256,7 +256,7 @@ def _require_other_person(
     if is_author(postmortem, actor):
         raise FourEyesRefused(
             f"{name_of(actor)} wrote a part of this postmortem: it takes a reviewer "
-            f"who did not (authors: {', '.join(author_names(postmortem))})"
+            f"who did not (authors: {', '.join(author_names(postmortem))})."
         )
 
 

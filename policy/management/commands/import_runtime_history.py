@@ -29,7 +29,7 @@ class Command(BaseCommand):
         incidents: Any = incident_model().objects
         incident = incidents.filter(reference=options["incident"]).first()
         if incident is None:
-            raise CommandError(f"there is no incident {options['incident']}")
+            raise CommandError(f"there is no case {options['incident']}")
         try:
             with options["file"].open("rb") as file:
                 data = file.read(MAX_HISTORY_BYTES + 1)

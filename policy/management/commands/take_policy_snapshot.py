@@ -38,7 +38,7 @@ class Command(BaseCommand):
         incidents: Any = incident_model().objects
         incident = incidents.filter(reference=options["incident"]).first()
         if incident is None:
-            raise CommandError(f"there is no incident {options['incident']}")
+            raise CommandError(f"there is no case {options['incident']}")
         explanation: Path | None = options["explanation"]
         source = SnapshotSource(
             settings=_read(options["document"]),

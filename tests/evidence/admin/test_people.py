@@ -75,7 +75,7 @@ def test_nobody_changes_their_own_roles_or_locks_themselves_out(admin_client):
     answer = admin_client.post(
         page(me, "roles"), {"roles": ["reviewer"], "reason": "x"}, follow=True
     )
-    assert "nobody changes their own roles" in answer.content.decode()
+    assert "Nobody changes their own roles" in answer.content.decode()
     assert roles_of(me) == {"administrator"}
     with pytest.raises(PermissionRefused):
         set_active(actor=me, person_id=me.pk, is_active=False, reason="x")
@@ -147,7 +147,7 @@ def test_other_roles_touch_no_account(client, role):
     [
         ({"username": "no spaces"}, "username"),
         ({"username": "RESPONDER"}, "already"),
-        ({"roles": []}, "expected roles"),
+        ({"roles": []}, "Choose one or more of these roles"),
         ({"roles": ["machine", "reviewer"]}, "no other role"),
         ({"password": "short"}, "password"),
     ],

@@ -170,7 +170,7 @@ def test_choices_the_format_does_not_know_are_refused(
 
 def test_only_bundles_are_exported(db, responder):
     item = receive_source("ledger-plain")
-    with pytest.raises(EvidenceError, match="only a bundle"):
+    with pytest.raises(EvidenceError, match="Only a bundle"):
         request_export(item_id=item.pk, filter={}, redaction={}, actor=responder)
 
 

@@ -254,7 +254,7 @@ def test_incident_that_does_not_exist_is_refused(db):
 
 
 def test_unknown_kind_is_refused(db):
-    with pytest.raises(EvidenceError, match="expected a kind out of"):
+    with pytest.raises(EvidenceError, match="Choose one of these kinds"):
         receive(make_incident().pk, b"x", "x.log", kind="rumour")
 
 

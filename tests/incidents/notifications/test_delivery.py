@@ -265,7 +265,7 @@ class TestRetrying:
         lead.save()
         row = make_warning(case)
         deliver_notifications(now=after(minutes=2.5))
-        assert fresh(row).problem == "the person has no e-mail address"
+        assert fresh(row).problem == "The person has no e-mail address."
 
     def test_reviewer_sends_a_failed_one_again(self, case, lead):
         lead.email = ""
@@ -403,7 +403,7 @@ class TestWebhooks:
         channel = add_sink(webhook_sink)
         poll(after(minutes=5))
         row = Notification.objects.get(webhook=channel, kind="breach")
-        assert (row.state, row.problem) == (state, f"the service answered {code}")
+        assert (row.state, row.problem) == (state, f"The service answered {code}.")
 
     def test_unreachable_service_is_tried_again(self, case, webhook_sink):
         channel = add_sink(webhook_sink)
@@ -430,7 +430,7 @@ class TestWebhooks:
         channel = add_sink(webhook_sink)
         poll(after(minutes=5))
         row = Notification.objects.get(webhook=channel, kind="breach")
-        assert row.problem == "the service answered 302"
+        assert row.problem == "The service answered 302."
 
     def test_channel_switched_off_sends_nothing_more(self, case, webhook_sink):
         channel = add_sink(webhook_sink)

@@ -268,7 +268,7 @@ class TestAcknowledging:
         assert case.timeline.filter(body__contains="acknowledged").count() == 1
 
     def test_phase_that_is_not_overdue_cannot_be_acknowledged(self, case):
-        with pytest.raises(TransitionError, match="expected a phase that is overdue"):
+        with pytest.raises(TransitionError, match="is not overdue"):
             self.acknowledge(case, minutes=4)
 
     @pytest.mark.parametrize(

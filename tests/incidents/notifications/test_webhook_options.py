@@ -70,7 +70,7 @@ def test_service_of_a_taken_address_checks_certificates():
 def test_scheme_that_an_installation_adds_takes_no_options(settings):
     settings.WEBHOOK_SCHEMES = ["signals"]
     assert "signals" not in OPTIONS
-    with pytest.raises(NotificationRefused, match="expected only none"):
+    with pytest.raises(NotificationRefused, match="It takes none"):
         require_allowed("signals://host/+15551234567/+15551234568?batch=yes")
 
 

@@ -171,7 +171,7 @@ def test_required_section_cannot_be_left_out(section):
 
 def test_text_is_cleaned_and_what_is_no_text_refused():
     assert clean_sections({"summary": "\na \r\nb\rc\x00\n"})["summary"] == "a\nb\nc�"
-    with pytest.raises(PostmortemError, match="expected text for Summary, got int"):
+    with pytest.raises(PostmortemError, match=r"Summary takes text\. Given: int"):
         clean_sections({"summary": 7})
 
 

@@ -103,9 +103,9 @@ def test_two_editors_of_one_section_are_told_and_nothing_is_overwritten():
 
 def test_unknown_section_and_unknown_revision_are_refused():
     postmortem = make_postmortem()
-    with pytest.raises(PostmortemRefused, match="there is no section weather"):
+    with pytest.raises(PostmortemRefused, match="There is no section weather"):
         save(postmortem, 1, weather="fine")
-    with pytest.raises(PostmortemRefused, match="there is no draft 9"):
+    with pytest.raises(PostmortemRefused, match="There is no draft 9"):
         save_draft(
             actor=make_user(), postmortem_id=postmortem.pk, revision=9, sections=TEXTS
         )

@@ -251,7 +251,7 @@ class TestClosing:
 
     @pytest.mark.parametrize(
         ("original", "message"),
-        [("SEC-INC-2026-9999", "there is no incident"), ("self", "got this one")],
+        [("SEC-INC-2026-9999", "There is no case"), ("self", "not related to itself")],
     )
     def test_duplicate_of_nothing_or_itself_is_refused(self, original, message):
         incident = make_incident()

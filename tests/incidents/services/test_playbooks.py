@@ -56,7 +56,7 @@ def test_command_loads_built_in_and_own_folders(tmp_path, settings, capsys):
 
 
 def test_command_refuses_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(CommandError, match="expected a folder"):
+    with pytest.raises(CommandError, match="There is no folder"):
         call_command("load_playbooks", str(tmp_path / "missing"))
 
 

@@ -27,9 +27,13 @@ ALERT = ArtifactFacts(alert_category="secret_exposure", extension_ids=EXTENSIONS
         (
             Expectation(evidence_kind=("log", "other")),
             BUNDLE,
-            "log or other, got bundle",
+            "log or other, and this is of kind bundle",
         ),
-        (Expectation(evidence_kind=("log",)), ALERT, "kind log, got none"),
+        (
+            Expectation(evidence_kind=("log",)),
+            ALERT,
+            "kind log, and this is no evidence",
+        ),
         (
             Expectation(evidence_kind=("bundle",), bundle_section="secret_broker"),
             BUNDLE,
@@ -48,13 +52,13 @@ ALERT = ArtifactFacts(alert_category="secret_exposure", extension_ids=EXTENSIONS
         (Expectation(policy_decision="deny"), BUNDLE, None),
         (Expectation(policy_decision="prompt"), BUNDLE, "policy decision prompt"),
         (Expectation(chain_valid=False), BUNDLE, None),
-        (Expectation(chain_valid=True), BUNDLE, "chain_valid: true"),
-        (Expectation(chain_valid=False), ALERT, "chain_valid: false"),
+        (Expectation(chain_valid=True), BUNDLE, "whose hash chain holds"),
+        (Expectation(chain_valid=False), ALERT, "whose hash chain is broken"),
         (Expectation(verification_errors=True), BUNDLE, None),
-        (Expectation(verification_errors=False), BUNDLE, "without verification_errors"),
+        (Expectation(verification_errors=False), BUNDLE, "without errors"),
         (Expectation(alert_category="secret_exposure"), ALERT, None),
-        (Expectation(alert_category="quota_breach"), ALERT, "category quota_breach"),
-        (Expectation(alert_category="quota_breach"), BUNDLE, "category quota_breach"),
+        (Expectation(alert_category="quota_breach"), ALERT, "category quota breach"),
+        (Expectation(alert_category="quota_breach"), BUNDLE, "category quota breach"),
         (Expectation(alert_of_extension=True), ALERT, None),
         (Expectation(alert_of_extension=True), BUNDLE, "an extension of this case"),
         (
@@ -63,7 +67,11 @@ ALERT = ArtifactFacts(alert_category="secret_exposure", extension_ids=EXTENSIONS
             "an extension of this case",
         ),
         (Expectation(record="kill_switch"), ArtifactFacts(record="kill_switch"), None),
-        (Expectation(record="kill_switch"), ALERT, "expected a kill switch record"),
+        (
+            Expectation(record="kill_switch"),
+            ALERT,
+            "it takes the record of a kill switch",
+        ),
     ],
 )
 def test_artifact_matches_or_says_what_differs(

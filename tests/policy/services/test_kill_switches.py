@@ -88,7 +88,7 @@ def test_the_runtime_is_given_the_exact_command_and_patch(switch: KillSwitch) ->
 def test_a_second_switch_for_the_same_extension_is_refused(
     switch: KillSwitch, incident: Incident, extension: Extension, responder: User
 ) -> None:
-    with pytest.raises(PolicyRefused, match=f"kill switch {switch.pk} stops"):
+    with pytest.raises(PolicyRefused, match=f"Kill switch {switch.pk} stops"):
         activate_kill_switch(
             incident_id=incident.pk,
             extension_pk=extension.pk,

@@ -250,7 +250,7 @@ def test_an_approved_rollback_is_closed_with_a_reason(
 ) -> None:
     with pytest.raises(PolicyRefused, match="approved already"):
         withdraw_rollback(rollback_id=approved.pk, actor=responder)
-    with pytest.raises(PolicyRefused, match="expected a reason"):
+    with pytest.raises(PolicyRefused, match="A reason is missing"):
         close_rollback(rollback_id=approved.pk, actor=responder, reason=" ")
     done = close_rollback(
         rollback_id=approved.pk, actor=responder, reason="Another plan replaces it."
@@ -279,5 +279,5 @@ def test_what_is_not_approved_or_is_verified_is_not_closed(
         close_rollback(rollback_id=proposed.pk, actor=responder, reason="No.")
     approve_rollback(rollback_id=proposed.pk, actor=reviewer)
     apply(proposed, take(incident, SAFE | SCORING), responder)
-    with pytest.raises(PolicyRefused, match="this rollback is verified"):
+    with pytest.raises(PolicyRefused, match="This rollback is verified"):
         close_rollback(rollback_id=proposed.pk, actor=responder, reason="No.")

@@ -120,7 +120,7 @@ def test_asking_while_one_waits_is_the_same_wish(
 
 def test_only_source_is_scanned(incident: Incident, responder: User) -> None:
     item = make_evidence(incident, verified=False)
-    with pytest.raises(PolicyRefused, match="only extension source"):
+    with pytest.raises(PolicyRefused, match="Only extension source"):
         request_scan(item_id=item.pk, actor=responder)
 
 
@@ -181,6 +181,6 @@ def test_a_bundle_sent_as_source_is_a_bundle_and_is_not_scanned(responder):
         make_incident(), kind=EvidenceKind.EXTENSION_SOURCE, actor=responder
     )
     assert item.kind == EvidenceKind.BUNDLE
-    with pytest.raises(PolicyRefused, match="only extension source is scanned"):
+    with pytest.raises(PolicyRefused, match="Only extension source is scanned"):
         request_scan(item_id=item.pk, actor=responder)
     assert not ScanReport.objects.exists()

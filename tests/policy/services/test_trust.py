@@ -174,7 +174,7 @@ def test_trusted_needs_a_reviewer(
         reason="Looked at.",
         actor=responder,
     )
-    with pytest.raises(PolicyRefused, match="a promotion"):
+    with pytest.raises(PolicyRefused, match="A promotion"):
         move_trust(
             extension_pk=calm.pk,
             to_state=TrustState.TRUSTED,
@@ -204,7 +204,7 @@ def test_a_declined_promotion_says_why_and_stays_decided(
 ) -> None:
     quarantine(calm, responder)
     request_id = ask_probation(calm, responder)
-    with pytest.raises(PolicyRefused, match="expected a reason"):
+    with pytest.raises(PolicyRefused, match="A reason is missing"):
         decline_promotion(request_id=request_id, actor=reviewer, reason=" ")
     declined = decline_promotion(
         request_id=request_id, actor=reviewer, reason="Not yet."
@@ -259,6 +259,6 @@ def test_the_state_at_any_past_moment(
 
 
 def test_a_reason_is_required(calm: Extension, responder: User) -> None:
-    with pytest.raises(PolicyRefused, match="expected a reason"):
+    with pytest.raises(PolicyRefused, match="A reason is missing"):
         demote_extension(extension_pk=calm.pk, reason="  \n", actor=responder)
     assert not calm.trust_transitions.exists()

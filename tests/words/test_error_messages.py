@@ -1,0 +1,106 @@
+"""Every refusal that a person can read is a plain sentence."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evidence.errors import CasefileError
+from evidence.text import end_sentence
+
+ROOT = Path(__file__).resolve().parents[2]
+ENDINGS = ("Error", "Refused", "Missing", "Closed", "Conflict", "Refusal", "Mismatch")
+ENDINGS += ("TooLarge", "Broken", "Unavailable", "Damaged", "Malformed", "NotFound")
+ENDINGS += ("SendFailed", "Denied")
+NOT_FOR_PEOPLE = {
+    "AssertionError",
+    "ComposerError",
+    "ImproperlyConfigured",
+    "TransactionManagementError",
+    "TypeError",
+    "UnicodeError",
+    "ValueError",
+    # Commands: the shell's own way is a lower-case start.
+    "CommandError",
+    # The pure readers name a path first, and the page says the rest.
+    "DocumentRefused",
+    "ReminderPlanError",
+}
+MACHINE_SPEECH = re.compile(r"\bexpected\b|, got\b|; got\b|\b[a-z]+_[a-z_]+\b", re.I)
+KNOWN_NAMES = re.compile(r"record_entry|\{sequence, entry_hash\}|SECRET_KEY\w*|[A-Z_]+")
+
+
+def words_of(node: ast.expr) -> str | None:
+    """Return a written text, with "{}" for what is filled in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            str(one.value) if isinstance(one, ast.Constant) else "{}"
+            for one in node.values
+        )
+    return None
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Yield where each refusal stands, and its message."""
+    for app in ("evidence", "policy", "incidents"):
+        for path in sorted((ROOT / app).rglob("*.py")):
+            if {"format", "scanner", "simulation", "migrations"} & set(path.parts):
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                if not isinstance(node, ast.Call):
+                    continue
+                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+                if not name.endswith(ENDINGS) or name in NOT_FOR_PEOPLE:
+                    continue
+                for argument in node.args[:2]:
+                    text = words_of(argument)
+                    if text and " " in text:
+                        yield f"{path.relative_to(ROOT)}:{node.lineno}", text
+
+
+ALL = list(messages())
+
+
+def test_there_are_many_refusals_to_read() -> None:
+    assert len(ALL) > 200
+
+
+def test_every_refusal_begins_with_a_capital() -> None:
+    assert [one for one in ALL if one[1][0].islower()] == []
+
+
+def test_every_refusal_ends_as_a_sentence() -> None:
+    written = [one for one in ALL if not one[1].rstrip().endswith("{}")]
+    assert [one for one in written if end_sentence(one[1]) != one[1].strip()] == []
+
+
+def test_no_refusal_speaks_like_a_machine() -> None:
+    found = [
+        (at, text)
+        for at, text in ALL
+        if MACHINE_SPEECH.search(KNOWN_NAMES.sub("", text))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("It is closed", "It is closed."),
+        ("It is closed. ", "It is closed."),
+        ("node-tools is known", "node-tools is known."),
+        ("Is it?", "Is it?"),
+        ("", ""),
+    ],
+)
+def test_a_message_that_ends_in_what_is_filled_in_ends_all_the_same(
+    said: str, shown: str
+) -> None:
+    error = CasefileError(said)
+    assert (error.message, str(error)) == (shown, shown)
