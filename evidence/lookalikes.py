@@ -28,6 +28,8 @@ _IGNORABLE = re.compile(
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
 _DIRECTION_MARK = "\u200e"
 KEY_LENGTH = 255
+PROSE = "\n\t\u00a0\u3000\u200c\u200d\ufe0e\ufe0f"
+"""What written text may hold: its spaces, and the joiners of scripts and emoji."""
 
 
 def show_hidden(text: str, *, keep: str = "") -> str:

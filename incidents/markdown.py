@@ -13,6 +13,9 @@ import nh3
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
+from evidence.lookalikes import PROSE, show_hidden
+from evidence.text import unify_lines
+
 TAGS = {
     *("p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote"),
     *("ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "a"),
@@ -45,7 +48,7 @@ _PARSER.add_render_rule("table_close", _close_table)
 
 def render_markdown(text: str) -> SafeString:
     """Return safe HTML; links open without telling the other site where from."""
-    html = _PARSER.render(text)
+    html = _PARSER.render(show_hidden(unify_lines(text), keep=PROSE))
     cleaned = nh3.clean(
         html,
         tags=TAGS,

@@ -11,6 +11,7 @@ import datetime as dt
 from django.conf import settings
 from django.urls import reverse
 
+from evidence.lookalikes import show_hidden
 from incidents.models import (
     IncidentPhase,
     Notification,
@@ -27,7 +28,7 @@ def is_late(row: Notification, *, now: dt.datetime, late_after: dt.timedelta) ->
 
 def compose_subject(row: Notification, *, now: dt.datetime) -> str:
     """Return the one line that a phone shows."""
-    line = row.headline
+    line = show_hidden(row.headline)
     left = _left_words(row.phase, now) if row.phase else ""
     if left:
         line = f"{line}: {left}"
@@ -41,7 +42,7 @@ def compose_body(
 ) -> str:
     """Return the text of a message, with times in UTC and in the reader's zone."""
     zone = preference.zone if preference else dt.UTC
-    lines = [f"{row.headline}.", ""]
+    lines = [f"{show_hidden(row.headline)}.", ""]
     if row.incident is not None:
         lines += [
             f"Reference: {row.incident.reference}",

@@ -11,8 +11,10 @@ from typing import Any
 from django.db.models import CharField, F, Q, QuerySet, Value
 
 from evidence.audit.entries import incident_stream
+from evidence.audit.words import say_action
 from evidence.models import AuditEntry
 from incidents.models import Incident, IncidentPhase, TimelineEntry, TimelineKind
+from incidents.services.timeline import quote_name
 
 POLICY_NOUNS = (
     "bundle",
@@ -204,10 +206,7 @@ def _audit_line(row: AuditEntry, phases: list[IncidentPhase]) -> TimelineLine:
 
 
 def _audit_body(row: AuditEntry) -> str:
-    noun, _, verb = row.action.partition(".")
-    words = f"{noun} {verb}".replace("_", " ").capitalize()
-    label = row.object_label.replace("`", "'").replace("\n", " ")
-    text = f"**{words}**: `{label}`"
+    text = f"**{say_action(row.action)}**: {quote_name(row.object_label)}"
     after = row.after if isinstance(row.after, dict) else {}
     if case := after.get("case"):
         text += f", ordered in {case}"

@@ -7,7 +7,7 @@ the service and again by a constraint, so that a superuser is not exempt.
 
 from enum import StrEnum
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Permission, User
 
 from evidence.errors import PermissionRefused
 
@@ -37,9 +37,20 @@ def require_permission(actor: Actor | AnonymousUser, permission: str) -> None:
         return
     if not actor.is_active or not actor.has_perm(permission):
         raise PermissionRefused(
-            f"{name_of(actor)} may not do this: it needs the permission {permission}, "
-            "which an administrator grants through a role."
+            f"{name_of(actor)} may not do this. It takes the right "
+            f"“{_right_in_words(permission)}”, which an administrator grants through a "
+            "role."
         )
+
+
+def _right_in_words(permission: str) -> str:
+    """Return what a permission allows: "Can verify evidence" as "verify evidence"."""
+    app, _, codename = permission.partition(".")
+    found = Permission.objects.filter(
+        content_type__app_label=app, codename=codename
+    ).first()
+    name = found.name if found else codename.replace("_", " ")
+    return name.removeprefix("Can ")
 
 
 def name_of(actor: AbstractBaseUser | AnonymousUser | None) -> str:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
-from evidence.audit_words import ACTIONS, CASE_PREFIX, find_stream
+from evidence.audit.words import ACTIONS, CASE_PREFIX, find_stream
 from evidence.models import Outcome
 from evidence.text import drop_unstorable
 

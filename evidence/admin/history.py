@@ -23,7 +23,7 @@ from evidence.admin.base import (
 )
 from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
 from evidence.audit.history_checks import check_history
-from evidence.audit_words import (
+from evidence.audit.words import (
     find_actions,
     find_stream,
     say_action,

@@ -2,10 +2,12 @@
 
 from enum import StrEnum
 
+from evidence.text import label_of
+
 
 def choices_of(members: type[StrEnum]) -> list[tuple[str, str]]:
     """Return (value, label) pairs; the label is the value in plain words."""
-    return [(m.value, m.value.replace("_", " ").capitalize()) for m in members]
+    return [(m.value, label_of(m.value)) for m in members]
 
 
 def values_of(members: type[StrEnum]) -> list[str]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from evidence.audit_words import say_action
+from evidence.audit.words import say_action
 from evidence.shown_times import (
     read_moment,
     say_ago,

@@ -95,9 +95,7 @@ class CategoryFilter(admin.SimpleListFilter):
         names = AlertRule.objects.order_by("category").values_list(
             "category", flat=True
         )
-        return [
-            (name, name.replace("_", " ").capitalize()) for name in names.distinct()
-        ]
+        return [(name, label_of(name)) for name in names.distinct()]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Alert]
@@ -155,7 +153,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @display(description="Category", ordering="category")
     def category_words(self, alert: Alert) -> str:
-        return alert.category.replace("_", " ").capitalize()
+        return label_of(alert.category)
 
     @display(description="Severity")
     def severity_label(self, alert: Alert) -> SafeString:

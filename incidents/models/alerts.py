@@ -11,6 +11,7 @@ from django.db.models import Q
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
 from evidence.models.triggers import Protect, ReadOnly
+from evidence.text import label_of
 from incidents.models.cases import Incident
 from incidents.workflow.alert_rules import (
     DAY_SECONDS,
@@ -100,7 +101,8 @@ class Alert(models.Model):
     """
 
     source = models.CharField(
-        max_length=20, choices=[(one.value, one.value) for one in ALERT_SOURCES]
+        max_length=20,
+        choices=[(one.value, label_of(one.value)) for one in ALERT_SOURCES],
     )
     alert_id = models.CharField("alert ID", max_length=200)
     extension = models.ForeignKey(

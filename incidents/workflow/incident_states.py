@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
+from evidence.text import say_value
 from incidents.workflow.errors import MoveError
 
 
@@ -106,11 +107,6 @@ ITEM_MOVES: dict[ItemState, frozenset[ItemState]] = {
     ItemState.FAILED: frozenset({ItemState.OPEN}),
 }
 
-CLOSED_WORDS: dict[StrEnum, str] = {
-    IncidentStatus.CLOSED_DUPLICATE: "closed as duplicate",
-    IncidentStatus.CLOSED_FALSE_ALARM: "closed as false alarm",
-}
-
 # What an answer must bring along: the name of the input, and how to ask for it.
 ITEM_INPUTS: dict[ItemState, tuple[str, str]] = {
     ItemState.NOT_APPLICABLE: ("reason", "say why it does not apply"),
@@ -118,21 +114,16 @@ ITEM_INPUTS: dict[ItemState, tuple[str, str]] = {
 }
 
 
-def state_words(state: StrEnum) -> str:
-    """Return a state as it stands in a sentence: "closed as duplicate"."""
-    return CLOSED_WORDS.get(state) or state.replace("_", " ")
-
-
 def _no_move(
     what: str, current: StrEnum, target: StrEnum, allowed: Collection[StrEnum]
 ) -> str:
     """Return the sentence for a move that does not exist, with those that do."""
-    words = sorted(state_words(one) for one in allowed)
+    words = sorted(say_value(one) for one in allowed)
     rest = f"It can become {', '.join(words)}." if words else "It stays as it is."
     article = "An" if what[0] in "aeiou" else "A"
     return (
-        f"{article} {what} that is {state_words(current)} cannot become "
-        f"{state_words(target)}. {rest}"
+        f"{article} {what} that is {say_value(current)} cannot become "
+        f"{say_value(target)}. {rest}"
     )
 
 
@@ -146,7 +137,7 @@ def require_incident_move(
     if target not in INCIDENT_MOVES[current]:
         raise MoveError(_no_move("case", current, target, INCIDENT_MOVES[current]))
     if target is not IncidentStatus.CLOSED and not reason.strip():
-        raise MoveError(f"A reason is needed to make this case {state_words(target)}.")
+        raise MoveError(f"A reason is needed to make this case {say_value(target)}.")
 
 
 def require_item_move(
@@ -168,7 +159,7 @@ def require_item_move(
     if target in ITEM_INPUTS:
         name, request = ITEM_INPUTS[target]
         if not {"reason": reason, "found": found}[name].strip():
-            raise MoveError(f"To mark an item {state_words(target)}, {request}.")
+            raise MoveError(f"To mark an item {say_value(target)}, {request}.")
     if target is ItemState.DONE and kind is ItemKind.ARTIFACT and not has_artifact:
         raise MoveError("This item is done by linking the artifact that it asks for.")
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from evidence.lookalikes import show_hidden
 from incidents.workflow.postmortem import SECTIONS, describe_offset
 
 _MARKS = re.compile(r"([\\`*_\[\]#|~])")
@@ -48,6 +49,7 @@ def render_postmortem(
 def plain(value: Any) -> str:
     """Return a value as one line of text that Markdown takes for nothing else."""
     text = " ".join(str("" if value is None else value).split())
+    text = show_hidden(text, keep="\ufe0e\ufe0f")
     text = text.replace("&", "&amp;").replace("<", "&lt;")
     return _MARKS.sub(r"\\\1", text)
 

@@ -62,6 +62,7 @@ class QuotaBreach(AppendOnlyModel):
     breached_at = models.DateTimeField()
 
     class Meta(AppendOnlyModel.Meta):
+        verbose_name_plural = "quota breaches"
         ordering = ("-breached_at", "-id")
         constraints = (
             models.UniqueConstraint(

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from evidence.audit_words import ACTIONS, find_stream, say_streams
+from evidence.audit.words import ACTIONS, find_stream, say_streams
 from tests.evidence.helpers import receive
 from tests.factories import make_incident
 
@@ -73,7 +73,7 @@ def test_every_name_for_an_action_belongs_to_one_that_is_recorded() -> None:
         path.read_text()
         for app in ("evidence", "policy", "incidents")
         for path in (ROOT / app).rglob("*.py")
-        if path.name != "audit_words.py" and "migrations" not in path.parts
+        if path.name != "words.py" and "migrations" not in path.parts
     )
     assert [one for one in ACTIONS if f'"{one}"' not in source] == []
 

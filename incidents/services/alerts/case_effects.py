@@ -10,7 +10,7 @@ from evidence.audit.entries import incident_stream, record_entry
 from evidence.moments import EARLIEST
 from incidents.models import Alert, Incident, TimelineEntry, TimelineKind
 from incidents.services.changes import bump_revision, record_change
-from incidents.services.timeline import add_entry
+from incidents.services.timeline import add_entry, quote_name
 from incidents.workflow.incident_states import Severity, raised_severity
 
 TIMELINE_PAUSE = dt.timedelta(minutes=10)
@@ -88,10 +88,6 @@ def describe(alerts: Sequence[Alert], *, verb: str = "joined") -> str:
     categories = ", ".join(sorted({f"`{_plain(alert.category)}`" for alert in alerts}))
     word = "alert" if len(alerts) == 1 else "alerts"
     return f"{len(alerts)} {word} {verb} ({categories}): {names}{more}."
-
-
-def _plain(text: str) -> str:
-    return text.replace("`", "'")
 
 
 def _is_timeline_due(incident: Incident, now: dt.datetime) -> bool:

@@ -19,7 +19,7 @@ from incidents.services.changes import bump_revision, lock_incident, record_chan
 from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.gates.policy_facts import find_kill_confirmed
 from incidents.services.lifecycle.editing import field_texts
-from incidents.services.timeline import touch
+from incidents.services.timeline import quote_name, touch
 from incidents.workflow.gates import ConditionKey
 from policy.models import KillSwitch
 from policy.rules.kill_switch import KillSwitchState
@@ -75,7 +75,7 @@ def _name_extension(
         action="incident.edited",
         actor=actor,
         now=now,
-        body=f"The case names `{extension.extension_id.replace('`', '')}` now: "
+        body=f"The case names {quote_name(extension.extension_id)} now: "
         "it ordered it to be stopped.",
         before={"extensions": before},
         after={

@@ -28,6 +28,7 @@ from incidents.services.lifecycle.opening import (
     note_extensions,
 )
 from incidents.services.notifications.outbox import notify_assignment
+from incidents.services.timeline import quote_name
 from incidents.workflow.incident_states import Severity, raised_severity
 from policy.services.extensions import require_typed_ids
 
@@ -210,7 +211,7 @@ def _record(
 
 
 def _shown(text: str) -> str:
-    return f"`{text.replace('`', '')}`" if text else "nobody or nothing"
+    return quote_name(text) if text else "nobody or nothing"
 
 
 def _conflict(

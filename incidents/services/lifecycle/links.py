@@ -19,6 +19,7 @@ from incidents.services.changes import (
     lock_open_incident,
     record_change,
 )
+from incidents.services.timeline import quote_name
 
 WEB_SCHEMES = ("http", "https")
 URL_LENGTH = 200
@@ -50,7 +51,7 @@ def link_ticket(
             action="ticket.linked",
             actor=actor,
             now=moment,
-            body=f"Ticket `{name.replace('`', '')}` linked",
+            body=f"Ticket {quote_name(name)} linked",
             kind=TimelineKind.EVENT,
             after={"revision": incident.revision, "ticket": name, "url": address},
         )

@@ -24,7 +24,7 @@ from incidents.models import (
 )
 from incidents.services.cycle_plan import document_of, plan_cycle
 from incidents.services.notifications.outbox import notify_assignment
-from incidents.services.timeline import add_entry
+from incidents.services.timeline import add_entry, quote_name
 from incidents.workflow.incident_states import (
     IncidentSource,
     Severity,

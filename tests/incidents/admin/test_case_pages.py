@@ -273,7 +273,7 @@ class TestButtons:
         sign_in(Role.AUDITOR)
         response = client.post(do_url(incident, name), {})
         assert response.status_code == 403
-        assert "needs the permission incidents." in response.content.decode()
+        assert "It takes the right “" in response.content.decode()
 
     def test_refused_phase_names_and_links_the_condition(
         self, client, sign_in, incident
