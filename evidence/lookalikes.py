@@ -45,6 +45,12 @@ def show_hidden(text: str, *, keep: str = "") -> str:
     )
 
 
+def quote_name(name: str) -> str:
+    """Return a name as Markdown that shows it as it is, hidden characters and all."""
+    plain = show_hidden(name).replace("`", "'")
+    return f"`{plain}`"
+
+
 def is_hidden(character: str) -> bool:
     """Tell whether a character shows nothing, another space, or turns direction."""
     if character == " ":

@@ -12,9 +12,9 @@ from django.db.models import CharField, F, Q, QuerySet, Value
 
 from evidence.audit.entries import incident_stream
 from evidence.audit.words import say_action
+from evidence.lookalikes import quote_name
 from evidence.models import AuditEntry
 from incidents.models import Incident, IncidentPhase, TimelineEntry, TimelineKind
-from incidents.services.timeline import quote_name
 
 POLICY_NOUNS = (
     "bundle",

@@ -7,10 +7,9 @@ Every action that a service records has its words here; a test holds them to it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.apps import apps
-
-from evidence.services.cases import incident_model
 
 ACTIONS = {
     "action_item.added": "Action item added",
@@ -142,7 +141,7 @@ def say_streams(streams: Iterable[str]) -> dict[str, str]:
     """Return the streams in words, by name; one query for all cases among them."""
     names = set(streams)
     keys = [name.removeprefix(CASE_PREFIX) for name in names if _is_case(name)]
-    found = incident_model().objects.filter(pk__in=keys) if keys else ()
+    found = _cases().filter(pk__in=keys) if keys else ()
     cases = {f"{CASE_PREFIX}{one.pk}": one.reference for one in found}
     return {name: _say_stream(name, cases) for name in names}
 
@@ -155,7 +154,7 @@ def find_stream(words: str) -> str:
     if text.lower() == SYSTEM.lower():
         return SYSTEM.lower()
     reference = text.removeprefix("Case ")
-    case = incident_model().objects.filter(reference__iexact=reference).first()
+    case = _cases().filter(reference__iexact=reference).first()
     if case is not None:
         return f"{CASE_PREFIX}{case.pk}"
     return EXTENSION_PREFIX + text.removeprefix("Extension ")
@@ -168,6 +167,11 @@ def say_object_type(label: str) -> str:
     except (LookupError, ValueError):
         return label
     return name[:1].upper() + name[1:]
+
+
+def _cases() -> Any:
+    """Return the rows of cases, whose app stands above this one."""
+    return apps.get_model("incidents", "Incident").objects
 
 
 def _is_case(name: str) -> bool:

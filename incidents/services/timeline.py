@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of, require_permission
 from evidence.audit.entries import incident_stream, record_entry
-from evidence.lookalikes import show_hidden
 from evidence.moments import require_moment
 from evidence.text import storable, tidy_text
 from incidents.errors import IncidentError
@@ -58,12 +57,6 @@ def add_entry(
     )
     touch(incident, moment)
     return entry
-
-
-def quote_name(name: str) -> str:
-    """Return a name as Markdown that shows it as it is, hidden characters and all."""
-    plain = show_hidden(name).replace("`", "'")
-    return f"`{plain}`"
 
 
 def touch(incident: Incident, moment: dt.datetime) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from evidence.accounts.access import Actor
 from evidence.audit.entries import incident_stream, record_entry
+from evidence.lookalikes import quote_name
 from evidence.moments import EARLIEST
 from incidents.models import Alert, Incident, TimelineEntry, TimelineKind
 from incidents.services.changes import bump_revision, record_change
-from incidents.services.timeline import add_entry, quote_name
+from incidents.services.timeline import add_entry
 from incidents.workflow.incident_states import Severity, raised_severity
 
 TIMELINE_PAUSE = dt.timedelta(minutes=10)

@@ -35,7 +35,7 @@ from incidents.services.checklists.artifacts import (
 from incidents.services.cycle_plan import document_of
 from incidents.services.gates.conditions import STATED, add_statement, read_gate
 from incidents.services.notifications.outbox import notify_assignment
-from incidents.services.timeline import add_entry, quote_name
+from incidents.services.timeline import add_entry
 from incidents.workflow.artifacts import match_artifact
 from incidents.workflow.errors import MoveError
 from incidents.workflow.gates import ITEM_OF_CONDITION, ConditionKey

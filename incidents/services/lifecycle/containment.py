@@ -14,12 +14,13 @@ from django.db import transaction
 from django.db.models import Q
 
 from evidence.accounts.access import Actor
+from evidence.lookalikes import quote_name
 from incidents.models import Incident
 from incidents.services.changes import bump_revision, lock_incident, record_change
 from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.gates.policy_facts import find_kill_confirmed
 from incidents.services.lifecycle.editing import field_texts
-from incidents.services.timeline import quote_name, touch
+from incidents.services.timeline import touch
 from incidents.workflow.gates import ConditionKey
 from policy.models import KillSwitch
 from policy.rules.kill_switch import KillSwitchState

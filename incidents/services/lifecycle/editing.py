@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import incident_stream
+from evidence.lookalikes import quote_name
 from evidence.models import AuditEntry
 from incidents.errors import EditConflict, FieldChange, IncidentError
 from incidents.models import Incident, Team
@@ -28,7 +29,6 @@ from incidents.services.lifecycle.opening import (
     note_extensions,
 )
 from incidents.services.notifications.outbox import notify_assignment
-from incidents.services.timeline import quote_name
 from incidents.workflow.incident_states import Severity, raised_severity
 from policy.services.extensions import require_typed_ids
 

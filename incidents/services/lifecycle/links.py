@@ -19,7 +19,6 @@ from incidents.services.changes import (
     lock_open_incident,
     record_change,
 )
-from incidents.services.timeline import quote_name
 
 WEB_SCHEMES = ("http", "https")
 URL_LENGTH = 200

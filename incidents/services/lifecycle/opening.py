@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import incident_stream, record_entry
+from evidence.lookalikes import quote_name
 from evidence.moments import require_moment
 from evidence.text import drop_unstorable, one_line
 from incidents.errors import IncidentError
@@ -24,7 +25,7 @@ from incidents.models import (
 )
 from incidents.services.cycle_plan import document_of, plan_cycle
 from incidents.services.notifications.outbox import notify_assignment
-from incidents.services.timeline import add_entry, quote_name
+from incidents.services.timeline import add_entry
 from incidents.workflow.incident_states import (
     IncidentSource,
     Severity,
