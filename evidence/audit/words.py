@@ -114,6 +114,7 @@ ACTIONS = {
     "token.created": "API token made",
     "token.revoked": "API token revoked",
     "trust.moved": "Trust changed",
+    "user.created": "Practice account added",
     "webhook.added": "Webhook channel added",
     "webhook.changed": "Webhook channel changed",
 }

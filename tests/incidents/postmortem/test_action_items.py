@@ -96,9 +96,9 @@ def test_second_editor_is_told():
     [
         ({"text": "  "}, "1 to 500 characters"),
         ({"text": "x" * 501}, "1 to 500 characters"),
-        ({"ticket_url": "javascript:alert(1)"}, "http or https"),
-        ({"ticket_url": "https://a b"}, "http or https"),
-        ({"due_on": NOON.date() - dt.timedelta(days=1)}, "from today on"),
+        ({"ticket_url": "javascript:alert(1)"}, "http:// or https://"),
+        ({"ticket_url": "https://a b"}, "http:// or https://"),
+        ({"due_on": NOON.date() - dt.timedelta(days=1)}, "Choose today or a later day"),
     ],
 )
 def test_item_that_makes_no_sense_is_refused(changes, message):
