@@ -32,7 +32,7 @@ OWNER_COMMANDS = frozenset({"migrate", "grant_app_role"})
 
 
 def is_document_command(words: Sequence[str]) -> bool:
-    """Tell whether a command reads and writes documents and touches nothing else."""
+    """Return whether a command reads and writes documents and touches nothing else."""
     name = words[0] if words else ""
     reads_export = name == "verify_audit" and any(
         word == "--file" or word.startswith("--file=") for word in words
@@ -41,12 +41,12 @@ def is_document_command(words: Sequence[str]) -> bool:
 
 
 def is_offline(words: Sequence[str]) -> bool:
-    """Tell whether a command runs without a database and production's environment."""
+    """Return whether a command runs without a database and production's environment."""
     name = words[0] if words else ""
     asks_for_help = "--help" in words or "-h" in words
     return asks_for_help or name in CODE_COMMANDS or is_document_command(words)
 
 
 def needs_queue(words: Sequence[str]) -> bool:
-    """Tell whether a command may queue tasks or ask the cache."""
+    """Return whether a command may queue tasks or ask the cache."""
     return not is_offline(words) and words[0] not in DATABASE_COMMANDS

@@ -11,7 +11,7 @@ SCRIPTS = (
     "times",
     "commands",
     "disclosures",
-    "forms",
+    "drop", "forms",
     "drafts",
     "places",
     "search",

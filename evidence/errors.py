@@ -1,7 +1,7 @@
 """The error families of the evidence app. Each error has a stable `code`.
 
 An error also carries the HTTP status it answers with and the members that its problem
-document has beside the message: whoever raises it knows best what kind it is.
+document has beside the message: the code that raises it knows best what kind it is.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Malformed(CasefileError):
 
 
 class Forbidden(CasefileError):
-    """Not for this person, whoever else may."""
+    """Not for this person; others may."""
 
     status = HTTPStatus.FORBIDDEN
 

@@ -52,7 +52,7 @@ def quote_name(name: str) -> str:
 
 
 def is_hidden(character: str) -> bool:
-    """Tell whether a character shows nothing, another space, or turns direction."""
+    """Return whether a character shows nothing, another space, or turns direction."""
     if character == " ":
         return False
     if _IGNORABLE.match(character):

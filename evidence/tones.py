@@ -60,8 +60,6 @@ TONES = {
     "line state": "calm",
     "line decision": "calm",
     # evidence, and the steps of its verification
-    "valid": "done",
-    "invalid": "late",
     "refused": "late",
     "damaged": "late",
     "unfinished": "warn",

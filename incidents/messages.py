@@ -22,7 +22,7 @@ from incidents.workflow.clocks import describe_duration
 
 
 def is_late(row: Notification, *, now: dt.datetime, late_after: dt.timedelta) -> bool:
-    """Return True where sending at `now` has to say that it comes late."""
+    """Return whether sending at `now` has to say that it comes late."""
     return now - row.send_at > late_after
 
 

@@ -115,7 +115,7 @@ def _words(
 
 
 def _left_words(phase: IncidentPhase, left: dt.timedelta | None) -> str:
-    """Say how a phase stood when its cycle ended without it."""
+    """Return how a phase stood when its cycle ended without it."""
     words = "left open" if phase.started_at else "not reached"
     if left is not None and left <= dt.timedelta(0):
         return f"{words}, {describe_duration(left)} overdue"

@@ -62,7 +62,7 @@ def notify_waiting_task() -> int:
 
 @shared_task(name="incidents.notify_broken_history", acks_late=True)
 def notify_broken_history_task(check_id: int) -> int:
-    """Tell who answers for the history that it is broken; told once for each check."""
+    """Tell those who answer for the history that it is broken, once for each check."""
     return notify_broken_history(check_id=check_id)
 
 

@@ -34,7 +34,7 @@ Key = tuple[dt.datetime, int, str]
 
 @dataclass(frozen=True)
 class TimelineLine:
-    """One line of the timeline, whichever table it comes from.
+    """One line of the timeline, from either table.
 
     `entry` is the row that can be corrected; None for a line of the audit history.
     """

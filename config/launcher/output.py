@@ -70,7 +70,7 @@ class PartLog:
 
 
 def is_shown(line: str, *, before: bool) -> bool:
-    """Tell whether a line is a warning or an error, or belongs to one.
+    """Return whether a line is a warning or an error, or belongs to one.
 
     `before` is the answer for the part's line before it.
     """

@@ -1,6 +1,6 @@
 """People: their accounts, their roles, their passwords; every change is recorded.
 
-Whoever may change accounts could otherwise make a reviewer of themselves and undo
+Who may change accounts could otherwise make a reviewer of themselves and undo
 every four-eyes rule, so nobody changes their own roles, no service makes a superuser,
 and only a superuser touches one.
 """

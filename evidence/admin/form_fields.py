@@ -21,6 +21,12 @@ LOCAL_FORMATS = (
 FIRST, SECOND = "first", "second"
 
 
+def needed(field: Any, when: str) -> Any:
+    """Return a field that may be empty by itself, and says when it may not."""
+    field.need = when
+    return field
+
+
 class TextField(forms.CharField):
     """Text whose line ends count once, as the browser counts them."""
 

@@ -310,7 +310,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         return JsonResponse({"pending": work}, headers={"Cache-Control": "no-store"})
 
     def case_status_view(self, request: HttpRequest, pk: int) -> JsonResponse:
-        """Say what workers still have to do for the evidence of a case."""
+        """Return what workers still have to do for the evidence of a case."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         visible = EvidenceItem.objects.visible_to(request.user).filter(incident=pk)

@@ -1,6 +1,6 @@
 """People and roles in the admin, in place of Django's own pages for them.
 
-Django's would let whoever may change users make a superuser of themselves and would
+Django's would let people who may change users make a superuser of themselves and would
 record none of it. Here every change is a service's; the groups are read-only.
 """
 
@@ -108,11 +108,14 @@ class PersonForm(forms.Form):
     roles = forms.MultipleChoiceField(
         choices=ROLES, widget=forms.CheckboxSelectMultiple
     )
-    password = forms.CharField(
-        strip=False,
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-        help_text="A machine has none: it signs in with tokens.",
+    password = needed(
+        forms.CharField(
+            strip=False,
+            required=False,
+            widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+            help_text="A machine has none: it signs in with tokens.",
+        ),
+        "needed for a person",
     )
 
 

@@ -60,7 +60,7 @@ def typed_texts(request: HttpRequest) -> dict[str, str]:
 
 
 def has_unsent(request: HttpRequest) -> bool:
-    """Say whether something is kept that this person sent to this address."""
+    """Return whether something is kept that this person sent to this address."""
     kept = request.session.get(SESSION_NAME)
     if not kept or kept["path"] != request.path:
         return False

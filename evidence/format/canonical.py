@@ -78,14 +78,14 @@ def canonical_record(value: Any) -> bytes:
 
 
 def has_high_characters(data: bytes) -> bool:
-    """Whether UTF-8 bytes hold a character from U+E000 up."""
+    """Return whether UTF-8 bytes hold a character from U+E000 up."""
     if data.isascii():
         return False
     return any(lead in data for lead in _HIGH_LEAD_BYTES)
 
 
 def is_plain_float(number: float) -> bool:
-    """Whether orjson writes the float as RFC 8785 does."""
+    """Return whether orjson writes the float as RFC 8785 does."""
     size = abs(number)
     return LEAST_PLAIN_FLOAT <= size <= MAX_SAFE_INTEGER and not number.is_integer()
 
@@ -197,7 +197,7 @@ def utf16_units(name: str) -> bytes:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether orjson writes the value canonically; False also where it cannot tell."""
+    """Return whether orjson writes the value canonically, as far as it can tell."""
     stack = [value]
     while stack:
         item = stack.pop()

@@ -56,7 +56,7 @@ class IncidentBundleFilter:
         return members
 
     def keeps(self, record: Any) -> bool:
-        """Whether a record of any section is within the time and extension limits."""
+        """Return whether a record of any section is within the limits."""
         if type(record) is not dict:
             return True
         moment = integer_of(record.get("ts_ms"))
@@ -72,7 +72,7 @@ class IncidentBundleFilter:
         )
 
     def keeps_alert(self, alert: Any) -> bool:
-        """Whether an alert is within all limits, category and severity included."""
+        """Return whether an alert is within all limits."""
         if type(alert) is not dict:
             return True
         return self.keeps(alert) and self._in_category(alert) and self._severe(alert)
@@ -94,7 +94,7 @@ class IncidentBundleFilter:
 
 
 def filter_names_extension(members: object) -> bool:
-    """Whether a bundle's own filter explains holes in the ledger's sequence."""
+    """Return whether a bundle's own filter explains holes in the ledger's sequence."""
     return isinstance(members, Mapping) and type(members.get("extension_id")) is str
 
 

@@ -128,7 +128,7 @@ def _leaking_strings(
 
 
 def _holds_value(text: str, by_head: dict[str, list[str]]) -> bool:
-    """Whether one of the indexed values stands anywhere inside the text."""
+    """Return whether one of the indexed values stands anywhere inside the text."""
     for start in range(len(text) - SEARCHED_LENGTH + 1):
         values = by_head.get(text[start : start + SEARCHED_LENGTH])
         if values is not None and _begins_with_one(

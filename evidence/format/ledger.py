@@ -158,7 +158,7 @@ def _judge_sequence(
 
 
 def _is_unbroken(columns: Columns) -> bool:
-    """Whether well-formed entries follow each other without a hole, links included."""
+    """Return whether well-formed entries follow each other without a hole."""
     sequences, links = columns["sequence"], columns["prev_ledger_hash"]
     first = sequences[0]
     return (
@@ -217,7 +217,7 @@ def _link_holds(entries: list[Any], index: int, before: int | None) -> bool:
 
 
 def _links_hold(entries: list[Any], index: int, filtered: bool) -> bool:
-    """Whether a malformed entry still is linked to its neighbours on both sides."""
+    """Return whether a malformed entry is linked to both its neighbours."""
     entry = entries[index]
     if type(entry) is not dict or "prev_ledger_hash" not in entry:
         return False
@@ -239,7 +239,7 @@ def _opens_ledger(sequence: int | None, link: Any) -> bool:
 
 
 def _joined(first: Any, second: Any, filtered: bool) -> bool:
-    """Whether the second entry links to the first, or a known gap parts the two."""
+    """Return whether the second entry links to the first, or a known gap parts them."""
     link = _text(second, "prev_ledger_hash")
     if link is not None and link == hash_of(first):
         return True

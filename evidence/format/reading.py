@@ -277,7 +277,7 @@ def _read_with_hooks(data: bytes) -> Reading:
 
 
 def _explain(error: json.JSONDecodeError) -> str:
-    """Say what is wrong with a text that is not JSON, and where."""
+    """Return what is wrong with a text that is not JSON, and where."""
     where = f"line {error.lineno}, column {error.colno}"
     if error.msg.startswith("Unterminated string"):
         return (

@@ -18,5 +18,5 @@ def integer_of(value: Any) -> int | None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a JSON value is a number."""
+    """Return whether a JSON value is a number."""
     return type(value) is int or type(value) is float

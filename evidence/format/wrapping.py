@@ -3,7 +3,7 @@
 Guarantees: gzip, a zip that holds one file, byte order marks and UTF-16 or UTF-32 are
 read through in a stream, in flat memory, never beyond the limit given, whatever a
 header promises. What was taken off is named, outermost first. The bytes themselves are
-nobody's to change: whoever keeps them keeps them as they came.
+not to be changed: they are kept as they came.
 """
 
 from __future__ import annotations

@@ -187,7 +187,7 @@ class EvidenceItem(AppendOnlyModel):
 
     @property
     def is_verifiable(self) -> bool:
-        """Tell whether its content has a verifier: a bundle or a ledger."""
+        """Return whether its content has a verifier: a bundle or a ledger."""
         return self.kind in VERIFIABLE_KINDS
 
 

@@ -96,7 +96,7 @@ class VerificationReport(AppendOnlyModel):
 
     @property
     def is_passing(self) -> bool:
-        """Tell whether the content was verified; that its digest matches is less."""
+        """Return whether the content was verified; that its digest matches is less."""
         return self.outcome == Outcome.VERIFIED
 
 

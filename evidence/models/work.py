@@ -99,7 +99,7 @@ class QueuedWork(models.Model):
 
     @property
     def is_pending(self) -> bool:
-        """Tell whether a worker still has to finish it."""
+        """Return whether a worker still has to finish it."""
         return self.state in UNFINISHED_STATES
 
     @property

@@ -123,7 +123,7 @@ def put_back(
 
 
 def why_given_up(problem: Exception) -> str:
-    """Say why work that put_back did not take ends without an answer."""
+    """Return why work that put_back did not take ends without an answer."""
     hours = _patience(problem) // dt.timedelta(hours=1)
     return f"trying again was of no use for {hours} h: {describe_problem(problem)}"
 

@@ -115,7 +115,7 @@ def kind_by_name(name: str) -> EvidenceKind:
 
 
 def is_named_as_document(name: str) -> bool:
-    """Tell whether a file's name says that it is a bundle or a ledger of the format."""
+    """Return whether a file's name is that of a bundle or a ledger."""
     path = PurePosixPath(re.sub(r"[-. _]+(?=.*\.)", "_", name.lower()))
     return path.suffix in DOCUMENT_ENDINGS and bool(DOCUMENT_NAME.search(path.stem))
 

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Download:
-    """An item's bytes, checked and ready to be streamed. Whoever opened it closes."""
+    """An item's bytes, checked and ready to be streamed. The opener closes it."""
 
     item: EvidenceItem
     chunks: storage.Chunks

@@ -284,7 +284,7 @@ def _read_choices(
 
 
 def _explain(report: dict[str, Any]) -> str:
-    """Say which of the five steps the new bundle failed, and how."""
+    """Return which of the five steps the new bundle failed, and how."""
     failed = [name for name, status in report["steps"].items() if status == "fail"]
     why = "; ".join(f"{name}: {report['details'][name]['message']}" for name in failed)
     leaks = [f"{leak['path']} ({leak['kind']})" for leak in report["leaks"]]

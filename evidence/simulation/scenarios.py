@@ -59,7 +59,7 @@ def find_scenario(name: str) -> Scenario:
 
 
 def _is_culprit_turn(call: Call, at: float, *, start: float) -> bool:
-    """Tell whether this call is the culprit's: often enough in the shortest run."""
+    """Return whether this call is the culprit's: often enough in the shortest run."""
     return at >= start and (call.number % EVERY_NTH_CALL == 0 or at == 1.0)
 
 

@@ -1,4 +1,4 @@
-"""Ways to spoil a sealed bundle. Whoever tampers seals again, mostly.
+"""Ways to spoil a sealed bundle. Most who tamper seal again.
 
 Each function changes the document in place, at a place that the seed chooses past the
 first entries; a ledger too short for it is left as it is.

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 from django import template
+from django.forms import CheckboxInput
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -86,6 +87,21 @@ def badge(
 def symbol(state: Any) -> SafeString:
     """Draw the symbol of an answer or a condition; an empty ring where it waits."""
     return format_html(ICON, SYMBOLS.get(str(state), NO_SYMBOL))
+
+
+@register.filter
+def need(field: Any) -> str:
+    """Return what stands beside a field's name: when it is needed, or that it is not.
+
+    Nothing where it is required, and where what is left alone means something by
+    itself: a zone, a box to tick, a choice whose first entry says so.
+    """
+    said = getattr(field.field, "need", None)
+    if said is not None:
+        return str(said)
+    widget = field.field.widget
+    has_own_default = field.name == "zone" or isinstance(widget, CheckboxInput)
+    return "" if field.field.required or has_own_default else "optional"
 
 
 @register.filter

@@ -168,7 +168,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @display(description="Decision", ordering="decision")
     def decision_words(self, alert: Alert) -> str:
-        """Say what the rules made of it then, and that it was moved since."""
+        """Return what the rules made of it then, and that it was moved since."""
         decided = alert.decided_incident
         if decided is None:
             return str(alert.get_decision_display())

@@ -52,7 +52,7 @@ class ConditionView:
 
     @property
     def is_waiting(self) -> bool:
-        """True where it rests on an order that nobody confirmed to this day."""
+        """Return whether it rests on an order that nobody confirmed to this day."""
         return self.condition.is_ordered and not self.is_confirmed_since
 
     @property

@@ -205,7 +205,7 @@ def _containment(
 
 
 def _is_emptied(incident: Incident) -> bool:
-    """Tell whether every alert that the case had was moved away."""
+    """Return whether every alert that the case had was moved away."""
     if incident.alerts.exists():
         return False
     return AlertAssignment.objects.filter(previous_incident=incident).exists()

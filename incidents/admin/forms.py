@@ -17,6 +17,7 @@ from evidence.admin.form_fields import (
     PageForm,
     TextField,
     ZonedMixin,
+    needed,
 )
 from evidence.columns import BIGINT_MAX
 from evidence.text import REASON_LENGTH
@@ -156,17 +157,16 @@ class EditIncidentForm(forms.Form):
     )
     title = TextField(max_length=200)
     severity = forms.ChoiceField(choices=words(Severity))
-    extension_ids = ExtensionsField(
-        label="Extensions", required=False, help_text=COMMA_HELP
+    extension_ids = needed(
+        ExtensionsField(label="Extensions", required=False, help_text=COMMA_HELP),
+        "at least one",
     )
     lead = WorkerField(required=False)
     team = forms.ModelChoiceField(Team.objects.all(), required=False)
     labels = CommaField(required=False)
-    reason = LongTextField(
-        required=False,
-        rows=2,
-        max_length=REASON_LENGTH,
-        help_text="Needed to lower the severity.",
+    reason = needed(
+        LongTextField(required=False, rows=2, max_length=REASON_LENGTH),
+        "needed to lower the severity",
     )
 
     def __init__(self, data: Any = None, *, incident: Incident) -> None:
@@ -245,7 +245,7 @@ class PhaseForm(ZonedMixin, PageForm):
 
     phase = forms.ChoiceField(choices=words(Phase), widget=forms.HiddenInput)
     due_at = NaiveDateTimeField(required=False, label="REMEDIATE due")
-    reason = _reason("Why then", required=False)
+    reason = needed(_reason("Why then", required=False), "needed with a due time")
 
     field_order = ("phase", "due_at", "zone", "occurrence", "reason")
 
@@ -406,9 +406,8 @@ class OutcomeForm(PageForm):
 
 
 class CloseForm(OutcomeForm):
-    reason = _reason(
-        required=False,
-        help_text="Needed where a kill switch is ordered and not confirmed.",
+    reason = needed(
+        _reason(required=False), "needed where a kill switch is not confirmed"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 
-from evidence.admin.form_fields import CommaField, TextField
+from evidence.admin.form_fields import CommaField, TextField, needed
 from incidents.models import NotificationPreference, Team, WebhookChannel
 from incidents.services.notifications.reminder_settings import CurrentSettings
 from incidents.workflow.phases import Phase
@@ -16,6 +16,7 @@ from incidents.workflow.reminder_documents import write_plan
 PLANNED = ("default", *(phase.value for phase in Phase if phase is not Phase.DETECT))
 MINUTES_DIGITS = 10
 COLUMNS = ("fractions", "before", "repeat")
+BOTH = "optional: both, or neither"
 TIME = forms.TimeInput(format="%H:%M", attrs={"type": "time"})
 
 
@@ -29,13 +30,18 @@ class PreferenceForm(forms.Form):
         label="My webhooks",
         widget=forms.CheckboxSelectMultiple,
     )
-    quiet_from = forms.TimeField(
-        required=False,
-        label="Quiet hours from",
-        widget=TIME,
-        help_text="Warnings and assignments wait; a breach never does.",
+    quiet_from = needed(
+        forms.TimeField(
+            required=False,
+            label="Quiet hours from",
+            widget=TIME,
+            help_text="Warnings and assignments wait; a breach never does.",
+        ),
+        BOTH,
     )
-    quiet_until = forms.TimeField(required=False, label="until", widget=TIME)
+    quiet_until = needed(
+        forms.TimeField(required=False, label="until", widget=TIME), BOTH
+    )
     time_zone = TextField(
         max_length=64,
         label="Time zone",

@@ -42,7 +42,7 @@ class QuarantinePeriod:
     end_ms: int | None = None
 
     def covers(self, extension_id: str, ts_ms: float) -> bool:
-        """Return True where the extension was in quarantine at the moment."""
+        """Return whether the extension was in quarantine at the moment."""
         ended = self.end_ms is not None and ts_ms >= self.end_ms
         return (
             extension_id == self.extension_id and ts_ms >= self.start_ms and not ended

@@ -4,30 +4,60 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('incidents', '0007_outcomes_and_cycle_endings'),
+        ("incidents", "0007_outcomes_and_cycle_endings"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='alert',
-            name='source',
-            field=models.CharField(choices=[('risk_controller', 'Risk controller'), ('ci_gate', 'CI gate')], max_length=20),
+            model_name="alert",
+            name="source",
+            field=models.CharField(
+                choices=[
+                    ("risk_controller", "Risk controller"),
+                    ("ci_gate", "CI gate"),
+                ],
+                max_length=20,
+            ),
         ),
         migrations.AlterField(
-            model_name='cycleending',
-            name='status',
-            field=models.CharField(choices=[('open', 'Open'), ('closed', 'Closed'), ('closed_duplicate', 'Closed as duplicate'), ('closed_false_alarm', 'Closed as false alarm')], max_length=20),
+            model_name="cycleending",
+            name="status",
+            field=models.CharField(
+                choices=[
+                    ("open", "Open"),
+                    ("closed", "Closed"),
+                    ("closed_duplicate", "Closed as duplicate"),
+                    ("closed_false_alarm", "Closed as false alarm"),
+                ],
+                max_length=20,
+            ),
         ),
         migrations.AlterField(
-            model_name='incident',
-            name='source',
-            field=models.CharField(choices=[('risk_controller', 'Risk controller'), ('ci_gate', 'CI gate'), ('manual', 'Manual')], default='manual', max_length=20),
+            model_name="incident",
+            name="source",
+            field=models.CharField(
+                choices=[
+                    ("risk_controller", "Risk controller"),
+                    ("ci_gate", "CI gate"),
+                    ("manual", "Manual"),
+                ],
+                default="manual",
+                max_length=20,
+            ),
         ),
         migrations.AlterField(
-            model_name='incident',
-            name='status',
-            field=models.CharField(choices=[('open', 'Open'), ('closed', 'Closed'), ('closed_duplicate', 'Closed as duplicate'), ('closed_false_alarm', 'Closed as false alarm')], default='open', max_length=20),
+            model_name="incident",
+            name="status",
+            field=models.CharField(
+                choices=[
+                    ("open", "Open"),
+                    ("closed", "Closed"),
+                    ("closed_duplicate", "Closed as duplicate"),
+                    ("closed_false_alarm", "Closed as false alarm"),
+                ],
+                default="open",
+                max_length=20,
+            ),
         ),
     ]

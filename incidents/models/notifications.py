@@ -408,7 +408,7 @@ class ReminderCursor(models.Model):
 
 
 class ReminderAcknowledgement(AppendOnlyModel):
-    """Somebody says that they are at it: repeats wait until `holds_until`."""
+    """Somebody says that they work on it: repeats wait until `holds_until`."""
 
     phase = models.ForeignKey(
         IncidentPhase, on_delete=models.PROTECT, related_name="acknowledgements"

@@ -172,7 +172,7 @@ class Postmortem(models.Model):
 class PostmortemDraft(AppendOnlyModel):
     """One saved state of the text: nothing that was saved is ever lost.
 
-    Whoever saved one is an author and cannot review. `saved_by` None is the text that
+    Who saved one is an author and cannot review. `saved_by` None is the text that
     the case itself filled in.
     """
 

@@ -63,7 +63,7 @@ def require_worker(user: User | None) -> None:
 
 
 def bump_revision(incident: Incident) -> None:
-    """Count an edit, so that whoever read the case before is told of it."""
+    """Count an edit, so that those who read the case before are told of it."""
     Incident.objects.filter(pk=incident.pk).update(revision=F("revision") + 1)
     incident.revision += 1
 

@@ -38,7 +38,7 @@ PEOPLE = (Role.RESPONDER, Role.REVIEWER, Role.AUDITOR, Role.ADMINISTRATOR)
 
 
 def has_people() -> bool:
-    """Tell whether anybody can sign in: then this is no first run."""
+    """Return whether anybody can sign in: then this is no first run."""
     return User.objects.exists()
 
 

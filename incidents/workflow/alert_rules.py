@@ -131,7 +131,7 @@ class AlertRule:
             )
 
     def covers(self, alert: Alert) -> bool:
-        """Return True where the alert counts for this rule."""
+        """Return whether the alert counts for this rule."""
         return (
             alert.category == self.category
             and alert.severity.rank >= self.least_severity.rank
@@ -219,7 +219,7 @@ def parse_alert(value: object, *, name: str = "alert") -> Alert:
 
 
 def _is_plain(value: object) -> bool:
-    """Return True where the schema surely holds; False leaves the answer to it.
+    """Return whether the schema surely holds; False leaves the answer to it.
 
     Nearly every alert is plain, and this is some fifty times quicker than the schema.
     """

@@ -130,7 +130,7 @@ def time_left(clock: Clock, now: datetime) -> timedelta | None:
 
 
 def is_breached(clock: Clock, now: datetime) -> bool:
-    """Return True where the phase was not, or is not yet, complete when due."""
+    """Return whether the phase was not, or is not yet, complete when due."""
     left = time_left(clock, now)
     return left is not None and left <= timedelta(0)
 

@@ -103,7 +103,7 @@ def _problems_of(error: ValidationError) -> list[Problem]:
 
 
 def _message(error: ValidationError) -> str:
-    """Say what was expected and what was found."""
+    """Return what was expected and what was found."""
     limit = error.validator_value
     expected = {
         "enum": lambda: f"expected one of {', '.join(map(str, limit))}",

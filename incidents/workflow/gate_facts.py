@@ -17,7 +17,7 @@ class Statement:
 
     @property
     def counts(self) -> bool:
-        """True where somebody said something."""
+        """Return whether somebody said something."""
         return bool(self.by.strip() and self.text.strip())
 
 

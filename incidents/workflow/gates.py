@@ -63,12 +63,12 @@ UNWAIVABLE = frozenset(
         ConditionKey.ARTIFACTS_ARCHIVED,
     }
 )
-"""What a case is not closed without, whoever decides: its record of itself."""
+"""What a case is never closed without: its record of itself."""
 
 # A refusal is read on a phone.
 NAMES_MAX = 5
 
-# A condition that a checklist item of every playbook asks for as well: whoever meets
+# A condition that a checklist item of every playbook asks for as well: who meets
 # the one answers the other.
 ITEM_OF_CONDITION: Mapping[ConditionKey, str] = {
     ConditionKey.EXTENSION_KILLED: "kill-extension",
@@ -116,7 +116,7 @@ class Condition:
 
     @property
     def passes(self) -> bool:
-        """True where it holds or is waived."""
+        """Return whether it holds or is waived."""
         return self.met or self.waiver is not None
 
     @property
@@ -130,7 +130,7 @@ class Condition:
 
     @property
     def is_waivable(self) -> bool:
-        """True where a reviewer may let it go."""
+        """Return whether a reviewer may let it go."""
         return self.key not in UNWAIVABLE
 
 
@@ -143,7 +143,7 @@ class GateResult:
 
     @property
     def passed(self) -> bool:
-        """True where every condition holds or is waived."""
+        """Return whether every condition holds or is waived."""
         return all(condition.passes for condition in self.conditions)
 
     @property
@@ -216,7 +216,7 @@ def condition_keys(phase: Phase) -> tuple[ConditionKey, ...]:
 
 
 def _extension_killed(facts: GateFacts) -> tuple[bool, str]:
-    """Tell whether every extension is stopped; an order alone stops none.
+    """Return whether every extension is stopped; an order alone stops none.
 
     A statement meets it too: that it was stopped by other means, or why the case goes
     on with an order that nobody confirmed. The order shows either way.
@@ -290,7 +290,7 @@ def _has_explanation(bundle: BundleFact) -> bool:
 
 
 def _is_the_finding(bundle: BundleFact, facts: GateFacts) -> bool:
-    """Return True where the failure itself is what the case is about.
+    """Return whether the failure itself is what the case is about.
 
     Of a ledger-integrity case the broken chain is the finding, not just any fault.
     """

@@ -68,7 +68,7 @@ class ItemState(StrEnum):
 
     @property
     def is_answered(self) -> bool:
-        """True where somebody gave an answer, a failure included."""
+        """Return whether somebody gave an answer, a failure included."""
         return self is not ItemState.OPEN
 
 

@@ -2,7 +2,7 @@
 
 Method: the median is the middle value, or the mean of the two middle ones; the 90th
 percentile is the nearest-rank one, a duration that did occur. With few samples it is
-the longest: hence the sample size beside it.
+the longest, so the sample size stands beside it.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class PostmortemState(StrEnum):
 
     @property
     def is_editable(self) -> bool:
-        """True where a draft can be saved; the others are taken back first."""
+        """Return whether a draft can be saved; the others are taken back first."""
         return self in (PostmortemState.DRAFT, PostmortemState.RETURNED)
 
 

@@ -1,7 +1,7 @@
 """Which reminders a clock owes by a moment.
 
 Nothing here sends. A reminder has a key that stays the same however often it is
-derived, so that whoever sends, retries or checks comes to the same list. The key
+derived, so that sending, retrying and checking come to the same list. The key
 holds the due time: where the lead sets another, its reminders are new ones.
 """
 
@@ -92,7 +92,7 @@ class Reminder:
     at: datetime
 
     def is_late(self, now: datetime, plan: ReminderPlan) -> bool:
-        """Return True where sending it at ``now`` has to say that it comes late."""
+        """Return whether sending it at ``now`` has to say that it comes late."""
         return as_utc(now) - self.at > plan.late_after
 
 

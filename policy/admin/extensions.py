@@ -102,7 +102,7 @@ def _pending(extension: Extension) -> PromotionRequest | None:
 
 
 def _is_others(extension: Extension, user: Any) -> bool:
-    """Tell whether a waiting request is another's: one's own is not for oneself."""
+    """Return whether a waiting request is another's: one's own is not for oneself."""
     pending = _pending(extension)
     return pending is not None and pending.requested_by_id != user.pk
 
@@ -496,7 +496,7 @@ def _asked_moment(request: HttpRequest, extension: Extension) -> dict[str, Any]:
     except ValueError:
         moment = None
     if moment is None:
-        return {"asked": text, "asked_fault": "Expected a moment, as 2026-03-10 12:00."}
+        return {"asked": text, "asked_fault": "Write a moment as 2026-03-10 12:00."}
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
     state = trust.trust_state_at(extension, moment)

@@ -15,6 +15,7 @@ from evidence.admin.form_fields import (
     PageForm,
     TextField,
     ZonedMixin,
+    needed,
 )
 from evidence.columns import BIGINT_MAX
 from evidence.text import REASON_LENGTH
@@ -113,18 +114,24 @@ class WithdrawForm(DecisionForm):
 
 
 class ApproveForm(DecisionForm):
-    exception = _reason(
-        "Exception, where something open stands in the way",
-        required=False,
-        help_text="Your own statement; it is kept with the decision.",
+    exception = needed(
+        _reason(
+            "Exception",
+            required=False,
+            help_text="Your own statement; it is kept with the decision.",
+        ),
+        "needed where something open stands in the way",
     )
 
 
 class ApproveReleaseForm(PageForm):
-    exception = _reason(
-        "Exception, where an open case stands in the way",
-        required=False,
-        help_text="Your own statement, kept with each extension that needs it.",
+    exception = needed(
+        _reason(
+            "Exception",
+            required=False,
+            help_text="Your own statement, kept with each extension that needs it.",
+        ),
+        "needed where an open case stands in the way",
     )
 
 
@@ -188,10 +195,13 @@ class NewExtensionForm(PageForm):
 
 class QuotaForm(CaseReasonForm):
     to_mb = forms.IntegerField(label="New memory quota in MB")
-    documentation = TextField(
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Raising needs it: where the legitimate use is documented.",
+    documentation = needed(
+        TextField(
+            required=False,
+            widget=forms.Textarea(attrs={"rows": 2}),
+            help_text="Where the legitimate use is documented.",
+        ),
+        "needed to raise the quota",
     )
     field_order = ("to_mb", "documentation", "incident", "reason")
 
@@ -283,22 +293,37 @@ class CaseFileForm(PageForm):
         field.queryset = _open_incidents(self.user)
 
 
+ONE_OF_TWO = "needed: this or the other"
+NONE_OR_ONE = "optional: this, the other or neither"
+
+
 class SnapshotForm(ZonedMixin, CaseFileForm):
-    settings_file = forms.FileField(required=False, label="settings.json")
-    settings_text = TextField(
-        required=False,
-        strip=False,
-        label="or paste it",
-        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}),
+    settings_file = needed(
+        forms.FileField(required=False, label="settings.json"), ONE_OF_TWO
     )
-    explanation_file = forms.FileField(
-        required=False, label="Output of pi --explain-extension-policy"
+    settings_text = needed(
+        TextField(
+            required=False,
+            strip=False,
+            label="or settings.json, pasted",
+            widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}),
+        ),
+        ONE_OF_TWO,
     )
-    explanation_text = TextField(
-        required=False,
-        strip=False,
-        label="or paste it",
-        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    explanation_file = needed(
+        forms.FileField(
+            required=False, label="Output of pi --explain-extension-policy"
+        ),
+        NONE_OR_ONE,
+    )
+    explanation_text = needed(
+        TextField(
+            required=False,
+            strip=False,
+            label="or the output, pasted",
+            widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+        ),
+        NONE_OR_ONE,
     )
     cli_profile = TextField(
         required=False, max_length=60, label="Profile on the command line"

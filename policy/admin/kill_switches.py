@@ -62,7 +62,7 @@ def _pending(switch: KillSwitch) -> LiftRequest | None:
 
 
 def _is_others(switch: KillSwitch, user: Any) -> bool:
-    """Tell whether a waiting request is another's: one's own is not for oneself."""
+    """Return whether a waiting request is another's: one's own is not for oneself."""
     pending = _pending(switch)
     return pending is not None and pending.requested_by_id != user.pk
 

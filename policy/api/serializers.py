@@ -268,7 +268,7 @@ class RollbackProofSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
     def get_is_explained(self, proof: RollbackProof) -> bool:
-        """Tell whether the runtime's own explanation is part of the proof."""
+        """Return whether the runtime's own explanation is part of the proof."""
         return proof.snapshot.explanation_item_id is not None
 
 

@@ -4,14 +4,16 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('policy', '0005_reviewed_requests'),
+        ("policy", "0005_reviewed_requests"),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='quotabreach',
-            options={'ordering': ('-breached_at', '-id'), 'verbose_name_plural': 'quota breaches'},
+            name="quotabreach",
+            options={
+                "ordering": ("-breached_at", "-id"),
+                "verbose_name_plural": "quota breaches",
+            },
         ),
     ]

@@ -91,7 +91,7 @@ def find_capability(name: str) -> Capability | None:
 
 
 def is_dangerous(name: str) -> bool:
-    """Say whether a capability is one of the dangerous ones."""
+    """Return whether a capability is one of the dangerous ones."""
     return find_capability(name) in DANGEROUS_CAPABILITIES
 
 

@@ -36,7 +36,7 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        """True where nothing stands against it."""
+        """Return whether nothing stands against it."""
         return not self.refusals
 
     @property

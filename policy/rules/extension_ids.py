@@ -18,6 +18,6 @@ _ALLOWED: Final = re.compile(r"[A-Za-z0-9@][A-Za-z0-9._@/:+~-]*")
 
 
 def is_plain_id(extension_id: str) -> bool:
-    """Tell whether a new ID is one that a person may have noted."""
+    """Return whether a new ID is one that a person may have noted."""
     is_short = 0 < len(extension_id) <= LONGEST_ID
     return is_short and _ALLOWED.fullmatch(extension_id) is not None

@@ -52,7 +52,7 @@ KILL_SWITCH_MOVES: Final[Mapping[KillSwitchState, frozenset[KillSwitchState]]] =
 
 
 def is_active(state: KillSwitchState) -> bool:
-    """Say whether the switch still stands; an unconfirmed order does."""
+    """Return whether the switch still stands; an unconfirmed order does."""
     return state is not KillSwitchState.LIFTED
 
 

@@ -34,13 +34,13 @@ def effective_max_memory_mb(policy: EffectivePolicy, extension: str | None) -> i
 
 
 def has_own_quota(policy: EffectivePolicy, extension: str) -> bool:
-    """Say whether the quota in force is the extension's own."""
+    """Return whether the quota in force is the extension's own."""
     override = policy.per_extension.get(extension)
     return override is not None and override.quota.max_memory_mb is not None
 
 
 def classify_quota_change(*, current_mb: int, proposed_mb: int) -> QuotaChange:
-    """Say whether a proposed memory quota tightens or raises; raise QuotaError.
+    """Return whether a proposed memory quota tightens or raises; raise QuotaError.
 
     A quota is a whole number of MB above zero.
     """

@@ -177,7 +177,7 @@ class _Redactor:
 
 
 def is_secret_member(name: str) -> bool:
-    """Say whether a member's name says that its value is a secret."""
+    """Return whether a member's name says that its value is a secret."""
     words = _words(name)
     if not words:
         return False
@@ -199,7 +199,7 @@ def _child_name(path: str, key: str) -> str:
 
 
 def _find_kind(value: Any, name: str) -> RedactionKind | None:
-    """Say why a leaf is a secret; None where it is none.
+    """Return why a leaf is a secret; None where it is none.
 
     An empty text, a boolean and null give nothing away.
     """
@@ -216,7 +216,7 @@ def _find_kind(value: Any, name: str) -> RedactionKind | None:
 
 
 def find_text_kind(text: str) -> RedactionKind | None:
-    """Say why a text is a secret by its own look; None where it shows no sign."""
+    """Return why a text is a secret by its own look; None where it shows no sign."""
     if _PRIVATE_KEY.search(text):
         return RedactionKind.PRIVATE_KEY
     if _TOKEN.search(text):

@@ -74,7 +74,7 @@ DEFAULT_BROKER: Final = SecretBrokerPolicy()
 
 
 def is_listed_name(name: str, broker: SecretBrokerPolicy = DEFAULT_BROKER) -> bool:
-    """Say whether a name stands on the blocklist, the allowlist left aside."""
+    """Return whether a name stands on the blocklist, the allowlist left aside."""
     wanted = name.strip().upper()
     return bool(wanted) and (
         wanted in broker.exact_names
@@ -84,7 +84,7 @@ def is_listed_name(name: str, broker: SecretBrokerPolicy = DEFAULT_BROKER) -> bo
 
 
 def is_allowlisted(name: str, broker: SecretBrokerPolicy = DEFAULT_BROKER) -> bool:
-    """Say whether a name is passed through on purpose."""
+    """Return whether a name is passed through on purpose."""
     return name.strip().upper() in broker.disclosure_allowlist
 
 

@@ -58,7 +58,7 @@ CAPABILITIES_BY_TRUST: Final[Mapping[TrustState, frozenset[Capability]]] = (
 
 
 def is_hostcall_allowed_for_trust(state: TrustState, capability: str) -> bool:
-    """Say whether the trust state lets a hostcall of that capability through.
+    """Return whether the trust state lets a hostcall of that capability through.
 
     True means only that policy is asked next.
     """
@@ -68,7 +68,7 @@ def is_hostcall_allowed_for_trust(state: TrustState, capability: str) -> bool:
 
 
 def can_move(from_state: TrustState, to_state: TrustState) -> bool:
-    """Say whether the state machine has this move."""
+    """Return whether the state machine has this move."""
     return to_state in ALLOWED_MOVES[from_state]
 
 
@@ -84,7 +84,7 @@ def require_transition(from_state: TrustState, to_state: TrustState) -> None:
 
 
 def needs_reviewer(from_state: TrustState, to_state: TrustState) -> bool:
-    """Say whether a move needs a second person's approval."""
+    """Return whether a move needs a second person's approval."""
     return from_state is TrustState.QUARANTINED or to_state is TrustState.TRUSTED
 
 

@@ -54,7 +54,7 @@ class TrustFinding:
 
     @property
     def is_refused(self) -> bool:
-        """True where the rules would have refused what the line records."""
+        """Return whether the rules would have refused what the line records."""
         return self.code not in (
             TrustFindingCode.FROM_STATE_MISMATCH,
             TrustFindingCode.TIME_GOES_BACK,
@@ -350,7 +350,7 @@ def _refused_move(
 
 
 def _is_laundered(record: RuntimeRecord, track: _Track, target: TrustState) -> bool:
-    """Say whether a move passes over where the rules have the extension.
+    """Return whether a move passes over where the rules have the extension.
 
     It starts elsewhere than in the quarantine that it would leave, or ends where it
     starts: such a line promotes nobody, acknowledged or not.

@@ -39,7 +39,7 @@ def join_surrogates(text: str) -> str:
 
 
 def uses_coded_escapes(text: str) -> bool:
-    """Tell whether letters are written as codes, beyond what text needs."""
+    """Return whether letters are written as codes, beyond what text needs."""
     return any(
         (code := match[1] or match[2] or match[3] or match[4]) is not None
         and _is_plain_letter(chr(min(int(code, 8 if match[4] else 16), 0x10FFFF)))

@@ -18,7 +18,7 @@ MAX_MERGE_BYTES = 4000
 
 
 def is_unsafe_merge(function: Node, callee: str) -> bool:
-    """Tell whether a function that calls `callee` is an unguarded merge of that name.
+    """Return whether a function that calls `callee` is an unguarded merge of that name.
 
     It loops over the keys of one object, writes the same keys of another, calls
     itself for what is nested, and never asks what a key is called.

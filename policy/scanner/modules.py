@@ -76,7 +76,7 @@ def builtin_name(specifier: str) -> str | None:
 
 
 def is_native_addon(specifier: str) -> bool:
-    """Tell whether a specifier names compiled code."""
+    """Return whether a specifier names compiled code."""
     return specifier.lower().rstrip().endswith(".node")
 
 

@@ -113,7 +113,7 @@ def scan_source(
 
 
 def _was_read(file: SourceFile, report: FileReport) -> bool:
-    """Tell whether a report says anything of code: else nobody may call it safe.
+    """Return whether a report says anything of code: else nobody may call it safe.
 
     A text that only was tried as JavaScript, and in which nothing was found, may be
     anything: a log, a bundle of evidence, a poem.

@@ -89,7 +89,7 @@ def remediate_reached_at(incident: Any) -> dt.datetime | None:
 
 
 def is_before_remediate(incident: Any) -> bool:
-    """Tell whether the case still has to reach REMEDIATE.
+    """Return whether the case still has to reach REMEDIATE.
 
     A case that is closed has nothing left to reach: a reviewer ended it, with a reason.
     """

@@ -1,7 +1,7 @@
 """What the app of cases makes of an order, inside the order's own transaction.
 
 Policy stands below the cases and cannot call them. They register here, once, when the
-apps start; so an order has one outcome, whichever door it came through.
+apps start; so an order has one outcome by every way in.
 """
 
 from __future__ import annotations

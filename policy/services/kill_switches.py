@@ -59,7 +59,7 @@ def activate_kill_switch(
 ) -> KillSwitch:
     """Order an extension to be stopped, and quarantine it in the same transaction.
 
-    The one door to it: the cases follow in the same transaction, whoever calls.
+    The one way to it: the cases follow in the same transaction.
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
@@ -181,7 +181,7 @@ def confirm_kill_switch(
 def hold_newcomers(*, now: dt.datetime | None = None) -> int:
     """Quarantine what slipped past a kill-all: noted by one who did not see it yet.
 
-    Whoever notes an extension holds it where all are stopped. Between two transactions
+    Who notes an extension holds it where all are stopped. Between two transactions
     that do not see each other one can slip through; this finds it moments later.
     """
     switch = KillSwitch.objects.active().filter(scope=KillSwitchScope.ALL).first()

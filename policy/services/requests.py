@@ -66,7 +66,7 @@ def lapses_at(request: ReviewedRequest) -> dt.datetime:
 
 
 def has_lapsed(request: ReviewedRequest, now: dt.datetime) -> bool:
-    """Tell whether a request waited too long, whether or not the sweep said so yet."""
+    """Return whether a request waited too long, swept already or not."""
     return request.decided_at is None and lapses_at(request) <= now
 
 

@@ -233,7 +233,7 @@ def approve_promotion(
 def judge_promotion(
     request: PromotionRequest, reviewer: User, exception: str
 ) -> Decision:
-    """Say whether a reviewer may approve a request now; call it under the locks."""
+    """Return whether a reviewer may approve a request now; call it under the locks."""
     extension = request.extension
     return decide_transition(
         TransitionFacts(
@@ -314,7 +314,7 @@ def withdraw_promotion(
 
 
 def has_active_kill_switch(extension: Extension) -> bool:
-    """Tell whether a kill switch stops the extension, by name or by stopping all."""
+    """Return whether a kill switch stops the extension, by name or by stopping all."""
     return KillSwitch.objects.active().covering(extension).exists()
 
 

@@ -57,7 +57,7 @@ EXAMPLES = {
         "could not be written",
     ),
     "verify_evidence": Example(
-        ("{folder}/made.json",), "VALID", ("{folder}/none.json",), "cannot be read"
+        ("{folder}/made.json",), "Verified", ("{folder}/none.json",), "cannot be read"
     ),
     "build_evidence": Example(
         (*BUILD, "--redaction", "full"), "bundle", (*BUILD, "--redaction", "x"), "x"
@@ -82,7 +82,7 @@ EXAMPLES = {
         ("{folder}/made.json", *CASE),
         "received as item",
         ("{folder}/made.json", *NO_CASE),
-        "no incident",
+        "no case",
     ),
     "take_policy_snapshot": Example(
         ("{folder}/settings.json", *CASE),
@@ -94,7 +94,7 @@ EXAMPLES = {
         ("{folder}/trust.jsonl", *CASE),
         "runtime history",
         ("{folder}/trust.jsonl", *NO_CASE),
-        "no incident",
+        "no case",
     ),
 }
 # Django's and the packages' own that ask a database, or something else of a run.

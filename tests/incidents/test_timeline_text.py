@@ -106,7 +106,7 @@ class TestEntries:
             ({"body": " "}, "The text is missing"),
             ({"body": "x" * 20_001}, "at most 20000"),
             ({"event_at": NOON + dt.timedelta(hours=1)}, "has happened"),
-            ({"kind": TimelineKind.STATE}, "written by the system"),
+            ({"kind": TimelineKind.STATE}, "the system writes the other kinds"),
         ],
     )
     def test_bad_entry_is_refused(self, fields, message):

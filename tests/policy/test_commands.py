@@ -32,7 +32,7 @@ def test_what_is_wrong_is_said(incident: Incident, tmp_path: Path) -> None:
     broken.write_text("{")
     with pytest.raises(CommandError):
         call_command("take_policy_snapshot", broken, incident=incident.reference)
-    with pytest.raises(CommandError, match="no incident"):
+    with pytest.raises(CommandError, match="no case"):
         call_command("take_policy_snapshot", broken, incident="SEC-INC-2020-0001")
 
 

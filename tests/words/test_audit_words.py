@@ -48,7 +48,10 @@ def written_actions() -> dict[str, str]:
         named = [one.value for one in call.keywords if one.arg == "action"]
         for node in [*named, *positional]:
             for text in strings(node):
-                if text.replace("_", "").replace(".", "").isalpha() and "." in text[1:-1]:
+                if (
+                    text.replace("_", "").replace(".", "").isalpha()
+                    and "." in text[1:-1]
+                ):
                     found[text] = f"{path}:{call.lineno}"
     for path in (ROOT / "policy/services").glob("*.py"):
         # Some are chosen first and recorded a line later.

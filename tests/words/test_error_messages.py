@@ -104,3 +104,44 @@ def test_a_message_that_ends_in_what_is_filled_in_ends_all_the_same(
 ) -> None:
     error = CasefileError(said)
     assert (error.message, str(error)) == (shown, shown)
+
+
+TURNS = re.compile(
+    r"\b(whoever|whichever|hence|lest|whence|(is|am|are) at it|before Christ|"
+    r"in the same breath|of its own making|nobody else's|thereof)\b",
+    re.I,
+)
+OTHER_FORMS = re.compile(
+    r"(Returns|Tells|Says|Gets|Whether|(Tell|Say) (whether|if|how|what|which|where))\b"
+)
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    for app in ("evidence", "policy", "incidents", "config"):
+        for path in sorted((ROOT / app).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    words = ast.get_docstring(node)
+                    if words:
+                        yield f"{path.relative_to(ROOT)}:{node.lineno}", words
+
+
+def test_docstrings_have_one_verb_form() -> None:
+    assert [at for at, words in docstrings() if OTHER_FORMS.match(words)] == []
+
+
+def test_documents_and_code_keep_to_plain_turns() -> None:
+    papers = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    code = [
+        path
+        for app in ("evidence", "policy", "incidents", "config")
+        for kind in ("*.py", "*.html")
+        for path in (ROOT / app).rglob(kind)
+        if "migrations" not in path.parts
+    ]
+    found = {
+        f"{path.relative_to(ROOT)}": turn[0]
+        for path in (*papers, *code)
+        if (turn := TURNS.search(path.read_text()))
+    }
+    assert found == {}

@@ -47,5 +47,5 @@ class ApiTokenAuthentication(TokenAuthentication):
         return 'Bearer realm="casefile"'
 
     def _cleanup_token(self, auth_token: ApiToken) -> bool:
-        """Tell whether a token is to be passed over; its row stays."""
+        """Return whether a token is to be passed over; its row stays."""
         return auth_token.state_at(timezone.now()) != "active"

@@ -73,7 +73,7 @@ class Command(BaseCommand):
             self._warn(report)
 
     def _warn(self, report: IncidentEvidenceBundleReport) -> None:
-        """Say what keeps the bundle from passing: it is written, but not fit to share.
+        """Write what keeps the bundle from passing: it is written, not fit to share.
 
         A source with a broken ledger gives a bundle with one, as it should.
         """

@@ -99,10 +99,11 @@ def _lines(path: Path, result: DocumentReport | DocumentRefused) -> Iterator[str
     name = printable(str(path))
     if isinstance(result, DocumentRefused):
         place = "" if result.path is None else f" at {printable(result.path)}"
-        yield f"{name}: REFUSED{place}"
+        yield f"{name}: Refused{place}"
         yield f"  {printable(result.message)} ({result.code})"
         return
-    yield f"{name}: {result.kind}, {'VALID' if result.valid else 'NOT VALID'}"
+    outcome = "Verified" if result.valid else "Failed verification"
+    yield f"{name}: {result.kind}, {outcome}"
     if isinstance(result.report, IncidentEvidenceBundleReport):
         yield from _bundle_lines(result.report)
     else:

@@ -1,6 +1,6 @@
 """Taking in alerts: each once, grouped into cases as the rules say.
 
-Alerts of one extension and category form a group. Whoever takes in alerts holds the
+Alerts of one extension and category form a group. Who takes in alerts holds the
 locks of their groups to the end of the transaction, so that of many clients only one
 opens the case, and all others join it.
 """

@@ -280,7 +280,7 @@ def _earlier_cycle(incident: Incident, cycle: Cycle, item: EvidenceItem) -> int 
 
 
 def is_chain_valid(report: VerificationReport) -> bool | None:
-    """Tell whether the ledger's chain holds; None where the report has no chain."""
+    """Return whether the ledger's chain holds; None where the report has no chain."""
     step = report.steps.get("ledger_chain")
     if step is not None:
         return bool(step == "pass")

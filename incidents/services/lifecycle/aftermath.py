@@ -1,6 +1,6 @@
 """What stays in force when a case ends: its kill switches, and who is in quarantine.
 
-A false alarm or a duplicate leaves them behind for nobody to look at, so whoever
+A false alarm or a duplicate leaves them behind for nobody to look at, so who
 closes says what becomes of them.
 """
 

@@ -1,4 +1,4 @@
-"""What a case makes of kill switches: it follows each order, whoever gives it.
+"""What a case makes of kill switches: it follows each order, from anybody.
 
 The orders themselves are policy's: `follow_kill_switch` is registered there, and is
 called in the transaction of each order, confirmation and lift. So the page of a case,

@@ -33,7 +33,7 @@ def find_original(incident: Incident) -> Incident | None:
 
 
 def leads_back(other: Incident, incident: Incident) -> bool:
-    """Tell whether `other` is, over however many steps, a duplicate of `incident`."""
+    """Return whether `other` is, over however many steps, a duplicate of `incident`."""
     seen: set[int] = set()
     step: Incident | None = other
     while step is not None and step.pk not in seen:

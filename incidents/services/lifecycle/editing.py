@@ -217,7 +217,7 @@ def _shown(text: str) -> str:
 def _conflict(
     incident: Incident, revision: int, changes: IncidentChanges
 ) -> EditConflict:
-    """Tell what was saved since `revision`, from the case's own history."""
+    """Return what was saved since `revision`, from the case's own history."""
     edits = AuditEntry.objects.filter(
         stream=incident_stream(incident.pk), after__revision__gt=revision
     ).order_by("sequence")

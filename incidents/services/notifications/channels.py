@@ -172,7 +172,7 @@ def _send_webhook(row: Notification, envelope: Envelope) -> None:
 
 
 def _raise_http(said: str) -> None:
-    """Tell what the library's log says, without quoting it: it may name the address."""
+    """Raise what the library's log says, unquoted: it may name the address."""
     match = STATUS.search(said)
     if match is None:
         raise SendFailed("The service could not be reached.")

@@ -24,7 +24,7 @@ TOLD = (Role.REVIEWER, Role.AUDITOR, Role.ADMINISTRATOR)
 
 
 def notify_kill_all(*, kill_switch_id: int, now: dt.datetime | None = None) -> int:
-    """Tell reviewers and the lead, not whoever ordered it; return how many messages.
+    """Tell reviewers and the lead, not the orderer; return how many messages.
 
     Where only the one who ordered it is left, they are told too, rather than nobody.
     """

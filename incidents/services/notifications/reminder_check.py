@@ -94,7 +94,7 @@ def check_reminders(*, now: dt.datetime | None = None) -> CheckResult:
 
 
 def check_health() -> str:
-    """Say how the check stands; raise where it does not run or finds nobody to tell."""
+    """Return how the check stands; raise where it fails or finds nobody to tell."""
     state = ReminderCheckState.objects.filter(pk=1).first()
     now = timezone.now()
     if state is None or state.last_run_at is None:

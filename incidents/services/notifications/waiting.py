@@ -62,7 +62,7 @@ class Waiting:
         return WORDS[self.kind]
 
     def is_for(self, person: User) -> bool:
-        """Tell whether this person may decide it."""
+        """Return whether this person may decide it."""
         return person.pk not in self.barred and person.has_perm(self.permission)
 
 

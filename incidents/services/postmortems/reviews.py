@@ -192,7 +192,7 @@ def authors_of(postmortem: Postmortem) -> list[User]:
 
 
 def is_author(postmortem: Postmortem, user: User) -> bool:
-    """Tell whether somebody had a part in the writing, in any version or draft."""
+    """Return whether somebody had a part in the writing, in any version or draft."""
     return (
         postmortem.drafts.filter(saved_by=user).exists()
         or postmortem.versions.filter(submitted_by=user).exists()

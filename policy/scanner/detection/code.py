@@ -72,7 +72,7 @@ def judge_code(
 
 
 def is_disguised(node: Node, name: str, text: str | None, made: Via) -> bool:
-    """Tell whether the code that a call makes was put together to be unreadable.
+    """Return whether the code that a call makes was put together to be unreadable.
 
     Template engines build code from many readable pieces for `new Function`;
     nobody does so for eval, or in the middle of a telling word.
@@ -129,7 +129,7 @@ def worker_via(value: Value) -> Via:
 
 
 def is_spelled_out(call: Node, name: str) -> bool:
-    """Tell whether the callee is called what it is, however it came by that name.
+    """Return whether the callee is called what it is, however it came by that name.
 
     `Function.apply(…)` and `$Function(…)` hide nothing; `eval.call(…)` has no use but
     to be indirect.

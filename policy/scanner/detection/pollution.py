@@ -139,7 +139,7 @@ def judge_merge(detector: Detector, node: Node, scope: Scope) -> None:
 
 
 def has_prototype_key(value: Value, depth: int = 0) -> bool:
-    """Tell whether a value from JSON has a member that pollutes when merged."""
+    """Return whether a value from JSON has a member that pollutes when merged."""
     if depth > 20:
         return False
     if isinstance(value, Array):

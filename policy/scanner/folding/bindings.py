@@ -159,7 +159,7 @@ def follow_writes(folder: Folder, binding: Binding, before: int | None) -> Value
 
 
 def is_accumulated(write: Write) -> bool:
-    """Tell whether a write in a loop builds on what was there before."""
+    """Return whether a write in a loop builds on what was there before."""
     if write.kind in ("augmented", "change"):
         return True
     name = write.kind == "value" and write.node is not None

@@ -108,7 +108,7 @@ def call_function(folder: Folder, function: Function, arguments: list[Value]) ->
 
 
 def _reads_frame(folder: Folder, function: Function) -> bool:
-    """Tell whether the result may depend on more than the arguments."""
+    """Return whether the result may depend on more than the arguments."""
     if function.environment:
         return True
     top = folder.program.root.bindings

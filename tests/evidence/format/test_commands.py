@@ -70,11 +70,11 @@ def test_source_is_used():
 
 def test_report_for_people_names_steps_break_and_faults():
     done = run("verify_evidence", "corrupt-one-entry.json", "refused-array.json")
-    assert "corrupt-one-entry.json: bundle, NOT VALID" in done.stdout
+    assert "corrupt-one-entry.json: bundle, Failed verification" in done.stdout
     assert "ledger_chain    FAIL" in done.stdout
     assert "at index 37" in done.stdout
     assert "hash_mismatch" in done.stdout
-    assert "refused-array.json: REFUSED at $" in done.stdout
+    assert "refused-array.json: Refused at $" in done.stdout
 
 
 def test_report_cannot_steer_the_terminal(tmp_path):

@@ -172,7 +172,7 @@ def test_rule_that_nothing_could_fulfil_is_refused(
     administrator: User, changes: dict[str, int]
 ) -> None:
     page = sign_in(administrator).post(f"{RULES}add/", rule_fields(**changes))
-    assert "Expected a number from 1" in page.content.decode()
+    assert "Give a number above 0" in page.content.decode()
     assert not AlertRule.objects.filter(key="own-rule").exists()
 
 

@@ -423,7 +423,7 @@ class TestWebhooks:
         )
         poll(after(minutes=5))
         row = Notification.objects.get(webhook=channel, kind="breach")
-        assert row.problem == "the service could not be reached"
+        assert row.problem == "The service could not be reached."
 
     def test_redirect_is_not_followed(self, case, webhook_sink):
         webhook_sink.code = 302

@@ -173,7 +173,7 @@ class TestChannelPages:
             reverse("admin:incidents_webhookchannel_add"),
             {"name": "room", "url": "json://user:JHMHI8@example.org/"},
         )
-        assert "starts with one of" in page.text
+        assert "begins with one of" in page.text
         assert "JHMHI8" not in page.text
 
     def test_change_without_an_address_keeps_it(self, as_role):

@@ -39,7 +39,7 @@ HOOK = "jsons://hook.example.org/path"
     ],
 )
 def test_option_that_is_not_listed_is_refused_without_its_value(url, option):
-    with pytest.raises(NotificationRefused, match="is not taken") as refused:
+    with pytest.raises(NotificationRefused, match="does not take") as refused:
         require_allowed(url)
     assert repr(option) in refused.value.message
     assert "/etc/" not in refused.value.message

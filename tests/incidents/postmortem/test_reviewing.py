@@ -206,7 +206,7 @@ def test_database_keeps_signatures(statement):
 
 def test_signature_is_on_the_hash_that_was_read():
     version = make_version()
-    with pytest.raises(PostmortemRefused, match="read the version that you sign"):
+    with pytest.raises(PostmortemRefused, match="Read the version that you sign"):
         sign_postmortem(
             actor=make_user(Role.REVIEWER),
             version_id=version.pk,

@@ -113,7 +113,7 @@ def test_unknown_section_and_unknown_revision_are_refused():
 
 def test_text_too_long_and_nul_are_handled():
     postmortem = make_postmortem()
-    with pytest.raises(PostmortemRefused, match="attach longer text as evidence"):
+    with pytest.raises(PostmortemRefused, match="Attach longer text as evidence"):
         save(postmortem, 1, summary="x" * 20_001)
     assert save(postmortem, 1, summary="a\x00b").sections["summary"] == "a\ufffdb"
 
@@ -164,7 +164,7 @@ def test_submission_waits_for_the_findings():
 
 def test_submission_of_a_draft_that_was_saved_since_is_refused():
     postmortem = write(make_postmortem())
-    with pytest.raises(PostmortemRefused, match="saved since you opened it"):
+    with pytest.raises(PostmortemRefused, match="was saved since"):
         submit_postmortem(actor=make_user(), postmortem_id=postmortem.pk, revision=1)
 
 

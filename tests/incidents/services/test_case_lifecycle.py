@@ -359,7 +359,7 @@ class TestLinks:
         "url", ["javascript:alert(1)", "http://[bad", "https://", "ftp://a.example"]
     )
     def test_address_that_is_none_of_the_web_is_refused(self, url):
-        with pytest.raises(IncidentError, match="http or https"):
+        with pytest.raises(IncidentError, match="http:// or https://"):
             link_ticket(
                 actor=make_user(),
                 incident_id=make_incident().pk,

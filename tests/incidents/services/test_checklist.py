@@ -114,7 +114,9 @@ class TestArtifacts:
         assert item.entries.get().action == "linked"
 
     def test_saying_done_does_not(self, incident):
-        with pytest.raises(TransitionError, match="linking the artifact itself"):
+        with pytest.raises(
+            TransitionError, match="linking the artifact that it asks for"
+        ):
             answer(incident, "export-evidence-bundle")
 
     def test_another_artifact_is_refused_with_what_differs(self, incident):

@@ -91,7 +91,7 @@ class TestItem:
         if kind is not ItemKind.ARTIFACT:
             require_item_move(kind, ItemState.OPEN, ItemState.DONE)
             return
-        with pytest.raises(MoveError, match="linking the artifact itself"):
+        with pytest.raises(MoveError, match="linking the artifact that it asks for"):
             require_item_move(kind, ItemState.OPEN, ItemState.DONE)
 
     def test_only_open_is_unanswered(self) -> None:

@@ -125,7 +125,7 @@ def test_the_state_at_a_past_moment_is_asked_on_the_page(
     url = pages_of(world)["extension"]
     html = client.get(url, {"at": "2020-01-01 00:00"}).content.decode()
     assert "Unknown" in html.split("Show</button>")[1][:600]
-    assert "Expected a moment" in client.get(url, {"at": "soon"}).content.decode()
+    assert "Write a moment as 2026" in client.get(url, {"at": "soon"}).content.decode()
 
 
 def test_the_kill_switch_page_shows_command_patch_and_what_is_missing(

@@ -127,5 +127,5 @@ def test_instruction_for_one_extension_states_its_limits():
 
 
 def test_a_kill_switch_of_one_extension_needs_the_extension():
-    with pytest.raises(KillSwitchError, match="Expected an extension"):
+    with pytest.raises(KillSwitchError, match="The extension to stop is missing"):
         runtime_instruction(KillSwitchScope.EXTENSION)

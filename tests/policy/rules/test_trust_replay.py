@@ -439,7 +439,7 @@ def test_one_meaning_under_two_names_is_a_fault():
 
 
 def test_a_record_that_is_too_large_is_refused():
-    with pytest.raises(DocumentError, match="Import the record in parts"):
+    with pytest.raises(DocumentError, match="Import it in parts"):
         parse_runtime_history(b"\n" * (32 * 1024 * 1024 + 1))
 
 

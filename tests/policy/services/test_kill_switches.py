@@ -142,7 +142,7 @@ def test_it_cannot_have_taken_effect_before_it_was_ordered(
 def test_kill_all_wants_the_reference_typed(
     incident: Incident, responder: User
 ) -> None:
-    with pytest.raises(PolicyRefused, match="typed out"):
+    with pytest.raises(PolicyRefused, match="type out"):
         activate_kill_all(
             incident_id=incident.pk,
             typed_reference="yes",
