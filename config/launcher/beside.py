@@ -1,8 +1,8 @@
 """How a command finds the servers of a run that is on, and keeps them while it works.
 
 A run that holds the state folder publishes the environment of its parts there, in a
-file that only its user can read. It is believed only while that holder
-still holds the folder: what a killed run left behind is nobody's. A command that uses it is a guest,
+file that only its user can read. It is believed only while that holder still holds the
+folder: what a killed run left behind is nobody's. A command that uses it is a guest,
 and the holder waits for its guests before it stops the servers.
 """
 

@@ -122,7 +122,7 @@ def test_database_refuses_an_unknown_scope(auditor: User) -> None:
     ("changes", "message"),
     [
         ({"scopes": []}, "Choose one or more of these scopes"),
-        ({"scopes": ["admin"]}, "got admin"),
+        ({"scopes": ["admin"]}, "Given: admin"),
         ({"days": 0}, "1 to 366 days"),
         ({"days": 367}, "1 to 366 days"),
         ({"name": "  "}, "says what the token is for"),

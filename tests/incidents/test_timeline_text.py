@@ -104,7 +104,7 @@ class TestEntries:
         ("fields", "message"),
         [
             ({"body": " "}, "The text is missing"),
-            ({"body": "x" * 20_001}, "at most 20000"),
+            ({"body": "x" * 20_001}, "20000 are the most"),
             ({"event_at": NOON + dt.timedelta(hours=1)}, "has happened"),
             ({"kind": TimelineKind.STATE}, "the system writes the other kinds"),
         ],

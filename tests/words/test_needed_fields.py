@@ -36,7 +36,9 @@ def test_every_file_is_dropped_on_the_designed_zone(
 
 def beside(page: str, label: str) -> str:
     """Return what stands beside a field's name."""
-    found = re.search(rf">\s*{re.escape(label)}\s*(?:<span[^>]*>(.*?)</span>)?", page)
+    found = re.search(
+        rf"<label[^>]*>\s*{re.escape(label)}\s*(?:<span[^>]*>(.*?)</span>)?", page
+    )
     assert found is not None, label
     return (found[1] or "").strip()
 

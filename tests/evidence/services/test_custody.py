@@ -110,7 +110,7 @@ def test_viewing_by_another_door_is_told_apart(item, responder):
 @pytest.mark.parametrize("person", ["administrator", "machine", "outsider"])
 def test_who_may_not_download_is_refused(item, request, person):
     actor = request.getfixturevalue(person)
-    with pytest.raises(PermissionRefused, match="download_evidenceitem"):
+    with pytest.raises(PermissionRefused, match="download evidence"):
         open_download(item_id=item.pk, actor=actor, channel=Channel.ADMIN)
 
 

@@ -178,5 +178,5 @@ def test_only_bundles_are_exported(db, responder):
 def test_who_may_not_export_is_refused(db, request, person):
     item = receive_source()
     actor = request.getfixturevalue(person)
-    with pytest.raises(PermissionRefused, match="export_evidenceitem"):
+    with pytest.raises(PermissionRefused, match="export evidence"):
         request_export(item_id=item.pk, filter={}, redaction={}, actor=actor)

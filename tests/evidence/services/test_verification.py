@@ -295,7 +295,7 @@ def test_overview_counts_alerts_and_plots_the_break(db):
 def test_who_may_not_have_evidence_verified_is_refused(db, request, person):
     item = receive(make_incident().pk, b"x", "x.log")
     actor = request.getfixturevalue(person)
-    with pytest.raises(PermissionRefused, match="verify_evidenceitem"):
+    with pytest.raises(PermissionRefused, match="have evidence verified"):
         request_verification(item_id=item.pk, actor=actor)
 
 

@@ -129,9 +129,9 @@ def test_alert_leaves_a_closed_case_by_a_reviewer_and_enters_none(
         move_alerts(
             actor=responder, alert_ids=[alert.pk], incident_id=target.pk, reason="x"
         )
-    with pytest.raises(PermissionRefused, match="review_incident"):
+    with pytest.raises(PermissionRefused, match="“review: waive"):
         split_alerts(actor=responder, alert_ids=[alert.pk], reason="x")
-    with pytest.raises(PermissionRefused, match="review_incident"):
+    with pytest.raises(PermissionRefused, match="“review: waive"):
         move_alerts(
             actor=responder,
             alert_ids=[alert.pk],

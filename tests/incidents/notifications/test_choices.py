@@ -75,7 +75,7 @@ class TestSettings:
         "role", [Role.RESPONDER, Role.REVIEWER, Role.AUDITOR, Role.MACHINE, None]
     )
     def test_only_an_administrator_sets_it(self, role):
-        with pytest.raises(PermissionRefused, match="add_remindersettings"):
+        with pytest.raises(PermissionRefused, match="add reminder settings"):
             self.set(role)
 
     @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ class TestChannels:
         "role", [Role.RESPONDER, Role.REVIEWER, Role.AUDITOR, Role.MACHINE, None]
     )
     def test_only_an_administrator_adds_one(self, role):
-        with pytest.raises(PermissionRefused, match="add_webhookchannel"):
+        with pytest.raises(PermissionRefused, match="add webhook channel"):
             self.add(role)
 
     def test_history_tells_of_changes_without_the_address(self):

@@ -286,7 +286,7 @@ class TestRetrying:
     @pytest.mark.parametrize("role", [Role.RESPONDER, Role.AUDITOR, Role.MACHINE, None])
     def test_others_may_not(self, case, role):
         row = make_warning(case)
-        with pytest.raises(PermissionRefused, match="retry_notification"):
+        with pytest.raises(PermissionRefused, match="send a failed notification again"):
             retry_notification(actor=make_user(role), notification_id=row.pk)
 
     def test_one_that_was_sent_is_not_sent_again(self, case):

@@ -275,7 +275,7 @@ class TestAcknowledging:
         "role", [Role.AUDITOR, Role.ADMINISTRATOR, Role.MACHINE, None]
     )
     def test_only_those_who_work_cases_acknowledge(self, case, role):
-        with pytest.raises(PermissionRefused, match="work_incident"):
+        with pytest.raises(PermissionRefused, match="“work incidents"):
             self.acknowledge(case, actor=make_user(role))
 
 

@@ -81,14 +81,14 @@ def test_only_those_who_work_cases_open_one(role):
     ("fields", "message"),
     [
         ({"title": "  "}, "title of 1 to 200"),
-        ({"title": "x" * 201}, "got 201"),
+        ({"title": "x" * 201}, "This one has 201"),
         ({"detected_at": NOON + dt.timedelta(hours=1)}, "that has passed"),
         ({"detected_at": dt.datetime(2026, 3, 10, 12)}, "time zone"),
         (
             {"detected_at": dt.datetime(1, 1, 1, tzinfo=zoneinfo.ZoneInfo("Japan"))},
             "between 2000-01-01",
         ),
-        ({"labels": ["x" * 51]}, "labels of at most 50"),
+        ({"labels": ["x" * 51]}, "51 characters, and 50 are the most"),
     ],
 )
 def test_bad_input_is_refused_with_what_was_expected(fields, message):

@@ -199,7 +199,7 @@ def test_waived_condition_passes_and_shows_the_waiver(key):
 )
 def test_only_a_reviewer_waives(role):
     incident = make_incident()
-    with pytest.raises(PermissionRefused, match="review_incident"):
+    with pytest.raises(PermissionRefused, match="“review: waive"):
         waive_condition(
             actor=make_user(role),
             incident_id=incident.pk,
@@ -262,7 +262,7 @@ def test_database_refuses_to_change_a_completed_phase():
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.ADMINISTRATOR, Role.MACHINE, None])
 def test_only_those_who_work_cases_complete_a_phase(role):
-    with pytest.raises(PermissionRefused, match="work_incident"):
+    with pytest.raises(PermissionRefused, match="“work incidents"):
         complete_phase(
             actor=make_user(role),
             incident_id=make_incident().pk,

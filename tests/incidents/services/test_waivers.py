@@ -144,7 +144,7 @@ def test_condition_can_be_waived_again_after_a_revocation(incident):
 )
 def test_only_a_reviewer_revokes(incident, role):
     waiver = waived(incident)
-    with pytest.raises(PermissionRefused, match="review_incident"):
+    with pytest.raises(PermissionRefused, match="“review: waive"):
         revoke(waiver, role=role)
     waiver.refresh_from_db()
     assert waiver.is_in_force

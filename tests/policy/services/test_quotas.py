@@ -66,5 +66,5 @@ def test_what_changes_nothing_or_has_no_reason_is_refused(
 def test_a_quota_that_no_column_holds_is_refused(
     extension: Extension, responder: User
 ) -> None:
-    with pytest.raises(PolicyRefused, match="at most"):
+    with pytest.raises(PolicyRefused, match="is the most"):
         change(extension, 2**40, responder, documentation="It is large.")

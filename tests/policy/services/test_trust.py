@@ -174,7 +174,7 @@ def test_trusted_needs_a_reviewer(
         reason="Looked at.",
         actor=responder,
     )
-    with pytest.raises(PolicyRefused, match="A promotion"):
+    with pytest.raises(PolicyRefused, match="a promotion"):
         move_trust(
             extension_pk=calm.pk,
             to_state=TrustState.TRUSTED,
