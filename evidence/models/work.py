@@ -104,5 +104,5 @@ class QueuedWork(models.Model):
 
     @property
     def gave_up(self) -> bool:
-        """Tell whether it ended without an answer: it can be asked for again."""
+        """Return whether it ended without an answer: it can be asked for again."""
         return self.state == WorkState.GAVE_UP

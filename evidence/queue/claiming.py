@@ -129,7 +129,7 @@ def why_given_up(problem: Exception) -> str:
 
 
 def why_no_more_tries(work: QueuedWork) -> str:
-    """Say why work whose tries ended without a word is not tried again."""
+    """Return why work whose tries ended without a word is not tried again."""
     if work.last_problem:
         return (
             f"{MAX_ATTEMPTS} tries came to nothing, the last with: {work.last_problem}"

@@ -78,7 +78,7 @@ def queue_work(work: QueuedWork) -> None:
 def run_work(kind: WorkKind[Work, Answer], pk: int) -> Answer | None:
     """Do a piece of work and return its answer.
 
-    None where another worker is at it, or where it was given up without one. Must run
+    None where another worker does it, or where it was given up without one. Must run
     outside a transaction. Running it twice, at once or after a crash, leaves one
     answer. Raise WorkPutBack where it waits for another try.
     """

@@ -108,8 +108,8 @@ def repeat_export(*, export_id: int, actor: Actor) -> ExportRequest:
     before = ExportRequest.objects.get(pk=export_id)
     if before.is_pending or before.result_id:
         raise EvidenceConflict(
-            f"export {before.pk} is {before.get_state_display().lower()}: only one "
-            "that failed or gave up is asked for again",
+            f"Export {before.pk} is {before.get_state_display().lower()}: only one "
+            "that failed or gave up is asked for again.",
             code="not_given_up",
         )
     return request_export(

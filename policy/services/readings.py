@@ -91,7 +91,9 @@ def request_reading(
     moment = now or timezone.now()
     item = EvidenceItem.objects.filter(pk=item_id).first()
     if item is None:
-        raise PolicyNotFound(f"there is no evidence {item_id}", code="no_such_evidence")
+        raise PolicyNotFound(
+            f"There is no evidence {item_id}.", code="no_such_evidence"
+        )
     lock_incident(item.incident_id)
     newest = item.policy_readings.first()
     if newest is None:

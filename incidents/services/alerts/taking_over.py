@@ -97,7 +97,7 @@ def take_over(
     if not left:
         raise TransitionError(
             f"{original.reference} holds everything that {duplicate.reference} has: "
-            "nothing is left to take over",
+            "nothing is left to take over.",
             code="nothing_to_take_over",
         )
     alerts = move_alerts(
@@ -137,13 +137,13 @@ def _lock(duplicate_id: int) -> tuple[Incident, Incident]:
     if original is None or original.pk not in locked:
         raise TransitionError(
             f"{duplicate.reference} is no duplicate of another case: close it as one "
-            "first, or move its alerts by themselves",
+            "first, or move its alerts by themselves.",
             code="not_a_duplicate",
         )
     if not original.is_open:
         raise IncidentClosed(
             f"{original.reference} is closed: reopen it, then take over what "
-            f"{duplicate.reference} holds"
+            f"{duplicate.reference} holds."
         )
     return duplicate, locked[original.pk]
 

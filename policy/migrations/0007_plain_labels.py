@@ -5,7 +5,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("policy", "0005_reviewed_requests"),
+        ("policy", "0006_readings_asked_again"),
     ]
 
     operations = [

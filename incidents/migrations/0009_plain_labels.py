@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0007_outcomes_and_cycle_endings"),
+        ("incidents", "0008_messages_name_what_they_are_about"),
     ]
 
     operations = [
