@@ -10,7 +10,7 @@ from dataclasses import asdict, is_dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from evidence.text import end_sentence
+from evidence.wording import end_sentence
 
 
 class CasefileError(Exception):

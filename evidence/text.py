@@ -33,34 +33,6 @@ def one_line(text: str) -> str:
     return " ".join(text.replace(UNSTORABLE, " ").split())
 
 
-WORDS = {
-    "ci_gate": "CI gate",
-    "closed_duplicate": "closed as duplicate",
-    "closed_false_alarm": "closed as false alarm",
-}
-"""Values of fixed sets that are not their own words."""
-
-ENDS = ".!?:…"
-"""What ends a sentence, or announces what follows."""
-
-
-def end_sentence(text: str) -> str:
-    """Return a message trimmed, with a full stop where it has no end."""
-    text = text.strip()
-    return text if not text or text[-1] in ENDS else f"{text}."
-
-
-def say_value(value: str) -> str:
-    """Return a value of a fixed set as it stands in a sentence."""
-    return WORDS.get(value) or value.replace("_", " ")
-
-
-def label_of(value: str) -> str:
-    """Return a value of a fixed set as a label: its words with a capital first."""
-    words = say_value(value)
-    return words[:1].upper() + words[1:]
-
-
 def unify_lines(text: str) -> str:
     """Return text whose lines end in LF alone."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -87,14 +59,14 @@ def require_text(
     tidied = tidy_text(text)
     if not tidied:
         raise (missing or refusal)(
-            f"expected {what}, got nothing: say it",
+            f"{what[:1].upper()}{what[1:]} is missing. Write it.",
             code="reason_missing",
             field="reason",
         )
     if len(tidied) > most:
         raise refusal(
-            f"expected {what} of at most {most} characters, got {len(tidied)}: attach "
-            "longer text as evidence",
+            f"The text is too long: it has {len(tidied)} characters, and {most} are "
+            "the most. Attach longer text as evidence.",
             code="reason_too_long",
             field="reason",
         )

@@ -30,7 +30,7 @@ LAYERS = {
     # Values in, values out: no rows.
     "values": (
         "columns errors findings fonts format lookalikes moments playbooks "
-        "postmortem_pdf rules scanner simulation text workflow zones"
+        "postmortem_pdf rules scanner simulation text wording workflow zones"
     ),
     "models": "models",
     # What services stand on, and what reads rows for all of them.

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from evidence.admin.form_fields import LongTextField, NaiveDateTimeField
 from evidence.admin.sent_forms import answer_once, take_unsent
 from evidence.errors import CasefileError, PermissionRefused
-from evidence.text import end_sentence
+from evidence.wording import end_sentence
 
 NOT_SAVED = (
     "Your sign-in had ended, so this was not saved. Here is what you wrote: send it "

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from evidence.text import label_of
+from evidence.wording import label_of
 
 
 def choices_of(members: type[StrEnum]) -> list[tuple[str, str]]:

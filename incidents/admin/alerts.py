@@ -24,6 +24,7 @@ from evidence.admin.form_fields import LongTextField
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.templatetags.casefile import badge, show_moment
 from evidence.text import REASON_LENGTH, is_storable
+from evidence.wording import label_of
 from incidents.models import (
     Alert,
     AlertAssignment,

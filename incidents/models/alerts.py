@@ -11,7 +11,7 @@ from django.db.models import Q
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
 from evidence.models.triggers import Protect, ReadOnly
-from evidence.text import label_of
+from evidence.wording import label_of
 from incidents.models.cases import Incident
 from incidents.workflow.alert_rules import (
     DAY_SECONDS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
-from evidence.text import say_value
+from evidence.wording import say_value
 from incidents.workflow.errors import MoveError
 
 

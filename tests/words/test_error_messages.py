@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evidence.errors import CasefileError
-from evidence.text import end_sentence
+from evidence.wording import end_sentence
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDINGS = ("Error", "Refused", "Missing", "Closed", "Conflict", "Refusal", "Mismatch")

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import incident_stream, record_entry
+from evidence.lookalikes import quote_name
 from evidence.text import REASON_LENGTH, tidy_text
 from incidents.errors import ArtifactRefused, IncidentError, TransitionError
 from incidents.models import (

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
+from evidence.lookalikes import quote_name
 from evidence.text import drop_unstorable
 from incidents.errors import IncidentError
 from incidents.models import Incident, TicketLink, TimelineKind
