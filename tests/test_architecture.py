@@ -19,6 +19,7 @@ PURE = (
     "evidence/errors.py",
     "evidence/moments.py",
     "evidence/text.py",
+    "evidence/wording.py",
     "evidence/lookalikes.py",
     "policy/rules",
     "policy/scanner",
