@@ -286,7 +286,7 @@ def _edit(
 
 
 def _tell_of_new(request: HttpRequest, incident: Incident, before: dt.datetime) -> None:
-    """Say which extensions nothing had named before: a slip shows here at once."""
+    """Name the extensions that nothing had named before: a slip shows here at once."""
     for extension in incident.extensions.filter(first_seen_at__gte=before):
         messages.warning(
             request,

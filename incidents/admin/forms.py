@@ -21,7 +21,6 @@ from evidence.admin.form_fields import (
 )
 from evidence.columns import BIGINT_MAX
 from evidence.text import REASON_LENGTH
-from evidence.wording import label_of
 from incidents.models import Incident, Playbook, PlaybookVersion, Team, TimelineKind
 from incidents.services.alerts.taking_over import find_leftovers
 from incidents.services.gates.conditions import STATED
@@ -62,10 +61,7 @@ COMMA_HELP = (
 
 
 def words(members: Any) -> list[tuple[str, str]]:
-    return [
-        (member.value, member.value.replace("_", " ").capitalize())
-        for member in members
-    ]
+    return [(member.value, label_of(member.value)) for member in members]
 
 
 def workers() -> QuerySet[User]:

@@ -24,7 +24,7 @@ from unfold.decorators import display
 
 from evidence.accounts.access import name_of
 from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
-from evidence.admin.form_answers import NOT_SAVED, sentence
+from evidence.admin.form_answers import NOT_SAVED
 from evidence.admin.page import describe_work
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.admin.sent_forms import take_unsent
@@ -253,7 +253,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
         return _autosave(request, object_id)
 
     def status_view(self, request: HttpRequest, object_id: str) -> JsonResponse:
-        """Say what workers still have to do for the postmortem's files."""
+        """Return what workers still have to do for the postmortem's files."""
         postmortem = find_postmortem(request, object_id)
         work = [describe_work(each) for each in pending_files(postmortem)]
         return JsonResponse({"pending": work}, headers={"Cache-Control": "no-store"})
@@ -298,7 +298,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
             content = read(shown.version, review)
         except CasefileError as error:
             content = None
-            messages.error(request, sentence(error.message))
+            messages.error(request, error.message)
         else:
             if content is None:
                 messages.info(request, NO_PDF_YET)

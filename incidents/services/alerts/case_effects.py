@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from evidence.accounts.access import Actor
 from evidence.audit.entries import incident_stream, record_entry
-from evidence.lookalikes import quote_name
 from evidence.moments import EARLIEST
 from incidents.models import Alert, Incident, TimelineEntry, TimelineKind
 from incidents.services.changes import bump_revision, record_change
@@ -82,11 +81,11 @@ def raise_to(
 
 def describe(alerts: Sequence[Alert], *, verb: str = "joined") -> str:
     """Say in one line of Markdown which alerts joined, or what else they did."""
-    names = ", ".join(f"`{_plain(alert.alert_id)}`" for alert in alerts[:NAMED_ALERTS])
+    names = ", ".join(quote_name(alert.alert_id) for alert in alerts[:NAMED_ALERTS])
     more = (
         f" and {len(alerts) - NAMED_ALERTS} more" if len(alerts) > NAMED_ALERTS else ""
     )
-    categories = ", ".join(sorted({f"`{_plain(alert.category)}`" for alert in alerts}))
+    categories = ", ".join(sorted({quote_name(alert.category) for alert in alerts}))
     word = "alert" if len(alerts) == 1 else "alerts"
     return f"{len(alerts)} {word} {verb} ({categories}): {names}{more}."
 

@@ -124,11 +124,11 @@ def _lock_alerts(
         .order_by("pk")
     )
     if len(rows) != len(set(alert_ids)):
-        raise AlertRefused("one of the alerts does not exist: choose them again")
+        raise AlertRefused("One of the alerts does not exist: choose them again.")
     # Its new case is not locked, and to lock it now, after an alert, would turn the
     # order round.
     if any(row.incident_id and row.incident_id not in cases for row in rows):
-        raise AlertRefused("one of the alerts was moved meanwhile: choose them again")
+        raise AlertRefused("One of the alerts was moved meanwhile: choose them again.")
     return rows
 
 

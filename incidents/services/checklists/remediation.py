@@ -174,7 +174,7 @@ def question_choices(item: ChecklistItem) -> dict[str, str]:
 
 def _find_choice(item: ChecklistItem, key: str) -> RemediationChoice:
     if item.kind != ItemKind.REMEDIATION:
-        raise IncidentError("expected a remediation item: others offer no choices")
+        raise IncidentError("This item offers no choices: it is no remediation item.")
     choices = {choice.key: choice for choice in planned_item(item).choices}
     if key not in choices:
         raise IncidentError(

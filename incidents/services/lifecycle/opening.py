@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import incident_stream, record_entry
-from evidence.lookalikes import quote_name
 from evidence.moments import require_moment
 from evidence.text import drop_unstorable, one_line
 from incidents.errors import IncidentError
@@ -175,7 +174,7 @@ def _record_opening(
 ) -> None:
     version = incident.playbook_version
     names = [extension.extension_id for extension in incident.extensions.all()]
-    about = f" about {', '.join(f'`{name}`' for name in names)}" if names else ""
+    about = f" about {', '.join(map(quote_name, names))}" if names else ""
     add_entry(
         incident=incident,
         cycle=cycle,
