@@ -21,6 +21,7 @@ from evidence.admin.form_fields import (
 )
 from evidence.columns import BIGINT_MAX
 from evidence.text import REASON_LENGTH
+from evidence.wording import label_of
 from incidents.models import Incident, Playbook, PlaybookVersion, Team, TimelineKind
 from incidents.services.alerts.taking_over import find_leftovers
 from incidents.services.gates.conditions import STATED

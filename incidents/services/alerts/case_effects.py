@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from evidence.accounts.access import Actor
 from evidence.audit.entries import incident_stream, record_entry
+from evidence.lookalikes import quote_name
 from evidence.moments import EARLIEST
 from incidents.models import Alert, Incident, TimelineEntry, TimelineKind
 from incidents.services.changes import bump_revision, record_change

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.entries import incident_stream, record_entry
+from evidence.lookalikes import quote_name
 from evidence.moments import require_moment
 from evidence.text import drop_unstorable, one_line
 from incidents.errors import IncidentError
