@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0008_messages_name_what_they_are_about"),
+        ("incidents", "0009_postmortem_work"),
     ]
 
     operations = [
