@@ -142,7 +142,7 @@ def change_own_email(
 ) -> User:
     """Set where one's own mail goes; the old address is recorded."""
     if not actor.is_active:
-        raise PermissionRefused(f"{actor.get_username()} is switched off")
+        raise PermissionRefused(f"{actor.get_username()} is switched off.")
     person = User.objects.select_for_update().get(pk=actor.pk)
     return _set_email(person, email, "person.own_email_changed", actor, now)
 

@@ -124,7 +124,7 @@ def call_service(
 
 
 def is_within_bulk(request: HttpRequest, rows: QuerySet[Any]) -> bool:
-    """Tell whether an action may go through these rows in one request; say if not."""
+    """Return whether an action may go through these rows in one request; say if not."""
     count = rows.count()
     if count <= BULK_MOST:
         return True

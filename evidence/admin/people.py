@@ -46,7 +46,7 @@ from evidence.accounts.readers import save_own_settings
 from evidence.accounts.tokens import live_tokens
 from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.admin.form_answers import answer_form
-from evidence.admin.form_fields import TextField
+from evidence.admin.form_fields import TextField, needed
 from evidence.admin.person_notes import read_person_note
 from evidence.errors import CasefileError
 from evidence.models import ReaderSettings

@@ -220,7 +220,7 @@ def _closing_forms(incident: Incident) -> dict[str, Any]:
 
 
 def _can_reopen(request: HttpRequest, incident: Incident, cycle: Cycle) -> bool:
-    """Tell whether to offer it: beside the case as it stands, not a past cycle."""
+    """Return whether to offer it: beside the case as it stands, not a past cycle."""
     is_past = cycle != incident.current_cycle
     return not (incident.is_open or is_past) and request.user.has_perm(REVIEW)
 

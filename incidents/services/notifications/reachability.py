@@ -198,7 +198,7 @@ def _switched_off(people: list[int]) -> dict[int, list[str]]:
 
 
 def _is_before(last: Notification | None, moment: dt.datetime | None) -> bool:
-    """Tell whether a message is older than the address that the person has now."""
+    """Return whether a message is older than the address that the person has now."""
     return (
         last is not None
         and moment is not None
