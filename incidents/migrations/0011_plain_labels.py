@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0009_postmortem_work"),
+        ("incidents", "0010_newest_notification_of_a_person"),
     ]
 
     operations = [
