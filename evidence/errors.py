@@ -192,5 +192,5 @@ class HistoryError(CasefileError):
 class HealthWarning(Exception):
     """A part of the installation works, and somebody has to look after it.
 
-    Its text is shown as it is to whoever asks for the readiness.
+    Its text is shown as it is to who asks for the readiness.
     """
