@@ -51,7 +51,7 @@ class StreamFilter(_StartsWithFilter):
     parameter_name = "stream"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        words = (self.value() or "").replace("\x00", "")
+        words = drop_unstorable(self.value() or "")
         stream = find_stream(words)
         if not stream:
             return queryset
@@ -73,7 +73,7 @@ class ActionFilter(DropdownFilter):
         return sorted(ACTIONS.items(), key=lambda one: one[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = (self.value() or "").strip().replace("\x00", "")
+        value = drop_unstorable(self.value() or "")
         return queryset.filter(action__startswith=value) if value else queryset
 
 

@@ -33,6 +33,7 @@ from evidence.audit.words import (
 from evidence.lookalikes import show_hidden
 from evidence.models import AuditEntry, HistoryCheck
 from evidence.templatetags.casefile import show_moment
+from evidence.text import drop_unstorable
 
 
 @admin.register(AuditEntry)
@@ -91,7 +92,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Search by the words that the page shows, and by their raw form."""
-        words = search_term.replace("\x00", "").strip()
+        words = drop_unstorable(search_term)
         found, has_doubles = super().get_search_results(request, queryset, words)
         if words:
             named = queryset.filter(
