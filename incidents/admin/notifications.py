@@ -18,6 +18,7 @@ from unfold.decorators import action, display
 
 from evidence.admin.base import ReadOnlyAdmin, call_service, is_within_bulk, person_of
 from evidence.admin.form_answers import answer_form
+from evidence.columns import BIGINT_MAX
 from evidence.errors import CasefileError
 from evidence.templatetags.casefile import badge, show_moment
 from incidents.admin.notification_forms import (
@@ -55,7 +56,7 @@ from incidents.services.notifications.webhooks import (
 )
 
 HISTORY_LENGTH = 20
-MAX_KEY = 2**63 - 1
+MAX_KEY = BIGINT_MAX
 
 
 class ChannelFilter(admin.SimpleListFilter):
