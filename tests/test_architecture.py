@@ -279,12 +279,24 @@ def test_every_constant_of_a_module_is_used() -> None:
     assert not found
 
 
+MIGRATION_LINES = 600
 FROZEN = {
     # A released migration runs it: write the next copy instead of changing one.
     "evidence/migrations/_triggers_v1.py": (
         "1258c56abd87e9100083d01ee289caf3404eaaa00e187f294ea77b3041a21a66"
     ),
 }
+
+
+def test_migrations_import_nothing_that_changes() -> None:
+    frozen = {name.removesuffix(".py").replace("/", ".") for name in FROZEN}
+    found = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in sorted(ROOT.glob("*/migrations/*.py"))
+        for name in imports_of(path)
+        if any(is_inside(name, app) for app in (*APPS, "config")) and name not in frozen
+    }
+    assert not found
 
 
 def test_frozen_copies_stay_as_they_are() -> None:
@@ -294,3 +306,12 @@ def test_frozen_copies_stay_as_they_are() -> None:
         if path.name != "__init__.py"
     }
     assert copies == FROZEN
+
+
+def test_a_migration_has_one_subject_and_is_short() -> None:
+    long = {
+        path.relative_to(ROOT).as_posix(): lines
+        for path in ROOT.glob("*/migrations/0*.py")
+        if (lines := len(path.read_text().splitlines())) > MIGRATION_LINES
+    }
+    assert not long

@@ -1,5 +1,5 @@
 import django.db.models.deletion
-import evidence.models.triggers
+import evidence.migrations._triggers_v1
 import pgtrigger.compiler
 import pgtrigger.migrations
 from django.db import migrations, models
@@ -8,11 +8,29 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = [
-        ("auth", "__first__"),
-    ]
+    dependencies = []
 
     operations = [
+        migrations.CreateModel(
+            name="ExtensionVersion",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("version", models.CharField(max_length=100)),
+                ("first_seen_at", models.DateTimeField()),
+            ],
+            options={
+                "ordering": ("-first_seen_at",),
+                "abstract": False,
+            },
+        ),
         migrations.CreateModel(
             name="Extension",
             fields=[
@@ -33,6 +51,16 @@ class Migration(migrations.Migration):
                 ),
                 ("name", models.CharField(blank=True, max_length=255)),
                 ("publisher", models.CharField(blank=True, max_length=255)),
+                (
+                    "lookalike_key",
+                    models.CharField(
+                        db_index=True,
+                        default="",
+                        editable=False,
+                        help_text="What a reader sees of the ID: look-alikes share it.",
+                        max_length=255,
+                    ),
+                ),
                 ("notes", models.TextField(blank=True)),
                 (
                     "trust_state",
@@ -78,44 +106,11 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.CreateModel(
-            name="ExtensionVersion",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True,
-                        primary_key=True,
-                        serialize=False,
-                        verbose_name="ID",
-                    ),
-                ),
-                ("version", models.CharField(max_length=100)),
-                ("first_seen_at", models.DateTimeField()),
-                (
-                    "extension",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="versions",
-                        to="policy.extension",
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ("-first_seen_at",),
-                "abstract": False,
-                "constraints": [
-                    models.UniqueConstraint(
-                        fields=("extension", "version"), name="extension_version_unique"
-                    )
-                ],
-            },
-        ),
         pgtrigger.migrations.AddTrigger(
             model_name="extension",
             trigger=pgtrigger.compiler.Trigger(
                 name="never_deleted",
-                sql=evidence.models.triggers.FirmTriggerSql(
+                sql=evidence.migrations._triggers_v1.TriggerSql(
                     func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
                     hash="2d12d7810d46806a3377f2a799e3210187656549",
                     operation="DELETE",
@@ -129,10 +124,10 @@ class Migration(migrations.Migration):
             model_name="extension",
             trigger=pgtrigger.compiler.Trigger(
                 name="first_mention_is_fixed",
-                sql=evidence.models.triggers.FirmTriggerSql(
-                    condition='WHEN (OLD."extension_id" IS DISTINCT FROM (NEW."extension_id") OR OLD."first_seen_at" IS DISTINCT FROM (NEW."first_seen_at") OR OLD."first_seen_in" IS DISTINCT FROM (NEW."first_seen_in"))',
+                sql=evidence.migrations._triggers_v1.TriggerSql(
+                    condition='WHEN (OLD."extension_id" IS DISTINCT FROM (NEW."extension_id") OR OLD."lookalike_key" IS DISTINCT FROM (NEW."lookalike_key") OR OLD."first_seen_at" IS DISTINCT FROM (NEW."first_seen_at") OR OLD."first_seen_in" IS DISTINCT FROM (NEW."first_seen_in"))',
                     func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
-                    hash="835543419c416f13a76c33c8f735e8b197c2e76d",
+                    hash="aa873d45124d056bdf746cf107b2732d72ce868d",
                     operation="UPDATE",
                     pgid="pgtrigger_first_mention_is_fixed_1b051",
                     table="policy_extension",
@@ -144,7 +139,7 @@ class Migration(migrations.Migration):
             model_name="extension",
             trigger=pgtrigger.compiler.Trigger(
                 name="trust_is_its_newest_move",
-                sql=evidence.models.triggers.FirmTriggerSql(
+                sql=evidence.migrations._triggers_v1.TriggerSql(
                     declare="DECLARE newest text;",
                     func="\n    SELECT to_state INTO newest FROM policy_trusttransition\n     WHERE extension_id = NEW.id ORDER BY id DESC LIMIT 1;\n    IF NEW.trust_state <> COALESCE(newest, 'unknown') THEN\n        RAISE EXCEPTION 'extension % is % by its newest move: not %',\n            NEW.id, COALESCE(newest, 'unknown'), NEW.trust_state\n            USING ERRCODE = 'integrity_constraint_violation';\n    END IF;\n    RETURN NEW;\n",
                     hash="7a2de86c7c6c2f0e162d2708f25e1afd63c92fe0",
@@ -155,11 +150,26 @@ class Migration(migrations.Migration):
                 ),
             ),
         ),
+        migrations.AddField(
+            model_name="extensionversion",
+            name="extension",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="versions",
+                to="policy.extension",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="extensionversion",
+            constraint=models.UniqueConstraint(
+                fields=("extension", "version"), name="extension_version_unique"
+            ),
+        ),
         pgtrigger.migrations.AddTrigger(
             model_name="extensionversion",
             trigger=pgtrigger.compiler.Trigger(
                 name="append_only",
-                sql=evidence.models.triggers.FirmTriggerSql(
+                sql=evidence.migrations._triggers_v1.TriggerSql(
                     func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
                     hash="dc88dd51d59db9e7bdd6448523d75d9eb9ddd390",
                     operation="UPDATE OR DELETE",
@@ -173,7 +183,7 @@ class Migration(migrations.Migration):
             model_name="extensionversion",
             trigger=pgtrigger.compiler.Trigger(
                 name="append_only_truncate",
-                sql=evidence.models.triggers.FirmTriggerSql(
+                sql=evidence.migrations._triggers_v1.TriggerSql(
                     func="\n    RAISE EXCEPTION 'append-only: % keeps its rows; TRUNCATE is refused', TG_TABLE_NAME\n        USING ERRCODE = 'restrict_violation';\n",
                     hash="338148b5fa3d3d893347f14d270de2e7b24dab7c",
                     level="STATEMENT",

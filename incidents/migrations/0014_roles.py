@@ -88,5 +88,9 @@ def remove_groups(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = (("incidents", "0002_work"),)
+    dependencies = (
+        ("evidence", "0004_exports_and_tokens"),
+        ("policy", "0008_scans"),
+        ("incidents", "0013_remediations"),
+    )
     operations = (migrations.RunPython(grant_permissions, remove_groups),)
