@@ -102,6 +102,7 @@ ACTIONS = {
     "rollback.approved": "Rollback approved",
     "rollback.closed": "Rollback closed without verification",
     "rollback.declined": "Rollback declined",
+    "rollback.lapsed": "Rollback lapsed, undecided",
     "rollback.proposed": "Rollback proposed",
     "rollback.verified": "Rollback verified",
     "rollback.withdrawn": "Rollback withdrawn",

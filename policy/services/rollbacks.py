@@ -51,6 +51,7 @@ DECISION_ACTIONS = {
     RollbackState.APPROVED: "rollback.approved",
     RollbackState.DECLINED: "rollback.declined",
     RollbackState.WITHDRAWN: "rollback.withdrawn",
+    RollbackState.LAPSED: "rollback.lapsed",
 }
 
 
