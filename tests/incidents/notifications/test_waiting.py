@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -170,6 +171,25 @@ class TestDashboard:
             f"/admin/incidents/postmortem/{version.postmortem_id}/change/",
         ):
             assert f'<a href="{path}">' in page, path
+
+    def test_it_says_how_long_it_waits_and_has_left_with_utc_on_hover(
+        self, client: Client
+    ) -> None:
+        asked = timezone.now() - dt.timedelta(days=2, hours=1)
+        incident, actor = make_incident(), make_user("responder")
+        switch = activate_kill_switch(
+            incident_id=incident.pk,
+            extension_pk=incident.extensions.get().pk,
+            reason="It reads secrets.",
+            actor=actor,
+            now=asked,
+        )
+        request_lift(kill_switch_id=switch.pk, reason="Fixed.", actor=actor, now=asked)
+        client.force_login(make_user("reviewer"))
+        page = client.get(DASHBOARD).content.decode()
+        for moment, words in ((asked, "2 d ago"), (asked + REQUEST_LIFETIME, "in 4 d")):
+            hover = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+            assert re.search(rf'title="[^"]*{hover}">{words}</time>', page), words
 
     @pytest.mark.parametrize("role", ["responder", "auditor", "administrator"])
     def test_nobody_else_is_asked_to_decide(
