@@ -228,7 +228,7 @@ def test_only_those_who_may_post_alerts_do(
 ) -> None:
     assert receive(alert_document(), actor=machine)[0].created
     for actor in (responder, auditor):
-        with pytest.raises(PermissionRefused, match=r"incidents\.add_alert"):
+        with pytest.raises(PermissionRefused, match="add alert"):
             receive(alert_document("b"), actor=actor)
 
 

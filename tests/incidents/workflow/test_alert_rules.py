@@ -186,7 +186,7 @@ class TestOpening:
 
     @pytest.mark.parametrize("fields", [{"count": 0}, {"window_seconds": 0}])
     def test_rule_that_means_nothing_is_refused(self, fields: dict[str, int]) -> None:
-        with pytest.raises(AlertRuleError, match="rule odd"):
+        with pytest.raises(AlertRuleError, match="Rule odd"):
             AlertRule("odd", "x", AlertSeverity.INFO, Severity.LOW, **fields)
 
     @given(
