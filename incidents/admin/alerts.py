@@ -35,6 +35,7 @@ from incidents.models import (
 from incidents.services.alerts.moves import move_alerts, split_alerts
 from incidents.services.alerts.rules import save_rule
 from incidents.services.changes import WORK
+from incidents.workflow.alert_rules import TEAM_NEEDED, KeptNotice
 
 CASES_SHOWN = 500
 MOVABLE_MAX = 1_000
@@ -304,6 +305,8 @@ class AlertRuleForm(forms.ModelForm):
             "window_seconds",
             "opens_severity",
             "join_window_seconds",
+            "tell",
+            "tell_team",
         )
 
     def clean_count(self) -> int:
@@ -311,6 +314,13 @@ class AlertRuleForm(forms.ModelForm):
 
     def clean_window_seconds(self) -> int:
         return _require_positive(self.cleaned_data["window_seconds"])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        tells_team = cleaned.get("tell") == KeptNotice.TEAM
+        if "tell" in cleaned and tells_team != bool(cleaned.get("tell_team")):
+            self.add_error("tell_team", TEAM_NEEDED)
+        return cleaned
 
 
 def _require_positive(number: int) -> int:
@@ -333,7 +343,10 @@ class AlertRuleAdmin(RefusableAdmin):
         "window_seconds",
         "opens_severity",
         "join_window_seconds",
+        "tell",
+        "tell_team",
     )
+    list_select_related = ("tell_team",)
     list_filter = ("is_enabled", "opens_severity")
     ordering = ("category", "key")
 

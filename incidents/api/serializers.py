@@ -445,6 +445,8 @@ class AlertRuleSerializer(serializers.ModelSerializer):
             "count",
             "window_seconds",
             "join_window_seconds",
+            "tell",
+            "tell_team",
         )
         read_only_fields = fields
 

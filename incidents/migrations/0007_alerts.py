@@ -161,6 +161,34 @@ class Migration(migrations.Migration):
                         help_text="How far from the alerts of an open case another one still joins it. The widest of a category's enabled rules counts.",
                     ),
                 ),
+                (
+                    "tell",
+                    models.CharField(
+                        choices=[
+                            ("reviewers_if_critical", "Reviewers if critical"),
+                            ("reviewers", "Reviewers"),
+                            ("team", "Team"),
+                            ("nobody", "Nobody"),
+                        ],
+                        db_default="reviewers_if_critical",
+                        default="reviewers_if_critical",
+                        help_text="Who is told of an alert of this rule that belongs to no case.",
+                        max_length=30,
+                        verbose_name="tell of kept alerts",
+                    ),
+                ),
+                (
+                    "tell_team",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Needed where a team is told.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="incidents.team",
+                        verbose_name="team",
+                    ),
+                ),
             ],
             options={
                 "ordering": ("category", "key"),
@@ -188,6 +216,31 @@ class Migration(migrations.Migration):
                             ("count__gte", 1), ("window_seconds__gte", 1)
                         ),
                         name="alert_rule_counts_from_one",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "tell__in",
+                                [
+                                    "reviewers_if_critical",
+                                    "reviewers",
+                                    "team",
+                                    "nobody",
+                                ],
+                            )
+                        ),
+                        name="alert_rule_tell_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("tell", "team"), ("tell_team__isnull", False)),
+                            models.Q(
+                                models.Q(("tell", "team"), _negated=True),
+                                ("tell_team__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="alert_rule_team_told",
                     ),
                 ],
             },

@@ -12,11 +12,12 @@ from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
 from evidence.models.triggers import Protect, ReadOnly
 from evidence.wording import label_of
-from incidents.models.cases import Incident
+from incidents.models.cases import Incident, Team
 from incidents.workflow.alert_rules import (
     DAY_SECONDS,
     JOIN_WINDOW_SECONDS,
     AlertSeverity,
+    KeptNotice,
 )
 from incidents.workflow.incident_states import IncidentSource, Severity
 from policy.models import Extension
@@ -58,6 +59,23 @@ class AlertRule(models.Model):
         help_text="How far from the alerts of an open case another one still joins "
         "it. The widest of a category's enabled rules counts.",
     )
+    tell = models.CharField(
+        "tell of kept alerts",
+        max_length=30,
+        choices=choices_of(KeptNotice),
+        default=KeptNotice.REVIEWERS_IF_CRITICAL.value,
+        db_default=KeptNotice.REVIEWERS_IF_CRITICAL.value,
+        help_text="Who is told of an alert of this rule that belongs to no case.",
+    )
+    tell_team = models.ForeignKey(
+        Team,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name="team",
+        help_text="Needed where a team is told.",
+    )
 
     class Meta:
         ordering = ("category", "key")
@@ -73,6 +91,15 @@ class AlertRule(models.Model):
             models.CheckConstraint(
                 condition=Q(count__gte=1, window_seconds__gte=1),
                 name="alert_rule_counts_from_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(tell__in=values_of(KeptNotice)),
+                name="alert_rule_tell_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(tell=KeptNotice.TEAM.value, tell_team__isnull=False)
+                | (~Q(tell=KeptNotice.TEAM.value) & Q(tell_team__isnull=True)),
+                name="alert_rule_team_told",
             ),
         )
         triggers = (Protect(name="never_deleted", operation=pgtrigger.Delete),)

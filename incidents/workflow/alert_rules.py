@@ -23,6 +23,7 @@ TS_MS_MAX = 253_402_300_799_999
 DAY_SECONDS = 86_400
 # How far from a case's alerts another of the same extension and class still joins it.
 JOIN_WINDOW_SECONDS = DAY_SECONDS
+TEAM_NEEDED = "Choose a team where a team is told, and none where it is not."
 
 
 class AlertSeverity(StrEnum):
@@ -37,6 +38,15 @@ class AlertSeverity(StrEnum):
     def rank(self) -> int:
         """Weight for comparing: higher is worse."""
         return list(AlertSeverity).index(self)
+
+
+class KeptNotice(StrEnum):
+    """Who is told of an alert that came in and belongs to no case."""
+
+    REVIEWERS_IF_CRITICAL = "reviewers_if_critical"
+    REVIEWERS = "reviewers"
+    TEAM = "team"
+    NOBODY = "nobody"
 
 
 def _text(max_length: int, *, required: bool = False) -> dict[str, Any]:
@@ -114,7 +124,9 @@ class AlertRule:
     """Opens a case where ``count`` such alerts come within ``window_seconds``.
 
     Counted are alerts of one extension and of ``category`` with ``least_severity`` or
-    worse. ``opens_severity`` is the severity of the case.
+    worse. ``opens_severity`` is the severity of the case. ``tell`` says who hears of
+    one that is kept without a case; ``tell_team`` is the key of the team, where it is
+    one.
     """
 
     key: str
@@ -123,12 +135,16 @@ class AlertRule:
     opens_severity: Severity
     count: int = 1
     window_seconds: int = DAY_SECONDS
+    tell: KeptNotice = KeptNotice.REVIEWERS_IF_CRITICAL
+    tell_team: int | None = None
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.window_seconds < 1:
             raise AlertRuleError(
                 f"Rule {self.key}: the count and the window have to be above 0."
             )
+        if (self.tell is KeptNotice.TEAM) != (self.tell_team is not None):
+            raise AlertRuleError(f"Rule {self.key}: {TEAM_NEEDED}")
 
     def covers(self, alert: Alert) -> bool:
         """Return whether the alert counts for this rule."""
@@ -136,6 +152,17 @@ class AlertRule:
             alert.category == self.category
             and alert.severity.rank >= self.least_severity.rank
         )
+
+
+@dataclass(frozen=True)
+class Told:
+    """Who is told of kept alerts: the reviewers, and teams by their keys."""
+
+    reviewers: bool = False
+    teams: frozenset[int] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.reviewers or bool(self.teams)
 
 
 @dataclass(frozen=True)
@@ -252,6 +279,28 @@ def _is_plain(value: object) -> bool:
 def covering_rules(rules: Iterable[AlertRule], alert: Alert) -> tuple[AlertRule, ...]:
     """Return the rules the alert counts for: those whose window needs counting."""
     return tuple(rule for rule in rules if rule.covers(alert))
+
+
+def told_of_kept(rules: Iterable[AlertRule], severity: AlertSeverity) -> Told:
+    """Return who is told of an alert without a case; ``rules``: of its category.
+
+    Every rule that covers it has a say. One that no rule covers is told to the
+    reviewers if it is critical.
+    """
+    says = {
+        (rule.tell, rule.tell_team)
+        for rule in rules
+        if severity.rank >= rule.least_severity.rank
+    } or {(KeptNotice.REVIEWERS_IF_CRITICAL, None)}
+    notices = {notice for notice, _ in says}
+    return Told(
+        reviewers=KeptNotice.REVIEWERS in notices
+        or (
+            KeptNotice.REVIEWERS_IF_CRITICAL in notices
+            and severity is AlertSeverity.CRITICAL
+        ),
+        teams=frozenset(team for _, team in says if team is not None),
+    )
 
 
 def match_rule(

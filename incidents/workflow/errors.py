@@ -54,7 +54,7 @@ class AlertError(DocumentError):
 
 
 class AlertRuleError(WorkflowError):
-    """A rule that no number of alerts could be held against."""
+    """A rule that cannot be followed, such as one that counts to 0."""
 
     code = "invalid_alert_rule"
 

@@ -40,9 +40,10 @@ from incidents.services.alerts.intake_state import (
     IntakeState,
     read_state,
 )
+from incidents.services.alerts.kept_notices import tell_of_kept
 from incidents.services.lifecycle.opening import open_incident
 from incidents.workflow import alert_rules
-from incidents.workflow.alert_grouping import Group, GroupPlan, NewCase, plan_group
+from incidents.workflow.alert_grouping import Group, NewCase, plan_group
 from incidents.workflow.errors import AlertError, Problem
 from incidents.workflow.incident_states import IncidentSource
 from policy.services.extensions import clean_extension_id
@@ -189,6 +190,13 @@ def _store(
         placed.append(_place_group(groups[group], state, actor=actor, now=now))
     rows = [row for one in placed for row in one.rows]
     Alert.objects.bulk_create(rows)
+    tell_of_kept(
+        [
+            ([row for row in one.rows if row.incident_id is None], one.rules)
+            for one in placed
+        ],
+        now=now,
+    )
     _record(rows, placed, actor=actor, now=now)
     return {(row.source, row.alert_id): row for row in rows}
 
@@ -200,7 +208,7 @@ class _Placed:
     rows: list[Alert]
     cases: dict[int, Incident]
     taken_in: list[Alert]
-    plan: GroupPlan
+    rules: tuple[alert_rules.AlertRule, ...]
 
 
 def _span(members: Sequence[IncomingAlert]) -> tuple[dt.datetime, dt.datetime]:
@@ -243,7 +251,7 @@ def _place_group(
         rows,
         {case.pk: case for case in cases.values() if case.pk in used},
         taken_in,
-        plan,
+        facts.state.rules,
     )
 
 

@@ -14,7 +14,7 @@ from evidence.moments import to_ms
 from incidents.models import Alert, AlertRule, Incident, PlaybookVersion
 from incidents.workflow import alert_rules
 from incidents.workflow.alert_grouping import Group, GroupState, KeptAlert, rules_of
-from incidents.workflow.alert_rules import AlertSeverity, OpenCase
+from incidents.workflow.alert_rules import AlertSeverity, KeptNotice, OpenCase
 from incidents.workflow.incident_states import Severity
 from policy.models import Extension
 from policy.services.extensions import note_extension
@@ -104,6 +104,8 @@ def rule_of(row: AlertRule) -> alert_rules.AlertRule:
         opens_severity=Severity(row.opens_severity),
         count=row.count,
         window_seconds=row.window_seconds,
+        tell=KeptNotice(row.tell),
+        tell_team=row.tell_team_id,
     )
 
 

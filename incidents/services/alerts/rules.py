@@ -23,6 +23,8 @@ FIELDS = (
     "count",
     "window_seconds",
     "join_window_seconds",
+    "tell",
+    "tell_team_id",
 )
 
 
@@ -48,6 +50,7 @@ def load_default_rules(
             opens_severity=rule.opens_severity,
             count=rule.count,
             window_seconds=rule.window_seconds,
+            tell=rule.tell.value,
         )
         made.append(save_rule(row=row, actor=actor, now=moment))
     return made
@@ -59,7 +62,8 @@ def save_rule(
 ) -> AlertRule:
     """Store a rule, new or changed; alerts that came in before stay where they are.
 
-    Raise AlertRuleError for one that no number of alerts could be held against.
+    Raise AlertRuleError for one that no number of alerts could be held against, or
+    that tells a team without naming it.
     """
     verb = "add" if row._state.adding else "change"
     require_permission(actor, f"incidents.{verb}_alertrule")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from evidence.models import AuditEntry
-from incidents.models import Alert, AlertRule, Incident
+from incidents.models import Alert, AlertRule, Incident, Team
+from incidents.workflow.alert_rules import TEAM_NEEDED
 from tests.factories import OUTCOME, make_incident
 from tests.incidents.alerts.samples import receive_one
 
@@ -151,6 +153,7 @@ def rule_fields(**changes: Any) -> dict[str, Any]:
         "window_seconds": 60,
         "opens_severity": "high",
         "join_window_seconds": 600,
+        "tell": "reviewers_if_critical",
         **changes,
     }
 
@@ -174,6 +177,39 @@ def test_rule_that_nothing_could_fulfil_is_refused(
     page = sign_in(administrator).post(f"{RULES}add/", rule_fields(**changes))
     assert "Give a number above 0" in page.content.decode()
     assert not AlertRule.objects.filter(key="own-rule").exists()
+
+
+def test_administrator_says_who_is_told_of_kept_alerts(administrator: User) -> None:
+    client, team = sign_in(administrator), Team.objects.create(name="Night watch")
+    fields = rule_fields(tell="team", tell_team=team.pk)
+    assert client.post(f"{RULES}add/", fields).status_code == 302
+    rule = AlertRule.objects.get(key="own-rule")
+    assert (rule.tell, rule.tell_team) == ("team", team)
+    entry = AuditEntry.objects.get(action="alert_rule.added", object_id=rule.pk)
+    assert (entry.after["tell"], entry.after["tell_team_id"]) == ("team", team.pk)
+    assert "Night watch" in client.get(RULES).content.decode()
+
+
+@pytest.mark.parametrize("tell", ["team", "nobody"])
+def test_team_is_named_where_a_team_is_told_and_only_there(
+    administrator: User, tell: str
+) -> None:
+    team = Team.objects.create(name="Night watch")
+    fields = rule_fields(tell=tell, tell_team="" if tell == "team" else team.pk)
+    page = sign_in(administrator).post(f"{RULES}add/", fields)
+    assert page.context["errors"]
+    assert page.content.decode().count(TEAM_NEEDED) == 1
+    assert not AlertRule.objects.filter(key="own-rule").exists()
+
+
+def test_dashboard_counts_the_alerts_of_no_case(responder: User) -> None:
+    client = sign_in(responder)
+    receive_one("opens")
+    assert "Alerts kept, of no case" not in client.get("/admin/").content.decode()
+    for number in range(3):
+        receive_one(f"kept-{number}", category="mystery", severity="critical")
+    page = client.get("/admin/").content.decode()
+    assert re.search(r"<b>3</b>\s*<span>Alerts kept, of no case</span>", page)
 
 
 def test_nobody_else_changes_rules(responder: User, reviewer: User) -> None:
