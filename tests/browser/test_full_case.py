@@ -266,7 +266,13 @@ def sign(remy: Person, case: Incident, worker: LiveWorker) -> None:
 
 def close(rosa: Person, case: Incident) -> None:
     complete(rosa, case, "POSTMORTEM")
-    rosa.press("Close the case")
+    opener = rosa.page.locator("summary").filter(has_text="Close the case")
+    opener.click()
+    form = rosa.page.locator("details[open] form", has_text="Close the case")
+    form.locator("[name=resolution]").select_option("true_positive")
+    for name in ("functional_impact", "information_impact"):
+        form.locator(f"[name={name}]").select_option(index=1)
+    rosa.press("Close the case", within=form)
     rosa.reads(f"{case.reference} is closed")
     rosa.shoot("18-case-closed")
 
@@ -281,7 +287,7 @@ def look_and_change_nothing(ada: Person, case: Incident) -> None:
         ada.reads(case.reference)
         assert changing_forms(ada) == [], tab
     ada.case(case, "history")
-    ada.reads("postmortem.signed")
+    ada.reads("Postmortem signed")
     ada.shoot("19-auditor-history")
     ada.visit("incidents_postmortem_change", postmortem.pk)
     ada.reads("Signed by reviewer")
