@@ -146,9 +146,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
         if row.state != PostmortemState.SIGNED or not row.newest_archiving:
             return "–"
         tone, words = ARCHIVE_WORDS[WorkState(row.newest_archiving)]
-        return format_html(
-            '<span class="cf-badge" data-tone="{}">{}</span>', tone, words
-        )
+        return badge(tone, words)
 
     @display(description="Last change", ordering="changed_at")
     def changed(self, row: Postmortem) -> SafeString | str:

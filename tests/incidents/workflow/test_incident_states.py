@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from enum import StrEnum
 from itertools import product
 
 import pytest
@@ -24,6 +26,12 @@ OPEN = IncidentStatus.OPEN
 CLOSED_STATES = [status for status in IncidentStatus if status.is_closed]
 
 
+def worded(state: StrEnum) -> str:
+    """A state as a sentence names it."""
+    words = str(state).replace("_", " ")
+    return re.sub(r"^closed (?=\w)", "closed as ", words)
+
+
 class TestIncident:
     @pytest.mark.parametrize(
         ("current", "target"), list(product(IncidentStatus, IncidentStatus))
@@ -34,7 +42,8 @@ class TestIncident:
         if (current is OPEN) != (target is OPEN):
             require_incident_move(current, target, reason="why")
             return
-        with pytest.raises(MoveError, match=f"{current} cannot become {target}"):
+        said = f"{worded(current)} cannot become {worded(target)}"
+        with pytest.raises(MoveError, match=said):
             require_incident_move(current, target, reason="why")
 
     def test_closing_a_case_that_ran_its_course_needs_no_reason(self) -> None:
@@ -67,7 +76,8 @@ class TestItem:
         if (current is ItemState.OPEN) != (target is ItemState.OPEN):
             require_item_move(kind, current, target, **inputs)
             return
-        with pytest.raises(MoveError, match=f"{current} cannot become {target}"):
+        said = f"{worded(current)} cannot become {worded(target)}"
+        with pytest.raises(MoveError, match=said):
             require_item_move(kind, current, target, **inputs)
 
     @pytest.mark.parametrize(
