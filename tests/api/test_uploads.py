@@ -249,7 +249,7 @@ def test_whole_stream_ends_at_its_length_and_not_before() -> None:
         stream.read(5)
 
 
-@pytest.mark.parametrize("reference", ["SEC-INC-2026-9999", "x", "", "%00", "a" * 300])
+@pytest.mark.parametrize("reference", ["SEC-INC-2026-9999", "x", "", "a" * 300])
 def test_case_that_does_not_exist_is_named_as_missing(
     uploader: APIClient, case: Incident, reference: str
 ) -> None:

@@ -213,7 +213,7 @@ class TestOpening:
         ("changes", "message"),
         [
             ({"zone": "Mars/Olympus"}, "is no time zone"),
-            ({"detected_at": "2099-01-01T00:00"}, "Expected a detection time"),
+            ({"detected_at": "2099-01-01T00:00"}, "Give a detection time"),
             ({"title": ""}, "This field is required"),
         ],
     )

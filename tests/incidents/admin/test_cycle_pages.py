@@ -214,8 +214,8 @@ class TestPastCycle:
         Incident.objects.filter(pk=incident.pk).update(severity="critical")
         past = words(page(reviewer, incident, "?cycle=1"))
         head = past[past.index(incident.reference) : past.index("Detected")]
-        assert "Closed duplicate" in past
-        assert "Closed false alarm" not in past
+        assert "Closed as duplicate" in past
+        assert "Closed as false alarm" not in past
         assert "Critical" not in head
         assert "/do/reopen/" not in page(reviewer, incident, "?cycle=1")
         assert "/do/reopen/" in page(reviewer, incident)

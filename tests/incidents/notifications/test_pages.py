@@ -130,7 +130,7 @@ class TestPreferences:
     def test_refusal_shows_on_the_form(self, as_role):
         fields = self.FIELDS | {"time_zone": "Mars/Olympus"}
         page = as_role(Role.RESPONDER).post(reverse(PREFERENCES), fields)
-        assert "Expected a time zone" in page.text
+        assert "is no time zone" in page.text
         assert not NotificationPreference.objects.exists()
 
     def test_test_message_goes_to_the_one_who_asks(self, as_role):

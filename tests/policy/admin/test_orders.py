@@ -22,7 +22,7 @@ from policy.services.lifts import approve_lift, request_lift
 from policy.services.releases import request_release
 from policy.services.trust import request_promotion
 from tests.conftest import make_user
-from tests.factories import make_incident
+from tests.factories import OUTCOME, make_incident
 from tests.policy.admin.conftest import World
 
 AMBER = "Ordered, not confirmed"
@@ -295,9 +295,10 @@ def test_closing_early_asks_what_becomes_of_what_stands(
     page = get(client, case_url(incident))
     assert "This case leaves in force" in page
     url = reverse("admin:incidents_incident_do", args=[incident.pk, "false-alarm"])
-    refused = client.post(url, {"reason": "Noise."}, follow=True).content.decode()
+    asked = {"reason": "Noise.", "lead": reviewer.pk, **OUTCOME}
+    refused = client.post(url, asked, follow=True).content.decode()
     assert "Say what becomes of them" in refused
-    client.post(url, {"reason": "Noise.", "aftermath": "release"})
+    client.post(url, {**asked, "aftermath": "release"})
     assert not Incident.objects.get(pk=incident.pk).is_open
     assert switch.lift_requests.get().requested_by == reviewer
 

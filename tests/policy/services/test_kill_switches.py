@@ -282,7 +282,10 @@ def test_a_closed_case_orders_nothing(
     incident: Incident, extension: Extension, responder: User
 ) -> None:
     Incident.objects.filter(pk=incident.pk).update(
-        status="closed_false_alarm", closed_at=timezone.now(), **OUTCOME
+        status="closed_false_alarm",
+        closed_at=timezone.now(),
+        closing_reason="Noise.",
+        **OUTCOME,
     )
     with pytest.raises(PolicyRefused, match="is closed"):
         activate_kill_switch(
