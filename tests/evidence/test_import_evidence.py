@@ -63,4 +63,4 @@ def test_who_may_not_add_evidence_cannot_import_it(db, folder, auditor, capsys):
             f"--incident={make_incident().reference}",
             "--as=auditor",
         )
-    assert "evidence.add_evidenceitem" in capsys.readouterr().err
+    assert "add evidence item" in capsys.readouterr().err

@@ -80,7 +80,7 @@ def test_try_that_found_the_store_away_does_not_count(request_made):
     put_back(work, StorageUnavailable("away"))
     work.refresh_from_db()
     assert (work.state, work.attempts) == (WorkState.QUEUED, 0)
-    assert work.last_problem == "away"
+    assert work.last_problem == "away."
 
 
 @pytest.mark.parametrize(

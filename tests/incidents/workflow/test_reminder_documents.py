@@ -77,7 +77,7 @@ def test_fault_is_refused_with_its_place(change: dict[str, Any], path: str) -> N
     ("change", "message"),
     [
         ({"fractions_left": ["1/0"]}, "such as 1/2, got '1/0'"),
-        ({"fractions_left": ["3/2"]}, "default: a fraction left must lie between"),
+        ({"fractions_left": ["3/2"]}, "default: A fraction left must lie between"),
         ({"fractions_left": "1/2"}, "expected a list"),
         ({"fractions_left": ["1/2"] * 11}, "at most 10"),
         ({"fractions_left": [None]}, "such as 1/2"),
