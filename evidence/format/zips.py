@@ -8,7 +8,7 @@ the records are stepped over until there are too many.
 
 from __future__ import annotations
 
-import os
+import io
 import struct
 from typing import IO
 
@@ -59,7 +59,7 @@ def count_members(file: IO[bytes], *, most: int) -> int:
 
 def _find_directory(file: IO[bytes]) -> tuple[int, int, int]:
     """Return (start, size in bytes, members said) of the central directory."""
-    end = file.seek(0, os.SEEK_END)
+    end = file.seek(0, io.SEEK_END)
     tail_start = max(0, end - _END.size - _MAX_COMMENT)
     tail = _read(file, tail_start, end - tail_start)
     # As zipfile: an end record without a comment first, else the last one there is.
