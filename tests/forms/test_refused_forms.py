@@ -51,6 +51,8 @@ def test_every_button_gives_back_what_was_typed_with_errors_at_its_fields(
             if not form.fields:
                 continue
             tried += 1
+            if not form.visible_fields():
+                continue  # Nothing is typed there: a version that is none is a 404.
             with subtests.test(page=page.opts.model_name, action=key):
                 must_come_back(client, page, obj, key, form)
     assert tried > 40
