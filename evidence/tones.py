@@ -52,6 +52,11 @@ TONES = {
     "submitted": "calm",
     "returned": "warn",
     "signed": "done",
+    "archive queued": "watch",
+    "archive running": "watch",
+    "archive done": "done",
+    "archive failed": "late",
+    "archive gave_up": "late",
     # messages
     "sending": "watch",
     "printed": "watch",

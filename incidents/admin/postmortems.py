@@ -66,11 +66,11 @@ NO_PDF_YET = (
     "it is."
 )
 ARCHIVE_WORDS = {
-    WorkState.QUEUED: ("watch", "Queued"),
-    WorkState.RUNNING: ("watch", "Being archived"),
-    WorkState.DONE: ("done", "Archived"),
-    WorkState.FAILED: ("late", "Failed"),
-    WorkState.GAVE_UP: ("late", "Gave up"),
+    WorkState.QUEUED: "Queued",
+    WorkState.RUNNING: "Being archived",
+    WorkState.DONE: "Archived",
+    WorkState.FAILED: "Failed",
+    WorkState.GAVE_UP: "Gave up",
 }
 CONFLICT = 409
 REFUSED = 422
@@ -145,8 +145,8 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
     def archived(self, row: Any) -> SafeString | str:
         if row.state != PostmortemState.SIGNED or not row.newest_archiving:
             return "–"
-        tone, words = ARCHIVE_WORDS[WorkState(row.newest_archiving)]
-        return badge(tone, words)
+        state = WorkState(row.newest_archiving)
+        return badge(state, ARCHIVE_WORDS[state], kind="archive")
 
     @display(description="Last change", ordering="changed_at")
     def changed(self, row: Postmortem) -> SafeString | str:
