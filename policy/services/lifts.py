@@ -31,11 +31,10 @@ from policy.services.requests import (
     LAPSED_REASON,
     decide_request,
     find_request,
-    has_lapsed,
+    lapse_request,
     lock_request,
-    require_in_time,
     require_requester,
-    require_undecided,
+    require_waiting,
 )
 
 
@@ -173,11 +172,8 @@ def withdraw_lift(
 def lapse_lift(*, request_id: int, now: dt.datetime) -> bool:
     """End a request that nobody decided in time; tell whether it was one."""
     request = _lock(find_request(LiftRequest, request_id))
-    if not has_lapsed(request, now):
+    if not lapse_request(request, now):
         return False
-    decide_request(
-        request, RequestState.LAPSED, actor=None, reason=LAPSED_REASON, now=now
-    )
     action = "kill_switch.lift_lapsed"
     _record(request.kill_switch, action, None, now, LAPSED_REASON)
     return True
@@ -186,8 +182,7 @@ def lapse_lift(*, request_id: int, now: dt.datetime) -> bool:
 def _lock_request(request_id: int, *, now: dt.datetime) -> LiftRequest:
     """Return a request that waits, locked with its case, in that order."""
     request = _lock(find_request(LiftRequest, request_id))
-    require_undecided(request)
-    require_in_time(request, now)
+    require_waiting(request, now)
     return request
 
 

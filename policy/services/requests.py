@@ -80,6 +80,22 @@ def require_in_time(request: ReviewedRequest, now: dt.datetime) -> None:
         )
 
 
+def require_waiting(request: ReviewedRequest, now: dt.datetime) -> None:
+    """Refuse a locked request that was decided on already, or waited too long."""
+    require_undecided(request)
+    require_in_time(request, now)
+
+
+def lapse_request(request: ReviewedRequest, now: dt.datetime) -> bool:
+    """End a locked request that nobody decided in time; return whether it was one."""
+    if not has_lapsed(request, now):
+        return False
+    decide_request(
+        request, RequestState.LAPSED, actor=None, reason=LAPSED_REASON, now=now
+    )
+    return True
+
+
 def require_requester(request: ReviewedRequest, actor: Actor) -> None:
     """Refuse to have a request withdrawn by anybody but who made it."""
     if actor is None or request.requested_by_id != actor.pk:

@@ -40,9 +40,8 @@ from policy.services.requests import (
     find_request,
     has_lapsed,
     lock_request,
-    require_in_time,
     require_requester,
-    require_undecided,
+    require_waiting,
 )
 from policy.services.snapshots import read_snapshot, without_nul
 
@@ -381,8 +380,7 @@ def _decide(
 def _lock_proposal(rollback_id: int, *, now: dt.datetime) -> Rollback:
     """Return a proposal that waits, locked; refuse one decided on or too old."""
     rollback = _lock_rollback(rollback_id)
-    require_undecided(rollback)
-    require_in_time(rollback, now)
+    require_waiting(rollback, now)
     return rollback
 
 

@@ -39,14 +39,12 @@ from policy.services.cases import (
     require_reason,
 )
 from policy.services.requests import (
-    LAPSED_REASON,
     decide_request,
     find_request,
-    has_lapsed,
+    lapse_request,
     lock_request,
-    require_in_time,
     require_requester,
-    require_undecided,
+    require_waiting,
 )
 
 
@@ -439,11 +437,8 @@ def lapse_promotion(*, request_id: int, now: dt.datetime) -> bool:
     """End a request that nobody decided in time; tell whether it was one."""
     found = find_request(PromotionRequest, request_id)
     request = lock_request(found, lock_subject=_lock_subject)
-    if not has_lapsed(request, now):
+    if not lapse_request(request, now):
         return False
-    decide_request(
-        request, RequestState.LAPSED, actor=None, reason=LAPSED_REASON, now=now
-    )
     record_decision(request, "promotion.lapsed", None, now)
     return True
 
@@ -452,8 +447,7 @@ def _lock_request(request_id: int, *, now: dt.datetime) -> PromotionRequest:
     """Return a request that waits, locked after its case and its extension."""
     found = find_request(PromotionRequest, request_id)
     request = lock_request(found, lock_subject=_lock_subject)
-    require_undecided(request)
-    require_in_time(request, now)
+    require_waiting(request, now)
     return request
 
 
