@@ -33,11 +33,10 @@ def _covered(incident: Incident, switches: QuerySet[KillSwitch]) -> frozenset[st
     names = {
         extension.pk: extension.extension_id for extension in incident.extensions.all()
     }
-    if switches.filter(extension__isnull=True).exists():
+    about = Q(extension__isnull=True) | Q(extension__in=names)
+    stopped = set(switches.filter(about).values_list("extension_id", flat=True))
+    if None in stopped:
         return frozenset(names.values())
-    stopped = switches.filter(extension__in=names).values_list(
-        "extension_id", flat=True
-    )
     return frozenset(names[pk] for pk in stopped if pk is not None)
 
 
