@@ -21,6 +21,7 @@ from config.environment import (
     read_words,
 )
 from config.logs import make_logging
+from config.parts import READINESS_PARTS  # noqa: F401  (read by evidence.health)
 from config.schedule import BEAT_SCHEDULE
 from config.storages import make_storages
 from config.unfold import UNFOLD  # noqa: F401  (a Django setting)
@@ -325,17 +326,6 @@ LOGGING = make_logging(
     level=read_text("LOG_LEVEL", default="INFO"),
     as_json=read_text("LOG_FORMAT", default="json") == "json",
 )
-READINESS_CHECKS = {
-    "database": "config.health.check_database",
-    "broker": "config.health.check_broker",
-    "workers": "config.health.check_workers",
-    "evidence_storage": "config.health.check_evidence_storage",
-    "reminders": "incidents.services.notifications.reminder_check.check_health",
-    "on_call": "incidents.services.notifications.reachability.check_on_call",
-    "history": "evidence.audit.history_checks.read_history_health",
-}
-# Without these no page can be served; without the others, work waits.
-READINESS_CRITICAL = ["database", "evidence_storage"]
 READINESS_SECONDS = read_whole_number("READINESS_SECONDS", default=2)
 METRICS_COLLECTORS = [
     "evidence.metrics.HistoryCollector",

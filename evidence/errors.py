@@ -194,3 +194,11 @@ class HealthWarning(Exception):
 
     Its text is shown as it is to who asks for the readiness.
     """
+
+
+class HealthUnknown(Exception):
+    """Nobody can tell whether a part works. Its text is shown as it is."""
+
+
+class HealthFailure(Exception):
+    """A part does not work, in our own words, which are shown as they are."""

@@ -35,7 +35,9 @@ LAYERS = {
     ),
     "models": "models",
     # What services stand on, and what reads rows for all of them.
-    "ground": "accounts audit case_queries messages queue storage timeline_reading",
+    "ground": (
+        "accounts audit case_queries health messages queue storage timeline_reading"
+    ),
     "services": "services",
     # What people are shown, and in which words: no service knows of it.
     "pages": (

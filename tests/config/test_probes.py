@@ -1,6 +1,10 @@
 """Probes and metrics: who is told what, and what a failing part looks like."""
 
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from celery import current_app
@@ -9,6 +13,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from config.heartbeat import WORKER_SEEN_KEY, write_heartbeat
+from evidence.errors import HealthFailure, HealthUnknown, HealthWarning
+from evidence.health import Part
 from tests.factories import make_incident
 from tests.live import LiveWorker
 
@@ -73,7 +79,7 @@ def test_monitors_are_told_of_missing_workers_by_status(client: Client) -> None:
     assert response.json()["status"] == "degraded"
 
 
-@pytest.mark.usefixtures("db")
+@pytest.mark.usefixtures("transactional_db")
 def test_overdue_clocks_that_nobody_checks_degrade(client: Client) -> None:
     write_heartbeat()
     make_incident()
@@ -100,18 +106,28 @@ def test_broker_that_is_away_degrades(client: Client) -> None:
     assert response.json()["parts"]["broker"]["status"] == "failing"
 
 
-@pytest.mark.parametrize("part", ["database", "evidence_storage"])
-def test_part_that_every_page_needs_fails_the_probe(
-    client: Client, settings: Settings, part: str
+@pytest.mark.parametrize(
+    ("takes_web_out", "code", "status"),
+    [(True, 503, "failing"), (False, 200, "degraded")],
+)
+def test_only_a_part_that_every_page_needs_takes_web_machines_out(
+    client: Client, settings: Settings, takes_web_out: bool, code: int, status: str
 ) -> None:
-    settings.READINESS_CHECKS = {part: "tests.config.test_probes.fail"}
+    part = make_part("fail", takes_web_out=takes_web_out)
+    settings.READINESS_PARTS = [part]
     response = client.get("/readyz")
-    assert response.status_code == 503
-    assert response.json()["status"] == "failing"
+    assert response.status_code == code
+    assert response.json()["status"] == status
 
 
-def test_every_critical_part_is_checked(settings: Settings) -> None:
-    assert set(settings.READINESS_CRITICAL) <= set(settings.READINESS_CHECKS)
+def test_every_page_needs_the_database_and_nothing_else(settings: Settings) -> None:
+    needed = {part.name for part in settings.READINESS_PARTS if part.takes_web_out}
+    assert needed == {"database"}
+
+
+def make_part(check: str, **options: Any) -> Part:
+    path = f"tests.config.test_probes.{check}"
+    return Part("example", "An example", path, **options)
 
 
 def fail() -> str:
@@ -119,7 +135,7 @@ def fail() -> str:
 
 
 @pytest.mark.usefixtures("db")
-def test_readyz_fails_when_evidence_cannot_be_written(
+def test_readyz_is_degraded_when_evidence_cannot_be_written(
     client: Client, settings: Settings, tmp_path
 ) -> None:
     write_heartbeat()
@@ -132,7 +148,8 @@ def test_readyz_fails_when_evidence_cannot_be_written(
     }
     settings.STORAGES = storages
     response = client.get("/readyz")
-    assert response.status_code == 503
+    assert response.status_code == 200
+    assert response.json()["status"] == "degraded"
     part = response.json()["parts"]["evidence_storage"]
     assert part["status"] == "failing"
     assert str(tmp_path) not in response.content.decode()
@@ -150,13 +167,86 @@ def test_readyz_asks_its_parts_once_within_its_time(
     assert client.get("/readyz").json() == first
 
 
-def test_readyz_takes_checks_of_other_apps(client: Client, settings: Settings) -> None:
-    settings.READINESS_CHECKS = {"example": "tests.config.test_probes.check_example"}
-    assert client.get("/readyz").json()["parts"]["example"]["detail"] == "an example"
+@pytest.mark.parametrize(
+    ("check", "part", "whole", "detail"),
+    [
+        ("check_example", "ok", "ok", "an example"),
+        ("warn", "warning", "warning", "nearly full"),
+        ("wonder", "unknown", "degraded", "nobody can tell"),
+        ("refuse", "failing", "degraded", "full"),
+        ("fail", "failing", "degraded", "OSError; the log says more"),
+    ],
+)
+def test_readyz_says_what_a_part_says(
+    client: Client, settings: Settings, check: str, part: str, whole: str, detail: str
+) -> None:
+    settings.READINESS_PARTS = [make_part(check)]
+    report = client.get("/readyz").json()
+    assert report["status"] == whole
+    assert report["parts"]["example"]["status"] == part
+    assert report["parts"]["example"]["detail"] == detail
 
 
 def check_example() -> str:
     return "an example"
+
+
+def warn() -> str:
+    raise HealthWarning("nearly full")
+
+
+def wonder() -> str:
+    raise HealthUnknown("nobody can tell")
+
+
+def refuse() -> str:
+    raise HealthFailure("full")
+
+
+gate = threading.Event()
+asked: list[float] = []
+
+
+def hang() -> str:
+    asked.append(time.monotonic())
+    gate.wait(30)
+    return "came back"
+
+
+@pytest.fixture
+def hanging_part() -> Iterator[Part]:
+    gate.clear()
+    asked.clear()
+    yield make_part("hang", seconds=0.2)
+    gate.set()
+
+
+def test_part_that_hangs_is_waited_for_once_and_asked_once(
+    client: Client, settings: Settings, hanging_part: Part
+) -> None:
+    settings.READINESS_PARTS = [hanging_part]
+    first = client.get("/readyz").json()["parts"]["example"]
+    assert first["status"] == "failing"
+    assert first["detail"].startswith("has not answered for")
+    with ThreadPoolExecutor(20) as pool:
+        answers = [pool.submit(client.get, "/readyz") for _ in range(100)]
+        states = {one.result().json()["status"] for one in answers}
+    assert states == {"degraded"}
+    assert len(asked) == 1
+
+
+def test_part_that_hung_is_well_again_once_it_answers(
+    client: Client, settings: Settings, hanging_part: Part
+) -> None:
+    settings.READINESS_PARTS = [hanging_part]
+    client.get("/readyz")
+    gate.set()
+    for _ in range(100):
+        if client.get("/readyz").json()["status"] == "ok":
+            break
+        time.sleep(0.05)
+    part = client.get("/readyz").json()["parts"]["example"]
+    assert part["detail"] == "came back"
 
 
 def test_metrics_are_refused_without_token_or_address(client: Client) -> None:

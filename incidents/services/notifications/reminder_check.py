@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
+from evidence.errors import HealthFailure
 from evidence.queue.sending import queue_on_commit
 from incidents.models import (
     Incident,
@@ -49,7 +50,7 @@ CASES_AT_ONCE = 200
 KILL_ALL_WINDOW = dt.timedelta(days=1)
 
 
-class ReminderCheckFailing(Exception):
+class ReminderCheckFailing(HealthFailure):
     """The check on reminders does not run, or found what is not put right."""
 
 

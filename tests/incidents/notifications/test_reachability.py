@@ -173,6 +173,7 @@ class TestOnCall:
         assert list_hard_to_reach()[0].person == lead
 
 
+@pytest.mark.django_db(transaction=True)
 class TestReadiness:
     def test_it_warns_and_takes_no_machine_out(
         self, client: Client, case: Incident, lead: User

@@ -1,0 +1,26 @@
+"""The parts that /readyz and the page System ask, in the order they are shown."""
+
+from evidence.health import Part
+
+READINESS_PARTS = (
+    Part("database", "Database", "config.health.check_database", takes_web_out=True),
+    Part("broker", "Queue", "config.health.check_broker"),
+    Part("workers", "Workers", "config.health.check_workers"),
+    # Pages work without it, and no other web machine would have it.
+    Part("evidence_storage", "Evidence store", "config.health.check_evidence_storage"),
+    Part(
+        "reminders",
+        "Reminders",
+        "incidents.services.notifications.reminder_check.check_health",
+    ),
+    Part(
+        "on_call",
+        "People on call",
+        "incidents.services.notifications.reachability.check_on_call",
+    ),
+    Part(
+        "history",
+        "Audit history",
+        "evidence.audit.history_checks.read_history_health",
+    ),
+)
