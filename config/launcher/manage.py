@@ -82,6 +82,8 @@ def _choose_environment(
         environment = {**os.environ, **found.variables}
     else:
         environment = dict(found.environment)
+    # What a command prints is its answer; a log line between would spoil it.
+    environment["LOG_LEVEL"] = os.environ.get("LOG_LEVEL") or "WARNING"
     if words[0] in OWNER_COMMANDS:
         environment["DATABASE_URL"] = found.owner_url
         # It may leave tables of another age behind: the next start looks again.

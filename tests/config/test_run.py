@@ -110,6 +110,9 @@ def test_logs_go_to_a_file(first_run: LocalRun, state: Path) -> None:
     )
 
 
+LOGGED = "import structlog; structlog.get_logger('evidence').info('a line of the app')"
+
+
 def manage(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return run_launcher("manage", *words, CASEFILE_STATE=str(state))
 
@@ -124,7 +127,12 @@ def test_command_beside_the_run_uses_its_servers(
     assert secret == (state / "secret-key").read_text()[:8]
     assert evidence == str(state / "evidence")
     assert queue.endswith("valkey.sock")
-    assert manage(state, "verify_audit").returncode == 0
+    checked = manage(state, "verify_audit")
+    assert checked.returncode == 0
+    # Its answer and nothing else: no log line of the app stands between.
+    assert checked.stderr == ""
+    logs = manage(state, "shell", "-v", "0", "-c", LOGGED)
+    assert (logs.stdout, logs.stderr) == ("", "")
     made = manage(state, "create_token", "responder", "--scope", "read")
     assert made.stdout.startswith("cf_")
 
