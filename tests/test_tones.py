@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from pathlib import Path
 
@@ -21,6 +22,7 @@ MODULES = [
     if path.name != "casefile.py"
 ]
 BY_HAND = re.compile(r"""class=\\?["'][^"'>]*\b(?:cf|ev)-badge\b""")
+LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3, for text of the usual size
 TONE_BY_LOGIC = re.compile(r"""data-tone="[^"{]*\{%""")
 
 
@@ -46,6 +48,41 @@ def test_every_tone_of_the_table_has_a_colour_in_both_themes() -> None:
         assert f'\n.cf [data-tone="{tone}"]' in styles
         assert f'html.dark .cf [data-tone="{tone}"]' in styles
     assert set(TONES.values()) <= NAMES
+
+
+def _luminance(colour: str) -> float:
+    """Return the relative luminance of `#rrggbb`, as WCAG 2.2 defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in parts
+    ]
+    return sum(map(operator.mul, (0.2126, 0.7152, 0.0722), linear))
+
+
+def _contrast(one: str, other: str) -> float:
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("theme", "page"), [(":root", "#ffffff"), (".dark", "#0f172a")]
+)
+def test_every_text_colour_is_readable_on_every_ground(theme: str, page: str) -> None:
+    styles = (ROOT / "evidence/static/evidence/evidence.css").read_text()
+    block = styles[styles.index(f"{theme} {{") :].partition("}")[0]
+    colours = dict(re.findall(r"--ev-([\w-]+): (#[0-9a-f]{6});", block))
+    grounds = {name: value for name, value in colours.items() if name.endswith("-soft")}
+    texts = {name: colours[name] for name in colours.keys() - grounds - {"border"}}
+    assert grounds
+    assert "accent" in texts
+    faint = {
+        (text, ground)
+        for text, ink in texts.items()
+        for ground, paper in (grounds | {"page": page}).items()
+        if _contrast(ink, paper) < LEAST_CONTRAST
+    }
+    assert not faint
 
 
 @pytest.mark.parametrize(
