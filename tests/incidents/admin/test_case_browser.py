@@ -58,9 +58,11 @@ def test_refused_phase_links_its_conditions_and_passes_once_they_are_met(
     page = browser_page
     page.goto(base + page_of(incident))
     page.get_by_role("button", name="Complete CONTAIN").click()
-    page.get_by_role("alert").get_by_text("CONTAIN was not completed").wait_for()
-    page.get_by_role("alert").get_by_role("link", name="Extension killed").click()
+    gate = page.locator("#gate").get_by_role("alert")
+    gate.get_by_text("CONTAIN was not completed").wait_for()
+    gate.get_by_role("link", name="Extension killed").click()
     assert page.url.endswith("#condition-extension-killed")
+    page.locator("#condition-extension-killed textarea[name=statement]").wait_for()
     state(page, "extension-killed", "stopped with its runtime")
     state(page, "isolation-verified", "no call since")
     page.get_by_role("button", name="Complete CONTAIN").click()

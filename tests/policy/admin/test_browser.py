@@ -158,7 +158,7 @@ def test_a_rollback_from_permissive_to_safe_with_its_proof(
     become(page, live_server, people["responder"])
     take_snapshot(page, live_server, case, json.dumps(permissive))
     prove(page, url)
-    page.locator("#dev-title").wait_for()
+    page.get_by_role("heading", name="Not as planned:").wait_for()
     shoot(page, "rollback-deviates")
     rollback.refresh_from_db()
     assert rollback.state == RollbackState.APPLIED
@@ -166,7 +166,7 @@ def test_a_rollback_from_permissive_to_safe_with_its_proof(
         page, live_server, case, json.dumps(SAFE | {"extensionRisk": SCORING})
     )
     prove(page, url)
-    page.get_by_text("Verified: every decision is as planned").wait_for()
+    page.get_by_text("Verified: everything in the proof is as planned").wait_for()
     shoot(page, "rollback-verified")
     rollback.refresh_from_db()
     assert rollback.state == RollbackState.VERIFIED
