@@ -9,7 +9,7 @@ from typing import Any
 WIDTH, HEIGHT = 760, 220
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 12, 28
 SCORE_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
-TIME_TICKS = 4
+DAY_MS = 24 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ class RiskPlot:
         """Return how wide the part after the break is."""
         return 0.0 if self.break_x is None else self.right - self.break_x
 
+    @property
+    def tick_style(self) -> str:
+        """Return the style of the times between the ends: their date where it moves."""
+        return "time" if self.last_ts_ms - self.first_ts_ms < DAY_MS else "day"
+
 
 def draw_risk(plot: dict[str, Any]) -> RiskPlot | None:
     """Return the drawing of `overview["plot"]`; None where it has no point."""
@@ -94,9 +99,9 @@ def _y(score: float) -> float:
 
 
 def _moments(first: int, last: int) -> Iterable[int]:
-    return sorted(
-        {first + (last - first) * i // TIME_TICKS for i in range(TIME_TICKS + 1)}
-    )
+    """Return the ends and as many moments between as their words leave room for."""
+    parts = 3 if last - first < DAY_MS else 2
+    return sorted({first + (last - first) * i // parts for i in range(parts + 1)})
 
 
 def _shape(action: str, x: float, y: float) -> str:

@@ -62,6 +62,17 @@ def test_drawing_stays_inside_its_frame_and_tells_actions_apart_by_shape():
     assert len(set(shapes.values())) == 3
 
 
+def test_axis_names_the_date_between_its_ends_where_it_moves():
+    def draw(step_ms):
+        entries = [entry(i, 0.5, ts_ms=1_700_000_000_000 + i * step_ms) for i in (0, 1)]
+        drawing = draw_risk(plot_risk(entries, break_index=None))
+        assert drawing is not None
+        return drawing.tick_style, len(drawing.time_ticks)
+
+    assert draw(60_000) == ("time", 4)
+    assert draw(3 * 24 * 3_600_000) == ("day", 3)
+
+
 def test_one_moment_is_drawn_too():
     drawing = draw_risk(plot_risk([entry(0, 0.5)], break_index=None))
     assert drawing is not None
