@@ -40,8 +40,8 @@ def show_hidden(text: str, *, keep: str = "") -> str:
     if text.isprintable() and not _IGNORABLE.search(text):
         return text
     return "".join(
-        f"⟨U+{ord(one):04X}⟩" if one not in keep and is_hidden(one) else one
-        for one in text
+        f"⟨U+{ord(char):04X}⟩" if char not in keep and is_hidden(char) else char
+        for char in text
     )
 
 
@@ -72,19 +72,24 @@ def find_lookalike(name: str, known: Iterable[str]) -> str | None:
     """Return the first other name among the known ones that looks like this one."""
     key = lookalike_key(name)
     return next(
-        (one for one in known if one != name and lookalike_key(one) == key), None
+        (
+            candidate
+            for candidate in known
+            if candidate != name and lookalike_key(candidate) == key
+        ),
+        None,
     )
 
 
 def _replace(text: str) -> str:
     table = _prototypes()
-    return "".join(table.get(one, one) for one in text)
+    return "".join(table.get(char, char) for char in text)
 
 
 def _unhide(text: str) -> str:
     """Drop hidden characters; a space of any kind becomes a plain one."""
-    spaced = (" " if unicodedata.category(one) == "Zs" else one for one in text)
-    return "".join(one for one in spaced if not is_hidden(one))
+    spaced = (" " if unicodedata.category(char) == "Zs" else char for char in text)
+    return "".join(char for char in spaced if not is_hidden(char))
 
 
 @cache
@@ -101,12 +106,12 @@ def _prototypes() -> dict[str, str]:
         [source, *(other["c"].replace(_DIRECTION_MARK, "") for other in others)]
         for source, others in confusables_data.items()
     ]
-    for texts in [*pairs, *([one, one.lower()] for one in ascii_uppercase)]:
+    for texts in [*pairs, *([char, char.lower()] for char in ascii_uppercase)]:
         merged = set(texts).union(*(groups[text] for text in texts))
         for text in merged:
             groups[text] = merged
     return {
-        text: min(group, key=lambda one: (not one.isascii(), -len(one), one))
+        text: min(group, key=lambda char: (not char.isascii(), -len(char), char))
         for text, group in groups.items()
         if len(text) == 1
     }

@@ -70,7 +70,7 @@ def say_ago(moment: dt.datetime, now: dt.datetime) -> str:
     seconds = int(abs(now - moment).total_seconds())
     if seconds < 60:
         return "just now" if moment <= now else "within a minute"
-    size, unit = next(one for one in UNITS if seconds >= one[0])
+    size, unit = next(pair for pair in UNITS if seconds >= pair[0])
     length = f"{seconds // size} {unit}"
     return f"{length} ago" if moment <= now else f"in {length}"
 

@@ -29,7 +29,7 @@ OPEN_RANK = Case(
     When(status=IncidentStatus.OPEN, then=1), default=0, output_field=IntegerField()
 )
 SEVERITY_RANK = Case(
-    *(When(severity=one, then=one.rank) for one in Severity),
+    *(When(severity=severity, then=severity.rank) for severity in Severity),
     default=0,
     output_field=IntegerField(),
 )

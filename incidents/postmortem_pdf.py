@@ -97,21 +97,21 @@ def _register_fonts() -> dict[str, frozenset[int]]:
 def writable(text: str, font: str = PLAIN) -> str:
     """Return text with names for the characters that the font has no picture of."""
     known = _register_fonts()[font]
-    return "".join(one if one in "\n\t" else _written(one, known) for one in text)
+    return "".join(char if char in "\n\t" else _written(char, known) for char in text)
 
 
-def _written(one: str, known: frozenset[int]) -> str:
-    if one.isascii() and one.isprintable():
-        return one
+def _written(char: str, known: frozenset[int]) -> str:
+    if char.isascii() and char.isprintable():
+        return char
     is_plain = (
-        ord(one) in known
-        and unicodedata.bidirectional(one) not in UNWRITABLE_DIRECTIONS
-        and unicodedata.category(one) not in ("Cc", "Cf", "Co", "Cs")
+        ord(char) in known
+        and unicodedata.bidirectional(char) not in UNWRITABLE_DIRECTIONS
+        and unicodedata.category(char) not in ("Cc", "Cf", "Co", "Cs")
     )
     if is_plain:
-        return one
-    name = unicodedata.name(one, "")
-    return f"[U+{ord(one):04X}{' ' if name else ''}{name}]"
+        return char
+    name = unicodedata.name(char, "")
+    return f"[U+{ord(char):04X}{' ' if name else ''}{name}]"
 
 
 def _footer(canvas: Any, page: Any, text: str) -> None:
@@ -230,14 +230,14 @@ def _table(tokens: Sequence[Token], width: float) -> Iterator[Any]:
             rows.append([])
         elif token.type == "inline":
             rows[-1].append(token)
-    head = rows[0] if any(one.content for one in rows[0]) else None
+    head = rows[0] if any(cell.content for cell in rows[0]) else None
     body = rows[1:]
     if len(rows[0]) > WIDEST_TABLE:
         yield from _cell_by_cell(head, body)
         return
-    widths = _widths([[one.content for one in row] for row in rows], width)
+    widths = _widths([[cell.content for cell in row] for row in rows], width)
     head_cells = list(_cells(head, widths, is_head=True)) if head else []
-    cells = [row for one in body for row in _cells(one, widths)]
+    cells = [line for row in body for line in _cells(row, widths)]
     # A head that is a page long cannot stand on top of every page.
     repeated = head_cells if len(head_cells) == 1 else []
     first = head_cells if not repeated else []
@@ -291,7 +291,7 @@ def _cells(
 def _pieces(token: Token, width: float) -> list[str]:
     """Return a cell's markup in pieces of at most CELL_LINES lines."""
     room = max(1, int((width - 2 * CELL_PADDING) / CELL_SIZE)) * CELL_LINES
-    text = writable("".join(one.content or " " for one in token.children or ()))
+    text = writable("".join(child.content or " " for child in token.children or ()))
     if len(text) <= room:
         return [_inline(token)]
     return [escape(text[start : start + room]) for start in range(0, len(text), room)]
@@ -301,7 +301,7 @@ def _cell_by_cell(
     head: Sequence[Token] | None, rows: Sequence[Sequence[Token]]
 ) -> Iterator[Paragraph]:
     """Yield the cells of a table that is too wide for the page as lines."""
-    names = [_inline(one) for one in head] if head else []
+    names = [_inline(token) for token in head] if head else []
     for row in rows or [[]]:
         for number, cell in enumerate(row):
             name = names[number] if names else str(number + 1)

@@ -106,7 +106,7 @@ class TimelineReader:
 
     def _wanted_actions(self) -> Q:
         evidence = Q(action__startswith="evidence.")
-        policy = Q(*(("action__startswith", f"{one}.") for one in POLICY_NOUNS))
+        policy = Q(*(("action__startswith", f"{noun}.") for noun in POLICY_NOUNS))
         policy.connector = Q.OR
         if not self.kind:
             return evidence | policy
@@ -157,7 +157,7 @@ def _constant(text: str) -> Value:
 
 
 def _keys_of(keys: Iterable[Key], source: str) -> list[int]:
-    return [pk for _, pk, one in keys if one == source]
+    return [pk for _, pk, key_source in keys if key_source == source]
 
 
 def _started_phases(incident: Incident) -> list[IncidentPhase]:
@@ -185,11 +185,11 @@ def _written_line(row: TimelineEntry) -> TimelineLine:
 
 def _audit_line(row: AuditEntry, phases: list[IncidentPhase]) -> TimelineLine:
     running = [
-        one
-        for one in phases
-        if one.started_at
-        and one.started_at <= row.recorded_at
-        and (one.completed_at is None or row.recorded_at < one.completed_at)
+        phase
+        for phase in phases
+        if phase.started_at
+        and phase.started_at <= row.recorded_at
+        and (phase.completed_at is None or row.recorded_at < phase.completed_at)
     ]
     phase = running[-1] if running else None
     is_evidence = row.action.startswith("evidence.")

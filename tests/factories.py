@@ -53,7 +53,7 @@ def make_user(role: Role | None = Role.RESPONDER, username: str = "") -> User:
 def make_playbooks() -> dict[str, PlaybookVersion]:
     """Load the built-in playbooks and return their newest versions by code."""
     loaded = load_folder(BUILT_IN_FOLDER, actor=None, now=NOON)
-    return {one.version.playbook.code: one.version for one in loaded}
+    return {playbook.version.playbook.code: playbook.version for playbook in loaded}
 
 
 def make_incident(*, playbook: str = "INC-2", **fields: Any) -> Incident:

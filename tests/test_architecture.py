@@ -217,7 +217,7 @@ def test_services_of_a_case_import_only_from_rooms_below_their_own() -> None:
                 continue
             room = f"{name}..".split(".")[2]
             own = module.relative_to(SERVICES).parts[0].removesuffix(".py")
-            if room not in {own, *(one.removesuffix(".py") for one in below)}:
+            if room not in {own, *(module.removesuffix(".py") for module in below)}:
                 found.add((relative(module), name))
     assert not found
 

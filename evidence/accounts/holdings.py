@@ -48,7 +48,7 @@ def register_holding(holding: Holding) -> None:
 
 def list_held(person: User) -> list[Held]:
     """Return the work that this person holds and somebody else would have to do."""
-    return [one for holding in _holdings for one in holding.list_held(person)]
+    return [held for holding in _holdings for held in holding.list_held(person)]
 
 
 def hand_over(

@@ -70,7 +70,7 @@ class ActionFilter(DropdownFilter):
     def lookups(
         self, request: HttpRequest, model_admin: ModelAdmin[Any]
     ) -> list[tuple[str, str]]:
-        return sorted(ACTIONS.items(), key=lambda one: one[1])
+        return sorted(ACTIONS.items(), key=lambda option: option[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = drop_unstorable(self.value() or "")

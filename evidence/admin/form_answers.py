@@ -76,7 +76,9 @@ def _field_of(form: forms.Form, error: CasefileError) -> str | None:
     """Return the field that errors of this code are about on any form."""
     if error.field == "reason":
         # A form may ask for the reason in words of its own: its one long text is it.
-        long = [n for n, one in form.fields.items() if isinstance(one, LongTextField)]
+        long = [
+            n for n, field in form.fields.items() if isinstance(field, LongTextField)
+        ]
         return long[0] if len(long) == 1 else None
     if error.code == "moment_refused":
         times = [

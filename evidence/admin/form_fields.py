@@ -66,7 +66,7 @@ class CommaField(TextField):
     def to_python(self, value: Any) -> Any:
         text = " ".join((super().to_python(value) or "").split("\n"))
         row = next(csv.reader([text], skipinitialspace=True), [])
-        return [one.strip() for one in row if one.strip()]
+        return [text.strip() for text in row if text.strip()]
 
     def prepare_value(self, value: Any) -> Any:
         if not isinstance(value, list | tuple):
@@ -179,7 +179,7 @@ class ZonedMixin(forms.Form):
         self.asks_occurrence = True
         field: Any = self.fields["occurrence"]
         field.widget = forms.Select()
-        labels = [f"{one:%H:%M %Z} (UTC{one:%z})" for one in found]
+        labels = [f"{moment:%H:%M %Z} (UTC{moment:%z})" for moment in found]
         field.choices = [
             ("", "Choose one"),
             (FIRST, f"The first, {labels[0]}"),

@@ -67,7 +67,7 @@ class UploadForm(forms.Form):
         field.queryset = incidents.objects.visible_to(user)
         shown = list(field.queryset.open()[:OPEN_INCIDENTS_SHOWN])
         chosen = str(self.initial.get("incident") or self.data.get("incident") or "")
-        if read_key(chosen) not in {0, *(one.pk for one in shown)}:
+        if read_key(chosen) not in {0, *(case.pk for case in shown)}:
             shown += field.queryset.filter(pk=read_key(chosen))
         field.choices = [
             ("", field.empty_label),

@@ -306,7 +306,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
 
     def status_view(self, request: HttpRequest, pk: int) -> JsonResponse:
         item = self._find(request, pk)
-        work = [describe_work(one) for one in pending_work(item)]
+        work = [describe_work(pending) for pending in pending_work(item)]
         return JsonResponse({"pending": work}, headers={"Cache-Control": "no-store"})
 
     def case_status_view(self, request: HttpRequest, pk: int) -> JsonResponse:
@@ -314,7 +314,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         visible = EvidenceItem.objects.visible_to(request.user).filter(incident=pk)
-        work = [describe_work(one) for one in pending_work_of(visible)]
+        work = [describe_work(pending) for pending in pending_work_of(visible)]
         return JsonResponse({"pending": work}, headers={"Cache-Control": "no-store"})
 
     # --- Helpers ----------------------------------------------------------------

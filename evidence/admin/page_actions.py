@@ -167,17 +167,17 @@ class ActionPages:
     ) -> dict[str, dict[str, Any]]:
         """Return the actions that this person has now, each with its form."""
         offered = {}
-        for key, one in self.page_actions.items():
-            if not request.user.has_perm(one.permission) or not one.applies(obj):
+        for key, action in self.page_actions.items():
+            if not request.user.has_perm(action.permission) or not action.applies(obj):
                 continue
-            if not one.offered_to(obj, request.user):
+            if not action.offered_to(obj, request.user):
                 continue
             is_refused = refused is not None and refused.key == key
             form = refused.form if refused is not None and is_refused else None
             offered[key] = {
                 "key": key,
-                "action": one,
-                "form": form or one.form(obj=obj, user=request.user),
+                "action": action,
+                "form": form or action.form(obj=obj, user=request.user),
                 "url": self.action_url(obj, key),
                 "is_open": is_refused,
             }

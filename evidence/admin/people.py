@@ -284,8 +284,13 @@ class PersonAdmin(ReadOnlyAdmin):
 def _holdings_of(person: User) -> dict[str, Any]:
     """Return what is to be handed over, each with its page, and what is revoked."""
     held = [
-        (one, reverse(f"admin:{_admin_name(one.page)}_change", args=[one.page.pk]))
-        for one in list_held(person)
+        (
+            holding,
+            reverse(
+                f"admin:{_admin_name(holding.page)}_change", args=[holding.page.pk]
+            ),
+        )
+        for holding in list_held(person)
     ]
     tokens = list(live_tokens(person, now=timezone.now()))
     return {"held": held, "tokens": tokens, "shows_holdings": True}

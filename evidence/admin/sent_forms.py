@@ -116,7 +116,7 @@ def note_done(request: HttpRequest, response: HttpResponse) -> None:
     if key is None:
         return
     before = request.COOKIES.get(DONE_COOKIE, "").split(".")
-    done = [one for one in before if NONCE.fullmatch(one)]
+    done = [nonce for nonce in before if NONCE.fullmatch(nonce)]
     response.set_cookie(
         DONE_COOKIE,
         ".".join([*done, key.nonce][-DONE_SHOWN:]),

@@ -45,7 +45,7 @@ class LatestReportSerializer(serializers.Serializer):
 class RemarkSerializer(serializers.Serializer):
     """What is to be known of an item: it came late, or its signature is void."""
 
-    code = serializers.ChoiceField([one.value for one in RemarkKind])
+    code = serializers.ChoiceField([kind.value for kind in RemarkKind])
     text = serializers.CharField()
 
 
@@ -85,8 +85,10 @@ class EvidenceItemSerializer(serializers.ModelSerializer):
         known = context.setdefault("remarks", {})
         if item.pk not in known:
             together = getattr(self.parent, "instance", None) or [item]
-            known |= {one.pk: [] for one in together} | find_remarks(list(together))
-        return [{"code": str(one.kind), "text": one.text} for one in known[item.pk]]
+            known |= {other.pk: [] for other in together} | find_remarks(list(together))
+        return [
+            {"code": str(remark.kind), "text": remark.text} for remark in known[item.pk]
+        ]
 
     @extend_schema_field(LatestReportSerializer(allow_null=True))
     def get_latest_report(self, item: EvidenceItem) -> dict[str, Any] | None:

@@ -150,7 +150,7 @@ def say_streams(streams: Iterable[str]) -> dict[str, str]:
     names = set(streams)
     keys = [name.removeprefix(CASE_PREFIX) for name in names if _is_case(name)]
     found = _cases().filter(pk__in=keys) if keys else ()
-    cases = {f"{CASE_PREFIX}{one.pk}": one.reference for one in found}
+    cases = {f"{CASE_PREFIX}{case.pk}": case.reference for case in found}
     return {name: _say_stream(name, cases) for name in names}
 
 

@@ -179,9 +179,9 @@ def _only_member(file: IO[bytes]) -> Iterator[bytes] | None:
         count_members(file, most=MAX_ZIP_MEMBERS)
         archive = zipfile.ZipFile(file)
         files = [
-            one
-            for one in archive.infolist()
-            if not one.is_dir() and not _SIDECARS.match(one.filename)
+            member
+            for member in archive.infolist()
+            if not member.is_dir() and not _SIDECARS.match(member.filename)
         ]
         encrypted = len(files) == 1 and files[0].flag_bits & 1
     except (ZipRefused, zipfile.BadZipFile, ValueError, NotImplementedError):

@@ -57,7 +57,14 @@ def content_of(found: Structure) -> Content:
         return Content("Text or binary")
     if found.form is Form.ARRAY:
         return Content("JSON array")
-    known = next((one for one in _FORMATS if one.matches(found)), None)
+    known = next(
+        (
+            content_format
+            for content_format in _FORMATS
+            if content_format.matches(found)
+        ),
+        None,
+    )
     if found.form is Form.SEQUENCE:
         name = f": {known.words}" if known else ""
         return Content(f"JSON lines{name}", EvidenceKind.LOG)

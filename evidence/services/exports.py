@@ -163,7 +163,7 @@ def export_name(
         if name in wanted:
             moment = from_ms(wanted[name])
             parts.append(f"{word}-{moment:%Y%m%dT%H%M%SZ}")
-    parts += [_slug(one) for one in wanted.get("alert_categories", ())[:3]]
+    parts += [_slug(category) for category in wanted.get("alert_categories", ())[:3]]
     if "min_severity" in wanted:
         parts.append(f"{_slug(wanted['min_severity'])}-and-up")
     given = len(policy.flags)

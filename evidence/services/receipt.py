@@ -275,7 +275,7 @@ def _clean_media_type(media_type: str, name: str) -> str:
     """Return the declared type, or one guessed by the name; both held to one check."""
     # As a path: `mimetypes` would take `data:…` for an address that names its type.
     guessed = mimetypes.guess_type(f"./{_clean_name(name)}")[0] or ""
-    for one in (media_type.partition(";")[0].strip().lower(), guessed):
-        if MEDIA_TYPE.match(one):
-            return one
+    for candidate in (media_type.partition(";")[0].strip().lower(), guessed):
+        if MEDIA_TYPE.match(candidate):
+            return candidate
     return DEFAULT_MEDIA_TYPE

@@ -59,7 +59,7 @@ def take_over_evidence(
         lock_case(incident_id)
     items = find_not_held(from_incident_id, to_incident_id)
     found = list(items.select_related("incident", "received_by"))
-    return [_take(one, to_incident_id, actor, door, moment) for one in found]
+    return [_take(item, to_incident_id, actor, door, moment) for item in found]
 
 
 def _take(

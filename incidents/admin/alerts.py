@@ -57,7 +57,7 @@ class MoveForm(forms.Form):
         shown = field.queryset.order_by("-last_activity_at")[:CASES_SHOWN]
         field.choices = [
             ("", field.empty_label),
-            *((one.pk, str(one)) for one in shown),
+            *((case.pk, str(case)) for case in shown),
         ]
 
 

@@ -135,10 +135,10 @@ def checklist_tab(
         "conditions": conditions,
         "items": _item_views(
             incident,
-            [one for one in items if not one.retired_at],
+            [item for item in items if not item.retired_at],
             until=row.completed_at or cycle.ended_at,
         ),
-        "retired": [one for one in items if one.retired_at],
+        "retired": [item for item in items if item.retired_at],
         "progress": _progress(cycle),
         "actions": _actions(cycle) if row.name is Phase.REMEDIATE else (),
         "action_kinds": [(k.value, k.value.replace("_", " ")) for k in RemediationKind],
@@ -205,7 +205,7 @@ def _gate_state(
     is_open: bool,
 ) -> tuple[str, str]:
     """Return how a phase's gate stands, and the words for it."""
-    waits = any(one.is_waiting for one in conditions)
+    waits = any(condition.is_waiting for condition in conditions)
     if row.completed_at is not None:
         if row.breached_at:
             return "complete late", "Complete, late"
@@ -236,14 +236,16 @@ def _item_views(
 ) -> list[ItemView]:
     """Return the items; reports are those of `until`, where the phase is past."""
     evidence = list(incident.evidence_items.order_by("-id"))
-    wants_artifact = any(one.kind == ItemKind.ARTIFACT and one.is_open for one in items)
+    wants_artifact = any(
+        item.kind == ItemKind.ARTIFACT and item.is_open for item in items
+    )
     artifacts = (
         [*evidence_artifacts(evidence), *list_records(incident)]
         if wants_artifact
         else []
     )
     has_steps = any(
-        (one.content.get("expects") or {}).get("report_step") for one in items
+        (item.content.get("expects") or {}).get("report_step") for item in items
     )
     reports = find_current_reports(evidence, until=until) if has_steps else {}
     extensions = frozenset(
@@ -311,9 +313,9 @@ def _step_states(
     if not step:
         return []
     return [
-        (one.original_name, reports[one.pk].steps[step])
-        for one in evidence
-        if one.pk in reports and step in reports[one.pk].steps
+        (item.original_name, reports[item.pk].steps[step])
+        for item in evidence
+        if item.pk in reports and step in reports[item.pk].steps
     ]
 
 

@@ -130,20 +130,20 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     now = timezone.now()
     cycle = _chosen_cycle(request, incident)
     is_live = incident.is_open and cycle == incident.current_cycle
-    phases = [view_phase(one, now, is_live=is_live) for one in cycle.phases.all()]
+    phases = [view_phase(phase, now, is_live=is_live) for phase in cycle.phases.all()]
     waivers = [waiver for phase in phases for waiver in phase.phase.waivers.all()]
     tab = _chosen_tab(request)
     can_work = is_live and request.user.has_perm(WORK)
     containment = _containment(request, incident, now)
-    running = next((one for one in phases if one.is_running), None)
+    running = next((phase for phase in phases if phase.is_running), None)
     return {
         "incident": incident,
         "cycle": cycle,
         "is_live": is_live,
-        "phases": [_with_order(one, containment["kill_orders"]) for one in phases],
+        "phases": [_with_order(phase, containment["kill_orders"]) for phase in phases],
         "running": running,
         "head_tone": _head_tone(incident, running, containment["kill_orders"]),
-        "is_complete": is_live and all(one.is_complete for one in phases),
+        "is_complete": is_live and all(phase.is_complete for phase in phases),
         "hard_to_reach": reach_of_case(incident) if is_live else [],
         "waivers": [waiver for waiver in waivers if waiver.is_in_force],
         "revoked_waivers": [waiver for waiver in waivers if not waiver.is_in_force],
@@ -200,7 +200,7 @@ def _containment(
         "kill_all": standing_kill_all() if incident.is_open else None,
         "closing_orders": unconfirmed_orders(incident) if incident.is_open else (),
         "standing": find_standing(incident) if can_review else None,
-        "aftermaths": [(one.value, one.label) for one in Aftermath],
+        "aftermaths": [(aftermath.value, aftermath.label) for aftermath in Aftermath],
     }
 
 

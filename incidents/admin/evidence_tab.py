@@ -90,7 +90,7 @@ def _status_url(
     incident: Incident, newest: dict[int, VerificationRequest]
 ) -> str | None:
     """Return where the page asks how far the workers are, while there is any work."""
-    if not any(one.is_pending for one in newest.values()):
+    if not any(verification.is_pending for verification in newest.values()):
         return None
     return reverse("admin:evidence_evidenceitem_case_status", args=[incident.pk])
 

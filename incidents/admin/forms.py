@@ -209,7 +209,7 @@ def _offer(field: Any, rows: QuerySet[Any], shown: Iterable[Any]) -> None:
     What it takes and cannot do is refused by the service, which says why.
     """
     field.queryset = rows
-    field.choices = [("", field.empty_label), *((one.pk, str(one)) for one in shown)]
+    field.choices = [("", field.empty_label), *((row.pk, str(row)) for row in shown)]
 
 
 def playbook_choices(incident: Incident) -> list[tuple[int, str]]:
@@ -345,7 +345,7 @@ class ActionForm(PageForm):
 
 class EntryForm(ZonedMixin, PageForm):
     kind = forms.ChoiceField(
-        choices=[(one.value, one.label) for one in WRITABLE_KINDS],
+        choices=[(kind.value, kind.label) for kind in WRITABLE_KINDS],
         initial=TimelineKind.NOTE,
     )
     body = LongTextField(
@@ -411,7 +411,10 @@ class CloseForm(OutcomeForm):
 
 class AftermathForm(ReasonForm):
     aftermath = forms.ChoiceField(
-        choices=[("", "Choose one"), *((one.value, one.label) for one in Aftermath)],
+        choices=[
+            ("", "Choose one"),
+            *((aftermath.value, aftermath.label) for aftermath in Aftermath),
+        ],
         required=False,
         label="What becomes of kill switches and quarantines",
     )

@@ -63,7 +63,11 @@ def preference_values(user: User) -> dict[str, Any]:
         .prefetch_related("webhooks_off")
         .first()
     ) or NotificationPreference(user=user)
-    off = {one.pk for one in preference.webhooks_off.all()} if preference.pk else set()
+    off = (
+        {webhook.pk for webhook in preference.webhooks_off.all()}
+        if preference.pk
+        else set()
+    )
     return {
         "by_email": preference.by_email,
         "webhooks": user.webhook_channels.filter(is_active=True).exclude(pk__in=off),
@@ -180,8 +184,8 @@ class PlanForm(forms.Form):
         return {
             "fractions_left": data[f"{name}_fractions"],
             "minutes_before": [
-                int(one) if one.isdecimal() and len(one) < MINUTES_DIGITS else one
-                for one in data[f"{name}_before"]
+                int(text) if text.isdecimal() and len(text) < MINUTES_DIGITS else text
+                for text in data[f"{name}_before"]
             ],
             "repeat_minutes": data[f"{name}_repeat"] or data["default_repeat"],
         }
@@ -196,6 +200,6 @@ def plan_values(current: CurrentSettings) -> dict[str, Any]:
     }
     for name, row in {"default": document["default"], **document["phases"]}.items():
         values[f"{name}_fractions"] = row["fractions_left"]
-        values[f"{name}_before"] = [str(one) for one in row["minutes_before"]]
+        values[f"{name}_before"] = [str(minutes) for minutes in row["minutes_before"]]
         values[f"{name}_repeat"] = row["repeat_minutes"]
     return values

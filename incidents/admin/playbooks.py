@@ -58,7 +58,9 @@ class PlaybookAdmin(CasefileAdmin):
             "title": playbook.code,
             "playbook": playbook,
             "version": version,
-            "versions": sorted(playbook.versions.all(), key=lambda one: -one.number),
+            "versions": sorted(
+                playbook.versions.all(), key=lambda version: -version.number
+            ),
             **playbook_context(version),
         }
         return TemplateResponse(request, "incidents/playbook.html", context)
@@ -68,16 +70,16 @@ def playbook_context(version: PlaybookVersion) -> dict[str, Any]:
     """Return a version in the order of the runbook's pages."""
     document = document_of(version)
     items = document.checklist
-    checks = [one for one in items if one.kind is ItemKind.VERIFICATION]
+    checks = [item for item in items if item.kind is ItemKind.VERIFICATION]
     return {
         "document": document,
         "containment": [check for check in checks if check.phase is Phase.CONTAIN],
         "verification": [check for check in checks if check.phase is Phase.VERIFY],
         "rollbacks": [check for check in checks if check.phase is Phase.REMEDIATE],
         "closing": [check for check in checks if check.phase is Phase.POSTMORTEM],
-        "steps": [one for one in items if one.kind is ItemKind.INVESTIGATION],
-        "artifacts": [one for one in items if one.kind is ItemKind.ARTIFACT],
-        "remediations": [one for one in items if one.kind is ItemKind.REMEDIATION],
+        "steps": [item for item in items if item.kind is ItemKind.INVESTIGATION],
+        "artifacts": [item for item in items if item.kind is ItemKind.ARTIFACT],
+        "remediations": [item for item in items if item.kind is ItemKind.REMEDIATION],
         "by_phase": [
             (phase, document.target(phase), document.items(phase))
             for phase in PHASE_ORDER

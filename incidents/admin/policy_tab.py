@@ -39,8 +39,8 @@ def policy_tab(
         for extension in incident.extensions.all()
     ]
     snapshots = [
-        {"item": one, "url": _named("admin:evidence_evidenceitem_change", one.pk)}
-        for one in incident.evidence_items.filter(kind__in=POLICY_KINDS)
+        {"item": item, "url": _named("admin:evidence_evidenceitem_change", item.pk)}
+        for item in incident.evidence_items.filter(kind__in=POLICY_KINDS)
     ]
     return {
         "extension_rows": extensions,

@@ -190,10 +190,12 @@ def draft_content(postmortem: Postmortem, draft: PostmortemDraft) -> dict[str, A
 
 def section_groups(sections: dict[str, str]) -> list[tuple[str, list[WrittenSection]]]:
     """Return the sections under their headings."""
-    written = [WrittenSection(one, sections.get(one.key, "")) for one in SECTIONS]
+    written = [
+        WrittenSection(section, sections.get(section.key, "")) for section in SECTIONS
+    ]
     return [
         (name, list(group))
-        for name, group in groupby(written, key=lambda one: one.section.group)
+        for name, group in groupby(written, key=lambda entry: entry.section.group)
     ]
 
 

@@ -378,7 +378,9 @@ def _autosave(request: HttpRequest, object_id: str) -> HttpResponse:
             "revision": draft.revision,
             "saved_at": draft.saved_at.isoformat(),
             "saved_by": name_of(draft.saved_by),
-            "sections": {one.key: draft.sections[one.key] for one in joined},
+            "sections": {
+                section.key: draft.sections[section.key] for section in joined
+            },
         }
     )
 

@@ -95,7 +95,7 @@ def find(user: User, term: str) -> list[Group]:
     # No text of the database holds NUL, and it refuses to be asked for one.
     if not term or not is_storable(term):
         return []
-    found = ((one.title, list(one.find(user, term))) for one in _kinds_for(user))
+    found = ((kind.title, list(kind.find(user, term))) for kind in _kinds_for(user))
     return [
         Group(title, matches[:SHOWN], has_more=len(matches) > SHOWN)
         for title, matches in found
@@ -104,7 +104,7 @@ def find(user: User, term: str) -> list[Group]:
 
 
 def _kinds_for(user: User) -> list[Kind]:
-    return [one for one in KINDS if user.has_perm(one.permission)]
+    return [kind for kind in KINDS if user.has_perm(kind.permission)]
 
 
 def _first(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -40,8 +40,11 @@ class TeamAdmin(RefusableAdmin):
             "",
             "<div>{} {}</div>",
             (
-                (one.person, render_to_string("incidents/_reach.html", {"one": one}))
-                for one in found
+                (
+                    reach.person,
+                    render_to_string("incidents/_reach.html", {"one": reach}),
+                )
+                for reach in found
             ),
         )
 

@@ -25,7 +25,7 @@ def timeline_tab(
         "page": page,
         "kinds": TimelineKind.choices,
         "phase_choices": PHASE_CHOICES,
-        "writable_kinds": [(one.value, one.label) for one in WRITABLE_KINDS],
+        "writable_kinds": [(kind.value, kind.label) for kind in WRITABLE_KINDS],
         "kind": lines.kind,
         "entry_phase": lines.phase,
     }

@@ -52,7 +52,7 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
     _require_view(request)
     grouping = request.GET.get("by", "all")
     months = request.GET.get("months", str(MONTHS[-1]))
-    if grouping not in GROUPINGS or months not in {str(one) for one in MONTHS}:
+    if grouping not in GROUPINGS or months not in {str(offered) for offered in MONTHS}:
         raise Http404
     figures = read_figures(
         incidents=Incident.objects.visible_to(request.user),

@@ -86,10 +86,11 @@ class AlertViewSet(ReadOnlyViewSet):
         data: Any = request.data
         body = split_body(data or b"")
         read = [_read(text, body.source) for text in body.texts]
-        accepted = [one for one in read if isinstance(one, IncomingAlert)]
+        accepted = [entry for entry in read if isinstance(entry, IncomingAlert)]
         answers = iter(receive_alerts(alerts=accepted, actor=person_of(request)))
         outcomes = [
-            next(answers) if isinstance(one, IncomingAlert) else one for one in read
+            next(answers) if isinstance(entry, IncomingAlert) else entry
+            for entry in read
         ]
         if body.is_batch:
             return _answer_batch(outcomes)

@@ -28,7 +28,7 @@ class MetricsQuerySerializer(fields.Serializer):
     )
 
     def validate_by(self, value: str) -> set[str]:
-        names = {one.strip() for one in value.split(",") if one.strip()} - {"none"}
+        names = {code.strip() for code in value.split(",") if code.strip()} - {"none"}
         unknown = sorted(names - set(GROUPINGS))
         if unknown:
             raise fields.ValidationError(

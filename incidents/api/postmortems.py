@@ -77,7 +77,7 @@ class ReviewSerializer(serializers.ModelSerializer):
     def get_archived_sha256(self, review: PostmortemReview) -> list[str]:
         """The evidence that a signed version was archived as."""
         archive = getattr(review, "archive", None)
-        return [one.sha256_hex for one in archive.items] if archive else []
+        return [item.sha256_hex for item in archive.items] if archive else []
 
     @extend_schema_field(FileWorkSerializer(allow_null=True))
     def get_archive(self, review: PostmortemReview) -> dict[str, Any] | None:

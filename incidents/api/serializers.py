@@ -38,7 +38,7 @@ from incidents.workflow.outcomes import (
 from policy.models import KillSwitch
 from policy.rules.kill_switch import KillSwitchState
 
-CLOSING_STATES = tuple(one for one in IncidentStatus if one.is_closed)
+CLOSING_STATES = tuple(status for status in IncidentStatus if status.is_closed)
 OUTCOME_ASKED = ("resolution", "functional_impact", "information_impact")
 DUPLICATE_ASKED = ("original", "reason")
 
@@ -121,7 +121,7 @@ class PhaseSerializer(serializers.ModelSerializer):
         )
         read_only_fields = fields
 
-    @extend_schema_field(serializers.ChoiceField([one.value for one in ClockState]))
+    @extend_schema_field(serializers.ChoiceField([state.value for state in ClockState]))
     def get_clock(self, phase: IncidentPhase) -> str:
         return clock_state(phase.as_clock(), timezone.now()).value
 
@@ -266,7 +266,9 @@ class IncidentEditSerializer(serializers.Serializer):
 
     revision = serializers.IntegerField(required=False, min_value=1)
     title = serializers.CharField(required=False, max_length=200)
-    severity = serializers.ChoiceField([one.value for one in Severity], required=False)
+    severity = serializers.ChoiceField(
+        [severity.value for severity in Severity], required=False
+    )
     lead = serializers.SlugRelatedField(
         slug_field="username",
         queryset=User.objects.filter(is_active=True),
@@ -301,7 +303,7 @@ class CloseSerializer(serializers.Serializer):
     a `reason` and the reference of its `original`, and has no outcome of its own.
     """
 
-    status = serializers.ChoiceField([one.value for one in CLOSING_STATES])
+    status = serializers.ChoiceField([state.value for state in CLOSING_STATES])
     resolution = _optional_choice(Resolution)
     functional_impact = _optional_choice(FunctionalImpact)
     information_impact = _optional_choice(InformationImpact)

@@ -140,7 +140,7 @@ def _policy_disagrees(
             differing.append((entry, recorded, decided))
     if not differing:
         return
-    allowed = [one for one in differing if one[1] == Verdict.ALLOW]
+    allowed = [difference for difference in differing if difference[1] == Verdict.ALLOW]
     texts = listed(
         f"{e.text('extension_id')}: {e.text('capability')} recorded {recorded}, "
         f"snapshot {decided}"

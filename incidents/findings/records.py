@@ -38,7 +38,7 @@ class Record:
         value = self.members.get(name)
         if not isinstance(value, list):
             return ()
-        return tuple(one for one in value if isinstance(one, str))
+        return tuple(member for member in value if isinstance(member, str))
 
 
 def records(

@@ -129,7 +129,7 @@ class Alert(models.Model):
 
     source = models.CharField(
         max_length=20,
-        choices=[(one.value, label_of(one.value)) for one in ALERT_SOURCES],
+        choices=[(source.value, label_of(source.value)) for source in ALERT_SOURCES],
     )
     alert_id = models.CharField("alert ID", max_length=200)
     extension = models.ForeignKey(
@@ -189,7 +189,7 @@ class Alert(models.Model):
                 fields=("source", "alert_id"), name="alert_once_per_source"
             ),
             models.CheckConstraint(
-                condition=Q(source__in=[one.value for one in ALERT_SOURCES]),
+                condition=Q(source__in=[source.value for source in ALERT_SOURCES]),
                 name="alert_source_known",
             ),
             models.CheckConstraint(

@@ -14,10 +14,10 @@ def remark_on_items(items: Collection[EvidenceItem]) -> dict[int, list[Remark]]:
     """Return the remarks on items of any cases, by the item's ID."""
     late, void = find_late(items), find_void_files(items)
     found = {
-        one.pk: [
-            *([Remark(RemarkKind.LATE, late[one.pk])] if one.pk in late else []),
-            *([Remark(RemarkKind.VOID, void[one.pk])] if one.pk in void else []),
+        item.pk: [
+            *([Remark(RemarkKind.LATE, late[item.pk])] if item.pk in late else []),
+            *([Remark(RemarkKind.VOID, void[item.pk])] if item.pk in void else []),
         ]
-        for one in items
+        for item in items
     }
     return {pk: remarks for pk, remarks in found.items() if remarks}

@@ -118,9 +118,9 @@ class _Planner:
         self.waiting: list[int] = []
         self.times = {
             rule.key: sorted(
-                one.ts_ms
-                for one in state.kept
-                if one.severity.rank >= rule.least_severity.rank
+                alert.ts_ms
+                for alert in state.kept
+                if alert.severity.rank >= rule.least_severity.rank
             )
             for rule in state.rules
             if rule.count > 1
@@ -211,7 +211,7 @@ def count_around(times: Sequence[int], ts_ms: int, window_ms: int) -> int:
     low = bisect_left(times, ts_ms - window_ms)
     near = times[low : bisect_right(times, ts_ms + window_ms)]
     best = 0
-    for start in (*[one for one in near if one <= ts_ms], ts_ms):
+    for start in (*[near_ms for near_ms in near if near_ms <= ts_ms], ts_ms):
         begin = bisect_left(near, start)
         best = max(best, bisect_right(near, start + window_ms) - begin)
     return best + 1

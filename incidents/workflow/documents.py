@@ -50,12 +50,12 @@ def schema_problems(
 
 def unstorable_problems(value: object) -> tuple[Problem, ...]:
     """Return a fault where JSON text could not be stored and given back as it came."""
-    for path, one in _walk(value):
+    for path, member in _walk(value):
         if len(path) > DEPTH_MAX:
             fault = f"nested more than {DEPTH_MAX} levels deep"
-        elif isinstance(one, str) and UNSTORABLE.search(one):
+        elif isinstance(member, str) and UNSTORABLE.search(member):
             fault = "NUL and lone surrogates cannot be stored"
-        elif isinstance(one, float) and not math.isfinite(one):
+        elif isinstance(member, float) and not math.isfinite(member):
             fault = "expected a finite number"
         else:
             continue
@@ -67,14 +67,14 @@ def _walk(value: object) -> Iterator[tuple[tuple[str | int, ...], object]]:
     """Yield every value and member name with its path, without recursing."""
     waiting: list[tuple[tuple[str | int, ...], object]] = [((), value)]
     while waiting:
-        path, one = waiting.pop()
-        yield path, one
-        if isinstance(one, dict):
-            for name, member in one.items():
+        path, member = waiting.pop()
+        yield path, member
+        if isinstance(member, dict):
+            for name, inner in member.items():
                 yield path, name
-                waiting.append(((*path, name), member))
-        elif isinstance(one, list):
-            waiting.extend(((*path, i), entry) for i, entry in enumerate(one))
+                waiting.append(((*path, name), inner))
+        elif isinstance(member, list):
+            waiting.extend(((*path, i), inner) for i, inner in enumerate(member))
 
 
 def _place(error: ValidationError) -> list[str]:
@@ -97,7 +97,9 @@ def _problems_of(error: ValidationError) -> list[Problem]:
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
         # jsonschema reports one error for each missing name: take the one of this.
-        name = next((one for one in missing if error.message.startswith(repr(one))), "")
+        name = next(
+            (absent for absent in missing if error.message.startswith(repr(absent))), ""
+        )
         return [Problem(json_path([*path, name]), "missing; this member is required")]
     return [Problem(json_path(path), _message(error))]
 

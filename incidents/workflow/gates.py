@@ -227,7 +227,11 @@ def _extension_killed(facts: GateFacts) -> tuple[bool, str]:
     if stated is not None and stated.counts:
         said = f"stated by {stated.by}: {stated.text}"
         return True, f"{order}; {said}" if order else said
-    running = [one for one in facts.extension_ids if one not in facts.kill_switched]
+    running = [
+        extension_id
+        for extension_id in facts.extension_ids
+        if extension_id not in facts.kill_switched
+    ]
     if running:
         missing = f"no kill switch, and no other means stated: {_names(running)}"
         return False, f"{missing}; {order}" if order else missing
@@ -241,7 +245,9 @@ def _extension_killed(facts: GateFacts) -> tuple[bool, str]:
 def _unconfirmed(facts: GateFacts) -> list[str]:
     """Return the extensions whose kill switch is ordered and not confirmed."""
     ordered = facts.kill_switched - facts.kill_confirmed
-    return [one for one in facts.extension_ids if one in ordered]
+    return [
+        extension_id for extension_id in facts.extension_ids if extension_id in ordered
+    ]
 
 
 def _isolation_verified(facts: GateFacts) -> tuple[bool, str]:
@@ -271,16 +277,16 @@ def _reports_current(facts: GateFacts) -> tuple[bool, str]:
 
 def _failures_explained(facts: GateFacts) -> tuple[bool, str]:
     failed = [bundle for bundle in facts.bundles if bundle.valid is False]
-    explained = [one for one in failed if _has_explanation(one)]
-    rest = [one for one in failed if not _has_explanation(one)]
-    open_names = [one.name for one in rest if not _is_the_finding(one, facts)]
+    explained = [step for step in failed if _has_explanation(step)]
+    rest = [step for step in failed if not _has_explanation(step)]
+    open_names = [step.name for step in rest if not _is_the_finding(step, facts)]
     if open_names:
         return False, f"failed and not explained: {_names(open_names)}"
     if not failed:
         return True, "no bundle failed"
     said = [f"{len(explained)} failed, each explained"] if explained else []
     if rest:
-        names = _names(one.name for one in rest)
+        names = _names(step.name for step in rest)
         said.append(f"{len(rest)} failed, which is the finding of this case: {names}")
     return True, "; ".join(said)
 
@@ -375,10 +381,10 @@ def _stated(statement: Statement | None, missing: str) -> tuple[bool, str]:
 def _held(held: Collection[BundleFact | SnapshotFact]) -> str:
     """Name what a case holds; what an earlier cycle brought says so."""
     return _names(
-        one.name
-        if one.earlier_cycle is None
-        else f"{one.name} (from cycle {one.earlier_cycle})"
-        for one in held
+        evidence.name
+        if evidence.earlier_cycle is None
+        else f"{evidence.name} (from cycle {evidence.earlier_cycle})"
+        for evidence in held
     )
 
 

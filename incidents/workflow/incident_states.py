@@ -118,7 +118,7 @@ def _no_move(
     what: str, current: StrEnum, target: StrEnum, allowed: Collection[StrEnum]
 ) -> str:
     """Return the sentence for a move that does not exist, with those that do."""
-    words = sorted(say_value(one) for one in allowed)
+    words = sorted(say_value(value) for value in allowed)
     rest = f"It can become {', '.join(words)}." if words else "It stays as it is."
     article = "An" if what[0] in "aeiou" else "A"
     return (

@@ -113,5 +113,5 @@ def require_false_alarm(outcome: Outcome) -> None:
 
 
 def _expected(kind: type[StrEnum], value: str) -> str:
-    choices = ", ".join(plain(one) for one in kind)
+    choices = ", ".join(plain(value) for value in kind)
     return f"{value[:40]!r} is none of {choices}" if value else f"choose {choices}"

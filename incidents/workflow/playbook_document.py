@@ -216,7 +216,7 @@ def _choice(choice: dict[str, Any]) -> RemediationChoice:
 
 
 def _references(holder: dict[str, Any]) -> tuple[Reference, ...]:
-    return tuple(Reference(**one) for one in holder.get("references", ()))
+    return tuple(Reference(**reference) for reference in holder.get("references", ()))
 
 
 def _repeated_keys(content: dict[str, Any]) -> tuple[Problem, ...]:

@@ -199,7 +199,7 @@ def build_content(
     """Return a version's document. Raise PostmortemError where a section is missing."""
     missing = missing_sections(sections)
     if missing:
-        names = ", ".join(f"{one.group}: {one.title}" for one in missing)
+        names = ", ".join(f"{section.group}: {section.title}" for section in missing)
         raise PostmortemError(
             f"Required sections are empty: {names}. Write them, or say there why "
             "there is nothing to write.",

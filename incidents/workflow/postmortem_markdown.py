@@ -140,14 +140,14 @@ def _written(sections: Mapping[str, str], facts: Mapping[str, Any]) -> Iterator[
         ("Action item", "Type", "Owner", "Due", "Ticket", "State"),
         (
             (
-                one["text"],
-                TYPE_NAMES.get(one["type"], one["type"]),
-                one["owner"],
-                one["due_on"],
-                " ".join(filter(None, (one["ticket"], one["ticket_url"]))),
-                one["state"],
+                action["text"],
+                TYPE_NAMES.get(action["type"], action["type"]),
+                action["owner"],
+                action["due_on"],
+                " ".join(filter(None, (action["ticket"], action["ticket_url"]))),
+                action["state"],
             )
-            for one in facts["action_items"]
+            for action in facts["action_items"]
         ),
     )
 
@@ -178,14 +178,14 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
         ("T", "When", "Kind", "By", "What"),
         (
             (
-                describe_offset(one["offset_seconds"]),
-                moment(one["event_at"]),
-                one["kind"],
-                one["author"],
-                one["text"]
-                + (f" (corrects #{one['corrects']})" if one["corrects"] else ""),
+                describe_offset(entry["offset_seconds"]),
+                moment(entry["event_at"]),
+                entry["kind"],
+                entry["author"],
+                entry["text"]
+                + (f" (corrects #{entry['corrects']})" if entry["corrects"] else ""),
             )
-            for one in facts["timeline"]
+            for entry in facts["timeline"]
         ),
     )
     yield from ("### Evidence", "")
@@ -193,14 +193,14 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
         ("Item", "Kind", "Bytes", "Received", "Verified", "SHA-256"),
         (
             (
-                one["name"],
-                one["kind"].replace("_", " "),
-                one["size_bytes"],
-                f"{moment(one['received_at'])} by {one['received_by']}",
-                one["outcome"].replace("_", " ") or "none",
-                one["sha256"],
+                item["name"],
+                item["kind"].replace("_", " "),
+                item["size_bytes"],
+                f"{moment(item['received_at'])} by {item['received_by']}",
+                item["outcome"].replace("_", " ") or "none",
+                item["sha256"],
             )
-            for one in facts["evidence"]
+            for item in facts["evidence"]
         ),
     )
     yield from ("### Findings", "")
@@ -236,13 +236,13 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
         ("Phase", "Item", "State", "By", "Note"),
         (
             (
-                one["phase"].upper(),
-                one["text"],
-                one["state"].replace("_", " "),
-                one["answered_by"],
-                one["note"],
+                item["phase"].upper(),
+                item["text"],
+                item["state"].replace("_", " "),
+                item["answered_by"],
+                item["note"],
             )
-            for one in facts["checklist"]
+            for item in facts["checklist"]
         ),
     )
 

@@ -40,8 +40,8 @@ def read_plan(document: Any) -> ReminderPlan:
         default=_read_phase(members["default"], "default"),
         by_phase=MappingProxyType(
             {
-                _read_name(name): _read_phase(one, f"phases.{name}")
-                for name, one in phases.items()
+                _read_name(name): _read_phase(plan, f"phases.{name}")
+                for name, plan in phases.items()
             }
         ),
         late_after=timedelta(
@@ -69,9 +69,10 @@ def write_plan(plan: ReminderPlan) -> dict[str, Any]:
 def _write_phase(reminders: PhaseReminders) -> dict[str, Any]:
     return {
         "fractions_left": [
-            f"{one.numerator}/{one.denominator}" for one in reminders.fractions_left
+            f"{fraction.numerator}/{fraction.denominator}"
+            for fraction in reminders.fractions_left
         ],
-        "minutes_before": [_minutes(one) for one in reminders.before],
+        "minutes_before": [_minutes(delta) for delta in reminders.before],
         "repeat_minutes": _minutes(reminders.repeat_every),
     }
 
@@ -91,8 +92,8 @@ def _read_phase(document: Any, path: str) -> PhaseReminders:
                 for fraction in fractions
             ),
             before=tuple(
-                timedelta(minutes=_whole(one, f"{path}.minutes_before"))
-                for one in before
+                timedelta(minutes=_whole(minutes, f"{path}.minutes_before"))
+                for minutes in before
             ),
             repeat_every=timedelta(
                 minutes=_whole(members["repeat_minutes"], f"{path}.repeat_minutes")

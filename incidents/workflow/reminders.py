@@ -41,7 +41,7 @@ class PhaseReminders:
     def __post_init__(self) -> None:
         if any(not 0 < fraction < 1 for fraction in self.fractions_left):
             raise ReminderPlanError("A fraction left must lie between 0 and 1.")
-        if any(one <= timedelta(0) for one in (*self.before, self.repeat_every)):
+        if any(delta <= timedelta(0) for delta in (*self.before, self.repeat_every)):
             raise ReminderPlanError("Times before, and the repeat, must be above zero.")
 
 

@@ -207,7 +207,7 @@ class ExtensionAdmin(PageAdmin):
             help="Takes effect at once: trust lets no hostcall through.",
             tone="danger",
             icon="gpp_bad",
-            applies=lambda one: one.trust_state != TrustState.QUARANTINED,
+            applies=lambda extension: extension.trust_state != TrustState.QUARANTINED,
         ),
         "kill": PageAction(
             "Kill",
@@ -218,7 +218,7 @@ class ExtensionAdmin(PageAdmin):
             help="Orders the runtime to stop it, quarantines it, shows what to run.",
             tone="danger",
             icon="power_settings_new",
-            applies=lambda one: not one.has_kill_switch,
+            applies=lambda extension: not extension.has_kill_switch,
         ),
         "probation": PageAction(
             "Put on probation",
@@ -226,7 +226,7 @@ class ExtensionAdmin(PageAdmin):
             forms.CaseReasonForm,
             _start_probation,
             WORK,
-            applies=lambda one: one.trust_state == TrustState.UNKNOWN,
+            applies=lambda extension: extension.trust_state == TrustState.UNKNOWN,
         ),
         "request": PageAction(
             "Request promotion",
@@ -236,7 +236,9 @@ class ExtensionAdmin(PageAdmin):
             WORK,
             help="A reviewer other than you decides.",
             icon="upgrade",
-            applies=lambda one: bool(_promotion_of(one)) and not _pending(one),
+            applies=lambda extension: (
+                bool(_promotion_of(extension)) and not _pending(extension)
+            ),
         ),
         "approve": PageAction(
             "Approve the promotion",
@@ -245,7 +247,7 @@ class ExtensionAdmin(PageAdmin):
             _approve,
             REVIEW,
             tone="main",
-            applies=lambda one: _pending(one) is not None,
+            applies=lambda extension: _pending(extension) is not None,
             offered_to=_is_others,
         ),
         "decline": PageAction(
@@ -254,7 +256,7 @@ class ExtensionAdmin(PageAdmin):
             forms.DeclineForm,
             _decline,
             REVIEW,
-            applies=lambda one: _pending(one) is not None,
+            applies=lambda extension: _pending(extension) is not None,
             offered_to=_is_others,
         ),
         "withdraw": PageAction(
@@ -263,7 +265,7 @@ class ExtensionAdmin(PageAdmin):
             forms.WithdrawForm,
             _withdraw,
             WORK,
-            applies=lambda one: _pending(one) is not None,
+            applies=lambda extension: _pending(extension) is not None,
             offered_to=_is_own,
         ),
         "quota": PageAction(
@@ -347,7 +349,7 @@ class ExtensionAdmin(PageAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         typed = request.GET.get("q", "").strip()[:EXTENSION_ID_LENGTH]
-        ids = [one.strip() for one in request.GET.getlist("id")[:SUGGESTED]]
+        ids = [text.strip() for text in request.GET.getlist("id")[:SUGGESTED]]
         headers = {"Cache-Control": "private, no-store"}
         answer = {"known": _suggest(typed), "new": _new_ids(ids)}
         return JsonResponse(answer, headers=headers)
@@ -395,11 +397,13 @@ def _suggest(typed: str) -> list[dict[str, str]]:
 def _new_ids(ids: list[str]) -> list[dict[str, str]]:
     """Return the IDs that no extension has, each with what is wrong with it, or ""."""
     found = []
-    for one in sorted({extensions.clean_extension_id(raw) for raw in ids} - {""}):
+    for extension_id in sorted(
+        {extensions.clean_extension_id(raw) for raw in ids} - {""}
+    ):
         try:
-            new = extensions.require_typed_ids([one])
+            new = extensions.require_typed_ids([extension_id])
         except PolicyRefused as refusal:
-            found.append({"id": show_hidden(one), "fault": refusal.message})
+            found.append({"id": show_hidden(extension_id), "fault": refusal.message})
         else:
             found += [{"id": show_hidden(name), "fault": ""} for name in new]
     return found

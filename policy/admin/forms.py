@@ -86,7 +86,7 @@ class KillForm(CaseReasonForm):
             # Of many cases some are shown and all are taken: a queryset that is cut
             # cannot be looked up in, and would refuse every choice.
             shown = field.queryset.order_by("-last_activity_at")[:SHOWN_INCIDENTS]
-            field.choices = [(one.pk, str(one)) for one in shown]
+            field.choices = [(row.pk, str(row)) for row in shown]
 
 
 class PromotionForm(CaseReasonForm):
@@ -222,15 +222,16 @@ class RollbackToDefaultsForm(PageForm):
         label="Risk controller",
         widget=forms.RadioSelect,
         choices=[
-            (one.value, inline_code(RISK_CONSEQUENCES[one])) for one in RiskChoice
+            (choice.value, inline_code(RISK_CONSEQUENCES[choice]))
+            for choice in RiskChoice
         ],
     )
     overrides = forms.ChoiceField(
         label="Overrides of single extensions",
         widget=forms.RadioSelect,
         choices=[
-            (one.value, inline_code(OVERRIDE_CONSEQUENCES[one]))
-            for one in OverrideChoice
+            (choice.value, inline_code(OVERRIDE_CONSEQUENCES[choice]))
+            for choice in OverrideChoice
         ],
     )
     reason = _reason()

@@ -74,7 +74,7 @@ class RuntimeHistoryImportAdmin(OfVisibleIncident, PageAdmin):
     def page_context(
         self, request: HttpRequest, obj: RuntimeHistoryImport
     ) -> dict[str, Any]:
-        rows = [{**one, "state": _state_of(one)} for one in obj.findings]
+        rows = [{**finding, "state": _state_of(finding)} for finding in obj.findings]
         pages = Paginator(rows, PAGE_SIZE)
         return {"history": obj, "page": pages.get_page(request.GET.get("page"))}
 

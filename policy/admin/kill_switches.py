@@ -218,7 +218,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             kill_switches.CONFIRM,
             tone="main",
             icon="check_circle",
-            applies=lambda one: one.state is KillSwitchState.ORDERED,
+            applies=lambda kill_switch: kill_switch.state is KillSwitchState.ORDERED,
         ),
         "request": PageAction(
             "Request a lift",
@@ -226,8 +226,9 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             forms.ReasonForm,
             _request_lift,
             WORK,
-            applies=lambda one: (
-                one.state is not KillSwitchState.LIFTED and _pending(one) is None
+            applies=lambda kill_switch: (
+                kill_switch.state is not KillSwitchState.LIFTED
+                and _pending(kill_switch) is None
             ),
         ),
         "approve": PageAction(
@@ -237,7 +238,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             _approve,
             REVIEW,
             tone="main",
-            applies=lambda one: _pending(one) is not None,
+            applies=lambda kill_switch: _pending(kill_switch) is not None,
             offered_to=_may_approve,
         ),
         "decline": PageAction(
@@ -246,7 +247,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             forms.DeclineForm,
             _decline,
             REVIEW,
-            applies=lambda one: _pending(one) is not None,
+            applies=lambda kill_switch: _pending(kill_switch) is not None,
             offered_to=_is_others,
         ),
         "withdraw": PageAction(
@@ -255,7 +256,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             forms.WithdrawForm,
             _withdraw,
             WORK,
-            applies=lambda one: _pending(one) is not None,
+            applies=lambda kill_switch: _pending(kill_switch) is not None,
             offered_to=_is_own,
         ),
         "release": PageAction(
@@ -275,8 +276,8 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             _approve_release,
             REVIEW,
             tone="main",
-            applies=lambda one: _release(one) is not None,
-            offered_to=lambda one, user: _asks(one) != user.pk,
+            applies=lambda kill_switch: _release(kill_switch) is not None,
+            offered_to=lambda kill_switch, user: _asks(kill_switch) != user.pk,
         ),
         "decline-release": PageAction(
             "Decline the release",
@@ -284,8 +285,8 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             forms.ReasonForm,
             _decline_release,
             REVIEW,
-            applies=lambda one: _release(one) is not None,
-            offered_to=lambda one, user: _asks(one) != user.pk,
+            applies=lambda kill_switch: _release(kill_switch) is not None,
+            offered_to=lambda kill_switch, user: _asks(kill_switch) != user.pk,
         ),
         "withdraw-release": PageAction(
             "Withdraw the release",
@@ -293,8 +294,8 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             forms.OptionalReasonForm,
             _withdraw_release,
             WORK,
-            applies=lambda one: _release(one) is not None,
-            offered_to=lambda one, user: _asks(one) == user.pk,
+            applies=lambda kill_switch: _release(kill_switch) is not None,
+            offered_to=lambda kill_switch, user: _asks(kill_switch) == user.pk,
         ),
     }
 

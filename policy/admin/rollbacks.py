@@ -119,7 +119,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             REVIEW,
             help="By somebody other than who proposed it.",
             tone="main",
-            applies=lambda one: one.state == RollbackState.PROPOSED,
+            applies=lambda rollback: rollback.state == RollbackState.PROPOSED,
             offered_to=_is_others,
         ),
         "decline": PageAction(
@@ -128,7 +128,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             forms.ReasonForm,
             _decline,
             REVIEW,
-            applies=lambda one: one.state == RollbackState.PROPOSED,
+            applies=lambda rollback: rollback.state == RollbackState.PROPOSED,
             offered_to=_is_others,
         ),
         "withdraw": PageAction(
@@ -138,7 +138,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             _withdraw,
             WORK,
             help="By who proposed it, before it is decided on.",
-            applies=lambda one: one.state == RollbackState.PROPOSED,
+            applies=lambda rollback: rollback.state == RollbackState.PROPOSED,
             offered_to=_is_own,
         ),
         "apply": PageAction(
@@ -149,7 +149,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             WORK,
             help="The snapshot's decisions are compared with the planned ones.",
             tone="main",
-            applies=lambda one: one.state in STATES_TO_PROVE,
+            applies=lambda rollback: rollback.state in STATES_TO_PROVE,
         ),
         "close": PageAction(
             "Close without verification",
@@ -159,7 +159,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             WORK,
             help="It is called off, or another plan takes its place. It never counts "
             "as verified then.",
-            applies=lambda one: one.state in STATES_TO_PROVE,
+            applies=lambda rollback: rollback.state in STATES_TO_PROVE,
         ),
     }
 
@@ -194,7 +194,9 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             "lapses_at": lapses_at(obj) if obj.decided_at is None else None,
             "before_text": _text(obj.before),
             "after_text": _text(obj.after),
-            "planned": [one for one in obj.planned if one["extension"] is None],
+            "planned": [
+                decision for decision in obj.planned if decision["extension"] is None
+            ],
         }
 
 

@@ -65,8 +65,13 @@ def _propose_earlier(
 def _compare(
     request: HttpRequest, snapshot: PolicySnapshot, data: dict[str, Any]
 ) -> HttpResponse:
-    pair = sorted((snapshot, data["other"]), key=lambda one: (one.captured_at, one.pk))
-    url = reverse("admin:policy_policysnapshot_compare", args=[one.pk for one in pair])
+    pair = sorted(
+        (snapshot, data["other"]),
+        key=lambda snapshot: (snapshot.captured_at, snapshot.pk),
+    )
+    url = reverse(
+        "admin:policy_policysnapshot_compare", args=[snapshot.pk for snapshot in pair]
+    )
     return HttpResponseRedirect(url)
 
 
@@ -117,7 +122,7 @@ class PolicySnapshotAdmin(OfVisibleIncident, PageAdmin):
             forms.RollbackToSnapshotForm,
             _propose_earlier,
             WORK,
-            applies=lambda one: forms.earlier_snapshots(one).exists(),
+            applies=lambda snapshot: forms.earlier_snapshots(snapshot).exists(),
         ),
     }
 

@@ -24,11 +24,11 @@ def binary(sign: str, left: Value, right: Value) -> Value:
     if sign in ("===", "==", "!==", "!="):
         return _compare(sign, left, right)
     operator = _NUMERIC.get(sign)
-    one, other = to_number(left), to_number(right)
-    if operator is None or one is None or other is None:
+    first, second = to_number(left), to_number(right)
+    if operator is None or first is None or second is None:
         return unknown(left, right)
     try:
-        result = operator(one, other)
+        result = operator(first, second)
     except (ZeroDivisionError, OverflowError, ValueError):
         result = math.nan
     via = merge_via(left, right)
@@ -40,22 +40,22 @@ def binary(sign: str, left: Value, right: Value) -> Value:
 def _add(left: Value, right: Value) -> Value:
     via = merge_via(left, right)
     if isinstance(left, (Number, Constant)) and isinstance(right, (Number, Constant)):
-        one, other = to_number(left), to_number(right)
-        if one is not None and other is not None:
-            return Number(one + other, via=via)
-    one_text, other_text = to_text(left), to_text(right)
+        first, second = to_number(left), to_number(right)
+        if first is not None and second is not None:
+            return Number(first + second, via=via)
+    left_text, right_text = to_text(left), to_text(right)
     via = via | {"string-concatenation"}
     both_text = isinstance(left, Text) and isinstance(right, Text)
-    if not both_text and one_text is not None and other_text is not None:
+    if not both_text and left_text is not None and right_text is not None:
         via = via | {"coercion"}
-    if one_text is None or other_text is None:
+    if left_text is None or right_text is None:
         is_text = isinstance(left, Text) or isinstance(right, Text)
         if is_text or left.textual or right.textual:
             return Value(via=via, textual=True)
         return Value(via=merge_via(left, right))
-    if len(one_text) + len(other_text) > MAX_TEXT:
+    if len(left_text) + len(right_text) > MAX_TEXT:
         return Value(via=via, textual=True)
-    return Text(one_text + other_text, via=via)
+    return Text(left_text + right_text, via=via)
 
 
 def _compare(sign: str, left: Value, right: Value) -> Value:
@@ -76,27 +76,27 @@ def _int32(number: float) -> int:
 
 
 def _bits(operator: Callable[[int, int], int]) -> Callable[[float, float], float]:
-    return lambda one, other: float(_int32(operator(_int32(one), _int32(other))))
+    return lambda a, b: float(_int32(operator(_int32(a), _int32(b))))
 
 
-def _power(one: float, other: float) -> float:
-    return math.nan if abs(other) > 64 else one**other
+def _power(base: float, exponent: float) -> float:
+    return math.nan if abs(exponent) > 64 else base**exponent
 
 
 _NUMERIC: dict[str, Callable[[float, float], float]] = {
-    "-": lambda one, other: one - other,
-    "*": lambda one, other: one * other,
-    "/": lambda one, other: one / other,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
     "%": math.fmod,
     "**": _power,
-    "^": _bits(lambda one, other: one ^ other),
-    "&": _bits(lambda one, other: one & other),
-    "|": _bits(lambda one, other: one | other),
-    "<<": _bits(lambda one, other: one << (other & 31)),
-    ">>": _bits(lambda one, other: one >> (other & 31)),
-    ">>>": lambda one, other: float((_int32(one) & 0xFFFFFFFF) >> (_int32(other) & 31)),
-    "<": lambda one, other: one < other,
-    ">": lambda one, other: one > other,
-    "<=": lambda one, other: one <= other,
-    ">=": lambda one, other: one >= other,
+    "^": _bits(lambda a, b: a ^ b),
+    "&": _bits(lambda a, b: a & b),
+    "|": _bits(lambda a, b: a | b),
+    "<<": _bits(lambda a, b: a << (b & 31)),
+    ">>": _bits(lambda a, b: a >> (b & 31)),
+    ">>>": lambda a, b: float((_int32(a) & 0xFFFFFFFF) >> (_int32(b) & 31)),
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
 }

@@ -84,7 +84,9 @@ def lock_extension(extension_pk: int) -> Extension:
 def remediate_reached_at(incident: Any) -> dt.datetime | None:
     """Return when the case's current cycle reached REMEDIATE; None before that."""
     cycle = incident.current_cycle
-    phase = next((one for one in cycle.phases.all() if one.phase == REMEDIATE), None)
+    phase = next(
+        (phase for phase in cycle.phases.all() if phase.phase == REMEDIATE), None
+    )
     return phase.started_at if phase else None
 
 

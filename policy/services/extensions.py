@@ -79,14 +79,14 @@ def require_typed_ids(
     one in what nobody sees. A known ID is taken whatever it looks like: the runtime
     named it so.
     """
-    wanted = {clean_extension_id(one) for one in extension_ids}
+    wanted = {clean_extension_id(text) for text in extension_ids}
     known = Extension.objects.filter(extension_id__in=wanted)
     new = sorted(wanted - set(known.values_list("extension_id", flat=True)) - {""})
-    for one in new:
-        require_own_look(one, field=field)
-    odd = [one for one in new if not is_plain_id(one)]
+    for extension_id in new:
+        require_own_look(extension_id, field=field)
+    odd = [extension_id for extension_id in new if not is_plain_id(extension_id)]
     if odd:
-        names = "; ".join(f"“{show_hidden(one)}”" for one in odd)
+        names = "; ".join(f"“{show_hidden(extension_id)}”" for extension_id in odd)
         raise PolicyRefused(
             f"No extension is known as {names}, and a new ID has {ALLOWED_WORDS}. "
             "Choose a known one, or look at how the runtime writes it.",

@@ -126,8 +126,10 @@ def approve_release(
     moment = now or timezone.now()
     switch, requests = _lock_pending(kill_switch_id, moment)
     statement = clean_text(exception)
-    overtaken = [one for one in requests if has_active_kill_switch(one.extension)]
-    going = [one for one in requests if one not in overtaken]
+    overtaken = [
+        request for request in requests if has_active_kill_switch(request.extension)
+    ]
+    going = [request for request in requests if request not in overtaken]
     _require_all_allowed(going, actor, statement)
     for request in overtaken:
         _end(request, RequestState.WITHDRAWN, actor, OVERTAKEN, moment)
@@ -211,7 +213,7 @@ def _lock_pending(
     """Return the switch and its pending requests, locked after their extensions."""
     switch = _lock_lifted(kill_switch_id)
     waiting = list(pending_release(switch).values_list("pk", "extension_id"))
-    extensions = Extension.objects.filter(pk__in=[one for _, one in waiting])
+    extensions = Extension.objects.filter(pk__in=[request for _, request in waiting])
     list(extensions.select_for_update().order_by("pk").values_list("pk", flat=True))
     rows = PromotionRequest.objects.select_for_update(of=("self",))
     found = rows.filter(pk__in=[pk for pk, _ in waiting], state=RequestState.PENDING)

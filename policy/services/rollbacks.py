@@ -345,12 +345,12 @@ def describe_effects(plan: RollbackPlan) -> list[dict[str, str]]:
 def _planned(plan: RollbackPlan) -> list[dict[str, Any]]:
     return [
         {
-            "extension": one.extension,
-            "capability": one.capability,
-            "decision": one.decision.decision.value,
-            "reason": one.decision.reason.value,
+            "extension": planned.extension,
+            "capability": planned.capability,
+            "decision": planned.decision.decision.value,
+            "reason": planned.decision.reason.value,
         }
-        for one in plan.planned
+        for planned in plan.planned
     ]
 
 

@@ -102,7 +102,7 @@ def _replay(
         finding_count=len(findings),
         refused_count=sum(finding.is_refused for finding in findings),
         fault_count=len(history.faults),
-        findings=[finding_as_json(one) for one in findings[:STORED_FINDINGS]],
+        findings=[finding_as_json(finding) for finding in findings[:STORED_FINDINGS]],
         faults=without_nul(
             [
                 {

@@ -199,7 +199,7 @@ def _finish(
         details=finding.details,
     )
     ScanEntry.objects.bulk_create(
-        (_row(report, n, **one) for n, one in enumerate(finding.entries)),
+        (_row(report, n, **entry) for n, entry in enumerate(finding.entries)),
         batch_size=BATCH,
     )
     state = WorkState.GAVE_UP if gave_up else WorkState.DONE

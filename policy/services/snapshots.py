@@ -153,7 +153,12 @@ def _add_snapshot(
         unknown=without_nul(_unknown(settings, explanation)),
         redactions=without_nul(_redactions(settings, explanation)),
         disagreements=without_nul(
-            [vars(one) for one in compare_with_explanation(read.effective, explanation)]
+            [
+                vars(disagreement)
+                for disagreement in compare_with_explanation(
+                    read.effective, explanation
+                )
+            ]
             if explanation
             else []
         ),

@@ -65,7 +65,7 @@ def list_waiting(*, now: dt.datetime | None = None) -> list[WaitingDecision]:
     """
     since = (now or timezone.now()) - REQUEST_LIFETIME
     found = [*_lifts(since), *_promotions(since), *_rollbacks(since)]
-    return sorted(found, key=lambda one: one.requested_at)
+    return sorted(found, key=lambda waiting: waiting.requested_at)
 
 
 def lapse_requests(*, now: dt.datetime | None = None) -> int:

@@ -31,8 +31,8 @@ def patch_json(value: Any, indent: str = "") -> str:
         return json.dumps(value, ensure_ascii=False)
     inner = indent + "  "
     members = [
-        f"{inner}{json.dumps(name, ensure_ascii=False)}: {patch_json(one, inner)}"
-        for name, one in value.items()
+        f"{inner}{json.dumps(name, ensure_ascii=False)}: {patch_json(member, inner)}"
+        for name, member in value.items()
     ]
     return "{\n" + ",\n".join(members) + f"\n{indent}}}"
 

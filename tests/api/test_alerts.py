@@ -103,7 +103,7 @@ def test_each_alert_of_a_batch_has_its_own_result(poster: APIClient) -> None:
     )
     body = response.json()
     assert response.status_code == 207
-    assert [one["result"] for one in body["results"]] == [
+    assert [result["result"] for result in body["results"]] == [
         "accepted",
         "refused",
         "accepted",
@@ -137,7 +137,7 @@ def test_one_bad_alert_does_not_lose_the_others(poster: APIClient, bad: str) -> 
     good = json.dumps(alert_document("good"))
     body = f'{{"source": "{SOURCE}", "alerts": [{bad}, {good}, {bad}]}}'
     response = post(poster, body)
-    results = [one["result"] for one in response.json()["results"]]
+    results = [result["result"] for result in response.json()["results"]]
     assert results == ["refused", "accepted", "refused"]
     assert Alert.objects.get().alert_id == "good"
 
@@ -273,11 +273,11 @@ def test_alerts_are_filtered(
     other = {"extension_id": "ext.other", "severity": "critical"}
     post(poster, alert_document("c", source="ci_gate", **other))
     rows = reader.get(f"{URL}?{query}").json()["results"]
-    assert {one["alert_id"] for one in rows} == found
+    assert {row["alert_id"] for row in rows} == found
 
 
 def test_alerts_of_one_case_are_listed(poster: APIClient, reader: APIClient) -> None:
     answer = post(poster, alert_document("a", source=SOURCE)).json()
     post(poster, alert_document("b", source=SOURCE, extension_id="ext.other"))
     rows = reader.get(f"{URL}?incident={answer['incident']}").json()["results"]
-    assert [one["alert_id"] for one in rows] == ["a"]
+    assert [row["alert_id"] for row in rows] == ["a"]

@@ -52,7 +52,7 @@ def test_all_that_is_missing_is_said_at_once(case: Incident) -> None:
     response = close(case, status="closed_false_alarm")
     assert response.status_code == 400
     said = str(response.json()["errors"])
-    assert all(one in said for one in (*OUTCOME, "reason"))
+    assert all(field in said for field in (*OUTCOME, "reason"))
 
 
 def test_true_positive_is_no_false_alarm(case: Incident) -> None:
@@ -75,4 +75,4 @@ def test_list_is_narrowed_by_the_resolution(case: Incident) -> None:
     make_incident()
     client = make_client(make_user(Role.AUDITOR), TokenScope.READ)
     found = client.get("/api/v1/incidents/?resolution=false_positive").json()
-    assert [one["reference"] for one in found["results"]] == [case.reference]
+    assert [row["reference"] for row in found["results"]] == [case.reference]

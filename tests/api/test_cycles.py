@@ -54,8 +54,8 @@ def reopened() -> Incident:
 
 def clocks(reader: APIClient, incident: Incident, number: int = 1) -> dict[str, str]:
     body = reader.get(f"/api/v1/incidents/{incident.reference}/").json()
-    cycle = next(one for one in body["cycles"] if one["number"] == number)
-    return {one["phase"]: one["clock"] for one in cycle["phases"]}
+    cycle = next(cycle for cycle in body["cycles"] if cycle["number"] == number)
+    return {phase["phase"]: phase["clock"] for phase in cycle["phases"]}
 
 
 @pytest.mark.parametrize("end", [end_as_duplicate, end_as_false_alarm, reopened])
@@ -64,8 +64,8 @@ def test_clocks_of_an_ended_cycle_stand_still(reader: APIClient, end) -> None:
     found = clocks(reader, incident)
     assert set(found.values()) == {"met", "stopped"}
     rows = reader.get("/api/v1/phases/").json()["results"]
-    own = [one for one in rows if one["incident"] == incident.reference]
-    first = {one["phase"]: one["clock"] for one in own if one["cycle"] == 1}
+    own = [row for row in rows if row["incident"] == incident.reference]
+    first = {row["phase"]: row["clock"] for row in own if row["cycle"] == 1}
     assert first == found
 
 
@@ -83,7 +83,7 @@ def test_reminders_of_a_reopened_case_are_of_its_new_cycle() -> None:
     incident = reopened()
     plan_reminders(now=MONTHS_LATER + dt.timedelta(days=1))
     about = Notification.objects.filter(phase__cycle__incident=incident)
-    assert {one.phase.cycle.number for one in about} == {2}
+    assert {row.phase.cycle.number for row in about} == {2}
 
 
 def test_waiver_and_its_revocation_are_both_told(reader: APIClient) -> None:
@@ -98,7 +98,7 @@ def test_waiver_and_its_revocation_are_both_told(reader: APIClient) -> None:
     )
     body = reader.get(f"/api/v1/incidents/{incident.reference}/").json()
     contain = next(
-        one for one in body["cycles"][0]["phases"] if one["phase"] == "contain"
+        phase for phase in body["cycles"][0]["phases"] if phase["phase"] == "contain"
     )
     (waiver,) = contain["waivers"]
     assert waiver["condition"] == "isolation-verified"
@@ -119,8 +119,8 @@ def test_gate_of_a_completed_phase_names_the_waiver_it_stood_on(
     incident = make_incident()
     reach(incident, Phase.COLLECT)
     body = reader.get(f"/api/v1/incidents/{incident.reference}/").json()
-    phases = {one["phase"]: one for one in body["cycles"][0]["phases"]}
-    assert [one["waiver"]["by"] for one in phases["contain"]["gate"]] == [
+    phases = {phase["phase"]: phase for phase in body["cycles"][0]["phases"]}
+    assert [condition["waiver"]["by"] for condition in phases["contain"]["gate"]] == [
         "reviewer",
         "reviewer",
     ]

@@ -96,7 +96,7 @@ def test_value_that_cannot_be_used_is_named(
 ) -> None:
     response = edit(editor, case, {**changes, "revision": 1})
     assert response.status_code == 400
-    assert field in {one["field"] for one in response.json()["errors"]}
+    assert field in {error["field"] for error in response.json()["errors"]}
 
 
 def test_everything_that_can_be_edited_is_written(

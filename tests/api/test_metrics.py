@@ -48,11 +48,11 @@ def test_figures_are_grouped_as_asked(reader: APIClient) -> None:
     contain_case(2)
     contain_case(4, playbook="INC-6", severity="low")
     rows = reader.get(f"{URL}?by=class").json()
-    assert [(one["playbook"], one["sample_size"]) for one in rows] == [
+    assert [(row["playbook"], row["sample_size"]) for row in rows] == [
         ("INC-2", 1),
         ("INC-6", 1),
     ]
-    assert {one["severity"] for one in reader.get(URL).json()} == {"high", "low"}
+    assert {row["severity"] for row in reader.get(URL).json()} == {"high", "low"}
 
 
 def test_cases_from_before_are_left_out(reader: APIClient) -> None:

@@ -173,7 +173,7 @@ def test_incident_comes_with_phases_clocks_and_extensions(reader: APIClient) -> 
     assert body["extensions"] == ["ext.mail", "ext.weather"]
     assert (body["playbook"], body["playbook_version"]) == ("INC-2", 1)
     phases = body["cycles"][0]["phases"]
-    assert [one["phase"] for one in phases] == [
+    assert [phase["phase"] for phase in phases] == [
         *("detect", "contain", "collect", "verify", "analyze", "remediate"),
         "postmortem",
     ]
@@ -245,7 +245,7 @@ def test_parameter_that_cannot_be_used_is_named(reader: APIClient, query: str) -
     assert response.status_code == 400
     body = response.json()
     assert body["code"] == "validation_failed"
-    assert query.split("=")[0] in {one["field"] for one in body["errors"]}
+    assert query.split("=")[0] in {error["field"] for error in body["errors"]}
 
 
 @pytest.mark.parametrize("name", ["label", "cursor", "extension"])
@@ -265,9 +265,9 @@ def test_pages_hold_every_row_once_whatever_the_ties(
         receive_one(f"a{number}", ts_ms=1_773_144_000_001 + number % 3)
     url = f"{ROOT}alerts/?ordering={ordering}&page_size=5"
     rows = pages(reader, url)
-    assert len({one["id"] for one in rows}) == len(rows) == 23
+    assert len({row["id"] for row in rows}) == len(rows) == 23
     field = ordering.removeprefix("-")
-    values = [(one[field], one["id"]) for one in rows]
+    values = [(row[field], row["id"]) for row in rows]
     assert values == sorted(values, reverse=ordering.startswith("-"))
 
 
@@ -279,7 +279,7 @@ def test_rows_that_come_in_meanwhile_move_no_page(reader: APIClient) -> None:
     for number in range(6, 12):
         receive_one(f"a{number}")
     second = reader.get(first["next"]).json()
-    assert [one["alert_id"] for one in second["results"]] == ["a2", "a1", "a0"]
+    assert [row["alert_id"] for row in second["results"]] == ["a2", "a1", "a0"]
     assert second["next"] is None
 
 
@@ -290,7 +290,7 @@ def test_previous_leads_back_to_the_same_page(reader: APIClient) -> None:
     first = reader.get(f"{ROOT}alerts/?page_size=4").json()
     second = reader.get(first["next"]).json()
     third = reader.get(second["next"]).json()
-    assert [len(one["results"]) for one in (first, second, third)] == [4, 4, 1]
+    assert [len(page["results"]) for page in (first, second, third)] == [4, 4, 1]
     back = reader.get(third["previous"]).json()
     assert back["results"] == second["results"]
     start = reader.get(back["previous"]).json()
@@ -314,11 +314,11 @@ def test_report_lists_errors_and_steps_in_pages(reader: APIClient) -> None:
     assert reader.get(url).json()["details"] == {"ledger": {"gaps": []}}
     assert "details" not in reader.get(f"{ROOT}reports/").json()["results"][0]
     errors = pages(reader, f"{url}errors/?page_size=3")
-    assert [one["position"] for one in errors] == [0, 1, 2, 3]
+    assert [error["position"] for error in errors] == [0, 1, 2, 3]
     steps = pages(reader, f"{url}replay-steps/?page_size=5")
-    assert [one["index"] for one in steps] == list(range(12))
+    assert [step["index"] for step in steps] == list(range(12))
     found = pages(reader, f"{url}replay-steps/?extension_id=ext.1&trusted=true")
-    assert [one["index"] for one in found] == [1, 4]
+    assert [step["index"] for step in found] == [1, 4]
     assert len(pages(reader, f"{url}errors/?code=hash_mismatch")) == 2
 
 
@@ -356,10 +356,10 @@ def test_history_is_given_out_exactly_as_it_was_hashed(reader: APIClient) -> Non
     stream = incident_stream(case.pk)
     query = f"stream={stream}&ordering=sequence&page_size=1"
     documents = pages(reader, f"{ROOT}audit-entries/?{query}")
-    assert [one["sequence"] for one in documents] == [1, 2, 3]
+    assert [document["sequence"] for document in documents] == [1, 2, 3]
     assert list(find_chain_faults(documents)) == []
     documents[1]["reason"] = "changed"
-    faults = {one.code for one in find_chain_faults(documents)}
+    faults = {fault.code for fault in find_chain_faults(documents)}
     assert faults == {"hash_mismatch"}
 
 
@@ -379,7 +379,7 @@ def test_history_is_queried_by_actor_action_object_and_time(
     make_rules()
     receive_one()
     rows = pages(reader, f"{ROOT}audit-entries/?{query}")
-    assert {one["action"] for one in rows} == actions
+    assert {row["action"] for row in rows} == actions
 
 
 def count_queries(client: APIClient, url: str) -> int:

@@ -60,9 +60,9 @@ def test_schema_is_valid_and_made_without_a_warning() -> None:
 def test_every_operation_documents_its_problems(reader: APIClient) -> None:
     paths = read_schema(reader)["paths"]
     operations = [
-        (path, method, one)
+        (path, method, operation)
         for path, methods in paths.items()
-        for method, one in methods.items()
+        for method, operation in methods.items()
     ]
     assert len(operations) > 25
     for path, method, operation in operations:

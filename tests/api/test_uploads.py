@@ -27,8 +27,8 @@ from tests.factories import make_incident
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/evidence/"
 VECTORS = Path(__file__).parents[1] / "data" / "vectors"
-REFUSED = sorted(one.name for one in VECTORS.glob("refused-*.json"))
-REFUSED = [one for one in REFUSED if not one.endswith(".expected.json")]
+REFUSED = sorted(path.name for path in VECTORS.glob("refused-*.json"))
+REFUSED = [name for name in REFUSED if not name.endswith(".expected.json")]
 BUNDLE = (VECTORS / "plain.json").read_bytes()
 OCTETS = "application/octet-stream"
 
@@ -58,7 +58,7 @@ def send(
 
 
 def stored_files(folder: Path) -> list[Path]:
-    return [one for one in folder.rglob("*") if one.is_file()]
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_raw_body_becomes_an_item(uploader: APIClient, case: Incident) -> None:

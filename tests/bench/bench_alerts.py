@@ -216,20 +216,20 @@ def send_steadily(
     until, turn = time.perf_counter() + SECONDS, 0
     while time.perf_counter() < until:
         names = [f"{label}-{number}-{turn}-{i}" for i in range(size)]
-        client.post(encode([make_alert(one, extension, **members) for one in names]))
+        client.post(encode([make_alert(name, extension, **members) for name in names]))
         turn += 1
 
 
 def run_clients(clients: list[Client], send: Callable[[int, Client], None]) -> float:
     started = time.perf_counter()
     with ThreadPoolExecutor(len(clients)) as pool:
-        for one in [pool.submit(send, i, c) for i, c in enumerate(clients)]:
-            one.result()
+        for future in [pool.submit(send, i, c) for i, c in enumerate(clients)]:
+            future.result()
     return time.perf_counter() - started
 
 
 def print_row(label: str, size: int, clients: list[Client], seconds: float) -> None:
-    times = sorted(one for client in clients for one in client.seconds)
+    times = sorted(seconds for client in clients for seconds in client.seconds)
     refused = sum(
         count
         for client in clients
@@ -265,7 +265,7 @@ def print_burst(path: Path, secret: str) -> int:
     clients = [Client(path, secret) for _ in range(CLIENTS)]
     seconds = run_clients(
         clients,
-        lambda i, client: [client.post(one) for one in queue[i::CLIENTS]] and None,
+        lambda i, client: [client.post(body) for body in queue[i::CLIENTS]] and None,
     )
     return print_findings(len(queue), seconds)
 
@@ -280,7 +280,7 @@ def print_findings(requests: int, seconds: float) -> int:
     cases = Incident.objects.filter(alerts__in=rows).distinct()
     members = Counter(rows.values_list("incident", "extension__extension_id"))
     whole = sum(count == BURST_ALERTS // BURST_EXTENSIONS for count in members.values())
-    broken = [one for one in list_streams() if verify_stream(one)]
+    broken = [stream for stream in list_streams() if verify_stream(stream)]
     print(
         f"\n### Burst: {BURST_ALERTS:,} alerts of {BURST_EXTENSIONS} extensions, in "
         f"requests of 1 to {max(BURST_SIZES)}, each sent twice\n"

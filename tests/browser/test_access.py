@@ -66,9 +66,10 @@ def faults_of(page: Page) -> list[str]:
     page.evaluate(AXE)
     found = page.evaluate("axe.run(document)")["violations"]
     return [
-        f"{one['id']} ({one['impact']}): {place['target']} {place['html'][:160]}"
-        for one in found
-        for place in one["nodes"][:3]
+        f"{violation['id']} ({violation['impact']}): "
+        f"{place['target']} {place['html'][:160]}"
+        for violation in found
+        for place in violation["nodes"][:3]
     ]
 
 
@@ -97,7 +98,7 @@ def test_no_page_has_a_fault_of_access(
         assert answer is not None, address
         assert (answer.status, page.url.endswith(address)) == (200, True), address
         for view, found in views_of(page):
-            faults += [f"{address} ({view}): {one}" for one in found]
+            faults += [f"{address} ({view}): {violation}" for violation in found]
     assert not faults, "\n".join(faults)
 
 

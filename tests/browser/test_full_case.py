@@ -55,7 +55,9 @@ def bundle() -> dict[str, Any]:
 def post_alert(base: str, user: User, bundle: dict[str, Any]) -> dict[str, Any]:
     """Post the bundle's exposure as the risk controller would, over HTTP."""
     alert = next(
-        one for one in bundle["security_alerts"] if one["category"] == "secret_exposure"
+        alert
+        for alert in bundle["security_alerts"]
+        if alert["category"] == "secret_exposure"
     )
     now_ms = int(timezone.now().timestamp() * 1000)
     _, secret = create_token(
@@ -307,8 +309,8 @@ def check_what_is_left(case: Incident) -> None:
     case.refresh_from_db()
     assert case.status == "closed"
     phases = case.current_cycle.phases.all()
-    assert all(one.completed_at for one in phases)
-    assert not any(one.waivers.exists() for one in phases)
+    assert all(phase.completed_at for phase in phases)
+    assert not any(phase.waivers.exists() for phase in phases)
     archive = PostmortemArchive.objects.get()
     version = archive.review.version
     document = json.loads(read_verified(archive.json_item.sha256_hex))
@@ -345,7 +347,7 @@ def open_items(case: Incident, phase: str) -> list[str]:
 
 def csrf_token(somebody: Person) -> str:
     cookies = somebody.page.context.cookies()
-    return next(one["value"] for one in cookies if "csrf" in one["name"])
+    return next(cookie["value"] for cookie in cookies if "csrf" in cookie["name"])
 
 
 def changing_forms(somebody: Person) -> list[str]:
@@ -353,4 +355,4 @@ def changing_forms(somebody: Person) -> list[str]:
     actions = somebody.page.locator("form[method=post]").evaluate_all(
         "forms => forms.map(form => form.getAttribute('action') || '')"
     )
-    return [one for one in actions if "logout" not in one]
+    return [action for action in actions if "logout" not in action]

@@ -60,7 +60,7 @@ def test_command_in_a_sentence_is_one_of_those_that_are_run(name: str) -> None:
     text = FENCED.sub("", read(name))
     said = {" ".join(match.split()) for match in MANAGED.findall(text)}
     # `…` and capitals stand for what the reader puts there.
-    exact = {one for one in said if not re.search(r"…|\b[A-Z]{3,}\b[^=]", one[18:])}
+    exact = {line for line in said if not re.search(r"…|\b[A-Z]{3,}\b[^=]", line[18:])}
     assert exact - run == set()
 
 
@@ -78,8 +78,11 @@ def test_blocks_are_found_with_their_reason_and_output() -> None:
         "words\n```\nplain\n```\n"
     )
     first, second, third = parse_blocks("x.md", text)
-    one, three = first.commands()
-    assert (one.text, one.prints) == ("one \\\n    two", ["printed …"])
+    first_command, three = first.commands()
+    assert (first_command.text, first_command.prints) == (
+        "one \\\n    two",
+        ["printed …"],
+    )
     assert three.text == "three"
     assert first.reason is None
     assert second.reason == "it needs another machine"

@@ -16,7 +16,11 @@ def _cut_lines(tree: ast.Module) -> Iterator[int]:
     for node in ast.walk(tree):
         value = None
         if isinstance(node, ast.Assign):
-            names = [one.attr for one in node.targets if isinstance(one, ast.Attribute)]
+            names = [
+                target.attr
+                for target in node.targets
+                if isinstance(target, ast.Attribute)
+            ]
             value = node.value if "queryset" in names else None
         elif isinstance(node, ast.keyword) and node.arg == "queryset":
             value = node.value
@@ -32,7 +36,8 @@ def test_no_form_chooses_from_a_queryset_that_is_cut() -> None:
     ]
     assert modules
     found = {
-        one.relative_to(ROOT).as_posix(): cut_lines(one.read_text()) for one in modules
+        module.relative_to(ROOT).as_posix(): cut_lines(module.read_text())
+        for module in modules
     }
     assert {name: lines for name, lines in found.items() if lines} == {}
 

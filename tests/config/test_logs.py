@@ -63,7 +63,9 @@ def test_tracebacks_name_the_error_and_no_variables(style: str) -> None:
 
 def test_a_refused_page_is_one_line(outsider: User, client: Client) -> None:
     client.force_login(outsider)
-    handler = next(one for one in logging.root.handlers if one.name == "stderr")
+    handler = next(
+        handler for handler in logging.root.handlers if handler.name == "stderr"
+    )
     assert isinstance(handler, logging.StreamHandler)
     earlier = handler.setStream(written := io.StringIO())
     try:

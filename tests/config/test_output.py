@@ -22,7 +22,7 @@ def show(
     for line in lines:
         log.take_line("worker", line)
     log.close()
-    return [one.split("| ", 1)[1] for one in capsys.readouterr().out.splitlines()]
+    return [line.split("| ", 1)[1] for line in capsys.readouterr().out.splitlines()]
 
 
 def test_warnings_and_errors_are_shown_and_the_rest_is_not(

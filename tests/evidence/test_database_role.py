@@ -100,7 +100,7 @@ def test_role_reads_what_roles_may_do_and_never_writes_it(
 ) -> None:
     call_command("grant_app_role", app_role)
     rights = [
-        one for one in ("INSERT", "UPDATE", "DELETE") if may(app_role, table, one)
+        verb for verb in ("INSERT", "UPDATE", "DELETE") if may(app_role, table, verb)
     ]
     assert rights == []
     assert may(app_role, table, "SELECT")

@@ -20,7 +20,7 @@ HIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("character", HIDDEN, ids=lambda one: f"U+{ord(one):04X}")
+@pytest.mark.parametrize("character", HIDDEN, ids=lambda char: f"U+{ord(char):04X}")
 def test_a_hidden_character_is_shown_as_its_code_point(character: str) -> None:
     shown = show_hidden(f"inv{character}gpj.exe")
     assert shown == f"inv⟨U+{ord(character):04X}⟩gpj.exe"
@@ -41,7 +41,7 @@ def test_a_name_without_hidden_characters_stays_as_it_is(name: str) -> None:
     assert show_hidden(name) == name
 
 
-@pytest.mark.parametrize("character", HIDDEN, ids=lambda one: f"U+{ord(one):04X}")
+@pytest.mark.parametrize("character", HIDDEN, ids=lambda char: f"U+{ord(char):04X}")
 def test_a_hidden_character_makes_no_other_name(character: str) -> None:
     # In the middle, a kind of space reads as a space.
     assert lookalike_key(f"ext.weather{character}") == lookalike_key("ext.weather")

@@ -57,7 +57,7 @@ def bucket(settings, tmp_path):
 
 def keys(bucket):
     listed = bucket.list_objects_v2(Bucket=BUCKET)
-    return [one["Key"] for one in listed.get("Contents", [])]
+    return [stored["Key"] for stored in listed.get("Contents", [])]
 
 
 def keep(data=DATA):

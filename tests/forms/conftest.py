@@ -26,7 +26,9 @@ __all__ = ("world",)
 
 def admins_with_actions() -> list[Any]:
     return [
-        one for one in admin.site._registry.values() if isinstance(one, ActionPages)
+        model_admin
+        for model_admin in admin.site._registry.values()
+        if isinstance(model_admin, ActionPages)
     ]
 
 

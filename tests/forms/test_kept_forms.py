@@ -144,10 +144,10 @@ def test_two_posts_at_the_same_moment_make_one_case() -> None:
         connection.close()
 
     threads = [threading.Thread(target=send) for _ in range(3)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert Incident.objects.count() == 1
     assert len(set(answers)) == 1
 
@@ -263,7 +263,7 @@ class TestUntouched:
         incident = make_incident(extension_ids=("evil,ext", "node-tools"))
         assert self.edit(client, incident, title="Another").status_code == 302
         incident.refresh_from_db()
-        names = {one.extension_id for one in incident.extensions.all()}
+        names = {extension.extension_id for extension in incident.extensions.all()}
         assert (incident.title, names) == ("Another", {"evil,ext", "node-tools"})
 
     def test_a_new_title_leaves_a_lead_whose_account_is_off(
@@ -334,7 +334,8 @@ def sent_from(page: str) -> dict[str, str]:
     values: dict[str, str] = {}
     for tag in re.findall(r"<input\b[^>]*>", page):
         name, value = (
-            re.search(rf'\b{one}="([^"]*)"', tag) for one in ("name", "value")
+            re.search(rf'\b{attribute}="([^"]*)"', tag)
+            for attribute in ("name", "value")
         )
         if name and value and name.group(1) not in ("form_key", "csrfmiddlewaretoken"):
             values[unescape(name.group(1))] = unescape(value.group(1))

@@ -66,7 +66,7 @@ def must_come_back(
     assert response.status_code == 200
     text = html.unescape(response.content.decode())
     for name in texts_of(form):
-        assert all(one in text for one in SHOWN), name
+        assert all(mark in text for mark in SHOWN), name
     assert 'class="cf-errors"' in text
     for name, field in form.fields.items():
         if name in values and not field.widget.is_hidden and is_sure_to_fail(field):
@@ -86,7 +86,7 @@ def test_a_form_that_misses_everything_says_so_and_changes_nothing(
         obj = pages[page.opts.model_name]
         for key, action in page.page_actions.items():
             form = action.form(obj=obj, user=root)
-            if not any(one.required for one in form.fields.values()):
+            if not any(field.required for field in form.fields.values()):
                 continue
             with subtests.test(page=page.opts.model_name, action=key):
                 response = client.post(page.action_url(obj, key), {})

@@ -111,9 +111,9 @@ def test_nobody_switches_a_trigger_off_by_a_setting(
 ) -> None:
     statement, parameters = prepare()
     names = [
-        one
+        name
         for model, trigger in pgtrigger.registered()
-        for one in (
+        for name in (
             trigger.get_pgid(model),
             f"{model._meta.db_table}:{trigger.get_pgid(model)}",
         )
@@ -150,7 +150,7 @@ def test_temporary_table_does_not_stand_in_for_the_real_one() -> None:
 def test_every_trigger_is_firm_in_code_and_database() -> None:
     compiled = [trigger.compile(model) for model, trigger in pgtrigger.registered()]
     assert compiled
-    assert {type(one.sql) for one in compiled} == {FirmTriggerSql}
+    assert {type(trigger.sql) for trigger in compiled} == {FirmTriggerSql}
     assert check_triggers(None, ["default"]) == []
 
 
@@ -178,8 +178,8 @@ def test_installing_again_keeps_triggers_firm() -> None:
 )
 def test_check_reports_a_trigger_that_was_weakened(statement: str, word: str) -> None:
     (trigger,) = [
-        one.get_pgid(model)
-        for model, one in pgtrigger.registered("incidents.Cycle:ended_stays_ended")
+        trigger.get_pgid(model)
+        for model, trigger in pgtrigger.registered("incidents.Cycle:ended_stays_ended")
     ]
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")

@@ -51,11 +51,11 @@ FIELD = re.compile(r'<(?:input|select|textarea)[^>]*\bname="([\w-]+)"')
 def list_routes(prefix: str) -> list[str]:
     """Return every route below a prefix, patterns in one style."""
     found = (_plain(route) for route in _walk(get_resolver()))
-    return [one for one in found if one.startswith(prefix)]
+    return [route for route in found if route.startswith(prefix)]
 
 
 def arguments_of(route: str) -> set[str]:
-    return {one[0] or one[1] for one in ARGUMENT.findall(route)}
+    return {argument[0] or argument[1] for argument in ARGUMENT.findall(route)}
 
 
 def fill(route: str, values: dict[str, str]) -> str:
@@ -133,9 +133,9 @@ def _plain(route: str) -> str:
 
 
 def _walk(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
-    for one in resolver.url_patterns:
-        route = prefix + str(one.pattern)
-        if isinstance(one, URLPattern):
+    for pattern in resolver.url_patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
             yield route
         else:
-            yield from _walk(one, route)
+            yield from _walk(pattern, route)

@@ -30,10 +30,10 @@ Browse = Callable[[str], Client]
 Asked = Iterator[tuple[str, int]]
 NAMES = [role.value if role else "outsider" for role in PEOPLE]
 ADMIN = [
-    one
-    for one in hostile.list_routes("admin/")
+    route
+    for route in hostile.list_routes("admin/")
     # The catch-all, and the pages without which nobody stays signed in.
-    if "(?P" not in one and "logout" not in one and "login" not in one
+    if "(?P" not in route and "logout" not in route and "login" not in route
 ]
 API = hostile.list_routes("api/")
 METHODS = ("get", "head", "options", "post", "put", "patch", "delete", "trace")
@@ -115,7 +115,9 @@ def test_no_key_in_an_address_is_a_server_error(browse: Browse) -> None:
 
 
 @pytest.mark.parametrize(
-    "model_admin", admin.site._registry.values(), ids=lambda one: one.opts.model_name
+    "model_admin",
+    admin.site._registry.values(),
+    ids=lambda model_admin: model_admin.opts.model_name,
 )
 def test_no_filter_of_a_list_is_a_server_error(
     browse: Browse, settings: Settings, model_admin: Any
@@ -135,13 +137,19 @@ def test_no_filter_of_a_list_is_a_server_error(
 
 
 @pytest.mark.parametrize(
-    "model_admin", admin.site._registry.values(), ids=lambda one: one.opts.model_name
+    "model_admin",
+    admin.site._registry.values(),
+    ids=lambda model_admin: model_admin.opts.model_name,
 )
 def test_no_bulk_action_is_a_server_error(browse: Browse, model_admin: Any) -> None:
     client = browse("root")
     url = list_of(model_admin.model)
     rows = model_admin.model._default_manager.values_list("pk", flat=True)
-    choices = [[], [str(pk) for pk in rows[:3]], *([one] for one in hostile.IN_FORMS)]
+    choices = [
+        [],
+        [str(pk) for pk in rows[:3]],
+        *([value] for value in hostile.IN_FORMS),
+    ]
 
     def asked() -> Asked:
         for action in (*(model_admin.actions or ()), "nothing"):

@@ -107,7 +107,7 @@ def test_an_auditor_is_offered_nothing_to_do(browse: Any, everything: Incident) 
     for url in pages(everything):
         _, page = reader.read(url)
         links = page.links if page else set()
-        found = [one for one in links if any(part in one for part in offered)]
+        found = [link for link in links if any(part in link for part in offered)]
         assert found == [], url
 
 

@@ -34,9 +34,9 @@ def calls() -> Iterator[tuple[Path, ast.Call, list[ast.expr]]]:
 
 def strings(node: ast.AST) -> list[str]:
     return [
-        one.value
-        for one in ast.walk(node)
-        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+        constant.value
+        for constant in ast.walk(node)
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
     ]
 
 
@@ -45,7 +45,7 @@ def written_actions() -> dict[str, str]:
     found = {}
     nouns = {action.partition(".")[0] for action in ACTIONS}
     for path, call, positional in calls():
-        named = [one.value for one in call.keywords if one.arg == "action"]
+        named = [keyword.value for keyword in call.keywords if keyword.arg == "action"]
         for node in [*named, *positional]:
             for text in strings(node):
                 if (
@@ -78,15 +78,15 @@ def test_every_name_for_an_action_belongs_to_one_that_is_recorded() -> None:
         for path in (ROOT / app).rglob("*.py")
         if path.name != "words.py" and "migrations" not in path.parts
     )
-    assert [one for one in ACTIONS if f'"{one}"' not in source] == []
+    assert [action for action in ACTIONS if f'"{action}"' not in source] == []
 
 
 def test_no_action_is_put_together_where_it_is_recorded() -> None:
     made = [
         f"{path}:{call.lineno}"
         for path, call, _ in calls()
-        for one in call.keywords
-        if one.arg == "action" and isinstance(one.value, ast.JoinedStr)
+        for keyword in call.keywords
+        if keyword.arg == "action" and isinstance(keyword.value, ast.JoinedStr)
     ]
     assert made == []
 
@@ -121,8 +121,8 @@ def test_one_entry_is_in_words_and_keeps_what_is_hashed(
     from evidence.models import AuditEntry
 
     entry = AuditEntry.objects.get(action="evidence.received")
-    one = client.get(reverse("admin:evidence_auditentry_change", args=[entry.pk]))
-    text = one.content.decode()
+    page = client.get(reverse("admin:evidence_auditentry_change", args=[entry.pk]))
+    text = page.content.decode()
     assert "Evidence received" in text
     assert "Evidence item" in text
     assert "Chain, as it is hashed" in text
@@ -136,27 +136,27 @@ def test_history_is_searched_by_the_words_it_shows(
     page: str, client: Client, words: str
 ) -> None:
     found = client.get(LIST, {"q": words}).context["cl"].result_list
-    assert {one.action for one in found} == {"evidence.received"}
+    assert {entry.action for entry in found} == {"evidence.received"}
 
 
 def test_history_is_filtered_by_a_cases_reference(page: str, client: Client) -> None:
     case = make_incident(title="The one")
     for words in (case.reference, case.reference.lower(), f"Case {case.reference}"):
         found = client.get(LIST, {"stream": words}).context["cl"].result_list
-        assert {one.stream for one in found} == {f"incident:{case.pk}"}
+        assert {entry.stream for entry in found} == {f"incident:{case.pk}"}
 
 
 def test_streams_are_named_and_found_again(db: None) -> None:
     case = make_incident()
     raw = [f"incident:{case.pk}", "extension:node-tools", "system", "incident:999999"]
     said = say_streams(raw)
-    assert [said[one] for one in raw] == [
+    assert [said[value] for value in raw] == [
         f"Case {case.reference}",
         "Extension node-tools",
         "System",
         "Case 999999",
     ]
-    assert [find_stream(said[one]) for one in raw[:3]] == raw[:3]
+    assert [find_stream(said[value]) for value in raw[:3]] == raw[:3]
     assert find_stream("node-tools") == "extension:node-tools"
 
 

@@ -40,8 +40,8 @@ def words_of(node: ast.expr) -> str | None:
         return node.value
     if isinstance(node, ast.JoinedStr):
         return "".join(
-            str(one.value) if isinstance(one, ast.Constant) else "{}"
-            for one in node.values
+            str(part.value) if isinstance(part, ast.Constant) else "{}"
+            for part in node.values
         )
     return None
 
@@ -72,12 +72,14 @@ def test_there_are_many_refusals_to_read() -> None:
 
 
 def test_every_refusal_begins_with_a_capital() -> None:
-    assert [one for one in ALL if one[1][0].islower()] == []
+    assert [error for error in ALL if error[1][0].islower()] == []
 
 
 def test_every_refusal_ends_as_a_sentence() -> None:
-    written = [one for one in ALL if not one[1].rstrip().endswith("{}")]
-    assert [one for one in written if end_sentence(one[1]) != one[1].strip()] == []
+    written = [error for error in ALL if not error[1].rstrip().endswith("{}")]
+    assert [
+        message for message in written if end_sentence(message[1]) != message[1].strip()
+    ] == []
 
 
 def test_no_refusal_speaks_like_a_machine() -> None:

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db.models import Model
 
 OWN = ("evidence", "policy", "incidents")
-MODELS = [one for one in apps.get_models() if one._meta.app_label in OWN]
+MODELS = [model for model in apps.get_models() if model._meta.app_label in OWN]
 WRONG_PLURAL = re.compile(r"(s|x|z|ch|sh|[^aeiou]y)s$")
 ABBREVIATION = re.compile(r"\b(Ci|Api|Json|Url|Id|Utc)\b")
 
@@ -23,12 +23,12 @@ def labels(model: type[Model]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda one: one._meta.model_name)
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.model_name)
 def test_every_model_has_a_right_plural(model: type[Model]) -> None:
     assert not WRONG_PLURAL.search(str(model._meta.verbose_name_plural))
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda one: one._meta.model_name)
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.model_name)
 def test_every_value_has_a_label_in_words(model: type[Model]) -> None:
     for label in labels(model):
         assert "_" not in label

@@ -18,6 +18,6 @@ class PlainMetadata(BaseMetadata):
         return {
             "name": view.get_view_name(),
             "description": view.get_view_description(),
-            "renders": [one.media_type for one in view.renderer_classes],
-            "parses": [one.media_type for one in view.parser_classes],
+            "renders": [renderer.media_type for renderer in view.renderer_classes],
+            "parses": [parser.media_type for parser in view.parser_classes],
         }

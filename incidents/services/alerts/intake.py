@@ -141,9 +141,9 @@ def _receive(
         # Twice in one batch is as twice in two: the first one counts.
         first.setdefault(alert.key, alert)
     # Before what is known is read: who waited here sees what the other stored.
-    _lock_groups({one.group for one in first.values()})
+    _lock_groups({alert.group for alert in first.values()})
     known = _find_known(first)
-    fresh = [one for key, one in first.items() if key not in known]
+    fresh = [alert for key, alert in first.items() if key not in known]
     rows = known | (_store(fresh, actor=actor, now=now) if fresh else {})
     return [
         Answer(
@@ -181,19 +181,19 @@ def _store(
     fresh: Sequence[IncomingAlert], *, actor: Actor, now: dt.datetime
 ) -> dict[Key, Alert]:
     groups: dict[Group, list[IncomingAlert]] = defaultdict(list)
-    for one in fresh:
-        groups[one.group].append(one)
+    for alert in fresh:
+        groups[alert.group].append(alert)
     spans = {group: _span(members) for group, members in groups.items()}
     state = read_state(spans, now=now)
     placed: list[_Placed] = []
     for group in sorted(groups):
         placed.append(_place_group(groups[group], state, actor=actor, now=now))
-    rows = [row for one in placed for row in one.rows]
+    rows = [row for outcome in placed for row in outcome.rows]
     Alert.objects.bulk_create(rows)
     tell_of_kept(
         [
-            ([row for row in one.rows if row.incident_id is None], one.rules)
-            for one in placed
+            ([row for row in outcome.rows if row.incident_id is None], outcome.rules)
+            for outcome in placed
         ],
         now=now,
     )
@@ -233,8 +233,8 @@ def _place_group(
         cases[new.case_id] = case
         taken_in += _take_in_kept(new, case, facts, members[0].group.category)
     rows = []
-    for one, placement in zip(members, plan.placements, strict=True):
-        row = _make_row(one, facts, actor=actor, now=now)
+    for member, placement in zip(members, plan.placements, strict=True):
+        row = _make_row(member, facts, actor=actor, now=now)
         row.decision = AlertDecision(placement.action)
         if placement.rule_key is not None:
             row.rule_id = state.rule_ids[placement.rule_key]
@@ -242,7 +242,7 @@ def _place_group(
             row.incident = row.decided_incident = cases[placement.case_id]
         rows.append(row)
     used = {row.incident_id for row in rows}
-    severities = {cases[ref].pk: one for ref, one in plan.severities.items()}
+    severities = {cases[ref].pk: severity for ref, severity in plan.severities.items()}
     for case in {case.pk: case for case in cases.values()}.values():
         if case.pk in used and case.pk in severities:
             reason = f"An alert of {members[0].group.category} asks for it."
@@ -302,16 +302,16 @@ def _take_in_kept(
 
 
 def _make_row(
-    one: IncomingAlert, facts: GroupFacts, *, actor: Actor, now: dt.datetime
+    incoming: IncomingAlert, facts: GroupFacts, *, actor: Actor, now: dt.datetime
 ) -> Alert:
-    alert = one.alert
+    alert = incoming.alert
     return Alert(
-        source=one.source,
+        source=incoming.source,
         alert_id=alert.alert_id,
         extension=facts.extension,
         category=alert.category,
         severity=alert.severity,
-        happened_at=one.happened_at,
+        happened_at=incoming.happened_at,
         capability=alert.capability,
         method=alert.method,
         call_id=alert.call_id,
@@ -319,7 +319,7 @@ def _make_row(
         summary=alert.summary,
         risk_score=alert.risk_score,
         document=alert.content,
-        document_sha256=one.document_sha256,
+        document_sha256=incoming.document_sha256,
         received_at=now,
         received_from=actor,
     )
@@ -334,7 +334,7 @@ def _record(
 ) -> None:
     """Write who went where: assignments, the cases' histories, the system's."""
     moved = [row for row in rows if row.incident_id is not None]
-    taken_in = [row for one in placed for row in one.taken_in]
+    taken_in = [row for outcome in placed for row in outcome.taken_in]
     AlertAssignment.objects.bulk_create(
         AlertAssignment(
             alert=row,
@@ -351,7 +351,7 @@ def _record(
     for row in (*moved, *taken_in):
         if row.incident_id is not None:
             by_case[row.incident_id].append(row)
-    cases = {pk: case for one in placed for pk, case in one.cases.items()}
+    cases = {pk: case for outcome in placed for pk, case in outcome.cases.items()}
     for pk in sorted(by_case):
         record_joining(cases[pk], by_case[pk], actor=None, now=now)
     # Last: the system's stream is one for all, and is held until the commit.

@@ -132,12 +132,14 @@ def _note_extensions(ids: Iterable[str], now: dt.datetime) -> dict[str, Extensio
     # Sorted: two intakes that note the same new ones wait in line, not in a circle.
     wanted = sorted(set(ids))
     known = {
-        one.extension_id: one
-        for one in Extension.objects.filter(extension_id__in=wanted)
+        extension.extension_id: extension
+        for extension in Extension.objects.filter(extension_id__in=wanted)
     }
-    for one in wanted:
-        if one not in known:
-            known[one] = note_extension(extension_id=one, seen_in=SEEN_IN, now=now)
+    for extension_id in wanted:
+        if extension_id not in known:
+            known[extension_id] = note_extension(
+                extension_id=extension_id, seen_in=SEEN_IN, now=now
+            )
     return known
 
 

@@ -64,8 +64,8 @@ def _find_told(
     return (
         [alert for alert in alerts if told[AlertSeverity(alert.severity)]],
         Told(
-            reviewers=any(one.reviewers for one in told.values()),
-            teams=frozenset().union(*(one.teams for one in told.values())),
+            reviewers=any(listeners.reviewers for listeners in told.values()),
+            teams=frozenset().union(*(listeners.teams for listeners in told.values())),
         ),
     )
 

@@ -191,8 +191,8 @@ def _record(
         if not own:
             continue
         came_from = {
-            str(one.pk): cases[one.incident_id].reference if one.incident_id else None
-            for one in own
+            str(row.pk): cases[row.incident_id].reference if row.incident_id else None
+            for row in own
         }
         where = "" if is_target else f" Moved to {to}." if to else " Split off."
         if not is_target and case.is_open and not case.alerts.exists():
@@ -214,7 +214,7 @@ def _record(
             before={"incident_by_alert": came_from},
             after={
                 "incident": to,
-                "alerts": sorted(one.pk for one in own),
+                "alerts": sorted(row.pk for row in own),
                 "cycle": case.current_cycle.number,
                 "case_was_open": case.is_open,
             },

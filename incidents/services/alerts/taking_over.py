@@ -72,7 +72,7 @@ def find_leftovers(incident: Incident) -> list[Leftovers]:
         original = find_original(incident)
         is_open = original is not None and original.is_open
         found = [_leftovers(incident, original)] if original and is_open else []
-    return [one for one in found if one]
+    return [leftover for leftover in found if leftover]
 
 
 @transaction.atomic
@@ -160,14 +160,14 @@ def _record(
     """Write to both timelines which evidence the original holds from now on."""
     what = f"{len(items)} item{'' if len(items) == 1 else 's'} of evidence"
     names = ", ".join(
-        f"`{one.shown_name.replace('`', '')}`" for one in items[:SHOWN_NAMES]
+        f"`{item.shown_name.replace('`', '')}`" for item in items[:SHOWN_NAMES]
     )
     more = len(items) - SHOWN_NAMES
     listed = f"{names} and {more} more" if more > 0 else names
     after = {
         "from": duplicate.reference,
         "to": original.reference,
-        "items": {one.original_name: one.sha256_hex for one in items},
+        "items": {item.original_name: item.sha256_hex for item in items},
     }
     for case, said in (
         (original, f"**{what} taken over from {duplicate.reference}**: {listed}"),

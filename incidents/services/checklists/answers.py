@@ -199,7 +199,7 @@ def link_record(
 def planned_item(item: ChecklistItem) -> PlaybookItem:
     """Return the item as its playbook version describes it."""
     document = document_of(item.playbook_version)
-    return next(one for one in document.checklist if one.key == item.key)
+    return next(planned for planned in document.checklist if planned.key == item.key)
 
 
 def _link(
@@ -309,7 +309,9 @@ def _meet_condition(
             add_statement(phase, condition, note, actor=actor, now=now)
         return
     gate = read_gate(incident, phase)
-    state = next(one for one in gate.conditions if one.key == condition)
+    state = next(
+        candidate for candidate in gate.conditions if candidate.key == condition
+    )
     if not state.met:
         raise TransitionError(_how_to_meet(condition, state.detail))
 

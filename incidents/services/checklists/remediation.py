@@ -157,7 +157,7 @@ def question_choices(item: ChecklistItem) -> dict[str, str]:
     one is for another diagnosis.
     """
     conditioned = [choice for choice in planned_item(item).choices if choice.condition]
-    offered = {one.condition for one in conditioned}
+    offered = {step.condition for step in conditioned}
     found = diagnoses_of(item.cycle.incident) if offered else {}
     meant = {condition_of(name): report for name, report in found.items()}
     against = sorted(meant.keys() & offered)
@@ -165,10 +165,10 @@ def question_choices(item: ChecklistItem) -> dict[str, str]:
         return {}
     report = meant[against[0]]
     return {
-        one.key: f"The diagnosis of {report.item.original_name} is {report.diagnosis}, "
-        f"and this is for the case {one.condition}."
-        for one in conditioned
-        if one.condition not in meant
+        step.key: f"The diagnosis of {report.item.original_name} is "
+        f"{report.diagnosis}, and this is for the case {step.condition}."
+        for step in conditioned
+        if step.condition not in meant
     }
 
 

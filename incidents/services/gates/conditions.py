@@ -181,8 +181,8 @@ def record_refusal(
         obj=incident,
         after={
             "phase": gate.phase,
-            "conditions": [one.key for one in gate.failed],
-            "details": [one.detail for one in gate.failed],
+            "conditions": [condition.key for condition in gate.failed],
+            "details": [condition.detail for condition in gate.failed],
         },
         now=now,
     )
@@ -206,7 +206,7 @@ def _find_report(
     if condition is not ConditionKey.FAILURES_EXPLAINED:
         return None
     current = find_current_reports(incident.evidence_items.all())
-    report = next((one for one in current.values() if one.pk == report_id), None)
+    report = next((known for known in current.values() if known.pk == report_id), None)
     if report is None:
         raise IncidentError(
             "This is no current report of this case's evidence. Choose the failed "

@@ -176,7 +176,7 @@ def works_cases(prefix: str = "") -> Q:
 
 def gather_choices(items: Iterable[ChecklistItem]) -> tuple[ChoiceFact, ...]:
     """Return the playbook's remediations with what was decided of each."""
-    asked = [one for one in items if one.kind == ItemKind.REMEDIATION]
+    asked = [item for item in items if item.kind == ItemKind.REMEDIATION]
     decided: dict[tuple[int, str], bool] = {}
     for decision in RemediationDecision.objects.filter(item__in=asked).order_by("id"):
         decided[decision.item_id, decision.choice_key] = decision.chosen

@@ -16,17 +16,19 @@ def find_late(items: Collection[EvidenceItem]) -> dict[int, str]:
     worker or an export made here did not arrive, and is never late.
     """
     cycles: dict[int, list[Cycle]] = {}
-    concerned = Cycle.objects.filter(incident__in={one.incident_id for one in items})
+    concerned = Cycle.objects.filter(incident__in={item.incident_id for item in items})
     for cycle in concerned.prefetch_related("phases").order_by("number"):
         cycles.setdefault(cycle.incident_id, []).append(cycle)
-    found = ((one.pk, _why_late(cycles.get(one.incident_id, []), one)) for one in items)
+    found = (
+        (item.pk, _why_late(cycles.get(item.incident_id, []), item)) for item in items
+    )
     return {pk: why for pk, why in found if why}
 
 
 def _why_late(cycles: list[Cycle], item: EvidenceItem) -> str:
     if item.channel == Channel.WORKER or item.derived_from_id is not None:
         return ""
-    begun = [one for one in cycles if one.started_at <= item.received_at]
+    begun = [cycle for cycle in cycles if cycle.started_at <= item.received_at]
     if not begun:
         return ""
     cycle = begun[-1]

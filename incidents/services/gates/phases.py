@@ -213,9 +213,9 @@ def _complete(
     row.completed_at, row.completed_by = now, actor
     row.save(update_fields=["completed_at", "completed_by", "breached_at"])
     keep_gate(row, gate, facts, now=now)
-    waived = [one.key for one in gate.waived]
+    waived = [condition.key for condition in gate.waived]
     note = f", with a waiver: {', '.join(waived)}" if waived else ""
-    ordered = [one for one in gate.ordered if one.met]
+    ordered = [condition for condition in gate.ordered if condition.met]
     if ordered:
         note += f", on an order that is not confirmed ({ordered[0].detail})"
     late = ", after it was due" if row.breached_at else ""
@@ -228,7 +228,7 @@ def _complete(
         after={
             "phase": row.phase,
             "waived": waived,
-            "ordered": [one.key for one in ordered],
+            "ordered": [condition.key for condition in ordered],
             "breached_at": row.breached_at.isoformat() if row.breached_at else None,
             "conditions": {
                 condition.key: condition.detail for condition in gate.conditions

@@ -111,7 +111,9 @@ def _require_in_the_way(
             code="phase_not_reached",
         )
     gate = read_gate(incident, phase)
-    state = next(one for one in gate.conditions if one.key == condition)
+    state = next(
+        candidate for candidate in gate.conditions if candidate.key == condition
+    )
     if state.waiver is not None:
         raise TransitionError(
             f"“{condition.words}” is waived already.", code="waived_already"

@@ -53,7 +53,9 @@ class Standing:
 
     def __str__(self) -> str:
         parts = [f"{switch} ({switch.state.value})" for switch in self.switches]
-        parts += [f"{one.extension_id} in quarantine" for one in self.quarantined]
+        parts += [
+            f"{extension.extension_id} in quarantine" for extension in self.quarantined
+        ]
         return "; ".join(parts)
 
 

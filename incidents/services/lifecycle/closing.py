@@ -287,7 +287,7 @@ def _close(
     incident.closing_reason = reason
     _save_status(incident)
     words = _ending_words(incident)
-    notes = [one for one in (note, describe_unconfirmed(incident)) if one]
+    notes = [part for part in (note, describe_unconfirmed(incident)) if part]
     record_change(
         incident,
         action="incident.closed",

@@ -74,17 +74,17 @@ def link_related(
     if locked[incident_id].related.filter(pk=other.pk).exists():
         return other
     locked[incident_id].related.add(locked[other.pk])
-    for one, related in ((incident_id, other.pk), (other.pk, incident_id)):
-        bump_revision(locked[one])
+    for own_id, related in ((incident_id, other.pk), (other.pk, incident_id)):
+        bump_revision(locked[own_id])
         record_change(
-            locked[one],
+            locked[own_id],
             action="incident.related",
             actor=actor,
             now=moment,
             body=f"Related to {locked[related].reference}",
             kind=TimelineKind.EVENT,
             after={
-                "revision": locked[one].revision,
+                "revision": locked[own_id].revision,
                 "related": locked[related].reference,
             },
         )

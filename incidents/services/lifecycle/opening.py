@@ -122,18 +122,18 @@ def note_extensions(
     incident: Incident, extension_ids: Iterable[str], now: dt.datetime
 ) -> list[Extension]:
     """Return the extensions of these IDs, made on first mention."""
-    wanted = sorted({one.strip() for one in extension_ids if one.strip()})
+    wanted = sorted({text.strip() for text in extension_ids if text.strip()})
     return [
-        note_extension(extension_id=one, seen_in=incident.reference, now=now)
-        for one in wanted
+        note_extension(extension_id=extension_id, seen_in=incident.reference, now=now)
+        for extension_id in wanted
     ]
 
 
 def clean_labels(labels: Sequence[str]) -> list[str]:
     """Return the labels trimmed and without NUL, each once, in the order given."""
     trimmed = [drop_unstorable(label) for label in labels]
-    cleaned = list(dict.fromkeys(one for one in trimmed if one))
-    long = [one for one in cleaned if len(one) > LABEL_LENGTH]
+    cleaned = list(dict.fromkeys(label for label in trimmed if label))
+    long = [label for label in cleaned if len(label) > LABEL_LENGTH]
     if long:
         raise IncidentError(
             f"A label is too long: it has {len(long[0])} characters, and "

@@ -73,7 +73,7 @@ def reclassify_incident(
 
 def _planned(item: ChecklistItem) -> PlannedItem:
     document = document_of(item.playbook_version)
-    planned = next(one for one in document.checklist if one.key == item.key)
+    planned = next(asked for asked in document.checklist if asked.key == item.key)
     return PlannedItem(planned, ItemState(item.state))
 
 
@@ -86,8 +86,8 @@ def _replan_items(
     actor: Actor,
     now: dt.datetime,
 ) -> None:
-    dropped = {one.item.key for one in (*plan.close, *plan.carried)}
-    places = {one["key"]: n for n, one in enumerate(version.document["checklist"])}
+    dropped = {kept.item.key for kept in (*plan.close, *plan.carried)}
+    places = {entry["key"]: n for n, entry in enumerate(version.document["checklist"])}
     for item in items:
         if item.key in dropped:
             item.retired_at = now
@@ -98,12 +98,12 @@ def _replan_items(
             )
         else:
             _ask(item, version, places[item.key])
-    wanted = {places[one.key]: one for one in plan.add}
+    wanted = {places[added.key]: added for added in plan.add}
     restored = _restore(cycle, version, wanted, actor=actor, now=now)
     add_items(
         cycle,
         version,
-        [(place, one) for place, one in wanted.items() if place not in restored],
+        [(place, added) for place, added in wanted.items() if place not in restored],
     )
 
 
@@ -122,7 +122,7 @@ def _restore(
 ) -> set[int]:
     """Ask again for the same items that were retired earlier; return their places."""
     contents = version.document["checklist"]
-    keys = [one.key for one in wanted.values()]
+    keys = [added.key for added in wanted.values()]
     retired = list(cycle.checklist.filter(key__in=keys, retired_at__isnull=False))
     restored = set()
     for place in wanted:
@@ -184,9 +184,9 @@ def _record(
         after={
             "revision": incident.revision,
             "class": str(new),
-            "kept": [one.item.key for one in plan.keep],
-            "retired": [one.item.key for one in plan.close],
-            "added": [one.key for one in plan.add],
+            "kept": [kept.item.key for kept in plan.keep],
+            "retired": [closed.item.key for closed in plan.close],
+            "added": [added.key for added in plan.add],
             "due_at": moved,
         },
         reason=reason,

@@ -52,7 +52,9 @@ def set_preferences(
     preference.quiet_from, preference.quiet_until = quiet_from, quiet_until
     preference.time_zone = _require_zone(time_zone)
     preference.save()
-    preference.webhooks_off.set([one for pk, one in own.items() if pk not in chosen])
+    preference.webhooks_off.set(
+        [webhook for pk, webhook in own.items() if pk not in chosen]
+    )
     record_entry(
         action="notification_preferences.changed",
         actor=actor,
@@ -99,7 +101,9 @@ def _described(preference: NotificationPreference) -> dict[str, Any]:
     start, end = preference.quiet_from, preference.quiet_until
     return {
         "by_email": preference.by_email,
-        "webhooks_off": sorted(one.name for one in preference.webhooks_off.all()),
+        "webhooks_off": sorted(
+            webhook.name for webhook in preference.webhooks_off.all()
+        ),
         "quiet_from": start.isoformat() if start else None,
         "quiet_until": end.isoformat() if end else None,
         "time_zone": preference.time_zone,

@@ -88,13 +88,13 @@ def read_reach(people: Iterable[User]) -> dict[int, Reach]:
     """Return for each person, by ID, whether they can be told.
 
     The queries do not grow with the people."""
-    wanted = {one.pk: one for one in people}
+    wanted = {person.pk: person for person in people}
     if not wanted:
         return {}
     audience = Audience()
     targets = {
-        pk: audience.targets_of([one], kind=NotificationKind.TEST)
-        for pk, one in wanted.items()
+        pk: audience.targets_of([person], kind=NotificationKind.TEST)
+        for pk, person in wanted.items()
     }
     newest = _newest_messages(list(wanted))
     changed = _address_changes(list(wanted))
@@ -114,11 +114,11 @@ def people_on_call() -> list[User]:
     cases = Incident.objects.open()
     members = Q(is_active=True, pk__in=Team.objects.values("members"))
     found = User.objects.filter(Q(pk__in=cases.values("lead")) | members)
-    people = {one.pk: one for one in [*found, *people_with("review_incident")]}
+    people = {person.pk: person for person in [*found, *people_with("review_incident")]}
     teams = Team.objects.filter(members__is_active=True).values("pk")
     alone = cases.filter(lead__isnull=True).exclude(team__in=teams)
     if alone.exists():
-        people |= {one.pk: one for one in people_with("work_incident")}
+        people |= {person.pk: person for person in people_with("work_incident")}
     return [people[pk] for pk in sorted(people)]
 
 
@@ -127,8 +127,8 @@ def list_hard_to_reach() -> list[Reach]:
     found = read_reach(people_on_call()).values()
     order = list(reversed(ReachState))
     return sorted(
-        (one for one in found if one.needs_a_look),
-        key=lambda one: (order.index(one.state), one.person.get_username()),
+        (reach for reach in found if reach.needs_a_look),
+        key=lambda reach: (order.index(reach.state), reach.person.get_username()),
     )
 
 
@@ -141,7 +141,7 @@ def reach_of_case(incident: Incident) -> list[Reach]:
     people = [incident.lead] if incident.lead else []
     if incident.team is not None:
         people += list(incident.team.members.filter(is_active=True))
-    return [one for one in read_reach(people).values() if one.needs_a_look]
+    return [reach for reach in read_reach(people).values() if reach.needs_a_look]
 
 
 def _reach_of(
@@ -260,7 +260,7 @@ class OnCallUnreachable(HealthWarning):
 def check_on_call() -> str:
     """Say that everybody on call can be told; raise a warning with how many cannot."""
     people = people_on_call()
-    lost = [one for one in read_reach(people).values() if one.is_unreachable]
+    lost = [reach for reach in read_reach(people).values() if reach.is_unreachable]
     if lost:
         raise OnCallUnreachable(
             f"{len(lost)} of {len(people)} on call cannot be reached: the dashboard "

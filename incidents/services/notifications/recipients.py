@@ -117,7 +117,7 @@ class Audience:
     def _targets_of(self, person: User, *, is_urgent: bool) -> list[Target]:
         wishes = self._preferences.get(person.pk)
         quiet = wishes.quiet_hours if wishes and not is_urgent else None
-        off = {one.pk for one in wishes.webhooks_off.all()} if wishes else set()
+        off = {webhook.pk for webhook in wishes.webhooks_off.all()} if wishes else set()
         targets = [
             Target(person, webhook, quiet)
             for webhook in self._own_webhooks[person.pk]

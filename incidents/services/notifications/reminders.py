@@ -273,7 +273,7 @@ def _next_moment(
         return None
     horizon = max(clock.due_at, now + plan.reminders_of(clock.phase).repeat_every)
     coming = due_reminders(clock, horizon, plan, since=now)
-    return min((one.at for one in coming), default=None)
+    return min((reminder.at for reminder in coming), default=None)
 
 
 def _derive(

@@ -90,20 +90,24 @@ def list_all_waiting(*, now: dt.datetime | None = None) -> list[Waiting]:
     )
     found = [_of_policy(decision, cases) for decision in decisions]
     found += _signatures()
-    return sorted(found, key=lambda one: one.since)
+    return sorted(found, key=lambda waiting: waiting.since)
 
 
 def waiting_for(person: User, *, now: dt.datetime | None = None) -> list[Waiting]:
     """Return what this person may decide, of the cases that they may see."""
     if not (person.has_perm(REVIEW) or person.has_perm(REVIEW_POLICY)):
         return []
-    mine = [one for one in list_all_waiting(now=now) if one.is_for(person)]
+    mine = [waiting for waiting in list_all_waiting(now=now) if waiting.is_for(person)]
     visible = set(
         Incident.objects.visible_to(person)
-        .filter(pk__in={one.incident.pk for one in mine if one.incident})
+        .filter(pk__in={waiting.incident.pk for waiting in mine if waiting.incident})
         .values_list("pk", flat=True)
     )
-    return [one for one in mine if one.incident is None or one.incident.pk in visible]
+    return [
+        waiting
+        for waiting in mine
+        if waiting.incident is None or waiting.incident.pk in visible
+    ]
 
 
 def returned_to(person: User) -> list[Returned]:
@@ -113,9 +117,10 @@ def returned_to(person: User) -> list[Returned]:
     visible = Postmortem.objects.visible_to(person)
     rows = _postmortems(PostmortemState.RETURNED).filter(pk__in=visible)
     return [
-        one
-        for one in map(_returned, rows)
-        if person.pk in one.authors or one.postmortem.incident.lead_id == person.pk
+        returned
+        for returned in map(_returned, rows)
+        if person.pk in returned.authors
+        or returned.postmortem.incident.lead_id == person.pk
     ]
 
 
@@ -125,19 +130,19 @@ def notify_waiting(*, now: dt.datetime | None = None) -> int:
     Not those who asked, nor who may not decide it. Harmless to run twice, or late.
     """
     moment = now or timezone.now()
-    waiting = {f"waiting:{one.key}": one for one in list_all_waiting(now=moment)}
+    waiting = {f"waiting:{entry.key}": entry for entry in list_all_waiting(now=moment)}
     known = Notification.objects.filter(key__in=waiting).values_list("key", flat=True)
     new = set(waiting) - set(known)
     reviewers = list(people_with("review_incident")) if new else []
     for key in sorted(new):
-        one = waiting[key]
+        entry = waiting[key]
         remind(
             key=key,
-            people=[person for person in reviewers if one.is_for(person)],
-            headline=f"{one.words} waits for a reviewer",
-            about=one.about,
-            owed_at=one.since,
-            incident=one.incident,
+            people=[person for person in reviewers if entry.is_for(person)],
+            headline=f"{entry.words} waits for a reviewer",
+            about=entry.about,
+            owed_at=entry.since,
+            incident=entry.incident,
             now=moment,
         )
     return len(new)
@@ -161,18 +166,18 @@ def tell_returned(
     )
 
 
-def _of_policy(one: WaitingDecision, cases: dict[int, Incident]) -> Waiting:
+def _of_policy(decision: WaitingDecision, cases: dict[int, Incident]) -> Waiting:
     return Waiting(
-        kind=one.kind,
-        key=one.key,
-        text=one.text,
-        asked_by=one.requested_by,
-        since=one.requested_at,
-        lapses_at=one.lapses_at,
-        about=one.subject,
-        barred=one.barred,
+        kind=decision.kind,
+        key=decision.key,
+        text=decision.text,
+        asked_by=decision.requested_by,
+        since=decision.requested_at,
+        lapses_at=decision.lapses_at,
+        about=decision.subject,
+        barred=decision.barred,
         permission=REVIEW_POLICY,
-        incident=cases.get(one.incident_id or 0),
+        incident=cases.get(decision.incident_id or 0),
     )
 
 
@@ -195,7 +200,7 @@ def _signatures() -> Iterator[Waiting]:
 
 
 def _returned(row: Postmortem) -> Returned:
-    review = max(_newest(row).reviews.all(), key=lambda one: one.pk)
+    review = max(_newest(row).reviews.all(), key=lambda review: review.pk)
     return Returned(
         postmortem=row,
         comment=review.comment,
@@ -225,7 +230,7 @@ def _postmortems(state: PostmortemState) -> QuerySet[Postmortem]:
 
 def _newest(row: Postmortem) -> PostmortemVersion:
     """Return the newest version; what was submitted or returned has one."""
-    return max(row.versions.all(), key=lambda one: one.number)
+    return max(row.versions.all(), key=lambda version: version.number)
 
 
 def _authors(row: Postmortem) -> frozenset[int]:

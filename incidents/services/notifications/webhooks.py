@@ -164,7 +164,7 @@ def require_allowed(url: str) -> str:
     if scheme not in allowed:
         raise NotificationRefused(
             "Give an address that begins with one of these: "
-            f"{', '.join(f'{one}://' for one in allowed)}.",
+            f"{', '.join(f'{scheme}://' for scheme in allowed)}.",
             field="url",
         )
     if len(url) > URL_LENGTH or not url.isprintable() or " " in url:

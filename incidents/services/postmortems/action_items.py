@@ -215,13 +215,13 @@ def remind_action_items(*, now: dt.datetime | None = None) -> int:
         .filter(due_on__lte=(moment + REMIND_BEFORE).date())
         .select_related("owner", "incident__lead")
     )
-    owed = [one for row in rows if (one := _owed(row, moment)) is not None]
+    owed = [debt for row in rows if (debt := _owed(row, moment)) is not None]
     known = set(
         Notification.objects.filter(key__in=[key for _, key, _, _ in owed]).values_list(
             "key", flat=True
         )
     )
-    new = [one for one in owed if one[1] not in known]
+    new = [debt for debt in owed if debt[1] not in known]
     for row, key, headline, owed_at in new:
         remind(
             key=key,
@@ -298,7 +298,7 @@ def _clean(item: ActionItemFields) -> ActionItemFields:
             field="ticket",
         )
     if url and not (
-        url.startswith(tuple(f"{one}://" for one in WEB_SCHEMES))
+        url.startswith(tuple(f"{scheme}://" for scheme in WEB_SCHEMES))
         and len(url) <= URL_LENGTH
         and url.isprintable()
         and " " not in url

@@ -57,14 +57,18 @@ def archive_postmortem(
 
 def find_void_files(items: Collection[EvidenceItem]) -> dict[int, str]:
     """Return which of these items are files of a void signature, by evidence ID."""
-    ids = {one.pk for one in items if one.channel == Channel.WORKER}
+    ids = {item.pk for item in items if item.channel == Channel.WORKER}
     is_file = Q(json_item__in=ids) | Q(markdown_item__in=ids) | Q(pdf_item__in=ids)
     archives = PostmortemArchive.objects.filter(is_file if ids else Q(pk__in=()))
     return {
-        one: f"Void: version {archive.review.version.number} was taken up again"
+        item_id: f"Void: version {archive.review.version.number} was taken up again"
         for archive in archives.select_related("review__version__postmortem")
         if current_signature(archive.review.version.postmortem) != archive.review
-        for one in {archive.json_item_id, archive.markdown_item_id, archive.pdf_item_id}
+        for item_id in {
+            archive.json_item_id,
+            archive.markdown_item_id,
+            archive.pdf_item_id,
+        }
         & ids
     }
 
@@ -122,7 +126,9 @@ def _record(
             "and PDF",
             after={
                 "version": version.number,
-                "items": {one.original_name: one.sha256_hex for one in archive.items},
+                "items": {
+                    item.original_name: item.sha256_hex for item in archive.items
+                },
             },
         )
         _answer_item(incident, archive, now)

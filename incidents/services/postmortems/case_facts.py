@@ -148,12 +148,12 @@ def _conditions(row: IncidentPhase) -> list[dict[str, Any]]:
     gate = stored_gate(row)
     return [
         {
-            "condition": one.key.value,
-            "met": one.met,
-            "is_ordered": one.is_ordered,
-            "detail": one.detail,
+            "condition": condition.key.value,
+            "met": condition.met,
+            "is_ordered": condition.is_ordered,
+            "detail": condition.detail,
         }
-        for one in (gate.conditions if gate else ())
+        for condition in (gate.conditions if gate else ())
     ]
 
 

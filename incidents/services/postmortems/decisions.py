@@ -49,11 +49,11 @@ def gather_decisions(incident: Incident, cycle: Cycle) -> list[DecisionFact]:
         *_gates(cycle),
         *_policy(incident, since, cycle.ended_at),
     ]
-    return sorted(found, key=lambda one: one.at)
+    return sorted(found, key=lambda decision: decision.at)
 
 
 def _remediation(cycle: Cycle) -> Iterator[DecisionFact]:
-    items = {one.pk: one for one in ChecklistItem.objects.filter(cycle=cycle)}
+    items = {item.pk: item for item in ChecklistItem.objects.filter(cycle=cycle)}
     for row in RemediationDecision.objects.filter(item__in=items).order_by("id"):
         choices = items[row.item_id].content.get("choices", ())
         texts = {choice["key"]: choice["text"] for choice in choices}

@@ -128,7 +128,10 @@ def save_draft(
             action="postmortem.written",
             actor=actor,
             obj=postmortem,
-            after={"draft": draft.revision, "sections": [one.key for one in changed]},
+            after={
+                "draft": draft.revision,
+                "sections": [section.key for section in changed],
+            },
             now=moment,
         )
     return draft
@@ -279,9 +282,10 @@ def _merge(
     }
     mine = changed_sections(base.sections, wanted)
     clashes = [
-        one
-        for one in mine
-        if one.key in theirs and wanted[one.key] != current.sections[one.key]
+        section
+        for section in mine
+        if section.key in theirs
+        and wanted[section.key] != current.sections[section.key]
     ]
     if clashes:
         raise EditConflict(
@@ -300,7 +304,10 @@ def _merge(
             ),
             changed_by=name_of(current.saved_by),
         )
-    return {**current.sections, **{one.key: wanted[one.key] for one in mine}}
+    return {
+        **current.sections,
+        **{section.key: wanted[section.key] for section in mine},
+    }
 
 
 def _is_new_sitting(before: PostmortemDraft, after: PostmortemDraft) -> bool:

@@ -202,7 +202,7 @@ def is_author(postmortem: Postmortem, user: User) -> bool:
 def _require_findings(incident: Incident) -> None:
     waiting = reports_without_findings(incident)
     if waiting:
-        names = ", ".join(one.item.original_name for one in waiting[:5])
+        names = ", ".join(pending.item.original_name for pending in waiting[:5])
         raise PostmortemRefused(
             f"Findings are still being looked for in {names}: try again in a moment.",
             code="findings_missing",

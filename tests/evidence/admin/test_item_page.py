@@ -122,8 +122,8 @@ def test_replay_is_paged_by_key_and_filtered(client, auditor):
     assert [s.index for s in last.context["page"].rows] == list(range(150, 170))
     assert last.context["page"].following == ""
 
-    one = client.get(page_url(item, view="replay", extension_id="ext.number-1"))
-    page = one.context["page"]
+    response = client.get(page_url(item, view="replay", extension_id="ext.number-1"))
+    page = response.context["page"]
     assert {step.extension_id for step in page.rows} == {"ext.number-1"}
     assert "extension_id=ext.number-1" in page.following
     call = client.get(page_url(item, view="replay", call_id="call-000042"))

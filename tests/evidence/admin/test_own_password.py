@@ -23,7 +23,7 @@ def change(client: Client, **values: str):
     return client.post(PAGE, fields | values)
 
 
-@pytest.mark.parametrize("role", [one for one in Role if one is not Role.MACHINE])
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.MACHINE])
 def test_own_password_is_changed_and_recorded_for_every_role(client, role):
     person = make_user(role)
     client.force_login(person)

@@ -99,7 +99,7 @@ def test_person_is_deactivated_and_let_in_again(admin_client):
         admin_client.post(page(person, "active"), {"reason": "leave"})
     person.refresh_from_db()
     assert person.is_active
-    assert [one.action for one in entries()] == [
+    assert [entry.action for entry in entries()] == [
         "person.deactivated",
         "person.reactivated",
     ]
@@ -238,7 +238,7 @@ class TestEmail:
         client.post(url, {"email": "mine@example.org", "time_zone": "Europe/Berlin"})
         me.refresh_from_db()
         assert me.email == "mine@example.org"
-        actions = {one.action for one in AuditEntry.objects.all()}
+        actions = {entry.action for entry in AuditEntry.objects.all()}
         assert actions >= {"person.own_email_changed", "reader_settings.changed"}
 
     def test_a_refused_address_saves_no_zone_and_stays_in_the_form(self, client):

@@ -335,7 +335,7 @@ def summary(bundle: dict[str, Any], ledger: dict[str, Any]) -> dict[str, Any]:
     replayed = bundle["risk_replay"]
     steps = replayed.get("steps") if replayed else None
     lists = [entries, *(bundle[name] for name in SECTIONS)]
-    records = [each for one in lists for each in one if isinstance(each, dict)]
+    records = [each for members in lists for each in members if isinstance(each, dict)]
     held = [entry for entry in entries if isinstance(entry, dict)]
     moments = [r["ts_ms"] for r in records if is_integer(r.get("ts_ms"))]
     names = {

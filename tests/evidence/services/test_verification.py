@@ -104,7 +104,7 @@ def test_verify_again_makes_another_report(db, reviewer):
     assert second.request.requested_by == reviewer
     assert item.reports.count() == 2
     entries = AuditEntry.objects.filter(action="evidence.verification_requested")
-    assert [(one.actor, one.after) for one in entries] == [
+    assert [(entry.actor, entry.after) for entry in entries] == [
         (reviewer, {"request": request.pk})
     ] * 2
 

@@ -365,7 +365,7 @@ class TestButtons:
 class TestList:
     def references(self, client, query=""):
         page = client.get(f"{LIST}{query}")
-        return [one.reference for one in page.context["cl"].result_list]
+        return [case.reference for case in page.context["cl"].result_list]
 
     def test_open_before_closed_and_worst_first(self, client, sign_in):
         sign_in(Role.RESPONDER)

@@ -233,7 +233,7 @@ class TestPastCycle:
             entries__note__startswith="Held from an earlier cycle"
         )
         assert held.count() == 2
-        assert {one.state for one in held} == {"done"}
+        assert {evidence.state for evidence in held} == {"done"}
         assert "plain.json (from cycle 1)" in words(
             page(reviewer, incident, "?phase=collect")
         )

@@ -96,7 +96,7 @@ def links(response: Any) -> list[str]:
     found = re.findall(
         r'<li class="cf-search-match">\s*<a href="([^"]+)"', response.content.decode()
     )
-    return [one.replace("&amp;", "&") for one in found]
+    return [link.replace("&amp;", "&") for link in found]
 
 
 class TestWhatIsFound:
@@ -161,7 +161,7 @@ class TestWhatIsFound:
             )
         response = search(sign_in(Role.RESPONDER), "weather")
         groups = response.context["groups"]
-        assert [one.title for one in groups] == ["Cases", "Extensions"]
+        assert [group.title for group in groups] == ["Cases", "Extensions"]
         assert len(links(response)) == 1 + SHOWN
         assert f"more than {SHOWN}" in " ".join(response.content.decode().split())
 
@@ -226,7 +226,9 @@ class TestEnterOpens:
         for term in (bundle.sha256_hex, CALL):
             response = search(client, term)
             assert response.status_code == 200
-            assert len([one for one in links(response) if "evidenceitem" in one]) == 2
+            assert (
+                len([link for link in links(response) if "evidenceitem" in link]) == 2
+            )
 
     def test_nothing_for_a_part_of_a_name(
         self, sign_in: SignIn, incident: Incident
@@ -277,7 +279,7 @@ class TestWhoFinds:
             response = search(client, term)
             assert response.status_code == 200, name
             assert links(response) == []
-        assert all("Found for" not in one for one in answers)
+        assert all("Found for" not in answer for answer in answers)
 
     def test_machine_and_stranger_are_asked_to_sign_in(
         self, client: Client, sign_in: SignIn, terms: dict[str, str]
@@ -309,7 +311,7 @@ class TestWhoFinds:
         somebody.user_permissions.add(Permission.objects.get(codename=permission))
         client.force_login(somebody)
         groups = search(client, "weather").context["groups"]
-        assert [one.title for one in groups] == kinds
+        assert [group.title for group in groups] == kinds
 
     def test_alert_of_a_case_is_hidden_with_the_case(self, client: Client) -> None:
         make_rules()

@@ -117,4 +117,6 @@ def test_it_is_readable_everywhere(
         browser_page.screenshot(path=picture)
         browser_page.evaluate(AXE)
         found = browser_page.evaluate("axe.run()")["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+        assert [
+            (violation["id"], violation["nodes"][0]["html"]) for violation in found
+        ] == []

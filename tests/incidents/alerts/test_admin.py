@@ -29,7 +29,11 @@ def sign_in(user: User) -> Client:
 
 
 def act(client: Client, action: str, alerts: list[Alert], **fields: Any) -> Any:
-    data = {"action": action, "_selected_action": [one.pk for one in alerts], **fields}
+    data = {
+        "action": action,
+        "_selected_action": [alert.pk for alert in alerts],
+        **fields,
+    }
     return client.post(LIST, data, follow=True)
 
 
@@ -124,7 +128,7 @@ def test_list_is_filtered(responder: User, query: str, found: set[str]) -> None:
     receive_one("a")
     receive_one("b", category="quota_breach", severity="info", extension_id="ext.other")
     response = sign_in(responder).get(f"{LIST}?{query}")
-    assert {one.alert_id for one in response.context["cl"].result_list} == found
+    assert {alert.alert_id for alert in response.context["cl"].result_list} == found
 
 
 def test_list_costs_the_same_however_many_alerts(responder: User) -> None:

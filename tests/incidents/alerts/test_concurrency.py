@@ -48,7 +48,10 @@ def at_once(calls: list[Callable[[], Result]]) -> list[Result]:
             connection.close()
 
     with ThreadPoolExecutor(len(calls)) as pool:
-        return [one.result(timeout=120) for one in [pool.submit(run, c) for c in calls]]
+        return [
+            future.result(timeout=120)
+            for future in [pool.submit(run, c) for c in calls]
+        ]
 
 
 def documents(client: int, count: int, **members: Any) -> list[dict[str, Any]]:
@@ -63,7 +66,7 @@ def test_many_clients_open_one_case() -> None:
     answers = at_once([lambda b=b: receive(*b) for b in batches])
     assert Incident.objects.count() == 1
     assert Alert.objects.count() == 40
-    decisions = [one.row.decision for batch in answers for one in batch]
+    decisions = [answer.row.decision for batch in answers for answer in batch]
     assert sorted(set(decisions)) == ["joined", "opened"]
     assert decisions.count("opened") == 1
 
@@ -72,10 +75,10 @@ def test_same_batch_from_many_clients_is_taken_in_once() -> None:
     batch = documents(0, 50)
     answers = at_once([lambda: receive(*batch) for _ in range(6)])
     assert Alert.objects.count() == 50
-    created = [one for answer in answers for one in answer if one.created]
+    created = [taken for answer in answers for taken in answer if taken.created]
     assert len(created) == 50
-    rows = [[one.row.pk for one in answer] for answer in answers]
-    assert all(one == rows[0] for one in rows)
+    rows = [[taken.row.pk for taken in answer] for answer in answers]
+    assert all(client_rows == rows[0] for client_rows in rows)
 
 
 def test_same_id_under_two_extensions_is_stored_once() -> None:
@@ -98,7 +101,10 @@ def test_batches_over_many_groups_in_opposite_orders_all_come_in() -> None:
 
     def batch(client: int) -> list[dict[str, Any]]:
         order = extensions if client % 2 else extensions[::-1]
-        return [alert_document(f"c{client}-{one}", extension_id=one) for one in order]
+        return [
+            alert_document(f"c{client}-{extension_id}", extension_id=extension_id)
+            for extension_id in order
+        ]
 
     at_once([lambda c=c: receive(*batch(c)) for c in range(6)])
     assert Alert.objects.count() == 72
@@ -120,8 +126,8 @@ def test_counting_rule_opens_one_case_however_the_alerts_arrive() -> None:
 def test_history_of_every_stream_holds_after_the_rush() -> None:
     at_once([lambda c=c: receive(*documents(c, 4)) for c in range(6)])
     assert list_streams()
-    assert {one: verify_stream(one) for one in list_streams()} == {
-        one: [] for one in list_streams()
+    assert {stream: verify_stream(stream) for stream in list_streams()} == {
+        stream: [] for stream in list_streams()
     }
 
 
@@ -175,4 +181,6 @@ def test_split_alert_stays_out_while_others_come(responder: User) -> None:
     at_once([lambda c=c: receive(*documents(c, 3)) for c in range(4)])
     alert.refresh_from_db()
     assert alert.incident is None
-    assert {one.extension.extension_id for one in Alert.objects.all()} == {EXTENSION}
+    assert {alert.extension.extension_id for alert in Alert.objects.all()} == {
+        EXTENSION
+    }

@@ -67,7 +67,7 @@ def open_case(first: float, last: float) -> OpenCase:
 
 
 def actions(plan: GroupPlan) -> list[str]:
-    return [str(one.action) for one in plan.placements]
+    return [str(placement.action) for placement in plan.placements]
 
 
 def test_alert_that_no_rule_takes_up_is_kept() -> None:
@@ -77,7 +77,7 @@ def test_alert_that_no_rule_takes_up_is_kept() -> None:
 def test_one_alert_opens_the_case_and_the_next_joins_it() -> None:
     plan = plan_group([alert(0, "critical"), alert(1)], state(ONE))
     assert actions(plan) == ["opened", "joined"]
-    assert [one.case_id for one in plan.placements] == [-1, -1]
+    assert [placement.case_id for placement in plan.placements] == [-1, -1]
     assert plan.new_cases[0].rule is ONE
 
 
@@ -136,7 +136,7 @@ def test_alert_beyond_the_window_opens_another_case() -> None:
     alerts = [alert(0, "critical"), alert(601, "critical")]
     plan = plan_group(alerts, state(ONE))
     assert actions(plan) == ["opened", "opened"]
-    assert [one.case_id for one in plan.placements] == [-1, -2]
+    assert [placement.case_id for placement in plan.placements] == [-1, -2]
 
 
 def test_without_a_playbook_nothing_opens() -> None:
@@ -164,7 +164,8 @@ def test_counting_agrees_with_trying_every_span() -> None:
         moment, window = numbers.randrange(50), numbers.randrange(1, 20)
         spans = range(moment - window, moment + 1)
         expected = 1 + max(
-            sum(start <= one <= start + window for one in times) for start in spans
+            sum(start <= moment <= start + window for moment in times)
+            for start in spans
         )
         assert count_around(times, moment, window) == expected
 
@@ -172,4 +173,4 @@ def test_counting_agrees_with_trying_every_span() -> None:
 def test_thousand_alerts_that_are_too_far_apart_are_kept() -> None:
     alerts = [alert(i * 100) for i in range(1000)]
     plan = plan_group(alerts, state(THREE))
-    assert {one.action for one in plan.placements} == {Action.KEPT}
+    assert {placement.action for placement in plan.placements} == {Action.KEPT}

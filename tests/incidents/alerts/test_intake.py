@@ -46,7 +46,9 @@ def test_alert_opens_a_case_of_its_class() -> None:
     assert case.playbook_version.playbook.code == "INC-2"
     assert (case.severity, case.source) == ("critical", "risk_controller")
     assert case.detected_at == NOON
-    assert [one.extension_id for one in case.extensions.all()] == [EXTENSION]
+    assert [extension.extension_id for extension in case.extensions.all()] == [
+        EXTENSION
+    ]
     assert case.opened_by is None
 
 
@@ -88,8 +90,8 @@ def test_same_id_with_other_content_is_told_and_the_first_stays() -> None:
 
 def test_repeat_within_one_request_is_taken_in_once() -> None:
     answers = receive(alert_document(), alert_document(), alert_document(summary="?"))
-    assert [one.created for one in answers] == [True, False, False]
-    assert [one.conflict for one in answers] == [False, False, True]
+    assert [answer.created for answer in answers] == [True, False, False]
+    assert [answer.conflict for answer in answers] == [False, False, True]
 
 
 def test_alert_of_the_same_extension_and_class_joins() -> None:
@@ -205,7 +207,7 @@ def test_everything_is_recorded() -> None:
     ]
     assert verify_stream(incident_stream(case.pk)) == []
     received = AuditEntry.objects.filter(stream="system", action="alerts.received")
-    assert [one.after["count"] for one in received] == [1, 1]
+    assert [entry.after["count"] for entry in received] == [1, 1]
     assert verify_stream("system") == []
 
 
@@ -214,7 +216,7 @@ def test_alerts_that_keep_coming_write_one_timeline_entry_in_ten_minutes() -> No
         now = NOON + dt.timedelta(minutes=minute)
         receive(alert_document(f"m{minute}"), now=now)
     entries = TimelineEntry.objects.filter(kind=TimelineKind.ALERT)
-    assert [one.entered_at.minute for one in entries.order_by("id")] == [0, 11]
+    assert [entry.entered_at.minute for entry in entries.order_by("id")] == [0, 11]
 
 
 def test_text_of_an_alert_cannot_break_out_of_the_timeline() -> None:
@@ -276,7 +278,7 @@ def count_queries(*ids: str) -> int:
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        receive(*[alert_document(one) for one in ids])
+        receive(*[alert_document(alert_id) for alert_id in ids])
     return len(queries)
 
 

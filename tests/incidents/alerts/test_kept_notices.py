@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rules")]
 def receive_kept(*ids: str, now: dt.datetime = NOON, **members: Any) -> None:
     """Take in alerts of a category that nothing knows; critical by default."""
     members = {"category": "mystery", "severity": "critical", **members}
-    receive(*[alert_document(one, **members) for one in ids], now=now)
+    receive(*[alert_document(alert_id, **members) for alert_id in ids], now=now)
 
 
 def make_rule(**fields: Any) -> AlertRule:

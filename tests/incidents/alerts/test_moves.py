@@ -27,7 +27,7 @@ def test_kept_alert_is_moved_into_a_case(responder: User) -> None:
         actor=responder, alert_ids=[alert.pk], incident_id=case.pk, reason="same host"
     )
     alert.refresh_from_db()
-    assert [one.pk for one in moved] == [alert.pk]
+    assert [alert.pk for alert in moved] == [alert.pk]
     assert alert.incident == case
     assert alert.decision == "kept"
     step = alert.assignments.get()
@@ -36,7 +36,7 @@ def test_kept_alert_is_moved_into_a_case(responder: User) -> None:
         responder,
         "same host",
     )
-    assert {one.extension_id for one in case.extensions.all()} == {
+    assert {extension.extension_id for extension in case.extensions.all()} == {
         EXTENSION,
         "ext.other",
     }
@@ -91,7 +91,10 @@ def test_split_alert_is_kept_and_the_severity_stays(responder: User) -> None:
     case.refresh_from_db()
     assert alert.incident is None
     assert case.severity == "critical"
-    assert [one.kind for one in alert.assignments.all()] == ["opened", "split"]
+    assert [assignment.kind for assignment in alert.assignments.all()] == [
+        "opened",
+        "split",
+    ]
     assert AuditEntry.objects.filter(action="alerts.split").count() == 1
 
 
@@ -99,7 +102,7 @@ def test_split_alert_counts_for_no_rule_again(responder: User) -> None:
     members = {"category": "quota_breach", "severity": "warning"}
     rows = [receive_one(f"w{i}", **members) for i in range(5)]
     case = rows[-1].incident
-    split_alerts(actor=responder, alert_ids=[one.pk for one in rows], reason="tests")
+    split_alerts(actor=responder, alert_ids=[row.pk for row in rows], reason="tests")
     Incident.objects.filter(pk=case.pk).update(
         status="closed_false_alarm",
         closing_reason="r",

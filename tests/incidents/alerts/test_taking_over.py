@@ -119,9 +119,9 @@ def test_no_byte_is_copied_and_the_new_item_is_verified_for_itself(
 ) -> None:
     original = make_original()
     copy = make_copy(original, reviewer)
-    before = {one for one in evidence_folder.rglob("*") if one.is_file()}
+    before = {path for path in evidence_folder.rglob("*") if path.is_file()}
     take(copy, reviewer)
-    assert {one for one in evidence_folder.rglob("*") if one.is_file()} == before
+    assert {path for path in evidence_folder.rglob("*") if path.is_file()} == before
     item = original.evidence_items.get()
     assert item.verification_requests.count() == 1
     assert not item.reports.exists()
@@ -185,7 +185,7 @@ def test_duplicate_of_a_duplicate_gives_to_the_case_at_the_end(reviewer: User) -
     original, middle = make_original(), make_original()
     copy = make_copy(middle, reviewer)
     duplicate(middle, original, reviewer)
-    assert [one.duplicate for one in find_leftovers(original)] == [copy]
+    assert [leftover.duplicate for leftover in find_leftovers(original)] == [copy]
     assert take(copy, reviewer).original == original
     assert not middle.evidence_items.exists()
 

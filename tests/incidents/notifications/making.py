@@ -81,12 +81,12 @@ def copy_case(incident: Incident, count: int) -> None:
     )
     cycle = incident.current_cycle
     cycles = type(cycle).objects.bulk_create(
-        type(cycle)(incident=one, number=1, started_at=cycle.started_at)
-        for one in cases
+        type(cycle)(incident=case, number=1, started_at=cycle.started_at)
+        for case in cases
     )
     IncidentPhase.objects.bulk_create(
         IncidentPhase(
-            cycle=one,
+            cycle=new_cycle,
             phase=phase.phase,
             position=phase.position,
             counted_from=phase.counted_from,
@@ -94,6 +94,6 @@ def copy_case(incident: Incident, count: int) -> None:
             due_at=phase.due_at,
             completed_at=phase.completed_at,
         )
-        for one in cycles
+        for new_cycle in cycles
         for phase in cycle.phases.all()
     )

@@ -46,17 +46,17 @@ class Sink:
         self.holding = True
         self.release.clear()
 
-    def take(self, one: Received, drip: Callable[[], None]) -> bool:
+    def take(self, got: Received, drip: Callable[[], None]) -> bool:
         """Note a message; return whether it is to be answered.
 
         While a sender is held, `drip` begins an answer that never ends, so that it
         is not the sender's patience that ends the wait.
         """
         with self.lock:
-            self.received.append(one)
+            self.received.append(got)
             hold, self.holding = self.holding, False
             if hold:
-                self.held.append(one.key)
+                self.held.append(got.key)
         if not hold:
             return True
         with contextlib.suppress(OSError):
@@ -77,8 +77,8 @@ class _Webhook(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         key = self.headers.get("Idempotency-Key", "")
-        one = Received(key, self.path, body, dict(self.headers))
-        if not self.sink.take(one, self._drip):
+        got = Received(key, self.path, body, dict(self.headers))
+        if not self.sink.take(got, self._drip):
             return
         self.send_response(self.sink.code or 200)
         self.end_headers()
@@ -127,8 +127,8 @@ class _Mail(socketserver.StreamRequestHandler):
         message = message_from_bytes(b"".join(lines))
         key = str(message["Message-ID"]).strip()
         text = f"{message['Subject']}\n{_text_of(message)}"
-        one = Received(key, recipient, text, dict(message.items()))
-        if not self.sink.take(one, lambda: self._say("250-wait")):
+        got = Received(key, recipient, text, dict(message.items()))
+        if not self.sink.take(got, lambda: self._say("250-wait")):
             return False
         self._say("250 taken")
         self.sink.accept(key)

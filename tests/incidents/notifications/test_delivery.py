@@ -224,7 +224,7 @@ class TestRetrying:
         assert fresh(row).state == NotificationState.PENDING
         assert fresh(row).next_try_at == after(minutes=3)
         assert "could not be used: ConnectionRefusedError" in fresh(row).problem
-        assert [one.outcome for one in row.tries.all()] == ["failed"]
+        assert [delivery.outcome for delivery in row.tries.all()] == ["failed"]
         assert [pause_after(n).total_seconds() for n in (1, 2, 3, 8, 30)] == [
             30,
             60,
@@ -280,7 +280,7 @@ class TestRetrying:
             now=after(minutes=3),
         )
         assert deliver_notifications(now=after(minutes=3)) == 1
-        assert [one.outcome for one in row.tries.all()] == ["refused", "sent"]
+        assert [delivery.outcome for delivery in row.tries.all()] == ["refused", "sent"]
         assert AuditEntry.objects.filter(action="notification.retried").count() == 1
 
     @pytest.mark.parametrize("role", [Role.RESPONDER, Role.AUDITOR, Role.MACHINE, None])
@@ -307,7 +307,7 @@ class TestClaiming:
         assert again == row
         assert again.attempts == 2
         assert idempotency_key(again) == idempotency_key(row)
-        assert [one.outcome for one in row.tries.all()] == ["lost"]
+        assert [delivery.outcome for delivery in row.tries.all()] == ["lost"]
 
     def test_message_over_which_workers_end_is_given_up(self, case):
         plan_reminders(now=after(minutes=5))
@@ -378,9 +378,9 @@ class TestWebhooks:
         poll(after(minutes=5))
         row = Notification.objects.get(webhook=channel, key__contains="contain")
         assert row.kind == "breach"
-        (one,) = [got for got in webhook_sink.received if "CONTAIN" in got.text]
-        assert one.key == idempotency_key(row)
-        assert case.reference in one.text
+        (message,) = [got for got in webhook_sink.received if "CONTAIN" in got.text]
+        assert message.key == idempotency_key(row)
+        assert case.reference in message.text
 
     def test_it_hears_of_warnings_where_it_is_set_to(self, case, webhook_sink):
         add_sink(webhook_sink)
@@ -499,7 +499,7 @@ def test_mail_that_reaches_no_mail_server_is_not_sent(
     assert told in row.problem
     assert "EMAIL_URL" in row.problem
     assert row.finished_at is not None
-    assert [one.outcome for one in row.tries.all()] == ["printed"]
+    assert [delivery.outcome for delivery in row.tries.all()] == ["printed"]
     # Once is enough: a log that fills with it tells nobody either.
     assert claim_next(now=after(minutes=4)) is None
 

@@ -29,7 +29,7 @@ def broken(case, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks() as callbacks:
         check = check_history(actor=None)
     assert check.fault_count == 1
-    return check, [one.args for one in callbacks]
+    return check, [callback.args for callback in callbacks]
 
 
 def figures() -> str:

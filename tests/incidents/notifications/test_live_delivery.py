@@ -111,10 +111,10 @@ def test_two_workers_and_one_killed_in_mid_send_leave_each_message_once(
     (key,) = held.held
     for sink, count in ((mail_server, CASES * PEOPLE), (webhook_sink, CASES)):
         assert len(sink.accepted) == len(set(sink.accepted)) == count
-        times = Counter(one.key for one in sink.received)
+        times = Counter(message.key for message in sink.received)
         # What the worker died over came twice, under the same key.
         assert times.pop(key, 2) == 2
         assert set(times.values()) == {1}
     tries = NotificationAttempt.objects.filter(notification=stuck)
-    assert [one.outcome for one in tries] == ["lost", "sent"]
+    assert [delivery.outcome for delivery in tries] == ["lost", "sent"]
     assert breaches.count() == total

@@ -220,7 +220,9 @@ class TestPlanPage:
         page = client.post(reverse(PLAN), self.FIELDS, follow=True)
         assert "The plan is saved" in page.text
         plan = current_settings().plan
-        assert [one.total_seconds() for one in plan.by_phase[Phase.POSTMORTEM].before]
+        assert [
+            delta.total_seconds() for delta in plan.by_phase[Phase.POSTMORTEM].before
+        ]
         assert set(plan.by_phase) == {Phase.POSTMORTEM}
         assert 'value="720, 60"' in page.text
 

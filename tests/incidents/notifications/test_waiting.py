@@ -96,10 +96,10 @@ class TestMessages:
     def test_every_reviewer_is_told_of_everything_once(
         self, world: World, version: PostmortemVersion
     ) -> None:
-        one = make_user("reviewer")
+        reviewer = make_user("reviewer")
         other = make_user("reviewer", "reviewer2")
         assert notify_waiting() == 4
-        assert told(one) == told(other) == KINDS
+        assert told(reviewer) == told(other) == KINDS
         count = Notification.objects.count()
         assert notify_waiting() == 0
         assert Notification.objects.count() == count
@@ -141,8 +141,8 @@ class TestReturned:
         rows = Notification.objects.filter(key__startswith="returned:")
         assert {row.recipient for row in rows} == {author, lead}
         for person in (author, lead):
-            (one,) = returned_to(person)
-            assert (one.comment, one.returned_by) == ("Which key?", reviewer)
+            (returned,) = returned_to(person)
+            assert (returned.comment, returned.returned_by) == ("Which key?", reviewer)
         assert returned_to(make_user("responder", "another")) == []
 
     def test_it_is_gone_once_it_is_submitted_again(
@@ -153,7 +153,7 @@ class TestReturned:
         )
         submit(version.postmortem)
         assert returned_to(make_user("responder")) == []
-        keys = {one.key for one in waiting_for(make_user("reviewer"))}
+        keys = {waiting.key for waiting in waiting_for(make_user("reviewer"))}
         assert f"signature:{version.pk + 1}" in keys
         assert f"signature:{version.pk}" not in keys
 

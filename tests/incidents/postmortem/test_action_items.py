@@ -86,7 +86,7 @@ def test_second_editor_is_told():
     edit(row, ticket="bd-78")
     with pytest.raises(EditConflict) as told:
         edit(row, text="Something else")
-    assert {one.field for one in told.value.changes} == {"text", "ticket"}
+    assert {change.field for change in told.value.changes} == {"text", "ticket"}
     row.refresh_from_db()
     assert row.text == "Watch the broker's log"
 

@@ -61,7 +61,7 @@ def test_voided_signature_says_so(reader):
     found = reader.get(f"{ROOT}postmortem-versions/{version.pk}/").json()
     assert found["reviews"][0]["is_void"] is True
     listed = reader.get(f"{ROOT}postmortems/?state=draft").json()["results"]
-    assert [one["versions"] for one in listed] == [[1]]
+    assert [row["versions"] for row in listed] == [[1]]
 
 
 @pytest.mark.parametrize("path", LISTS)

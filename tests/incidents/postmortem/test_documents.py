@@ -160,7 +160,7 @@ def test_changing_any_fact_changes_the_hash(key):
     assert content_sha256(changed) != content_sha256(make_content())
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda one: one.key)
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.key)
 def test_required_section_cannot_be_left_out(section):
     texts = {**TEXTS, section.key: "  "}
     assert (section in missing_sections(texts)) is section.required
@@ -241,7 +241,10 @@ def test_written_markdown_stays_under_its_heading_without_raw_html():
         "#### Big\n\nBig too\n\\===\n&lt;img src=x>\n\n```\n# kept <b>\n\n```"
     )
     tokens = MarkdownIt("commonmark").parse(text + "\n\n## Next")
-    assert [one.tag for one in tokens if one.type == "heading_open"] == ["h4", "h2"]
+    assert [token.tag for token in tokens if token.type == "heading_open"] == [
+        "h4",
+        "h2",
+    ]
 
 
 def test_task_lists_show_their_boxes():
@@ -305,7 +308,7 @@ def test_pdf_takes_a_timeline_entry_longer_than_a_page():
 def test_diff_marks_the_words_that_changed():
     before = {**TEXTS, "summary": "The broker was off.\nSame."}
     after = {**TEXTS, "summary": "The broker was disabled.\nSame.\nMore."}
-    by_key = {one.section.key: one for one in compare_sections(before, after)}
+    by_key = {diff.section.key: diff for diff in compare_sections(before, after)}
     diff = by_key["summary"]
     assert (diff.added, diff.removed) == (2, 1)
     assert [row.kind for row in diff.rows] == ["replaced", "equal", "added"]
@@ -323,7 +326,7 @@ def test_diff_leaves_out_lines_far_from_a_change():
     kinds = [row.kind for row in diff.rows]
     assert kinds[0] == "skipped"
     assert kinds.count("equal") == 6
-    row = next(one for one in diff.rows if one.kind == "replaced")
+    row = next(row for row in diff.rows if row.kind == "replaced")
     assert (row.old_number, row.new_number) == (21, 21)
 
 

@@ -55,7 +55,7 @@ def form_of(postmortem: Postmortem, **texts: str) -> dict[str, object]:
 
 
 def messages_of(response) -> str:
-    return " ".join(str(one) for one in response.context["messages"])
+    return " ".join(str(message) for message in response.context["messages"])
 
 
 @pytest.mark.parametrize(

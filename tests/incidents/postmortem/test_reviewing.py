@@ -58,7 +58,10 @@ def gate_of(incident: Incident) -> dict[ConditionKey, str]:
     """Return the conditions of POSTMORTEM: what each says, "" where it is met."""
     fresh = Incident.objects.get(pk=incident.pk)
     gate = read_gates(fresh, fresh.current_cycle)[Phase.POSTMORTEM]
-    return {one.key: "" if one.met else one.detail for one in gate.conditions}
+    return {
+        condition.key: "" if condition.met else condition.detail
+        for condition in gate.conditions
+    }
 
 
 def insert_signature(version, reviewer, **changes):
@@ -290,11 +293,11 @@ def test_checklist_follows():
 def complete_up_to(incident: Incident, last: Phase) -> None:
     for phase in PHASE_ORDER[1 : last.position + 1]:
         fresh = Incident.objects.get(pk=incident.pk)
-        for one in read_gates(fresh, fresh.current_cycle)[phase].failed:
+        for failed in read_gates(fresh, fresh.current_cycle)[phase].failed:
             waive_condition(
                 actor=make_user(Role.REVIEWER),
                 incident_id=incident.pk,
-                condition=one.key,
+                condition=failed.key,
                 reason="not of this test",
                 now=LATER,
             )
@@ -353,14 +356,14 @@ def test_archive_holds_the_very_document_and_twice_is_once():
     before = EvidenceItem.objects.count()
     assert archive_postmortem(review_id=review.pk) == archive
     assert EvidenceItem.objects.count() == before
-    assert {one.kind for one in archive.items} == {"other"}
+    assert {item.kind for item in archive.items} == {"other"}
 
 
 def test_archive_interrupted_between_files_ends_with_the_same_items():
     version = make_version()
     review = sign(version)
     first = archive_postmortem(review_id=review.pk)
-    sums = [one.sha256_hex for one in first.items]
+    sums = [item.sha256_hex for item in first.items]
     with connection.cursor() as cursor:  # as if the last row had not been written
         cursor.execute(
             "SET CONSTRAINTS ALL IMMEDIATE;"
@@ -369,7 +372,7 @@ def test_archive_interrupted_between_files_ends_with_the_same_items():
             "ALTER TABLE incidents_postmortemarchive ENABLE TRIGGER USER"
         )
     again = archive_postmortem(review_id=review.pk)
-    assert [one.sha256_hex for one in again.items] == sums
+    assert [item.sha256_hex for item in again.items] == sums
     assert PostmortemArchive.objects.count() == 1
 
 

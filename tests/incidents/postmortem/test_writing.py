@@ -66,7 +66,7 @@ def test_each_save_is_a_row_and_nobody_loses_one():
     postmortem = make_postmortem()
     save(postmortem, 1, summary="one")
     save(postmortem, 2, summary="two")
-    assert [one.sections["summary"] for one in postmortem.drafts.all()] == [
+    assert [draft.sections["summary"] for draft in postmortem.drafts.all()] == [
         "two",
         "one",
         "",
@@ -128,7 +128,7 @@ def test_one_sitting_is_one_audit_entry_and_a_pause_or_a_person_another():
     entries = AuditEntry.objects.filter(
         stream=incident_stream(postmortem.incident.pk), action="postmortem.written"
     )
-    assert [one.after["draft"] for one in entries.order_by("sequence")] == [2, 4, 5]
+    assert [entry.after["draft"] for entry in entries.order_by("sequence")] == [2, 4, 5]
 
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.ADMINISTRATOR, Role.MACHINE, None])

@@ -76,7 +76,7 @@ class TestEditing:
         edit(incident, 1, "first", severity=Severity.CRITICAL)
         with pytest.raises(EditConflict) as caught:
             edit(incident, 1, "second", title="Another title")
-        assert [one.label for one in caught.value.changes] == ["Severity"]
+        assert [change.label for change in caught.value.changes] == ["Severity"]
 
     def test_saving_without_a_change_counts_no_edit(self):
         incident = make_incident()
@@ -153,7 +153,7 @@ class TestReclassifying:
         checklist = incident.current_cycle.checklist
         new = make_playbooks()["INC-3"].document["checklist"]
         assert set(checklist.asked().values_list("key", flat=True)) == {
-            one["key"] for one in new
+            planned["key"] for planned in new
         }
         assert checklist.asked().get(pk=kept.pk).state == ItemState.FAILED
         assert checklist.get(pk=carried.pk).state == ItemState.FAILED

@@ -91,7 +91,7 @@ def test_taking_back_keeps_both_entries(incident):
     undo_item(actor=make_user(), item_id=item.pk, note="too soon", now=SOON)
     item.refresh_from_db()
     assert item.state == ItemState.OPEN
-    assert [one.action for one in item.entries.all()] == ["answered", "undone"]
+    assert [entry.action for entry in item.entries.all()] == ["answered", "undone"]
 
 
 def test_entries_cannot_be_changed(incident):
@@ -205,7 +205,9 @@ class TestRemediation:
         incident = make_incident(playbook="INC-3", severity=Severity.HIGH)
         item = item_of(incident, "remediation")
         choice = next(
-            one["key"] for one in item.content["choices"] if one.get("sets_severity")
+            choice["key"]
+            for choice in item.content["choices"]
+            if choice.get("sets_severity")
         )
         self.decide(incident, choice)
         assert Incident.objects.get().severity == Severity.CRITICAL

@@ -85,7 +85,11 @@ def confirm(switch: KillSwitch) -> None:
 def kill_condition(incident: Incident):
     case = Incident.objects.get(pk=incident.pk)
     phase = case.current_cycle.phases.get(phase=Phase.CONTAIN)
-    return next(one for one in read_gate(case, phase).conditions if one.key == KILL)
+    return next(
+        condition
+        for condition in read_gate(case, phase).conditions
+        if condition.key == KILL
+    )
 
 
 def kill_item(incident: Incident) -> str:
@@ -127,7 +131,7 @@ class TestOrderAndConfirmation:
         refused = complete_phase(
             actor=actor, incident_id=incident.pk, phase=Phase.CONTAIN
         )
-        assert [one.key for one in refused.failed] == [KILL]
+        assert [condition.key for condition in refused.failed] == [KILL]
         state_condition(
             actor=actor,
             incident_id=incident.pk,
@@ -138,7 +142,7 @@ class TestOrderAndConfirmation:
             actor=actor, incident_id=incident.pk, phase=Phase.CONTAIN
         )
         assert passed.passed
-        assert [one.key for one in passed.ordered] == [KILL]
+        assert [condition.key for condition in passed.ordered] == [KILL]
         assert kill_condition(incident).is_ordered, "a kept gate says so for ever"
         body = incident.timeline.get(body__contains="CONTAIN complete").body
         assert "on an order that is not confirmed" in body

@@ -36,7 +36,7 @@ def test_tampering_makes_a_ledger_case_critical_as_soon_as_it_is_diagnosed(
     incident = make_incident(playbook="INC-3", severity=Severity.HIGH)
     with django_capture_on_commit_callbacks() as callbacks:
         make_evidence(incident, vector=TAMPERED)
-    queued = [one.args for one in callbacks if isinstance(one, partial)]
+    queued = [callback.args for callback in callbacks if isinstance(callback, partial)]
     assert ("incidents.follow_diagnosis", [incident.pk]) in queued
     follow_diagnosis_task(incident.pk)
     assert severity_of(incident) == Severity.CRITICAL

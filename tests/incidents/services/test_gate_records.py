@@ -68,7 +68,7 @@ def end_and_reopen(incident: Incident) -> None:
 def test_gate_is_read_back_as_it_was_written(phase):
     facts = GateFacts(kill_switched=frozenset({"b", "a"}))
     gate = evaluate_gate(phase, facts)
-    waivable = [one.key for one in gate.failed if one.is_waivable]
+    waivable = [condition.key for condition in gate.failed if condition.is_waivable]
     waivers = [Waiver(key, "anna", "gone") for key in waivable[:1]]
     gate = evaluate_gate(phase, facts, waivers=waivers)
     assert read_gate_record(phase, write_conditions(gate)) == gate
@@ -132,7 +132,9 @@ class TestCompletedGate:
         end_and_reopen(incident)
         make_evidence(incident, vector="tampered-head-tail")
         verify = gates_of(incident, 2)[Phase.VERIFY]
-        assert [one.key for one in verify.failed] == [ConditionKey.FAILURES_EXPLAINED]
+        assert [condition.key for condition in verify.failed] == [
+            ConditionKey.FAILURES_EXPLAINED
+        ]
 
     def test_what_an_earlier_cycle_brought_counts_and_says_so(self, incident):
         end_and_reopen(incident)
@@ -164,7 +166,7 @@ def test_gate_that_its_cycle_left_open_is_kept_as_it_stood():
     end_and_reopen(incident)
     make_evidence(incident)
     collect = gates_of(incident)[Phase.COLLECT]
-    assert [one.key for one in collect.failed] == [
+    assert [condition.key for condition in collect.failed] == [
         ConditionKey.BUNDLE_STORED,
         ConditionKey.CONFIGURATION_SNAPSHOT,
     ]
@@ -176,7 +178,7 @@ def test_every_phase_that_has_ended_has_its_gate_kept():
     reach(incident, Phase.COLLECT)
     end(incident)
     kept = GateRecord.objects.filter(phase__cycle__incident=incident)
-    assert {one.phase.phase for one in kept} == set(PHASE_ORDER[1:])
+    assert {record.phase.phase for record in kept} == set(PHASE_ORDER[1:])
 
 
 @pytest.mark.django_db

@@ -30,7 +30,7 @@ LATEST = NOON + dt.timedelta(hours=2)
 
 def late_words(incident: Incident) -> list[str]:
     items = incident.evidence_items.order_by("pk")
-    return [find_late(items).get(one.pk, "") for one in items]
+    return [find_late(items).get(item.pk, "") for item in items]
 
 
 def test_evidence_in_time_is_not_late():

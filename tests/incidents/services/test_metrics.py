@@ -27,8 +27,13 @@ def test_figures_come_with_their_sample_size_by_month_class_and_severity():
     visible = Incident.objects.visible_to(make_user())
     figures = read_figures(incidents=visible)
     assert [
-        (one.group.month, one.group.playbook_code, one.group.severity, one.sample_size)
-        for one in figures
+        (
+            figure.group.month,
+            figure.group.playbook_code,
+            figure.group.severity,
+            figure.sample_size,
+        )
+        for figure in figures
     ] == [("2026-03", "INC-2", "high", 2), ("2026-03", "INC-3", "critical", 1)]
     assert figures[0].median == dt.timedelta(minutes=2)
     assert figures[0].percentile_90 == dt.timedelta(minutes=3)

@@ -28,9 +28,9 @@ def test_opening_gives_the_next_reference_of_the_year():
 def test_opening_plans_seven_phases_with_their_clocks():
     phases = make_incident().current_cycle.phases.all()
     minutes = {
-        one.phase: (one.due_at - NOON).total_seconds() / 60
-        for one in phases
-        if one.due_at
+        phase.phase: (phase.due_at - NOON).total_seconds() / 60
+        for phase in phases
+        if phase.due_at
     }
     assert minutes == {
         "contain": 5,
@@ -38,13 +38,13 @@ def test_opening_plans_seven_phases_with_their_clocks():
         "verify": 30,
         "analyze": 120,
     }
-    assert [one.position for one in phases] == list(range(7))
+    assert [phase.position for phase in phases] == list(range(7))
 
 
 def test_opening_makes_the_checklist_of_the_playbook_version():
     cycle = make_incident(playbook="INC-3").current_cycle
     document = cycle.incident.playbook_version.document
-    keys = [one["key"] for one in document["checklist"]]
+    keys = [planned["key"] for planned in document["checklist"]]
     assert list(cycle.checklist.values_list("key", flat=True)) == keys
     assert not cycle.checklist.exclude(state="open").exists()
 

@@ -102,8 +102,8 @@ def test_everything_amiss_in_an_outcome_is_named_at_once():
         )
     said = refused.value.message
     assert all(
-        one in said
-        for one in ("resolution", "functional", "information", "recoverability")
+        field in said
+        for field in ("resolution", "functional", "information", "recoverability")
     )
 
 
@@ -221,7 +221,7 @@ class TestEndedCycle:
         make_evidence(incident, vector="tampered-head-tail", now=LATEST)
         self.edit(incident, title="Another title", severity=Severity.CRITICAL)
         assert self.facts(Incident.objects.get(pk=incident.pk), cycle) == before
-        assert [one["id"] for one in before["evidence"]] == [bundle.pk]
+        assert [evidence["id"] for evidence in before["evidence"]] == [bundle.pk]
 
     def test_its_phases_are_measured_as_what_the_case_was_then(self):
         incident = make_incident(lead=make_user(), severity=Severity.HIGH)
@@ -230,9 +230,9 @@ class TestEndedCycle:
         reopen(incident)
         self.edit(incident, severity=Severity.CRITICAL)
         (sample,) = [
-            one
-            for one in read_samples(incidents=Incident.objects.all())
-            if one.phase is Phase.CONTAIN
+            sample
+            for sample in read_samples(incidents=Incident.objects.all())
+            if sample.phase is Phase.CONTAIN
         ]
         assert sample.severity is Severity.HIGH
 
@@ -272,10 +272,10 @@ class TestDuplicates:
         duplicate(copy, original)
         duplicate(second, copy)
         close_false_alarm(original, reason="a probe of ours")
-        for one in (copy, second):
-            assert f"The original {original.reference}" in last_line(one)
-            assert "false alarm" in last_line(one)
-            assert "a probe of ours" in last_line(one)
+        for case in (copy, second):
+            assert f"The original {original.reference}" in last_line(case)
+            assert "false alarm" in last_line(case)
+            assert "a probe of ours" in last_line(case)
 
     def test_duplicates_hear_when_their_original_opens_again(self):
         original, copy = make_incident(), make_incident()

@@ -134,7 +134,7 @@ def spoil(incident: Incident, condition: ConditionKey) -> None:
 def condition_of(incident: Incident, key: ConditionKey):
     fresh = Incident.objects.get(pk=incident.pk)
     gate = read_gates(fresh, fresh.current_cycle)[phase_of_condition(key)]
-    return next(one for one in gate.conditions if one.key is key)
+    return next(condition for condition in gate.conditions if condition.key is key)
 
 
 def reach(incident: Incident, phase: Phase) -> None:
@@ -145,9 +145,9 @@ def reach(incident: Incident, phase: Phase) -> None:
 
 def pass_with_waivers(incident: Incident, phase: Phase) -> None:
     gate = read_gates(incident, incident.current_cycle)[phase]
-    for one in gate.conditions:
-        if not one.passes:
-            waive(incident, one.key)
+    for condition in gate.conditions:
+        if not condition.passes:
+            waive(incident, condition.key)
     done = complete_phase(
         actor=make_user(), incident_id=incident.pk, phase=phase, now=SOON
     )
@@ -226,13 +226,15 @@ def test_gate_passes_when_every_condition_is_met_and_starts_the_next_phase():
         actor=make_user(), incident_id=incident.pk, phase=Phase.CONTAIN, now=SOON
     )
     assert gate.passed
-    phases = {one.phase: one for one in incident.current_cycle.phases.all()}
+    phases = {phase.phase: phase for phase in incident.current_cycle.phases.all()}
     assert phases["contain"].completed_by == make_user()
     assert phases["contain"].breached_at is None
     assert phases["collect"].started_at == SOON
 
 
-@pytest.mark.parametrize("phase", [one for one in Phase if one is not Phase.CONTAIN])
+@pytest.mark.parametrize(
+    "phase", [phase for phase in Phase if phase is not Phase.CONTAIN]
+)
 def test_phase_out_of_its_turn_is_refused(phase):
     with pytest.raises(TransitionError, match="complete"):
         complete_phase(

@@ -20,7 +20,7 @@ def test_six_playbooks_are_built_in():
 
 def test_same_content_again_changes_nothing():
     make_playbooks()
-    assert not any(one.is_new for one in load_folder(BUILT_IN_FOLDER, actor=None))
+    assert not any(loaded.is_new for loaded in load_folder(BUILT_IN_FOLDER, actor=None))
     assert PlaybookVersion.objects.count() == 6
 
 

@@ -60,7 +60,11 @@ def action_proven(incident: Incident):
     fresh = Incident.objects.get(pk=incident.pk)
     phase = fresh.current_cycle.phases.get(phase="remediate")
     conditions = read_gate(fresh, phase).conditions
-    return next(one for one in conditions if one.key is ConditionKey.ACTION_PROVEN)
+    return next(
+        condition
+        for condition in conditions
+        if condition.key is ConditionKey.ACTION_PROVEN
+    )
 
 
 def test_a_verified_rollback_answers_its_item_and_is_a_proven_action(

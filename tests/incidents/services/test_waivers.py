@@ -54,9 +54,9 @@ def contain_of(incident: Incident):
 @pytest.mark.parametrize(
     "key",
     [
-        one
-        for one in C
-        if one not in UNWAIVABLE and phase_of_condition(one) is not Phase.CONTAIN
+        key
+        for key in C
+        if key not in UNWAIVABLE and phase_of_condition(key) is not Phase.CONTAIN
     ],
 )
 def test_condition_of_a_phase_not_reached_is_not_waived(incident, key):
@@ -94,7 +94,7 @@ def test_revoked_waiver_stands_in_nobodys_place(incident):
     waived(incident, C.EXTENSION_KILLED)
     revoke(waived(incident))
     gate = contain_of(incident)
-    assert [one.key for one in gate.failed] == [C.ISOLATION_VERIFIED]
+    assert [condition.key for condition in gate.failed] == [C.ISOLATION_VERIFIED]
     refused = complete_phase(
         actor=make_user(), incident_id=incident.pk, phase=Phase.CONTAIN, now=LATER
     )
@@ -104,10 +104,10 @@ def test_revoked_waiver_stands_in_nobodys_place(incident):
 def test_waiver_and_revocation_both_stay_in_sight(incident):
     revoke(waived(incident), reason="the call was made after all")
     lines = list(incident.timeline.values_list("body", flat=True))
-    assert any(one.startswith("**Waived for CONTAIN") for one in lines)
-    assert any("the call was made after all" in one for one in lines)
+    assert any(line.startswith("**Waived for CONTAIN") for line in lines)
+    assert any("the call was made after all" in line for line in lines)
     facts = gather_case_facts(incident, incident.current_cycle, now=LATER)
-    contain = next(one for one in facts["phases"] if one["phase"] == "contain")
+    contain = next(phase for phase in facts["phases"] if phase["phase"] == "contain")
     assert contain["waivers"] == [
         {
             "condition": "isolation-verified",
@@ -117,7 +117,7 @@ def test_waiver_and_revocation_both_stay_in_sight(incident):
             "revocation_reason": "the call was made after all",
         }
     ]
-    kinds = [one["kind"] for one in facts["decisions"]]
+    kinds = [decision["kind"] for decision in facts["decisions"]]
     assert kinds[-2:] == ["Waiver for CONTAIN", "Waiver revoked for CONTAIN"]
 
 

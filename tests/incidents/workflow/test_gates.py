@@ -250,20 +250,21 @@ class TestEachCondition:
         self, key: ConditionKey, facts: GateFacts, words: str
     ) -> None:
         phase = PHASE_OF[key]
-        others = {one for one in condition_keys(phase) if one != key} - UNWAIVABLE
+        others = {other for other in condition_keys(phase) if other != key} - UNWAIVABLE
         result = evaluate_gate(phase, facts, waivers=map(waiver, others))
         assert key in [c.key for c in result.failed]
 
 
 @pytest.mark.parametrize(
-    ("key", "facts", "words"), [one for one in CASES if one.values[0] not in UNWAIVABLE]
+    ("key", "facts", "words"),
+    [case for case in CASES if case.values[0] not in UNWAIVABLE],
 )
 def test_waived_passes_and_still_shows(
     key: ConditionKey, facts: GateFacts, words: str
 ) -> None:
     phase = PHASE_OF[key]
     failed = [c.key for c in evaluate_gate(phase, facts).failed]
-    result = evaluate_gate(phase, facts, waivers=[waiver(one) for one in failed])
+    result = evaluate_gate(phase, facts, waivers=[waiver(key) for key in failed])
     assert result.passed
     assert [c.key for c in result.waived] == failed
     (condition,) = (c for c in result.conditions if c.key == key)
@@ -296,7 +297,7 @@ class TestWaiver:
         with pytest.raises(ConditionError, match="cannot be waived"):
             waiver(key)
         conditions = evaluate_gate(Phase.POSTMORTEM, GateFacts()).conditions
-        assert not any(one.is_waivable for one in conditions)
+        assert not any(condition.is_waivable for condition in conditions)
 
     def test_of_another_gate_is_refused(self) -> None:
         with pytest.raises(ConditionError, match="CONTAIN has no condition bundle"):

@@ -258,9 +258,9 @@ def texts(value: object) -> list[str]:
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):
-        return [text for one in value.values() for text in texts(one)]
+        return [text for member in value.values() for text in texts(member)]
     if isinstance(value, list):
-        return [text for one in value for text in texts(one)]
+        return [text for member in value for text in texts(member)]
     return []
 
 

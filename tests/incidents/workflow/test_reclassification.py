@@ -21,7 +21,7 @@ def planned(code: str, **states: ItemState) -> list[PlannedItem]:
 
 
 def keys(items: tuple[PlannedItem, ...]) -> set[str]:
-    return {one.item.key for one in items}
+    return {planned.item.key for planned in items}
 
 
 def own_keys(code: str) -> set[str]:

@@ -24,9 +24,9 @@ REMINDERS = st.builds(
     PhaseReminders,
     fractions_left=st.lists(FRACTIONS).map(lambda some: tuple(some[:10])),
     before=st.lists(st.integers(1, 10_000), max_size=10).map(
-        lambda some: tuple(timedelta(minutes=one) for one in some)
+        lambda some: tuple(timedelta(minutes=minutes) for minutes in some)
     ),
-    repeat_every=st.integers(1, 10_000).map(lambda one: timedelta(minutes=one)),
+    repeat_every=st.integers(1, 10_000).map(lambda minutes: timedelta(minutes=minutes)),
 )
 
 

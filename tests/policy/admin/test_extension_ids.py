@@ -147,8 +147,8 @@ class TestPages:
         client.force_login(responder)
         answer = client.get(SUGGEST, {"q": "NODE", "id": ["other", "fresh", "b d!"]})
         body = answer.json()
-        assert [one["id"] for one in body["known"]] == ["node-tools", "my-node"]
-        assert [one["id"] for one in body["new"]] == ["b d!", "fresh"]
+        assert [row["id"] for row in body["known"]] == ["node-tools", "my-node"]
+        assert [row["id"] for row in body["new"]] == ["b d!", "fresh"]
         assert "new ID has letters" in body["new"][0]["fault"]
         assert body["new"][1]["fault"] == ""
 

@@ -183,7 +183,7 @@ class TestWhoIsOffered:
         client.force_login(user)
         page = get(client, url_of(obj))
         names = {"approve", "decline", "withdraw"}
-        return {one for one in names if f"/do/{one}/" in page}
+        return {name for name in names if f"/do/{name}/" in page}
 
     def test_of_a_lift(
         self, client: Client, switch: KillSwitch, responder: User, reviewer: User

@@ -51,8 +51,8 @@ def pages_of(world: World) -> dict[str, str]:
         "runtimehistoryimport": world.history,
     }
     pages = {
-        name: reverse(f"admin:policy_{name}_change", args=[one.pk])
-        for name, one in objects.items()
+        name: reverse(f"admin:policy_{name}_change", args=[row.pk])
+        for name, row in objects.items()
     }
     pair = [world.earlier.pk, world.snapshot.pk]
     pages["compare"] = reverse("admin:policy_policysnapshot_compare", args=pair)

@@ -136,9 +136,9 @@ def test_a_runtime_sends_its_settings(incident: Incident, runtime: APIClient) ->
     answer = upload(runtime, incident, b'{"extensionPolicy": {"profile": "safe"}}')
     assert answer.status_code == 201
     decisions = {
-        one["capability"]: one["decision"]
-        for one in answer.json()["decisions"]
-        if one["extension"] is None
+        decision["capability"]: decision["decision"]
+        for decision in answer.json()["decisions"]
+        if decision["extension"] is None
     }
     assert (decisions["exec"], decisions["read"]) == ("deny", "allow")
 

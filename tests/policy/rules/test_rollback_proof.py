@@ -46,7 +46,11 @@ def test_settings_and_explanation_as_planned_prove_it() -> None:
 def test_an_explanation_of_permissive_wins_over_a_safe_file() -> None:
     deviations = judge(explain_settings(PERMISSIVE))
     assert len(deviations) > 20
-    profile = next(one for one in deviations if "effective_profile" in one.subject)
+    profile = next(
+        deviation
+        for deviation in deviations
+        if "effective_profile" in deviation.subject
+    )
     assert (profile.planned, profile.actual) == ("safe", "permissive")
     assert "the runtime's explanation" in profile.subject.lower()
 
@@ -66,10 +70,10 @@ CONTRADICTIONS = {
     "broker": {"secret_broker_enabled": False},
     "decision": {
         "capability_decisions": [
-            one
-            if one["capability"] != "exec"
-            else one | {"decision": "allow", "reason": "permissive"}
-            for one in EXPLAINED["capability_decisions"]
+            decision
+            if decision["capability"] != "exec"
+            else decision | {"decision": "allow", "reason": "permissive"}
+            for decision in EXPLAINED["capability_decisions"]
         ]
     },
     "no decisions": {"capability_decisions": []},
@@ -83,7 +87,9 @@ CONTRADICTIONS = {
 def test_one_point_of_the_explanation_is_enough(changes: dict[str, Any]) -> None:
     deviations = judge(EXPLAINED | changes)
     assert deviations
-    assert all("the runtime's explanation" in one.subject for one in deviations)
+    assert all(
+        "the runtime's explanation" in deviation.subject for deviation in deviations
+    )
 
 
 @pytest.mark.parametrize("missing", ["mode", "deny_caps", "capability_decisions"])
@@ -118,7 +124,7 @@ def test_a_risk_section_of_the_explanation_is_held_against_the_plan(
 )
 def test_another_secret_broker_is_a_deviation(broker: dict[str, Any]) -> None:
     loose = {"extensionPolicy": SAFE["extensionPolicy"] | {"secretBroker": broker}}
-    subjects = [one.subject for one in judge(found=loose)]
+    subjects = [deviation.subject for deviation in judge(found=loose)]
     assert len(subjects) == 1
     assert subjects[0].startswith("$.extensionPolicy.secretBroker")
 

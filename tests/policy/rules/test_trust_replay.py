@@ -314,16 +314,16 @@ def test_a_lookalike_is_named_with_the_line_it_looks_like():
 @pytest.mark.parametrize("make", [kill, lift])
 def test_white_space_names_no_extension_and_not_all(make, name):
     history = parse_runtime_history(to_bytes([make(name), make(None), make("*")]))
-    assert [(one.line, one.fault.path) for one in history.faults] == [
-        (1, "$.extension")
-    ]
+    assert [
+        (line_fault.line, line_fault.fault.path) for line_fault in history.faults
+    ] == [(1, "$.extension")]
     assert [record.extension for record in history.records] == [None, None]
 
 
 @pytest.mark.parametrize("name", ["", "  ", "*", None])
 def test_a_move_names_its_extension(name):
     history = parse_runtime_history(to_bytes([move("unknown", "probation", name)]))
-    assert [one.fault.path for one in history.faults] == ["$.extension"]
+    assert [line_fault.fault.path for line_fault in history.faults] == ["$.extension"]
     assert history.records == ()
 
 

@@ -76,8 +76,8 @@ def test_the_page_flags_a_lookalike_that_the_runtime_named(
         extension_id="ext.we\u0430ther\u202e", seen_in="an alert", now=NOON
     )
     client.force_login(responder)
-    for one, alike in ((weather, other), (other, weather)):
-        page = client.get(reverse("admin:policy_extension_change", args=[one.pk]))
+    for shown, alike in ((weather, other), (other, weather)):
+        page = client.get(reverse("admin:policy_extension_change", args=[shown.pk]))
         html = page.content.decode()
         assert "Its ID looks like" in html
         assert reverse("admin:policy_extension_change", args=[alike.pk]) in html

@@ -166,9 +166,9 @@ def test_kill_all_quarantines_every_extension_and_tells_somebody(
             reason="Everything burns.",
             actor=responder,
         )
-    for one in (extension, other):
-        one.refresh_from_db()
-        assert one.trust_state == "quarantined"
+    for row in (extension, other):
+        row.refresh_from_db()
+        assert row.trust_state == "quarantined"
     assert instruction_for(switch).command == "pi --no-extensions"
     assert find_kill_switched(incident) == {"ext.weather"}
     assert ("incidents.notify_kill_all", [switch.pk]) in [

@@ -46,9 +46,9 @@ def test_extensions_are_made_on_first_mention_by_a_bundle(incident: Incident) ->
     appearing = Extension.objects.filter(appearances__item=item)
     assert named <= set(appearing.values_list("extension_id", flat=True))
     assert reading.extension_count == appearing.count()
-    one = ExtensionAppearance.objects.filter(item=item).first()
-    assert one.call_count == one.plot["point_count"]
-    assert one.first_at <= one.last_at
+    appearance = ExtensionAppearance.objects.filter(item=item).first()
+    assert appearance.call_count == appearance.plot["point_count"]
+    assert appearance.first_at <= appearance.last_at
 
 
 def test_breaches_become_rows_with_limit_actual_and_time(incident: Incident) -> None:

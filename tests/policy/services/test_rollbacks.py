@@ -74,9 +74,9 @@ def test_a_plan_has_before_after_effects_commands_and_consequence(
         "profile": "safe",
         "allowDangerous": False,
     }
-    effects = [one["text"] for one in proposed.effects]
+    effects = [effect["text"] for effect in proposed.effects]
     assert "exec: allow → deny for all extensions" in effects
-    commands = [one["command"] for one in proposed.commands]
+    commands = [command["command"] for command in proposed.commands]
     assert commands[0] == "pi --explain-extension-policy"
     assert any("controller on" in note for note in proposed.notes)
 
@@ -118,7 +118,9 @@ def test_other_decisions_keep_it_open_and_are_listed(
     half = SCORING | {"extensionPolicy": {"profile": "balanced"}}
     open_still = apply(approved, take(incident, half), responder)
     assert open_still.state == RollbackState.APPLIED
-    assert "ui for all extensions" in [one["subject"] for one in open_still.deviations]
+    assert "ui for all extensions" in [
+        deviation["subject"] for deviation in open_still.deviations
+    ]
     done = apply(approved, take(incident, SAFE | SCORING), responder)
     assert done.state == RollbackState.VERIFIED
 

@@ -107,7 +107,7 @@ def test_an_illegal_move_is_listed_with_line_time_and_reason(
     incident: Incident, responder: User, code: TrustFindingCode
 ) -> None:
     row = load(incident, responder, *ILLEGAL[code])
-    found = [one for one in row.findings if one["code"] == code]
+    found = [finding for finding in row.findings if finding["code"] == code]
     assert found
     assert found[0]["line"] == len(ILLEGAL[code])
     assert found[0]["at"].startswith("2026-03-10T1")
@@ -155,7 +155,7 @@ def test_the_escape_is_a_finding_of_the_case(
 ) -> None:
     load(incident, responder, *ILLEGAL[TrustFindingCode.QUARANTINE_ESCAPE])
     evidence = CaseEvidence(bundle={}, **gather_policy_evidence(incident))
-    keys = {one.key for one in findings_for("quarantine_escape", evidence)}
+    keys = {finding.key for finding in findings_for("quarantine_escape", evidence)}
     assert "history-quarantine-escape" in keys
 
 

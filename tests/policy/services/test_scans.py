@@ -40,7 +40,9 @@ def scan(item: EvidenceItem, actor: User) -> ScanReport:
 
 
 def test_the_words_are_the_scanners_own() -> None:
-    assert ScanClassification.values == [one.value for one in Classification]
+    assert ScanClassification.values == [
+        classification.value for classification in Classification
+    ]
 
 
 def test_a_scan_says_what_the_line_scanner_missed_and_in_what_form(
@@ -68,7 +70,7 @@ def test_the_case_findings_read_the_stored_scan(
     assert [(miss.entry.line, miss.entry.rule) for miss in pure.misses] == [
         (2, "forbidden-module")
     ]
-    found = {one.key: one for one in find_scanner_bypass({}, scan=pure)}
+    found = {finding.key: finding for finding in find_scanner_bypass({}, scan=pure)}
     assert found["missed-by-line-scanner"].count == 1
     assert "index.js:2" in found["missed-by-line-scanner"].detail
 
@@ -78,7 +80,7 @@ def test_a_refused_source_is_a_finding(incident: Incident, responder: User) -> N
     pure = newest_scan(incident)
     assert pure is not None
     assert pure.refused is not None
-    keys = {one.key for one in find_scanner_bypass({}, scan=pure)}
+    keys = {finding.key for finding in find_scanner_bypass({}, scan=pure)}
     assert "source-refused" in keys
 
 
@@ -166,7 +168,9 @@ def test_a_lost_scan_is_queued_again(
     ScanRequest.objects.update(touched_at=long_ago)
     with django_capture_on_commit_callbacks() as callbacks:
         requeue_lost_work()
-    assert ("policy.scan_source", [request.pk]) in [one.args for one in callbacks]
+    assert ("policy.scan_source", [request.pk]) in [
+        callback.args for callback in callbacks
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\x01\x02", b"\xed\xa0\x80 = 1"])

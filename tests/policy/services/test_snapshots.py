@@ -39,7 +39,7 @@ def test_secrets_are_in_no_row_and_in_no_stored_byte(incident: Incident) -> None
     snapshot = take(incident, settings)
     assert TOKEN.encode() not in load_bytes(snapshot.settings_item)
     assert TOKEN not in json.dumps(snapshot.document)
-    paths = {one["path"] for one in snapshot.redactions}
+    paths = {redaction["path"] for redaction in snapshot.redactions}
     assert "$.note" in paths
     entries = AuditEntry.objects.filter(action="policy_snapshot.taken")
     assert all(TOKEN not in json.dumps(entry.after) for entry in entries)
@@ -57,8 +57,10 @@ def test_faults_and_unknown_members_are_named_by_path(incident: Incident) -> Non
         incident,
         {"extensionPolicy": {"profile": 7, "colour": "red"}},
     )
-    assert [one["path"] for one in snapshot.faults] == ["$.extensionPolicy.profile"]
-    assert [one["path"] for one in snapshot.unknown] == ["$.extensionPolicy.colour"]
+    assert [fault["path"] for fault in snapshot.faults] == ["$.extensionPolicy.profile"]
+    assert [member["path"] for member in snapshot.unknown] == [
+        "$.extensionPolicy.colour"
+    ]
 
 
 def test_a_disagreement_with_the_explanation_is_kept(incident: Incident) -> None:
@@ -77,7 +79,7 @@ def test_a_disagreement_with_the_explanation_is_kept(incident: Incident) -> None
     }
     snapshot = take(incident, SAFE, explanation=explanation)
     assert snapshot.explanation_item.kind == EvidenceKind.POLICY_EXPLANATION
-    paths = {one["path"] for one in snapshot.disagreements}
+    paths = {disagreement["path"] for disagreement in snapshot.disagreements}
     assert "$.effective_profile" in paths
     assert "$.capability_decisions[0].decision" in paths
 

@@ -108,9 +108,9 @@ class TestLapse:
         assert lapse_requests(now=NOW + WEEK - dt.timedelta(seconds=1)) == 0
         assert lapse_requests(now=NOW + WEEK) == 2
         assert lapse_requests(now=NOW + WEEK) == 0
-        for one in (lift, promotion):
-            one.refresh_from_db()
-            assert (one.state, one.decided_by) == ("lapsed", None)
+        for request in (lift, promotion):
+            request.refresh_from_db()
+            assert (request.state, request.decided_by) == ("lapsed", None)
         actions = AuditEntry.objects.values_list("action", flat=True)
         assert {"kill_switch.lift_lapsed", "promotion.lapsed"} <= set(actions)
 
@@ -218,8 +218,8 @@ class TestReleaseOfAll:
             "ext.weather": "probation",
             "ext.own": "quarantined",
         }
-        assert {one.approved_by for one in moves} == {reviewer}
-        exceptions = {one.extension.extension_id: one.exception for one in moves}
+        assert {move.approved_by for move in moves} == {reviewer}
+        exceptions = {move.extension.extension_id: move.exception for move in moves}
         assert exceptions["ext.weather"] == "The case goes on without it."
         assert exceptions["ext.a"] == ""
         assert not held_by(lifted).exists()
