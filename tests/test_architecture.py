@@ -18,6 +18,7 @@ PURE = (
     "evidence/audit/export_file.py",
     "evidence/errors.py",
     "evidence/moments.py",
+    "evidence/proof",
     "evidence/text.py",
     "evidence/wording.py",
     "evidence/lookalikes.py",
@@ -30,7 +31,7 @@ NOT_FOR_PURE = ("django", "celery", "rest_framework", "psycopg", "redis", "confi
 LAYERS = {
     # Values in, values out: no rows.
     "values": (
-        "columns errors findings fonts format lookalikes moments playbooks "
+        "columns errors findings fonts format lookalikes moments playbooks proof "
         "postmortem_pdf rules scanner simulation text wording workflow zones"
     ),
     "models": "models",
