@@ -13,7 +13,7 @@ from incidents.services.notifications.reachability import read_reach
 def reach_note(person: User) -> SafeString:
     """Return how a person can be told, with what stands in the way."""
     reach = read_reach([person])[person.pk]
-    return render_to_string("incidents/_reach.html", {"one": reach})
+    return render_to_string("incidents/_reach.html", {"reach": reach})
 
 
 add_person_note("notifications", reach_note)

@@ -42,7 +42,7 @@ class TeamAdmin(RefusableAdmin):
             (
                 (
                     reach.person,
-                    render_to_string("incidents/_reach.html", {"one": reach}),
+                    render_to_string("incidents/_reach.html", {"reach": reach}),
                 )
                 for reach in found
             ),
