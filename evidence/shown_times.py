@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from evidence.moments import from_ms
+from evidence.stored_moments import from_ms
 
 FORMS = {"": "%Y-%m-%d %H:%M:%S", "day": "%Y-%m-%d %H:%M", "time": "%H:%M:%S"}
 """By style: in full, without seconds, without the date."""

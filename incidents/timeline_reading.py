@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import CharField, F, Q, QuerySet, Value
 
-from evidence.audit.entries import incident_stream
+from evidence.audit.history import incident_stream
 from evidence.audit.words import say_action
 from evidence.lookalikes import quote_name
 from evidence.models import AuditEntry

@@ -6,7 +6,7 @@ from evidence.tasks import RELIABLY
 from policy.services.kill_switches import hold_newcomers
 from policy.services.readings import run_reading, take_up_evidence
 from policy.services.scans import run_scan
-from policy.services.waiting import lapse_requests
+from policy.services.waiting_decisions import lapse_requests
 
 
 @shared_task(name="policy.scan_source", **RELIABLY)

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 
 from evidence.accounts.access import Role
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services.receipt import receive_evidence
 from evidence.services.verification import run_verification

@@ -17,7 +17,7 @@ PURE = (
     "evidence/audit/chain.py",
     "evidence/audit/export_file.py",
     "evidence/errors.py",
-    "evidence/moments.py",
+    "evidence/stored_moments.py",
     "evidence/proof",
     "evidence/text.py",
     "evidence/wording.py",
@@ -31,19 +31,20 @@ NOT_FOR_PURE = ("django", "celery", "rest_framework", "psycopg", "redis", "confi
 LAYERS = {
     # Values in, values out: no rows.
     "values": (
-        "columns errors findings fonts format lookalikes moments playbooks proof "
-        "postmortem_pdf rules scanner simulation text wording workflow zones"
+        "errors findings fonts format lookalikes playbooks proof postmortem_pdf rules "
+        "scanner simulation storable_values stored_moments text wording workflow zones"
     ),
     "models": "models",
     # What services stand on, and what reads rows for all of them.
     "ground": (
-        "accounts audit case_queries health messages queue storage timeline_reading"
+        "accounts audit case_queries health notification_texts queue storage "
+        "timeline_reading"
     ),
     "services": "services",
     # What people are shown, and in which words: no service knows of it.
     "pages": (
         "exports figure_words form_keys markdown metrics notification_metrics plots "
-        "presentation reader_zone shown_times spreadsheets static templates "
+        "phase_views reader_zone shown_times spreadsheets static templates "
         "templatetags timeline_export tones"
     ),
     "doors": "admin api apps checks management tasks",
@@ -246,8 +247,8 @@ def test_only_storage_opens_evidence_bytes() -> None:
     ("written", "home"),
     [
         (r'(?<!b)"\\x00"', "evidence/text.py"),
-        (r"datetime\(1970", "evidence/moments.py"),
-        (r"2 ?\*\* ?63", "evidence/columns.py"),
+        (r"datetime\(1970", "evidence/stored_moments.py"),
+        (r"2 ?\*\* ?63", "evidence/storable_values.py"),
     ],
 )
 def test_what_is_easily_written_twice_has_one_home(written: str, home: str) -> None:

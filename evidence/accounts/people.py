@@ -23,7 +23,7 @@ from django.views.decorators.debug import sensitive_variables
 from evidence.accounts.access import Actor, Role, require_permission
 from evidence.accounts.holdings import hand_over, list_held
 from evidence.accounts.tokens import revoke_tokens_of
-from evidence.audit.entries import record_entry
+from evidence.audit.history import record_entry
 from evidence.errors import PermissionRefused, PersonError
 from evidence.lookalikes import find_lookalike, show_hidden
 from evidence.text import require_text

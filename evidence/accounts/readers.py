@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from evidence.accounts.people import change_own_email
-from evidence.audit.entries import record_entry
+from evidence.audit.history import record_entry
 from evidence.errors import PersonError
 from evidence.models import ReaderSettings
 from evidence.zones import find_zone

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import record_entry
+from evidence.audit.history import record_entry
 from evidence.errors import TokenError
 from evidence.models import ApiToken, TokenScope
 from evidence.text import one_line

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from evidence.admin.times import CasefileAdmin
+from evidence.admin.moment_columns import CasefileAdmin
 from evidence.errors import CasefileError, PermissionRefused
 
 KEY_DIGITS = 18

@@ -16,7 +16,7 @@ from evidence.admin.base import read_key
 from evidence.admin.form_fields import NaiveDateTimeField, TextField, ZonedMixin
 from evidence.format import REDACTION_FLAGS, Severity
 from evidence.models import EvidenceItem, EvidenceKind
-from evidence.moments import to_ms
+from evidence.stored_moments import to_ms
 
 OPEN_INCIDENTS_SHOWN = 500
 FLAG_LABELS = {

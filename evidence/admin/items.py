@@ -38,7 +38,7 @@ from evidence.admin.base import (
 from evidence.admin.filters import OutcomeFilter
 from evidence.admin.form_answers import answer_form
 from evidence.admin.forms import ExportForm, KindForm
-from evidence.admin.page import (
+from evidence.admin.item_page import (
     describe_work,
     item_context,
     pending_work,

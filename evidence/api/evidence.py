@@ -33,7 +33,7 @@ from evidence.api.serializers import (
 from evidence.errors import UploadBroken
 from evidence.models import Channel, EvidenceItem, EvidenceKind, TokenScope
 from evidence.services.custody import record_viewing
-from evidence.services.kinds import change_kind
+from evidence.services.kind_changes import change_kind
 from evidence.services.receipt import receive_evidence
 from evidence.storage import CHUNK_BYTES, Readable
 from evidence.text import is_storable

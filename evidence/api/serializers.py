@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from evidence.audit.entries import entry_document
+from evidence.audit.history import entry_document
 from evidence.models import (
     AuditEntry,
     CustodyEvent,

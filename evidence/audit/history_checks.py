@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.chain import ChainFault, find_chain_faults
-from evidence.audit.entries import (
+from evidence.audit.history import (
     find_lost_heads,
     list_streams,
     read_heads,

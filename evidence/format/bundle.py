@@ -13,6 +13,7 @@ from typing import Any
 from .canonical import canonical_plain, canonical_record, utf16_units
 from .errors import DocumentRefused
 from .filters import filter_names_extension
+from .json_numbers import integer_of
 from .leaks import find_leaks
 from .ledger import (
     require_entries,
@@ -31,7 +32,6 @@ from .reports import (
     StepResult,
 )
 from .summary import compare_figures, sections_of, summarise
-from .values import integer_of
 
 Progress = Callable[[float], None]
 

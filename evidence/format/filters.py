@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .errors import DocumentRefused
+from .json_numbers import integer_of
 from .names import SEVERITY_RANK
 from .reading import json_type, member_path
-from .values import integer_of
 
 
 @dataclass(frozen=True, slots=True)

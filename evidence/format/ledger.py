@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .canonical import canonical_plain
-from .entries import (
+from .errors import DocumentRefused
+from .json_numbers import integer_of, is_number
+from .ledger_entries import (
     Columns,
     OwnHashes,
     check_own_hashes,
@@ -20,7 +22,6 @@ from .entries import (
     hash_entry,
     well_formed_columns,
 )
-from .errors import DocumentRefused
 from .names import LEDGER_SCHEMA
 from .reading import json_type
 from .reports import (
@@ -31,7 +32,6 @@ from .reports import (
     RuntimeRiskLedgerVerificationReport,
     VerificationError,
 )
-from .values import integer_of, is_number
 
 _SHOWN_HASH = 12
 

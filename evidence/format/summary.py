@@ -8,9 +8,9 @@ from operator import itemgetter
 from typing import Any
 
 from .canonical import canonical_record
+from .json_numbers import integer_of
 from .names import BLOCKING_ACTIONS, RECORD_SECTIONS
 from .reports import RuntimeRiskLedgerVerificationReport
-from .values import integer_of
 
 Sections = dict[str, list[Any]]
 

@@ -10,6 +10,12 @@ from evidence.models.items import (
     EvidenceKind,
     KindChange,
 )
+from evidence.models.queued_work import (
+    FINISHED_STATES,
+    UNFINISHED_STATES,
+    QueuedWork,
+    WorkState,
+)
 from evidence.models.readers import ReaderSettings
 from evidence.models.sent_forms import SentForm
 from evidence.models.tokens import ApiToken, TokenScope
@@ -19,12 +25,6 @@ from evidence.models.verification import (
     VerificationError,
     VerificationReport,
     VerificationRequest,
-)
-from evidence.models.work import (
-    FINISHED_STATES,
-    UNFINISHED_STATES,
-    QueuedWork,
-    WorkState,
 )
 
 __all__ = (

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models.items import EvidenceItem
-from evidence.models.work import QueuedWork, WorkState
+from evidence.models.queued_work import QueuedWork, WorkState
 
 
 class ExportRequest(QueuedWork):

@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from evidence.models.append_only import AppendOnlyModel
 from evidence.models.items import EvidenceItem
-from evidence.models.work import UNFINISHED_STATES, QueuedWork
+from evidence.models.queued_work import UNFINISHED_STATES, QueuedWork
 
 
 class VerificationRequest(QueuedWork):

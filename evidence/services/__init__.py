@@ -7,7 +7,7 @@ from evidence.services.custody import (
 )
 from evidence.services.downloads import Download, open_download
 from evidence.services.exports import repeat_export, request_export, run_export
-from evidence.services.kinds import change_kind
+from evidence.services.kind_changes import change_kind
 from evidence.services.receipt import receive_evidence
 from evidence.services.verification import (
     request_verification,

@@ -25,7 +25,7 @@ from evidence.format.structure import (
 from evidence.format.wrapping import name_packed, unwrap_stream
 from evidence.lookalikes import show_hidden
 from evidence.models import VERIFIABLE_KINDS, EvidenceKind
-from evidence.services.contents import Content, content_of
+from evidence.services.content_kinds import Content, content_of
 
 # Larger documents are left to the worker: reading one takes several times its size in
 # memory, and a web process serves several people at once.

@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from evidence import storage
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.errors import EvidenceDamaged, EvidenceError, EvidenceMissing
 from evidence.format import read_document
 from evidence.models import Channel, CustodyKind, EvidenceItem
-from evidence.services.cases import lock_case
+from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import unpack_document
 from evidence.services.verification import add_verification_request

@@ -13,8 +13,7 @@ from django.utils import timezone
 
 from evidence import storage
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import incident_stream, record_entry
-from evidence.columns import safe_json
+from evidence.audit.history import incident_stream, record_entry
 from evidence.errors import EvidenceConflict, EvidenceError, StorageUnavailable
 from evidence.format import (
     REDACTION_FLAGS,
@@ -35,13 +34,14 @@ from evidence.models import (
     ExportRequest,
     WorkState,
 )
-from evidence.moments import from_ms, to_ms
 from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
-from evidence.services.cases import lock_case
+from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import Recognised, unpack_document
 from evidence.services.receipt import Delivery, add_item
+from evidence.storable_values import safe_json
+from evidence.stored_moments import from_ms, to_ms
 
 # Of an export's file name: the whole, and one part of it.
 EXPORT_NAME_LENGTH, SLUG_LENGTH = 200, 60

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from evidence.columns import safe_bigint, safe_float, safe_json, safe_text
+from evidence.storable_values import safe_bigint, safe_float, safe_json, safe_text
 
 PLOT_BUCKETS = 300
 MARKED_ACTIONS = ("harden", "deny", "terminate")

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.errors import (
     DigestMismatch,
     EvidenceMalformed,
@@ -22,10 +22,10 @@ from evidence.errors import (
 )
 from evidence.models import Channel, CustodyKind, EvidenceItem, EvidenceKind
 from evidence.models.items import SHA256_HEX
-from evidence.services.cases import incident_model, lock_case, touch_case
+from evidence.services.case_locks import incident_model, lock_case, touch_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import Recognised, recognise
-from evidence.services.kinds import correct_kind
+from evidence.services.kind_changes import correct_kind
 from evidence.services.verification import add_verification_request
 from evidence.storage import Incoming, Readable, receive_stream
 

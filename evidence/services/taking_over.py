@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of, require_permission
 from evidence.models import Channel, CustodyKind, EvidenceItem, EvidenceKind
-from evidence.services.cases import lock_case
+from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import Recognised
 from evidence.services.receipt import Delivery, add_item

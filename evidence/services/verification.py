@@ -14,14 +14,7 @@ from django.utils import timezone
 
 from evidence import storage
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import incident_stream, record_entry
-from evidence.columns import (
-    safe_bigint,
-    safe_float,
-    safe_json,
-    safe_text,
-    safe_texts,
-)
+from evidence.audit.history import incident_stream, record_entry
 from evidence.errors import (
     EvidenceConflict,
     EvidenceDamaged,
@@ -49,10 +42,17 @@ from evidence.models import (
 from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.queue.sending import queue_on_commit
-from evidence.services.cases import lock_case
+from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import unpack_document
 from evidence.services.overview import make_overview
+from evidence.storable_values import (
+    safe_bigint,
+    safe_float,
+    safe_json,
+    safe_text,
+    safe_texts,
+)
 
 ENGINE_VERSION = "evidence.format 1.0"
 MESSAGE_LENGTH = 1000

@@ -7,11 +7,11 @@ from incidents.admin import (
     alerts,
     cases,
     notifications,
-    person_notes,
+    overview_pages,
     playbooks,
     postmortems,
+    reach_note,
     teams,
-    work_pages,
 )
 
 __all__ = (
@@ -19,11 +19,11 @@ __all__ = (
     "alerts",
     "cases",
     "notifications",
-    "person_notes",
+    "overview_pages",
     "playbooks",
     "postmortems",
+    "reach_note",
     "teams",
-    "work_pages",
 )
 
 # Not by the name admin/index.html, which the skin's app would win.

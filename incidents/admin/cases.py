@@ -18,20 +18,20 @@ from unfold.decorators import display
 
 from evidence.admin.base import person_of
 from evidence.admin.form_answers import answer_form
+from evidence.admin.moment_columns import CasefileAdmin
 from evidence.admin.page_actions import ActionPages, RefusedForm
-from evidence.admin.times import CasefileAdmin
 from evidence.errors import CasefileError
 from evidence.templatetags.casefile import badge, show_moment
 from incidents.admin.case_actions import ACTIONS
 from incidents.admin.case_list import BreachedFilter, MineFilter, UnverifiedFilter
 from incidents.admin.cockpit import cockpit_context, find_incident
 from incidents.admin.forms import EditIncidentForm, OpenIncidentForm, initial_of
+from incidents.admin.overview_pages import metrics_view, my_items_view, preview_view
 from incidents.admin.timeline_tab import read_timeline
-from incidents.admin.work_pages import metrics_view, my_items_view, preview_view
 from incidents.case_queries import WORST_FIRST, search_cases, worst_first
 from incidents.errors import EditConflict
 from incidents.models import Incident
-from incidents.presentation import running_clock
+from incidents.phase_views import running_clock
 from incidents.services.changes import WORK
 from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
 from incidents.services.lifecycle.opening import open_incident

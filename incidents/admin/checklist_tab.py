@@ -27,7 +27,7 @@ from incidents.services.checklists.artifacts import (
 )
 from incidents.services.checklists.remediation import question_choices
 from incidents.services.gates.conditions import STATED, read_gate
-from incidents.services.gates.facts import find_current_reports
+from incidents.services.gates.gathering import find_current_reports
 from incidents.services.gates.policy_facts import find_kill_confirmed
 from incidents.workflow.artifacts import match_artifact
 from incidents.workflow.gates import ITEM_OF_CONDITION, Condition, GateResult

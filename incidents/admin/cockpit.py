@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest
 from django.utils import timezone
 
 from evidence.admin.base import read_key
-from evidence.audit.entries import incident_stream
+from evidence.audit.history import incident_stream
 from evidence.models import AuditEntry
 from evidence.tones import tone_of
 from incidents.admin import forms
@@ -22,7 +22,7 @@ from incidents.admin.policy_tab import policy_tab
 from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
 from incidents.models import AlertAssignment, Cycle, GateWaiver, Incident, IncidentPhase
-from incidents.presentation import PhaseView, view_phase
+from incidents.phase_views import PhaseView, view_phase
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import TITLES
 from incidents.services.lifecycle.aftermath import Aftermath, find_standing
@@ -30,7 +30,7 @@ from incidents.services.lifecycle.containment import unconfirmed_orders
 from incidents.services.notifications.reachability import reach_of_case
 from incidents.services.policy_records import shown_orders, standing_kill_all
 from incidents.workflow.phases import Phase
-from policy.admin.orders import OrderView, order_views
+from policy.admin.kill_orders import OrderView, order_views
 
 TabContext = Callable[[HttpRequest, Incident, Cycle], dict[str, Any]]
 HISTORY_PAGE = 50

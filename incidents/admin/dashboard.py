@@ -13,13 +13,13 @@ from django.utils import timezone
 from evidence.models import EvidenceItem, HistoryCheck, Outcome
 from incidents.case_queries import breached, unverified_evidence, worst_first
 from incidents.models import Alert, ChecklistItem, Incident
-from incidents.presentation import PhaseView, running_clock
+from incidents.phase_views import PhaseView, running_clock
 from incidents.services.changes import REVIEW
 from incidents.services.notifications.reachability import list_hard_to_reach
 from incidents.services.notifications.waiting import returned_to, waiting_for
 from incidents.services.policy_records import standing_kill_all
 from incidents.workflow.phases import PHASE_ORDER, Phase
-from policy.admin.orders import OrderView, order_views
+from policy.admin.kill_orders import OrderView, order_views
 from policy.models import KillSwitch
 
 BOARD_MAX = 200

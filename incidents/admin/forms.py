@@ -19,13 +19,13 @@ from evidence.admin.form_fields import (
     ZonedMixin,
     needed,
 )
-from evidence.columns import BIGINT_MAX
+from evidence.storable_values import BIGINT_MAX
 from evidence.text import REASON_LENGTH
 from evidence.wording import label_of
 from incidents.models import Incident, Playbook, PlaybookVersion, Team, TimelineKind
 from incidents.services.alerts.taking_over import find_leftovers
 from incidents.services.gates.conditions import STATED
-from incidents.services.gates.facts import works_cases
+from incidents.services.gates.gathering import works_cases
 from incidents.services.lifecycle.aftermath import Aftermath
 from incidents.services.timeline import BODY_LENGTH, WRITABLE_KINDS
 from incidents.workflow.gates import ConditionKey

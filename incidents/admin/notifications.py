@@ -18,8 +18,8 @@ from unfold.decorators import action, display
 
 from evidence.admin.base import ReadOnlyAdmin, call_service, is_within_bulk, person_of
 from evidence.admin.form_answers import answer_form
-from evidence.columns import BIGINT_MAX
 from evidence.errors import CasefileError
+from evidence.storable_values import BIGINT_MAX
 from evidence.templatetags.casefile import badge, show_moment
 from incidents.admin.notification_forms import (
     PlanForm,

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.decorators import display
 
-from evidence.admin.times import CasefileAdmin
+from evidence.admin.moment_columns import CasefileAdmin
 from incidents.models import Playbook, PlaybookVersion
 from incidents.services.cycle_plan import document_of
 from incidents.workflow.incident_states import ItemKind

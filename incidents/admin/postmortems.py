@@ -25,7 +25,7 @@ from unfold.decorators import display
 from evidence.accounts.access import name_of
 from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
 from evidence.admin.form_answers import NOT_SAVED
-from evidence.admin.page import describe_work
+from evidence.admin.item_page import describe_work
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.admin.sent_forms import take_unsent
 from evidence.errors import CasefileError, PermissionRefused

@@ -8,6 +8,7 @@ what it calls untrusted is called so here too.
 
 from incidents.findings.answers import CaseEvidence, findings_for
 from incidents.findings.capability_use import find_capability_use
+from incidents.findings.finding import Finding, FindingSeverity
 from incidents.findings.ledger_integrity import find_ledger_faults
 from incidents.findings.quarantine_escape import (
     QuarantinePeriod,
@@ -16,7 +17,6 @@ from incidents.findings.quarantine_escape import (
 from incidents.findings.quota_abuse import find_quota_abuse
 from incidents.findings.scanner_bypass import find_scanner_bypass
 from incidents.findings.secret_exposure import find_secret_exposure
-from incidents.findings.values import Finding, FindingSeverity
 
 __all__ = (
     "CaseEvidence",

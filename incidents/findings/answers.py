@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from incidents.findings.capability_use import find_capability_use
+from incidents.findings.finding import Finding
 from incidents.findings.ledger_integrity import find_ledger_faults
 from incidents.findings.quarantine_escape import (
     QuarantinePeriod,
@@ -16,7 +17,6 @@ from incidents.findings.quota_abuse import find_quota_abuse
 from incidents.findings.records import ALL_EXTENSIONS, Extensions
 from incidents.findings.scanner_bypass import find_scanner_bypass
 from incidents.findings.secret_exposure import find_secret_exposure
-from incidents.findings.values import Finding
 from policy.rules.precedence import EffectivePolicy
 from policy.rules.trust_replay import TrustFinding
 

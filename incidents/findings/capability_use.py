@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from incidents.findings.finding import Finding, FindingSeverity, counted, listed, refs
 from incidents.findings.records import (
     ALL_EXTENSIONS,
     Extensions,
@@ -15,7 +16,6 @@ from incidents.findings.records import (
     records,
     untrusted_note,
 )
-from incidents.findings.values import Finding, FindingSeverity, counted, listed, refs
 from policy.rules.precedence import EffectivePolicy, Verdict, evaluate
 
 

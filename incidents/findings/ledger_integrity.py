@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from incidents.findings.finding import Finding, FindingSeverity, counted, refs
 from incidents.findings.records import Record, ledger_entries, trusted_prefix
-from incidents.findings.values import Finding, FindingSeverity, counted, refs
 
 # Errors of the artifact's own members: their index is not that of a faulty entry.
 _ARTIFACT_MEMBERS = {

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from incidents.findings.finding import Finding, FindingSeverity, counted, listed, refs
 from incidents.findings.records import (
     ALL_EXTENSIONS,
     Extensions,
@@ -15,7 +16,6 @@ from incidents.findings.records import (
     ledger_entries,
     untrusted_note,
 )
-from incidents.findings.values import Finding, FindingSeverity, counted, listed, refs
 from policy.rules.trust_replay import TrustFinding, TrustFindingCode
 
 # The reason code that the runtime gives a call of an extension in quarantine.

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any
 
+from incidents.findings.finding import Finding, FindingSeverity, counted, listed, refs
 from incidents.findings.records import (
     ALL_EXTENSIONS,
     Extensions,
@@ -13,7 +14,6 @@ from incidents.findings.records import (
     alert_finding,
     records,
 )
-from incidents.findings.values import Finding, FindingSeverity, counted, listed, refs
 from policy.rules.precedence import EffectivePolicy
 from policy.rules.quotas import (
     BreachSummary,

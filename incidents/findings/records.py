@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from incidents.findings.values import Finding, FindingSeverity, counted, listed, refs
+from incidents.findings.finding import Finding, FindingSeverity, counted, listed, refs
 
 # None, or no names at all, means every extension.
 Extensions = frozenset[str]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from incidents.findings.finding import Finding, FindingSeverity, counted, listed, refs
 from incidents.findings.records import (
     ALL_EXTENSIONS,
     Extensions,
@@ -15,7 +16,6 @@ from incidents.findings.records import (
     records,
     untrusted_note,
 )
-from incidents.findings.values import Finding, FindingSeverity, counted, listed, refs
 from policy.rules.capabilities import is_dangerous
 
 if TYPE_CHECKING:  # importing it for real would load the parsers with every page

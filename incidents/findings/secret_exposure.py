@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from incidents.findings.finding import Finding, FindingSeverity, counted, listed, refs
 from incidents.findings.records import (
     ALL_EXTENSIONS,
     Extensions,
@@ -15,7 +16,6 @@ from incidents.findings.records import (
     alert_finding,
     records,
 )
-from incidents.findings.values import Finding, FindingSeverity, counted, listed, refs
 from policy.rules.secrets import (
     DEFAULT_BROKER,
     SecretBrokerPolicy,

@@ -16,7 +16,7 @@ from evidence.lookalikes import show_hidden
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
 from evidence.models.triggers import Protect, ReadOnly, StateMachine, Trigger
-from evidence.moments import EARLIEST
+from evidence.stored_moments import EARLIEST
 from incidents.models.outcome_fields import (
     outcome_constraints,
     outcome_field,

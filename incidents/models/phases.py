@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
 from evidence.models.triggers import Protect, ReadOnly, Trigger
-from evidence.moments import EARLIEST
+from evidence.stored_moments import EARLIEST
 from incidents.models.cases import Cycle
 from incidents.workflow.clocks import Clock
 from incidents.workflow.gates import UNWAIVABLE

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db.models import F
 
 from evidence.accounts.access import Actor
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.text import require_text
 from incidents.errors import IncidentClosed, IncidentError, ReasonMissing
 from incidents.models import Incident, TimelineKind

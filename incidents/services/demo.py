@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from evidence.accounts.access import Role
-from evidence.audit.entries import SYSTEM_STREAM, record_entry
+from evidence.audit.history import SYSTEM_STREAM, record_entry
 from evidence.models import Channel
 from evidence.services import receive_evidence
 from evidence.simulation import simulate_document

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from evidence.accounts.access import Actor, name_of
 from evidence.accounts.holdings import Held
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.errors import PersonError
 from incidents.models import ActionItem, ChecklistItem, Incident, TimelineKind
 from incidents.models.checklists import EntryAction

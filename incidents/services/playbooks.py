@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import SYSTEM_STREAM, record_entry
+from evidence.audit.history import SYSTEM_STREAM, record_entry
 from incidents.errors import PlaybookRefused
 from incidents.models import Playbook, PlaybookVersion
 from incidents.workflow.errors import PlaybookError

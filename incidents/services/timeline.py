@@ -8,8 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of, require_permission
-from evidence.audit.entries import incident_stream, record_entry
-from evidence.moments import require_moment
+from evidence.audit.history import incident_stream, record_entry
+from evidence.stored_moments import require_moment
 from evidence.text import storable, tidy_text
 from incidents.errors import IncidentError
 from incidents.models import Cycle, Incident, TimelineEntry, TimelineKind

@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
 from incidents.markdown import render_markdown
-from incidents.messages import page_of
-from incidents.presentation import (
+from incidents.notification_texts import page_of
+from incidents.phase_views import (
     SOURCE_NAMES,
     PhaseView,
 )

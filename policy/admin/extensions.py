@@ -23,7 +23,7 @@ from evidence.templatetags.casefile import badge
 from evidence.text import is_storable
 from policy.admin import forms
 from policy.admin.case_pages import take_in
-from policy.admin.orders import order_views
+from policy.admin.kill_orders import order_views
 from policy.admin.pages import PageAction, PageAdmin
 from policy.errors import PolicyRefused
 from policy.models import (
@@ -42,7 +42,7 @@ from policy.rules.trust import (
     needs_reviewer,
 )
 from policy.services import extensions, kill_switches, quotas, trust
-from policy.services.cases import REVIEW, WORK
+from policy.services.changes import REVIEW_POLICY, WORK_POLICY
 from policy.services.extensions import EXTENSION_ID_LENGTH
 from policy.services.requests import lapses_at
 from policy.services.snapshots import newest_snapshot, read_snapshot
@@ -203,7 +203,7 @@ class ExtensionAdmin(PageAdmin):
             "Quarantine it now",
             forms.CaseReasonForm,
             _demote,
-            WORK,
+            WORK_POLICY,
             help="Takes effect at once: trust lets no hostcall through.",
             tone="danger",
             icon="gpp_bad",
@@ -214,7 +214,7 @@ class ExtensionAdmin(PageAdmin):
             "Activate the kill switch",
             forms.KillForm,
             _kill,
-            WORK,
+            WORK_POLICY,
             help="Orders the runtime to stop it, quarantines it, shows what to run.",
             tone="danger",
             icon="power_settings_new",
@@ -225,7 +225,7 @@ class ExtensionAdmin(PageAdmin):
             "Put it on probation",
             forms.CaseReasonForm,
             _start_probation,
-            WORK,
+            WORK_POLICY,
             applies=lambda extension: extension.trust_state == TrustState.UNKNOWN,
         ),
         "request": PageAction(
@@ -233,7 +233,7 @@ class ExtensionAdmin(PageAdmin):
             "Ask a reviewer",
             forms.PromotionForm,
             _request,
-            WORK,
+            WORK_POLICY,
             help="A reviewer other than you decides.",
             icon="upgrade",
             applies=lambda extension: (
@@ -245,7 +245,7 @@ class ExtensionAdmin(PageAdmin):
             "Approve it",
             forms.ApproveForm,
             _approve,
-            REVIEW,
+            REVIEW_POLICY,
             tone="main",
             applies=lambda extension: _pending(extension) is not None,
             offered_to=_is_others,
@@ -255,7 +255,7 @@ class ExtensionAdmin(PageAdmin):
             "Decline it",
             forms.DeclineForm,
             _decline,
-            REVIEW,
+            REVIEW_POLICY,
             applies=lambda extension: _pending(extension) is not None,
             offered_to=_is_others,
         ),
@@ -264,7 +264,7 @@ class ExtensionAdmin(PageAdmin):
             "Withdraw it",
             forms.WithdrawForm,
             _withdraw,
-            WORK,
+            WORK_POLICY,
             applies=lambda extension: _pending(extension) is not None,
             offered_to=_is_own,
         ),
@@ -273,10 +273,10 @@ class ExtensionAdmin(PageAdmin):
             "Record the change",
             forms.QuotaForm,
             _quota,
-            WORK,
+            WORK_POLICY,
             help="Records the decision; the runtime's operator edits settings.json.",
         ),
-        "edit": PageAction("Edit", "Save", forms.ExtensionForm, _edit, WORK),
+        "edit": PageAction("Edit", "Save", forms.ExtensionForm, _edit, WORK_POLICY),
     }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Extension]:
@@ -298,7 +298,7 @@ class ExtensionAdmin(PageAdmin):
         )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(WORK)
+        return request.user.has_perm(WORK_POLICY)
 
     @display(description="Trust", ordering="trust_state")
     def trust(self, extension: Extension) -> SafeString:
@@ -367,7 +367,7 @@ class ExtensionAdmin(PageAdmin):
         return take_in(
             request,
             self,
-            permission=WORK,
+            permission=WORK_POLICY,
             form_class=forms.NewExtensionForm,
             run=run,
             title="Note an extension",

@@ -17,7 +17,7 @@ from evidence.admin.form_fields import (
     ZonedMixin,
     needed,
 )
-from evidence.columns import BIGINT_MAX
+from evidence.storable_values import BIGINT_MAX
 from evidence.text import REASON_LENGTH
 from policy.models import KillSwitch, PolicySnapshot, RequestState
 from policy.rules.documents import MAX_DOCUMENT_BYTES
@@ -28,7 +28,9 @@ from policy.rules.rollback import (
     RiskChoice,
 )
 from policy.rules.runtime_history import MAX_HISTORY_BYTES
-from policy.services.cases import incident_model
+from policy.services.concerned_cases import (
+    incident_model,
+)
 from policy.templatetags.policy import inline_code
 
 SHOWN_INCIDENTS = 300

@@ -14,7 +14,7 @@ from policy.admin import forms
 from policy.admin.case_pages import take_in
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
 from policy.models import RuntimeHistoryImport
-from policy.services.cases import WORK
+from policy.services.changes import WORK_POLICY
 from policy.services.runtime_histories import import_runtime_history
 
 PAGE_SIZE = 50
@@ -39,7 +39,7 @@ class RuntimeHistoryImportAdmin(OfVisibleIncident, PageAdmin):
     page_actions: dict[str, PageAction] = {}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(WORK)
+        return request.user.has_perm(WORK_POLICY)
 
     def add_view(
         self,
@@ -62,7 +62,7 @@ class RuntimeHistoryImportAdmin(OfVisibleIncident, PageAdmin):
         return take_in(
             request,
             self,
-            permission=WORK,
+            permission=WORK_POLICY,
             form_class=forms.HistoryForm,
             run=run,
             title="Import the runtime's record",

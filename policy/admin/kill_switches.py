@@ -18,13 +18,16 @@ from unfold.decorators import action, display
 
 from evidence.templatetags.casefile import badge
 from policy.admin import forms
-from policy.admin.orders import order_views
+from policy.admin.kill_orders import order_views
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
 from policy.exports import list_events, write_csv, write_json
 from policy.models import KillSwitch, LiftRequest, PromotionRequest, RequestState
 from policy.rules.kill_switch import KillSwitchScope, KillSwitchState
 from policy.services import kill_switches, lifts, releases
-from policy.services.cases import REVIEW, WORK, is_before_remediate
+from policy.services.changes import REVIEW_POLICY, WORK_POLICY
+from policy.services.concerned_cases import (
+    is_before_remediate,
+)
 from policy.services.requests import lapses_at
 
 EXPORT_SIZE = 10_000
@@ -225,7 +228,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             "Ask a reviewer",
             forms.ReasonForm,
             _request_lift,
-            WORK,
+            WORK_POLICY,
             applies=lambda kill_switch: (
                 kill_switch.state is not KillSwitchState.LIFTED
                 and _pending(kill_switch) is None
@@ -236,7 +239,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             "Lift the kill switch",
             forms.ApproveForm,
             _approve,
-            REVIEW,
+            REVIEW_POLICY,
             tone="main",
             applies=lambda kill_switch: _pending(kill_switch) is not None,
             offered_to=_may_approve,
@@ -246,7 +249,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             "Decline it",
             forms.DeclineForm,
             _decline,
-            REVIEW,
+            REVIEW_POLICY,
             applies=lambda kill_switch: _pending(kill_switch) is not None,
             offered_to=_is_others,
         ),
@@ -255,7 +258,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             "Withdraw it",
             forms.WithdrawForm,
             _withdraw,
-            WORK,
+            WORK_POLICY,
             applies=lambda kill_switch: _pending(kill_switch) is not None,
             offered_to=_is_own,
         ),
@@ -264,7 +267,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             "Ask a reviewer",
             forms.ReasonForm,
             _request_release,
-            WORK,
+            WORK_POLICY,
             help="One request to put all of them on probation; a reviewer decides.",
             icon="lock_open",
             applies=_holds,
@@ -274,7 +277,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             "Put all on probation",
             forms.ApproveReleaseForm,
             _approve_release,
-            REVIEW,
+            REVIEW_POLICY,
             tone="main",
             applies=lambda kill_switch: _release(kill_switch) is not None,
             offered_to=lambda kill_switch, user: _asks(kill_switch) != user.pk,
@@ -284,7 +287,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             "Decline it",
             forms.ReasonForm,
             _decline_release,
-            REVIEW,
+            REVIEW_POLICY,
             applies=lambda kill_switch: _release(kill_switch) is not None,
             offered_to=lambda kill_switch, user: _asks(kill_switch) != user.pk,
         ),
@@ -293,7 +296,7 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             "Withdraw it",
             forms.OptionalReasonForm,
             _withdraw_release,
-            WORK,
+            WORK_POLICY,
             applies=lambda kill_switch: _release(kill_switch) is not None,
             offered_to=lambda kill_switch, user: _asks(kill_switch) == user.pk,
         ),

@@ -19,7 +19,7 @@ from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
 from policy.models import Rollback, RollbackState
 from policy.models.rollbacks import STATES_TO_PROVE
 from policy.services import rollbacks
-from policy.services.cases import REVIEW, WORK
+from policy.services.changes import REVIEW_POLICY, WORK_POLICY
 from policy.services.requests import lapses_at
 
 
@@ -116,7 +116,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             "Approve this plan",
             forms.OptionalReasonForm,
             _approve,
-            REVIEW,
+            REVIEW_POLICY,
             help="By somebody other than who proposed it.",
             tone="main",
             applies=lambda rollback: rollback.state == RollbackState.PROPOSED,
@@ -127,7 +127,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             "Decline this plan",
             forms.ReasonForm,
             _decline,
-            REVIEW,
+            REVIEW_POLICY,
             applies=lambda rollback: rollback.state == RollbackState.PROPOSED,
             offered_to=_is_others,
         ),
@@ -136,7 +136,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             "Withdraw this plan",
             forms.OptionalReasonForm,
             _withdraw,
-            WORK,
+            WORK_POLICY,
             help="By who proposed it, before it is decided on.",
             applies=lambda rollback: rollback.state == RollbackState.PROPOSED,
             offered_to=_is_own,
@@ -146,7 +146,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             "Mark applied and verify",
             forms.ApplyForm,
             _apply,
-            WORK,
+            WORK_POLICY,
             help="The snapshot's decisions are compared with the planned ones.",
             tone="main",
             applies=lambda rollback: rollback.state in STATES_TO_PROVE,
@@ -156,7 +156,7 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
             "Close this rollback",
             forms.ReasonForm,
             _close,
-            WORK,
+            WORK_POLICY,
             help="It is called off, or another plan takes its place. It never counts "
             "as verified then.",
             applies=lambda rollback: rollback.state in STATES_TO_PROVE,

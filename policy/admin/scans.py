@@ -23,7 +23,7 @@ from policy.admin import forms
 from policy.admin.case_pages import take_in
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
 from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
-from policy.services.cases import WORK
+from policy.services.changes import WORK_POLICY
 from policy.services.readings import request_reading, unread_bundles
 from policy.services.scans import request_scan
 
@@ -56,12 +56,12 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
     page_related = ("item__incident", "request__requested_by")
     page_actions = {
         "again": PageAction(
-            "Scan again", "Queue another scan", PageForm, _scan_again, WORK
+            "Scan again", "Queue another scan", PageForm, _scan_again, WORK_POLICY
         )
     }
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(WORK)
+        return request.user.has_perm(WORK_POLICY)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.read_again_view))
@@ -120,7 +120,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
         return take_in(
             request,
             self,
-            permission=WORK,
+            permission=WORK_POLICY,
             form_class=forms.SourceForm,
             run=run,
             title="Scan an extension's source",
@@ -138,7 +138,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
             "unread": unread_bundles().filter(
                 item__in=EvidenceItem.objects.visible_to(request.user)
             )[:20],
-            "can_work": request.user.has_perm(WORK),
+            "can_work": request.user.has_perm(WORK_POLICY),
         }
         response: HttpResponse = super().changelist_view(
             request, {**(extra_context or {}), **context}

@@ -27,7 +27,7 @@ from policy.rules.precedence import evaluate, evaluate_all
 from policy.rules.quotas import effective_max_memory_mb
 from policy.rules.rollback import OverrideChoice, RiskChoice
 from policy.services import rollbacks
-from policy.services.cases import WORK
+from policy.services.changes import WORK_POLICY
 from policy.services.snapshots import ADD, SnapshotSource, read_snapshot, take_snapshot
 
 SHOWN_EXTENSIONS = 200
@@ -112,7 +112,7 @@ class PolicySnapshotAdmin(OfVisibleIncident, PageAdmin):
             "Propose this rollback",
             forms.RollbackToDefaultsForm,
             _propose_defaults,
-            WORK,
+            WORK_POLICY,
             help="Somebody else approves the plan before it is applied.",
             icon="settings_backup_restore",
         ),
@@ -121,7 +121,7 @@ class PolicySnapshotAdmin(OfVisibleIncident, PageAdmin):
             "Propose this rollback",
             forms.RollbackToSnapshotForm,
             _propose_earlier,
-            WORK,
+            WORK_POLICY,
             applies=lambda snapshot: forms.earlier_snapshots(snapshot).exists(),
         ),
     }

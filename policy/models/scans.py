@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem, QueuedWork
-from evidence.models.work import UNFINISHED_STATES
+from evidence.models.queued_work import UNFINISHED_STATES
 
 
 class ScanClassification(models.TextChoices):

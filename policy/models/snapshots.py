@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from evidence.models import AppendOnlyModel, EvidenceItem
-from evidence.moments import EARLIEST
+from evidence.stored_moments import EARLIEST
 
 
 class PolicySnapshot(AppendOnlyModel):

@@ -20,7 +20,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from evidence.moments import from_ms
+from evidence.stored_moments import from_ms
 from policy.rules.documents import read_object
 from policy.rules.errors import DocumentError, Fault
 from policy.rules.members import Findings, ObjectReader

@@ -10,7 +10,6 @@ is flagged as unknown at best. docs/scanner.md gives the rules and their reasons
 
 from policy.scanner.archive import ArchiveLimits, SourceFile, unpack_source
 from policy.scanner.comparison import Miss, compare_scanners
-from policy.scanner.entries import Classification, Entry
 from policy.scanner.errors import SourceRefusedError
 from policy.scanner.line_scanner import LineFinding, scan_lines
 from policy.scanner.report import (
@@ -20,6 +19,7 @@ from policy.scanner.report import (
     scan_file,
     scan_source,
 )
+from policy.scanner.report_entries import Classification, Entry
 
 __all__ = [
     "SCANNER_VERSION",

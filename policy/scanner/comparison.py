@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from policy.scanner.entries import Classification, Entry
 from policy.scanner.families import (
     DIRECT,
     FAMILIES,
@@ -13,6 +12,7 @@ from policy.scanner.families import (
     OUTSIDE_LINE_RULES,
 )
 from policy.scanner.line_scanner import LineFinding
+from policy.scanner.report_entries import Classification, Entry
 
 # Rules that the line-based scanner has as well.
 _SHARED_RULES = frozenset(

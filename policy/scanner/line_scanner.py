@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from policy.scanner.entries import Classification
 from policy.scanner.modules import FORBIDDEN_MODULES, UNCOVERED_BUILTINS
+from policy.scanner.report_entries import Classification
 
 MAX_LINE_CHARACTERS = 1_000_000
 _QUOTED = r"['\"]([^'\"]+)['\"]"

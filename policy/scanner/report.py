@@ -9,10 +9,10 @@ from typing import Any
 from policy.scanner.archive import ArchiveLimits, SourceFile, unpack_source
 from policy.scanner.comparison import Miss, compare_scanners
 from policy.scanner.detection import detect
-from policy.scanner.entries import Classification, Entry, worst
 from policy.scanner.errors import SourceRefusedError
 from policy.scanner.families import FAMILIES
 from policy.scanner.line_scanner import LineFinding, scan_lines
+from policy.scanner.report_entries import Classification, Entry, worst
 from policy.scanner.syntax import MAX_FILE_BYTES, language_of, parse, to_utf8
 
 SCANNER_VERSION = "1"

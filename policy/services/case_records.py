@@ -11,10 +11,12 @@ from policy.rules.precedence import EffectivePolicy
 from policy.rules.trust import TrustState
 from policy.rules.trust_replay import TrustFinding, TrustFindingCode
 from policy.scanner.comparison import Miss
-from policy.scanner.entries import Classification, Entry
 from policy.scanner.errors import SourceRefusedError
 from policy.scanner.report import FileReport, SourceReport
-from policy.services.cases import remediate_reached_at
+from policy.scanner.report_entries import Classification, Entry
+from policy.services.concerned_cases import (
+    remediate_reached_at,
+)
 from policy.services.runtime_histories import finding_from_json
 from policy.services.snapshots import newest_snapshot, read_snapshot
 

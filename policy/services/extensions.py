@@ -14,7 +14,10 @@ from evidence.text import tidy_text
 from policy.errors import PolicyConflict, PolicyRefused
 from policy.models import Extension, ExtensionVersion
 from policy.rules.extension_ids import ALLOWED_WORDS, is_plain_id
-from policy.services.cases import WORK, clean_text, lock_extension, record_change
+from policy.services.changes import WORK_POLICY, clean_text, record_change
+from policy.services.concerned_cases import (
+    lock_extension,
+)
 from policy.services.trust import hold_newcomer
 
 EXTENSION_ID_LENGTH = 255
@@ -128,7 +131,7 @@ def add_extension(
     One that looks like a known one is refused too, unless the person says that it
     `is_another`: an attacker may well choose such an ID.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     cleaned = clean_extension_id(extension_id)
     if not cleaned:
@@ -173,7 +176,7 @@ def edit_extension(
     now: dt.datetime | None = None,
 ) -> Extension:
     """Change what is written about an extension; a version given is one more seen."""
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     extension = lock_extension(extension_pk)
     wanted = {

@@ -12,8 +12,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from evidence.accounts.access import require_permission
-from evidence.moments import require_moment
 from evidence.queue.sending import queue_on_commit
+from evidence.stored_moments import require_moment
 from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
 from policy.models import (
     Extension,
@@ -30,14 +30,12 @@ from policy.rules.kill_switch import (
     runtime_instruction,
 )
 from policy.rules.trust import TrustState
-from policy.services.cases import (
-    WORK,
+from policy.services.changes import WORK_POLICY, record_change, require_reason
+from policy.services.concerned_cases import (
     lock_cases,
     lock_extension,
     lock_open_incident,
     open_cases_of,
-    record_change,
-    require_reason,
 )
 from policy.services.followers import tell_followers
 from policy.services.trust import add_transition, current_state, hold_newcomer
@@ -61,7 +59,7 @@ def activate_kill_switch(
 
     The one way to it: the cases follow in the same transaction.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     # Cases before extensions, as everywhere: services that meet take turns and
     # never wait for each other in a circle.
@@ -102,7 +100,7 @@ def activate_kill_all(
     The case's reference is typed, so that no slip of the hand does this. Every known
     extension is quarantined, and a second person is told as soon as it is committed.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     lock_cases(incident_id, None)
     incident = lock_open_incident(incident_id)

@@ -17,13 +17,15 @@ from policy.rules.kill_switch import (
     decide_lift,
     require_kill_switch_move,
 )
-from policy.services.cases import (
-    REVIEW,
-    WORK,
+from policy.services.changes import (
+    REVIEW_POLICY,
+    WORK_POLICY,
     clean_text,
-    is_before_remediate,
     record_change,
     require_reason,
+)
+from policy.services.concerned_cases import (
+    is_before_remediate,
 )
 from policy.services.followers import tell_followers
 from policy.services.kill_switches import extensions_of, lock_kill_switch, told_cases
@@ -43,7 +45,7 @@ def request_lift(
     *, kill_switch_id: int, reason: str, actor: User, now: dt.datetime | None = None
 ) -> LiftRequest:
     """Ask a reviewer to have a kill switch lifted."""
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     switch = lock_kill_switch(kill_switch_id)
     require_kill_switch_move(switch.state, KillSwitchState.LIFTED)
@@ -76,7 +78,7 @@ def approve_lift(
     `exception` is the reviewer's statement why it is lifted before the case reached
     REMEDIATE. Raise PolicyRefused with every reason against it.
     """
-    require_permission(actor, REVIEW)
+    require_permission(actor, REVIEW_POLICY)
     moment = now or timezone.now()
     request = _lock_request(request_id, now=moment)
     switch = request.kill_switch
@@ -132,7 +134,7 @@ def decline_lift(
     *, request_id: int, actor: User, reason: str, now: dt.datetime | None = None
 ) -> LiftRequest:
     """Decline a lift, with a reason."""
-    require_permission(actor, REVIEW)
+    require_permission(actor, REVIEW_POLICY)
     moment = now or timezone.now()
     request = _lock_request(request_id, now=moment)
     decide_request(
@@ -152,7 +154,7 @@ def withdraw_lift(
     *, request_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
 ) -> LiftRequest:
     """Take back one's own request for a lift."""
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     request = _lock_request(request_id, now=moment)
     require_requester(request, actor)

@@ -20,13 +20,15 @@ from policy.rules.quotas import (
     effective_max_memory_mb,
     has_own_quota,
 )
-from policy.services.cases import (
-    WORK,
+from policy.services.changes import (
+    WORK_POLICY,
     clean_text,
-    lock_extension,
-    lock_incident,
     record_change,
     require_reason,
+)
+from policy.services.concerned_cases import (
+    lock_extension,
+    lock_incident,
 )
 from policy.services.snapshots import newest_snapshot, read_snapshot
 
@@ -94,7 +96,7 @@ def record_quota_change(
     Raising needs documentation of the legitimate use. The runtime's settings file is
     changed by its operator; the next snapshot shows whether it was.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     if incident_id is not None:
         lock_incident(incident_id)

@@ -10,7 +10,6 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.columns import safe_bigint, safe_float, safe_text
 from evidence.errors import EvidenceError, StorageUnavailable
 from evidence.format import DocumentRefused
 from evidence.models import (
@@ -21,14 +20,18 @@ from evidence.models import (
     VerificationReport,
     WorkState,
 )
-from evidence.moments import from_ms
 from evidence.queue.claiming import end_work, lock_unfinished
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.services.downloads import load_document
 from evidence.services.overview import plot_risk
+from evidence.storable_values import safe_bigint, safe_float, safe_text
+from evidence.stored_moments import from_ms
 from policy.errors import PolicyConflict, PolicyNotFound
 from policy.models import BundleReading, ExtensionAppearance, QuotaBreach, ScanRequest
-from policy.services.cases import WORK, lock_incident, record_change
+from policy.services.changes import WORK_POLICY, record_change
+from policy.services.concerned_cases import (
+    lock_incident,
+)
 from policy.services.extensions import clean_extension_id, note_extension
 from policy.services.scans import add_scan_request
 
@@ -87,7 +90,7 @@ def request_reading(
 
     One that is under way, or has been read, is the answer as it is.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     item = EvidenceItem.objects.filter(pk=item_id).first()
     if item is None:

@@ -25,9 +25,9 @@ from policy.models import (
 )
 from policy.rules.kill_switch import KillSwitchScope, KillSwitchState
 from policy.rules.trust import TrustState
-from policy.services.cases import (
-    REVIEW,
-    WORK,
+from policy.services.changes import (
+    REVIEW_POLICY,
+    WORK_POLICY,
     clean_text,
     record_change,
     require_reason,
@@ -83,7 +83,7 @@ def request_release(
     Left out are those with a request of their own, and those that another kill switch
     stops. Raise PolicyRefused where none is left.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     switch = _lock_lifted(kill_switch_id)
     text = require_reason(reason)
@@ -122,7 +122,7 @@ def approve_release(
     `exception` is the reviewer's statement why open cases need not stand in the way.
     What another kill switch stops by now is left in quarantine, and its request ends.
     """
-    require_permission(actor, REVIEW)
+    require_permission(actor, REVIEW_POLICY)
     moment = now or timezone.now()
     switch, requests = _lock_pending(kill_switch_id, moment)
     statement = clean_text(exception)
@@ -147,7 +147,7 @@ def decline_release(
     *, kill_switch_id: int, actor: User, reason: str, now: dt.datetime | None = None
 ) -> int:
     """Decline the one request, with a reason; return how many extensions it was for."""
-    require_permission(actor, REVIEW)
+    require_permission(actor, REVIEW_POLICY)
     moment = now or timezone.now()
     switch, requests = _lock_pending(kill_switch_id, moment)
     text = require_reason(reason)
@@ -167,7 +167,7 @@ def withdraw_release(
     now: dt.datetime | None = None,
 ) -> int:
     """Take back one's own request; return how many extensions it was for."""
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     switch, requests = _lock_pending(kill_switch_id, moment)
     text = clean_text(reason)

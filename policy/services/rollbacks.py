@@ -24,14 +24,16 @@ from policy.rules.rollback import (
 )
 from policy.rules.rollback_proof import RollbackDeviation, find_deviations
 from policy.rules.settings_document import SettingsSnapshot, interpret_settings
-from policy.services.cases import (
-    REVIEW,
-    WORK,
+from policy.services.changes import (
+    REVIEW_POLICY,
+    WORK_POLICY,
     clean_text,
-    lock_incident,
-    lock_open_incident,
     record_change,
     require_reason,
+)
+from policy.services.concerned_cases import (
+    lock_incident,
+    lock_open_incident,
 )
 from policy.services.followers import tell_of_rollback
 from policy.services.requests import (
@@ -68,7 +70,7 @@ def propose_safe_defaults(
 
     Each choice states its consequence in the plan's notes; neither has a default.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     snapshot = _find_snapshot(snapshot_id)
     lock_open_incident(snapshot.incident_id)
     plan = plan_safe_defaults(read_snapshot(snapshot), risk=risk, overrides=overrides)
@@ -93,7 +95,7 @@ def propose_earlier_snapshot(
     now: dt.datetime | None = None,
 ) -> Rollback:
     """Propose the way back from a snapshot to an earlier one."""
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     snapshot = _find_snapshot(snapshot_id)
     target = _find_snapshot(target_snapshot_id)
     lock_open_incident(snapshot.incident_id)
@@ -119,7 +121,7 @@ def approve_rollback(
     *, rollback_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
 ) -> Rollback:
     """Approve a rollback that somebody else proposed."""
-    require_permission(actor, REVIEW)
+    require_permission(actor, REVIEW_POLICY)
     moment = now or timezone.now()
     return _decide(
         _lock_proposal(rollback_id, now=moment),
@@ -135,7 +137,7 @@ def decline_rollback(
     *, rollback_id: int, actor: User, reason: str, now: dt.datetime | None = None
 ) -> Rollback:
     """Decline a rollback that somebody else proposed, with a reason."""
-    require_permission(actor, REVIEW)
+    require_permission(actor, REVIEW_POLICY)
     moment = now or timezone.now()
     return _decide(
         _lock_proposal(rollback_id, now=moment),
@@ -151,7 +153,7 @@ def withdraw_rollback(
     *, rollback_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
 ) -> Rollback:
     """Take back one's own proposal before anybody decided on it."""
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     rollback = _lock_proposal(rollback_id, now=moment)
     require_requester(rollback, actor)
@@ -182,7 +184,7 @@ def close_rollback(
 
     It is called off, replaced by another plan, or left as it is. Its proofs stay.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     rollback = _lock_rollback(rollback_id)
     before = _require_to_prove(rollback, "closed without verification")
@@ -219,7 +221,7 @@ def apply_rollback(
     settings, by the runtime's explanation and by the commands' output; else it stays
     open, and the proof says which are not. A later proof can be given then.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     rollback = _lock_rollback(rollback_id)
     before = _require_to_prove(rollback, "applied")

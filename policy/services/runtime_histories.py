@@ -24,10 +24,9 @@ from policy.rules.trust_replay import (
     TrustFindingCode,
     replay_runtime_history,
 )
-from policy.services.cases import (
-    WORK,
+from policy.services.changes import WORK_POLICY, record_change
+from policy.services.concerned_cases import (
     lock_incident,
-    record_change,
     remediate_reached_at,
 )
 from policy.services.extensions import note_extension
@@ -55,7 +54,7 @@ def import_runtime_history(
     It never becomes our own state: no trust and no kill switch changes. Raise
     DocumentError where it is too large to be one.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     history = parse_runtime_history(data)
     item, _ = receive_evidence(

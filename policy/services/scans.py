@@ -12,14 +12,17 @@ from django.utils import timezone
 
 from evidence import storage
 from evidence.accounts.access import Actor, require_permission
-from evidence.columns import safe_text
 from evidence.errors import EvidenceDamaged, EvidenceError, EvidenceMissing
 from evidence.models import UNFINISHED_STATES, EvidenceItem, EvidenceKind, WorkState
 from evidence.queue.claiming import end_work, lock_unfinished
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
+from evidence.storable_values import safe_text
 from policy.errors import PolicyNotFound, PolicyRefused
 from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
-from policy.services.cases import WORK, lock_incident, record_change
+from policy.services.changes import WORK_POLICY, record_change
+from policy.services.concerned_cases import (
+    lock_incident,
+)
 
 if TYPE_CHECKING:
     from policy.scanner import SourceReport
@@ -49,7 +52,7 @@ def request_scan(
     *, item_id: int, actor: Actor, now: dt.datetime | None = None
 ) -> ScanRequest:
     """Ask for a stored source to be scanned; while one is pending, that one is it."""
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     item = EvidenceItem.objects.filter(pk=item_id).first()
     if item is None:
         raise PolicyNotFound(

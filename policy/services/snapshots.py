@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.models import Channel, EvidenceItem, EvidenceKind
-from evidence.moments import require_moment
 from evidence.services import receive_evidence
+from evidence.stored_moments import require_moment
 from evidence.text import storable
 from policy.models import Extension, PolicySnapshot
 from policy.rules.explanation import (
@@ -30,7 +30,10 @@ from policy.rules.settings_document import (
     interpret_settings,
     parse_settings,
 )
-from policy.services.cases import clean_text, lock_incident, record_change
+from policy.services.changes import clean_text, record_change
+from policy.services.concerned_cases import (
+    lock_incident,
+)
 from policy.services.extensions import note_extension
 
 ADD = "policy.add_policysnapshot"

@@ -26,17 +26,19 @@ from policy.rules.trust import (
     needs_reviewer,
     require_transition,
 )
-from policy.services.cases import (
-    REVIEW,
-    WORK,
+from policy.services.changes import (
+    REVIEW_POLICY,
+    WORK_POLICY,
     clean_text,
+    record_change,
+    require_reason,
+)
+from policy.services.concerned_cases import (
     lock_cases,
     lock_extension,
     lock_incident,
     open_case_references,
     open_cases_of,
-    record_change,
-    require_reason,
 )
 from policy.services.requests import (
     decide_request,
@@ -99,7 +101,7 @@ def move_trust(
     Raise TrustTransitionError for a move that does not exist, PolicyRefused for one
     that needs a reviewer: that one is asked for.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     lock_cases(incident_id, extension_pk)
     if incident_id is not None:
@@ -139,7 +141,7 @@ def request_promotion(
 
     Whether a kill switch or an open case stands against it is judged at the approval.
     """
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     lock_cases(incident_id, extension_pk)
     if incident_id is not None:
@@ -214,7 +216,7 @@ def approve_promotion(
     `exception` is the reviewer's statement why open cases need not stand in the way.
     Raise PolicyRefused with every reason against it.
     """
-    require_permission(actor, REVIEW)
+    require_permission(actor, REVIEW_POLICY)
     moment = now or timezone.now()
     request = _lock_request(request_id, now=moment)
     statement = clean_text(exception)
@@ -277,7 +279,7 @@ def decline_promotion(
     *, request_id: int, actor: User, reason: str, now: dt.datetime | None = None
 ) -> PromotionRequest:
     """Decline a promotion, with a reason."""
-    require_permission(actor, REVIEW)
+    require_permission(actor, REVIEW_POLICY)
     moment = now or timezone.now()
     request = _lock_request(request_id, now=moment)
     decide_request(
@@ -296,7 +298,7 @@ def withdraw_promotion(
     *, request_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
 ) -> PromotionRequest:
     """Take back one's own request for a promotion."""
-    require_permission(actor, WORK)
+    require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     request = _lock_request(request_id, now=moment)
     require_requester(request, actor)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from evidence.audit.chain import find_chain_faults
-from evidence.audit.entries import incident_stream
+from evidence.audit.history import incident_stream
 from evidence.models import (
     EvidenceItem,
     Outcome,

@@ -271,7 +271,7 @@ def print_burst(path: Path, secret: str) -> int:
 
 
 def print_findings(requests: int, seconds: float) -> int:
-    from evidence.audit.entries import list_streams, verify_stream
+    from evidence.audit.history import list_streams, verify_stream
     from incidents.models import Alert, Incident
 
     rows = Alert.objects.filter(alert_id__startswith="burst-")

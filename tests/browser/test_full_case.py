@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from evidence.accounts.tokens import create_token
-from evidence.audit.entries import incident_stream
+from evidence.audit.history import incident_stream
 from evidence.format import hash_value, serialize_document
 from evidence.models import AuditEntry, TokenScope, VerificationReport
 from evidence.simulation import simulate_document

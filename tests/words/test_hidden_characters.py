@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from evidence.lookalikes import quote_name
 from incidents.markdown import render_markdown
-from incidents.messages import compose_subject
 from incidents.models import Notification
+from incidents.notification_texts import compose_subject
 from incidents.workflow.postmortem_markdown import plain
 from policy.services.extensions import note_extension
 from tests.factories import make_incident

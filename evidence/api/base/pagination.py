@@ -19,7 +19,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from evidence.columns import BIGINT_MAX
+from evidence.storable_values import BIGINT_MAX
 from evidence.text import is_storable
 
 PAGE_SIZE = 50

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from evidence.audit.entries import list_streams, stream_documents
 from evidence.audit.export_file import make_heads
+from evidence.audit.history import list_streams, stream_documents
 
 
 class Command(BaseCommand):

@@ -79,7 +79,7 @@ def _verify_file(path: Path) -> tuple[dict[str, int], list[ChainFault]]:
 
 def _verify_database(stream: str | None) -> tuple[dict[str, int], list[ChainFault]]:
     # Read here, since a file is verified where there is no database.
-    from evidence.audit.entries import find_lost_heads, read_heads, verify_stream
+    from evidence.audit.history import find_lost_heads, read_heads, verify_stream
 
     heads = [head for head in read_heads() if stream in (None, head.stream)]
     if not heads:

@@ -6,9 +6,9 @@ import datetime as dt
 from collections.abc import Sequence
 
 from evidence.accounts.access import Actor
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.lookalikes import quote_name
-from evidence.moments import EARLIEST
+from evidence.stored_moments import EARLIEST
 from incidents.models import Alert, Incident, TimelineEntry, TimelineKind
 from incidents.services.changes import bump_revision, record_change
 from incidents.services.timeline import add_entry

@@ -19,9 +19,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import SYSTEM_STREAM, record_entry
+from evidence.audit.history import SYSTEM_STREAM, record_entry
 from evidence.format import hash_value
-from evidence.moments import from_ms, to_ms
+from evidence.stored_moments import from_ms, to_ms
 from incidents.models import (
     Alert,
     AlertAssignment,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from django.db.models import F
 from django.db.models.fields.json import KT
 
-from evidence.moments import to_ms
+from evidence.stored_moments import to_ms
 from incidents.models import Alert, AlertRule, Incident, PlaybookVersion
 from incidents.workflow import alert_rules
 from incidents.workflow.alert_grouping import Group, GroupState, KeptAlert, rules_of

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import record_entry
+from evidence.audit.history import record_entry
 from incidents.models import AlertRule
 from incidents.services.alerts.intake_state import rule_of
 from incidents.workflow.alert_rules import DEFAULT_RULES

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.lookalikes import quote_name
 from evidence.text import REASON_LENGTH, tidy_text
 from incidents.errors import ArtifactRefused, IncidentError, TransitionError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from evidence.models import EvidenceItem, ReplayStep, VerificationReport
 from incidents.errors import IncidentError
 from incidents.models import Alert, ArtifactKind, Incident
-from incidents.services.gates.facts import find_current_reports, is_chain_valid
+from incidents.services.gates.gathering import find_current_reports, is_chain_valid
 from incidents.services.policy_records import kill_switches_of, trust_transitions_of
 from incidents.workflow.artifacts import ArtifactFacts
 from policy.models import KillSwitch, TrustTransition

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of, require_permission
 from evidence.models import EvidenceItem
-from evidence.moments import require_moment
+from evidence.stored_moments import require_moment
 from evidence.text import tidy_text
 from incidents.errors import IncidentError
 from incidents.models import (

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.models import VerificationReport
 from incidents.errors import IncidentError, TransitionError
 from incidents.models import (
@@ -26,7 +26,7 @@ from incidents.services.changes import (
     require_reason,
 )
 from incidents.services.checklist_entries import answer_matching_item
-from incidents.services.gates.facts import find_current_reports, gather_facts
+from incidents.services.gates.gathering import find_current_reports, gather_facts
 from incidents.workflow.gate_facts import GateFacts
 from incidents.workflow.gate_record import (
     read_gate_record,

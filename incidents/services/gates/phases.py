@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.moments import require_moment
+from evidence.stored_moments import require_moment
 from incidents.errors import IncidentForbidden, TransitionError
 from incidents.models import Incident, IncidentPhase
 from incidents.services.changes import (
@@ -25,7 +25,7 @@ from incidents.services.gates.conditions import (
     keep_gate,
     record_refusal,
 )
-from incidents.services.gates.facts import gather_facts
+from incidents.services.gates.gathering import gather_facts
 from incidents.workflow.clocks import breached_at
 from incidents.workflow.gate_facts import GateFacts
 from incidents.workflow.gates import GateResult

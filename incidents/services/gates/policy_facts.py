@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from evidence.models import EvidenceItem, EvidenceKind
-from evidence.moments import to_ms
+from evidence.stored_moments import to_ms
 from incidents.findings import QuarantinePeriod
 from incidents.models import Cycle, Incident
 from policy.models import KillSwitch, RollbackProof, RollbackState

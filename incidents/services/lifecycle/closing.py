@@ -21,7 +21,7 @@ from incidents.services.changes import (
     require_reason,
 )
 from incidents.services.gates.conditions import decide_gate
-from incidents.services.gates.facts import gather_facts
+from incidents.services.gates.gathering import gather_facts
 from incidents.services.gates.phases import mark_overdue
 from incidents.services.lifecycle.aftermath import (
     Aftermath,

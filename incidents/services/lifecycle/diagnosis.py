@@ -11,7 +11,7 @@ from evidence.models import VerificationReport
 from incidents.models import Incident
 from incidents.services.changes import lock_incident
 from incidents.services.cycle_plan import document_of
-from incidents.services.gates.facts import find_current_reports
+from incidents.services.gates.gathering import find_current_reports
 from incidents.services.lifecycle.editing import raise_severity
 from incidents.workflow.incident_states import Severity
 from incidents.workflow.playbook_document import RemediationChoice

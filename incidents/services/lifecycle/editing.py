@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import incident_stream
+from evidence.audit.history import incident_stream
 from evidence.lookalikes import quote_name
 from evidence.models import AuditEntry
 from incidents.errors import EditConflict, FieldChange, IncidentError

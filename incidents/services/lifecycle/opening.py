@@ -10,9 +10,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.lookalikes import quote_name
-from evidence.moments import require_moment
+from evidence.stored_moments import require_moment
 from evidence.text import drop_unstorable, one_line
 from incidents.errors import IncidentError
 from incidents.models import (

@@ -16,11 +16,6 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from evidence.queue.sending import queue_on_commit
-from incidents.messages import (
-    compose_body,
-    compose_subject,
-    is_late,
-)
 from incidents.models import (
     AttemptOutcome,
     Notification,
@@ -28,6 +23,11 @@ from incidents.models import (
     NotificationKind,
     NotificationPreference,
     NotificationState,
+)
+from incidents.notification_texts import (
+    compose_body,
+    compose_subject,
+    is_late,
 )
 from incidents.services.notifications.channels import (
     Printed,

@@ -11,7 +11,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.queue.sending import queue_on_commit
 from incidents.errors import NotificationRefused
 from incidents.models import (

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.audit.entries import record_entry
+from evidence.audit.history import record_entry
 from evidence.errors import PermissionRefused
 from evidence.zones import find_zone
 from incidents.errors import NotificationRefused

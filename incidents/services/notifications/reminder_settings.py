@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import record_entry
+from evidence.audit.history import record_entry
 from incidents.errors import NotificationRefused
 from incidents.models import ReminderCursor, ReminderSettings
 from incidents.workflow.errors import ReminderPlanError

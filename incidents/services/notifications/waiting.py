@@ -25,8 +25,8 @@ from incidents.services.changes import REVIEW, WORK
 from incidents.services.notifications.outbox import remind
 from incidents.services.notifications.recipients import people_with
 from incidents.workflow.postmortem import PostmortemState
-from policy.services.cases import REVIEW as REVIEW_POLICY
-from policy.services.waiting import WaitingDecision, list_waiting
+from policy.services.changes import REVIEW_POLICY
+from policy.services.waiting_decisions import WaitingDecision, list_waiting
 
 WORDS = {
     "lift": "A lift",

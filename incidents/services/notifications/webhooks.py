@@ -27,7 +27,7 @@ from django.utils import timezone
 from django.utils.encoding import force_bytes
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import record_entry
+from evidence.audit.history import record_entry
 from evidence.text import one_line
 from incidents.errors import NotificationRefused
 from incidents.models import Team, WebhookChannel

@@ -21,7 +21,7 @@ from incidents.models import (
     TimelineEntry,
 )
 from incidents.services.gates.conditions import stored_gate
-from incidents.services.gates.facts import find_current_reports
+from incidents.services.gates.gathering import find_current_reports
 from incidents.services.gates.late_evidence import find_late
 from incidents.services.lifecycle.endings import case_head, utc
 from incidents.services.postmortems.decisions import gather_decisions

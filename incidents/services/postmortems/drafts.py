@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of, require_permission
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from incidents.errors import (
     EditConflict,
     FieldChange,

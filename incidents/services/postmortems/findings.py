@@ -15,7 +15,6 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.columns import safe_json
 from evidence.errors import EvidenceError, StorageUnavailable
 from evidence.format import DocumentRefused
 from evidence.models import (
@@ -27,10 +26,11 @@ from evidence.models import (
 )
 from evidence.queue.sending import queue_on_commit
 from evidence.services.downloads import load_bytes, load_document
+from evidence.storable_values import safe_json
 from incidents.findings import CaseEvidence, findings_for
 from incidents.models import EvidenceFindings, Incident, Postmortem
 from incidents.services.changes import lock_incident
-from incidents.services.gates.facts import find_current_reports
+from incidents.services.gates.gathering import find_current_reports
 from incidents.services.gates.policy_facts import gather_policy_evidence
 from incidents.workflow.postmortem import PostmortemState
 

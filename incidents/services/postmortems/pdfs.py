@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from evidence import storage
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.models import UNFINISHED_STATES, WorkState
 from evidence.queue.claiming import end_work, lock_unfinished
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work

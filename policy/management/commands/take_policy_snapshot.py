@@ -11,7 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from evidence.errors import CasefileError
 from evidence.models import Channel
 from policy.rules.documents import MAX_DOCUMENT_BYTES
-from policy.services.cases import incident_model
+from policy.services.concerned_cases import (
+    incident_model,
+)
 from policy.services.snapshots import SnapshotSource, list_decisions, take_snapshot
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
-from policy.scanner.entries import Classification, Entry
 from policy.scanner.families import (
     FAMILIES,
     describe,
@@ -15,6 +14,7 @@ from policy.scanner.families import (
     primary_family,
 )
 from policy.scanner.folding import Folder
+from policy.scanner.report_entries import Classification, Entry
 from policy.scanner.scopes import (
     Program,
 )

@@ -2,7 +2,7 @@ import pytest
 from django.db import transaction
 from django.urls import reverse
 
-from evidence.audit.entries import record_entry
+from evidence.audit.history import record_entry
 from evidence.models import AuditEntry, HistoryCheck
 from tests.evidence.helpers import receive
 from tests.factories import make_incident

@@ -13,7 +13,7 @@ from evidence.accounts.people import (
     reset_password,
     set_active,
 )
-from evidence.audit.entries import SYSTEM_STREAM
+from evidence.audit.history import SYSTEM_STREAM
 from evidence.errors import PermissionRefused, PersonError
 from evidence.models import AuditEntry, ReaderSettings
 from tests.factories import make_user

@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection, transaction
 
 from evidence.accounts.access import Role
 from evidence.audit.chain import entry_hash
-from evidence.audit.entries import (
+from evidence.audit.history import (
     entry_document,
     plain_json,
     record_entry,

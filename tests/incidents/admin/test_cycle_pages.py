@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from evidence.accounts.access import Role
 from incidents.models import ActionItem, GateWaiver, Incident
-from incidents.presentation import view_phase
+from incidents.phase_views import view_phase
 from incidents.services.alerts.moves import move_alerts
 from incidents.services.lifecycle.aftermath import Aftermath
 from incidents.services.lifecycle.closing import (

@@ -12,7 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from evidence.audit.entries import list_streams, verify_stream
+from evidence.audit.history import list_streams, verify_stream
 from incidents.models import Alert, AlertAssignment, Incident
 from incidents.services.alerts.intake import Answer, lock_bucket
 from incidents.services.alerts.moves import move_alerts, split_alerts

@@ -10,7 +10,7 @@ from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from evidence.accounts.access import PermissionRefused
-from evidence.audit.entries import incident_stream, verify_stream
+from evidence.audit.history import incident_stream, verify_stream
 from evidence.format import hash_value
 from evidence.models import AuditEntry
 from incidents.models import (

@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from evidence.models import AuditEntry
-from incidents.messages import path_of
 from incidents.models import Incident, Notification, PostmortemVersion
+from incidents.notification_texts import path_of
 from incidents.services.lifecycle.editing import assign_lead
 from incidents.services.notifications.waiting import (
     notify_waiting,
@@ -34,7 +34,7 @@ from policy.services.rollbacks import (
     propose_safe_defaults,
 )
 from policy.services.trust import request_promotion
-from policy.services.waiting import lapse_requests
+from policy.services.waiting_decisions import lapse_requests
 from tests.factories import make_incident, make_user
 from tests.incidents.postmortem.cases import make_postmortem, submit, write
 from tests.policy.samples import PERMISSIVE, take

@@ -6,12 +6,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from evidence.accounts.access import Role
-from evidence.audit.entries import incident_stream
+from evidence.audit.history import incident_stream
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import EditConflict, IncidentError, ReasonMissing, TransitionError
-from incidents.messages import path_of
 from incidents.models import ActionItem, Notification
+from incidents.notification_texts import path_of
 from incidents.services.postmortems.action_items import (
     ActionItemFields,
     add_action_item,

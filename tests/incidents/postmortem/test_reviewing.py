@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group, User
 from django.db import DatabaseError, connection, transaction
 
 from evidence.accounts.access import Role
-from evidence.audit.entries import incident_stream
+from evidence.audit.history import incident_stream
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry, EvidenceItem
 from evidence.queue.running import QUEUED_IS_LOST_AFTER, requeue_lost_work

@@ -7,7 +7,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from evidence.accounts.access import Role
-from evidence.audit.entries import incident_stream
+from evidence.audit.history import incident_stream
 from evidence.models import AuditEntry, TokenScope
 from incidents.errors import TransitionError
 from incidents.models import Incident

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from evidence.accounts.access import Role
-from evidence.audit.entries import incident_stream, verify_stream
+from evidence.audit.history import incident_stream, verify_stream
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import IncidentError

@@ -6,7 +6,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from evidence.accounts.access import Role
-from evidence.audit.entries import incident_stream
+from evidence.audit.history import incident_stream
 from evidence.errors import MomentRefused, PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import IncidentError, ReasonMissing, TransitionError

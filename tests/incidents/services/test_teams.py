@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from evidence.accounts.access import Role
-from evidence.audit.entries import SYSTEM_STREAM
+from evidence.audit.history import SYSTEM_STREAM
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import IncidentError

@@ -13,7 +13,7 @@ from incidents.findings import find_scanner_bypass
 from incidents.models import Incident
 from policy.errors import PolicyRefused
 from policy.models import ScanClassification, ScanReport, ScanRequest
-from policy.scanner.entries import Classification
+from policy.scanner.report_entries import Classification
 from policy.services.case_records import newest_scan
 from policy.services.readings import take_up_evidence
 from policy.services.scans import request_scan, run_scan

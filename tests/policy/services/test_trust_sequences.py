@@ -11,7 +11,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence.audit.entries import extension_stream, verify_stream
+from evidence.audit.history import extension_stream, verify_stream
 from evidence.errors import CasefileError
 from incidents.models import Incident
 from policy.models import Extension, KillSwitch, KillSwitchLift, TrustTransition

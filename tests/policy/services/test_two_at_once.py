@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from evidence.audit.entries import extension_stream, verify_stream
+from evidence.audit.history import extension_stream, verify_stream
 from policy.errors import PolicyError
 from policy.models import Extension, KillSwitch, TrustTransition
 from policy.rules.trust import TrustState

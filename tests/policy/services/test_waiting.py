@@ -29,7 +29,7 @@ from policy.services.trust import (
     move_trust,
     request_promotion,
 )
-from policy.services.waiting import DecisionKind, lapse_requests, list_waiting
+from policy.services.waiting_decisions import DecisionKind, lapse_requests, list_waiting
 from tests.conftest import make_user
 from tests.factories import make_incident
 from tests.policy.samples import make_extension

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from evidence.text import unify_lines
 from incidents.markdown import render_markdown
 from incidents.models import ChecklistItem, Incident
-from incidents.presentation import view_phase
+from incidents.phase_views import view_phase
 from incidents.services.metrics import read_figures
 from incidents.services.timeline import BODY_LENGTH
 from incidents.workflow.metrics import MEASURED_PHASES

@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any
 
 from .canonical import canonical_record, hash_bytes
+from .json_numbers import integer_of, is_number
 from .names import (
     ENTRY_MEMBERS,
     OUTCOMES,
@@ -22,7 +23,6 @@ from .names import (
     POLICY_DECISIONS,
     SELECTED_ACTIONS,
 )
-from .values import integer_of, is_number
 
 _TEXT_MEMBERS = (
     "extension_id",

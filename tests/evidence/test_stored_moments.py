@@ -6,7 +6,7 @@ import zoneinfo
 import pytest
 
 from evidence.errors import MomentRefused
-from evidence.moments import EARLIEST, FURTHEST_AHEAD, require_moment
+from evidence.stored_moments import EARLIEST, FURTHEST_AHEAD, require_moment
 
 NOW = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 TOKYO = zoneinfo.ZoneInfo("Asia/Tokyo")

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from evidence.accounts.access import Actor
-from evidence.audit.entries import extension_stream, incident_stream, record_entry
-from evidence.text import REASON_LENGTH, require_text, tidy_text
-from policy.errors import PolicyConflict, PolicyNotFound, PolicyRefused
+from policy.errors import PolicyConflict, PolicyNotFound
 from policy.models import Extension, KillSwitch
 
-WORK = "policy.work_policy"
-REVIEW = "policy.review_policy"
 REMEDIATE = "remediate"
 """The phase from which on a kill switch may be lifted."""
 
@@ -103,47 +97,3 @@ def open_case_references(extension: Extension) -> tuple[str, ...]:
     cases: Any = extension.incidents
     found = cases.filter(closed_at__isnull=True).order_by("pk")
     return tuple(found.values_list("reference", flat=True))
-
-
-def require_reason(reason: str, *, what: str = "a reason") -> str:
-    """Return the text trimmed and safe to store; refuse an empty or endless one."""
-    return require_text(reason, refusal=PolicyRefused, what=what)
-
-
-def clean_text(text: str, *, length: int = REASON_LENGTH) -> str:
-    """Return an optional text trimmed and safe to store."""
-    return tidy_text(text)[:length]
-
-
-def record_change(
-    obj: Any,
-    *,
-    action: str,
-    actor: Actor,
-    now: dt.datetime,
-    incident_id: int | None = None,
-    extensions: tuple[Extension, ...] = (),
-    told: Iterable[int] = (),
-    reason: str = "",
-    before: Any = None,
-    after: Any = None,
-) -> None:
-    """Write the audit entry of a change to the case's and the extensions' streams.
-
-    `told` are the IDs of other cases that it concerns.
-    """
-    streams = [extension_stream(extension.extension_id) for extension in extensions]
-    streams += [incident_stream(pk) for pk in told]
-    if incident_id is not None:
-        streams.append(incident_stream(incident_id))
-    kwargs = {"streams": streams} if streams else {}
-    record_entry(
-        action=action,
-        actor=actor,
-        obj=obj,
-        reason=reason,
-        before=before,
-        after=after,
-        now=now,
-        **kwargs,
-    )

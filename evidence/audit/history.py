@@ -23,7 +23,7 @@ from evidence.accounts.access import Actor, name_of
 from evidence.audit.chain import SCHEMA, ChainFault, entry_hash, find_chain_faults
 from evidence.format.canonical import MAX_SAFE_INTEGER
 from evidence.models import AuditEntry, NotedHead
-from evidence.moments import to_ms
+from evidence.stored_moments import to_ms
 from evidence.text import storable
 
 SYSTEM_STREAM = "system"

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from evidence import storage
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.entries import incident_stream, record_entry
+from evidence.audit.history import incident_stream, record_entry
 from evidence.errors import EvidenceConflict, EvidenceError, EvidenceMalformed
 from evidence.models import (
     VERIFIABLE_KINDS,
@@ -19,7 +19,7 @@ from evidence.models import (
     EvidenceKind,
     KindChange,
 )
-from evidence.services.cases import lock_case
+from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import recognise
 from evidence.services.verification import add_verification_request

@@ -9,7 +9,7 @@ from dataclasses import replace
 from django.db.models import Q
 
 from evidence.accounts.access import name_of
-from evidence.audit.entries import incident_stream
+from evidence.audit.history import incident_stream
 from evidence.models import (
     AuditEntry,
     EvidenceItem,
