@@ -21,10 +21,11 @@ from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from config.heartbeat import STALE_SECONDS, WORKER_SEEN_KEY
+from config.heartbeat import BEAT_KEY, STALE_SECONDS, seen_key
 from evidence import storage
 from evidence.errors import HealthFailure
 from evidence.health import Answer, Part, PartState, read_answers
+from evidence.queue.names import QueueName
 
 BROKER_SECONDS = 3
 SERVING = {"ok", "warning", "degraded"}
@@ -85,11 +86,23 @@ def check_broker() -> str:
 
 
 def check_workers() -> str:
-    """Look for a worker's heartbeat."""
-    seen_at = cache.get(WORKER_SEEN_KEY)
+    """Look for the heartbeat of a worker for each queue."""
+    found = cache.get_many([seen_key(queue) for queue in QueueName])
+    missing = [queue.value for queue in QueueName if seen_key(queue) not in found]
+    if missing:
+        raise HealthFailure(
+            f"no worker has taken from {', '.join(missing)} for {STALE_SECONDS} s"
+        )
+    age = time.time() - min(found.values())
+    return f"every queue has one; the last was heard {max(0, round(age))} s ago"
+
+
+def check_beat() -> str:
+    """Look for the scheduler's sign of life."""
+    seen_at = cache.get(BEAT_KEY)
     if seen_at is None:
-        raise HealthFailure(f"no worker has reported for {STALE_SECONDS} seconds")
-    return f"reported {max(0, round(time.time() - seen_at))} s ago"
+        raise HealthFailure(f"nothing was scheduled for {STALE_SECONDS} s")
+    return f"seen {max(0, round(time.time() - seen_at))} s ago"
 
 
 def check_evidence_storage() -> str:

@@ -1,4 +1,4 @@
-"""A worker's sign of life, for /readyz.
+"""A worker's sign of life, for /readyz, one for each queue that it takes from.
 
 It comes from the worker's own loop: a pool that is busy with long tasks does not delay
 it, as it would delay a task, and no queue has to be empty.
@@ -6,6 +6,7 @@ it, as it would delay a task, and no queue has to be empty.
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from celery import bootsteps
@@ -14,9 +15,13 @@ from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
 
-WORKER_SEEN_KEY = "worker-seen"
 INTERVAL_SECONDS = 5
 STALE_SECONDS = 20
+BEAT_KEY = "beat-seen"
+
+
+def seen_key(queue: str) -> str:
+    return f"worker-seen:{queue}"
 
 
 class HeartbeatStep(bootsteps.StartStopStep):
@@ -29,8 +34,11 @@ class HeartbeatStep(bootsteps.StartStopStep):
         self.timer: Any = None
 
     def start(self, parent: Any) -> None:
-        self.timer = parent.timer.call_repeatedly(INTERVAL_SECONDS, write_heartbeat)
-        write_heartbeat()
+        queues = tuple(parent.app.amqp.queues.consume_from)
+        self.timer = parent.timer.call_repeatedly(
+            INTERVAL_SECONDS, write_heartbeat, (queues,)
+        )
+        write_heartbeat(queues)
 
     def stop(self, parent: Any) -> None:
         if self.timer is not None:
@@ -38,9 +46,18 @@ class HeartbeatStep(bootsteps.StartStopStep):
             self.timer = None
 
 
-def write_heartbeat() -> None:
+def write_heartbeat(queues: Iterable[str]) -> None:
     """Write the sign of life. A cache that is away must not stop the worker."""
+    _write({seen_key(queue): time.time() for queue in queues})
+
+
+def write_beat() -> None:
+    """Write that the scheduler is alive."""
+    _write({BEAT_KEY: time.time()})
+
+
+def _write(signs: dict[str, float]) -> None:
     try:
-        cache.set(WORKER_SEEN_KEY, time.time(), STALE_SECONDS)
+        cache.set_many(signs, STALE_SECONDS)
     except RedisError:
-        log.warning("the worker's heartbeat could not be written", exc_info=True)
+        log.warning("a sign of life could not be written", exc_info=True)

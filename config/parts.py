@@ -6,6 +6,7 @@ READINESS_PARTS = (
     Part("database", "Database", "config.health.check_database", takes_web_out=True),
     Part("broker", "Queue", "config.health.check_broker"),
     Part("workers", "Workers", "config.health.check_workers"),
+    Part("beat", "Scheduler", "config.health.check_beat"),
     # Pages work without it, and no other web machine would have it.
     Part("evidence_storage", "Evidence store", "config.health.check_evidence_storage"),
     Part(

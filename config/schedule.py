@@ -1,6 +1,7 @@
 """What beat sends, and how often.
 
-Every task here claims its work by row locks: two beats, or a late one, do no harm.
+Every task here claims its work by row locks: two beats, or a late one, do no harm. No
+task expires: a reminder that was planned late is late, and one that was not is lost.
 """
 
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from celery.schedules import crontab
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "requeue-lost-work": {"task": "evidence.requeue_lost_work", "schedule": 60.0},
+    "requeue-lost-work": {"task": "evidence.requeue_lost_work", "schedule": 15.0},
     "sweep-incoming": {"task": "evidence.sweep_incoming", "schedule": 3600.0},
     # At night, when few write history.
     "check-history": {
@@ -18,39 +19,31 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep-orders": {
         "task": "policy.sweep_orders",
         "schedule": 30.0,
-        "options": {"expires": 60},
     },
     "take-up-evidence": {"task": "policy.take_up_evidence", "schedule": 15.0},
     "mark-breaches": {"task": "incidents.mark_breaches", "schedule": 15.0},
-    # What a busy queue delays is not worth running twice: the next one does it all.
     "plan-reminders": {
         "task": "incidents.plan_reminders",
         "schedule": 10.0,
-        "options": {"expires": 60},
     },
     "notify-waiting": {
         "task": "incidents.notify_waiting",
         "schedule": 15.0,
-        "options": {"expires": 60},
     },
     "deliver-notifications": {
         "task": "incidents.deliver_notifications",
         "schedule": 10.0,
-        "options": {"expires": 60},
     },
     "sweep-findings": {
         "task": "incidents.sweep_findings",
         "schedule": 30.0,
-        "options": {"expires": 60},
     },
     "remind-action-items": {
         "task": "incidents.remind_action_items",
         "schedule": 600.0,
-        "options": {"expires": 1200},
     },
     "check-reminders": {
         "task": "incidents.check_reminders",
         "schedule": 300.0,
-        "options": {"expires": 600},
     },
 }

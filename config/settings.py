@@ -22,6 +22,7 @@ from config.environment import (
 )
 from config.logs import make_logging
 from config.parts import READINESS_PARTS  # noqa: F401  (read by evidence.health)
+from config.queues import TASK_QUEUES, TASK_ROUTES, QueueName
 from config.schedule import BEAT_SCHEDULE
 from config.storages import make_storages
 from config.unfold import UNFOLD  # noqa: F401  (a Django setting)
@@ -131,12 +132,18 @@ else:
     )
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
+# How long the queue's and the cache's server may take to answer: both are near.
+SERVER_SECONDS = 2.0
 REDIS_URL = read_required("REDIS_URL", example="redis://redis.example.org:6379/0")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": read_text("CACHE_URL", default=make_cache_url(REDIS_URL)),
         "KEY_PREFIX": "casefile",
+        "OPTIONS": {
+            "socket_connect_timeout": SERVER_SECONDS,
+            "socket_timeout": SERVER_SECONDS,
+        },
     }
 }
 
@@ -147,16 +154,24 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_TIME_LIMIT = read_whole_number("TASK_TIME_LIMIT_SECONDS", default=1800)
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT - 30
+# A server that takes a connection and never answers must not hold who asks it.
+CELERY_BROKER_CONNECTION_TIMEOUT = SERVER_SECONDS
 if urlsplit(CELERY_BROKER_URL).scheme.startswith(("redis", "rediss")):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         # A task is delivered again when it is not acknowledged within this time, so
         # the time is longer than any task may run.
         "visibility_timeout": 2 * CELERY_TASK_TIME_LIMIT,
-        "socket_connect_timeout": 5,
+        "socket_connect_timeout": SERVER_SECONDS,
+        "socket_timeout": SERVER_SECONDS,
         "socket_keepalive": True,
     }
 else:
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "confirm_publish": True,
+        "connect_timeout": SERVER_SECONDS,
+        "read_timeout": SERVER_SECONDS,
+        "write_timeout": SERVER_SECONDS,
+    }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # One long verification must not hold back the short tasks queued behind it.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -165,6 +180,10 @@ CELERY_WORKER_MAX_MEMORY_PER_CHILD = 1_000_000  # KiB
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
+CELERY_BEAT_SCHEDULER = "config.beat:SteadyScheduler"
+CELERY_TASK_QUEUES = TASK_QUEUES
+CELERY_TASK_ROUTES = TASK_ROUTES
+CELERY_TASK_DEFAULT_QUEUE = QueueName.DOCUMENTS.value
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line a request
 

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from evidence import services, storage
 from evidence.audit import history_checks
-from evidence.queue import running
+from evidence.queue import running, sweeping
 
 # A worker that is killed gives its message back; running twice is harmless, since the
 # service claims the work. It is put back as often as makes sense, and ends by itself.
@@ -27,8 +27,7 @@ def verify_item(request_id: int) -> None:
 @shared_task(name="evidence.verify_items", acks_late=True)
 def verify_items(request_ids: list[int]) -> None:
     """Queue many verifications one by one; what is lost of them, the sweep queues."""
-    for request_id in request_ids:
-        verify_item.delay(request_id)
+    services.queue_verifications(request_ids=request_ids)
 
 
 @shared_task(name="evidence.export_bundle", **RELIABLY)
@@ -38,7 +37,7 @@ def export_bundle(request_id: int) -> None:
 
 @shared_task(name="evidence.requeue_lost_work")
 def requeue_lost_work() -> int:
-    return running.requeue_lost_work()
+    return sweeping.requeue_lost_work()
 
 
 @shared_task(name="evidence.sweep_incoming")

@@ -13,12 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from config.launcher.errors import LaunchError
-from config.launcher.folders import (
-    ROOT,
-    STATE_VARIABLE,
-    ServerFolders,
-    find_state_folder,
-)
+from config.launcher.folders import ROOT, STATE_VARIABLE, find_state_folder
 from config.launcher.output import PartLog, read_verbosity
 from config.launcher.processes import Process, start_process
 from config.launcher.state import HOST, State, find_port, prepared_state
@@ -26,6 +21,12 @@ from config.launcher.stopping import on_stop_signals
 
 READY_SECONDS = 90.0
 POLL_SECONDS = 0.2
+BRING_BACK_SECONDS = 2.0
+WORKERS, WEB = "workers", "web"
+PARTS = {
+    WORKERS: ("config.workers",),
+    WEB: ("gunicorn", "-c", "config/gunicorn.py"),
+}
 
 
 def run_local() -> int:
@@ -39,7 +40,7 @@ def run_local() -> int:
             told = _create_demo(state.environment)
             log = PartLog(state.folders.data / "logs", verbose=verbose)
             with contextlib.closing(log), _running_parts(state, log) as parts:
-                return _stay(parts, port, told, log)
+                return _stay(parts, state, told, log)
     except KeyboardInterrupt:
         return 0
 
@@ -61,47 +62,59 @@ def _create_demo(environment: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def _running_parts(state: State, log: PartLog) -> Iterator[list[Process]]:
-    """Run worker, beat and web; stop them in the opposite order.
+    """Run workers, beat and web; stop them in the opposite order.
 
-    Requests end first, so that nothing new is queued; the worker ends its tasks last.
+    Requests end first, so that nothing new is queued; the workers end their tasks last.
     """
-    _say("starting web, worker and beat")
+    _say("starting web, workers and beat")
     parts: list[Process] = []
     try:
-        for name, command in _part_commands(state.folders).items():
-            part = start_process(
-                name, command, environment=state.environment, output=log.take_line
-            )
-            parts.append(part)
+        for name in PARTS:
+            parts.append(_start_part(name, state, log))
         yield parts
     finally:
         for part in reversed(parts):
             part.stop()
 
 
-def _part_commands(folders: ServerFolders) -> dict[str, list[str]]:
-    celery = [sys.executable, "-m", "celery", "-A", "config", "--quiet"]
-    schedule = ["--schedule", str(folders.data / "beat-schedule"), "--pidfile="]
-    return {
-        "worker": [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"],
-        "beat": [*celery, "beat", "--loglevel", "INFO", *schedule],
-        "web": [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py"],
+def _start_part(name: str, state: State, log: PartLog) -> Process:
+    environment = {
+        "BEAT_SCHEDULE_FILE": str(state.folders.data / "beat-schedule"),
+        **state.environment,
     }
+    command = [sys.executable, "-m", *PARTS[name]]
+    return start_process(name, command, environment=environment, output=log.take_line)
 
 
-def _stay(parts: Sequence[Process], port: int, told: str, log: PartLog) -> int:
+def _stay(parts: list[Process], state: State, told: str, log: PartLog) -> int:
+    port = find_port()
     _wait_for_web(parts, port)
     # Passwords are told once: below everything else, where they are found.
     print(_describe_run(port, told, log), flush=True)
-    while not (ended := _find_ended(parts)):
+    while not _find_ended(parts, WEB):
+        if (ended := _find_ended(parts, WORKERS)) is not None:
+            _bring_back(ended, parts, state, log)
         time.sleep(POLL_SECONDS)
-    ended.wait_for_lines()
+    web = parts[-1]
+    web.wait_for_lines()
     print(
-        f"casefile: {ended.name} ended with code {ended.popen.returncode}; stopping "
-        f"the rest. It said last:\n{log.last_lines(ended.name)}",
+        f"casefile: {web.name} ended with code {web.popen.returncode}; stopping "
+        f"the rest. It said last:\n{log.last_lines(web.name)}",
         file=sys.stderr,
     )
     return 1
+
+
+def _bring_back(
+    ended: Process, parts: list[Process], state: State, log: PartLog
+) -> None:
+    """Start the workers again: pages work meanwhile, and nothing they wait for is lost.
+
+    The workers bring each other back (config/workers.py); this is for their keeper.
+    """
+    _say(f"{ended.name} ended with code {ended.popen.returncode}; starting them again")
+    time.sleep(BRING_BACK_SECONDS)
+    parts[parts.index(ended)] = _start_part(ended.name, state, log)
 
 
 def _describe_run(port: int, told: str, log: PartLog) -> str:
@@ -119,8 +132,8 @@ def _describe_run(port: int, told: str, log: PartLog) -> str:
 def _wait_for_web(parts: Sequence[Process], port: int) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not _answers(port):
-        if _find_ended(parts) or time.monotonic() > deadline:
-            return  # _stay tells which part it was, or goes on waiting in the open
+        if _find_ended(parts, WEB) or time.monotonic() > deadline:
+            return  # _stay tells that it ended, or goes on waiting in the open
         time.sleep(POLL_SECONDS)
 
 
@@ -135,8 +148,9 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _find_ended(parts: Sequence[Process]) -> Process | None:
-    return next((part for part in parts if part.popen.poll() is not None), None)
+def _find_ended(parts: Sequence[Process], name: str) -> Process | None:
+    ended = (part for part in parts if part.popen.poll() is not None)
+    return next((part for part in ended if part.name == name), None)
 
 
 def _require_free(port: int) -> None:

@@ -41,6 +41,9 @@ STORE_MAY_BE_AWAY = dt.timedelta(hours=24)
 DATABASE_MAY_FAIL = dt.timedelta(hours=1)
 """The same for database errors: one that lets itself be noted is likely the work's."""
 
+UNSENT = "The queue could not be reached; it is sent again within a minute."
+"""The mark of a piece that waits in no queue, in the words that its page shows."""
+
 PROGRESS_SECONDS = 1.0
 
 
@@ -143,6 +146,13 @@ def note_failure(work: QueuedWork, problem: Exception) -> None:
         state=WorkState.QUEUED,
         last_problem=describe_problem(problem),
         touched_at=timezone.now(),
+    )
+
+
+def note_unsent(work: QueuedWork) -> None:
+    """Mark a piece whose task the broker did not take: the sweep sends it first."""
+    type(work)._default_manager.filter(pk=work.pk, state=WorkState.QUEUED).update(
+        last_problem=UNSENT
     )
 
 

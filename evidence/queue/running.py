@@ -6,10 +6,10 @@ back, where it failed in any other way; given up, where that happened three time
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic
 
 from django.db import transaction
@@ -26,19 +26,17 @@ from evidence.queue.claiming import (
     lock_name,
     lock_unfinished,
     note_failure,
+    note_unsent,
     put_back,
     session_lock,
     start_work,
     why_given_up,
     why_no_more_tries,
 )
+from evidence.queue.names import QueueName
 from evidence.queue.sending import queue_on_commit
 
 log = logging.getLogger(__name__)
-
-RUNNING_IS_LOST_AFTER = dt.timedelta(minutes=2)
-QUEUED_IS_LOST_AFTER = dt.timedelta(minutes=10)
-SWEEP_SIZE = 500
 
 
 class WorkPutBack(Exception):
@@ -51,7 +49,8 @@ class WorkKind(Generic[Work, Answer]):
 
     `run` does the work outside any transaction and ends it with its answer, a refusal
     included; whatever it raises is a try that came to nothing. `give_up` ends it with
-    the reason. `find_answer` returns what a finished piece came to.
+    the reason. `find_answer` returns what a finished piece came to. `find_queue` says
+    which queue a piece waits in.
     """
 
     model: type[Work]
@@ -59,6 +58,7 @@ class WorkKind(Generic[Work, Answer]):
     run: Callable[[Work], Answer]
     give_up: Callable[[Work, str], Answer]
     find_answer: Callable[[Work], Answer | None]
+    find_queue: Callable[[Work], QueueName]
 
 
 _kinds: dict[type[QueuedWork], WorkKind[Any, Any]] = {}
@@ -70,9 +70,22 @@ def register_kind(kind: WorkKind[Work, Answer]) -> WorkKind[Work, Answer]:
     return kind
 
 
+def registered_kinds() -> Sequence[WorkKind[Any, Any]]:
+    return tuple(_kinds.values())
+
+
 def queue_work(work: QueuedWork) -> None:
-    """Send a piece's task once the transaction has committed."""
-    queue_on_commit(_kinds[type(work)].task, work.pk)
+    """Send a piece's task once the transaction has committed.
+
+    Where the broker does not take it, the row says so, and the sweep sends it.
+    """
+    kind = _kinds[type(work)]
+    queue_on_commit(
+        kind.task,
+        work.pk,
+        queue=kind.find_queue(work),
+        on_unsent=partial(note_unsent, work),
+    )
 
 
 def run_work(kind: WorkKind[Work, Answer], pk: int) -> Answer | None:
@@ -125,34 +138,3 @@ def _give_up(kind: WorkKind[Work, Answer], work: Work, why: str) -> Answer | Non
         if locked is not None:
             end_work(locked, WorkState.GAVE_UP, now=timezone.now(), failure=why)
     return None
-
-
-@transaction.atomic
-def requeue_lost_work(*, now: dt.datetime | None = None) -> int:
-    """Queue again what was asked for and has gone quiet; return how much.
-
-    A message is lost with its worker or its broker; the row is not. Work that is only
-    slow is queued a second time too, which the lock makes harmless.
-    """
-    moment = now or timezone.now()
-    count = sum(_requeue_lost(kind, moment) for kind in _kinds.values())
-    if count:
-        log.warning("queued %d lost pieces of work again", count)
-    return count
-
-
-def _requeue_lost(kind: WorkKind[Any, Any], now: dt.datetime) -> int:
-    count = 0
-    for state, after in (
-        (WorkState.RUNNING, RUNNING_IS_LOST_AFTER),
-        (WorkState.QUEUED, QUEUED_IS_LOST_AFTER),
-    ):
-        rows = kind.model._default_manager
-        quiet = rows.filter(state=state, touched_at__lt=now - after)
-        locked = quiet.order_by("touched_at").select_for_update(skip_locked=True)
-        pks = [work.pk for work in locked[:SWEEP_SIZE]]
-        rows.filter(pk__in=pks).update(touched_at=now)
-        for pk in pks:
-            queue_on_commit(kind.task, pk)
-        count += len(pks)
-    return count

@@ -10,6 +10,7 @@ from evidence.services.exports import repeat_export, request_export, run_export
 from evidence.services.kind_changes import change_kind
 from evidence.services.receipt import receive_evidence
 from evidence.services.verification import (
+    queue_verifications,
     request_verification,
     request_verifications,
     run_verification,
@@ -19,6 +20,7 @@ __all__ = (
     "Download",
     "change_kind",
     "open_download",
+    "queue_verifications",
     "receive_evidence",
     "record_custody",
     "record_replay_viewing",

@@ -35,6 +35,7 @@ from evidence.models import (
     WorkState,
 )
 from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
+from evidence.queue.names import queue_of_item
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
@@ -304,5 +305,6 @@ EXPORT = register_kind(
         run=_export,
         give_up=_give_up,
         find_answer=lambda request: request,
+        find_queue=lambda request: queue_of_item(request.source),
     )
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,7 @@ from evidence.models import (
     WorkState,
 )
 from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
+from evidence.queue.names import queue_of_item
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.queue.sending import queue_on_commit
 from evidence.services.case_locks import lock_case
@@ -151,6 +152,15 @@ def request_verifications(
         _record_many(chosen, actor, moment)
         queue_on_commit(VERIFY_MANY, pks)
     return len(pks)
+
+
+def queue_verifications(*, request_ids: Sequence[int]) -> None:
+    """Queue requests that were made together, each by its size."""
+    waiting = VerificationRequest.objects.filter(
+        pk__in=request_ids, state=WorkState.QUEUED
+    )
+    for request in waiting.select_related("item"):
+        queue_work(request)
 
 
 def _record_many(chosen: dict[int, int], actor: Actor, now: dt.datetime) -> None:
@@ -409,5 +419,6 @@ VERIFICATION = register_kind(
         find_answer=lambda request: VerificationReport.objects.filter(
             request=request
         ).first(),
+        find_queue=lambda request: queue_of_item(request.item),
     )
 )

@@ -21,6 +21,7 @@ from evidence.models import (
     WorkState,
 )
 from evidence.queue.claiming import end_work, lock_unfinished
+from evidence.queue.names import queue_of_item
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.services.downloads import load_document
 from evidence.services.overview import plot_risk
@@ -316,5 +317,6 @@ READING = register_kind(
         run=_read,
         give_up=_give_up,
         find_answer=lambda reading: reading,
+        find_queue=lambda reading: queue_of_item(reading.item),
     )
 )

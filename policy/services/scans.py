@@ -15,6 +15,7 @@ from evidence.accounts.access import Actor, require_permission
 from evidence.errors import EvidenceDamaged, EvidenceError, EvidenceMissing
 from evidence.models import UNFINISHED_STATES, EvidenceItem, EvidenceKind, WorkState
 from evidence.queue.claiming import end_work, lock_unfinished
+from evidence.queue.names import queue_of_item
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.storable_values import safe_text
 from policy.errors import PolicyNotFound, PolicyRefused
@@ -260,5 +261,6 @@ SCAN = register_kind(
         run=_scan,
         give_up=_give_up,
         find_answer=lambda request: ScanReport.objects.filter(request=request).first(),
+        find_queue=lambda request: queue_of_item(request.item),
     )
 )

@@ -12,14 +12,23 @@ from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
-from config.heartbeat import WORKER_SEEN_KEY, write_heartbeat
+from config.heartbeat import seen_key, write_beat, write_heartbeat
 from evidence.errors import HealthFailure, HealthUnknown, HealthWarning
 from evidence.health import Part
+from evidence.queue.names import QueueName
 from tests.factories import make_incident
 from tests.live import LiveWorker
 
 PARTS = {
-    *("database", "broker", "workers", "evidence_storage", "reminders", "on_call"),
+    *(
+        "database",
+        "broker",
+        "workers",
+        "beat",
+        "evidence_storage",
+        "reminders",
+        "on_call",
+    ),
     "history",
 }
 
@@ -38,6 +47,7 @@ def test_healthz_answers_any_host_without_a_database(client: Client) -> None:
 @pytest.mark.live
 @pytest.mark.usefixtures("live_worker")
 def test_readyz_is_ready_with_a_live_worker(client: Client) -> None:
+    write_beat()
     response = client.get("/readyz")
     assert response.status_code == 200, response.content
     assert set(response.json()["parts"]) == PARTS
@@ -46,23 +56,34 @@ def test_readyz_is_ready_with_a_live_worker(client: Client) -> None:
 
 @pytest.mark.live
 def test_heartbeat_goes_on_while_the_worker_lives(live_worker: LiveWorker) -> None:
-    first = cache.get(WORKER_SEEN_KEY)
-    live_worker.wait_for(lambda: cache.get(WORKER_SEEN_KEY) != first)
+    key = seen_key(QueueName.CLOCKS)
+    first = cache.get(key)
+    live_worker.wait_for(lambda: cache.get(key) != first)
 
 
 @pytest.mark.live
 @pytest.mark.usefixtures("live_worker")
 def test_readyz_is_strictly_ready_with_a_live_worker(client: Client) -> None:
+    write_beat()
     assert client.get("/readyz?strict=1").status_code == 200
 
 
 @pytest.mark.usefixtures("db")
 def test_readyz_names_missing_workers_and_nothing_else(client: Client) -> None:
+    write_beat()
     parts = client.get("/readyz").json()["parts"]
     assert parts["workers"]["status"] == "failing"
     assert {name for name in parts if parts[name]["status"] == "ok"} == PARTS - {
         "workers"
     }
+
+
+@pytest.mark.usefixtures("db")
+def test_readyz_names_the_queue_that_nobody_takes_from(client: Client) -> None:
+    write_heartbeat(queue for queue in QueueName if queue != QueueName.DELIVERY)
+    part = client.get("/readyz").json()["parts"]["workers"]
+    assert part["status"] == "failing"
+    assert part["detail"] == "no worker has taken from delivery for 20 s"
 
 
 @pytest.mark.usefixtures("db")
@@ -81,7 +102,8 @@ def test_monitors_are_told_of_missing_workers_by_status(client: Client) -> None:
 
 @pytest.mark.usefixtures("transactional_db")
 def test_overdue_clocks_that_nobody_checks_degrade(client: Client) -> None:
-    write_heartbeat()
+    write_heartbeat(QueueName)
+    write_beat()
     make_incident()
     response = client.get("/readyz")
     assert response.status_code == 200
@@ -92,7 +114,8 @@ def test_overdue_clocks_that_nobody_checks_degrade(client: Client) -> None:
 
 @pytest.mark.usefixtures("db")
 def test_broker_that_is_away_degrades(client: Client) -> None:
-    write_heartbeat()
+    write_heartbeat(QueueName)
+    write_beat()
     away = "redis+socket:///nowhere/valkey.sock"
     with current_app.connection_for_write() as live:
         address = live.as_uri(include_password=True)
@@ -138,7 +161,8 @@ def fail() -> str:
 def test_readyz_is_degraded_when_evidence_cannot_be_written(
     client: Client, settings: Settings, tmp_path
 ) -> None:
-    write_heartbeat()
+    write_heartbeat(QueueName)
+    write_beat()
     occupied = tmp_path / "a-file-where-the-folder-should-be"
     occupied.touch()
     storages = {**settings.STORAGES}
@@ -162,7 +186,8 @@ def test_readyz_asks_its_parts_once_within_its_time(
     settings.READINESS_SECONDS = 60
     first = client.get("/readyz").json()
     time.sleep(0.01)
-    write_heartbeat()
+    write_heartbeat(QueueName)
+    write_beat()
     settings.READINESS_SECONDS = 60
     assert client.get("/readyz").json() == first
 

@@ -88,7 +88,7 @@ def test_first_run_comes_up_and_prints_passwords(first_run: LocalRun) -> None:
 def test_accounts_are_the_last_thing_on_screen(first_run: LocalRun) -> None:
     wait_until(first_run.is_ready)
     told = first_run.output.read_text()
-    assert told.index("Casefile runs on") > told.index("starting web, worker and beat")
+    assert told.index("Casefile runs on") > told.index("starting web, workers and beat")
     last = told[told.index("Casefile runs on") :]
     assert "Sign in as one of these" in last
     assert 'make manage ARGS="changepassword NAME"' in last
@@ -104,7 +104,7 @@ def test_logs_go_to_a_file(first_run: LocalRun, state: Path) -> None:
     wait_until(first_run.is_ready)
     wait_until(
         lambda: (
-            {"web", "worker", "beat"}
+            {"web", "workers"}
             <= {line.split("|")[0].strip() for line in log.read_text().splitlines()}
         )
     )
@@ -273,13 +273,46 @@ def count_named(process: subprocess.Popen[bytes], name: str) -> int:
     return count
 
 
+def find_workers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return the keeper of the workers and what it has started."""
+    found = []
+    for member in find_family(process):
+        with suppress(psutil.NoSuchProcess):
+            if "config.workers" in " ".join(member.cmdline()):
+                found.append(member)
+    return sorted(found, key=lambda member: member.create_time())
+
+
+def test_worker_that_is_killed_comes_back_by_itself(first_run: LocalRun) -> None:
+    wait_until(first_run.is_ready)
+    keeper = find_workers(first_run.process)[0]
+    killed = keeper.children()
+    for worker in killed:
+        worker.kill()
+    wait_until(lambda: len(set(keeper.children()) - set(killed)) == len(killed))
+    wait_until(first_run.is_ready)
+    assert keeper.is_running()
+
+
+def test_keeper_of_the_workers_that_is_killed_comes_back_and_pages_work(
+    first_run: LocalRun,
+) -> None:
+    wait_until(first_run.is_ready)
+    keeper = find_workers(first_run.process)[0]
+    keeper.kill()
+    assert first_run.get("/admin/login/")[0] == 200
+    wait_until(lambda: find_workers(first_run.process)[:1] not in ([], [keeper]))
+    wait_until(first_run.is_ready)
+    assert first_run.process.poll() is None
+
+
 def test_kill_9_leaves_nothing_and_the_next_run_keeps_the_data(
     first_run: LocalRun, state: Path
 ) -> None:
-    # gunicorn's master and worker; celery's worker, its pool of 2, and beat. A pool
-    # process is missing for a moment while another takes its place.
+    # gunicorn's master and worker; the keeper, four workers, their pools, and beat. A
+    # pool process is missing for a moment while another takes its place.
     wait_until(lambda: count_named(first_run.process, "gunicorn") == 2)
-    wait_until(lambda: count_named(first_run.process, "celery") >= 4)
+    wait_until(lambda: count_named(first_run.process, "config.workers") >= 10)
     family = find_family(first_run.process)
     kill(first_run.process)
     assert survivors(family) == []

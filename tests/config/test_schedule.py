@@ -4,6 +4,8 @@ import pytest
 from django.conf import settings
 
 from config.celery import app
+from config.queues import TASK_ROUTES, WORKERS
+from evidence.queue.names import QueueName
 
 NAMES = sorted(entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values())
 
@@ -20,3 +22,24 @@ def test_scheduled_task_exists_with_limits_in_order(name: str) -> None:
     soft = task.soft_time_limit or app.conf.task_soft_time_limit
     assert soft < hard
     assert hard < app.conf.broker_transport_options["visibility_timeout"]
+
+
+def test_no_scheduled_task_is_ever_thrown_away_for_being_late() -> None:
+    entries = settings.CELERY_BEAT_SCHEDULE.values()
+    assert not [entry for entry in entries if "expires" in entry.get("options", {})]
+
+
+def test_every_task_has_its_queue_and_no_other_has() -> None:
+    ours = {name for name in app.tasks if not name.startswith("celery.")}
+    assert ours == set(TASK_ROUTES)
+
+
+def test_every_queue_has_one_worker() -> None:
+    taken = [queue for worker in WORKERS.values() for queue in worker.queues]
+    assert sorted(taken) == sorted({*QueueName, "celery"})
+
+
+def test_no_reminder_waits_in_a_queue_of_evidence() -> None:
+    swift = {QueueName.CLOCKS, QueueName.DELIVERY}
+    for worker in WORKERS.values():
+        assert not swift & set(worker.queues) or swift >= set(worker.queues)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from evidence.accounts.access import require_permission
 from evidence.models import WorkState
 from evidence.queue.claiming import end_work, lock_unfinished
+from evidence.queue.names import QueueName
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from incidents.errors import PostmortemConflict
 from incidents.models import (
@@ -113,5 +114,6 @@ ARCHIVING = register_kind(
         run=_archive,
         give_up=_give_up,
         find_answer=_find_archive,
+        find_queue=lambda archiving: QueueName.DOCUMENTS,
     )
 )

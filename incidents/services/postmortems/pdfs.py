@@ -14,6 +14,7 @@ from evidence.accounts.access import Actor, require_permission
 from evidence.audit.history import incident_stream, record_entry
 from evidence.models import UNFINISHED_STATES, WorkState
 from evidence.queue.claiming import end_work, lock_unfinished
+from evidence.queue.names import QueueName
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from incidents.models import PostmortemPdf, PostmortemReview, PostmortemVersion
 from incidents.postmortem_pdf import write_pdf
@@ -152,5 +153,6 @@ PDF = register_kind(
         run=_make,
         give_up=_give_up,
         find_answer=lambda pdf: pdf,
+        find_queue=lambda pdf: QueueName.DOCUMENTS,
     )
 )

@@ -1,8 +1,10 @@
 import datetime as dt
+import gzip
 
 import pytest
+from celery import current_app
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, connection
 
 from evidence.errors import StorageUnavailable
 from evidence.models import ExportRequest, VerificationRequest, WorkState
@@ -10,25 +12,39 @@ from evidence.queue.claiming import (
     DATABASE_MAY_FAIL,
     STORE_MAY_BE_AWAY,
     end_work,
+    lock_name,
     lock_unfinished,
     progress_recorder,
     put_back,
     start_work,
     why_given_up,
 )
-from evidence.queue.running import (
+from evidence.queue.names import (
+    LARGE_FROM_BYTES,
+    UNPACKED_FACTOR,
+    QueueName,
+    queue_of_item,
+)
+from evidence.queue.running import WorkKind, WorkPutBack, run_work
+from evidence.queue.sending import send_now
+from evidence.queue.sweeping import (
     QUEUED_IS_LOST_AFTER,
     RUNNING_IS_LOST_AFTER,
-    WorkKind,
-    WorkPutBack,
+    count_waiting,
     requeue_lost_work,
-    run_work,
 )
 from evidence.services import request_export, request_verification, run_verification
+from tests.brokers import broker_that
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import NOON, make_incident
 
 SECOND = dt.timedelta(seconds=1)
+
+
+@pytest.fixture(autouse=True)
+def empty_queue():
+    """What other tests left there must not pass for the messages of these."""
+    current_app.control.purge()
 
 
 @pytest.fixture
@@ -54,6 +70,57 @@ def test_running_work_is_queued_again_sooner(request_made):
     VerificationRequest.objects.filter(pk=request_made.pk).update(touched_at=NOON)
     assert requeue_lost_work(now=NOON + RUNNING_IS_LOST_AFTER) == 0
     assert requeue_lost_work(now=NOON + RUNNING_IS_LOST_AFTER + SECOND) == 1
+
+
+def test_running_work_whose_worker_lives_is_left_alone(request_made):
+    start_work(VerificationRequest, request_made.pk)
+    VerificationRequest.objects.filter(pk=request_made.pk).update(touched_at=NOON)
+    name = lock_name(VerificationRequest, request_made.pk)
+    another = connection.copy()
+    with another.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
+        assert requeue_lost_work(now=NOON + dt.timedelta(days=1)) == 0
+    another.close()
+    assert requeue_lost_work(now=NOON + dt.timedelta(days=1)) == 1
+
+
+def test_work_that_waits_in_a_long_queue_is_not_sent_over_again(request_made):
+    later = NOON + QUEUED_IS_LOST_AFTER + SECOND
+    assert send_now("evidence.verify_item", [request_made.pk], queue=QueueName.SMALL)
+    assert requeue_lost_work(now=later) == 0
+    current_app.control.purge()
+    assert requeue_lost_work(now=later) == 1
+
+
+def test_work_waits_in_the_queue_of_its_size(django_capture_on_commit_callbacks, db):
+    case = make_incident().pk
+    with django_capture_on_commit_callbacks() as callbacks:
+        receive(case, b"x" * 10, "small.log")
+        receive(case, b"y" * LARGE_FROM_BYTES, "large.log")
+    queues = [one.keywords["queue"] for one in callbacks]
+    assert queues == [QueueName.SMALL, QueueName.LARGE]
+
+
+def test_packed_work_counts_as_what_it_may_unpack_to(db):
+    item = receive(make_incident().pk, gzip.compress(read_vector("plain")))
+    assert item.wrapping
+    item.size_bytes = LARGE_FROM_BYTES // UNPACKED_FACTOR + 1
+    assert queue_of_item(item) is QueueName.LARGE
+
+
+@pytest.mark.parametrize("fault", ["refuses", "hangs"])
+def test_work_that_the_broker_did_not_take_says_so_and_is_sent_by_the_next_sweep(
+    transactional_db, fault
+):
+    with broker_that(fault):
+        item = receive(make_incident().pk, read_vector("plain"))
+    made = item.verification_requests.get()
+    assert made.state == WorkState.QUEUED
+    assert "The queue could not be reached" in made.last_problem
+    assert requeue_lost_work() == 1
+    made.refresh_from_db()
+    assert made.last_problem == ""
+    assert count_waiting(QueueName.SMALL) == 1
 
 
 def test_lost_exports_are_queued_again_and_finished_work_is_not(
@@ -141,6 +208,7 @@ def kind_that(run, give_up=None):
         run=run,
         give_up=give_up or end,
         find_answer=lambda work: work,
+        find_queue=lambda work: QueueName.SMALL,
     )
 
 

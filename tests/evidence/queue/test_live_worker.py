@@ -17,7 +17,7 @@ from evidence.models import (
     VerificationRequest,
     WorkState,
 )
-from evidence.queue.running import RUNNING_IS_LOST_AFTER, requeue_lost_work
+from evidence.queue.sweeping import RUNNING_IS_LOST_AFTER, requeue_lost_work
 from evidence.services import request_export, request_verification
 from tests.evidence.helpers import make_ledger_entry, read_vector, receive
 from tests.factories import make_incident

@@ -8,7 +8,7 @@ from evidence.accounts.access import Role
 from evidence.audit.history import incident_stream
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry, EvidenceItem
-from evidence.queue.running import QUEUED_IS_LOST_AFTER, requeue_lost_work
+from evidence.queue.sweeping import QUEUED_IS_LOST_AFTER, requeue_lost_work
 from evidence.storage import read_verified
 from incidents.errors import (
     FourEyesRefused,

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 
 from evidence import storage
 from evidence.models import EvidenceItem, EvidenceKind, WorkState
-from evidence.queue.running import requeue_lost_work
+from evidence.queue.sweeping import requeue_lost_work
 from incidents.findings import find_scanner_bypass
 from incidents.models import Incident
 from policy.errors import PolicyRefused

@@ -1,0 +1,68 @@
+"""Which queue each task waits in, and which worker takes from which queue.
+
+A test holds the list complete: a new task must not end up behind evidence by chance.
+"""
+
+from dataclasses import dataclass
+
+from kombu import Queue
+
+from evidence.queue.names import QueueName
+
+# What a version before this one still sends while both are up.
+OLD_QUEUE = "celery"
+
+_TASKS: dict[QueueName, tuple[str, ...]] = {
+    QueueName.CLOCKS: (
+        "evidence.requeue_lost_work",
+        "incidents.check_reminders",
+        "incidents.follow_diagnosis",
+        "incidents.mark_breaches",
+        "incidents.notify_broken_history",
+        "incidents.notify_kill_all",
+        "incidents.notify_waiting",
+        "incidents.plan_reminders",
+        "incidents.remind_action_items",
+        "incidents.sweep_findings",
+        "policy.sweep_orders",
+        "policy.take_up_evidence",
+    ),
+    QueueName.DELIVERY: ("incidents.deliver_notifications",),
+    # Sent by size; this is for who sends one by hand.
+    QueueName.LARGE: (
+        "evidence.export_bundle",
+        "evidence.verify_item",
+        "policy.read_bundle",
+        "policy.scan_source",
+    ),
+    QueueName.DOCUMENTS: (
+        "evidence.check_history",
+        "evidence.sweep_incoming",
+        "evidence.verify_items",
+        "incidents.archive_postmortem",
+        "incidents.gather_findings",
+        "incidents.make_pdf",
+    ),
+}
+TASK_ROUTES = {
+    name: {"queue": queue.value} for queue, names in _TASKS.items() for name in names
+}
+TASK_QUEUES = tuple(Queue(name, routing_key=name) for name in (*QueueName, OLD_QUEUE))
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker: its queues, and how many tasks it does at once by default."""
+
+    queues: tuple[str, ...]
+    concurrency: int
+
+
+WORKERS = {
+    # Two, so that planning goes on beside a check that walks through every case.
+    "clocks": Worker((QueueName.CLOCKS,), 2),
+    "delivery": Worker((QueueName.DELIVERY,), 2),
+    "small": Worker((QueueName.SMALL, QueueName.DOCUMENTS), 1),
+    # Alone with its queue: it fetches one task ahead, which would wait for this one.
+    "large": Worker((QueueName.LARGE, OLD_QUEUE), 1),
+}

@@ -1,0 +1,197 @@
+"""All of Casefile's workers, and beat, under one process that brings them back.
+
+    python -m config.workers                  every worker of this machine, and beat
+    python -m config.workers clocks delivery  only what is named
+
+Django is loaded once, and the workers are forked from there: they share its memory. A
+worker that ends by itself (out of memory, a broker that broke off its start, a child
+that was killed while the pool came up) is started again, after a pause that grows while
+it keeps ending. SIGTERM lets running tasks end, for as long as it takes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from celery import Celery
+
+from config.environment import read_text, read_whole_number
+from config.queues import WORKERS
+
+BEAT = "beat"
+NAMES = (*WORKERS, BEAT)
+PR_SET_PDEATHSIG = 1
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+HEALTHY_AFTER_SECONDS = 60.0
+POLL_SECONDS = 0.2
+
+
+@dataclass
+class Member:
+    """A worker or beat: its process while it runs, and when it may start again."""
+
+    name: str
+    pid: int | None = None
+    started_at: float = 0.0
+    may_start_at: float = 0.0
+    pause_seconds: float = FIRST_PAUSE_SECONDS
+
+    def note_start(self, pid: int) -> None:
+        self.pid, self.started_at = pid, time.monotonic()
+
+    def note_end(self, status: int) -> None:
+        """Say that it ended, and let it wait a little longer than the time before."""
+        now = time.monotonic()
+        if now - self.started_at >= HEALTHY_AFTER_SECONDS:
+            self.pause_seconds = FIRST_PAUSE_SECONDS
+        self.pid, self.may_start_at = None, now + self.pause_seconds
+        _say(
+            f"{self.name} ended ({_describe(status)}); it is started again in "
+            f"{self.pause_seconds:.0f} s"
+        )
+        self.pause_seconds = min(2 * self.pause_seconds, LONGEST_PAUSE_SECONDS)
+
+
+class Keeper:
+    """Starts its members, and starts them again, until it is told to stop."""
+
+    def __init__(self, app: Celery, names: Sequence[str]) -> None:
+        self.app = app
+        self.members = [Member(name) for name in names]
+        self.is_stopping = False
+
+    def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        while not self.is_stopping or any(one.pid for one in self.members):
+            self._collect()
+            for member in self.members:
+                if not member.pid and not self.is_stopping:
+                    self._start_if_time(member)
+            time.sleep(POLL_SECONDS)
+
+    def _start_if_time(self, member: Member) -> None:
+        if time.monotonic() < member.may_start_at:
+            return
+        keeper = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            _become(self.app, member.name, keeper)
+        member.note_start(pid)
+
+    def _collect(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            for member in self.members:
+                if member.pid == pid and self.is_stopping:
+                    member.pid = None
+                elif member.pid == pid:
+                    member.note_end(status)
+
+    def _stop(self, number: int, frame: object) -> None:
+        """Let every member end what it does; a second signal reaches them as well."""
+        self.is_stopping = True
+        for member in self.members:
+            if member.pid:
+                os.kill(member.pid, signal.SIGTERM)
+
+
+def _become(app: Celery, name: str, keeper: int) -> NoReturn:
+    """Be this member, in the forked process, until it ends."""
+    code = 1
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        _die_with(keeper)
+        app.start(argv=_command_of(name))
+        code = 0
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else 1
+    except BaseException:
+        # The boundary of the process: nothing may unwind into the keeper's loop.
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _command_of(name: str) -> list[str]:
+    """Return Celery's command line; WORKER_<NAME> says how many tasks at once."""
+    if name == BEAT:
+        schedule = read_text("BEAT_SCHEDULE_FILE", default="beat-schedule")
+        command = ["beat", "--schedule", schedule, "--pidfile="]
+    else:
+        worker = WORKERS[name]
+        count = read_whole_number(
+            f"WORKER_{name.upper()}", default=worker.concurrency, least=1
+        )
+        command = ["worker", "--hostname", f"{name}-{os.getpid()}@%h"]
+        command += ["--queues", ",".join(worker.queues), "--concurrency", str(count)]
+        # What workers tell each other, nobody here asks for.
+        command += ["--without-gossip", "--without-mingle"]
+    return ["--quiet", command[0], "--loglevel", "INFO", *command[1:]]
+
+
+def _die_with(keeper: int) -> None:
+    """Ask to be told to end when the keeper is killed: nobody else would do it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != keeper:
+        os._exit(1)
+
+
+def _describe(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return f"signal {-code}" if code < 0 else f"code {code}"
+
+
+def _say(text: str) -> None:
+    print(f"workers: {text}", file=sys.stderr, flush=True)
+
+
+def _load() -> Celery:
+    """Load Django and every task, so that what is forked shares them."""
+    import django
+
+    django.setup()
+    from config.celery import app
+
+    app.loader.import_default_modules()
+    app.finalize()
+    gc.collect()
+    # What is loaded by now stays; leaving it alone keeps its pages shared.
+    gc.freeze()
+    return app
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the members that are named, or all. Return 2 where one is not known."""
+    unknown = [word for word in words if word not in NAMES]
+    if unknown:
+        _say(f"there is no {unknown[0]!r}; there are: {', '.join(NAMES)}")
+        return 2
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    Keeper(_load(), words or NAMES).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    sys.exit(main(sys.argv[1:]))
