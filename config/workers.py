@@ -15,11 +15,13 @@ import ctypes
 import gc
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,6 +33,20 @@ from config.queues import WORKERS
 BEAT = "beat"
 NAMES = (*WORKERS, BEAT)
 PR_SET_PDEATHSIG = 1
+# What each would load for itself otherwise, once it is forked.
+SHARED_MODULES = (
+    "celery.apps.beat",
+    "celery.apps.worker",
+    "celery.concurrency.asynpool",
+    "celery.concurrency.prefork",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.control",
+    "celery.worker.loops",
+    "celery.worker.strategy",
+    "kombu.transport.redis",
+    "config.urls",
+)
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 HEALTHY_AFTER_SECONDS = 60.0
@@ -119,8 +135,7 @@ def _become(app: Celery, name: str, keeper: int) -> NoReturn:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         _die_with(keeper)
-        app.start(argv=_command_of(name))
-        code = 0
+        code = _run_beat(app) if name == BEAT else _run_worker(app, name)
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 1
     except BaseException:
@@ -132,21 +147,30 @@ def _become(app: Celery, name: str, keeper: int) -> NoReturn:
         os._exit(code)
 
 
-def _command_of(name: str) -> list[str]:
-    """Return Celery's command line; WORKER_<NAME> says how many tasks at once."""
-    if name == BEAT:
-        schedule = read_text("BEAT_SCHEDULE_FILE", default="beat-schedule")
-        command = ["beat", "--schedule", schedule, "--pidfile="]
-    else:
-        worker = WORKERS[name]
-        count = read_whole_number(
-            f"WORKER_{name.upper()}", default=worker.concurrency, least=1
-        )
-        command = ["worker", "--hostname", f"{name}-{os.getpid()}@%h"]
-        command += ["--queues", ",".join(worker.queues), "--concurrency", str(count)]
+def _run_worker(app: Celery, name: str) -> int:
+    """Work until told to end; WORKER_<NAME> says how many tasks at once."""
+    chosen = WORKERS[name]
+    worker = app.Worker(
+        hostname=f"{name}-{os.getpid()}@{socket.gethostname()}",
+        queues=",".join(chosen.queues),
+        concurrency=read_whole_number(
+            f"WORKER_{name.upper()}", default=chosen.concurrency, least=1
+        ),
+        pool_cls="prefork",
+        loglevel="INFO",
+        quiet=True,
         # What workers tell each other, nobody here asks for.
-        command += ["--without-gossip", "--without-mingle"]
-    return ["--quiet", command[0], "--loglevel", "INFO", *command[1:]]
+        without_gossip=True,
+        without_mingle=True,
+    )
+    worker.start()
+    return worker.exitcode or 0
+
+
+def _run_beat(app: Celery) -> int:
+    schedule = read_text("BEAT_SCHEDULE_FILE", default="beat-schedule")
+    app.Beat(schedule=schedule, loglevel="INFO", quiet=True).run()
+    return 0
 
 
 def _die_with(keeper: int) -> None:
@@ -175,6 +199,8 @@ def _load() -> Celery:
 
     app.loader.import_default_modules()
     app.finalize()
+    for module in SHARED_MODULES:
+        import_module(module)
     gc.collect()
     # What is loaded by now stays; leaving it alone keeps its pages shared.
     gc.freeze()

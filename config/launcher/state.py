@@ -91,6 +91,8 @@ def _make_environment(
         "LOG_FORMAT": "console",
         "GUNICORN_BIND": f"{HOST}:{port}",
         "WEB_CONCURRENCY": "1",
+        "WORKER_CLOCKS": "1",
+        "WORKER_DELIVERY": "1",
         "METRICS_ALLOWED": HOST,
         "PYTHONUNBUFFERED": "1",
         # As root in a container, the worker would warn about it at every start.
