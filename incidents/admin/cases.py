@@ -23,10 +23,18 @@ from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
 from evidence.templatetags.casefile import badge, show_moment
 from incidents.admin.case_actions import ACTIONS
-from incidents.admin.case_list import BreachedFilter, MineFilter, UnverifiedFilter
+from incidents.admin.case_list import (
+    AgeFilter,
+    BreachedFilter,
+    DetectedFilter,
+    MineFilter,
+    PhaseTimeFilter,
+    UnverifiedFilter,
+)
 from incidents.admin.cockpit import cockpit_context, find_incident
 from incidents.admin.forms import EditIncidentForm, OpenIncidentForm, initial_of
-from incidents.admin.overview_pages import metrics_view, my_items_view, preview_view
+from incidents.admin.overview_pages import my_items_view, preview_view
+from incidents.admin.response_times import response_times_csv, response_times_view
 from incidents.admin.timeline_tab import read_timeline
 from incidents.case_queries import WORST_FIRST, search_cases, worst_first
 from incidents.errors import EditConflict
@@ -65,6 +73,9 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
         "functional_impact",
         "information_impact",
         ("playbook_version__playbook", admin.RelatedOnlyFieldListFilter),
+        DetectedFilter,
+        AgeFilter,
+        PhaseTimeFilter,
     )
     list_select_related = ("playbook_version__playbook", "lead")
     list_per_page = 50
@@ -146,7 +157,8 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
             *self.action_urls(),
             page("preview/", preview_view, "preview"),
             page("my-items/", my_items_view, "my_items"),
-            page("metrics/", metrics_view, "metrics"),
+            page("metrics/", response_times_view, "metrics"),
+            page("metrics/<slug:table>.csv", response_times_csv, "metrics_csv"),
             page("<path:object_id>/edit/", self.edit_view, "edit"),
             page("<path:object_id>/timeline.csv", self.csv_view, "timeline_csv"),
             page("<path:object_id>/timeline.md", self.markdown_view, "timeline_md"),

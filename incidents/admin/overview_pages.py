@@ -1,4 +1,4 @@
-"""Pages over all cases: my open items, and how long cases take."""
+"""Pages over all cases: my open items, and the preview of what is being written."""
 
 from __future__ import annotations
 
@@ -15,18 +15,7 @@ from evidence.text import unify_lines
 from incidents.markdown import render_markdown
 from incidents.models import ChecklistItem, Incident
 from incidents.phase_views import view_phase
-from incidents.services.metrics import read_figures
 from incidents.services.timeline import BODY_LENGTH
-from incidents.workflow.metrics import MEASURED_PHASES
-
-MONTHS = (3, 6, 12)
-GROUPINGS = {
-    "all": {"by_month": False, "by_class": False, "by_severity": False},
-    "month": {"by_month": True, "by_class": False, "by_severity": False},
-    "class": {"by_month": False, "by_class": True, "by_severity": False},
-    "severity": {"by_month": False, "by_class": False, "by_severity": True},
-    "everything": {"by_month": True, "by_class": True, "by_severity": True},
-}
 
 
 def my_items_view(request: HttpRequest) -> HttpResponse:
@@ -47,31 +36,6 @@ def my_items_view(request: HttpRequest) -> HttpResponse:
     return _render(request, "my_items", title="My open items", rows=rows)
 
 
-def metrics_view(request: HttpRequest) -> HttpResponse:
-    """Show median and 90th percentile of the times to complete phases."""
-    _require_view(request)
-    grouping = request.GET.get("by", "all")
-    months = request.GET.get("months", str(MONTHS[-1]))
-    if grouping not in GROUPINGS or months not in {str(offered) for offered in MONTHS}:
-        raise Http404
-    figures = read_figures(
-        incidents=Incident.objects.visible_to(request.user),
-        since=timezone.now() - dt.timedelta(days=int(months) * 365 // 12),
-        **GROUPINGS[grouping],
-    )
-    return _render(
-        request,
-        "metrics",
-        title="Response times",
-        rows=_metric_rows(figures),
-        phases=MEASURED_PHASES,
-        grouping=grouping,
-        groupings=list(GROUPINGS),
-        months=int(months),
-        month_choices=MONTHS,
-    )
-
-
 def _row(item: ChecklistItem, now: dt.datetime) -> dict[str, Any]:
     phases = {row.phase: row for row in item.cycle.phases.all()}
     phase = phases[item.phase]
@@ -81,27 +45,6 @@ def _row(item: ChecklistItem, now: dt.datetime) -> dict[str, Any]:
         "view": view_phase(phase, now, is_live=True),
         "due_at": phase.due_at,
     }
-
-
-def _metric_rows(figures: Any) -> list[dict[str, Any]]:
-    """Return one row for each group, with its figures by phase."""
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    longest = max((figure.percentile_90 for figure in figures), default=None)
-    for figure in figures:
-        group = figure.group
-        key = (group.month, group.playbook_code, group.severity)
-        row = rows.setdefault(
-            key,
-            {
-                "month": group.month,
-                "code": group.playbook_code,
-                "severity": group.severity,
-                "cells": {},
-            },
-        )
-        share = figure.percentile_90 / longest if longest else 0
-        row["cells"][group.phase] = {"figures": figure, "percent": round(share * 100)}
-    return list(rows.values())
 
 
 def _require_view(request: HttpRequest) -> None:

@@ -481,26 +481,3 @@ class BatchAnswerSerializer(serializers.Serializer):
     conflicts = serializers.IntegerField()
     refused = serializers.IntegerField()
     results = AlertAnswerSerializer(many=True)
-
-
-class FiguresSerializer(serializers.Serializer):
-    """Median and 90th percentile of one phase's duration, with the sample size."""
-
-    month = serializers.CharField()
-    playbook = serializers.CharField()
-    severity = serializers.CharField()
-    phase = serializers.CharField()
-    sample_size = serializers.IntegerField()
-    median_seconds = serializers.FloatField()
-    percentile_90_seconds = serializers.FloatField()
-
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        return {
-            "month": instance.group.month,
-            "playbook": instance.group.playbook_code,
-            "severity": instance.group.severity,
-            "phase": instance.group.phase.value,
-            "sample_size": instance.sample_size,
-            "median_seconds": instance.median.total_seconds(),
-            "percentile_90_seconds": instance.percentile_90.total_seconds(),
-        }

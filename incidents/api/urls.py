@@ -3,7 +3,7 @@ from rest_framework.routers import SimpleRouter
 
 from incidents.api import cases, postmortems
 from incidents.api.alerts import AlertRuleViewSet, AlertViewSet
-from incidents.api.metrics import PhaseTimesView
+from incidents.api.metrics import CaseAgesView, CaseWeeksView, PhaseTimesView
 
 router = SimpleRouter()
 router.register("incidents", cases.IncidentViewSet, basename="incident")
@@ -24,5 +24,7 @@ router.register("action-items", postmortems.ActionItemViewSet, basename="action-
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics/phase-times/", PhaseTimesView.as_view(), name="phase-times"),
+    path("metrics/case-weeks/", CaseWeeksView.as_view(), name="case-weeks"),
+    path("metrics/case-ages/", CaseAgesView.as_view(), name="case-ages"),
     *router.urls,
 ]

@@ -5,7 +5,9 @@ import datetime as dt
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
 from evidence.models.triggers import Protect, ReadOnly, Trigger
@@ -77,6 +79,18 @@ def refuse_ended_cycle() -> Trigger:
     )
 
 
+class IncidentPhaseQuerySet(models.QuerySet["IncidentPhase"]):
+    def late(self, now: dt.datetime | None = None) -> "IncidentPhaseQuerySet":
+        """Return the phases that were completed after their limit, or are past it.
+
+        A clock that still ran when its cycle ended has stood still since.
+        """
+        ended = Coalesce(
+            "completed_at", "cycle__ended_at", Value(now or timezone.now())
+        )
+        return self.filter(due_at__lt=ended)
+
+
 class IncidentPhase(models.Model):
     """One phase of a cycle with its clock. Once completed it never changes.
 
@@ -109,6 +123,8 @@ class IncidentPhase(models.Model):
         related_name="+",
     )
     breached_at = models.DateTimeField(null=True, blank=True)
+
+    objects = IncidentPhaseQuerySet.as_manager()
 
     class Meta:
         ordering = ("cycle", "position")

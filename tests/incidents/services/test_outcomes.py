@@ -16,7 +16,7 @@ from incidents.services.lifecycle.closing import (
     reopen_incident,
 )
 from incidents.services.lifecycle.editing import edit_incident
-from incidents.services.metrics import read_samples
+from incidents.services.metrics import read_figures
 from incidents.services.postmortems.case_facts import gather_case_facts
 from incidents.workflow.errors import OutcomeError
 from incidents.workflow.incident_states import Severity
@@ -229,12 +229,12 @@ class TestEndedCycle:
         close_false_alarm(incident, now=LATER)
         reopen(incident)
         self.edit(incident, severity=Severity.CRITICAL)
-        (sample,) = [
-            sample
-            for sample in read_samples(incidents=Incident.objects.all())
-            if sample.phase is Phase.CONTAIN
+        (figures,) = [
+            figures
+            for figures in read_figures(incidents=Incident.objects.all())
+            if figures.group.phase is Phase.CONTAIN and figures.sample_size
         ]
-        assert sample.severity is Severity.HIGH
+        assert figures.group.severity == Severity.HIGH
 
     @staticmethod
     def facts(incident, cycle):
