@@ -28,10 +28,11 @@ if int(_NUMBER) and "?" not in os.environ["REDIS_URL"]:
     os.environ["REDIS_URL"] += f"?db={2 * int(_NUMBER)}"
 
 from config.settings import *  # noqa: E402, F403
-from config.settings import DATABASES  # noqa: E402
+from config.settings import DATABASES, INSTALLED_APPS  # noqa: E402
 
-# PostgreSQL, with leave to empty append-only tables between two tests.
+# PostgreSQL, with leave to empty append-only tables between two tests, and quickly.
 DATABASES["default"]["ENGINE"] = "tests.backend"
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.backend"]
 # Look static files up when asked, instead of listing them for every test client.
 WHITENOISE_AUTOREFRESH = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

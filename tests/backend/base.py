@@ -9,21 +9,32 @@ from django.db.backends.postgresql import base, creation
 
 from tests.backend.template import lock_key, name_template
 
-MADE_BY_MIGRATIONS = frozenset(
+KEPT = frozenset(
     {
         "auth_group",
         "auth_group_permissions",
         "auth_permission",
         "django_content_type",
+        "django_migrations",
     }
 )
 
 
 class DatabaseOperations(base.DatabaseOperations):
+    """Empties the tables that a test has filled, and no others.
+
+    Truncating every table writes new files for each of them and for each index, which
+    takes a hundred times as long as deleting a test's few rows.
+    """
+
     def sql_flush(self, style: Any, tables: Sequence[str], **options: Any) -> list[str]:
-        emptied = [table for table in tables if table not in MADE_BY_MIGRATIONS]
         # A table of a swapped model has no model to be listed by, but refers to users.
-        return super().sql_flush(style, emptied, **{**options, "allow_cascade": True})
+        known = self.connection.introspection.table_names()
+        emptied = [table for table in known if table not in KEPT]
+        names = ", ".join(map(self.quote_name, emptied))
+        # Whoever is still writing finishes first.
+        lock = f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"
+        return [lock, *(f"DELETE FROM {self.quote_name(table)}" for table in emptied)]
 
     def execute_sql_flush(self, sql_list: Iterable[str]) -> None:
         with (
@@ -31,8 +42,7 @@ class DatabaseOperations(base.DatabaseOperations):
             self.connection.cursor() as cursor,
         ):
             cursor.execute("SET LOCAL session_replication_role = replica")
-            for sql in sql_list:
-                cursor.execute(sql)
+            cursor.execute("; ".join(sql_list))
 
 
 class DatabaseCreation(creation.DatabaseCreation):
