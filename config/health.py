@@ -22,10 +22,10 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from config.heartbeat import BEAT_KEY, STALE_SECONDS, seen_key
-from evidence import storage
-from evidence.errors import HealthFailure
+from evidence.errors import HealthFailure, StorageUnavailable
 from evidence.health import Answer, Part, PartState, read_answers
 from evidence.queue.names import QueueName
+from evidence.services.store.marking import check_store
 
 BROKER_SECONDS = 3
 SERVING = {"ok", "warning", "degraded"}
@@ -107,5 +107,7 @@ def check_beat() -> str:
 
 def check_evidence_storage() -> str:
     """Read the evidence store's own probe file, and spool one as an upload would."""
-    storage.probe()
-    return "spools and reads"
+    try:
+        return check_store()
+    except StorageUnavailable as error:
+        raise HealthFailure(error.message) from error

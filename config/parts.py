@@ -10,6 +10,11 @@ READINESS_PARTS = (
     # Pages work without it, and no other web machine would have it.
     Part("evidence_storage", "Evidence store", "config.health.check_evidence_storage"),
     Part(
+        "stored_evidence",
+        "Stored evidence",
+        "evidence.services.store.checks.read_store_health",
+    ),
+    Part(
         "reminders",
         "Reminders",
         "incidents.services.notifications.reminder_check.check_health",

@@ -1,7 +1,8 @@
 """What beat sends, and how often.
 
 Every task here claims its work by row locks: two beats, or a late one, do no harm. No
-task expires: a reminder that was planned late is late, and one that was not is lost.
+task that tells people expires: a reminder that was planned late is late, and one that
+was not is lost.
 """
 
 from typing import Any
@@ -11,6 +12,25 @@ from celery.schedules import crontab
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "requeue-lost-work": {"task": "evidence.requeue_lost_work", "schedule": 15.0},
     "sweep-incoming": {"task": "evidence.sweep_incoming", "schedule": 3600.0},
+    "check-stored-bytes": {
+        "task": "evidence.check_stored_bytes",
+        "schedule": 60.0,
+        # The next one reads what this one would have.
+        "options": {"expires": 60},
+    },
+    "verify-outdated-content": {
+        "task": "evidence.verify_outdated_content",
+        "schedule": 300.0,
+    },
+    "sweep-unclaimed": {
+        "task": "evidence.sweep_unclaimed",
+        "schedule": crontab(hour=2, minute=41),
+    },
+    # A message may be lost with its broker; a fault without its case may not.
+    "follow-store-faults": {
+        "task": "incidents.follow_store_faults",
+        "schedule": 60.0,
+    },
     # At night, when few write history.
     "check-history": {
         "task": "evidence.check_history",

@@ -193,6 +193,11 @@ EVIDENCE_MAX_BYTES = read_whole_number(
     "EVIDENCE_MAX_BYTES", default=256 * 1024 * 1024, least=1
 )
 EVIDENCE_ROOT = read_required("EVIDENCE_ROOT", example="/var/lib/casefile/evidence")
+# Everything stored is read and hashed again within these days, at this rate.
+EVIDENCE_CHECK_DAYS = read_whole_number("EVIDENCE_CHECK_DAYS", default=7, least=1)
+EVIDENCE_CHECK_MEGABYTES_PER_SECOND = read_whole_number(
+    "EVIDENCE_CHECK_MEGABYTES_PER_SECOND", default=20
+)
 STATIC_URL = "static/"
 # Without a manifest, files are served from the apps and nothing has to be collected.
 STATIC_MANIFEST = read_flag("STATIC_MANIFEST", default=True)
@@ -348,6 +353,7 @@ LOGGING = make_logging(
 READINESS_SECONDS = read_whole_number("READINESS_SECONDS", default=2)
 METRICS_COLLECTORS = [
     "evidence.metrics.HistoryCollector",
+    "evidence.metrics.StoreCollector",
     "incidents.notification_metrics.NotificationCollector",
 ]
 METRICS_TOKEN = read_text("METRICS_TOKEN")

@@ -9,6 +9,10 @@ class EvidenceConfig(AppConfig):
 
     def ready(self) -> None:
         from evidence import checks  # noqa: F401  (importing it registers them)
+        from evidence.services.store.marking import settle_store
+        from evidence.storage import settle_store_with
+
+        settle_store_with(settle_store)
 
 
 class DocumentCommandsConfig(AppConfig):

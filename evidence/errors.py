@@ -182,6 +182,12 @@ class StorageUnavailable(EvidenceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class StoreNotReady(StorageUnavailable):
+    """The store is not the one that the evidence was received into."""
+
+    code = "store_not_ready"
+
+
 class HistoryError(CasefileError):
     """The audit history cannot be read or does not hold together."""
 

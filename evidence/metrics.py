@@ -1,15 +1,59 @@
-"""Figures about the audit history, read from the database when asked for."""
+"""Figures about the audit history and the evidence store, read when asked for."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 
 from django.db import DatabaseError
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from evidence.models import HistoryCheck
+from evidence.models import (
+    FaultKind,
+    HistoryCheck,
+    StoreCheck,
+    StoreFault,
+    UnclaimedBytes,
+)
 
 log = logging.getLogger(__name__)
+
+
+class StoreCollector(Collector):
+    """Gives Prometheus what the checks of the evidence store found."""
+
+    def describe(self) -> list[Metric]:
+        """Name nothing in advance, so that registering asks no database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            standing = Counter(
+                StoreFault.objects.standing().values_list("kind", flat=True)
+            )
+            oldest = StoreCheck.objects.order_by("checked_at").first()
+            unclaimed = UnclaimedBytes.objects.filter(choice="").count()
+        except DatabaseError:
+            log.warning("no figures about the store", exc_info=True)
+            return
+        faults = GaugeMetricFamily(
+            "casefile_store_faults",
+            "Digests whose stored bytes are damaged or missing; alert on any.",
+            labels=["kind"],
+        )
+        for kind in FaultKind.values:
+            faults.add_metric([kind], standing[kind])
+        yield faults
+        yield GaugeMetricFamily(
+            "casefile_store_oldest_check_timestamp_seconds",
+            "When the stored bytes that wait longest were last read; 0 for none.",
+            value=oldest.checked_at.timestamp() if oldest else 0,
+        )
+        yield GaugeMetricFamily(
+            "casefile_store_unclaimed_files",
+            "Stored files that belong to no row and wait for a choice.",
+            value=unclaimed,
+        )
 
 
 class HistoryCollector(Collector):

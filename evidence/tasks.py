@@ -5,6 +5,8 @@ from celery import shared_task
 from evidence import services, storage
 from evidence.audit import history_checks
 from evidence.queue import running, sweeping
+from evidence.services.store import checks as store_checks
+from evidence.services.store import unclaimed
 
 # A worker that is killed gives its message back; running twice is harmless, since the
 # service claims the work. It is put back as often as makes sense, and ends by itself.
@@ -43,6 +45,28 @@ def requeue_lost_work() -> int:
 @shared_task(name="evidence.sweep_incoming")
 def sweep_incoming() -> int:
     return storage.sweep_incoming()
+
+
+@shared_task(name="evidence.check_stored_bytes")
+def check_stored_bytes() -> int:
+    """Read what is due to be read again; harmless to run twice."""
+    return store_checks.check_stored_bytes().checked
+
+
+@shared_task(name="evidence.check_bytes", acks_late=True)
+def check_bytes(sha256_hex: str) -> bool:
+    """Read the bytes of one digest, since somebody found them damaged."""
+    return store_checks.check_bytes(sha256_hex)
+
+
+@shared_task(name="evidence.verify_outdated_content")
+def verify_outdated_content() -> int:
+    return store_checks.verify_outdated_content()
+
+
+@shared_task(name="evidence.sweep_unclaimed")
+def sweep_unclaimed() -> int:
+    return unclaimed.sweep_unclaimed()
 
 
 @shared_task(name="evidence.check_history", acks_late=True)

@@ -72,6 +72,11 @@ TONES = {
     "fail": "late",
     "remark late": "warn",
     "remark void": "late",
+    "remark damaged": "late",
+    # stored bytes that the store no longer has as they were received
+    "store damaged": "late",
+    "store missing": "late",
+    "store ended": "done",
     # trust
     "quarantined": "late",
     "probation": "watch",

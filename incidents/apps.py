@@ -9,13 +9,16 @@ class IncidentsConfig(AppConfig):
     def ready(self) -> None:
         from evidence.accounts.holdings import Holding, register_holding
         from evidence.services.remarks import remark_on_evidence
+        from evidence.services.store.claims import claim_stored_bytes
         from incidents.services.evidence_remarks import remark_on_items
         from incidents.services.handover import hand_over_work, list_work
         from incidents.services.lifecycle.containment import follow_kill_switch
         from incidents.services.lifecycle.rollbacks import follow_rollback
+        from incidents.services.postmortems.pdfs import list_stored_pdfs
         from policy.services.followers import follow_orders, follow_rollbacks
 
         remark_on_evidence(remark_on_items)
+        claim_stored_bytes(list_stored_pdfs)
         register_holding(Holding(list_work, hand_over_work))
         follow_orders(follow_kill_switch)
         follow_rollbacks(follow_rollback)

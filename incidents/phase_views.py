@@ -29,6 +29,7 @@ SOURCE_NAMES = {
     "risk_controller": "Risk controller",
     "ci_gate": "CI gate",
     "manual": "Opened by hand",
+    "self_check": "Casefile's own checks",
 }
 
 

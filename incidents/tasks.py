@@ -18,6 +18,7 @@ from incidents.services.postmortems.action_items import remind_action_items
 from incidents.services.postmortems.archiving import run_archiving
 from incidents.services.postmortems.findings import gather_findings, sweep_findings
 from incidents.services.postmortems.pdfs import run_pdf
+from incidents.services.store_faults import follow_store_faults
 
 
 @shared_task(name="incidents.mark_breaches")
@@ -64,6 +65,12 @@ def notify_waiting_task() -> int:
 def notify_broken_history_task(check_id: int) -> int:
     """Tell those who answer for the history that it is broken, once for each check."""
     return notify_broken_history(check_id=check_id)
+
+
+@shared_task(name="incidents.follow_store_faults", acks_late=True)
+def follow_store_faults_task() -> None:
+    """Open a case about damaged evidence and tell people; each fault has one case."""
+    follow_store_faults()
 
 
 @shared_task(name="incidents.follow_diagnosis", acks_late=True)

@@ -1,7 +1,9 @@
 """Fixtures for every test: people by role, a real worker, a real browser."""
 
+import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,8 +95,10 @@ def empty_cache() -> None:
 def evidence_folder(
     settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Give each test an evidence store of its own."""
+    """Give each test an evidence store of its own, with its mark."""
     folder = tmp_path_factory.mktemp("evidence")
+    mark = {"store_id": str(uuid.uuid4())}
+    (folder / "casefile-store.json").write_text(json.dumps(mark))
     storages = {name: dict(value) for name, value in settings.STORAGES.items()}
     storages["evidence"]["OPTIONS"] = {
         **storages["evidence"]["OPTIONS"],

@@ -4,6 +4,7 @@ from evidence.admin.history import AuditEntryAdmin, HistoryCheckAdmin
 from evidence.admin.items import EvidenceItemAdmin
 from evidence.admin.people import PersonAdmin, RoleAdmin
 from evidence.admin.sign_ins import AccessAttemptAdmin
+from evidence.admin.store import StoreFaultAdmin
 from evidence.admin.tokens import ApiTokenAdmin
 
 __all__ = (
@@ -14,4 +15,5 @@ __all__ = (
     "HistoryCheckAdmin",
     "PersonAdmin",
     "RoleAdmin",
+    "StoreFaultAdmin",
 )

@@ -34,6 +34,24 @@ class OutcomeFilter(SimpleListFilter):
         return queryset.filter(latest_outcome=value) if value else queryset
 
 
+class StandingFilter(SimpleListFilter):
+    """By whether a fault of the store is still there."""
+
+    title = "standing"
+    parameter_name = "standing"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        return [("yes", "Not sound yet"), ("no", "Sound again")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value not in ("yes", "no"):
+            return queryset
+        return queryset.filter(ended_at__isnull=value == "yes")
+
+
 class _StartsWithFilter(TextFilter):
     """By how a column begins, which an index answers."""
 

@@ -18,6 +18,15 @@ from evidence.models.queued_work import (
 )
 from evidence.models.readers import ReaderSettings
 from evidence.models.sent_forms import SentForm
+from evidence.models.store import (
+    FaultEnding,
+    FaultKind,
+    StoreCheck,
+    StoreFault,
+    StoreMark,
+    UnclaimedBytes,
+    UnclaimedChoice,
+)
 from evidence.models.tokens import ApiToken, TokenScope
 from evidence.models.verification import (
     Outcome,
@@ -40,6 +49,8 @@ __all__ = (
     "EvidenceItem",
     "EvidenceKind",
     "ExportRequest",
+    "FaultEnding",
+    "FaultKind",
     "HistoryCheck",
     "KindChange",
     "NotedHead",
@@ -48,7 +59,12 @@ __all__ = (
     "ReaderSettings",
     "ReplayStep",
     "SentForm",
+    "StoreCheck",
+    "StoreFault",
+    "StoreMark",
     "TokenScope",
+    "UnclaimedBytes",
+    "UnclaimedChoice",
     "VerificationError",
     "VerificationReport",
     "VerificationRequest",

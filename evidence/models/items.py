@@ -84,7 +84,7 @@ class EvidenceItemQuerySet(models.QuerySet["EvidenceItem"]):
 
 
 class EvidenceItem(AppendOnlyModel):
-    """Bytes that were received for an incident. The bytes live in evidence/storage.py.
+    """Bytes that were received for an incident. The bytes live in evidence/storage.
 
     `sha256_hex` is computed by the server while the bytes stream in and is the
     address they are stored under. What later happens to an item (reports, custody,
@@ -238,6 +238,8 @@ class CustodyKind(models.TextChoices):
     EXPORTED = "exported", "Exported"
     RECLASSIFIED = "reclassified", "Kind changed"
     TAKEN_OVER = "taken_over", "Taken over by another case"
+    DAMAGED = "damaged", "Found damaged"
+    REPAIRED = "repaired", "Sound again"
 
 
 class CustodyEvent(AppendOnlyModel):

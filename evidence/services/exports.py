@@ -41,6 +41,7 @@ from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import Recognised, unpack_document
 from evidence.services.receipt import Delivery, add_item
+from evidence.services.store.faults import keep_received
 from evidence.storable_values import safe_json
 from evidence.stored_moments import from_ms, to_ms
 
@@ -187,7 +188,7 @@ def _hand_out(
 ) -> ExportRequest:
     now = timezone.now()
     with storage.receive_stream(io.BytesIO(data)) as incoming:
-        incoming.keep()
+        keep_received(incoming, now=now)
         with transaction.atomic():
             # In the order of every receipt: the incident's row first.
             item, _ = add_item(

@@ -26,6 +26,8 @@ from evidence.services.case_locks import incident_model, lock_case, touch_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import Recognised, recognise
 from evidence.services.kind_changes import correct_kind
+from evidence.services.store.claims import claim_bytes
+from evidence.services.store.faults import keep_received
 from evidence.services.verification import add_verification_request
 from evidence.storage import Incoming, Readable, receive_stream
 
@@ -107,7 +109,7 @@ def receive_evidence(
             )
         # Before the row: a row always has its bytes. Bytes whose row then fails to be
         # written are found again, by their digest, when they are sent again.
-        incoming.keep()
+        keep_received(incoming, now=now)
         return add_item(
             incident_id,
             incoming,
@@ -138,6 +140,7 @@ def add_item(
     # Two uploads of the same bytes take turns here; the second finds the first's row.
     lock_case(incident_id)
     touch_case(incident_id, now)
+    claim_bytes(incoming.sha256_hex, now=now)
     same = EvidenceItem.objects.filter(
         incident_id=incident_id, sha256_hex=incoming.sha256_hex
     )

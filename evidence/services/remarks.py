@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from evidence.models import EvidenceItem
+from evidence.models import EvidenceItem, FaultKind, StoreFault
 
 
 class RemarkKind(StrEnum):
@@ -18,6 +18,7 @@ class RemarkKind(StrEnum):
 
     LATE = "late"
     VOID = "void"
+    DAMAGED = "damaged"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,26 @@ def remark_on_evidence(remarker: Remarker) -> None:
 def find_remarks(items: Collection[EvidenceItem]) -> dict[int, list[Remark]]:
     """Return what is to be said of each item, by its ID; what has none is left out."""
     found: dict[int, list[Remark]] = {}
-    for remarker in _remarkers if items else ():
+    for remarker in (_remark_on_faults, *_remarkers) if items else ():
         for pk, remarks in remarker(items).items():
             found.setdefault(pk, []).extend(remarks)
     return found
+
+
+FAULT_WORDS = {
+    FaultKind.DAMAGED: "Stored bytes were changed",
+    FaultKind.MISSING: "Stored bytes are missing",
+}
+
+
+def _remark_on_faults(items: Collection[EvidenceItem]) -> dict[int, list[Remark]]:
+    """Say of items that the store no longer has the bytes that were received."""
+    standing = StoreFault.objects.standing().filter(
+        sha256_hex__in={item.sha256_hex for item in items}
+    )
+    words = {fault.sha256_hex: FAULT_WORDS[FaultKind(fault.kind)] for fault in standing}
+    return {
+        item.pk: [Remark(RemarkKind.DAMAGED, words[item.sha256_hex])]
+        for item in items
+        if item.sha256_hex in words
+    }

@@ -73,6 +73,7 @@ ERROR_COLUMNS = (
 
 
 VERIFY_MANY = "evidence.verify_items"
+CHECK_BYTES = "evidence.check_bytes"
 FOLLOW_DIAGNOSIS = "incidents.follow_diagnosis"
 """Makes the case as severe as the diagnosis means; the app of cases has the task."""
 
@@ -295,9 +296,18 @@ def _finish(
     state = WorkState.GAVE_UP if gave_up else WorkState.DONE
     end_work(locked, state, now=now, failure=gave_up)
     _record_verified(locked, report, now)
+    if report.outcome == Outcome.DAMAGED:
+        _have_bytes_checked(locked.item)
     if report.diagnosis:
         queue_on_commit(FOLLOW_DIAGNOSIS, report.item.incident_id)
     return report
+
+
+def _have_bytes_checked(item: EvidenceItem) -> None:
+    """Have the store's own check look: it notes the fault, and people are told."""
+    for one in (item, item.derived_from):
+        if one is not None:
+            queue_on_commit(CHECK_BYTES, one.sha256_hex)
 
 
 def _create_report(

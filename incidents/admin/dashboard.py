@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from evidence.models import EvidenceItem, HistoryCheck, Outcome
+from evidence.models import EvidenceItem, HistoryCheck, Outcome, StoreFault
 from incidents.case_queries import breached, unverified_evidence, worst_first
 from incidents.models import Alert, ChecklistItem, Incident
 from incidents.phase_views import PhaseView, running_clock
@@ -59,6 +59,7 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
         "evidence": _with_words(evidence[:LIST_MAX]),
         "is_cut": len(cases) == BOARD_MAX,
         "broken_history": _broken_history(user),
+        "store_faults": _store_faults(user),
         "kill_all": standing_kill_all(),
         "kill_orders": _kill_orders(user, now),
         "hard_to_reach": list_hard_to_reach(),
@@ -86,6 +87,13 @@ def _broken_history(user: User | AnonymousUser) -> HistoryCheck | None:
         return None
     check = HistoryCheck.objects.first()
     return check if check and not check.is_passing else None
+
+
+def _store_faults(user: User | AnonymousUser) -> int:
+    """Return how many stored files are damaged or missing, for who may see them."""
+    if not user.has_perm("evidence.view_storefault"):
+        return 0
+    return StoreFault.objects.standing().count()
 
 
 def _columns(

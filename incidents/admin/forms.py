@@ -43,6 +43,9 @@ from incidents.workflow.outcomes import (
 )
 from incidents.workflow.phases import Phase
 
+PERSONS_SOURCES = tuple(
+    one for one in IncidentSource if one is not IncidentSource.SELF_CHECK
+)
 TICKET_LENGTH = 100
 URL_LENGTH = 200
 PREVIEW = "incidents/_preview.html"
@@ -122,7 +125,7 @@ class OpenIncidentForm(ZonedMixin):
     )
     detected_at.widget.attrs["data-now"] = ""
     source = forms.ChoiceField(
-        choices=words(IncidentSource), initial=IncidentSource.MANUAL
+        choices=words(PERSONS_SOURCES), initial=IncidentSource.MANUAL
     )
     lead = WorkerField(required=False)
     team = forms.ModelChoiceField(Team.objects.all(), required=False)

@@ -90,6 +90,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "evidence.view_exportrequest",
             ),
             (
+                "Store faults",
+                "heart_broken",
+                "admin:evidence_storefault_changelist",
+                "evidence.view_storefault",
+            ),
+            (
                 "Audit history",
                 "history",
                 "admin:evidence_auditentry_changelist",

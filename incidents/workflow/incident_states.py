@@ -47,6 +47,8 @@ class IncidentSource(StrEnum):
     RISK_CONTROLLER = "risk_controller"
     CI_GATE = "ci_gate"
     MANUAL = "manual"
+    SELF_CHECK = "self_check"
+    """Casefile's own checks of what it keeps."""
 
 
 class ItemKind(StrEnum):

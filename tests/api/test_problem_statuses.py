@@ -69,7 +69,7 @@ CODES = {
         evidence_damaged evidence_missing history_broken
     """,
     503: """
-        storage_unavailable
+        storage_unavailable store_not_ready
     """,
 }
 

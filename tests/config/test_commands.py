@@ -65,6 +65,12 @@ EXAMPLES = {
     "verify_audit": Example(
         (), "every chain holds", ("--stream", "no:such"), "no stream no:such"
     ),
+    "verify_store": Example(
+        (),
+        "all sound",
+        ("--keep-unclaimed", "--remove-unclaimed"),
+        "not allowed with",
+    ),
     "export_audit": Example(
         ("-o", "{folder}/audit.jsonl"),
         "streams written",

@@ -29,7 +29,7 @@ PARTS = {
         "reminders",
         "on_call",
     ),
-    "history",
+    *("history", "stored_evidence"),
 }
 
 

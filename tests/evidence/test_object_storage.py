@@ -95,25 +95,18 @@ def test_probe_leaves_one_object_and_no_old_versions(bucket):
     assert "DeleteMarkers" not in found
 
 
-def test_damaged_object_is_found_out_and_not_overwritten(bucket):
+@pytest.mark.parametrize("changed", [b"short", DATA[:-1] + b"!"])
+def test_sound_bytes_take_the_place_of_a_damaged_object(bucket, changed):
     keep()
-    bucket.put_object(Bucket=BUCKET, Key=storage.key_of(DIGEST), Body=b"short")
+    bucket.put_object(Bucket=BUCKET, Key=storage.key_of(DIGEST), Body=changed)
     with pytest.raises(EvidenceDamaged, match="were changed in the store"):
         storage.read_verified(DIGEST)
-    with pytest.raises(EvidenceDamaged, match="nothing was overwritten"):
-        keep()
-    damaged = bucket.get_object(Bucket=BUCKET, Key=storage.key_of(DIGEST))
-    assert damaged["Body"].read() == b"short"
-    copy = bucket.get_object(Bucket=BUCKET, Key=f"quarantine/{DIGEST}")
-    assert copy["Body"].read() == DATA
-
-
-def test_damaged_object_of_the_same_size_is_found_out_too(bucket):
-    keep()
-    changed = DATA[:-1] + b"!"
-    bucket.put_object(Bucket=BUCKET, Key=storage.key_of(DIGEST), Body=changed)
-    with pytest.raises(EvidenceDamaged, match=f"kept as quarantine/{DIGEST};"):
-        keep()
+    with storage.receive_stream(io.BytesIO(DATA)) as incoming:
+        keeping = incoming.keep()
+    assert keeping.how is storage.Kept.REPAIRED
+    assert storage.read_verified(DIGEST) == DATA
+    aside = bucket.get_object(Bucket=BUCKET, Key=keeping.damaged_key)
+    assert aside["Body"].read() == changed
 
 
 def test_too_large_upload_leaves_nothing(bucket, settings, tmp_path):

@@ -30,7 +30,9 @@ def keep(data: bytes = DATA) -> str:
 
 
 def files_in(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    """Return the files of the store but its mark."""
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in found if path.name != storage.MARK]
 
 
 class StreamThatBreaks:
@@ -100,28 +102,43 @@ def test_keeping_the_same_bytes_again_changes_nothing(evidence_folder):
 
 
 @pytest.mark.parametrize("changed", [b"short", DATA[:-1] + b"!"])
-def test_sound_bytes_for_a_damaged_file_are_kept_beside_it(evidence_folder, changed):
+def test_sound_bytes_take_the_place_of_damaged_ones(evidence_folder, changed):
     damage(evidence_folder / storage.key_of(DIGEST), changed)
-    for _ in range(2):
-        with pytest.raises(EvidenceDamaged, match=f"kept as quarantine/{DIGEST};"):
-            keep()
-    assert (evidence_folder / storage.key_of(DIGEST)).read_bytes() == changed
-    (copy,) = files_in(evidence_folder / "quarantine")
-    assert copy.read_bytes() == DATA
-    assert copy.stat().st_mode & 0o777 == 0o400
+    with storage.receive_stream(io.BytesIO(DATA)) as incoming:
+        keeping = incoming.keep()
+    assert keeping.how is storage.Kept.REPAIRED
+    final = evidence_folder / storage.key_of(DIGEST)
+    assert final.read_bytes() == DATA
+    assert final.stat().st_mode & 0o777 == 0o400
+    assert (evidence_folder / keeping.damaged_key).read_bytes() == changed
+    assert len(files_in(evidence_folder)) == 2
 
 
-def test_copy_that_was_damaged_too_is_not_overwritten(evidence_folder):
+def test_bytes_that_are_damaged_twice_leave_two_copies(evidence_folder):
+    for changed in (b"short", b"shorter"):
+        damage(evidence_folder / storage.key_of(DIGEST), changed)
+        keep()
+    copies = files_in(evidence_folder / storage.DAMAGED)
+    assert {copy.read_bytes() for copy in copies} == {b"short", b"shorter"}
+
+
+def test_two_at_once_repair_once(evidence_folder):
     damage(evidence_folder / storage.key_of(DIGEST), b"short")
-    with pytest.raises(EvidenceDamaged):
-        keep()
-    damage(evidence_folder / "quarantine" / DIGEST, b"shorter")
-    with pytest.raises(
-        EvidenceDamaged, match=rf"kept as quarantine/{DIGEST}\.[0-9a-f]"
-    ):
-        keep()
-    copies = files_in(evidence_folder / "quarantine")
-    assert {copy.read_bytes() for copy in copies} == {DATA, b"shorter"}
+    gate = threading.Barrier(2)
+    found = []
+
+    def upload() -> None:
+        with storage.receive_stream(io.BytesIO(DATA)) as incoming:
+            gate.wait(10)
+            found.append(incoming.keep().how)
+
+    threads = [threading.Thread(target=upload) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert set(found) == {storage.Kept.REPAIRED, storage.Kept.PRESENT}
+    assert len(files_in(evidence_folder / storage.DAMAGED)) == 1
 
 
 def damage(path: Path, data: bytes) -> None:

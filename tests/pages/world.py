@@ -13,7 +13,9 @@ from django.utils import timezone
 from evidence.accounts.access import Role
 from evidence.accounts.tokens import create_token
 from evidence.audit.history_checks import check_history
-from evidence.models import TokenScope
+from evidence.models import EvidenceItem, TokenScope
+from evidence.services.store.checks import check_bytes
+from evidence.storage import remove_stored
 from incidents.models import Incident
 from incidents.services.notifications.reminder_settings import set_reminders
 from incidents.services.notifications.reminders import plan_reminders
@@ -22,11 +24,12 @@ from incidents.services.postmortems.action_items import (
     ActionItemFields,
     add_action_item,
 )
+from incidents.services.store_faults import follow_store_faults
 from incidents.services.teams import save_team
 from incidents.workflow.postmortem import ActionItemType
 from incidents.workflow.reminder_documents import write_plan
 from incidents.workflow.reminders import ReminderPlan
-from tests.factories import NOON, make_incident, make_user
+from tests.factories import NOON, make_evidence, make_incident, make_user
 from tests.incidents.alerts.samples import make_rules, receive_one
 from tests.incidents.postmortem.cases import make_case, make_signed, make_version
 from tests.policy.world import make_world
@@ -69,9 +72,16 @@ def make_everything() -> Incident:
         actor=root,
     )
     check_history(actor=None)
+    _lose_bytes(make_evidence(world.incident, vector="redacted-full"))
     _sign_in_badly()
     assert alert.incident is not None
     return world.incident
+
+
+def _lose_bytes(item: EvidenceItem) -> None:
+    remove_stored(item.sha256_hex)
+    check_bytes(item.sha256_hex)
+    follow_store_faults()
 
 
 def empty_lists() -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
+from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from evidence import storage
@@ -16,6 +18,8 @@ from evidence.models import UNFINISHED_STATES, WorkState
 from evidence.queue.claiming import end_work, lock_unfinished
 from evidence.queue.names import QueueName
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
+from evidence.services.store.claims import claim_bytes
+from evidence.services.store.faults import keep_received
 from incidents.models import PostmortemPdf, PostmortemReview, PostmortemVersion
 from incidents.postmortem_pdf import write_pdf
 from incidents.services.changes import lock_incident
@@ -121,11 +125,17 @@ def content_key(version: PostmortemVersion, review: PostmortemReview | None) -> 
     return hashlib.sha256(shown.encode()).hexdigest()
 
 
+def list_stored_pdfs() -> QuerySet[PostmortemPdf, Any]:
+    """Return (digest, when it was made) of every PDF that the store has."""
+    made = PostmortemPdf.objects.filter(state=WorkState.DONE, finished_at__isnull=False)
+    return made.order_by().values_list("sha256_hex", "finished_at")
+
+
 def _make(pdf: PostmortemPdf) -> PostmortemPdf:
     data = render_pdf(pdf.version, pdf.signature)
     # The bytes before the row: a row that is done always has them.
     with storage.receive_stream(io.BytesIO(data)) as incoming:
-        incoming.keep()
+        keep_received(incoming)
     return _end(pdf, WorkState.DONE, sha256_hex=incoming.sha256_hex)
 
 
@@ -141,6 +151,8 @@ def _end(
     locked = lock_unfinished(pdf)
     if locked is None:
         return PostmortemPdf.objects.get(pk=pdf.pk)
+    if sha256_hex:
+        claim_bytes(sha256_hex)
     locked.sha256_hex = sha256_hex
     end_work(locked, state, now=timezone.now(), failure=failure)
     return locked

@@ -1,0 +1,1 @@
+"""Keeping the evidence store and the rows true to each other."""
