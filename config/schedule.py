@@ -1,8 +1,7 @@
 """What beat sends, and how often.
 
 Every task here claims its work by row locks: two beats, or a late one, do no harm. No
-task that tells people expires: a reminder that was planned late is late, and one that
-was not is lost.
+task expires: a reminder that was planned late is late, and one that was not is lost.
 """
 
 from typing import Any
@@ -15,8 +14,6 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "check-stored-bytes": {
         "task": "evidence.check_stored_bytes",
         "schedule": 60.0,
-        # The next one reads what this one would have.
-        "options": {"expires": 60},
     },
     "verify-outdated-content": {
         "task": "evidence.verify_outdated_content",

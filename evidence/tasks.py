@@ -1,6 +1,7 @@
 """Celery tasks: one service call each, with IDs as arguments."""
 
 from celery import shared_task
+from django.core.cache import cache
 
 from evidence import services, storage
 from evidence.audit import history_checks
@@ -49,7 +50,12 @@ def sweep_incoming() -> int:
 
 @shared_task(name="evidence.check_stored_bytes")
 def check_stored_bytes() -> int:
-    """Read what is due to be read again; harmless to run twice."""
+    """Read what is due to be read again; harmless to run twice.
+
+    Messages that piled up while no worker was there do not read one after another.
+    """
+    if not cache.add("store-check-began", True, store_checks.RUN_SECONDS):
+        return 0
     return store_checks.check_stored_bytes().checked
 
 
