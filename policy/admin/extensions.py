@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, When
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    When,
+)
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -18,6 +28,7 @@ from unfold.decorators import action, display
 
 from evidence.admin.form_fields import PageForm
 from evidence.lookalikes import show_hidden
+from evidence.models import EvidenceItem, Outcome
 from evidence.plots import draw_risk
 from evidence.templatetags.casefile import badge
 from evidence.text import is_storable
@@ -436,11 +447,15 @@ def extension_context(request: HttpRequest, extension: Extension) -> dict[str, A
     incidents: Any = extension.incidents
     alerts: Any = extension.alerts
     visible = incidents.model.objects.visible_to(request.user)
+    items: Any = EvidenceItem.objects.with_latest_report()
+    newest = items.filter(pk=OuterRef("item"))
     appearances = list(
         extension.appearances.filter(item__incident__in=visible)
         .select_related("item")
+        .annotate(latest_outcome=Subquery(newest.values("latest_outcome")[:1]))
         .order_by("-last_at", "-id")[: SHOWN + 1]
     )
+    trusted = [row for row in appearances if row.latest_outcome != Outcome.FAILED]
     pending = _pending(extension)
     switches = list(KillSwitch.objects.covering(extension).with_people()[:SHOWN])
     return {
@@ -462,9 +477,11 @@ def extension_context(request: HttpRequest, extension: Extension) -> dict[str, A
         "alert_count": alerts.count(),
         "appearances": appearances[:SHOWN],
         "more_appearances": len(appearances) > SHOWN,
-        "plot": draw_risk(merge_plots(appearances[:MERGED_BUNDLES])),
+        "plot": draw_risk(merge_plots(trusted[:MERGED_BUNDLES])),
+        "untrusted_count": len(appearances) - len(trusted),
         "quota_changes": extension.quota_changes.select_related("changed_by")[:10],
         "breaches": quotas.summarise_stored_breaches(extension),
+        "untrusted_breach_count": quotas.count_untrusted_breaches(extension),
         **_in_force(extension),
         **_asked_moment(request, extension),
     }
@@ -507,7 +524,7 @@ def _asked_moment(request: HttpRequest, extension: Extension) -> dict[str, Any]:
     return {"asked": text, "asked_at": moment, "asked_state": state}
 
 
-def merge_plots(appearances: list[ExtensionAppearance]) -> dict[str, Any]:
+def merge_plots(appearances: Sequence[ExtensionAppearance]) -> dict[str, Any]:
     """Return one plot of an extension's risk over the bundles it appears in.
 
     Bundles overlap: a point at the same moment with the same score is drawn once.

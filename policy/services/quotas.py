@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count, F, Max, Min, Q, TextField, Value
+from django.db.models import Count, F, Max, Min, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
 from evidence.accounts.access import require_permission
+from evidence.models import EvidenceItem, Outcome
 from policy.errors import PolicyRefused, require_allowed
 from policy.models import Extension, PolicySnapshot, QuotaBreach, QuotaChange
 from policy.rules.precedence import DEFAULT_MAX_MEMORY_MB
@@ -144,7 +146,8 @@ def record_quota_change(
 def summarise_stored_breaches(extension: Extension) -> list[BreachFigures]:
     """Return the figures of each resource, the most often exceeded first.
 
-    The same breach in two bundles of overlapping times is counted once.
+    The same breach in two bundles of overlapping times is counted once. What stands in
+    a bundle that failed verification proves nothing and is left out.
     """
     same = Concat(
         Cast("limit", TextField()),
@@ -156,6 +159,7 @@ def summarise_stored_breaches(extension: Extension) -> list[BreachFigures]:
     )
     rows = (
         QuotaBreach.objects.filter(extension=extension)
+        .exclude(pk__in=_untrusted_breaches(extension))
         .order_by()
         .values("resource")
         .annotate(
@@ -170,3 +174,16 @@ def summarise_stored_breaches(extension: Extension) -> list[BreachFigures]:
         .order_by("-count", "resource")
     )
     return [BreachFigures(**row) for row in rows]
+
+
+def count_untrusted_breaches(extension: Extension) -> int:
+    """Return how many breaches stand in bundles that failed verification."""
+    return _untrusted_breaches(extension).count()
+
+
+def _untrusted_breaches(extension: Extension) -> QuerySet[QuotaBreach]:
+    items: Any = EvidenceItem.objects.with_latest_report()
+    failed = items.filter(
+        latest_outcome=Outcome.FAILED, extension_appearances__extension=extension
+    )
+    return QuotaBreach.objects.filter(extension=extension, item__in=failed.values("pk"))

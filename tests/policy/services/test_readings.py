@@ -9,13 +9,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from evidence.accounts.access import Role
 from evidence.models import EvidenceItem, EvidenceKind, WorkState
 from evidence.simulation import simulate_document
 from incidents.models import Incident
 from policy.models import BundleReading, Extension, ExtensionAppearance, QuotaBreach
 from policy.services.quotas import summarise_stored_breaches
 from policy.services.readings import run_reading, take_up_evidence
-from tests.factories import make_evidence, make_incident
+from tests.factories import make_evidence, make_incident, make_user
 
 
 def bundle(calls: int = 120, scenario: str = "inc-6", seed: int = 1) -> dict[str, Any]:
@@ -147,3 +148,31 @@ def test_a_reading_that_gave_up_is_shown_and_asked_for_again(
     client.post(again)
     assert item.policy_readings.count() == 2
     assert "3 workers ended" not in client.get(listed).content.decode()
+
+
+def test_bundle_that_failed_proves_no_breach_and_draws_no_risk(
+    incident: Incident, client: Client
+) -> None:
+    document = bundle()
+    broken = json.loads(json.dumps(document))
+    broken["risk_ledger"]["entries"][3]["risk_score"] = 0.999
+    failed = attach(incident, broken)
+    read(failed)
+    named = QuotaBreach.objects.filter(item=failed).first()
+    assert named is not None
+    assert summarise_stored_breaches(named.extension) == []
+    page = extension_page(client, named.extension)
+    assert "Not drawn: 1 bundle that failed verification" in page
+    assert "in bundles that failed verification" in page
+    assert "Risk score over time" not in page
+    whole = attach(incident, document)
+    read(whole)
+    counted = summarise_stored_breaches(named.extension)
+    assert sum(figures.count for figures in counted) > 0
+    assert "Risk score over time" in extension_page(client, named.extension)
+
+
+def extension_page(client: Client, extension: Extension) -> str:
+    client.force_login(make_user(Role.REVIEWER))
+    url = reverse("admin:policy_extension_change", args=[extension.pk])
+    return client.get(url).content.decode()
