@@ -4,12 +4,23 @@
 import os
 import sys
 
-from config.commands import is_document_command, is_offline
+from config.commands import is_document_command, is_offline, is_owner_command
+
+LIMITS = (
+    "DATABASE_LOCK_SECONDS",
+    "DATABASE_STATEMENT_SECONDS",
+    "DATABASE_IDLE_SECONDS",
+)
 
 
 def main() -> None:
     """Run a management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", choose_settings(sys.argv[1:]))
+
+    if is_owner_command(sys.argv[1:]):
+        # A migration may wait, and take as long as it takes.
+        for name in LIMITS:
+            os.environ.setdefault(name, "0")
 
     from django.core.management import execute_from_command_line
 

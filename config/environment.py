@@ -123,11 +123,30 @@ def read_database(name: str) -> dict[str, Any]:
         database = dict(environ.Env.db_url_config(url))
     except (ValueError, KeyError) as error:
         raise ImproperlyConfigured(f"{name} is not a database URL: {error}") from error
+    database["ENGINE"] = "evidence.database"
     options = database.setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", CONNECT_SECONDS)
+    # A server that is gone without a word; sockets of this machine know no such thing.
+    options.setdefault("tcp_user_timeout", 1000 * CONNECT_SECONDS)
+    if limits := _read_limits():
+        options.setdefault("options", limits)
     if "host" in options:
         database["HOST"] = options.pop("host")
     return database
+
+
+def _read_limits() -> str:
+    """Return the limits of a session, as libpq's `options`; empty where none is set."""
+    limits = {
+        "lock_timeout": read_whole_number("DATABASE_LOCK_SECONDS", default=4),
+        "statement_timeout": read_whole_number("DATABASE_STATEMENT_SECONDS", default=0),
+        "idle_in_transaction_session_timeout": read_whole_number(
+            "DATABASE_IDLE_SECONDS", default=60
+        ),
+    }
+    return " ".join(
+        f"-c {name}={seconds}s" for name, seconds in limits.items() if seconds
+    )
 
 
 def read_email(name: str, *, default: str) -> dict[str, Any]:

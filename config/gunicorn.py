@@ -12,9 +12,12 @@ from config.logs import make_logging
 
 wsgi_app = "config.wsgi:application"
 bind = os.environ.get("GUNICORN_BIND", "0.0.0.0:8000")
-worker_class = "gthread"
+worker_class = "config.web_worker.ProbingWorker"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "8"))
+# Somebody waits for each answer. Half of the threads may wait for locks, not more.
+os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "30")
+os.environ.setdefault("DATABASE_WAITERS", str(max(1, threads // 2)))
 # A thread worker tells that it lives between requests; this is for one that hangs.
 timeout = 120
 graceful_timeout = 20

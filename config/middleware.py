@@ -6,12 +6,12 @@ from http import HTTPStatus
 import structlog
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
-from django.db import DataError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from config.health import find_health_response
 from config.metrics import find_metrics_response
-from config.problems import API, refused, unusable
+from config.problems import API, refused, unavailable, unusable
 from evidence.api.base.problems import problem_response
 from evidence.errors import CasefileError
 
@@ -104,7 +104,8 @@ class ApiMiddleware:
 
 class RefusalMiddleware:
     """Show a refusal that a view did not catch: a service's, with its own words, or the
-    database's of a value that it cannot hold (an offset or a number out of its range).
+    database's of a value that it cannot hold (an offset or a number out of its range),
+    or that it does not answer.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -118,6 +119,9 @@ class RefusalMiddleware:
     ) -> HttpResponse | None:
         if isinstance(exception, CasefileError):
             return refused(request, exception)
+        if isinstance(exception, (OperationalError, InterfaceError)):
+            logger.exception("unavailable", exc_info=exception)
+            return unavailable(request)
         if isinstance(exception, DataError):
             logger.warning("unusable_value", exc_info=exception)
             return unusable(request)

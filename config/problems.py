@@ -1,20 +1,30 @@
 """Refusals outside the API's own views: pages, and problem documents under the API."""
 
+import sys
 from http import HTTPStatus
 
 import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from evidence.admin.sent_forms import SESSION_NAME, keep_unsent, typed_texts
-from evidence.api.base.problems import NOT_FOUND, UNUSABLE, problem_response
+from evidence.api.base.problems import (
+    NOT_FOUND,
+    RETRY_SECONDS,
+    UNAVAILABLE,
+    UNUSABLE,
+    problem_response,
+)
+from evidence.database.errors import DatabaseRefusal
 from evidence.errors import CasefileError
 
 API = "/api/"
+NOT_NOW = "This cannot be done just now"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -46,6 +56,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
     The page needs no session and no database: these may be what failed.
     """
+    # Django calls this while it handles the fault.
+    fault = sys.exc_info()[1]
+    if isinstance(fault, CasefileError):
+        return refused(request, fault)
+    if isinstance(fault, (OperationalError, InterfaceError)):
+        return unavailable(request)
     if _is_api(request):
         detail = "Something went wrong here. It was logged."
         return problem_response(request, 500, "internal_error", detail)
@@ -59,8 +75,31 @@ def refused(request: HttpRequest, error: CasefileError) -> HttpResponse:
     status = error.status
     if _is_api(request):
         return problem_response(request, status, error.code, error.message)
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        return _not_now(request, getattr(error, "heading", NOT_NOW), error.message)
     name = "403.html" if status is HTTPStatus.FORBIDDEN else "refused.html"
     return _render(request, name, status, error.message)
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Answer for a database that is away."""
+    if _is_api(request):
+        return problem_response(request, 503, "unavailable", UNAVAILABLE)
+    return _not_now(request, DatabaseRefusal.heading, UNAVAILABLE)
+
+
+def _not_now(request: HttpRequest, heading: str, message: str) -> HttpResponse:
+    """Answer what another try may do; what was typed is shown, to be copied or sent."""
+    context = {
+        "heading": heading,
+        "message": message,
+        "back": _find_way_back(request),
+        "typed": typed_texts(request) if request.method == "POST" else {},
+    }
+    page = render_to_string("not_now.html", context)
+    response = HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    response["Retry-After"] = str(RETRY_SECONDS)
+    return response
 
 
 def unusable(request: HttpRequest) -> HttpResponse:

@@ -124,6 +124,8 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 # --- Database, cache, tasks ---------------------------------------------------------
 
 DATABASES = {"default": read_database("DATABASE_URL")}
+# How many threads of a process wait long for a lock (evidence/database); 0: any number.
+DATABASE_WAITERS = read_whole_number("DATABASE_WAITERS", default=0)
 if read_flag("DATABASE_POOL", default=False):
     DATABASES["default"]["OPTIONS"]["pool"] = True
 else:

@@ -20,6 +20,9 @@ os.environ.setdefault("STATIC_MANIFEST", "false")
 os.environ.setdefault("LOG_FORMAT", "console")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 os.environ.setdefault("EMAIL_URL", "memorymail://")
+# A machine that is busy with tests is slow, and nobody waits for an answer.
+os.environ.setdefault("DATABASE_LOCK_SECONDS", "30")
+os.environ.setdefault("DATABASE_IDLE_SECONDS", "300")
 
 # Parallel pytest processes share the server, each with two databases of its own. A
 # worker that one of them starts is given the URL as it is.

@@ -214,6 +214,7 @@ def main(words: Sequence[str]) -> int:
         _say(f"there is no {unknown[0]!r}; there are: {', '.join(NAMES)}")
         return 2
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "300")
     Keeper(_load(), words or NAMES).run()
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 
@@ -11,6 +12,8 @@ def main(roles: list[str]) -> None:
     import django
     from django.core.management import call_command
 
+    for name in ("DATABASE_LOCK_SECONDS", "DATABASE_IDLE_SECONDS"):
+        os.environ[name] = "0"  # a migration takes as long as it takes
     django.setup()
     call_command("migrate", verbosity=0)
     # Ends or fails: what it did otherwise nobody reads at a start.

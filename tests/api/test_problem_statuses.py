@@ -69,7 +69,8 @@ CODES = {
         evidence_damaged evidence_missing history_broken
     """,
     503: """
-        storage_unavailable store_not_ready
+        database_full record_busy storage_unavailable store_not_ready took_too_long
+        unavailable
     """,
 }
 

@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.db import transaction
 from django.db.backends.postgresql import base, creation
 
+from evidence.database.base import DatabaseWrapper as OwnDatabaseWrapper
 from tests.backend.template import lock_key, name_template
 
 KEPT = frozenset(
@@ -103,6 +104,6 @@ class DatabaseCreation(creation.DatabaseCreation):
         self.connection.settings_dict["NAME"] = name
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(OwnDatabaseWrapper):
     ops_class = DatabaseOperations
     creation_class = DatabaseCreation

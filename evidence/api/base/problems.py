@@ -30,6 +30,7 @@ UNUSABLE = (
     "A value that was sent cannot be used: it is out of range, or holds a character "
     "that no text here can hold."
 )
+UNAVAILABLE = "The database does not answer. Nothing was changed; try again."
 RETRY_SECONDS = 5
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,9 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
     set_rollback()
     if isinstance(error, CasefileError):
         members = error.problem_members()
-        return _respond(error.status, error.code, error.message, path, **members)
+        return _with_retry(
+            _respond(error.status, error.code, error.message, path, **members)
+        )
     if isinstance(error, RequestDataTooBig):
         return _respond(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", str(error), path
@@ -91,7 +94,10 @@ def problem_response(
 ) -> JsonResponse:
     """Return a problem from outside DRF's views, for Django's own error handlers."""
     document = make_problem(status, code, detail, instance=request.path)
-    return JsonResponse(document, status=status, content_type=CONTENT_TYPE)
+    response = JsonResponse(document, status=status, content_type=CONTENT_TYPE)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response["Retry-After"] = str(RETRY_SECONDS)
+    return response
 
 
 def _as_problem(error: Exception, response: Response, path: str) -> Response:
@@ -146,12 +152,15 @@ def _flatten(details: Any, field: str = "") -> Iterator[dict[str, str]]:
 def _respond_unavailable(path: str) -> Response:
     logger.exception("api_unavailable")
     response = _respond(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "unavailable",
-        "The database does not answer. Nothing was changed; try again.",
-        path,
+        HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", UNAVAILABLE, path
     )
-    response["Retry-After"] = str(RETRY_SECONDS)
+    return _with_retry(response)
+
+
+def _with_retry(response: Response) -> Response:
+    """Say when to come back, in an answer that another try may change."""
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        response["Retry-After"] = str(RETRY_SECONDS)
     return response
 
 

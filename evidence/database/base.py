@@ -1,0 +1,117 @@
+"""The database backend of settings.DATABASES: locks are waited for in turn, and not
+for ever.
+
+The limits themselves are the connection's (config/environment.py). Where one is
+reached, the error becomes one of our own refusals, so that every page and the API
+answer it as they answer any. At most DATABASE_WAITERS threads of a process wait for a
+lock as long as one may; those that come on top wait for an instant only, so that a
+case that is held fills no thread pool.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db.backends.postgresql import base
+from django.db.utils import Error as DatabaseError
+
+from evidence.database.errors import (
+    DatabaseFull,
+    DatabaseRefusal,
+    QueryTooLong,
+    RecordBusy,
+)
+
+BUSY = (
+    "Somebody is changing this case, or what belongs to it, at this moment. Nothing "
+    "was changed: try again in a few seconds."
+)
+TOO_LONG = (
+    "The database took too long over this, and was told to stop. Nothing was changed: "
+    "ask for less at once, or try again."
+)
+FULL = (
+    "The database takes nothing in: it is full or can only be read. Nothing was "
+    "changed, and what is there can be read. An administrator has to make room."
+)
+REFUSALS: tuple[tuple[type[Exception], type[DatabaseRefusal], str], ...] = (
+    (psycopg.errors.LockNotAvailable, RecordBusy, BUSY),
+    (psycopg.errors.DeadlockDetected, RecordBusy, BUSY),
+    (psycopg.errors.QueryCanceled, QueryTooLong, TOO_LONG),
+    (psycopg.errors.DiskFull, DatabaseFull, FULL),
+    (psycopg.errors.ReadOnlySqlTransaction, DatabaseFull, FULL),
+)
+INSTANT = "300ms"
+WAITS = re.compile(r"\bFOR (NO KEY )?UPDATE\b(?!.*\b(SKIP LOCKED|NOWAIT)\b)", re.DOTALL)
+
+Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
+
+
+class WaitingRoom:
+    """Counts the threads of this process that wait for a lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting = 0
+
+    @contextmanager
+    def entered(self) -> Iterator[bool]:
+        """Count the caller while the block runs; yield whether there was room."""
+        with self._lock:
+            self._waiting += 1
+            most = settings.DATABASE_WAITERS
+            has_room = not most or self._waiting <= most
+        try:
+            yield has_room
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+
+waiting_room = WaitingRoom()
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.execute_wrappers = [_answer, _wait_in_turn]
+
+
+def _answer(
+    execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
+    try:
+        return execute(sql, params, many, context)
+    except DatabaseError as error:
+        for kind, refusal, message in REFUSALS:
+            if isinstance(error.__cause__, kind):
+                raise refusal(message) from error
+        raise
+
+
+def _wait_in_turn(
+    execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
+    if not WAITS.search(sql):
+        return execute(sql, params, many, context)
+    with waiting_room.entered() as has_room:
+        if has_room:
+            return execute(sql, params, many, context)
+        with _waiting_an_instant(context["connection"]):
+            return execute(sql, params, many, context)
+
+
+@contextmanager
+def _waiting_an_instant(connection: Any) -> Iterator[None]:
+    """Wait for locks an instant in this block; where it fails, all is rolled back."""
+    raw = connection.connection
+    before = raw.execute("SHOW lock_timeout").fetchone()[0]
+    raw.execute(f"SET LOCAL lock_timeout = '{INSTANT}'")
+    yield
+    raw.execute(psycopg.sql.SQL("SET LOCAL lock_timeout = {}").format(before))

@@ -1,0 +1,41 @@
+"""What the database could not do now, as refusals that say so.
+
+Each is an OperationalError as well: workers try again, and requests are answered.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.db import OperationalError
+
+from evidence.errors import CasefileError
+
+
+class DatabaseRefusal(CasefileError, OperationalError):
+    """The database does not do it now; nothing was changed."""
+
+    code = "unavailable"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    heading = "The database does not answer"
+
+
+class RecordBusy(DatabaseRefusal):
+    """Somebody else holds what is to be changed, for longer than one waits for it."""
+
+    code = "record_busy"
+    heading = "Somebody is changing this case"
+
+
+class QueryTooLong(DatabaseRefusal):
+    """The answer took longer than one may take."""
+
+    code = "took_too_long"
+    heading = "This took too long"
+
+
+class DatabaseFull(DatabaseRefusal):
+    """The database has no room, or takes nothing in."""
+
+    code = "database_full"
+    heading = "The database takes nothing in"
