@@ -73,6 +73,8 @@ class DatabaseCreation(creation.DatabaseCreation):
         """Give a cursor and the template's name, while nobody else makes or copies."""
         template = name_template()
         with self._nodb_cursor() as cursor:
+            # Another process may be migrating it: that takes as long as it takes.
+            cursor.execute("SET lock_timeout = 0")
             cursor.execute("SELECT pg_advisory_lock(%s)", [lock_key(template)])
             try:
                 if not self._database_exists(cursor, template):
