@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -190,13 +191,32 @@ class ZonedMixin(forms.Form):
 class PageForm(forms.Form):
     """A form of a page: it knows the object and who fills it in."""
 
-    def __init__(self, *args: Any, obj: Any = None, user: Any = None, **kwargs: Any):
+    def __init__(
+        self,
+        *args: Any,
+        obj: Any = None,
+        user: Any = None,
+        shared: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ):
         # Several forms stand on one page: their fields' ids must differ.
         kwargs.setdefault("auto_id", f"{type(self).__name__.lower()}_%s")
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
         self.obj, self.user = obj, user
+        self._shared = {} if shared is None else shared
         self.prepare()
+
+    def once(self, name: str, read: Callable[[], Any]) -> Any:
+        """Return what the forms of one page share, read by the first that asks."""
+        if name not in self._shared:
+            self._shared[name] = read()
+        return self._shared[name]
+
+    def told(self, name: str) -> str:
+        """Return what was sent or starts out as the value of a field."""
+        values = self.data if self.is_bound else self.initial
+        return str(values.get(name) or "")
 
     def prepare(self) -> None:
         """Fill in choices that depend on the object and the person."""

@@ -28,7 +28,7 @@ from evidence.accounts.access import require_permission
 from evidence.admin.base import person_of
 from evidence.admin.form_answers import answer_form
 from evidence.admin.sent_forms import has_unsent
-from evidence.errors import CasefileError, PermissionRefused
+from evidence.errors import PermissionRefused
 
 NOTHING_SENT = (
     "Nothing was saved: this address only takes what a form sends. If you were writing "
@@ -122,9 +122,7 @@ class ActionPages:
                 data, files, obj=obj, user=request.user
             ),
             run=lambda form: self._carry_out(request, obj, chosen, form),
-            show=lambda form, error: self._show_again(
-                request, obj, action, form, error
-            ),
+            show=lambda form, error: self._show_again(request, obj, action, form),
             fields=chosen.fields,
         )
 
@@ -139,16 +137,9 @@ class ActionPages:
         return HttpResponseRedirect(way_back(request, request.POST, self.page_of(obj)))
 
     def _show_again(
-        self,
-        request: HttpRequest,
-        obj: Any,
-        key: str,
-        form: forms.Form,
-        error: CasefileError | None,
+        self, request: HttpRequest, obj: Any, key: str, form: forms.Form
     ) -> HttpResponse:
         """Draw the page that the form was sent from, as it is now, and the form."""
-        if error is not None:
-            messages.error(request, error.message)
         chosen = self.page_actions[key]
         here = way_back(request, form.data, self.page_of(obj))
         request.GET = QueryDict(urlsplit(here).query)
@@ -162,26 +153,15 @@ class ActionPages:
         )
         return self.show(request, obj, refused=refused)
 
-    def offer(
-        self, request: HttpRequest, obj: Any, refused: RefusedForm | None = None
-    ) -> dict[str, dict[str, Any]]:
-        """Return the actions that this person has now, each with its form."""
-        offered = {}
-        for key, action in self.page_actions.items():
-            if not request.user.has_perm(action.permission) or not action.applies(obj):
-                continue
-            if not action.offered_to(obj, request.user):
-                continue
-            is_refused = refused is not None and refused.key == key
-            form = refused.form if refused is not None and is_refused else None
-            offered[key] = {
-                "key": key,
-                "action": action,
-                "form": form or action.form(obj=obj, user=request.user),
-                "url": self.action_url(obj, key),
-                "is_open": is_refused,
-            }
-        return offered
+    def offer(self, request: HttpRequest, obj: Any) -> dict[str, PageAction]:
+        """Return the actions that this person has now, by their key."""
+        return {
+            key: action
+            for key, action in self.page_actions.items()
+            if request.user.has_perm(action.permission)
+            and action.applies(obj)
+            and action.offered_to(obj, request.user)
+        }
 
 
 def way_back(request: HttpRequest, data: Any, page: str) -> str:

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 from django import template
+from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -44,6 +45,46 @@ def form_key(context: Any, kind: str = "") -> SafeString:
     """Draw the hidden field that makes a form sent twice one; "secret": never kept."""
     key = make_key(context["request"].user.pk or 0, is_secret=kind == "secret")
     return format_html('<input type="hidden" name="{}" value="{}">', KEY_NAME, key)
+
+
+@register.simple_tag(takes_context=True)
+def place_form(
+    context: Any,
+    key: str,
+    *,
+    only: str = "",
+    leave: str = "",
+    need: str = "",
+    start: str | None = None,
+    label: str = "",
+    also: str = "",
+    **fixed: Any,
+) -> Any:
+    """Return the form of an action as it stands here, see `FormPlaces.place`.
+
+    `start` is what the field in `only` starts with, `label` the name here of that
+    in `only` or `need`; `also` is another action that the same form sends.
+    """
+    fill = {} if start is None else {only: start}
+    act = context["places"].place(
+        key, only=only, leave=leave, need=need, also=also, fill=fill, fixed=fixed
+    )
+    if label:
+        act.form.fields[only or need].label = label
+    return act
+
+
+@register.simple_block_tag(takes_context=True)
+def refused_on_top(context: Any, content: SafeString) -> SafeString:
+    """Draw the page, and above it the refused form whose place is gone from it."""
+    places = context.get("places")
+    act = places.unplaced() if places else None
+    if act is None:
+        return content
+    top = render_to_string(
+        "evidence/actions/_refused.html", {"act": act}, context["request"]
+    )
+    return format_html("{}{}", top, content)
 
 
 @register.filter

@@ -17,6 +17,7 @@ from unfold.decorators import display
 
 from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
 from evidence.admin.form_answers import answer_form
+from evidence.admin.form_places import FormPlaces
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
 from evidence.templatetags.casefile import badge
@@ -200,7 +201,13 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
             row=row,
             due=due_badge(row),
             conflict=conflict,
-            refused=refused,
+            places=FormPlaces(
+                self,
+                row,
+                request.user,
+                here=refused.here if refused else self.page_of(row),
+                refused=refused,
+            ),
             can_work=request.user.has_perm(WORK),
             status=409 if conflict else 200,
         )

@@ -35,6 +35,7 @@ from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import ItemState, RemediationKind
 from incidents.workflow.outcomes import Outcome, read_outcome
 from incidents.workflow.phases import Phase
+from policy.admin.forms import ConfirmKillForm
 from policy.services import kill_switches
 
 Data = dict[str, Any]
@@ -293,7 +294,7 @@ def _confirm_kill(request: HttpRequest, incident: Incident, data: Data) -> str:
     confirmation, created = kill_switches.confirm_kill_switch(
         actor=person_of(request),
         kill_switch_id=switch_id,
-        means=data["reason"],
+        means=data["means"],
         effective_at=data["effective_at"],
     )
     if not created:
@@ -400,6 +401,7 @@ ACTIONS: dict[str, PageAction] = {
         WORK,
         about=_phase_text,
         fields={"moment_refused": "due_at"},
+        icon="task_alt",
     ),
     "set-due": PageAction(
         "Set the due time of REMEDIATE",
@@ -431,6 +433,7 @@ ACTIONS: dict[str, PageAction] = {
         _waive,
         REVIEW,
         about=_condition_text,
+        help=("The waiver shows wherever the phase shows."),
     ),
     "revoke-waiver": PageAction(
         "Revoke a waiver",
@@ -438,6 +441,7 @@ ACTIONS: dict[str, PageAction] = {
         case_forms.RevokeForm,
         _revoke_waiver,
         REVIEW,
+        help=("Both stay in sight."),
     ),
     "answer": PageAction(
         "Answer an item",
@@ -513,7 +517,14 @@ ACTIONS: dict[str, PageAction] = {
         WORK,
     ),
     "reclassify": PageAction(
-        "Reclassify", "Reclassify", case_forms.ReclassifyForm, _reclassify, WORK
+        "Reclassify",
+        "Reclassify",
+        case_forms.ReclassifyForm,
+        _reclassify,
+        WORK,
+        help=(
+            "Answers are kept. Open items and running clocks follow the new playbook."
+        ),
     ),
     "kill": PageAction(
         "Activate the kill switch",
@@ -521,6 +532,8 @@ ACTIONS: dict[str, PageAction] = {
         case_forms.KillForm,
         _kill,
         WORK,
+        help=("Orders the runtime to stop it, and quarantines it."),
+        tone="danger",
     ),
     "kill-all": PageAction(
         "Stop every extension",
@@ -529,13 +542,19 @@ ACTIONS: dict[str, PageAction] = {
         _kill_all,
         WORK,
         fields={"typed_reference": "reference"},
+        help=(
+            "Orders every extension of the runtime to be stopped (pi --no- "
+            "extensions). The last resort: a second person is told at once."
+        ),
+        tone="danger",
     ),
     "confirm-kill": PageAction(
         "Record that the kill switch took effect",
         "Record that it took effect",
-        case_forms.ConfirmKillForm,
+        ConfirmKillForm,
         _confirm_kill,
-        WORK,
+        kill_switches.CONFIRM,
+        fields={"reason": "means"},
     ),
     "close": PageAction(
         "Close the case",
@@ -551,7 +570,11 @@ ACTIONS: dict[str, PageAction] = {
         case_forms.DuplicateForm,
         _duplicate,
         REVIEW,
-        fields={"reference": "original"},
+        fields={**CLOSING_FIELDS, "reference": "original"},
+        help=(
+            "The original hears of it. What the case turned out to be is its to say."
+        ),
+        tone="danger",
     ),
     "false-alarm": PageAction(
         "Close as false alarm",
@@ -560,6 +583,7 @@ ACTIONS: dict[str, PageAction] = {
         _false_alarm,
         REVIEW,
         fields=CLOSING_FIELDS,
+        tone="danger",
     ),
     "take-over": PageAction(
         "Take over from a duplicate",
@@ -567,8 +591,18 @@ ACTIONS: dict[str, PageAction] = {
         case_forms.TakeOverForm,
         _take_over,
         REVIEW,
+        help=(
+            "Alerts move to the original. Evidence becomes the original's as "
+            "well: the duplicate keeps what it rested on, and custody says "
+            "where it came from."
+        ),
     ),
     "reopen": PageAction(
-        "Reopen", "Reopen with a new cycle", case_forms.ReasonForm, _reopen, REVIEW
+        "Reopen",
+        "Reopen with a new cycle",
+        case_forms.ReasonForm,
+        _reopen,
+        REVIEW,
+        help=("A new cycle of phases starts. The one before stays as it was."),
     ),
 }

@@ -18,6 +18,7 @@ from unfold.decorators import display
 
 from evidence.admin.base import person_of
 from evidence.admin.form_answers import answer_form
+from evidence.admin.form_places import FormPlaces
 from evidence.admin.moment_columns import CasefileAdmin
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
@@ -197,8 +198,10 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
         if refused and refused.key == "complete-phase":
             request.GET = _marked_gate(request, refused)
         context = cockpit_context(request, obj)
-        context["refused"] = refused
-        context["here"] = refused.here if refused else request.get_full_path()
+        here = refused.here if refused else request.get_full_path()
+        context["places"] = FormPlaces(
+            self, obj, request.user, here=here, refused=refused
+        )
         return self._render(request, "incident", title=obj.reference, **context)
 
     def history_view(

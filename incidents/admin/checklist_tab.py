@@ -31,7 +31,7 @@ from incidents.services.gates.gathering import find_current_reports
 from incidents.services.gates.policy_facts import find_kill_confirmed
 from incidents.workflow.artifacts import match_artifact
 from incidents.workflow.gates import ITEM_OF_CONDITION, Condition, GateResult
-from incidents.workflow.incident_states import ItemKind, RemediationKind
+from incidents.workflow.incident_states import ItemKind
 from incidents.workflow.phases import Phase
 
 SUGGESTIONS_MAX = 5
@@ -141,10 +141,6 @@ def checklist_tab(
         "retired": [item for item in items if item.retired_at],
         "progress": _progress(cycle),
         "actions": _actions(cycle) if row.name is Phase.REMEDIATE else (),
-        "action_kinds": [(k.value, k.value.replace("_", " ")) for k in RemediationKind],
-        "case_evidence": list(incident.evidence_items.order_by("-id")[:50])
-        if row.name is Phase.REMEDIATE
-        else (),
     }
 
 

@@ -15,7 +15,6 @@ from evidence.admin.base import read_key
 from evidence.audit.history import incident_stream
 from evidence.models import AuditEntry
 from evidence.tones import tone_of
-from incidents.admin import forms
 from incidents.admin.checklist_tab import checklist_tab
 from incidents.admin.evidence_tab import evidence_tab
 from incidents.admin.policy_tab import policy_tab
@@ -23,9 +22,9 @@ from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
 from incidents.models import AlertAssignment, Cycle, GateWaiver, Incident, IncidentPhase
 from incidents.phase_views import PhaseView, view_phase
+from incidents.services.alerts.taking_over import find_leftovers
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import TITLES
-from incidents.services.lifecycle.aftermath import Aftermath, find_standing
 from incidents.services.lifecycle.containment import unconfirmed_orders
 from incidents.services.notifications.reachability import reach_of_case
 from incidents.services.policy_records import shown_orders, standing_kill_all
@@ -154,11 +153,8 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "ending": getattr(cycle, "ending", None),
         "is_past": cycle != incident.current_cycle,
         "is_emptied": is_live and _is_emptied(incident),
-        **(_closing_forms(incident) if is_live else {}),
         "can_reopen": _can_reopen(request, incident, cycle),
-        "take_over_form": _take_over_form(request, incident, cycle),
-        "workers": forms.workers() if can_work else (),
-        "playbook_choices": forms.playbook_choices(incident) if can_work else (),
+        "can_take_over": _can_take_over(request, incident, cycle),
         "condition_titles": TITLES,
         **containment,
         "now": now,
@@ -194,13 +190,10 @@ def _containment(
     orders = shown_orders(incident)
     if not incident.is_open:
         orders = [order for order in orders if order.incident_id == incident.pk]
-    can_review = incident.is_open and request.user.has_perm(REVIEW)
     return {
         "kill_orders": order_views(orders, request.user, now=now),
         "kill_all": standing_kill_all() if incident.is_open else None,
         "closing_orders": unconfirmed_orders(incident) if incident.is_open else (),
-        "standing": find_standing(incident) if can_review else None,
-        "aftermaths": [(aftermath.value, aftermath.label) for aftermath in Aftermath],
     }
 
 
@@ -211,28 +204,17 @@ def _is_emptied(incident: Incident) -> bool:
     return AlertAssignment.objects.filter(previous_incident=incident).exists()
 
 
-def _closing_forms(incident: Incident) -> dict[str, Any]:
-    return {
-        "close_form": forms.CloseForm(obj=incident),
-        "duplicate_form": forms.DuplicateForm(obj=incident),
-        "false_alarm_form": forms.FalseAlarmForm(obj=incident),
-    }
-
-
 def _can_reopen(request: HttpRequest, incident: Incident, cycle: Cycle) -> bool:
     """Return whether to offer it: beside the case as it stands, not a past cycle."""
     is_past = cycle != incident.current_cycle
     return not (incident.is_open or is_past) and request.user.has_perm(REVIEW)
 
 
-def _take_over_form(
-    request: HttpRequest, incident: Incident, cycle: Cycle
-) -> forms.TakeOverForm | None:
-    """Return the form to take over what a duplicate holds; None where nothing is."""
+def _can_take_over(request: HttpRequest, incident: Incident, cycle: Cycle) -> bool:
+    """Return whether a duplicate holds what can be taken over by or from this case."""
     if cycle != incident.current_cycle or not request.user.has_perm(REVIEW):
-        return None
-    form = forms.TakeOverForm(obj=incident)
-    return form if form.has_choices else None
+        return False
+    return bool(find_leftovers(incident))
 
 
 def _chosen_cycle(request: HttpRequest, incident: Incident) -> Cycle:

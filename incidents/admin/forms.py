@@ -26,7 +26,8 @@ from incidents.models import Incident, Playbook, PlaybookVersion, Team, Timeline
 from incidents.services.alerts.taking_over import find_leftovers
 from incidents.services.gates.conditions import STATED
 from incidents.services.gates.gathering import works_cases
-from incidents.services.lifecycle.aftermath import Aftermath
+from incidents.services.lifecycle.aftermath import Aftermath, find_standing
+from incidents.services.lifecycle.containment import unconfirmed_orders
 from incidents.services.timeline import BODY_LENGTH, WRITABLE_KINDS
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import (
@@ -50,6 +51,11 @@ TICKET_LENGTH = 100
 URL_LENGTH = 200
 PREVIEW = "incidents/_preview.html"
 EVIDENCE_SHOWN = 50
+STATEMENTS: dict[str, str] = {
+    ConditionKey.EXTENSION_KILLED: "By which means, who and when",
+    ConditionKey.ISOLATION_VERIFIED: "Who verified it, and how",
+    ConditionKey.ROOT_CAUSE_WRITTEN: "Which control failed, and why",
+}
 OUTCOME_FIELDS = (
     "resolution",
     "functional_impact",
@@ -215,6 +221,16 @@ def _offer(field: Any, rows: QuerySet[Any], shown: Iterable[Any]) -> None:
     field.choices = [("", field.empty_label), *((row.pk, str(row)) for row in shown)]
 
 
+def offer_workers(form: PageForm, name: str) -> None:
+    """Let a field of a case's form name anybody, and list who can work on cases."""
+    people = form.once("workers", lambda: list(workers()))
+    _offer(form.fields[name], User.objects.all(), people)
+
+
+def _hinted(hint: str) -> forms.TextInput:
+    return forms.TextInput(attrs={"placeholder": hint})
+
+
 def playbook_choices(incident: Incident) -> list[tuple[int, str]]:
     """Return the versions that the case can be reclassified to: the newest of each."""
     playbooks = Playbook.objects.prefetch_related("versions")
@@ -276,12 +292,22 @@ class StateForm(PageForm):
     statement = _reason("Your statement")
     report = _hidden_number("Report", required=False)
 
+    def prepare(self) -> None:
+        """Ask for what has to be stated about this condition, or this report."""
+        question = STATEMENTS.get(self.told("condition"), "Your statement")
+        is_of_report = self.told("report")
+        self.fields["statement"].label = (
+            "Why verification failed" if is_of_report else question
+        )
+
 
 class WaiveForm(ReasonForm):
+    reason = _reason("Why this can be let go")
     condition = forms.ChoiceField(choices=words(ConditionKey), widget=forms.HiddenInput)
 
 
 class RevokeForm(ReasonForm):
+    reason = _reason("Why it no longer holds")
     waiver = _hidden_number("Waiver", min_value=1, max_value=BIGINT_MAX)
 
 
@@ -303,7 +329,7 @@ class AssignForm(PageForm):
     )
 
     def prepare(self) -> None:
-        _offer(self.fields["assignee"], User.objects.all(), workers())
+        offer_workers(self, "assignee")
 
 
 class LinkForm(PageForm):
@@ -365,16 +391,20 @@ class EntryForm(ZonedMixin, PageForm):
 
     field_order = ("kind", "body", "event_at", "zone", "occurrence", "corrects")
 
+    def prepare(self) -> None:
+        if self.told("corrects"):
+            self.fields["body"].label = "What it should say"
+
 
 class LeadForm(PageForm):
     lead: Any = forms.ModelChoiceField(None, required=False, empty_label="Nobody")
 
     def prepare(self) -> None:
-        _offer(self.fields["lead"], User.objects.all(), workers())
+        offer_workers(self, "lead")
 
 
 class TicketForm(PageForm):
-    ticket = TextField(max_length=TICKET_LENGTH)
+    ticket = TextField(max_length=TICKET_LENGTH, widget=_hinted("bd-1234"))
     url = TextField(
         required=False,
         max_length=URL_LENGTH,
@@ -384,7 +414,7 @@ class TicketForm(PageForm):
 
 
 class RelatedForm(PageForm):
-    reference = TextField(label="Related incident")
+    reference = TextField(label="Related incident", widget=_hinted("SEC-INC-2026-0042"))
 
 
 class OutcomeForm(PageForm):
@@ -401,7 +431,7 @@ class OutcomeForm(PageForm):
     )
 
     def prepare(self) -> None:
-        _offer(self.fields["lead"], User.objects.all(), workers())
+        offer_workers(self, "lead")
         self.fields["lead"].initial = self.obj.lead_id
         self.fields["lead"].required = self.obj.lead_id is None
 
@@ -410,6 +440,14 @@ class CloseForm(OutcomeForm):
     reason = needed(
         _reason(required=False), "needed where a kill switch is not confirmed"
     )
+
+    def prepare(self) -> None:
+        """Name the orders that nobody confirmed: closing over them takes a reason."""
+        super().prepare()
+        orders = unconfirmed_orders(self.obj)
+        if orders:
+            named = "; ".join(str(one) for one in orders)
+            self.fields["reason"].help_text = f"Ordered, not confirmed: {named}"
 
 
 class AftermathForm(ReasonForm):
@@ -421,6 +459,17 @@ class AftermathForm(ReasonForm):
         required=False,
         label="What becomes of kill switches and quarantines",
     )
+
+    def prepare(self) -> None:
+        """Ask where the case leaves something in force, and say what."""
+        super().prepare()
+        standing = self.once("standing", lambda: find_standing(self.obj))
+        if standing:
+            self.fields[
+                "aftermath"
+            ].help_text = f"This case leaves in force: {standing}"
+        else:
+            self.fields["aftermath"].widget = forms.HiddenInput()
 
 
 class FalseAlarmForm(AftermathForm, OutcomeForm):
@@ -451,11 +500,6 @@ class TakeOverForm(ReasonForm):
             for leftover in find_leftovers(self.obj)
         ]
 
-    @property
-    def has_choices(self) -> bool:
-        field: Any = self.fields["duplicate"]
-        return bool(field.choices)
-
 
 class ReclassifyForm(ReasonForm):
     version = forms.ModelChoiceField(PlaybookVersion.objects.all(), label="New class")
@@ -465,7 +509,8 @@ class ReclassifyForm(ReasonForm):
     def prepare(self) -> None:
         """Offer the newest version of each class but the case's own."""
         field: Any = self.fields["version"]
-        field.choices = [("", field.empty_label), *playbook_choices(self.obj)]
+        choices = self.once("playbooks", lambda: playbook_choices(self.obj))
+        field.choices = [("", field.empty_label), *choices]
 
 
 class KillForm(ReasonForm):
@@ -477,11 +522,6 @@ class KillAllForm(ReasonForm):
 
     field_order = ("reference", "reason")
 
-
-class ConfirmKillForm(ZonedMixin, ReasonForm):
-    switch = _hidden_number("Kill switch")
-    effective_at = NaiveDateTimeField(
-        required=False, label="Took effect at", help_text="Left empty: now."
-    )
-
-    field_order = ("switch", "effective_at", "zone", "occurrence", "reason")
+    def prepare(self) -> None:
+        self.fields["reference"].label = f"Type {self.obj.reference} to confirm"
+        self.fields["reference"].widget.attrs["autocomplete"] = "off"

@@ -79,11 +79,14 @@ def _return(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
     return f"Version {review.version.number} is returned to its authors."
 
 
-def _take_up(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
+def _take_up(request: HttpRequest, postmortem: Postmortem, data: Data) -> HttpResponse:
+    """Open the text again, and show it rather than the version that was looked at."""
     take_up_again(
         actor=person_of(request), postmortem_id=postmortem.pk, reason=data["reason"]
     )
-    return "The postmortem is open for writing again."
+    messages.success(request, "The postmortem is open for writing again.")
+    page = reverse("admin:incidents_postmortem_change", args=[postmortem.pk])
+    return HttpResponseRedirect(page)
 
 
 def _findings(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
@@ -125,7 +128,12 @@ def _version_id(number: str, postmortem: Postmortem) -> int:
 
 ACTIONS: dict[str, PageAction] = {
     "submit": PageAction(
-        "Submit the postmortem", "Submit it", SubmitForm, submit, WORK
+        "Submit the postmortem",
+        "Submit it",
+        SubmitForm,
+        submit,
+        WORK,
+        icon="outgoing_mail",
     ),
     "sign": PageAction(
         "Sign the postmortem", "Sign this version", SignForm, _sign, REVIEW

@@ -25,6 +25,7 @@ from unfold.decorators import display
 from evidence.accounts.access import name_of
 from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
 from evidence.admin.form_answers import NOT_SAVED
+from evidence.admin.form_places import FormPlaces
 from evidence.admin.item_page import describe_work
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.admin.sent_forms import take_unsent
@@ -186,7 +187,11 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
         self, request: HttpRequest, obj: Any, *, refused: RefusedForm | None = None
     ) -> HttpResponse:
         context = page_context(request, obj)
-        context.update(files_context(obj, context["shown"]), refused=refused)
+        context.update(files_context(obj, context["shown"]))
+        here = refused.here if refused else request.get_full_path()
+        context["places"] = FormPlaces(
+            self, obj, request.user, here=here, refused=refused
+        )
         return self._render(request, "page", title=str(obj), **context)
 
     def history_view(

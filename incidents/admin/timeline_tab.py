@@ -9,7 +9,6 @@ from django.http import HttpRequest
 
 from incidents.models import Cycle, Incident, TimelineKind
 from incidents.models.phases import PHASE_CHOICES
-from incidents.services.timeline import WRITABLE_KINDS
 from incidents.timeline_reading import TimelineLine, TimelineReader
 
 PAGE = 50
@@ -25,7 +24,6 @@ def timeline_tab(
         "page": page,
         "kinds": TimelineKind.choices,
         "phase_choices": PHASE_CHOICES,
-        "writable_kinds": [(kind.value, kind.label) for kind in WRITABLE_KINDS],
         "kind": lines.kind,
         "entry_phase": lines.phase,
     }

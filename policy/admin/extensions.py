@@ -18,7 +18,7 @@ from django.db.models import (
     Subquery,
     When,
 )
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_datetime
@@ -62,6 +62,21 @@ SHOWN = 50
 SUGGESTED = 20
 MERGED_POINTS = 600
 MERGED_BUNDLES = 20
+
+
+def _confirm_kill(
+    request: HttpRequest, extension: Extension, data: dict[str, Any]
+) -> str:
+    covering = KillSwitch.objects.covering(extension)
+    if not covering.filter(pk=data["switch"]).exists():
+        raise Http404
+    _, created = kill_switches.confirm_kill_switch(
+        kill_switch_id=data["switch"],
+        means=data["means"],
+        effective_at=data["effective_at"],
+        actor=request.user,  # type: ignore[arg-type]
+    )
+    return "Confirmed." if created else "It was confirmed before; that stays."
 
 
 def _demote(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
@@ -286,6 +301,13 @@ class ExtensionAdmin(PageAdmin):
             _quota,
             WORK_POLICY,
             help="Records the decision; the runtime's operator edits settings.json.",
+        ),
+        "confirm-kill": PageAction(
+            "Record that the kill switch took effect",
+            "It took effect",
+            forms.ConfirmKillForm,
+            _confirm_kill,
+            kill_switches.CONFIRM,
         ),
         "edit": PageAction("Edit", "Save", forms.ExtensionForm, _edit, WORK_POLICY),
     }

@@ -217,6 +217,12 @@ class ConfirmForm(ZonedMixin, PageForm):
     field_order = ("effective_at", "zone", "occurrence", "means")
 
 
+class ConfirmKillForm(ConfirmForm):
+    """The same beside an order of a page that may show several."""
+
+    switch = forms.IntegerField(widget=forms.HiddenInput)
+
+
 class RollbackToDefaultsForm(PageForm):
     """The two choices have no default: the proposer makes them."""
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.urls import reverse
 from django.utils import timezone
 
 from policy.models import KillSwitch
@@ -26,7 +25,6 @@ class OrderView:
     instruction: RuntimeInstruction
     waited: dt.timedelta
     can_confirm: bool
-    confirm_url: str
 
 
 def order_views(
@@ -40,9 +38,6 @@ def order_views(
             instruction=instruction_for(switch),
             waited=moment - switch.ordered_at,
             can_confirm=user.has_perm(CONFIRM),
-            confirm_url=reverse(
-                "admin:policy_killswitch_do", args=[switch.pk, "confirm"]
-            ),
         )
         for switch in switches
         if switch.state is KillSwitchState.ORDERED

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern
 
 from evidence.admin.base import ReadOnlyAdmin, read_key
+from evidence.admin.form_places import FormPlaces
 from evidence.admin.page_actions import ActionPages, PageAction, RefusedForm
 
 __all__ = ("OfVisibleIncident", "PageAction", "PageAdmin")
@@ -53,13 +54,13 @@ class PageAdmin(ActionPages, ReadOnlyAdmin):
     def show(
         self, request: HttpRequest, obj: Any, *, refused: RefusedForm | None = None
     ) -> HttpResponse:
-        offered = self.offer(request, obj, refused)
+        here = refused.here if refused else request.get_full_path()
+        places = FormPlaces(self, obj, request.user, here=here, refused=refused)
         context = {
             **self.admin_site.each_context(request),
             **self.page_context(request, obj),
-            "actions": offered,
-            # A button that is gone meanwhile takes nothing with it that was typed.
-            "refused": refused if refused and refused.key not in offered else None,
+            "actions": self.offer(request, obj),
+            "places": places,
             "object": obj,
             "title": str(obj),
             "opts": self.opts,

@@ -13,12 +13,6 @@ register = template.Library()
 
 
 @register.filter
-def get_action(actions: dict[str, Any], key: str) -> Any:
-    """Return the button of this key, None where it is not offered."""
-    return actions.get(key)
-
-
-@register.filter
 def pretty_json(value: Any) -> str:
     """Return a JSON value over several lines, its members in order of name."""
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)

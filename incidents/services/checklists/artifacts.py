@@ -26,6 +26,12 @@ class Artifact:
     evidence_item: EvidenceItem | None = None
     record_id: str = ""
 
+    @property
+    def key(self) -> str:
+        """What names the artifact in forms: its kind and its ID."""
+        record = self.evidence_item.pk if self.evidence_item else self.record_id
+        return f"{self.kind.value}:{record}"
+
 
 def evidence_artifact(item: EvidenceItem) -> Artifact:
     """Return an evidence item as an artifact, with what its current report says."""

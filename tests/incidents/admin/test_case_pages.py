@@ -307,7 +307,7 @@ class TestButtons:
         switch = incident.kill_switches.get()
         client.post(
             do_url(incident, "confirm-kill"),
-            {"switch": switch.pk, "reason": "Every capability shows denied."},
+            {"switch": switch.pk, "means": "Every capability shows denied."},
         )
         item.refresh_from_db()
         assert item.state == "done"

@@ -343,7 +343,7 @@ class TestClosingForm:
         self, reviewer: Client, ready: Incident
     ) -> None:
         answer = do(reviewer, ready, "close", information_impact="none")
-        form = answer.context["refused"].form
+        form = answer.context["places"].refused.form
         assert {"resolution", "functional_impact", "lead"} <= set(form.errors)
         assert form["information_impact"].value() == "none"
         assert Incident.objects.get(pk=ready.pk).is_open

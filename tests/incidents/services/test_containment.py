@@ -203,7 +203,7 @@ class TestOneDoor:
             url = reverse(
                 "admin:incidents_incident_do", args=[incident.pk, "confirm-kill"]
             )
-            self.post(client, url, switch=switch.pk, reason="All denied.")
+            self.post(client, url, switch=switch.pk, means="All denied.")
         elif door == "switch":
             url = reverse("admin:policy_killswitch_do", args=[switch.pk, "confirm"])
             self.post(client, url, means="All denied.")
@@ -243,7 +243,7 @@ class TestOneDoor:
         switch = kill(make_incident())
         client.force_login(make_user())
         url = reverse("admin:incidents_incident_do", args=[incident.pk, "confirm-kill"])
-        self.post(client, url, switch=switch.pk, reason="All denied.")
+        self.post(client, url, switch=switch.pk, means="All denied.")
         assert kill_item(incident) == "done"
 
     def test_late_confirmation_of_a_closed_case_is_taken(self, incident):

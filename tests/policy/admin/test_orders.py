@@ -106,10 +106,11 @@ def test_the_form_on_the_case_confirms_and_comes_back(
 ) -> None:
     client.force_login(responder)
     page = get(client, case_url(incident))
-    url = reverse("admin:policy_killswitch_do", args=[switch.pk, "confirm"])
+    url = reverse("admin:incidents_incident_do", args=[incident.pk, "confirm-kill"])
     assert f'action="{url}"' in page
     back = case_url(incident)
-    response = client.post(url, {"means": "All denied.", "next": back})
+    sent = {"switch": switch.pk, "means": "All denied.", "next": back}
+    response = client.post(url, sent)
     assert (response.status_code, response.headers["Location"]) == (302, back)
     assert KillSwitch.objects.confirmed().exists()
 

@@ -13,6 +13,7 @@
   const FLEETING = new Set(["csrfmiddlewaretoken", "form_key", "next", "revision", "content_sha256"]);
 
   const forms = () => [...document.querySelectorAll("form[method=post]")].filter((form) => form.elements.namedItem("form_key") && !form.dataset.autosave);
+  const isRefused = (form) => form.querySelector("[data-refused]") !== null;
   const nonceOf = (form) => (form.elements.namedItem("form_key").value.split(".")[2] ?? "").split(":")[0];
   const fieldsOf = (form) => [...form.querySelectorAll(KEPT)].filter((field) => field.name);
   const read = (field) => (field.type === "checkbox" || field.type === "radio" ? String(field.checked) : field.value);
@@ -109,7 +110,7 @@
   const restore = (form) => {
     const id = idOf(form);
     const draft = load(id);
-    if (!draft || form.closest("[data-refused]")) return;
+    if (!draft || isRefused(form)) return;
     const back = [];
     for (const field of fieldsOf(form)) {
       const typed = draft.typed[nameOf(field)];
@@ -155,7 +156,7 @@
   addEventListener("DOMContentLoaded", () => setTimeout(() => {
     forgetDone();
     for (const form of forms()) {
-      const draft = form.closest("[data-refused]") ? load(idOf(form)) ?? { typed: {} } : null;
+      const draft = isRefused(form) ? load(idOf(form)) ?? { typed: {} } : null;
       for (const field of fieldsOf(form)) starts.set(field, draft ? startOf(field, draft) : read(field));
       if (draft) keep(form, false);
       else restore(form);

@@ -18,10 +18,12 @@
     const refused = document.querySelector("[data-refused]");
     if (!refused) return;
     history.replaceState(null, "", refused.dataset.here);
-    const error = refused.querySelector(".cf-label .cf-errors");
-    const holder = error?.closest(".cf-label") ?? refused;
-    holder.querySelector("textarea, select, input:not([type=hidden])")?.focus();
-    refused.scrollIntoView({ block: "start" });
+    const form = refused.closest("form");
+    for (let part = form; part; part = part.parentElement?.closest("details")) part.open = true;
+    const holder = form.querySelector(".cf-label:has(.cf-errors)") ?? form;
+    const field = holder.querySelector("textarea, select, input:not([type=hidden])");
+    (field ?? refused).focus({ preventScroll: true });
+    form.scrollIntoView({ block: "center" });
   };
 
   const preview = async (button) => {
