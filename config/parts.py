@@ -29,4 +29,5 @@ READINESS_PARTS = (
         "Audit history",
         "evidence.audit.history_checks.read_history_health",
     ),
+    Part("history_log", "History log", "evidence.audit.log.health.check_log"),
 )

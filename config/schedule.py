@@ -33,6 +33,18 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "evidence.check_history",
         "schedule": crontab(hour=3, minute=17),
     },
+    # An entry is in the tree, and under a checkpoint, within a minute.
+    "grow-log": {
+        "task": "evidence.grow_log",
+        "schedule": 20.0,
+        "options": {"expires": 60},
+    },
+    # Once a day through all of it: for what was committed very late.
+    "grow-log-whole": {
+        "task": "evidence.grow_log",
+        "schedule": crontab(hour=2, minute=41),
+        "args": (True,),
+    },
     "sweep-orders": {
         "task": "policy.sweep_orders",
         "schedule": 30.0,

@@ -189,6 +189,10 @@ CELERY_TASK_DEFAULT_QUEUE = QueueName.DOCUMENTS.value
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line a request
 
+CASEFILE_BASE_URL = read_required(
+    "CASEFILE_BASE_URL", example="https://casefile.example.org"
+).rstrip("/")
+
 # --- Evidence and files -------------------------------------------------------------
 
 EVIDENCE_MAX_BYTES = read_whole_number(
@@ -214,6 +218,17 @@ STORAGES = make_storages(EVIDENCE_ROOT, static_manifest=STATIC_MANIFEST)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = read_text("UPLOAD_TEMP_DIR") or None
+
+# --- The history log: docs/history-log.md --------------------------------------------
+
+# The log's name, in every checkpoint and key; a log never changes it.
+LOG_ORIGIN = read_text(
+    "LOG_ORIGIN", default=f"{urlsplit(CASEFILE_BASE_URL).hostname}/log"
+)
+# The key that signs, newest first: in the environment, or else in a file.
+LOG_SIGNING_KEYS = read_words("LOG_SIGNING_KEYS")
+LOG_KEY_FILE = read_text("LOG_KEY_FILE", default=f"{EVIDENCE_ROOT.rstrip('/')}.log-key")
+LOG_IS_PUBLIC = read_flag("LOG_IS_PUBLIC", default=False)
 
 PLAYBOOK_FOLDERS = read_words("PLAYBOOK_FOLDERS")
 
@@ -311,9 +326,6 @@ SPECTACULAR_SETTINGS = {
 
 # --- Mail, links, language ----------------------------------------------------------
 
-CASEFILE_BASE_URL = read_required(
-    "CASEFILE_BASE_URL", example="https://casefile.example.org"
-).rstrip("/")
 globals().update(read_email("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = read_text("DEFAULT_FROM_EMAIL", default="casefile@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL

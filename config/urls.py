@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from evidence.admin.own_password import own_password_view
+from evidence.api.log import CheckpointView, TileView
 from incidents.admin.search import search_view
 
 
@@ -23,6 +24,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/search/", admin.site.admin_view(search_view)),
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api")),
+    # C2SP tlog-tiles, at the root of the site: clients find it by the log's name.
+    path("log/checkpoint", CheckpointView.as_view(), name="log-checkpoint"),
+    path("log/tile/<path:path>", TileView.as_view(), name="log-tile"),
 ]
 
 handler400 = "config.problems.bad_request"

@@ -195,6 +195,19 @@ class HistoryError(CasefileError):
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
+class LogKeyMissing(CasefileError):
+    """The key that signs the history log is not where it should be, or is no key."""
+
+    code = "log_key_missing"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class LogRefused(Missing):
+    """The history log has no such leaf, size or tile."""
+
+    code = "not_in_log"
+
+
 class HealthWarning(Exception):
     """A part of the installation works, and somebody has to look after it.
 

@@ -5,6 +5,7 @@ from django.core.cache import cache
 
 from evidence import services, storage
 from evidence.audit import history_checks
+from evidence.audit.log import growing
 from evidence.queue import running, sweeping
 from evidence.services.store import checks as store_checks
 from evidence.services.store import unclaimed
@@ -78,3 +79,8 @@ def sweep_unclaimed() -> int:
 @shared_task(name="evidence.check_history", acks_late=True)
 def check_history() -> None:
     history_checks.check_history(actor=None)
+
+
+@shared_task(name="evidence.grow_log", acks_late=True)
+def grow_log(whole: bool = False) -> None:
+    growing.grow_log(whole=whole)

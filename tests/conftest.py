@@ -106,6 +106,7 @@ def evidence_folder(
     }
     settings.STORAGES = storages
     settings.EVIDENCE_ROOT = str(folder)
+    settings.LOG_KEY_FILE = f"{folder}.log-key"
     return folder
 
 

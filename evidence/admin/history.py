@@ -22,6 +22,7 @@ from evidence.admin.base import (
     person_of,
 )
 from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
+from evidence.admin.log import download_entry_proof
 from evidence.audit.history_checks import check_history
 from evidence.audit.words import (
     find_actions,
@@ -61,6 +62,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     search_fields = ("actor_name__startswith", "object_label")
     search_help_text = "Case, extension, action, person or object"
     actions = ("verify_streams",)
+    actions_detail = ("prove_entry",)
     fieldsets = (
         (None, {"fields": ("said_action", "said_stream", "recorded_at", "reason")}),
         ("Who and what", {"fields": ("said_actor", "said_type", "linked_object")}),
@@ -101,7 +103,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
             found = found | named
         return found, has_doubles
 
-    def has_verify_permission(self, request: HttpRequest) -> bool:
+    def has_verify_permission(
+        self, request: HttpRequest, object_id: str | None = None
+    ) -> bool:
         return request.user.has_perm("evidence.view_auditentry")
 
     @display(description="Recorded", ordering="recorded_at")
@@ -150,6 +154,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     ) -> None:
         names = sorted(set(queryset.order_by().values_list("stream", flat=True)))
         _check(request, names)
+
+    @action(description="Prove this entry", permissions=["verify"])
+    def prove_entry(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return download_entry_proof(request, object_id)
 
 
 @admin.register(HistoryCheck)

@@ -6,10 +6,16 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from evidence.api import filters, serializers
 from evidence.api.base.views import ReadOnlyViewSet, ResourceViewSet, visible_incidents
+from evidence.api.log import EntryProofSerializer
+from evidence.audit.log.reading import entry_proof, newest_checkpoint
 from evidence.models import (
     AuditEntry,
     CustodyEvent,
@@ -113,3 +119,10 @@ class AuditEntryViewSet(ReadOnlyViewSet):
     filterset_class = filters.AuditEntryFilter
     read_permission = "evidence.view_auditentry"
     ordering_fields = ("id", "recorded_at", "sequence")
+
+    @extend_schema(responses=EntryProofSerializer)
+    @action(detail=True, pagination_class=None, filter_backends=())
+    def proof(self, request: Request, pk: str) -> Response:
+        """Return the proof that an entry stands in the history log."""
+        proof = entry_proof(self.get_object(), newest_checkpoint())
+        return Response(EntryProofSerializer(proof).data)

@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 from evidence.api import resources
 from evidence.api.base.parsers import PlainJsonParser
 from evidence.api.evidence import EvidenceViewSet
+from evidence.api.log import ConsistencyView, NewestCheckpointView
 
 router = SimpleRouter()
 router.register("custody-events", resources.CustodyEventViewSet)
@@ -46,5 +47,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         resources.ReplayStepViewSet.as_view({"get": "list"}),
         name="report-replay-steps",
     ),
+    path("log/checkpoint/", NewestCheckpointView.as_view(), name="log-newest"),
+    path("log/consistency/", ConsistencyView.as_view(), name="log-consistency"),
     *router.urls,
 ]

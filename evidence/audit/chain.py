@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evidence.format import DocumentRefused, hash_value
+from evidence.format import DocumentRefused
+from evidence.format.canonical import canonical_record, hash_bytes
 
 SCHEMA = "casefile.audit_entry.v1"
 
@@ -27,7 +28,8 @@ class ChainFault:
 
 def entry_hash(document: Mapping[str, Any]) -> str:
     """Return the hash of an entry's document, its `entry_hash` left out (hex)."""
-    return hash_value({k: v for k, v in document.items() if k != "entry_hash"})
+    content = {k: v for k, v in document.items() if k != "entry_hash"}
+    return hash_bytes(canonical_record(content))
 
 
 def find_chain_faults(documents: Iterable[Mapping[str, Any]]) -> Iterator[ChainFault]:

@@ -10,6 +10,7 @@ from evidence.models.items import (
     EvidenceKind,
     KindChange,
 )
+from evidence.models.log import LogCheckpoint, LogKey, LogLeaf, LogSubtree
 from evidence.models.queued_work import (
     FINISHED_STATES,
     UNFINISHED_STATES,
@@ -53,6 +54,10 @@ __all__ = (
     "FaultKind",
     "HistoryCheck",
     "KindChange",
+    "LogCheckpoint",
+    "LogKey",
+    "LogLeaf",
+    "LogSubtree",
     "NotedHead",
     "Outcome",
     "QueuedWork",

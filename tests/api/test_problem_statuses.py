@@ -32,7 +32,7 @@ CODES = {
     """,
     404: """
         no_such_evidence no_such_extension no_such_incident no_such_kill_switch
-        no_such_request no_such_snapshot no_such_waiver
+        no_such_request no_such_snapshot no_such_waiver not_in_log
     """,
     409: """
         aftermath_missing already_active already_decided already_requested
@@ -66,11 +66,11 @@ CODES = {
         workflow_error
     """,
     500: """
-        evidence_damaged evidence_missing history_broken
+        checkpoint_unsound evidence_damaged evidence_missing history_broken
     """,
     503: """
         database_full record_busy storage_unavailable store_not_ready took_too_long
-        unavailable
+        log_key_missing unavailable
     """,
 }
 

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from evidence.audit.chain import ChainFault
 from evidence.audit.export_file import read_heads_line, verify_lines
 from evidence.errors import HistoryError
+from evidence.proof.verify_archive import Key, parse_key
 
 
 class Command(BaseCommand):
@@ -34,12 +35,29 @@ class Command(BaseCommand):
             help="an earlier export: every head it closes with must still be there",
         )
         parser.add_argument(
+            "--checkpoint",
+            type=Path,
+            action="append",
+            default=[],
+            help="a checkpoint that was kept: the history must extend it; repeat it to "
+            "narrow down where it does not",
+        )
+        parser.add_argument(
+            "--key",
+            action="append",
+            default=[],
+            help="the key that signed it, as text or a file; else the log's own keys, "
+            "which the database names and so may have been changed with it",
+        )
+        parser.add_argument(
             "--json", action="store_true", help="one line of JSON for each stream"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            if options["file"]:
+            if options["checkpoint"]:
+                counts, faults = _verify_log(options["checkpoint"], options["key"])
+            elif options["file"]:
                 counts, faults = _verify_file(options["file"])
             else:
                 counts, faults = _verify_database(options["stream"])
@@ -91,6 +109,29 @@ def _verify_database(stream: str | None) -> tuple[dict[str, int], list[ChainFaul
     if stream is None:
         faults += [fault for fault in find_lost_heads() if fault.stream not in known]
     return {head.stream: head.sequence for head in heads}, faults
+
+
+def _verify_log(
+    paths: list[Path], key_texts: list[str]
+) -> tuple[dict[str, int], list[ChainFault]]:
+    """Hold the whole history against kept checkpoints."""
+    from evidence.audit.log.keys import verifier_keys
+    from evidence.audit.log.verifying import LOG, open_kept, verify_log
+
+    keys = [_read_key(text) for text in key_texts] or verifier_keys()
+    if not keys:
+        raise HistoryError("The log has no key yet. Give the one that signed: --key.")
+    verdict = verify_log([open_kept(path.read_bytes(), keys) for path in paths])
+    return {LOG: verdict.entries}, verdict.faults
+
+
+def _read_key(text: str) -> Key:
+    """Return the key of an argument: a file that holds one, or the key itself."""
+    path = Path(text)
+    try:
+        return parse_key(path.read_text() if path.exists() else text)
+    except ValueError as error:
+        raise HistoryError(f"--key: {error}") from None
 
 
 def _compare_with_export(path: Path) -> list[ChainFault]:
