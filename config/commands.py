@@ -22,7 +22,7 @@ CODE_COMMANDS = frozenset(
 DATABASE_COMMANDS = frozenset(
     {
         *("verify_audit", "export_audit", "create_token", "grant_app_role"),
-        *("load_playbooks", "changepassword", "createsuperuser"),
+        *("load_playbooks", "changepassword", "createsuperuser", "rotate_log_key"),
         *("dbshell", "dumpdata", "inspectdb", "makemigrations", "migrate"),
         *("showmigrations", "sqlmigrate", "clearsessions"),
     }

@@ -15,7 +15,7 @@ from evidence.models import AuditEntry
 
 
 def download_entry_proof(request: HttpRequest, object_id: str) -> HttpResponse:
-    """Send the file that proves an entry to whoever holds the log's public key."""
+    """Send the file that proves an entry under the log's public key."""
     if not request.user.has_perm("evidence.view_auditentry"):
         raise PermissionDenied
     entry = AuditEntry.objects.filter(pk=read_key(object_id)).first()

@@ -904,7 +904,6 @@ class Checker:
         self.members = members
         self.trusted = trusted
         self.faults: list[dict[str, str]] = []
-        self.manifest: dict[str, Any] | None = None
         self.keys: list[Key] = list(trusted)
         self.keys_complete = True
         self.checkpoints: list[Checkpoint] = []
@@ -981,7 +980,6 @@ class Checker:
         document = self.read_document("manifest.json")
         if data is None or document is None:
             return
-        self.manifest = document
         if canonical(document) != data:
             message = "the manifest is not written in canonical form"
             self.fault("manifest_not_canonical", "manifest.json", message)

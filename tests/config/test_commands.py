@@ -70,6 +70,8 @@ EXAMPLES = {
         "all sound",
         ("--keep-unclaimed", "--remove-unclaimed"),
         "not allowed with",
+    "rotate_log_key": Example(
+        ("--print",), "PRIVATE+KEY+", ("--backwards",), "unrecognized"
     ),
     "export_audit": Example(
         ("-o", "{folder}/audit.jsonl"),

@@ -1,8 +1,8 @@
 """The installation's keys: made at the first start, rotated, the public halves kept.
 
 The secret is in the environment (LOG_SIGNING_KEYS) or in a file that only its owner may
-read (LOG_KEY_FILE); never in the database, so that whoever can rewrite history there
-cannot sign it. The newest key comes first.
+read (LOG_KEY_FILE); never in the database, so that rewriting the history there is not
+enough to sign it. The newest key comes first.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def signing_keys(*, now: dt.datetime | None = None) -> list[SigningKey]:
     """Return the keys that sign now, newest first; make the first where there is none.
 
     Raise LogKeyMissing where a key was there once and is not any more: a new one in its
-    place would not be noticed by whoever holds the old one's checkpoints.
+    place would look like another log's.
     """
     held = _read_keys()
     if not held:

@@ -3,7 +3,7 @@
 Every entry is read once, in the order of its leaf, and hashed anew from its content;
 the roots over the kept sizes come out of the same pass, in memory that does not grow.
 What the database itself notes (indexes, subtrees, checkpoints) is compared too, and
-believed in nothing: whoever may rewrite entries may rewrite those as well. The kept
+believed in nothing: who may rewrite entries may rewrite those as well. The kept
 checkpoint is the one thing that they cannot.
 """
 

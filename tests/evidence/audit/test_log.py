@@ -461,7 +461,7 @@ def test_an_entrys_page_hands_out_its_proof(
     log, client: Client, auditor: User, outsider: User
 ) -> None:
     entry = AuditEntry.objects.order_by("id")[7]
-    url = f"/admin/evidence/auditentry/{entry.pk}/prove-entry"
+    url = f"/admin/evidence/auditentry/{entry.pk}/prove-entry/"
     client.force_login(auditor)
     page = client.get(f"/admin/evidence/auditentry/{entry.pk}/change/")
     assert b"Prove this entry" in page.content
