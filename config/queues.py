@@ -14,6 +14,7 @@ OLD_QUEUE = "celery"
 
 _TASKS: dict[QueueName, tuple[str, ...]] = {
     QueueName.CLOCKS: (
+        "evidence.grow_log",
         "evidence.requeue_lost_work",
         "incidents.check_reminders",
         "incidents.follow_diagnosis",

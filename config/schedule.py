@@ -37,7 +37,6 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "grow-log": {
         "task": "evidence.grow_log",
         "schedule": 20.0,
-        "options": {"expires": 60},
     },
     # Once a day through all of it: for what was committed very late.
     "grow-log-whole": {
