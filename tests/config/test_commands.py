@@ -70,6 +70,7 @@ EXAMPLES = {
         "all sound",
         ("--keep-unclaimed", "--remove-unclaimed"),
         "not allowed with",
+    ),
     "rotate_log_key": Example(
         ("--print",), "PRIVATE+KEY+", ("--backwards",), "unrecognized"
     ),
