@@ -45,6 +45,12 @@ class WrittenSection:
     section: Section
     text: str
 
+    @property
+    def line_count(self) -> int:
+        """How many lines its field shows: few where the answer is short."""
+        is_short = self.section.group == "Impact"
+        return 2 if is_short or self.section.key == "control_failed" else 5
+
 
 @dataclass(frozen=True)
 class VersionView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest
@@ -20,12 +21,14 @@ def timeline_tab(
     """Return the lines that were asked for, newest first."""
     lines = read_timeline(request, incident, newest_first=True)
     page: Page[TimelineLine] = Paginator(lines, PAGE).get_page(request.GET.get("page"))
+    asked = {"tab": "timeline", "kind": lines.kind, "entry_phase": lines.phase}
     return {
         "page": page,
         "kinds": TimelineKind.choices,
         "phase_choices": PHASE_CHOICES,
         "kind": lines.kind,
         "entry_phase": lines.phase,
+        "filtered": f"?{urlencode(asked)}",
     }
 
 
