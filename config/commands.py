@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 # They read and write documents only, and run with as little of Django as that takes.
-DOCUMENT_COMMANDS = frozenset({"verify_evidence", "build_evidence", "simulate"})
+DOCUMENT_COMMANDS = frozenset(
+    {"verify_evidence", "build_evidence", "simulate", "answer_playbook"}
+)
 # They look at the code alone.
 CODE_COMMANDS = frozenset(
     {

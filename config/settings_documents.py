@@ -6,5 +6,8 @@ Loading all of Casefile takes two seconds, and reading a file needs none of it.
 import secrets
 
 SECRET_KEY = secrets.token_urlsafe(64)  # signs nothing
-INSTALLED_APPS = ["evidence.apps.DocumentCommandsConfig"]
+INSTALLED_APPS = [
+    "evidence.apps.DocumentCommandsConfig",
+    "incidents.apps.DocumentCommandsConfig",
+]
 USE_TZ = True

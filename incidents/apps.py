@@ -5,6 +5,7 @@ class IncidentsConfig(AppConfig):
     name = "incidents"
     verbose_name = "Incidents"
     default_auto_field = "django.db.models.BigAutoField"
+    default = True
 
     def ready(self) -> None:
         from evidence.accounts.holdings import Holding, register_holding
@@ -22,3 +23,12 @@ class IncidentsConfig(AppConfig):
         register_holding(Holding(list_work, hand_over_work))
         follow_orders(follow_kill_switch)
         follow_rollbacks(follow_rollback)
+
+
+class DocumentCommandsConfig(AppConfig):
+    """The app's commands without its models, for those that need no database."""
+
+    name = "incidents"
+
+    def import_models(self) -> None:
+        self.models = {}

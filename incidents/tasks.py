@@ -4,6 +4,7 @@ from celery import shared_task
 
 from evidence.queue.claiming import TRANSIENT_ERRORS
 from evidence.tasks import RELIABLY
+from incidents.services.findings.gathering import gather_findings, sweep_findings
 from incidents.services.gates.phases import mark_breaches
 from incidents.services.lifecycle.diagnosis import follow_diagnosis
 from incidents.services.notifications import delivery
@@ -16,7 +17,6 @@ from incidents.services.notifications.reminders import plan_reminders
 from incidents.services.notifications.waiting import notify_waiting
 from incidents.services.postmortems.action_items import remind_action_items
 from incidents.services.postmortems.archiving import run_archiving
-from incidents.services.postmortems.findings import gather_findings, sweep_findings
 from incidents.services.postmortems.pdfs import run_pdf
 from incidents.services.store_faults import follow_store_faults
 

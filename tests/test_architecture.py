@@ -75,8 +75,11 @@ ROOMS = {
     **dict.fromkeys(GROUND, GROUND),
     "gates": GROUND,
     "notifications": GROUND,
-    "lifecycle": MIDDLE,
-    **dict.fromkeys(("alerts", "checklists", "postmortems"), MIDDLE | {"lifecycle"}),
+    "findings": MIDDLE,
+    "lifecycle": MIDDLE | {"findings"},
+    **dict.fromkeys(
+        ("alerts", "checklists", "postmortems"), MIDDLE | {"findings", "lifecycle"}
+    ),
 }
 
 

@@ -76,6 +76,8 @@ VERIFY_MANY = "evidence.verify_items"
 CHECK_BYTES = "evidence.check_bytes"
 FOLLOW_DIAGNOSIS = "incidents.follow_diagnosis"
 """Makes the case as severe as the diagnosis means; the app of cases has the task."""
+GATHER_FINDINGS = "incidents.gather_findings"
+"""Answers the playbook anew from the case's evidence; the app of cases has the task."""
 
 
 @dataclass(frozen=True)
@@ -300,6 +302,8 @@ def _finish(
         _have_bytes_checked(locked.item)
     if report.diagnosis:
         queue_on_commit(FOLLOW_DIAGNOSIS, report.item.incident_id)
+    if request.item.is_verifiable:
+        queue_on_commit(GATHER_FINDINGS, report.item.incident_id)
     return report
 
 

@@ -15,9 +15,9 @@ from evidence.admin.page_actions import PageAction
 from evidence.text import REASON_LENGTH
 from incidents.models import Postmortem
 from incidents.services.changes import REVIEW, WORK
+from incidents.services.findings.gathering import queue_findings
 from incidents.services.postmortems.archiving import archive_again
 from incidents.services.postmortems.drafts import take_up_again
-from incidents.services.postmortems.findings import queue_findings
 from incidents.services.postmortems.pdfs import READ, request_pdf
 from incidents.services.postmortems.reviews import (
     return_postmortem,

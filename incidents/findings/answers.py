@@ -1,110 +1,72 @@
-"""One door to the findings of every class."""
+"""One door to the findings of every class, and to the classes that evidence shows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from incidents.findings.capability_use import find_capability_use
-from incidents.findings.finding import Finding
-from incidents.findings.ledger_integrity import find_ledger_faults
-from incidents.findings.quarantine_escape import (
-    QuarantinePeriod,
-    find_quarantine_escape,
+from incidents.findings import (
+    capability_use,
+    ledger_integrity,
+    quarantine_escape,
+    quota_abuse,
+    scanner_bypass,
+    secret_exposure,
 )
-from incidents.findings.quota_abuse import find_quota_abuse
-from incidents.findings.records import ALL_EXTENSIONS, Extensions
-from incidents.findings.scanner_bypass import find_scanner_bypass
-from incidents.findings.secret_exposure import find_secret_exposure
-from policy.rules.precedence import EffectivePolicy
-from policy.rules.trust_replay import TrustFinding
+from incidents.findings.case import CaseEvidence, Reading
+from incidents.findings.finding import Finding, Question, Verdict
 
-if TYPE_CHECKING:  # see scanner_bypass
-    from policy.scanner.report import SourceReport
+_CLASSES = (
+    capability_use,
+    secret_exposure,
+    ledger_integrity,
+    scanner_bypass,
+    quarantine_escape,
+    quota_abuse,
+)
+_ANSWERS: Mapping[str, Callable[[Reading], Iterator[Finding]]] = {
+    one.CODE: one.answer for one in _CLASSES
+}
+CODES: tuple[str, ...] = tuple(_ANSWERS)
+QUESTIONS: Mapping[tuple[str, str], Question] = {
+    (question.code, question.key): question
+    for one in _CLASSES
+    for question in one.QUESTIONS
+}
+
+
+def answer_all(evidence: CaseEvidence, codes: Iterable[str] = CODES) -> list[Finding]:
+    """Return what the evidence says to the questions of the classes, in their order."""
+    reading = Reading(evidence, evidence.library)
+    wanted = set(codes)
+    return [
+        finding
+        for code, answer in _ANSWERS.items()
+        if code in wanted
+        for finding in answer(reading)
+    ]
 
 
 @dataclass(frozen=True)
-class CaseEvidence:
-    """What a case has to answer a playbook's questions from; None is not at hand.
+class ShownClass:
+    """A class whose incident the evidence shows, with the findings that show it."""
 
-    ``ledger_report`` is the newest verification's. ``extension_ids`` are the case's;
-    empty means every extension of the bundle.
+    code: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def record_count(self) -> int:
+        return max(len(finding.pointers) for finding in self.findings)
+
+
+def shown_classes(findings: Iterable[Finding]) -> list[ShownClass]:
+    """Return the classes that findings show an incident of, most records first.
+
+    The first of them is the class to propose for a case that has none.
     """
-
-    bundle: Mapping[str, Any]
-    ledger_report: Mapping[str, Any] | None = None
-    policy: EffectivePolicy | None = None
-    names_by_hash: Mapping[str, str] = field(default_factory=dict)
-    quarantines: tuple[QuarantinePeriod, ...] = ()
-    trust_findings: tuple[TrustFinding, ...] = ()
-    scan: SourceReport | None = None
-    extension_ids: Extensions = ALL_EXTENSIONS
-
-
-def findings_for(alert_category: str, evidence: CaseEvidence) -> list[Finding]:
-    """Return what the evidence says to the questions of a category's playbook.
-
-    A category of a team's own has no questions known here: the list is empty.
-    """
-    answer = _ANSWERS.get(alert_category)
-    return answer(evidence) if answer is not None else []
-
-
-def _inc1(evidence: CaseEvidence) -> list[Finding]:
-    return find_capability_use(
-        evidence.bundle,
-        ledger_report=evidence.ledger_report,
-        policy=evidence.policy,
-        extension_ids=evidence.extension_ids,
-    )
-
-
-def _inc2(evidence: CaseEvidence) -> list[Finding]:
-    return find_secret_exposure(
-        evidence.bundle,
-        names_by_hash=evidence.names_by_hash,
-        broker=evidence.policy.secret_broker if evidence.policy else None,
-        extension_ids=evidence.extension_ids,
-    )
-
-
-def _inc3(evidence: CaseEvidence) -> list[Finding]:
-    if evidence.ledger_report is None:
-        return []
-    return find_ledger_faults(evidence.bundle, ledger_report=evidence.ledger_report)
-
-
-def _inc4(evidence: CaseEvidence) -> list[Finding]:
-    return find_scanner_bypass(
-        evidence.bundle,
-        scan=evidence.scan,
-        ledger_report=evidence.ledger_report,
-        extension_ids=evidence.extension_ids,
-    )
-
-
-def _inc5(evidence: CaseEvidence) -> list[Finding]:
-    return find_quarantine_escape(
-        evidence.bundle,
-        quarantines=evidence.quarantines,
-        trust_findings=evidence.trust_findings,
-        ledger_report=evidence.ledger_report,
-        extension_ids=evidence.extension_ids,
-    )
-
-
-def _inc6(evidence: CaseEvidence) -> list[Finding]:
-    return find_quota_abuse(
-        evidence.bundle, policy=evidence.policy, extension_ids=evidence.extension_ids
-    )
-
-
-_ANSWERS: Mapping[str, Callable[[CaseEvidence], list[Finding]]] = {
-    "policy_violation": _inc1,
-    "secret_exposure": _inc2,
-    "ledger_integrity": _inc3,
-    "scanner_bypass": _inc4,
-    "quarantine_escape": _inc5,
-    "quota_breach": _inc6,
-}
+    by_code: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.verdict is Verdict.FOUND and finding.question.is_incident:
+            by_code.setdefault(finding.question.code, []).append(finding)
+    shown = [ShownClass(code, tuple(group)) for code, group in by_code.items()]
+    return sorted(shown, key=lambda one: (-one.record_count, one.code))

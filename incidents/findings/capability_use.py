@@ -1,185 +1,344 @@
-"""INC-1: was a call executed that policy denies, and how did it get through?"""
+"""INC-1: was a call executed that something denies, and how did it get through?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from incidents.findings.finding import Finding, FindingSeverity, counted, listed, refs
-from incidents.findings.records import (
-    ALL_EXTENSIONS,
-    Extensions,
-    Record,
-    alert_finding,
-    call_text,
-    ledger_entries,
-    records,
-    untrusted_note,
+from incidents.findings.case import Reading
+from incidents.findings.finding import (
+    Finding,
+    Pointer,
+    Question,
+    conclude,
+    counted,
+    figure,
+    listed,
 )
-from policy.rules.precedence import EffectivePolicy, Verdict, evaluate
+from incidents.findings.records import LEDGER, Record, call_text, distinct
+from policy.rules.capabilities import capabilities_of_method, normalise_name
+from policy.rules.explanation import compare_policies
+from policy.rules.precedence import PolicyDecision, Verdict, evaluate
+
+CODE = "INC-1"
+DENIED_AND_EXECUTED = Question(
+    CODE,
+    "denied-and-executed",
+    "identify-call",
+    "Was a call executed that was denied?",
+)
+CAPABILITY_AS_NEEDED = Question(
+    CODE,
+    "capability-as-needed",
+    "examine-dispatch",
+    "Was a call let through under another capability than it needs?",
+)
+POLICY_AGREES = Question(
+    CODE,
+    "executed-against-policy",
+    "check-policy-path",
+    "Was a call let through that the policy in force denies?",
+)
+RUNTIME_POLICY = Question(
+    CODE,
+    "policy-in-force",
+    "check-policy-path",
+    "Does the runtime work under another policy than the settings give?",
+    is_incident=False,
+)
+QUESTIONS = (DENIED_AND_EXECUTED, CAPABILITY_AS_NEEDED, POLICY_AGREES, RUNTIME_POLICY)
+_BLOCKING = ("deny", "terminate")
+TELEMETRY, MEDIATION = "hostcall_telemetry", "exec_mediation"
 
 
-def find_capability_use(
-    bundle: Mapping[str, Any],
-    *,
-    ledger_report: Mapping[str, Any] | None = None,
-    policy: EffectivePolicy | None = None,
-    extension_ids: Extensions = ALL_EXTENSIONS,
-) -> list[Finding]:
-    """Answer INC-1 from a bundle, its ledger's report and the policy in force."""
-    entries = list(ledger_entries(bundle, extension_ids))
-    found = [
-        alert_finding(
-            bundle,
-            "policy_violation",
-            extension_ids=extension_ids,
-            playbook_item="identify-call",
-        ),
-        _denied_and_executed(entries, ledger_report),
+def answer(reading: Reading) -> Iterator[Finding]:
+    """Yield the answers to INC-1's questions."""
+    yield _denied_and_executed(reading)
+    yield _capability_as_needed(reading)
+    yield _executed_against_policy(reading)
+    if reading.case.explanation is not None and any(
+        policy.knows_overrides for policy in reading.case.policies
+    ):
+        yield _policy_in_force(reading)
+
+
+# --- Denied, and executed all the same ----------------------------------------------
+
+
+def _denied_and_executed(reading: Reading) -> Finding:
+    library = reading.library
+    layers = {id(e): _denied_by(e) for e in library.trusted(LEDGER)}
+    telemetry = _by_call(library.trusted(TELEMETRY))
+    denied = [entry for entry in library.trusted(LEDGER) if layers[id(entry)]]
+    broken = [(e, layers[id(e)]) for e in denied if _was_executed(e, telemetry)]
+    mediated = _mediated(reading)
+    through = {record.call for record, _ in broken}
+    broken += [pair for pair in mediated if pair[0].call not in through]
+    kinds = distinct([record for record, _ in broken])
+    texts = [
+        f"{call_text(r)}, denied by {layer}{_snapshot_word(reading, r)}"
+        for r, layer in broken
     ]
-    found += _declared_otherwise(bundle, extension_ids)
-    found += _decided_on_declaration(bundle, entries)
-    if policy is not None:
-        found += _policy_disagrees(entries, policy)
-        found += _policy_path(entries, policy)
-    return found
-
-
-def _denied_and_executed(
-    entries: list[Record], ledger_report: Mapping[str, Any] | None
-) -> Finding:
-    denied = [e for e in entries if e.text("policy_decision") == "deny"]
-    executed = [e for e in denied if e.text("outcome") == "executed"]
-    if not executed:
-        return Finding(
-            key="no-denied-call-executed",
-            title="No denied call was executed",
-            severity=FindingSeverity.INFO,
-            detail=f"{counted(len(denied), 'call')} denied, none of them executed.",
-            playbook_item="examine-dispatch",
-            count=len(denied),
-        )
-    calls = listed(f"{call_text(e)} ({e.text('policy_reason')})" for e in executed)
-    return Finding(
-        key="denied-call-executed",
-        title=f"{counted(len(executed), 'denied call')} executed nonetheless",
-        severity=FindingSeverity.CRITICAL,
-        detail=f"{calls}. A bypass in the dispatch pipeline."
-        + untrusted_note(executed, ledger_report),
-        playbook_item="examine-dispatch",
-        evidence_refs=refs(e.path for e in executed),
-        count=len(executed),
+    also = [telemetry[r.call] for r, _ in broken if r.call in telemetry]
+    mediation = [m for m in library.trusted(MEDIATION) if _is_denial(m)]
+    blocked = sum(not _was_executed(entry, telemetry) for entry in denied)
+    return conclude(
+        DENIED_AND_EXECUTED,
+        found=f"{counted(len(kinds), 'denied call')} executed all the same: "
+        f"{listed(texts)}. By extension: {_by_extension(kinds)}."
+        if broken
+        else "",
+        pointers=[r.pointer for r, _ in broken] + [r.pointer for r in also],
+        clear=f"{counted(blocked + len(mediation), 'denial')} read, and none of the "
+        "calls was executed.",
+        gaps=[
+            *library.gaps(LEDGER),
+            *(gap for gap in library.gaps(MEDIATION) if library.has(MEDIATION)),
+            *_unresolved(reading),
+        ],
+        inputs=library.inputs(*reading.case.policy_digests),
     )
 
 
-def _declared_otherwise(
-    bundle: Mapping[str, Any], extension_ids: Extensions
-) -> Iterator[Finding]:
-    calls = [
-        call
-        for call in records(bundle, "hostcall_telemetry", extension_ids)
-        if call.text("required_capability")
-        and call.text("capability") != call.text("required_capability")
+def _denied_by(entry: Record) -> str:
+    """Return which layer denied a call by its ledger entry; empty where none did."""
+    if entry.text("policy_decision") == "deny":
+        return f"the static policy ({entry.text('policy_reason') or 'no reason'})"
+    if entry.text("selected_action") in _BLOCKING:
+        score = entry.number("risk_score")
+        scored = "" if score is None else f", score {figure(score)}"
+        return f"the risk controller ({entry.text('selected_action')}{scored})"
+    return ""
+
+
+def _was_executed(entry: Record, telemetry: Mapping[object, Record]) -> bool:
+    """Return whether a call was executed, by the ledger or by its telemetry."""
+    if entry.text("outcome") == "executed":
+        return True
+    seen = telemetry.get(entry.call)
+    return seen is not None and seen.text("outcome") == "executed"
+
+
+def _is_denial(record: Record) -> bool:
+    return record.text("decision") == "deny"
+
+
+def _mediated(reading: Reading) -> list[tuple[Record, str]]:
+    """Return the commands that exec mediation denied, and that were executed."""
+    outcomes = reading.library.outcomes
+    return [
+        (record, f"exec mediation ({_mediation_reason(record)})")
+        for record in reading.library.trusted(MEDIATION)
+        if _is_denial(record)
+        and record.call is not None
+        and outcomes.get(record.call) == "executed"
     ]
-    if not calls:
-        return
-    executed = [call for call in calls if call.text("outcome") == "executed"]
-    texts = listed(
-        f"{call_text(call)} needs {call.text('required_capability')}" for call in calls
-    )
-    yield Finding(
-        key="declared-capability-differs",
-        title=f"{counted(len(calls), 'call')} declared another capability than needed",
-        severity=FindingSeverity.ERROR if executed else FindingSeverity.WARNING,
-        detail=f"{texts}. {len(executed)} executed.",
-        playbook_item="examine-dispatch",
-        evidence_refs=refs(call.path for call in calls),
-        count=len(calls),
-    )
 
 
-def _decided_on_declaration(
-    bundle: Mapping[str, Any], entries: list[Record]
-) -> Iterator[Finding]:
-    """Yield calls whose decision was taken on another capability than they need."""
-    needed = {
-        call.text("call_id"): call.text("required_capability")
-        for call in records(bundle, "hostcall_telemetry")
-        if call.text("call_id")
-    }
+def _mediation_reason(record: Record) -> str:
+    parts = (record.text("reason"), record.text("command_class"))
+    return ", ".join(part for part in parts if part) or "no reason"
+
+
+def _unresolved(reading: Reading) -> Iterator[str]:
+    """Yield denied commands of which nothing says what became of them."""
+    outcomes = reading.library.outcomes
+    lost = [
+        record
+        for record in reading.library.trusted(MEDIATION)
+        if _is_denial(record) and record.call not in outcomes
+    ]
+    if lost:
+        calls = listed(call_text(record) for record in lost)
+        yield f"no record says what became of denied commands ({calls})"
+
+
+def _snapshot_word(reading: Reading, record: Record) -> str:
+    """Return what the snapshot in force says of a call, where there is one."""
+    decision = _decision_for(reading, record, record.text("capability"))
+    if decision is None or not record.text("capability"):
+        return ""
+    return f"; the snapshot says {decision.decision} by {decision.reason}"
+
+
+def _decision_for(
+    reading: Reading, record: Record, capability: str
+) -> PolicyDecision | None:
+    policy = reading.case.policy_at(record.moment())
+    if policy is None:
+        return None
+    return evaluate(policy.effective, record.text("extension_id"), capability)
+
+
+def _by_extension(records: list[Record]) -> str:
+    counts: dict[str, int] = {}
+    for record in records:
+        counts[record.extension] = counts.get(record.extension, 0) + 1
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+def _by_call(records: tuple[Record, ...]) -> dict[object, Record]:
+    return {record.call: record for record in records if record.call is not None}
+
+
+# --- The capability that a call needs -----------------------------------------------
+
+
+def _capability_as_needed(reading: Reading) -> Finding:
+    library = reading.library
+    telemetry = _by_call(library.trusted(TELEMETRY))
+    executed = _executed(reading)
     wrong = [
-        entry
-        for entry in entries
-        if needed.get(entry.text("call_id"))
-        and entry.text("capability") != needed[entry.text("call_id")]
+        (entry, why)
+        for entry in executed
+        if (why := _why_wrong(entry, telemetry.get(entry.call)))
     ]
-    if not wrong:
-        return
-    texts = listed(
-        f"{call_text(entry)} needs {needed[entry.text('call_id')]}" for entry in wrong
-    )
-    yield Finding(
-        key="decided-on-declared-capability",
-        title=f"{counted(len(wrong), 'call')} decided on a capability not theirs",
-        severity=FindingSeverity.CRITICAL,
-        detail=f"{texts}. The capability must be derived on the server side.",
-        playbook_item="examine-dispatch",
-        evidence_refs=refs(entry.path for entry in wrong),
-        count=len(wrong),
-    )
-
-
-def _policy_disagrees(
-    entries: list[Record], policy: EffectivePolicy
-) -> Iterator[Finding]:
-    differing = []
-    for entry in entries:
-        recorded, capability = entry.text("policy_decision"), entry.text("capability")
-        decided = evaluate(policy, entry.text("extension_id"), capability).decision
-        if recorded in set(Verdict) and recorded != decided:
-            differing.append((entry, recorded, decided))
-    if not differing:
-        return
-    allowed = [difference for difference in differing if difference[1] == Verdict.ALLOW]
-    texts = listed(
-        f"{e.text('extension_id')}: {e.text('capability')} recorded {recorded}, "
-        f"snapshot {decided}"
-        for e, recorded, decided in differing
-    )
-    yield Finding(
-        key="ledger-disagrees-with-policy",
-        title=f"{counted(len(differing), 'decision')} unlike those of the snapshot",
-        severity=FindingSeverity.ERROR if allowed else FindingSeverity.WARNING,
-        detail=f"{texts}. Was another policy in force at the time?",
-        playbook_item="check-policy-path",
-        evidence_refs=refs(entry.path for entry, _, _ in differing),
-        count=len(differing),
+    unseen = [e for e in executed if e.call not in telemetry and not _is_plain(e)]
+    gaps = library.gaps(LEDGER)
+    if unseen and not telemetry:
+        gaps += library.gaps(TELEMETRY) or [
+            "the telemetry, which says what the calls needed, is empty"
+        ]
+    elif library.has(TELEMETRY):
+        gaps += library.gaps(TELEMETRY)
+    return conclude(
+        CAPABILITY_AS_NEEDED,
+        found=f"{counted(len(distinct([e for e, _ in wrong])), 'call')} executed under "
+        "another capability than the method needs: "
+        f"{listed(f'{call_text(e)}, {why}' for e, why in wrong)}."
+        if wrong
+        else "",
+        pointers=[
+            pointer
+            for entry, _ in wrong
+            for pointer in _both(entry, telemetry.get(entry.call))
+        ],
+        clear=f"{counted(len(executed), 'executed call')} read: ledger, telemetry and "
+        "caller name the capability that the method needs.",
+        gaps=gaps,
+        inputs=library.inputs(),
     )
 
 
-def _policy_path(entries: list[Record], policy: EffectivePolicy) -> Iterator[Finding]:
-    """Yield what decides each capability that a denied call asked for."""
-    denied = [e for e in entries if e.text("policy_decision") == "deny"]
-    pairs = dict.fromkeys(
-        (e.text("extension_id"), e.text("capability")) for e in denied
-    )
-    if not pairs:
-        return
-    texts = []
-    for extension, capability in pairs:
-        decision = evaluate(policy, extension, capability)
-        in_list = "in" if capability.lower() in policy.deny_caps else "not in"
-        own = "has" if extension in policy.per_extension else "has no"
-        texts.append(
-            f"{extension}: {capability} is {in_list} deny_caps, the extension {own} "
-            f"override; {decision.decision} by {decision.layer}"
+def _executed(reading: Reading) -> list[Record]:
+    return [
+        entry
+        for entry in reading.library.trusted(LEDGER)
+        if entry.text("outcome") == "executed"
+    ]
+
+
+def _both(entry: Record, seen: Record | None) -> list[Pointer]:
+    return [entry.pointer] if seen is None else [entry.pointer, seen.pointer]
+
+
+def _is_plain(entry: Record) -> bool:
+    """Return whether the method alone says which capability a call needs."""
+    return len(capabilities_of_method(entry.text("method"))) == 1
+
+
+def _why_wrong(entry: Record, seen: Record | None) -> str:
+    """Return what does not fit in a call's capabilities; empty where all do."""
+    method = entry.text("method")
+    possible = capabilities_of_method(method)
+    if not possible:
+        return f"and no capability covers the method {method or 'of no name'}"
+    needs = " or ".join(sorted(possible))
+    recorded = normalise_name(entry.text("capability"))
+    if recorded not in possible:
+        return f"needs {needs}, the ledger says {recorded or 'nothing'}"
+    if seen is None:
+        return ""
+    required = normalise_name(seen.text("required_capability"))
+    declared = normalise_name(seen.text("capability"))
+    if required and required not in possible:
+        return f"needs {needs}, the telemetry says {required}"
+    if required and recorded != required:
+        return f"needs {required}, the ledger says {recorded}"
+    if declared and declared != (required or recorded):
+        return f"needs {required or recorded}, the caller says {declared}"
+    return ""
+
+
+# --- The policy in force ------------------------------------------------------------
+
+
+def _executed_against_policy(reading: Reading) -> Finding:
+    library, case = reading.library, reading.case
+    telemetry = _by_call(library.trusted(TELEMETRY))
+    against = []
+    executed = _executed(reading)
+    for entry in executed:
+        if entry.text("policy_decision") == "deny":
+            continue
+        needed = _needed(entry, telemetry.get(entry.call))
+        decision = _decision_for(reading, entry, needed)
+        if decision is None or decision.decision is not Verdict.DENY:
+            continue
+        if not _is_judged(reading, entry):
+            continue
+        against.append((entry, needed, decision))
+    gaps = library.gaps(LEDGER)
+    if not case.policies:
+        gaps.append("no snapshot of the policy is at hand (settings.json)")
+    return conclude(
+        POLICY_AGREES,
+        found=f"{counted(len(distinct([e for e, _, _ in against])), 'call')} executed "
+        "that the policy in force denies: "
+        + listed(
+            f"{call_text(e)}, needs {needed}: deny by {d.reason}, and the ledger says "
+            f"{e.text('policy_decision')} by {e.text('policy_reason')}"
+            for e, needed, d in against
         )
-    yield Finding(
-        key="policy-path",
-        title="How the snapshot decides the denied capabilities",
-        severity=FindingSeverity.INFO,
-        detail=listed(texts),
-        playbook_item="check-policy-path",
-        evidence_refs=refs(e.path for e in denied),
-        count=len(pairs),
+        + "."
+        if against
+        else "",
+        pointers=[entry.pointer for entry, _, _ in against],
+        clear=f"{counted(len(executed), 'executed call')} read: the policy in force "
+        "denies none that the ledger let through.",
+        gaps=gaps,
+        inputs=library.inputs(*case.policy_digests),
+    )
+
+
+def _is_judged(reading: Reading, entry: Record) -> bool:
+    """Return whether the policy at hand can contradict an entry's own reason.
+
+    An explanation has no word on the overrides of single extensions.
+    """
+    policy = reading.case.policy_at(entry.moment())
+    if policy is None or policy.knows_overrides:
+        return policy is not None
+    return not entry.text("policy_reason").startswith("extension_")
+
+
+def _needed(entry: Record, seen: Record | None) -> str:
+    required = seen.text("required_capability") if seen is not None else ""
+    possible = capabilities_of_method(entry.text("method"))
+    if normalise_name(required) in possible:
+        return normalise_name(required)
+    if len(possible) == 1:
+        return next(iter(possible)).value
+    return normalise_name(entry.text("capability"))
+
+
+def _policy_in_force(reading: Reading) -> Finding:
+    explanation = reading.case.explanation
+    assert explanation is not None
+    policy = [one for one in reading.case.policies if one.knows_overrides][-1]
+    points = compare_policies(policy.effective, explanation.document)
+    return conclude(
+        RUNTIME_POLICY,
+        found="The runtime works under another policy than the settings give: "
+        + listed(
+            f"{one.path.removeprefix('$.')} is {one.theirs} there, {one.ours} here"
+            for one in points
+        )
+        + "."
+        if points
+        else "",
+        pointers=[
+            Pointer(explanation.item, one.path.removeprefix("$.")) for one in points
+        ],
+        clear="The runtime's explanation agrees with the settings.",
+        inputs=dict(reading.case.policy_digests),
     )

@@ -6,150 +6,183 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from incidents.findings.finding import Finding, FindingSeverity, counted, refs
-from incidents.findings.records import Record, ledger_entries, trusted_prefix
+from evidence.format.json_numbers import integer_of
+from incidents.findings.agreement import find_contradictions
+from incidents.findings.case import Reading
+from incidents.findings.finding import (
+    Finding,
+    Pointer,
+    Question,
+    conclude,
+    counted,
+    listed,
+)
+from incidents.findings.records import LEDGER, Document, Record
 
-# Errors of the artifact's own members: their index is not that of a faulty entry.
-_ARTIFACT_MEMBERS = {
-    "schema_mismatch": "schema",
-    "entry_count_mismatch": "entry_count",
-    "head_hash_mismatch": "head_ledger_hash",
-    "tail_hash_mismatch": "tail_ledger_hash",
+CODE = "INC-3"
+CHAIN_BREAK = Question(
+    CODE, "chain-break", "identify-break-point", "Does the ledger's chain break?"
+)
+DIAGNOSIS = Question(
+    CODE,
+    "diagnosis",
+    "corruption-or-tampering",
+    "Was the ledger corrupted, or tampered with?",
+)
+AFTER_BREAK = Question(
+    CODE,
+    "decisions-after-break",
+    "replay-to-break",
+    "Which decisions can no longer be trusted?",
+)
+AGREEMENT = Question(
+    CODE,
+    "agreement",
+    "run-ledger-verification",
+    "Do the ledgers of this runtime contradict each other?",
+)
+QUESTIONS = (CHAIN_BREAK, DIAGNOSIS, AFTER_BREAK, AGREEMENT)
+_MEANINGS = {
+    "corruption": "one record went bad where it lay, and the links on both sides of it "
+    "hold. Look for out-of-memory (OOM) events and serialization bugs",
+    "tampering": "more than one record gone bad can explain. This is Critical: a full "
+    "security audit is required",
 }
 
 
-def find_ledger_faults(
-    document: Mapping[str, Any], *, ledger_report: Mapping[str, Any]
-) -> list[Finding]:
-    """Answer INC-3 from a bundle or a ledger, and the report of its verification.
+def answer(reading: Reading) -> Iterator[Finding]:
+    """Yield the answers to INC-3's questions."""
+    documents = [one for one in reading.library.documents if one.entries is not None]
+    broken = [one for one in documents if one.has_broken_ledger]
+    yield _chain_break(reading, documents, broken)
+    yield _diagnosis(reading, broken)
+    yield _after_break(reading, broken)
+    if len(documents) > 1:
+        yield _agreement(reading, documents)
 
-    The document's own flags are never asked. ``ledger_report`` is the
-    RuntimeRiskLedgerVerificationReport of docs/evidence-format.md section 2.
-    """
-    entries = list(ledger_entries(document))
-    errors = list(ledger_report.get("verification_errors") or ())
-    if ledger_report.get("chain_valid") is True:
-        return [_intact(len(entries))]
-    path = _entries_path(document)
-    return [
-        _errors(errors, path),
-        *_break_point(ledger_report, errors, path),
-        _diagnosis(ledger_report),
-        *_what_holds(entries, ledger_report, path),
+
+def _gaps(reading: Reading) -> list[str]:
+    """Return why the chain of a ledger cannot be proven."""
+    gaps = [
+        f"{one.item} has no ledger that can be read"
+        for one in reading.library.documents
+        if one.entries is None
     ]
+    for one in reading.library.documents:
+        redacted = integer_of((one.ledger_report or {}).get("redacted_entries")) or 0
+        if redacted and not one.has_broken_ledger:
+            entries = counted(redacted, "entry", "entries")
+            gaps.append(
+                f"the links of {one.item} hold, and the own hash of {entries} cannot "
+                "be recomputed: params_hash is redacted"
+            )
+        if LEDGER in one.short_sections:
+            gaps += [gap for gap in one.gaps(LEDGER) if "number of records" in gap]
+    return gaps if reading.library.documents else ["no ledger is at hand"]
 
 
-def _entries_path(document: Mapping[str, Any]) -> str:
-    is_bundle = isinstance(document.get("risk_ledger"), Mapping)
-    return "$.risk_ledger.entries" if is_bundle else "$.entries"
+def _errors(document: Document) -> list[Mapping[str, Any]]:
+    report = document.ledger_report or {}
+    return [e for e in report.get("verification_errors") or () if isinstance(e, dict)]
 
 
-def _intact(entry_count: int) -> Finding:
-    return Finding(
-        key="ledger-intact",
-        title="The ledger's chain holds",
-        severity=FindingSeverity.INFO,
-        detail=f"{counted(entry_count, 'entry', 'entries')}, no error.",
-        playbook_item="run-ledger-verification",
-        count=entry_count,
+def _chain_break(
+    reading: Reading, documents: list[Document], broken: list[Document]
+) -> Finding:
+    total = sum(len(one.entries or ()) for one in documents)
+    return conclude(
+        CHAIN_BREAK,
+        found=f"{listed(_break_text(one) for one in broken)}." if broken else "",
+        pointers=[p for one in broken for p in _error_pointers(one)],
+        clear=f"The chain holds: {counted(total, 'entry', 'entries')}, no error.",
+        gaps=_gaps(reading),
+        inputs=reading.library.inputs(),
     )
 
 
-def _errors(errors: list[Mapping[str, Any]], path: str) -> Finding:
-    ledger_path = path.removesuffix(".entries")
+def _break_text(document: Document) -> str:
+    report, errors = document.ledger_report or {}, _errors(document)
+    index = integer_of(report.get("break_index"))
+    there = [str(e.get("code")) for e in errors if e.get("index") == index]
+    sequence = next(
+        (e.get("sequence") for e in errors if e.get("index") == index), None
+    )
+    place = f"index {index}" if sequence is None else f"sequence {sequence}"
     counts = Counter(str(error.get("code")) for error in errors)
-    return Finding(
-        key="verification-errors",
-        title=f"{counted(len(errors), 'verification error')}",
-        severity=FindingSeverity.ERROR,
-        detail=", ".join(f"{code}: {n}" for code, n in counts.most_common())
-        or "The chain does not hold; the report names no error.",
-        playbook_item="run-ledger-verification",
-        evidence_refs=refs(_error_path(error, ledger_path) for error in errors),
-        count=len(errors),
+    codes = ", ".join(f"{code} {n}" for code, n in counts.items())
+    trusted = counted(document.trusted_prefix, "entry", "entries")
+    return (
+        f"The chain of {document.item} breaks at {place} "
+        f"({', '.join(there) or codes}); {trusted} before it can be trusted; "
+        f"{counted(len(errors), 'error')}: {codes}; diagnosis {report.get('diagnosis')}"
     )
 
 
-def _error_path(error: Mapping[str, Any], ledger_path: str) -> str:
-    member = _ARTIFACT_MEMBERS.get(str(error.get("code")))
-    if member is not None:
-        return f"{ledger_path}.{member}"
-    return f"{ledger_path}.entries[{error.get('index')}]"
+def _error_pointers(document: Document) -> Iterator[Pointer]:
+    entries = document.entries or ()
+    for error in _errors(document):
+        index = integer_of(error.get("index"))
+        if index is None or index >= len(entries):
+            yield Pointer(document.item, LEDGER)
+        else:
+            yield entries[index].pointer
 
 
-def _break_point(
-    report: Mapping[str, Any], errors: list[Mapping[str, Any]], path: str
-) -> Iterator[Finding]:
-    index = report.get("break_index")
-    there = [error for error in errors if error.get("index") == index]
-    if index is None or not there:
-        return
-    codes = [str(error.get("code")) for error in there]
-    ledger_path = path.removesuffix(".entries")
-    if all(code in _ARTIFACT_MEMBERS for code in codes):
-        title = "The ledger's own members contradict its entries"
-    else:
-        sequence = there[0].get("sequence")
-        place = "no readable sequence" if sequence is None else f"sequence {sequence}"
-        title = f"The chain breaks at entry {index} ({place})"
-    yield Finding(
-        key="break-point",
-        title=title,
-        severity=FindingSeverity.ERROR,
-        detail=f"Errors there: {', '.join(codes)}.",
-        playbook_item="identify-break-point",
-        evidence_refs=tuple(dict.fromkeys(_error_path(e, ledger_path) for e in there)),
-        count=len(there),
+def _diagnosis(reading: Reading, broken: list[Document]) -> Finding:
+    texts = []
+    for one in broken:
+        word = str((one.ledger_report or {}).get("diagnosis"))
+        texts.append(f"{one.item} shows {word}: {_MEANINGS.get(word, 'unknown')}")
+    return conclude(
+        DIAGNOSIS,
+        found=f"{listed(texts)}." if texts else "",
+        pointers=[p for one in broken for p in _error_pointers(one)],
+        clear="The ledger is intact.",
+        gaps=_gaps(reading),
+        inputs=reading.library.inputs(),
     )
 
 
-def _diagnosis(report: Mapping[str, Any]) -> Finding:
-    if report.get("diagnosis") == "corruption":
-        return Finding(
-            key="diagnosis-corruption",
-            title="Diagnosis: corruption",
-            severity=FindingSeverity.ERROR,
-            detail="One record went bad where it lay; the links on both sides of it "
-            "hold. Look for out-of-memory (OOM) events and serialization bugs.",
-            playbook_item="corruption-or-tampering",
-        )
-    return Finding(
-        key="diagnosis-tampering",
-        title="Diagnosis: tampering",
-        severity=FindingSeverity.CRITICAL,
-        detail="More than one record gone bad can explain. This is Critical: a full "
-        "security audit is required.",
-        playbook_item="corruption-or-tampering",
+def _after_break(reading: Reading, broken: list[Document]) -> Finding:
+    untrusted = [e for one in broken for e in one.entries or () if not e.is_trusted]
+    by_document = {one.item: _after_text(one) for one in broken}
+    return conclude(
+        AFTER_BREAK,
+        found=f"{listed(text for text in by_document.values() if text)}."
+        if untrusted
+        else "",
+        pointers=[entry.pointer for entry in untrusted],
+        clear="Every decision stands in a chain that holds.",
+        gaps=_gaps(reading),
+        inputs=reading.library.inputs(),
     )
 
 
-def _what_holds(
-    entries: list[Record], report: Mapping[str, Any], path: str
-) -> Iterator[Finding]:
-    trusted = trusted_prefix(report)
-    if trusted is None:
-        return
-    untrusted = [entry for entry in entries if entry.index >= trusted]
-    yield Finding(
-        key="trusted-prefix",
-        title=f"{counted(trusted, 'entry', 'entries')} before the break can be trusted",
-        severity=FindingSeverity.INFO,
-        detail=f"Replay up to {path}[{trusted - 1}] for the history that holds."
-        if trusted
-        else "The break is at the first entry: no history holds.",
-        playbook_item="replay-to-break",
-        evidence_refs=(f"{path}[{trusted - 1}]",) if trusted else (),
-        count=trusted,
+def _after_text(document: Document) -> str:
+    after: list[Record] = [e for e in document.entries or () if not e.is_trusted]
+    if not after:
+        return ""
+    outcomes = Counter(e.text("outcome") or "unreadable" for e in after)
+    by_outcome = ", ".join(f"{n} {name}" for name, n in outcomes.most_common())
+    first = after[0]
+    place = (
+        f"index {first.index}"
+        if first.sequence is None
+        else f"sequence {first.sequence}"
     )
-    if untrusted:
-        outcomes = Counter(e.text("outcome") or "unreadable" for e in untrusted)
-        yield Finding(
-            key="untrusted-entries",
-            title=f"{counted(len(untrusted), 'entry', 'entries')} to evaluate again",
-            severity=FindingSeverity.WARNING,
-            detail="From the break on, by recorded outcome: "
-            + ", ".join(f"{name}: {n}" for name, n in outcomes.most_common()),
-            playbook_item="replay-to-break",
-            evidence_refs=refs(entry.path for entry in untrusted),
-            count=len(untrusted),
-        )
+    return (
+        f"{counted(len(after), 'decision')} of {document.item} from {place} on must be "
+        f"evaluated again: {by_outcome}"
+    )
+
+
+def _agreement(reading: Reading, documents: list[Document]) -> Finding:
+    result = find_contradictions(documents)
+    return conclude(
+        AGREEMENT,
+        found=f"{listed(result.contradictions)}." if result.contradictions else "",
+        pointers=result.pointers,
+        clear=f"{len(documents)} ledgers agree: {listed(result.agreements)}.",
+        gaps=result.gaps,
+        inputs=reading.library.inputs(),
+    )

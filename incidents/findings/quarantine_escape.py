@@ -1,171 +1,239 @@
-"""INC-5: what did a quarantined extension do, and how did it get out?"""
+"""INC-5: what did an extension do that had to stand still, and how did it get out?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from incidents.findings.finding import Finding, FindingSeverity, counted, listed, refs
-from incidents.findings.records import (
-    ALL_EXTENSIONS,
-    Extensions,
-    Record,
-    alert_finding,
-    call_text,
-    ledger_entries,
-    untrusted_note,
+from evidence.stored_moments import from_ms, to_ms
+from incidents.findings.case import HistoryInput, Reading
+from incidents.findings.finding import (
+    Finding,
+    Pointer,
+    Question,
+    conclude,
+    counted,
+    listed,
 )
+from incidents.findings.moments import moment_text
+from incidents.findings.records import LEDGER, Record, call_text, distinct
+from policy.rules.runtime_history import RuntimeState
+from policy.rules.stops import Stop
 from policy.rules.trust_replay import TrustFinding, TrustFindingCode
 
+CODE = "INC-5"
+EXECUTED_WHILE_STOPPED = Question(
+    CODE,
+    "executed-while-stopped",
+    "verify-trust-gate",
+    "Was a call executed in quarantine, or under an active kill switch?",
+)
+UNEARNED_MOVES = Question(
+    CODE,
+    "moves-without-promotion",
+    "check-trust-transitions",
+    "Did an extension gain trust without a valid promotion?",
+)
+LIFTS = Question(
+    CODE,
+    "kill-switch-lifts",
+    "check-kill-switch",
+    "Was a kill switch lifted too early, or without its audit metadata?",
+)
+QUESTIONS = (EXECUTED_WHILE_STOPPED, UNEARNED_MOVES, LIFTS)
 # The reason code that the runtime gives a call of an extension in quarantine.
 QUARANTINE_TRIGGER = "quarantined_extension"
-_KILL_SWITCH_CODES = frozenset(
+_MOVES = frozenset(
     {
-        TrustFindingCode.ACTIVATION_WITHOUT_AUDIT_METADATA,
-        TrustFindingCode.LIFT_WITHOUT_AUDIT_METADATA,
-        TrustFindingCode.LIFT_WITHOUT_ACTIVATION,
-        TrustFindingCode.LIFT_TOO_EARLY,
+        TrustFindingCode.QUARANTINE_ESCAPE,
+        TrustFindingCode.MOVE_DOES_NOT_EXIST,
+        TrustFindingCode.PROMOTION_UNDER_KILL_SWITCH,
+        TrustFindingCode.PROMOTION_WITHOUT_AUDIT_METADATA,
     }
 )
+_LIFTS = frozenset(
+    {TrustFindingCode.LIFT_WITHOUT_AUDIT_METADATA, TrustFindingCode.LIFT_TOO_EARLY}
+)
+_RANKS = {
+    RuntimeState.QUARANTINED: 0,
+    RuntimeState.UNKNOWN: 1,
+    RuntimeState.PROBATION: 2,
+    RuntimeState.TRUSTED: 3,
+    RuntimeState.ACTIVE: 3,
+}
+
+
+def answer(reading: Reading) -> Iterator[Finding]:
+    """Yield the answers to INC-5's questions."""
+    yield _executed_while_stopped(reading)
+    yield _refused_moves(reading)
+    yield _refused_lifts(reading)
+
+
+def _digests(reading: Reading) -> tuple[tuple[str, str], ...]:
+    return tuple((one.item, one.sha256) for one in reading.case.histories)
+
+
+def _history_gaps(reading: Reading) -> list[str]:
+    histories = reading.case.histories
+    if not histories:
+        return ["no history of trust and kill switches is at hand"]
+    gaps = [fault for one in histories for fault in one.faults]
+    if not any(one.line_count for one in histories):
+        gaps.append("the history of trust and kill switches is empty")
+    return gaps
 
 
 @dataclass(frozen=True)
-class QuarantinePeriod:
-    """When an extension was quarantined; ``end_ms`` None: it still is.
+class _Escape:
+    """A call that was executed while it had to be blocked, and by what."""
 
-    The start is inside, the end is not: at the end a valid promotion took effect.
-    """
-
-    extension_id: str
-    start_ms: int
-    end_ms: int | None = None
-
-    def covers(self, extension_id: str, ts_ms: float) -> bool:
-        """Return whether the extension was in quarantine at the moment."""
-        ended = self.end_ms is not None and ts_ms >= self.end_ms
-        return (
-            extension_id == self.extension_id and ts_ms >= self.start_ms and not ended
-        )
+    entry: Record
+    stop: Stop | None
+    history: HistoryInput | None
 
 
-def find_quarantine_escape(
-    bundle: Mapping[str, Any],
-    *,
-    quarantines: Iterable[QuarantinePeriod] = (),
-    trust_findings: Iterable[TrustFinding] = (),
-    ledger_report: Mapping[str, Any] | None = None,
-    extension_ids: Extensions = ALL_EXTENSIONS,
-) -> list[Finding]:
-    """Answer INC-5 from a bundle, the trust history, and the replay of the runtime's.
-
-    ``quarantines`` are periods by the trust history; without any, the runtime's own
-    word in the ledger (its reason codes) is all there is.
-    """
-    entries = list(ledger_entries(bundle, extension_ids))
-    periods = tuple(quarantines)
-    return [
-        alert_finding(
-            bundle,
-            "quarantine_escape",
-            extension_ids=extension_ids,
-            playbook_item="quarantined-extension-alerts",
-        ),
-        *_by_history(entries, periods, ledger_report),
-        *_by_trigger(entries, ledger_report),
-        *_refused_moves(trust_findings),
-    ]
-
-
-def _by_history(
-    entries: list[Record],
-    periods: tuple[QuarantinePeriod, ...],
-    ledger_report: Mapping[str, Any] | None,
-) -> Iterator[Finding]:
-    if not periods:
-        return
-    inside = [entry for entry in entries if _is_inside(entry, periods)]
-    executed = [e for e in inside if e.text("outcome") == "executed"]
-    if not executed:
-        yield Finding(
-            key="quarantine-held",
-            title="No call was executed in quarantine",
-            severity=FindingSeverity.INFO,
-            detail=f"{counted(len(inside), 'call')} in quarantine, none executed.",
-            playbook_item="verify-trust-gate",
-            count=len(inside),
-        )
-        return
-    yield Finding(
-        key="executed-in-quarantine",
-        title=f"{counted(len(executed), 'call')} executed in quarantine",
-        severity=FindingSeverity.CRITICAL,
-        detail=f"{listed(call_text(e) for e in executed)}. "
-        f"{len(inside) - len(executed)} others were not executed. "
-        "is_hostcall_allowed_for_trust() lets none through."
-        + untrusted_note(executed, ledger_report),
-        playbook_item="verify-trust-gate",
-        evidence_refs=refs(entry.path for entry in executed),
-        count=len(executed),
-    )
-
-
-def _is_inside(entry: Record, periods: tuple[QuarantinePeriod, ...]) -> bool:
-    ts_ms, extension_id = entry.number("ts_ms"), entry.text("extension_id")
-    return ts_ms is not None and any(p.covers(extension_id, ts_ms) for p in periods)
-
-
-def _by_trigger(
-    entries: list[Record], ledger_report: Mapping[str, Any] | None
-) -> Iterator[Finding]:
+def _executed_while_stopped(reading: Reading) -> Finding:
+    library = reading.library
     executed = [
         entry
-        for entry in entries
-        if QUARANTINE_TRIGGER in entry.texts("triggers")
-        and entry.text("outcome") == "executed"
+        for entry in library.trusted(LEDGER)
+        if entry.text("outcome") == "executed"
     ]
-    if not executed:
-        return
-    yield Finding(
-        key="runtime-names-quarantine",
-        title=f"{counted(len(executed), 'call')} executed that the runtime itself "
-        "marked as quarantined",
-        severity=FindingSeverity.CRITICAL,
-        detail=listed(call_text(entry) for entry in executed)
-        + "."
-        + untrusted_note(executed, ledger_report),
-        playbook_item="verify-trust-gate",
-        evidence_refs=refs(entry.path for entry in executed),
-        count=len(executed),
+    escapes = [escape for e in executed if (escape := _escape(reading, e)) is not None]
+    stops = [stop for one in reading.case.histories for stop in one.stops]
+    pointers = [one.entry.pointer for one in escapes]
+    return conclude(
+        EXECUTED_WHILE_STOPPED,
+        found=_escapes_text(escapes) if escapes else "",
+        pointers=pointers,
+        clear=f"{counted(len(executed), 'executed call')} read: none was executed "
+        f"within {counted(len(stops), 'time')} of quarantine or kill switch.",
+        gaps=[*library.gaps(LEDGER), *_history_gaps(reading)],
+        inputs=library.inputs(*_digests(reading)),
     )
 
 
-def _refused_moves(trust_findings: Iterable[TrustFinding]) -> Iterator[Finding]:
-    """Yield one finding for each kind of move that the rules refuse."""
-    by_code: dict[TrustFindingCode, list[TrustFinding]] = {}
-    for finding in trust_findings:
-        by_code.setdefault(finding.code, []).append(finding)
-    for code, group in by_code.items():
-        is_switch = code in _KILL_SWITCH_CODES
-        yield Finding(
-            key=f"history-{code.replace('_', '-')}",
-            title=f"{counted(len(group), 'record')} of the runtime's history: "
-            f"{code.replace('_', ' ')}",
-            severity=_severity(code, group),
-            detail=listed(
-                f"{f.extension or 'all extensions'}, line {f.line}: {f.message}"
-                for f in group
-            ),
-            playbook_item="check-kill-switch"
-            if is_switch
-            else "check-trust-transitions",
-            evidence_refs=refs(f"line {f.line}" for f in group),
-            count=len(group),
+def _escape(reading: Reading, entry: Record) -> _Escape | None:
+    ts_ms = entry.moment()
+    for history in reading.case.histories if ts_ms is not None else ():
+        for stop in history.stops:
+            if _covers(stop, entry.extension, ts_ms):
+                return _Escape(entry, stop, history)
+    if QUARANTINE_TRIGGER in entry.texts("triggers"):
+        return _Escape(entry, None, None)
+    return None
+
+
+def _covers(stop: Stop, extension: str, ts_ms: int | None) -> bool:
+    try:
+        return ts_ms is not None and stop.covers(extension, from_ms(ts_ms))
+    except OverflowError:
+        return False
+
+
+def _escapes_text(escapes: list[_Escape]) -> str:
+    """Return by extension how many calls, why they had to be blocked, and the first."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for one in escapes:
+        groups.setdefault((one.entry.extension, _why(one)), []).append(one.entry)
+    texts = []
+    for (extension, why), entries in groups.items():
+        entries.sort(key=lambda entry: entry.moment() or 0)
+        first = entries[0]
+        calls = counted(len(distinct(entries)), "call")
+        texts.append(
+            f"{extension} executed {calls} {why}; the first, {call_text(first)}, at "
+            f"{moment_text(first.moment())}"
         )
+    return f"{listed(texts)}."
 
 
-def _severity(code: TrustFindingCode, group: list[TrustFinding]) -> FindingSeverity:
-    if code is TrustFindingCode.QUARANTINE_ESCAPE:
-        return FindingSeverity.CRITICAL
-    refused = any(finding.is_refused for finding in group)
-    return FindingSeverity.ERROR if refused else FindingSeverity.WARNING
+def _why(escape: _Escape) -> str:
+    stop = escape.stop
+    if stop is None:
+        return f"that the runtime itself marked {QUARANTINE_TRIGGER}"
+    began = moment_text(to_ms(stop.started_at))
+    kind = "in quarantine" if stop.kind == "quarantine" else "under a kill switch"
+    scope = " for all extensions" if stop.extension is None else ""
+    return f"{kind}{scope} since {began}"
+
+
+def _refused_moves(reading: Reading) -> Finding:
+    moves = [
+        (history, move)
+        for history in reading.case.histories
+        for move in history.moves
+        if move.code in _MOVES and _gains_trust(move)
+    ]
+    return conclude(
+        UNEARNED_MOVES,
+        found="Moves without a valid promotion: "
+        f"{listed(_move_text(move) for _, move in moves)}."
+        if moves
+        else "",
+        pointers=[_line(history, move) for history, move in moves],
+        clear="Every extension that gained trust was promoted as the rules want it.",
+        gaps=_history_gaps(reading),
+        inputs=dict(_digests(reading)),
+    )
+
+
+def _gains_trust(move: TrustFinding) -> bool:
+    if move.from_state is None or move.to_state is None:
+        return True
+    if move.to_state is RuntimeState.QUARANTINED:
+        return False
+    if move.code is TrustFindingCode.MOVE_DOES_NOT_EXIST:
+        return _RANKS[move.to_state] >= _RANKS[move.from_state]
+    return True
+
+
+def _move_text(move: TrustFinding) -> str:
+    states = (
+        f" from {move.from_state} to {move.to_state}"
+        if move.from_state is not None and move.to_state is not None
+        else ""
+    )
+    who = move.operator or "nobody"
+    return (
+        f"{move.extension or 'all extensions'}{states} at "
+        f"{moment_text(to_ms(move.at))} by {who}, without a valid promotion: "
+        f"{move.message.rstrip('.')}"
+    )
+
+
+def _refused_lifts(reading: Reading) -> Finding:
+    lifts = [
+        (history, move)
+        for history in reading.case.histories
+        for move in history.moves
+        if move.code in _LIFTS
+    ]
+    return conclude(
+        LIFTS,
+        found=f"Kill switches lifted against the rules: "
+        f"{listed(_lift_text(move) for _, move in lifts)}."
+        if lifts
+        else "",
+        pointers=[_line(history, move) for history, move in lifts],
+        clear="No kill switch was lifted without its audit metadata, or too early as "
+        "far as the record tells.",
+        gaps=_history_gaps(reading),
+        inputs=dict(_digests(reading)),
+    )
+
+
+def _lift_text(move: TrustFinding) -> str:
+    return (
+        f"the kill switch of {move.extension or 'all extensions'} was lifted at "
+        f"{moment_text(to_ms(move.at))} by {move.operator or 'nobody'}: "
+        f"{move.message.rstrip('.')}"
+    )
+
+
+def _line(history: HistoryInput, move: TrustFinding) -> Pointer:
+    more: tuple[tuple[str, str | int], ...] = (("line", move.line),)
+    if move.extension is not None:
+        more = (*more, ("extension_id", move.extension))
+    return Pointer(history.item, "history", max(move.line - 1, 0), more=more)

@@ -1,198 +1,317 @@
-"""INC-6: which quota was breached, by how much, how often, for how long?"""
+"""INC-6: which quota was breached, by how much, for how long, at whose cost?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
-from incidents.findings.finding import Finding, FindingSeverity, counted, listed, refs
-from incidents.findings.records import (
-    ALL_EXTENSIONS,
-    Extensions,
-    Record,
-    alert_finding,
-    records,
+from evidence.format.json_numbers import integer_of
+from incidents.findings.case import Reading
+from incidents.findings.finding import (
+    Finding,
+    Question,
+    conclude,
+    counted,
+    figure,
+    listed,
 )
-from policy.rules.precedence import EffectivePolicy
-from policy.rules.quotas import (
-    BreachSummary,
-    effective_max_memory_mb,
-    has_own_quota,
-    summarise_breaches,
+from incidents.findings.moments import moment_text, span_text
+from incidents.findings.records import Record, call_text, distinct
+from policy.rules.quotas import effective_max_memory_mb, has_own_quota
+
+CODE = "INC-6"
+BREACHES = Question(CODE, "breaches", "check-breach-events", "Was a quota breached?")
+LIMIT_AS_CONFIGURED = Question(
+    CODE,
+    "limit-as-configured",
+    "verify-quota-configuration",
+    "Was it measured against another limit than the policy in force gives?",
+    is_incident=False,
 )
+IMPACT = Question(
+    CODE,
+    "impact-on-others",
+    "assess-impact",
+    "Did other extensions suffer?",
+    is_incident=False,
+)
+QUESTIONS = (BREACHES, LIMIT_AS_CONFIGURED, IMPACT)
+EVENTS, TELEMETRY = "quota_breaches", "hostcall_telemetry"
+# Half as slow again is seen by people; with fewer samples it may be chance.
+SLOWER_RATIO, SAMPLES_MIN = 1.5, 3
+# Of a hundred calls, ten more that do not succeed.
+FAILED_MORE = 0.1
+# A breach that is one event has no length of its own: what comes just after it counts.
+AFTERMATH_MS = 60_000
 
-MEMORY_RESOURCE = "max_memory_mb"
-# Twice the limit is no longer a matter of measuring.
-WORST_RATIO_ERROR = 2.0
-# Calls of others this close after a breach are compared with the rest.
-IMPACT_WINDOW_MS = 60_000
+
+@dataclass(frozen=True)
+class Breach:
+    """One event of a quota, as it was recorded."""
+
+    record: Record
+    resource: str
+    limit: float
+    actual: float
+    ts_ms: int
+
+    @property
+    def is_over(self) -> bool:
+        return self.actual > self.limit
+
+    @property
+    def is_memory(self) -> bool:
+        return "memory" in self.resource.lower()
 
 
-def find_quota_abuse(
-    bundle: Mapping[str, Any],
-    *,
-    policy: EffectivePolicy | None = None,
-    extension_ids: Extensions = ALL_EXTENSIONS,
-) -> list[Finding]:
-    """Answer INC-6 from a bundle, and from the quotas in force where they are known."""
-    breaches = list(records(bundle, "quota_breaches", extension_ids))
-    report = summarise_breaches(breach.members for breach in breaches)
-    unreadable = [breaches[index] for index in report.unreadable]
-    faulty = set(report.unreadable)
-    readable = [breach for i, breach in enumerate(breaches) if i not in faulty]
-    found = [
-        alert_finding(
-            bundle,
-            "quota_breach",
-            extension_ids=extension_ids,
-            playbook_item="quota-breach-alert",
-        ),
-        *(_breached(summary, readable) for summary in report.summaries),
-        *_unreadable(unreadable),
-        *_memory_peaks(bundle, policy, extension_ids),
-        *_impact_on_others(bundle, breaches),
-    ]
-    if policy is not None:
-        found += _limits_against_policy(report.summaries, policy, readable)
-    if not breaches:
-        found.append(_no_breach())
+def answer(reading: Reading) -> Iterator[Finding]:
+    """Yield the answers to INC-6's questions."""
+    events = reading.library.trusted(EVENTS)
+    read = [_read(record) for record in events]
+    breaches = [one for one in read if one is not None]
+    gaps = reading.library.gaps(EVENTS)
+    unreadable = sum(one is None for one in read)
+    if unreadable:
+        gaps.append(f"{counted(unreadable, 'record')} of {EVENTS} cannot be read")
+    over = [one for one in breaches if one.is_over]
+    unrecorded = _unrecorded(reading, over)
+    yield _breached(reading, over, unrecorded, len(breaches), gaps)
+    yield _limits(reading, over, gaps)
+    yield _impact(reading, over, gaps)
+
+
+def _read(record: Record) -> Breach | None:
+    limit, actual = record.number("limit"), record.number("actual")
+    ts_ms = integer_of(record.members.get("ts_ms"))
+    resource = record.text("resource")
+    if limit is None or actual is None or ts_ms is None or not resource:
+        return None
+    if not record.text("extension_id"):
+        return None
+    return Breach(record, resource, limit, actual, ts_ms)
+
+
+# --- Breaches -----------------------------------------------------------------------
+
+
+def _unrecorded(reading: Reading, over: list[Breach]) -> list[tuple[Record, float]]:
+    """Return calls above the memory limit in force that no breach event tells of."""
+    told = {one.record.extension for one in over if one.is_memory}
+    found = []
+    for call in reading.library.trusted(TELEMETRY):
+        memory, policy = call.number("memory_mb"), reading.case.policy_at(call.moment())
+        if memory is None or policy is None or call.extension in told:
+            continue
+        if not policy.knows_overrides:
+            continue
+        limit = effective_max_memory_mb(policy.effective, call.text("extension_id"))
+        if memory > limit:
+            found.append((call, float(limit)))
     return found
 
 
-def _no_breach() -> Finding:
-    return Finding(
-        key="no-breach",
-        title="No quota breach recorded",
-        severity=FindingSeverity.INFO,
-        detail="The bundle's quota_breaches section has no record of these extensions.",
-        playbook_item="check-breach-events",
+def _breached(
+    reading: Reading,
+    over: list[Breach],
+    unrecorded: list[tuple[Record, float]],
+    read: int,
+    gaps: list[str],
+) -> Finding:
+    groups: dict[tuple[str, str], list[Breach]] = {}
+    for one in over:
+        groups.setdefault((one.record.extension, one.resource), []).append(one)
+    texts = [_group_text(key, group) for key, group in groups.items()]
+    if unrecorded:
+        texts.append(_unrecorded_text(unrecorded))
+    return conclude(
+        BREACHES,
+        found=f"{listed(texts)}." if texts else "",
+        pointers=[one.record.pointer for one in over]
+        + [call.pointer for call, _ in unrecorded],
+        clear=f"{counted(read, 'quota event')} read, none above its limit.",
+        gaps=gaps,
+        inputs=reading.library.inputs(*reading.case.policy_digests),
     )
 
 
-def _breached(summary: BreachSummary, breaches: list[Record]) -> Finding:
-    ratio = summary.worst_ratio
-    is_worse = ratio is None or ratio >= WORST_RATIO_ERROR
-    own = _records_of(summary, breaches)
-    over = "" if ratio is None else f" ({ratio:.2f} times the limit at worst)"
-    limits = ", ".join(f"{limit:g}" for limit in summary.limits)
-    return Finding(
-        key=f"breach:{summary.resource}",
-        title=f"{summary.extension_id} breached {summary.resource} "
-        f"{counted(summary.count, 'time')}",
-        severity=FindingSeverity.ERROR if is_worse else FindingSeverity.WARNING,
-        detail=f"Limit {limits}, peak {summary.peak_actual:g}{over}, over "
-        f"{summary.duration_ms / 1000:g} s.",
-        playbook_item="check-breach-events",
-        evidence_refs=refs(record.path for record in own),
-        count=summary.count,
+def _group_text(key: tuple[str, str], group: list[Breach]) -> str:
+    extension, resource = key
+    events = {id(record) for record in distinct([one.record for one in group])}
+    once = [one for one in group if id(one.record) in events]
+    limits = ", ".join(figure(limit) for limit in sorted({b.limit for b in once}))
+    worst = max(once, key=lambda one: one.actual)
+    ratio = f", {worst.actual / worst.limit:.2f} times the limit" if worst.limit else ""
+    first = min(one.ts_ms for one in once)
+    last = max(one.ts_ms for one in once)
+    duration = f", over {span_text(last - first)}" if last > first else ""
+    return (
+        f"{extension} breached {resource} {counted(len(once), 'time')}: "
+        f"limit {limits}, worst actual {figure(worst.actual)}{ratio}{duration}, "
+        f"first at {moment_text(first)}"
     )
 
 
-def _records_of(summary: BreachSummary, breaches: list[Record]) -> list[Record]:
-    wanted = (summary.extension_id, summary.resource)
-    return [
-        r for r in breaches if (r.text("extension_id"), r.text("resource")) == wanted
+def _unrecorded_text(calls: list[tuple[Record, float]]) -> str:
+    worst: dict[str, tuple[Record, float]] = {}
+    for call, limit in calls:
+        held = worst.get(call.extension)
+        memory = call.number("memory_mb") or 0
+        if held is None or memory > (held[0].number("memory_mb") or 0):
+            worst[call.extension] = (call, limit)
+    return listed(
+        f"{extension} used {figure(call.number('memory_mb') or 0)} MB of memory by its "
+        f"telemetry, limit {figure(limit)}, and no breach was recorded"
+        for extension, (call, limit) in worst.items()
+    )
+
+
+# --- The limit in force -------------------------------------------------------------
+
+
+def _limits(reading: Reading, over: list[Breach], gaps: list[str]) -> Finding:
+    memory = [one for one in over if one.is_memory]
+    other: list[tuple[Breach, str]] = []
+    agreeing: list[tuple[Breach, str]] = []
+    missing = list(gaps)
+    for one in memory:
+        policy = reading.case.policy_at(one.ts_ms)
+        if policy is None or not policy.knows_overrides:
+            missing.append(
+                "no snapshot of the policy says which limit was in force "
+                "(settings.json)"
+            )
+            continue
+        limit = effective_max_memory_mb(policy.effective, one.record.extension)
+        own = has_own_quota(policy.effective, one.record.extension)
+        kind = "its own quota" if own else "the default quota"
+        text = f"{limit} for {one.record.extension}, {kind}"
+        (agreeing if limit == one.limit else other).append((one, text))
+    return conclude(
+        LIMIT_AS_CONFIGURED,
+        found="Measured against another limit than the policy in force gives: "
+        + listed(
+            f"{one.record.extension} against {figure(one.limit)}, in force is {text}"
+            for one, text in other
+        )
+        + "."
+        if other
+        else "",
+        pointers=[one.record.pointer for one, _ in other],
+        clear=f"The limits are those in force: {listed(t for _, t in agreeing)}."
+        if agreeing
+        else "No breach of a configured quota was measured.",
+        gaps=missing,
+        inputs=reading.library.inputs(*reading.case.policy_digests),
+    )
+
+
+# --- What others had of it ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Calls of other extensions in one stretch of time."""
+
+    calls: list[Record]
+
+    @property
+    def latencies(self) -> list[float]:
+        return [n for c in self.calls if (n := c.number("latency_ms")) is not None]
+
+    @property
+    def typical(self) -> float | None:
+        return median(self.latencies) if self.latencies else None
+
+    @property
+    def failed(self) -> int:
+        return sum(call.text("outcome") == "failed" for call in self.calls)
+
+    def text(self, when: str) -> str:
+        if not self.calls:
+            return f"{when} no call"
+        typical = "unknown" if self.typical is None else f"{figure(self.typical)} ms"
+        return (
+            f"{when} median {typical} over {counted(len(self.calls), 'call')}, "
+            f"{self.failed} failed"
+        )
+
+
+def _impact(reading: Reading, over: list[Breach], gaps: list[str]) -> Finding:
+    missing = list(gaps)
+    if over:
+        missing += reading.library.gaps(TELEMETRY)
+        if not missing and not reading.library.trusted(TELEMETRY):
+            missing.append(f"{TELEMETRY} is empty")
+    before, during, after = _samples(reading, over)
+    slow = _is_slower(before, during)
+    failing = _fails_more(before, during)
+    samples = "; ".join(
+        sample.text(when)
+        for when, sample in (("before", before), ("during", during), ("after", after))
+    )
+    hurt = [c for c in during.calls if _is_hurt(c, before, slow=slow, failing=failing)]
+    what = " and ".join(
+        word
+        for word, is_so in (("were slower", slow), ("failed more often", failing))
+        if is_so
+    )
+    return conclude(
+        IMPACT,
+        found=f"Other extensions' calls {what} during the breaches: {samples}. Most "
+        f"affected: {listed(call_text(call) for call in hurt)}."
+        if what
+        else "",
+        pointers=[call.pointer for call in hurt],
+        clear=f"Other extensions did not suffer: {samples}."
+        if over
+        else "No breach, and so nobody who could have suffered from one.",
+        gaps=missing,
+        inputs=reading.library.inputs(),
+    )
+
+
+def _samples(reading: Reading, over: list[Breach]) -> tuple[_Sample, _Sample, _Sample]:
+    """Return others' calls before the first breach, until the last, and after it."""
+    if not over:
+        return _Sample([]), _Sample([]), _Sample([])
+    offenders = {one.record.extension for one in over}
+    others = [
+        (ts_ms, call)
+        for call in distinct(reading.library.trusted(TELEMETRY))
+        if call.extension not in offenders and (ts_ms := call.moment()) is not None
     ]
-
-
-def _unreadable(breaches: list[Record]) -> Iterator[Finding]:
-    if breaches:
-        yield Finding(
-            key="unreadable-breaches",
-            title=f"{counted(len(breaches), 'breach record')} cannot be read",
-            severity=FindingSeverity.WARNING,
-            detail="A member is missing or of the wrong type; they are not counted.",
-            playbook_item="check-breach-events",
-            evidence_refs=refs(record.path for record in breaches),
-            count=len(breaches),
-        )
-
-
-def _memory_peaks(
-    bundle: Mapping[str, Any], policy: EffectivePolicy | None, extension_ids: Extensions
-) -> Iterator[Finding]:
-    peaks: dict[str, tuple[float, Record]] = {}
-    for call in records(bundle, "hostcall_telemetry", extension_ids):
-        memory, extension = call.number("memory_mb"), call.text("extension_id")
-        if memory is None or (extension in peaks and peaks[extension][0] >= memory):
-            continue
-        peaks[extension] = (memory, call)
-    if not peaks:
-        return
-    over = policy is not None and any(
-        memory > effective_max_memory_mb(policy, extension)
-        for extension, (memory, _) in peaks.items()
-    )
-    ordered = sorted(peaks.items(), key=lambda item: -item[1][0])
-    yield Finding(
-        key="memory-peak",
-        title="Peak memory by extension",
-        severity=FindingSeverity.WARNING if over else FindingSeverity.INFO,
-        detail=listed(
-            f"{extension}: {memory:g} MB{_quota_text(policy, extension)}"
-            for extension, (memory, _) in ordered
-        ),
-        playbook_item="assess-impact",
-        evidence_refs=refs(f"{call.path}.memory_mb" for _, (_, call) in ordered),
-        count=len(peaks),
+    start, end = min(b.ts_ms for b in over), max(b.ts_ms for b in over)
+    if not any(start <= ts_ms <= end for ts_ms, _ in others):
+        end += AFTERMATH_MS
+    return (
+        _Sample([call for ts_ms, call in others if ts_ms < start]),
+        _Sample([call for ts_ms, call in others if start <= ts_ms <= end]),
+        _Sample([call for ts_ms, call in others if ts_ms > end]),
     )
 
 
-def _quota_text(policy: EffectivePolicy | None, extension: str) -> str:
-    if policy is None:
-        return ""
-    own = "own quota" if has_own_quota(policy, extension) else "default quota"
-    return f" of {effective_max_memory_mb(policy, extension)} MB ({own})"
+def _is_slower(before: _Sample, during: _Sample) -> bool:
+    if min(len(before.latencies), len(during.latencies)) < SAMPLES_MIN:
+        return False
+    usual, then = before.typical, during.typical
+    return usual is not None and then is not None and then > usual * SLOWER_RATIO
 
 
-def _limits_against_policy(
-    summaries: tuple[BreachSummary, ...],
-    policy: EffectivePolicy,
-    breaches: list[Record],
-) -> Iterator[Finding]:
-    """Yield memory breaches measured against another limit than the one in force."""
-    for summary in summaries:
-        if summary.resource != MEMORY_RESOURCE:
-            continue
-        quota = effective_max_memory_mb(policy, summary.extension_id)
-        agrees = summary.latest_limit == quota
-        yield Finding(
-            key="limit-as-configured" if agrees else "limit-not-as-configured",
-            title=f"{summary.extension_id}: the limit is "
-            f"{'the' if agrees else 'not the'} configured one",
-            severity=FindingSeverity.INFO if agrees else FindingSeverity.WARNING,
-            detail=f"The breach was measured against {summary.latest_limit:g} MB; the "
-            f"snapshot gives{_quota_text(policy, summary.extension_id)[3:]}.",
-            playbook_item="verify-quota-configuration",
-            evidence_refs=refs(r.path for r in _records_of(summary, breaches)),
-            count=summary.count,
-        )
+def _fails_more(before: _Sample, during: _Sample) -> bool:
+    if min(len(before.calls), len(during.calls)) < SAMPLES_MIN or during.failed < 2:
+        return False
+    share = during.failed / len(during.calls)
+    return share > before.failed / len(before.calls) + FAILED_MORE
 
 
-def _impact_on_others(
-    bundle: Mapping[str, Any], breaches: list[Record]
-) -> Iterator[Finding]:
-    """Yield how long other extensions' calls took near the breaches, and elsewhere."""
-    offenders = {breach.text("extension_id") for breach in breaches}
-    moments = [m for b in breaches if (m := b.number("ts_ms")) is not None]
-    near: list[float] = []
-    rest: list[float] = []
-    for call in records(bundle, "hostcall_telemetry"):
-        latency, ts_ms = call.number("latency_ms"), call.number("ts_ms")
-        if latency is None or ts_ms is None or call.text("extension_id") in offenders:
-            continue
-        is_near = any(0 <= ts_ms - moment <= IMPACT_WINDOW_MS for moment in moments)
-        (near if is_near else rest).append(latency)
-    if not near or not rest:
-        return
-    yield Finding(
-        key="impact-on-others",
-        title="Latency of other extensions near the breaches",
-        severity=FindingSeverity.INFO,
-        detail=f"Median {median(near):g} ms over {counted(len(near), 'call')} within "
-        f"{IMPACT_WINDOW_MS // 1000} s after a breach, {median(rest):g} ms over "
-        f"{counted(len(rest), 'call')} otherwise.",
-        playbook_item="assess-impact",
-        count=len(near),
-    )
+def _is_hurt(call: Record, before: _Sample, *, slow: bool, failing: bool) -> bool:
+    latency = call.number("latency_ms")
+    usual = before.typical
+    if slow and latency is not None and usual is not None:
+        is_slow = latency > usual * SLOWER_RATIO
+    else:
+        is_slow = False
+    if is_slow:
+        return True
+    return failing and call.text("outcome") == "failed"

@@ -3,137 +3,260 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from incidents.findings.finding import Finding, FindingSeverity, counted, listed, refs
-from incidents.findings.records import (
-    ALL_EXTENSIONS,
-    Extensions,
-    alert_finding,
-    call_text,
-    ledger_entries,
-    records,
-    untrusted_note,
+from incidents.findings.case import Reading, SourceInput
+from incidents.findings.finding import (
+    Finding,
+    Pointer,
+    Question,
+    conclude,
+    counted,
+    listed,
 )
-from policy.rules.capabilities import is_dangerous
+from incidents.findings.records import LEDGER, Record, call_text, distinct
+from policy.rules.capabilities import Capability, find_capability
 
 if TYPE_CHECKING:  # importing it for real would load the parsers with every page
-    from policy.scanner.report import SourceReport
+    from policy.scanner.report_entries import Entry
+
+CODE = "INC-4"
+FORBIDDEN_USES = Question(
+    CODE,
+    "forbidden-uses",
+    "examine-source",
+    "Does the source use what is forbidden?",
+)
+MISSED = Question(
+    CODE,
+    "missed-by-line-scanner",
+    "check-evasion",
+    "Did the source get past the scanner that reads lines?",
+)
+EXECUTED_NOT_SHOWN = Question(
+    CODE,
+    "executed-not-shown",
+    "review-scan-results",
+    "Did it execute what its source does not show?",
+)
+SHOWN_NOT_EXECUTED = Question(
+    CODE,
+    "shown-not-executed",
+    "review-scan-results",
+    "What does its source show that it never executed?",
+    is_incident=False,
+)
+QUESTIONS = (FORBIDDEN_USES, MISSED, EXECUTED_NOT_SHOWN, SHOWN_NOT_EXECUTED)
+_NO_SOURCE = "the source of the extension is not at hand"
+_ALERTS = "security_alerts"
 
 
-def find_scanner_bypass(
-    bundle: Mapping[str, Any],
-    *,
-    scan: SourceReport | None = None,
-    ledger_report: Mapping[str, Any] | None = None,
-    extension_ids: Extensions = ALL_EXTENSIONS,
-) -> list[Finding]:
-    """Answer INC-4 from a bundle, and from a scan of the source where there is one."""
-    found = [
-        alert_finding(
-            bundle,
-            "scanner_bypass",
-            extension_ids=extension_ids,
-            playbook_item="review-scan-results",
-        ),
-        _executed(bundle, ledger_report, extension_ids),
-    ]
-    found += _commands(bundle, extension_ids)
-    if scan is not None:
-        found += _scanned(scan)
-    return found
+def answer(reading: Reading) -> Iterator[Finding]:
+    """Yield the answers to INC-4's questions."""
+    source = reading.case.source
+    gaps = list(_source_gaps(source))
+    yield _forbidden_uses(source, gaps)
+    yield _missed(source, gaps)
+    yield from _against_ledger(reading, source)
 
 
-def _executed(
-    bundle: Mapping[str, Any],
-    ledger_report: Mapping[str, Any] | None,
-    extension_ids: Extensions,
-) -> Finding:
+def _source_gaps(source: SourceInput | None) -> Iterator[str]:
+    if source is None:
+        yield _NO_SOURCE
+    elif source.report.refused is not None:
+        yield f"{source.item} could not be scanned: {source.report.refused}"
+    else:
+        for file in source.report.files:
+            if not file.is_complete:
+                yield f"{file.path} of {source.item} was not fully analysed"
+
+
+def _inputs(source: SourceInput | None) -> dict[str, str]:
+    return {} if source is None else {source.item: source.sha256}
+
+
+def _place(source: SourceInput, index: int, entry: Entry) -> Pointer:
+    return Pointer(
+        source.item,
+        "source",
+        index,
+        more=(("file", entry.file), ("line", entry.line), ("column", entry.column)),
+    )
+
+
+def _forbidden_uses(source: SourceInput | None, gaps: list[str]) -> Finding:
+    entries = list(enumerate(source.report.entries)) if source else []
+    forbidden = [(i, e) for i, e in entries if e.classification == "forbidden"]
+    flagged = Counter(e.rule for _, e in entries if e.classification == "flagged")
+    only = ", ".join(f"{rule} {count}" for rule, count in flagged.items())
+    uses = counted(len(forbidden), "forbidden use")
+    return conclude(
+        FORBIDDEN_USES,
+        found=f"{uses} in the source: {listed(_use_text(e) for _, e in forbidden)}."
+        if forbidden
+        else "",
+        pointers=[_place(source, i, e) for i, e in forbidden] if source else (),
+        clear="Nothing forbidden is in the source"
+        + (f"; flagged: {only}." if only else "."),
+        gaps=gaps,
+        inputs=_inputs(source),
+    )
+
+
+def _use_text(entry: Entry) -> str:
+    excerpt = " ".join(entry.excerpt.split())[:80]
+    where = f"{entry.file} line {entry.line}"
+    return f"{entry.rule} in {where}: {excerpt} ({entry.why.rstrip('.')})"
+
+
+def _missed(source: SourceInput | None, gaps: list[str]) -> Finding:
+    misses = source.report.misses if source else []
+    by_place = {
+        (e.file, e.line, e.column, e.rule): i
+        for i, e in enumerate(source.report.entries if source else ())
+    }
+    texts = []
+    for miss in misses:
+        entry = miss.entry
+        form = f"{miss.family.replace('-', ' ')}: {miss.what}"
+        techniques = [t.replace("-", " ") for t in entry.techniques]
+        more = f", by {', '.join(techniques)}" if len(techniques) > 1 else ""
+        texts.append(f"{_use_text(entry)}, in the form {form}{more}")
+    return conclude(
+        MISSED,
+        found=f"The line scanner misses {counted(len(misses), 'place')}: "
+        f"{listed(texts)}."
+        if misses
+        else "",
+        pointers=[
+            _place(
+                source,
+                by_place.get(
+                    (m.entry.file, m.entry.line, m.entry.column, m.entry.rule), 0
+                ),
+                m.entry,
+            )
+            for m in misses
+        ]
+        if source
+        else (),
+        clear="A scanner that reads line by line finds all that is in the source.",
+        gaps=gaps,
+        inputs=_inputs(source),
+    )
+
+
+# --- Against what was executed ------------------------------------------------------
+
+
+def _against_ledger(reading: Reading, source: SourceInput | None) -> Iterator[Finding]:
+    library = reading.library
+    gaps = [*_source_gaps(source), *library.gaps(LEDGER)]
+    owners = _owners(reading, source)
+    if source is not None and owners is None:
+        gaps.append(f"which extension {source.item} is the source of")
     executed = [
         entry
-        for entry in ledger_entries(bundle, extension_ids)
-        if entry.text("outcome") == "executed"
+        for entry in library.trusted(LEDGER)
+        if entry.text("outcome") == "executed" and entry.extension in (owners or ())
     ]
-    dangerous = [e for e in executed if is_dangerous(e.text("capability"))]
-    counts = Counter(entry.text("capability") for entry in executed)
-    by_capability = ", ".join(f"{name}: {n}" for name, n in counts.most_common())
-    return Finding(
-        key="executed-calls",
-        title=f"{counted(len(executed), 'call')} executed, "
-        f"{len(dangerous)} of a dangerous capability",
-        severity=FindingSeverity.ERROR if dangerous else FindingSeverity.INFO,
-        detail=(
-            f"{by_capability or 'none'}." + untrusted_note(executed, ledger_report)
-        ),
-        playbook_item="executed-code-evidence",
-        evidence_refs=refs(entry.path for entry in dangerous or executed),
-        count=len(executed),
-    )
-
-
-def _commands(
-    bundle: Mapping[str, Any], extension_ids: Extensions
-) -> Iterator[Finding]:
-    allowed = [
-        command
-        for command in records(bundle, "exec_mediation", extension_ids)
-        if command.text("decision") == "allow"
+    shown = source.shown.places if source else {}
+    can_tell = source is not None and source.report.refused is None
+    hidden = [
+        (entry, capability)
+        for entry in executed
+        if can_tell
+        and (capability := find_capability(entry.text("capability"))) is not None
+        and capability not in shown
     ]
-    if not allowed:
-        return
-    classed = [command for command in allowed if command.text("command_class")]
-    texts = listed(
-        f"{call_text(command)}, {command.text('command_class') or 'unclassified'}, "
-        f"risk {command.text('risk_tier') or 'unknown'}"
-        for command in classed or allowed
+    inputs = library.inputs(*_inputs(source).items())
+    yield conclude(
+        EXECUTED_NOT_SHOWN,
+        found=_hidden_text(hidden) if hidden else "",
+        pointers=[entry.pointer for entry, _ in hidden],
+        clear=f"{counted(len(executed), 'executed call')} of {_named(owners)} read: "
+        "the source shows each of their capabilities.",
+        gaps=gaps,
+        inputs=inputs,
     )
-    yield Finding(
-        key="commands-allowed",
-        title=f"{counted(len(allowed), 'command')} let through by exec mediation",
-        severity=FindingSeverity.CRITICAL if classed else FindingSeverity.WARNING,
-        detail=f"{texts}. {len(classed)} of a dangerous class.",
-        playbook_item="executed-code-evidence",
-        evidence_refs=refs(command.path for command in classed or allowed),
-        count=len(allowed),
+    yield _shown_not_executed(source, executed, gaps, inputs)
+
+
+def _hidden_text(hidden: list[tuple[Record, Capability]]) -> str:
+    counts = Counter(
+        (entry.extension, capability.value)
+        for entry, capability in _distinct_pairs(hidden)
+    )
+    by_capability = listed(
+        f"{extension} executed {capability} {counted(count, 'time')}"
+        for (extension, capability), count in counts.items()
+    )
+    calls = listed(call_text(entry) for entry, _ in hidden)
+    return f"{by_capability}, which the source does not show: {calls}."
+
+
+def _distinct_pairs(
+    hidden: list[tuple[Record, Capability]],
+) -> list[tuple[Record, Capability]]:
+    kept = {id(record) for record in distinct(entry for entry, _ in hidden)}
+    return [pair for pair in hidden if id(pair[0]) in kept]
+
+
+def _shown_not_executed(
+    source: SourceInput | None,
+    executed: list[Record],
+    gaps: list[str],
+    inputs: dict[str, str],
+) -> Finding:
+    used = {find_capability(entry.text("capability")) for entry in executed}
+    unused = [
+        f"{capability.value} ({place.file} line {place.line})"
+        for capability, place in (source.shown.places if source else {}).items()
+        if capability not in used
+    ]
+    return conclude(
+        SHOWN_NOT_EXECUTED,
+        clear=f"Shown in the source and never executed: {listed(unused)}."
+        if unused
+        else "Each capability that the source shows was executed.",
+        gaps=gaps,
+        inputs=inputs,
     )
 
 
-def _scanned(scan: SourceReport) -> Iterator[Finding]:
-    if scan.refused is not None:
-        yield Finding(
-            key="source-refused",
-            title="The source could not be scanned",
-            severity=FindingSeverity.ERROR,
-            detail=str(scan.refused),
-            playbook_item="examine-source",
-        )
-        return
-    entries = [e for e in scan.entries if e.classification != "safe"]
-    counts = Counter(entry.classification.value for entry in entries)
-    forbidden = counts["forbidden"]
-    yield Finding(
-        key="source-entries",
-        title=f"{forbidden} forbidden and {counts['flagged']} flagged "
-        "places in the source",
-        severity=FindingSeverity.ERROR if forbidden else FindingSeverity.INFO,
-        detail=listed(f"{e.file}:{e.line}: {e.rule}" for e in entries) or "None.",
-        playbook_item="examine-source",
-        evidence_refs=refs(f"{e.file}:{e.line}:{e.column}" for e in entries),
-        count=len(entries),
+def _named(owners: frozenset[str] | None) -> str:
+    return ", ".join(sorted(owners or ())) or "no extension"
+
+
+def _owners(reading: Reading, source: SourceInput | None) -> frozenset[str] | None:
+    """Return the extensions that a source is of; None where nothing says which.
+
+    Told by the case, by the bundle's filter, by a name that stands in the source or is
+    its file's, by an alert of the scanner; or there is one extension only.
+    """
+    if source is None:
+        return None
+    if source.extension_ids:
+        return source.extension_ids
+    present = {e.extension for e in reading.library.trusted(LEDGER) if e.text("method")}
+    hints = (
+        _filtered(reading),
+        {name for name in present if name in source.shown.words},
+        {name for name in present if name.lower() in source.item.lower()},
+        {
+            alert.extension
+            for alert in reading.library.trusted(_ALERTS)
+            if alert.text("category") == "scanner_bypass"
+        },
+        present if len(present) == 1 else set(),
     )
-    misses = scan.misses
-    yield Finding(
-        key="missed-by-line-scanner" if misses else "nothing-missed",
-        title=f"{counted(len(misses), 'place')} that a scanner reading lines misses",
-        severity=FindingSeverity.CRITICAL if misses else FindingSeverity.INFO,
-        detail=listed(
-            f"{m.entry.file}:{m.entry.line}: {m.family}, {m.what}" for m in misses
-        )
-        or "None: whatever it found, the original scanner finds too.",
-        playbook_item="check-evasion",
-        evidence_refs=refs(
-            f"{m.entry.file}:{m.entry.line}:{m.entry.column}" for m in misses
-        ),
-        count=len(misses),
+    return next(
+        (frozenset(names & present) for names in hints if names & present), None
     )
+
+
+def _filtered(reading: Reading) -> set[str]:
+    filters = [one.members.get("filter") for one in reading.library.documents]
+    names = [one.get("extension_id") for one in filters if isinstance(one, dict)]
+    return {name for name in names if isinstance(name, str)}

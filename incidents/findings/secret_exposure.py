@@ -1,217 +1,337 @@
-"""INC-2: which secret got out, to which extension, by which path?"""
+"""INC-2: which secret got out, to which extension, by which path?
+
+A secret got out where the broker's record says that a variable passed unredacted, its
+name is known and on a blocklist, nothing disclosed it on purpose, and the call was not
+blocked.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from enum import StrEnum
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from incidents.findings.finding import Finding, FindingSeverity, counted, listed, refs
-from incidents.findings.records import (
-    ALL_EXTENSIONS,
-    Extensions,
-    Record,
-    alert_finding,
-    records,
+from incidents.findings.case import PolicyInput, Reading
+from incidents.findings.finding import (
+    Finding,
+    Pointer,
+    Question,
+    conclude,
+    counted,
+    listed,
 )
+from incidents.findings.moments import moment_text
+from incidents.findings.records import Record, distinct
 from policy.rules.secrets import (
     DEFAULT_BROKER,
     SecretBrokerPolicy,
     is_allowlisted,
-    is_listed_name,
+    matching_pattern,
     name_for_hash,
 )
 
-NO_NAMES: Mapping[str, str] = MappingProxyType({})
-_REDACTED = "[REDACTED]"
+CODE = "INC-2"
+SECRET_EXPOSED = Question(
+    CODE, "secret-exposed", "identify-exposure", "Did a secret reach an extension?"
+)
+BROKER_OFF = Question(
+    CODE,
+    "broker-off",
+    "verify-broker-enabled",
+    "Was the secret broker off?",
+    is_incident=False,
+)
+PATTERN_GAP = Question(
+    CODE,
+    "pattern-gap",
+    "check-broker-configuration",
+    "Did a secret pass because no pattern of the broker covers it?",
+    is_incident=False,
+)
+EXPOSURE_PATH = Question(
+    CODE,
+    "exposure-path",
+    "examine-exposure-path",
+    "By which paths did secrets get out?",
+    is_incident=False,
+)
+QUESTIONS = (SECRET_EXPOSED, BROKER_OFF, PATTERN_GAP, EXPOSURE_PATH)
+BROKER = "secret_broker"
+_ALLOWLISTED, _NOT_SECRET = "allowlisted", "not_secret"
 _HASH_SHOWN = 12
 
 
-class Exposure(StrEnum):
-    """What passing a variable through meant."""
+@dataclass(frozen=True)
+class Passed:
+    """A variable that passed unredacted: its name, and what should have caught it.
 
-    LISTED = "listed"
-    ON_PURPOSE = "on_purpose"
-    UNEXPLAINED = "unexplained"
-    HARMLESS = "harmless"
-
-
-def find_secret_exposure(
-    bundle: Mapping[str, Any],
-    *,
-    names_by_hash: Mapping[str, str] = NO_NAMES,
-    broker: SecretBrokerPolicy | None = None,
-    extension_ids: Extensions = ALL_EXTENSIONS,
-) -> list[Finding]:
-    """Answer INC-2 from a bundle and the broker's configuration, where it is known.
-
-    ``names_by_hash`` are names beside those that the policy's own dictionary knows.
+    ``pattern`` is that of the broker's own lists; ``default_pattern`` of the runtime's
+    default ones. ``entry``: an entry of the allowlist let it pass.
     """
-    reference = broker or DEFAULT_BROKER
-    passed = [
-        record
-        for record in records(bundle, "secret_broker", extension_ids)
-        if record.members.get("redacted") is False
-    ]
-    names = {r.path: _name_of(r, names_by_hash, reference) for r in passed}
-    groups: dict[Exposure, list[Record]] = {kind: [] for kind in Exposure}
-    for record in passed:
-        groups[_exposure(record, names[record.path], reference)].append(record)
-    found = [
-        alert_finding(
-            bundle,
-            "secret_exposure",
-            extension_ids=extension_ids,
-            playbook_item="identify-exposure",
-        ),
-        *_exposures(groups, names),
-        *_paths(groups),
-    ]
-    if broker is not None:
-        found += _broker_answers(broker, groups, names)
-    return found
+
+    record: Record
+    name: str | None
+    pattern: str
+    default_pattern: str
+    entry: bool
+    policy: PolicyInput | None
+
+    @property
+    def is_secret(self) -> bool:
+        return bool(self.pattern or self.default_pattern)
+
+    @property
+    def is_on_purpose(self) -> bool:
+        """Return whether it was disclosed on purpose.
+
+        By the allowlist in force; by the record's own word only where nothing says
+        what that list was.
+        """
+        claims = self.record.text("reason") == _ALLOWLISTED
+        return self.entry or (claims and self.policy is None)
+
+    @property
+    def is_exposed(self) -> bool:
+        return self.is_secret and not self.is_on_purpose
+
+
+def answer(reading: Reading) -> Iterator[Finding]:
+    """Yield the answers to INC-2's questions."""
+    passed = [_passed(reading, record) for record in _delivered(reading)]
+    exposed = [one for one in passed if one.is_exposed]
+    gaps = [*reading.library.gaps(BROKER), *_unreadable(reading), *_nameless(passed)]
+    yield _secret_exposed(reading, exposed, passed, gaps)
+    yield _broker_off(reading)
+    yield _pattern_gap(reading, exposed, passed, gaps)
+    yield _exposure_path(reading, exposed, gaps)
+
+
+def _delivered(reading: Reading) -> Iterator[Record]:
+    """Yield what the broker let through, of calls that were not blocked."""
+    outcomes = reading.library.outcomes
+    for record in reading.library.trusted(BROKER):
+        is_blocked = record.call is not None and outcomes.get(record.call) == "blocked"
+        if record.members.get("redacted") is False and not is_blocked:
+            yield record
+
+
+def _unreadable(reading: Reading) -> Iterator[str]:
+    """Yield records that do not say whether the value was withheld."""
+    records = reading.library.trusted(BROKER)
+    count = sum(not isinstance(r.members.get("redacted"), bool) for r in records)
+    if count:
+        noun = counted(count, "record")
+        yield f"{noun} of {BROKER} cannot be read: redacted is neither true nor false"
+
+
+def _passed(reading: Reading, record: Record) -> Passed:
+    policy = reading.case.policy_at(record.moment())
+    broker = policy.effective.secret_broker if policy else DEFAULT_BROKER
+    name = _name_of(reading, record, broker)
+    knows_lists = policy is not None and policy.knows_overrides
+    return Passed(
+        record=record,
+        name=name,
+        pattern=matching_pattern(name, broker) if name else "",
+        default_pattern=matching_pattern(name, DEFAULT_BROKER) if name else "",
+        entry=name is not None and is_allowlisted(name, broker),
+        policy=policy if knows_lists else None,
+    )
 
 
 def _name_of(
-    record: Record, names_by_hash: Mapping[str, str], broker: SecretBrokerPolicy
+    reading: Reading, record: Record, broker: SecretBrokerPolicy
 ) -> str | None:
     name_hash = record.text("name_hash").lower()
-    return names_by_hash.get(name_hash) or name_for_hash(name_hash, broker)
+    known = reading.case.names_by_hash.get(name_hash)
+    return known or name_for_hash(name_hash, broker) or name_for_hash(name_hash)
 
 
-def _exposure(record: Record, name: str | None, broker: SecretBrokerPolicy) -> Exposure:
-    if record.text("reason") == "allowlisted":
-        return Exposure.ON_PURPOSE
-    if name is not None and is_allowlisted(name, broker):
-        return Exposure.ON_PURPOSE
-    if name is not None and is_listed_name(name, broker):
-        return Exposure.LISTED
-    if record.text("reason") == "not_secret":
-        return Exposure.HARMLESS
-    return Exposure.UNEXPLAINED
+def _nameless(passed: list[Passed]) -> Iterator[str]:
+    """Yield what passed under a name that nobody can tell.
 
-
-_TITLES: Mapping[Exposure, tuple[str, str, FindingSeverity]] = {
-    Exposure.LISTED: (
-        "secret-exposed",
-        "secret passed through unredacted",
-        FindingSeverity.CRITICAL,
-    ),
-    Exposure.ON_PURPOSE: (
-        "allowlisted-disclosure",
-        "disclosure made on purpose (disclosure_allowlist)",
-        FindingSeverity.ERROR,
-    ),
-    Exposure.UNEXPLAINED: (
-        "unexplained-disclosure",
-        "variable passed through for no known reason",
-        FindingSeverity.ERROR,
-    ),
-    Exposure.HARMLESS: (
-        "not-a-secret",
-        "variable that the broker took for no secret",
-        FindingSeverity.INFO,
-    ),
-}
-_PLURALS: Mapping[Exposure, str] = {
-    Exposure.LISTED: "secrets passed through unredacted",
-    Exposure.ON_PURPOSE: "disclosures made on purpose (disclosure_allowlist)",
-    Exposure.UNEXPLAINED: "variables passed through for no known reason",
-    Exposure.HARMLESS: "variables that the broker took for no secret",
-}
-
-
-def _exposures(
-    groups: Mapping[Exposure, list[Record]], names: Mapping[str, str | None]
-) -> Iterator[Finding]:
-    for kind, group in groups.items():
-        if not group:
-            continue
-        key, title, severity = _TITLES[kind]
-        yield Finding(
-            key=key,
-            title=counted(len(group), title, _PLURALS[kind]),
-            severity=severity,
-            detail=listed(_exposure_text(r, names[r.path]) for r in group),
-            playbook_item="identify-exposure",
-            evidence_refs=refs(record.path for record in group),
-            count=len(group),
+    A name that is known to be no secret's, and a hash at hand that the broker itself
+    took for no secret and no dictionary has, are no gap.
+    """
+    redacted = [p for p in passed if p.record.is_redacted("name_hash")]
+    if redacted:
+        yield (
+            f"the names of {counted(len(redacted), 'variable')} that passed are "
+            f"redacted (name_hash), to {_receivers(redacted)}"
         )
-
-
-def _exposure_text(record: Record, name: str | None) -> str:
-    name_hash = record.text("name_hash")
-    if name_hash == _REDACTED:
-        variable = "a variable whose name is redacted in this bundle"
-    else:
-        variable = name or f"name hash {name_hash[:_HASH_SHOWN]}…"
-    extension = record.text("extension_id") or "unknown extension"
-    path = record.text("exposure_path") or "an unknown path"
-    return f"{variable} to {extension} by {path}"
-
-
-def _paths(groups: Mapping[Exposure, list[Record]]) -> Iterator[Finding]:
-    exposed = [r for k, g in groups.items() if k is not Exposure.HARMLESS for r in g]
-    if not exposed:
-        yield Finding(
-            key="no-exposure",
-            title="No known secret passed the broker",
-            severity=FindingSeverity.INFO,
-            detail="Every record that passed was taken for no secret, or none passed.",
-            playbook_item="examine-exposure-path",
-        )
-        return
-    counts = Counter(record.text("exposure_path") or "unknown" for record in exposed)
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    yield Finding(
-        key="exposure-paths",
-        title="Paths by which values got out",
-        severity=FindingSeverity.WARNING,
-        detail=", ".join(f"{path}: {number}" for path, number in ordered),
-        playbook_item="examine-exposure-path",
-        evidence_refs=refs(record.path for record in exposed),
-        count=len(exposed),
-    )
-
-
-def _broker_answers(
-    broker: SecretBrokerPolicy,
-    groups: Mapping[Exposure, list[Record]],
-    names: Mapping[str, str | None],
-) -> Iterator[Finding]:
-    yield Finding(
-        key="broker-enabled" if broker.enabled else "broker-disabled",
-        title=f"The secret broker was {'enabled' if broker.enabled else 'disabled'}",
-        severity=FindingSeverity.INFO if broker.enabled else FindingSeverity.CRITICAL,
-        detail="SecretBrokerPolicy.enabled in the snapshot is "
-        f"{'true' if broker.enabled else 'false'}.",
-        playbook_item="verify-broker-enabled",
-    )
-    known = [
-        (record, name)
-        for kind, group in groups.items()
-        if kind is not Exposure.HARMLESS
-        for record in group
-        if (name := names[record.path]) is not None
+    missing = [
+        p
+        for p in passed
+        if not p.record.text("name_hash") and not p.record.is_redacted("name_hash")
     ]
-    if not known:
-        return
-    distinct = dict.fromkeys(name for _, name in known)
-    covered = [name for name in distinct if is_listed_name(name, broker)]
-    yield Finding(
-        key="blocklist-coverage",
-        title=f"{len(covered)} of {len(distinct)} exposed names match the blocklist",
-        severity=FindingSeverity.WARNING,
-        detail=listed(_coverage_text(name, broker) for name in distinct),
-        playbook_item="check-broker-configuration",
-        evidence_refs=refs(record.path for record, _ in known),
-        count=len(distinct),
+    if missing:
+        records = counted(len(missing), "record")
+        yield f"{records} of {BROKER} without a name_hash, to {_receivers(missing)}"
+    unknown = [
+        p
+        for p in passed
+        if p.name is None
+        and p.record.text("name_hash")
+        and p.record.text("reason") != _NOT_SECRET
+    ]
+    if unknown:
+        hashes = listed(p.record.text("name_hash")[:_HASH_SHOWN] + "…" for p in unknown)
+        yield (
+            f"which names are behind the name_hash {hashes} of variables that passed "
+            f"to {_receivers(unknown)}"
+        )
+
+
+def _receivers(passed: list[Passed]) -> str:
+    return ", ".join(sorted({p.record.extension for p in passed}))
+
+
+# --- The questions ------------------------------------------------------------------
+
+
+def _secret_exposed(
+    reading: Reading, exposed: list[Passed], passed: list[Passed], gaps: list[str]
+) -> Finding:
+    groups: dict[tuple[str, str, str], list[Passed]] = {}
+    for one in exposed:
+        path = one.record.text("exposure_path") or "an unknown path"
+        groups.setdefault((one.name or "", one.record.extension, path), []).append(one)
+    names = listed(sorted({one.name or "" for one in exposed}))
+    on_purpose = [p for p in passed if p.is_secret and p.is_on_purpose]
+    note = (
+        f" {counted(len(on_purpose), 'disclosure')} on purpose: "
+        + listed(_purpose_text(p) for p in on_purpose)
+        + "."
+        if on_purpose
+        else ""
+    )
+    return conclude(
+        SECRET_EXPOSED,
+        found=f"{listed(_group_text(key, group) for key, group in groups.items())}. "
+        f"Rotate {names}."
+        if exposed
+        else "",
+        pointers=[one.record.pointer for one in exposed],
+        clear=f"{counted(len(passed), 'variable')} passed the broker, and none is a "
+        f"secret that was to be withheld.{note}",
+        gaps=gaps,
+        inputs=reading.library.inputs(*reading.case.policy_digests),
     )
 
 
-def _coverage_text(name: str, broker: SecretBrokerPolicy) -> str:
-    matches = "matches" if is_listed_name(name, broker) else "does not match"
-    allowed = ", in disclosure_allowlist" if is_allowlisted(name, broker) else ""
-    return f"{name} {matches} the blocklist{allowed}"
+def _group_text(key: tuple[str, str, str], group: list[Passed]) -> str:
+    name, extension, path = key
+    records = distinct([one.record for one in group])
+    moments = sorted(m for r in records if (m := r.moment()) is not None)
+    first, last = (moments[0], moments[-1]) if moments else (None, None)
+    when = f"at {moment_text(first)}"
+    if len(records) > 1:
+        when = (
+            f"{len(records)} times, first {moment_text(first)}, "
+            f"last {moment_text(last)}"
+        )
+    return f"{name} reached {extension} by {path} {when} ({_caught(group[0])})"
+
+
+def _caught(one: Passed) -> str:
+    """Return what should have caught a name."""
+    if one.pattern:
+        return f"{one.pattern} should have caught it"
+    return f"no configured pattern covers it; by default {one.default_pattern} would"
+
+
+def _purpose_text(one: Passed) -> str:
+    receiver = f"{one.name} to {one.record.extension}"
+    if one.entry:
+        return f"{receiver}, by its entry of disclosureAllowlist"
+    return f"{receiver}, which the broker's record calls allowlisted"
+
+
+def _broker_off(reading: Reading) -> Finding:
+    case = reading.case
+    off = [
+        policy
+        for policy in case.policies
+        if policy.knows_overrides and not policy.effective.secret_broker.enabled
+    ]
+    word = case.explanation.document.secret_broker_enabled if case.explanation else None
+    known = word is not None or any(p.knows_overrides for p in case.policies)
+    texts = [f"off in {policy.item}{_since(policy)}" for policy in off]
+    pointers = [
+        Pointer(policy.item, "extensionPolicy.secretBroker.enabled") for policy in off
+    ]
+    if word is False and case.explanation is not None:
+        texts.append(f"off by the runtime's own explanation {case.explanation.item}")
+        pointers.append(Pointer(case.explanation.item, "secret_broker_enabled"))
+    return conclude(
+        BROKER_OFF,
+        found=f"The secret broker was {listed(texts)}." if texts else "",
+        pointers=pointers,
+        clear="The secret broker was on: enabled is true"
+        + "".join(f" in {policy.item}" for policy in case.policies[:1])
+        + ".",
+        gaps=()
+        if known
+        else ("no snapshot of the policy says whether the broker was on",),
+        inputs=dict(case.policy_digests),
+    )
+
+
+def _since(policy: PolicyInput) -> str:
+    return (
+        ""
+        if policy.since_ms is None
+        else f", known since {moment_text(policy.since_ms)}"
+    )
+
+
+def _pattern_gap(
+    reading: Reading, exposed: list[Passed], passed: list[Passed], gaps: list[str]
+) -> Finding:
+    uncovered = [one for one in exposed if not one.pattern]
+    secret = [one for one in passed if one.is_secret]
+    missing = list(gaps)
+    if secret and any(one.policy is None for one in secret):
+        missing.append(
+            "no snapshot of the policy is at hand, so that the broker's lists and its "
+            "disclosureAllowlist are not known"
+        )
+    covered = listed(
+        f"{one.name} is covered by {one.pattern}" for one in exposed if one.pattern
+    )
+    allowed = listed(_purpose_text(one) for one in secret if one.is_on_purpose)
+    notes = "; ".join(note for note in (covered, allowed) if note)
+    return conclude(
+        PATTERN_GAP,
+        found="The broker's lists do not cover "
+        + listed(
+            f"{one.name}: of the default lists, {one.default_pattern} would"
+            for one in uncovered
+        )
+        + "."
+        if uncovered
+        else "",
+        pointers=[one.record.pointer for one in uncovered],
+        clear=f"No secret passed for want of a pattern{': ' * bool(notes)}{notes}.",
+        gaps=missing,
+        inputs=reading.library.inputs(*reading.case.policy_digests),
+    )
+
+
+def _exposure_path(reading: Reading, exposed: list[Passed], gaps: list[str]) -> Finding:
+    by_path: dict[str, list[Passed]] = {}
+    for one in exposed:
+        path = one.record.text("exposure_path") or "an unknown path"
+        by_path.setdefault(path, []).append(one)
+    texts = [
+        f"{path} ({len(distinct([p.record for p in group]))}: "
+        f"{listed(sorted({p.name or '' for p in group}))})"
+        for path, group in sorted(by_path.items(), key=lambda one: -len(one[1]))
+    ]
+    return conclude(
+        EXPOSURE_PATH,
+        found=f"Secrets got out by {listed(texts)}." if texts else "",
+        pointers=[one.record.pointer for one in exposed],
+        clear="By no path: no secret got out.",
+        gaps=gaps,
+        inputs=reading.library.inputs(*reading.case.policy_digests),
+    )

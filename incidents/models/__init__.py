@@ -23,6 +23,12 @@ from incidents.models.checklists import (
     EntryAction,
 )
 from incidents.models.endings import CycleEnding
+from incidents.models.findings import (
+    EvidenceReading,
+    Finding,
+    FindingReview,
+    ReviewChoice,
+)
 from incidents.models.notifications import (
     AttemptOutcome,
     Notification,
@@ -45,7 +51,6 @@ from incidents.models.phases import (
 from incidents.models.playbooks import Playbook, PlaybookVersion
 from incidents.models.postmortems import (
     ActionItem,
-    EvidenceFindings,
     Postmortem,
     PostmortemArchive,
     PostmortemArchiving,
@@ -73,7 +78,9 @@ __all__ = (
     "Cycle",
     "CycleEnding",
     "EntryAction",
-    "EvidenceFindings",
+    "EvidenceReading",
+    "Finding",
+    "FindingReview",
     "GateRecord",
     "GateStatement",
     "GateWaiver",
@@ -100,6 +107,7 @@ __all__ = (
     "ReminderCheckState",
     "ReminderCursor",
     "ReminderSettings",
+    "ReviewChoice",
     "ReviewVerdict",
     "Team",
     "TicketLink",

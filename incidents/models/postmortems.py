@@ -17,7 +17,6 @@ from evidence.models import (
     AppendOnlyModel,
     EvidenceItem,
     QueuedWork,
-    VerificationReport,
     WorkState,
 )
 from evidence.models.choices import choices_of, values_of
@@ -389,28 +388,6 @@ class PostmortemPdf(QueuedWork):
 
     def __str__(self) -> str:
         return f"PDF of version {self.version_id}: {self.get_state_display()}"
-
-
-class EvidenceFindings(AppendOnlyModel):
-    """What a bundle says to the questions of the case's class, found by a worker.
-
-    The newest row of a report counts; another one is written where the answers differ.
-    """
-
-    report = models.ForeignKey(
-        VerificationReport, on_delete=models.PROTECT, related_name="findings"
-    )
-    alert_category = models.CharField(max_length=60)
-    findings = models.JSONField(default=list)
-    problem = models.CharField(max_length=300, blank=True)
-    gathered_at = models.DateTimeField()
-
-    class Meta(AppendOnlyModel.Meta):
-        ordering = ("-id",)
-        verbose_name_plural = "evidence findings"
-
-    def __str__(self) -> str:
-        return f"findings of {self.report}"
 
 
 class ActionItemQuerySet(models.QuerySet["ActionItem"]):

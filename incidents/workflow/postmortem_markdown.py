@@ -205,14 +205,16 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from ("### Findings", "")
     yield from _table(
-        ("Finding", "Severity", "Detail", "Records", "Evidence"),
+        ("Question", "Verdict", "Answer", "Records", "Evidence", "Review"),
         (
             (
                 finding.get("title") or finding["problem"],
-                finding.get("severity", ""),
-                finding.get("detail", ""),
+                # Versions of 0.1.0 hold a severity and a detail instead.
+                finding.get("verdict") or finding.get("severity", ""),
+                finding.get("sentence") or finding.get("detail", ""),
                 finding.get("count", ""),
                 finding["evidence"],
+                finding.get("review", ""),
             )
             for finding in facts["findings"]
         ),

@@ -112,6 +112,20 @@ def required_capability_for_host_call_static(
     return DIRECT_METHODS.get(wanted)
 
 
+def capabilities_of_method(method: str) -> frozenset[Capability]:
+    """Return the capabilities that a call of this method can need; none: it is invalid.
+
+    Which of them it is, only the parameters say: the record has their fingerprint.
+    """
+    wanted = normalise_name(method)
+    if wanted == "fs":
+        return frozenset(FS_OPERATIONS.values())
+    if wanted == "tool":
+        return frozenset({*BUILT_IN_TOOLS.values(), Capability.TOOL})
+    direct = DIRECT_METHODS.get(wanted)
+    return frozenset() if direct is None else frozenset({direct})
+
+
 def _text_parameter(params: Mapping[str, Any], name: str) -> str:
     value = params.get(name)
     return normalise_name(value) if isinstance(value, str) else ""

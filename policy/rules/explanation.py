@@ -23,12 +23,14 @@ from policy.rules.members import Findings, ObjectReader
 from policy.rules.precedence import (
     EffectivePolicy,
     Mode,
+    Profile,
     ProfileSource,
     Verdict,
     evaluate,
     find_profile,
 )
 from policy.rules.redaction import Redaction, redact_document
+from policy.rules.secrets import SecretBrokerPolicy
 
 GUIDANCE_MEMBERS: Final = (
     "profile_presets",
@@ -191,6 +193,51 @@ def compare_with_explanation(
         *_compare_decisions(effective, explanation),
         *_find_missing(explanation),
     ]
+
+
+# Where the policy came from is no disagreement about what it says.
+_ORIGINS: Final = frozenset({"$.requested_profile", "$.profile_source"})
+
+
+def compare_policies(
+    effective: EffectivePolicy, explanation: ExplanationDocument
+) -> list[Disagreement]:
+    """Return where the runtime decides otherwise than the resolved policy.
+
+    Unlike `compare_with_explanation`, what the explanation leaves out and where the
+    profile came from count for nothing.
+    """
+    found = [
+        *_compare_members(effective, explanation),
+        *_compare_decisions(effective, explanation),
+    ]
+    return [one for one in found if one.path not in _ORIGINS]
+
+
+def policy_of_explanation(explanation: ExplanationDocument) -> EffectivePolicy | None:
+    """Return the policy that the runtime explains; None where it does not say enough.
+
+    It has no word on the overrides of single extensions, nor on the broker's lists.
+    """
+    mode, profile = explanation.mode, explanation.effective_profile
+    if mode is None or explanation.default_caps is None:
+        return None
+    if explanation.deny_caps is None:
+        return None
+    known = find_profile(profile or "")
+    enabled = explanation.secret_broker_enabled
+    return EffectivePolicy(
+        requested_profile=explanation.requested_profile or profile or "",
+        effective_profile=known or Profile.SAFE,
+        profile_source=explanation.profile_source or ProfileSource.DEFAULT,
+        profile_known=known is not None,
+        allow_dangerous=explanation.allow_dangerous or False,
+        mode=mode,
+        default_caps=explanation.default_caps,
+        deny_caps=explanation.deny_caps,
+        per_extension={},
+        secret_broker=SecretBrokerPolicy(enabled=enabled is not False),
+    )
 
 
 def _compare_members(

@@ -1,17 +1,12 @@
-"""Resource quotas: what is in force, what a change does, what was breached.
+"""Resource quotas: what is in force, and what a change does.
 
 Guarantees: the quota in force is the extension's own where it has one, else the
-profile's. Raising one takes documentation, changing one a reason. Breaches are
-grouped by extension and resource, and no readable breach is left out.
+profile's. Raising one takes documentation, changing one a reason.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from policy.rules.decisions import Decision, decide
 from policy.rules.errors import QuotaError
@@ -79,96 +74,4 @@ def decide_quota_change(
                 "Raising a quota needs documentation of the legitimate use; link it.",
             ),
         ]
-    )
-
-
-@dataclass(frozen=True)
-class BreachSummary:
-    """The breaches of one resource by one extension.
-
-    `limits` are the distinct limits that were breached, in rising order;
-    `worst_ratio` is the highest actual over its limit, None where a limit is 0.
-    """
-
-    extension_id: str
-    resource: str
-    count: int
-    limits: tuple[float, ...]
-    latest_limit: float
-    peak_actual: float
-    worst_ratio: float | None
-    first_ts_ms: int
-    last_ts_ms: int
-
-    @property
-    def duration_ms(self) -> int:
-        """Time from the first breach to the last; 0 where there is one only."""
-        return self.last_ts_ms - self.first_ts_ms
-
-
-@dataclass(frozen=True)
-class BreachReport:
-    """All breaches, worst first; and the indexes of records that cannot be read."""
-
-    summaries: tuple[BreachSummary, ...]
-    unreadable: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Breach:
-    ts_ms: int
-    extension_id: str
-    resource: str
-    limit: float
-    actual: float
-
-
-def summarise_breaches(records: Iterable[Mapping[str, Any]]) -> BreachReport:
-    """Group the `quota_breaches` records of docs/evidence-format.md section 3."""
-    groups: defaultdict[tuple[str, str], list[_Breach]] = defaultdict(list)
-    unreadable = []
-    for index, record in enumerate(records):
-        breach = _read_breach(record)
-        if breach is None:
-            unreadable.append(index)
-        else:
-            groups[breach.extension_id, breach.resource].append(breach)
-    summaries = [_summarise(group) for group in groups.values()]
-    summaries.sort(key=lambda s: (-s.count, s.extension_id, s.resource))
-    return BreachReport(tuple(summaries), tuple(unreadable))
-
-
-def _read_breach(record: Mapping[str, Any]) -> _Breach | None:
-    names = (record.get("extension_id"), record.get("resource"))
-    numbers = (record.get("ts_ms"), record.get("limit"), record.get("actual"))
-    if not all(isinstance(name, str) for name in names):
-        return None
-    if not all(_is_number(number) for number in numbers):
-        return None
-    return _Breach(
-        ts_ms=int(record["ts_ms"]),
-        extension_id=record["extension_id"],
-        resource=record["resource"],
-        limit=record["limit"],
-        actual=record["actual"],
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _summarise(group: list[_Breach]) -> BreachSummary:
-    ratios = [breach.actual / breach.limit for breach in group if breach.limit]
-    latest = max(group, key=lambda breach: breach.ts_ms)
-    return BreachSummary(
-        extension_id=latest.extension_id,
-        resource=latest.resource,
-        count=len(group),
-        limits=tuple(sorted({breach.limit for breach in group})),
-        latest_limit=latest.limit,
-        peak_actual=max(breach.actual for breach in group),
-        worst_ratio=max(ratios) if len(ratios) == len(group) else None,
-        first_ts_ms=min(breach.ts_ms for breach in group),
-        last_ts_ms=latest.ts_ms,
     )

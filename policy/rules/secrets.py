@@ -8,10 +8,9 @@ nothing about values: `policy.rules.redaction` looks at those.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Final
 
 from policy.rules.secret_stems import COMMON_SECRET_NAMES, SECRET_STEMS
@@ -83,6 +82,21 @@ def is_listed_name(name: str, broker: SecretBrokerPolicy = DEFAULT_BROKER) -> bo
     )
 
 
+def matching_pattern(name: str, broker: SecretBrokerPolicy = DEFAULT_BROKER) -> str:
+    """Return the entry of the blocklist that covers a name, in words; empty for none.
+
+    The exact name comes first; of suffixes and prefixes the longest.
+    """
+    wanted = name.strip().upper()
+    if wanted in broker.exact_names:
+        return f"the exact name {wanted}"
+    suffixes = [suffix for suffix in broker.suffixes if wanted.endswith(suffix)]
+    if suffixes:
+        return f"the suffix {max(suffixes, key=len)}"
+    prefixes = [prefix for prefix in broker.prefixes if wanted.startswith(prefix)]
+    return f"the prefix {max(prefixes, key=len)}" if prefixes else ""
+
+
 def is_allowlisted(name: str, broker: SecretBrokerPolicy = DEFAULT_BROKER) -> bool:
     """Return whether a name is passed through on purpose."""
     return name.strip().upper() in broker.disclosure_allowlist
@@ -102,11 +116,6 @@ def name_for_hash(
     listed names, the allowlist, and common names that the broker's lists match.
     """
     return _name_dictionary(broker).get(name_hash.strip().lower())
-
-
-def names_by_hash(broker: SecretBrokerPolicy = DEFAULT_BROKER) -> Mapping[str, str]:
-    """Return the dictionary that `name_for_hash` looks in, to be read only."""
-    return MappingProxyType(_name_dictionary(broker))
 
 
 @lru_cache(maxsize=_DICTIONARIES_KEPT)

@@ -1,65 +1,88 @@
-"""What the findings of a case ask of policy: its newest policy, trust, and scans."""
+"""What findings ask of our own records: trust, kill switches and scans."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from policy.models import KillSwitchLift, ScanEntry, ScanReport, TrustTransition
-from policy.rules.precedence import EffectivePolicy
+from django.db.models import Q
+
+from evidence.models import EvidenceItem
+from policy.models import (
+    KillSwitch,
+    KillSwitchLift,
+    ScanEntry,
+    ScanReport,
+    TrustTransition,
+)
+from policy.rules.stops import Stop, StopKind
 from policy.rules.trust import TrustState
 from policy.rules.trust_replay import TrustFinding, TrustFindingCode
 from policy.scanner.comparison import Miss
 from policy.scanner.errors import SourceRefusedError
 from policy.scanner.report import FileReport, SourceReport
-from policy.scanner.report_entries import Classification, Entry
-from policy.services.concerned_cases import (
-    remediate_reached_at,
-)
-from policy.services.runtime_histories import finding_from_json
-from policy.services.snapshots import newest_snapshot, read_snapshot
+from policy.services.concerned_cases import remediate_reached_at
 
 
 @dataclass(frozen=True)
-class Quarantine:
-    """When our own record had an extension in quarantine; `ended_at` None: it has."""
+class OwnRecord:
+    """What our own rows say: when calls had to be blocked, what was amiss."""
 
-    extension_id: str
-    started_at: dt.datetime
-    ended_at: dt.datetime | None
-
-
-def effective_policy(incident: Any) -> EffectivePolicy | None:
-    """Return the policy of the case's newest snapshot; None where it has none."""
-    snapshot = newest_snapshot(incident_id=incident.pk)
-    return read_snapshot(snapshot).effective if snapshot else None
+    stops: tuple[Stop, ...]
+    moves: tuple[TrustFinding, ...]
 
 
-def quarantines(incident: Any) -> list[Quarantine]:
-    """Return the quarantines of the case's extensions by our own trust history."""
+def own_record(incident: Any) -> OwnRecord:
+    """Return the stops of the case's extensions, and our lifts that came too early.
+
+    A quarantine counts from its move; a kill switch from the moment at which it is
+    confirmed to have taken effect, since an order alone stops nothing. `line` is the
+    row's number: there is no file.
+    """
+    stops = [*_quarantines(incident), *_confirmed_kills(incident)]
+    stops.sort(key=lambda stop: (stop.started_at, stop.line))
+    return OwnRecord(tuple(stops), tuple(early_lifts(incident)))
+
+
+def _quarantines(incident: Any) -> Iterator[Stop]:
     moves = TrustTransition.objects.filter(
         extension__in=incident.extensions.all()
     ).select_related("extension")
-    found: list[Quarantine] = []
-    began: dict[str, dt.datetime] = {}
+    began: dict[str, TrustTransition] = {}
     for move in moves.order_by("id"):
         name = move.extension.extension_id
         if move.to_state == TrustState.QUARANTINED:
-            began[name] = move.moved_at
+            began[name] = move
         elif name in began:
-            found.append(Quarantine(name, began.pop(name), move.moved_at))
-    return found + [Quarantine(name, start, None) for name, start in began.items()]
+            yield _quarantine(began.pop(name), move.moved_at)
+    for move in began.values():
+        yield _quarantine(move, None)
 
 
-def trust_findings(incident: Any) -> list[TrustFinding]:
-    """Return what the imported histories and our own lifts show against the rules."""
-    imported = [
-        finding_from_json(stored)
-        for row in incident.runtime_histories.order_by("id")
-        for stored in row.findings
-    ]
-    return imported + early_lifts(incident)
+def _quarantine(move: TrustTransition, ended_at: dt.datetime | None) -> Stop:
+    return Stop(
+        StopKind.QUARANTINE,
+        move.extension.extension_id,
+        move.moved_at,
+        ended_at,
+        move.pk,
+    )
+
+
+def _confirmed_kills(incident: Any) -> Iterator[Stop]:
+    about = Q(extension__isnull=True) | Q(extension__in=incident.extensions.all())
+    switches = KillSwitch.objects.filter(about, confirmation__isnull=False)
+    for switch in switches.with_people().order_by("pk"):
+        lift = getattr(switch, "lift", None)
+        yield Stop(
+            StopKind.KILL_SWITCH,
+            switch.extension.extension_id if switch.extension else None,
+            switch.confirmation.effective_at,
+            lift.lifted_at if lift is not None else None,
+            switch.pk,
+        )
 
 
 def early_lifts(incident: Any) -> list[TrustFinding]:
@@ -79,24 +102,23 @@ def early_lifts(incident: Any) -> list[TrustFinding]:
     ]
 
 
-def newest_scan(incident: Any) -> SourceReport | None:
-    """Return what the newest scan of the case's sources found; None where none is.
+def newest_scan(item: EvidenceItem) -> SourceReport | None:
+    """Return what the newest scan of a source found; None where none is finished.
 
     Read back from the rows that were stored: what it says of files that have no entry,
     and of the line-based scanner's own findings, is left out.
     """
-    reports = ScanReport.objects.filter(item__incident=incident).select_related("item")
-    report = reports.order_by("-id").first()
+    report = ScanReport.objects.filter(item=item).order_by("-id").first()
     if report is None:
         return None
-    name = report.item.original_name
+    name = item.original_name
     if report.refusal_code:
         refused = SourceRefusedError(report.refusal_code, report.refusal)
         return SourceReport(name, refused=refused)
     rows = [(row, _entry_of(row)) for row in report.entries.order_by("position")]
     stored = FileReport(
         path=name,
-        size_bytes=report.item.size_bytes,
+        size_bytes=item.size_bytes,
         language=None,
         classification=Classification(report.classification),
         entries=tuple(entry for _, entry in rows),
@@ -104,6 +126,7 @@ def newest_scan(incident: Any) -> SourceReport | None:
         misses=tuple(
             _miss_of(row, entry) for row, entry in rows if row.is_missed_by_line_scanner
         ),
+        is_complete=not report.details.get("counts", {}).get("incomplete_files"),
     )
     return SourceReport(name, files=(stored,))
 
@@ -149,3 +172,17 @@ def _early_lift(lift: KillSwitchLift) -> TrustFinding:
         message=f"Kill switch {switch.pk} was lifted here before the case reached "
         f"REMEDIATE; the reviewer's exception: {lift.exception or 'none'}.",
     )
+
+
+def records_key(incident: Any) -> list[list[int]]:
+    """Return the keys of the rows that `own_record` and the scans are made from."""
+    scans = ScanReport.objects.filter(item__incident=incident)
+    about = Q(extension__isnull=True) | Q(extension__in=incident.extensions.all())
+    switches = KillSwitch.objects.filter(about)
+    moves = TrustTransition.objects.filter(extension__in=incident.extensions.all())
+    confirmed = switches.filter(confirmation__isnull=False)
+    lifted = switches.filter(lift__isnull=False)
+    return [
+        sorted(rows.values_list("pk", flat=True))
+        for rows in (scans, moves, confirmed, lifted)
+    ]

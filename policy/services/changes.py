@@ -8,12 +8,15 @@ from typing import Any
 
 from evidence.accounts.access import Actor
 from evidence.audit.history import extension_stream, incident_stream, record_entry
+from evidence.queue.sending import queue_on_commit
 from evidence.text import REASON_LENGTH, require_text, tidy_text
 from policy.errors import PolicyRefused
 from policy.models import Extension
 
 WORK_POLICY = "policy.work_policy"
 REVIEW_POLICY = "policy.review_policy"
+GATHER_FINDINGS = "incidents.gather_findings"
+"""Answers the playbook anew: any change here may change what the evidence means."""
 
 
 def require_reason(reason: str, *, what: str = "a reason") -> str:
@@ -47,6 +50,8 @@ def record_change(
     streams += [incident_stream(pk) for pk in told]
     if incident_id is not None:
         streams.append(incident_stream(incident_id))
+    for pk in {*told} | ({incident_id} if incident_id is not None else set()):
+        queue_on_commit(GATHER_FINDINGS, pk)
     kwargs = {"streams": streams} if streams else {}
     record_entry(
         action=action,

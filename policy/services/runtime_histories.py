@@ -16,12 +16,10 @@ from policy.errors import PolicyConflict
 from policy.models import RuntimeHistoryImport
 from policy.rules.runtime_history import (
     RuntimeHistory,
-    RuntimeState,
     parse_runtime_history,
 )
 from policy.rules.trust_replay import (
     TrustFinding,
-    TrustFindingCode,
     replay_runtime_history,
 )
 from policy.services.changes import WORK_POLICY, record_change
@@ -156,20 +154,6 @@ def finding_as_json(finding: TrustFinding) -> dict[str, Any]:
             "message": finding.message[:TEXT_LENGTH],
             "is_refused": finding.is_refused,
         }
-    )
-
-
-def finding_from_json(stored: dict[str, Any]) -> TrustFinding:
-    """Return a stored finding as the rules know it."""
-    return TrustFinding(
-        code=TrustFindingCode(stored["code"]),
-        line=stored["line"],
-        at=dt.datetime.fromisoformat(stored["at"]),
-        extension=stored["extension"],
-        from_state=RuntimeState(stored["from_state"]) if stored["from_state"] else None,
-        to_state=RuntimeState(stored["to_state"]) if stored["to_state"] else None,
-        operator=stored["operator"],
-        message=stored["message"],
     )
 
 

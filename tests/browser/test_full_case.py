@@ -21,7 +21,7 @@ from evidence.format import hash_value, serialize_document
 from evidence.models import AuditEntry, TokenScope, VerificationReport
 from evidence.simulation import simulate_document
 from evidence.storage import read_verified
-from incidents.models import EvidenceFindings, Incident, Postmortem, PostmortemArchive
+from incidents.models import EvidenceReading, Incident, Postmortem, PostmortemArchive
 from incidents.services.alerts.rules import load_default_rules
 from tests.browser.people import Person, person
 from tests.factories import make_playbooks
@@ -220,7 +220,7 @@ def remediate(rosa: Person, case: Incident) -> None:
 def write_postmortem(rosa: Person, case: Incident, worker: LiveWorker) -> None:
     rosa.case(case, "postmortem")
     rosa.press("Start the postmortem")
-    worker.wait_for(EvidenceFindings.objects.exists)
+    worker.wait_for(EvidenceReading.objects.exists)
     rosa.page.reload()
     rosa.reads("What the case knows")
     for name, text in WRITTEN.items():

@@ -62,6 +62,12 @@ EXAMPLES = {
     "build_evidence": Example(
         (*BUILD, "--redaction", "full"), "bundle", (*BUILD, "--redaction", "x"), "x"
     ),
+    "answer_playbook": Example(
+        ("{folder}/made.json", "--class", "INC-3"),
+        "The evidence shows no incident.",
+        ("{folder}/none.json", "--class", "INC-3"),
+        "cannot be read",
+    ),
     "verify_audit": Example(
         (), "every chain holds", ("--stream", "no:such"), "no stream no:such"
     ),

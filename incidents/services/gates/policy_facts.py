@@ -1,18 +1,12 @@
-"""What the policy app knows of a case: kill switches, snapshots, and for findings."""
+"""What the policy app knows of a case: kill switches, snapshots, rollbacks."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from evidence.models import EvidenceItem, EvidenceKind
-from evidence.stored_moments import to_ms
-from incidents.findings import QuarantinePeriod
 from incidents.models import Cycle, Incident
 from policy.models import KillSwitch, RollbackProof, RollbackState
-from policy.rules.secrets import DEFAULT_BROKER, names_by_hash
-from policy.services import case_records
 
 
 def find_kill_switched(incident: Incident) -> frozenset[str]:
@@ -60,24 +54,3 @@ def find_verified_rollbacks(cycle: Cycle) -> list[int]:
     if cycle.ended_at is not None:
         proofs = proofs.filter(given_at__lte=cycle.ended_at)
     return sorted(set(proofs.values_list("rollback_id", flat=True)))
-
-
-def gather_policy_evidence(incident: Incident) -> dict[str, Any]:
-    """Return the members of `CaseEvidence` that policy knows."""
-    policy = case_records.effective_policy(incident)
-    return {
-        "policy": policy,
-        "names_by_hash": names_by_hash(
-            policy.secret_broker if policy else DEFAULT_BROKER
-        ),
-        "quarantines": tuple(
-            QuarantinePeriod(
-                quarantine.extension_id,
-                to_ms(quarantine.started_at),
-                to_ms(quarantine.ended_at) if quarantine.ended_at else None,
-            )
-            for quarantine in case_records.quarantines(incident)
-        ),
-        "trust_findings": tuple(case_records.trust_findings(incident)),
-        "scan": case_records.newest_scan(incident),
-    }

@@ -20,12 +20,18 @@ from incidents.models import (
     IncidentPhase,
     TimelineEntry,
 )
+from incidents.services.findings.gathering import current_findings
+from incidents.services.findings.words import (
+    code_of,
+    review_text,
+    shows_incident,
+    title_of,
+)
 from incidents.services.gates.conditions import stored_gate
 from incidents.services.gates.gathering import find_current_reports
 from incidents.services.gates.late_evidence import find_late
 from incidents.services.lifecycle.endings import case_head, utc
 from incidents.services.postmortems.decisions import gather_decisions
-from incidents.services.postmortems.findings import current_findings
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.postmortem import ActionItemState
 
@@ -56,7 +62,7 @@ def gather_case_facts(
             _evidence(item, reports.get(item.pk), late.get(item.pk, ""))
             for item in items
         ],
-        "findings": _findings(items, reports, until=until),
+        "findings": _findings(incident, until=until),
         "decisions": [
             {
                 "at": utc(decision.at),
@@ -203,19 +209,22 @@ def _evidence(
     }
 
 
-def _findings(
-    items: list[EvidenceItem],
-    reports: dict[int, VerificationReport],
-    *,
-    until: dt.datetime | None,
-) -> list[dict[str, Any]]:
-    names = {item.pk: item.original_name for item in items}
-    rows = current_findings(reports.values(), until=until)
+def _findings(incident: Incident, *, until: dt.datetime | None) -> list[dict[str, Any]]:
+    """Return the answers to the case's class, and what its evidence shows besides."""
+    code = code_of(incident)
     return [
-        {"evidence": names[row.report.item_id], "problem": row.problem, **finding}
-        for row in rows
-        for finding in (row.findings or [{}])
-        if row.findings or row.problem
+        {
+            "class": row.code,
+            "id": row.key,
+            "title": title_of(row),
+            "verdict": row.verdict,
+            "sentence": row.sentence,
+            "count": len(row.pointers),
+            "evidence": ", ".join(row.inputs),
+            "review": review_text(row, until=until),
+        }
+        for row in current_findings(incident, until=until)
+        if row.code == code or shows_incident(row)
     ]
 
 

@@ -32,7 +32,7 @@ from incidents.services.changes import (
     require_reason,
 )
 from incidents.services.checklist_entries import set_state
-from incidents.services.postmortems.findings import queue_findings
+from incidents.services.findings.gathering import queue_findings
 from incidents.services.postmortems.prefill import first_text
 from incidents.workflow.errors import MoveError
 from incidents.workflow.gates import ITEM_OF_CONDITION, ConditionKey

@@ -28,6 +28,7 @@ from incidents.services.changes import (
     require_reason,
 )
 from incidents.services.checklist_entries import answer_matching_item
+from incidents.services.findings.gathering import reports_without_findings
 from incidents.services.lifecycle.endings import utc
 from incidents.services.notifications.waiting import tell_returned
 from incidents.services.postmortems.archiving import queue_archiving
@@ -40,7 +41,6 @@ from incidents.services.postmortems.drafts import (
     reopen_items,
     require_move,
 )
-from incidents.services.postmortems.findings import reports_without_findings
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.postmortem import (
     PostmortemError,

@@ -1,114 +1,184 @@
-"""INC-5: calls in quarantine, by the trust history and by the runtime's own word."""
+"""INC-5: calls in quarantine or under a kill switch, moves and lifts out of order."""
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 import pytest
 
-from incidents.findings import FindingSeverity, QuarantinePeriod, find_quarantine_escape
-from policy.rules.runtime_history import parse_runtime_history
-from policy.rules.trust_replay import replay_runtime_history
 from tests.incidents.findings.bundles import (
+    CLEAR,
+    FOUND,
     START_MS,
-    by_key,
-    load_vector,
+    UNKNOWN,
+    ask,
+    calls,
+    corrupted,
+    entry,
     make_bundle,
-    make_entry,
+    redacted,
+    verdicts,
+    without,
 )
 
-QUARANTINE = QuarantinePeriod("node-tools", START_MS)
+STOPPED, MOVES, LIFTS = (
+    "executed-while-stopped",
+    "moves-without-promotion",
+    "kill-switch-lifts",
+)
 
 
-def executed(ts_ms: object = START_MS, **members: object) -> dict[str, object]:
-    return make_entry(ts_ms=ts_ms, outcome="executed", **members)
+def at(second: float) -> int:
+    return START_MS + int(second * 1000)
+
+
+def move(
+    from_state: str, to_state: str, second: float, **members: Any
+) -> dict[str, Any]:
+    return {
+        "extension": "ext",
+        "from": from_state,
+        "to": to_state,
+        "reason": "looked at",
+        "operator": "rita",
+        "acknowledged": True,
+        "time": at(second),
+        **members,
+    }
+
+
+def switch(second: float, *, activated: bool, **members: Any) -> dict[str, Any]:
+    return {
+        "extension": "ext",
+        "activated": activated,
+        "reason": "incident",
+        "operator": "rita",
+        "acknowledged": True,
+        "time": at(second),
+        **members,
+    }
+
+
+QUARANTINE = move("probation", "quarantined", 2.5)
+PROMOTION = move("quarantined", "probation", 4.5)
+CALLS = make_bundle([entry(n) for n in range(1, 7)])
+
+
+def test_calls_in_quarantine_are_found_and_those_before_and_after_are_not() -> None:
+    answers = ask("INC-5", CALLS, history=[QUARANTINE, PROMOTION])
+    found = answers[STOPPED]
+    assert found.verdict is FOUND
+    assert calls(found) == {"call-3", "call-4"}
+    assert "ext executed 2 calls in quarantine" in found.sentence
+    assert "the first, ext: read, by fs, call call-3" in found.sentence
+    assert answers[MOVES].verdict is CLEAR
+
+
+@pytest.mark.parametrize("moment", [3.0, 4.0])
+def test_a_call_at_the_very_moment_is_not_found(moment: float) -> None:
+    history = [move("probation", "quarantined", 3), move("quarantined", "probation", 4)]
+    assert ask("INC-5", CALLS, history=history)[STOPPED].verdict is CLEAR
+
+
+def test_blocked_calls_and_other_extensions_are_clear() -> None:
+    entries = [
+        entry(n, outcome="blocked", triggers=["quarantined_extension"])
+        for n in range(1, 7)
+    ]
+    answers = ask("INC-5", make_bundle(entries), history=[QUARANTINE])
+    assert set(verdicts(answers).values()) == {CLEAR}
+    other = {**QUARANTINE, "extension": "another"}
+    assert ask("INC-5", CALLS, history=[other])[STOPPED].verdict is CLEAR
 
 
 @pytest.mark.parametrize(
-    ("ts_ms", "end_ms", "escaped"),
+    ("way_out", "words"),
     [
-        (START_MS - 1, None, False),
-        (START_MS, None, True),
-        (START_MS + 10**9, None, True),
-        (START_MS + 999, START_MS + 1000, True),
-        (START_MS + 1000, START_MS + 1000, False),
+        (move("quarantined", "active", 4.5), "resumed execution"),
+        (move("quarantined", "trusted", 4.5), "left quarantine"),
+        (move("quarantined", "probation", 4.5, acknowledged=False), "acknowledgement"),
+        (move("quarantined", "probation", 4.5, operator=""), "operator"),
+        (move("quarantined", "probation", 4.5, reason=None), "reason"),
+        (move("probation", "active", 4.5), "resumed execution"),
+        (move("probation", "trusted", 4.5), "only way out"),
     ],
 )
-def test_call_counts_from_the_quarantine_to_the_promotion(
-    ts_ms: int, end_ms: int | None, escaped: bool
+def test_a_way_out_without_valid_promotion_is_found_and_ends_nothing(
+    way_out: dict[str, Any], words: str
 ) -> None:
-    period = QuarantinePeriod("node-tools", START_MS, end_ms)
-    found = by_key(
-        find_quarantine_escape(make_bundle([executed(ts_ms)]), quarantines=[period])
-    )
-    assert ("executed-in-quarantine" in found) is escaped
-    assert ("quarantine-held" in found) is not escaped
+    answers = ask("INC-5", CALLS, history=[QUARANTINE, way_out])
+    assert answers[MOVES].verdict is FOUND
+    assert words in answers[MOVES].sentence
+    assert "without a valid promotion" in answers[MOVES].sentence
+    assert calls(answers[STOPPED]) == {"call-3", "call-4", "call-5", "call-6"}
 
 
-def test_other_extensions_are_not_in_quarantine() -> None:
-    bundle = make_bundle([executed(extension_id="pi-weather")])
-    found = by_key(find_quarantine_escape(bundle, quarantines=[QUARANTINE]))
-    assert "executed-in-quarantine" not in found
+@pytest.mark.parametrize(
+    "history",
+    [
+        [move("unknown", "probation", 1), move("probation", "trusted", 2)],
+        [move("unknown", "probation", 1, reason="")],
+        [move("trusted", "quarantined", 9, reason="", operator="", acknowledged=False)],
+        [move("probation", "active", 2)],
+    ],
+)
+def test_lawful_moves_and_demotions_are_clear(history: list[dict[str, Any]]) -> None:
+    answers = ask("INC-5", CALLS, history=history)
+    assert set(verdicts(answers).values()) == {CLEAR}
 
 
-def test_blocked_calls_are_the_gate_at_work() -> None:
-    bundle = make_bundle([make_entry(), make_entry(), executed()])
-    found = by_key(find_quarantine_escape(bundle, quarantines=[QUARANTINE]))
-    escape = found["executed-in-quarantine"]
-    assert escape.severity is FindingSeverity.CRITICAL
-    assert escape.count == 1
-    assert escape.evidence_refs == ("$.risk_ledger.entries[2]",)
-    assert "2 others were not executed" in escape.detail
+def test_a_jump_to_trusted_is_found() -> None:
+    answers = ask("INC-5", CALLS, history=[move("unknown", "trusted", 1)])
+    assert answers[MOVES].verdict is FOUND
+    assert answers[STOPPED].verdict is CLEAR
 
 
-def test_second_quarantine_counts_as_well() -> None:
-    periods = [
-        QuarantinePeriod("node-tools", START_MS, START_MS + 10),
-        QuarantinePeriod("node-tools", START_MS + 100),
+@pytest.mark.parametrize("extension", ["ext", None, "*"])
+def test_calls_under_a_kill_switch_are_found(extension: str | None) -> None:
+    history = [
+        switch(2.5, activated=True, extension=extension),
+        switch(4.5, activated=False, extension=extension),
     ]
-    bundle = make_bundle([executed(START_MS + t) for t in (5, 50, 150)])
-    found = by_key(find_quarantine_escape(bundle, quarantines=periods))
-    assert found["executed-in-quarantine"].count == 2
+    answers = ask("INC-5", CALLS, history=history)
+    assert calls(answers[STOPPED]) == {"call-3", "call-4"}
+    assert "under a kill switch" in answers[STOPPED].sentence
+    assert answers[LIFTS].verdict is CLEAR
 
 
-def test_entry_without_a_time_is_not_placed() -> None:
-    bundle = make_bundle([executed("soon")])
-    found = by_key(find_quarantine_escape(bundle, quarantines=[QUARANTINE]))
-    assert found["quarantine-held"].count == 0
+@pytest.mark.parametrize("missing", ["reason", "operator", "acknowledged"])
+def test_a_lift_without_its_metadata_is_found_and_ends_nothing(missing: str) -> None:
+    lift = {**switch(4.5, activated=False), missing: None}
+    answers = ask("INC-5", CALLS, history=[switch(2.5, activated=True), lift])
+    assert answers[LIFTS].verdict is FOUND
+    assert answers[LIFTS].pointers[0].as_dict()["line"] == 2
+    assert "ext" in answers[LIFTS].sentence
+    assert calls(answers[STOPPED]) == {"call-3", "call-4", "call-5", "call-6"}
 
 
-def test_vector_escape_is_seen_both_ways() -> None:
-    document, report = load_vector("quarantine-escape")
-    entries = document["risk_ledger"]["entries"]
-    marked = [e for e in entries if "quarantined_extension" in e["triggers"]]
-    (extension,) = {entry["extension_id"] for entry in marked}
-    period = QuarantinePeriod(extension, marked[0]["ts_ms"])
-    found = by_key(
-        find_quarantine_escape(document, quarantines=[period], ledger_report=report)
-    )
-    assert found["runtime-names-quarantine"].count == len(marked) == 18
-    assert found["executed-in-quarantine"].count == 18
-    assert found["quarantine-escape-alerts"].count == 18
-    assert "untrusted" not in found["executed-in-quarantine"].detail
+def test_without_a_history_only_the_runtimes_own_mark_is_found() -> None:
+    answers = ask("INC-5", CALLS)
+    assert set(verdicts(answers).values()) == {UNKNOWN}
+    marked = make_bundle([entry(1, triggers=["quarantined_extension"])])
+    assert ask("INC-5", marked)[STOPPED].verdict is FOUND
 
 
-def test_moves_that_the_rules_refuse_are_findings() -> None:
-    lines = [
-        {"from": "unknown", "to": "quarantined", "reason": "r", "operator": "op"},
-        {"from": "quarantined", "to": "active", "reason": "", "operator": ""},
-        {"activated": False, "from": "quarantined", "to": "quarantined"},
-    ]
-    text = "\n".join(
-        json.dumps({"extension": "node-tools", "time": START_MS + n, **line})
-        for n, line in enumerate(lines)
-    )
-    history = parse_runtime_history(text.encode())
-    trust_findings = replay_runtime_history(history.records)
-    found = by_key(find_quarantine_escape(make_bundle(), trust_findings=trust_findings))
-    escape = found["history-quarantine-escape"]
-    assert escape.severity is FindingSeverity.CRITICAL
-    assert escape.playbook_item == "check-trust-transitions"
-    assert escape.evidence_refs == ("line 2",)
-    lifted = [f for f in found.values() if f.playbook_item == "check-kill-switch"]
-    assert lifted
-    assert all(f.severity is FindingSeverity.ERROR for f in lifted)
+@pytest.mark.parametrize("lines", [[], [{"extension": "ext", "from": "unknown"}]])
+def test_an_empty_or_faulty_history_is_unknown(lines: list[dict[str, Any]]) -> None:
+    answers = ask("INC-5", CALLS, history=lines)
+    assert set(verdicts(answers).values()) == {UNKNOWN}
+
+
+def test_lines_out_of_order_are_read_by_their_time() -> None:
+    answers = ask("INC-5", CALLS, history=[PROMOTION, QUARANTINE])
+    assert calls(answers[STOPPED]) == {"call-3", "call-4"}
+
+
+def test_untrusted_and_missing_ledgers_are_unknown_and_redaction_changes_nothing() -> (
+    None
+):
+    broken = ask("INC-5", corrupted(CALLS, 1), history=[QUARANTINE])
+    assert broken[STOPPED].verdict is UNKNOWN
+    gone = ask("INC-5", without(CALLS, "risk_ledger"), history=[QUARANTINE])
+    assert gone[STOPPED].verdict is UNKNOWN
+    hidden = ask("INC-5", redacted(CALLS), history=[QUARANTINE])
+    assert calls(hidden[STOPPED]) == {"call-3", "call-4", "call-5", "call-6"}

@@ -1,150 +1,167 @@
-"""INC-6: limit against actual, how often, how long, and what it did to others."""
+"""INC-6: breaches with their figures, the limit in force, and what others had of it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from incidents.findings import FindingSeverity, find_quota_abuse
-from policy.rules.precedence import ExtensionOverride, ExtensionQuota
-from tests.incidents.findings.bundles import START_MS, by_key, load_vector, make_bundle
-from tests.incidents.findings.test_capability_use import SAFE
-
-OWN = replace(
+from tests.incidents.findings.bundles import (
+    CLEAR,
+    FOUND,
     SAFE,
-    per_extension={
-        "node-tools": ExtensionOverride(quota=ExtensionQuota(max_memory_mb=128))
-    },
+    START_MS,
+    UNKNOWN,
+    ask,
+    corrupted,
+    entry,
+    make_bundle,
+    redacted,
+    telemetry,
+    verdicts,
+    without,
 )
 
-
-def make_breach(**members: Any) -> dict[str, Any]:
-    breach = {
-        "ts_ms": START_MS,
-        "extension_id": "node-tools",
-        "resource": "max_memory_mb",
-        "limit": 256,
-        "actual": 300,
-    }
-    return {**breach, **members}
+BREACHES, LIMIT, IMPACT = "breaches", "limit-as-configured", "impact-on-others"
 
 
-def make_call(extension_id: str, **members: Any) -> dict[str, Any]:
+def breach(
+    actual: Any = 300.5, limit: Any = 256, second: int = 3, **members: Any
+) -> Any:
     return {
-        "extension_id": extension_id,
-        "ts_ms": START_MS,
-        "latency_ms": 10,
-        "memory_mb": 50,
+        "ts_ms": START_MS + second * 1000,
+        "extension_id": "ext",
+        "resource": "max_memory_mb",
+        "limit": limit,
+        "actual": actual,
         **members,
     }
 
 
-def test_breaches_are_told_by_resource_with_limit_peak_and_duration() -> None:
-    bundle = make_bundle(
-        quota_breaches=[
-            make_breach(),
-            make_breach(ts_ms=START_MS + 90_000, actual=400),
-            make_breach(resource="max_hostcalls_per_minute", limit=600, actual=601),
-        ]
-    )
-    found = by_key(find_quota_abuse(bundle))
-    memory = found["breach:max_memory_mb"]
-    assert memory.title == "node-tools breached max_memory_mb 2 times"
-    assert memory.detail == (
-        "Limit 256, peak 400 (1.56 times the limit at worst), over 90 s."
-    )
-    assert memory.evidence_refs == ("$.quota_breaches[0]", "$.quota_breaches[1]")
-    calls = found["breach:max_hostcalls_per_minute"]
-    assert calls.title.endswith("1 time")
-    assert calls.evidence_refs == ("$.quota_breaches[2]",)
+def bundle_of(*breaches: Any, **members: Any) -> dict[str, Any]:
+    return make_bundle(quota_breaches=list(breaches), **members)
+
+
+def test_a_breach_is_found_with_its_figures() -> None:
+    events = [breach(257, second=2), breach(640.25, second=4)]
+    found = ask("INC-6", bundle_of(*events), settings=SAFE)[BREACHES]
+    assert found.verdict is FOUND
+    assert [pointer.index for pointer in found.pointers] == [0, 1]
+    for words in ("ext", "max_memory_mb 2 times", "limit 256", "640.25", "over 2 s"):
+        assert words in found.sentence
+    assert "2.50 times the limit" in found.sentence
+
+
+@pytest.mark.parametrize("actual", [256, 256.0, 255.9, 0])
+def test_at_the_limit_or_below_is_clear(actual: float) -> None:
+    answers = ask("INC-6", bundle_of(breach(actual)), settings=SAFE)
+    assert set(verdicts(answers).values()) == {CLEAR}
 
 
 @pytest.mark.parametrize(
-    ("actual", "severity"),
-    [(511, FindingSeverity.WARNING), (512, FindingSeverity.ERROR)],
+    "broken",
+    [
+        breach("300"),
+        breach(limit=None),
+        breach(actual=True),
+        breach(ts_ms="x"),
+        breach(resource=7),
+        "no record",
+    ],
 )
-def test_twice_the_limit_weighs_more(actual: int, severity: FindingSeverity) -> None:
-    bundle = make_bundle(quota_breaches=[make_breach(actual=actual)])
-    assert by_key(find_quota_abuse(bundle))["breach:max_memory_mb"].severity is severity
+def test_a_record_that_cannot_be_read_is_unknown(broken: Any) -> None:
+    found = ask("INC-6", bundle_of(broken), settings=SAFE)[BREACHES]
+    assert found.verdict is UNKNOWN
+    both = ask("INC-6", bundle_of(broken, breach()), settings=SAFE)[BREACHES]
+    assert both.verdict is FOUND
+    assert "cannot be read" in both.sentence
 
 
-def test_records_that_cannot_be_read_are_pointed_at() -> None:
-    bundle = make_bundle(
-        quota_breaches=[
-            make_breach(limit="much"),
-            make_breach(),
-            make_breach(ts_ms=None),
-        ]
-    )
-    found = by_key(find_quota_abuse(bundle))
-    assert found["unreadable-breaches"].evidence_refs == (
-        "$.quota_breaches[0]",
-        "$.quota_breaches[2]",
-    )
-    assert found["breach:max_memory_mb"].evidence_refs == ("$.quota_breaches[1]",)
+def test_any_resource_counts() -> None:
+    event = breach(101, 100, resource="api_calls")
+    answers = ask("INC-6", bundle_of(event))
+    assert answers[BREACHES].verdict is FOUND
+    assert "api_calls" in answers[BREACHES].sentence
+    assert answers[LIMIT].verdict is CLEAR
 
 
-def test_no_breach_is_an_answer() -> None:
-    assert "no-breach" in by_key(find_quota_abuse(make_bundle()))
+def test_an_alert_by_itself_is_not_found() -> None:
+    alert = {"ts_ms": 1, "category": "quota_breach", "extension_id": "ext"}
+    answers = ask("INC-6", make_bundle(security_alerts=[alert]), settings=SAFE)
+    assert set(verdicts(answers).values()) == {CLEAR}
 
 
-def test_peak_memory_is_told_against_the_quota() -> None:
-    bundle = make_bundle(
-        hostcall_telemetry=[
-            make_call("node-tools", memory_mb=120),
-            make_call("node-tools", memory_mb=130.5),
-            make_call("pi-weather", memory_mb=200),
-        ]
-    )
-    plain = by_key(find_quota_abuse(bundle))["memory-peak"]
-    assert plain.severity is FindingSeverity.INFO
-    assert plain.detail == "pi-weather: 200 MB; node-tools: 130.5 MB"
-    assert plain.evidence_refs[1] == "$.hostcall_telemetry[1].memory_mb"
-    over = by_key(find_quota_abuse(bundle, policy=OWN))["memory-peak"]
-    assert over.severity is FindingSeverity.WARNING
-    assert "node-tools: 130.5 MB of 128 MB (own quota)" in over.detail
-    assert "pi-weather: 200 MB of 256 MB (default quota)" in over.detail
+def own_quota(limit: int) -> dict[str, Any]:
+    override = {"ext": {"quota": {"maxMemoryMb": limit}}}
+    return {"extensionPolicy": {"profile": "safe", "perExtension": override}}
 
 
-def test_limit_is_compared_with_the_configured_one() -> None:
-    bundle = make_bundle(
-        quota_breaches=[
-            make_breach(),
-            make_breach(extension_id="pi-weather"),
-            make_breach(resource="max_hostcalls_per_minute"),
-        ]
-    )
-    found = find_quota_abuse(bundle, policy=OWN)
-    asked = [f for f in found if f.playbook_item == "verify-quota-configuration"]
-    assert {f.key: f.detail for f in asked} == {
-        "limit-not-as-configured": "The breach was measured against 256 MB; the "
-        "snapshot gives 128 MB (own quota).",
-        "limit-as-configured": "The breach was measured against 256 MB; the "
-        "snapshot gives 256 MB (default quota).",
-    }
+@pytest.mark.parametrize(
+    ("given", "verdict"),
+    [(SAFE, CLEAR), (own_quota(256), CLEAR), (own_quota(128), FOUND), (None, UNKNOWN)],
+)
+def test_the_limit_is_held_against_the_one_in_force(
+    given: Any, verdict: object
+) -> None:
+    answers = ask("INC-6", bundle_of(breach()), settings=given)
+    assert answers[LIMIT].verdict is verdict
+    if verdict is FOUND:
+        assert "against 256, in force is 128" in answers[LIMIT].sentence
 
 
-def test_latency_of_others_near_the_breach_is_compared() -> None:
-    bundle = make_bundle(
-        quota_breaches=[make_breach()],
-        hostcall_telemetry=[
-            make_call("node-tools", latency_ms=9999),
-            make_call("pi-weather", ts_ms=START_MS - 1, latency_ms=10),
-            make_call("pi-weather", ts_ms=START_MS, latency_ms=40),
-            make_call("pi-weather", ts_ms=START_MS + 60_000, latency_ms=60),
-            make_call("pi-weather", ts_ms=START_MS + 60_001, latency_ms=20),
-        ],
-    )
-    assert by_key(find_quota_abuse(bundle))["impact-on-others"].detail == (
-        "Median 50 ms over 2 calls within 60 s after a breach, 15 ms over 2 calls "
-        "otherwise."
-    )
+@pytest.mark.parametrize(("memory", "verdict"), [(129, FOUND), (128, CLEAR)])
+def test_telemetry_above_the_quota_in_force_is_found_without_an_event(
+    memory: int, verdict: object
+) -> None:
+    call = entry(1)
+    bundle = make_bundle([call], hostcall_telemetry=[telemetry(call, memory_mb=memory)])
+    assert ask("INC-6", bundle, settings=own_quota(128))[BREACHES].verdict is verdict
+    assert ask("INC-6", bundle)[BREACHES].verdict is CLEAR
 
 
-def test_vector_breaches_are_all_counted() -> None:
-    document, _ = load_vector("plain")
-    found = find_quota_abuse(document)
-    breaches = [f for f in found if f.key.startswith("breach:")]
-    assert sum(f.count for f in breaches) == len(document["quota_breaches"])
+def with_others(latency: int, outcome: str = "executed") -> dict[str, Any]:
+    seen = []
+    for second in range(1, 21):
+        call = entry(second, extension_id="other", call_id=f"o-{second}")
+        during = 8 <= second <= 14
+        seen.append(
+            telemetry(
+                call,
+                latency_ms=latency if during else 10,
+                outcome=outcome if during else "executed",
+            )
+        )
+    events = [breach(second=8), breach(second=14)]
+    return bundle_of(*events, hostcall_telemetry=seen)
+
+
+@pytest.mark.parametrize(
+    ("latency", "outcome", "verdict"),
+    [
+        (10, "executed", CLEAR),
+        (15, "executed", CLEAR),  # exactly half as slow again
+        (40, "executed", FOUND),
+        (10, "failed", FOUND),
+    ],
+)
+def test_what_others_suffered_is_told_with_sample_sizes(
+    latency: int, outcome: str, verdict: object
+) -> None:
+    found = ask("INC-6", with_others(latency, outcome), settings=SAFE)[IMPACT]
+    assert found.verdict is verdict
+    assert "before median 10 ms over 7 calls, 0 failed" in found.sentence
+    assert f"during median {latency} ms over 7 calls" in found.sentence
+    assert "after median 10 ms over 6 calls" in found.sentence
+
+
+def test_untrusted_missing_and_redacted() -> None:
+    bundle = bundle_of(breach())
+    assert ask("INC-6", corrupted(bundle, 1))[BREACHES].verdict is UNKNOWN
+    assert ask("INC-6", corrupted(bundle, 4))[BREACHES].verdict is FOUND
+    gone = ask("INC-6", without(bundle, "quota_breaches"))
+    assert gone[BREACHES].verdict is UNKNOWN
+    hidden = ask("INC-6", redacted(bundle), settings=SAFE)
+    assert verdicts(hidden) == verdicts(ask("INC-6", bundle, settings=SAFE))
+    no_telemetry = ask("INC-6", without(bundle, "hostcall_telemetry"), settings=SAFE)
+    assert no_telemetry[IMPACT].verdict is UNKNOWN
+    assert no_telemetry[BREACHES].verdict is FOUND

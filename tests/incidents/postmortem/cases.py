@@ -13,10 +13,10 @@ from incidents.models import (
     PostmortemReview,
     PostmortemVersion,
 )
+from incidents.services.findings.gathering import gather_findings
 from incidents.services.gates.conditions import state_condition
 from incidents.services.postmortems.archive import archive_postmortem
 from incidents.services.postmortems.drafts import open_postmortem, save_draft
-from incidents.services.postmortems.findings import gather_findings
 from incidents.services.postmortems.reviews import sign_postmortem, submit_postmortem
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.postmortem import SECTIONS

@@ -15,7 +15,6 @@ from policy.rules.quotas import (
     decide_quota_change,
     effective_max_memory_mb,
     has_own_quota,
-    summarise_breaches,
 )
 
 POLICY = resolve_policy(
@@ -78,60 +77,3 @@ def test_raising_needs_documentation_and_any_change_a_reason(
         documentation=documentation,
     )
     assert decision.codes == codes
-
-
-def breach(ts_ms, extension="greedy", resource="memory_mb", limit=256, actual=300):
-    return {
-        "ts_ms": ts_ms,
-        "extension_id": extension,
-        "resource": resource,
-        "limit": limit,
-        "actual": actual,
-    }
-
-
-def test_breaches_are_grouped_with_how_often_and_over_how_long():
-    report = summarise_breaches(
-        [
-            breach(5_000, actual=300),
-            breach(1_000, actual=512),
-            breach(9_000, limit=128, actual=192),
-            breach(2_000, resource="api_calls", limit=10, actual=11),
-            breach(3_000, extension="calm"),
-        ]
-    )
-    first, *others = report.summaries
-    assert (first.extension_id, first.resource, first.count) == (
-        "greedy",
-        "memory_mb",
-        3,
-    )
-    assert first.limits == (128, 256)
-    assert (first.latest_limit, first.peak_actual, first.worst_ratio) == (128, 512, 2)
-    assert (first.first_ts_ms, first.last_ts_ms, first.duration_ms) == (
-        1_000,
-        9_000,
-        8_000,
-    )
-    assert [(s.extension_id, s.resource, s.duration_ms) for s in others] == [
-        ("calm", "memory_mb", 0),
-        ("greedy", "api_calls", 0),
-    ]
-    assert report.unreadable == ()
-
-
-def test_unreadable_breaches_are_counted_and_not_dropped_in_silence():
-    whole = breach(1_000)
-    broken = [{**whole, name: None} for name in whole]
-    report = summarise_breaches([whole, *broken, {**whole, "actual": True}])
-    assert report.unreadable == (1, 2, 3, 4, 5, 6)
-    assert [summary.count for summary in report.summaries] == [1]
-
-
-def test_a_limit_of_zero_has_no_ratio():
-    (summary,) = summarise_breaches([breach(1, limit=0)]).summaries
-    assert summary.worst_ratio is None
-
-
-def test_no_breaches_give_an_empty_report():
-    assert summarise_breaches([]).summaries == ()

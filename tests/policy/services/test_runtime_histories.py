@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth.models import User
 
 from evidence.models import Channel, EvidenceKind
-from incidents.findings import CaseEvidence, findings_for
+from incidents.findings import answer_all
 from incidents.models import Incident
-from incidents.services.gates.policy_facts import gather_policy_evidence
+from incidents.services.findings.reading import read_case
 from policy.errors import PolicyRefused
 from policy.models import Extension, KillSwitch, RuntimeHistoryImport, TrustTransition
 from policy.rules.trust_replay import TrustFindingCode
@@ -154,9 +154,9 @@ def test_the_escape_is_a_finding_of_the_case(
     incident: Incident, responder: User
 ) -> None:
     load(incident, responder, *ILLEGAL[TrustFindingCode.QUARANTINE_ESCAPE])
-    evidence = CaseEvidence(bundle={}, **gather_policy_evidence(incident))
-    keys = {finding.key for finding in findings_for("quarantine_escape", evidence)}
-    assert "history-quarantine-escape" in keys
+    answers = answer_all(read_case(incident).evidence, ["INC-5"])
+    found = {one.question.key for one in answers if one.verdict == "found"}
+    assert found == {"moves-without-promotion"}
 
 
 def test_the_same_record_twice_is_one(incident: Incident, responder: User) -> None:

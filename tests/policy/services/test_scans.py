@@ -9,8 +9,9 @@ from django.contrib.auth.models import User
 from evidence import storage
 from evidence.models import EvidenceItem, EvidenceKind, WorkState
 from evidence.queue.sweeping import requeue_lost_work
-from incidents.findings import find_scanner_bypass
+from incidents.findings import Finding, answer_all
 from incidents.models import Incident
+from incidents.services.findings.reading import read_case
 from policy.errors import PolicyRefused
 from policy.models import ScanClassification, ScanReport, ScanRequest
 from policy.scanner.report_entries import Classification
@@ -39,6 +40,11 @@ def scan(item: EvidenceItem, actor: User) -> ScanReport:
     return report
 
 
+def find_answers(incident: Incident) -> dict[str, Finding]:
+    answers = answer_all(read_case(incident).evidence, ["INC-4"])
+    return {answer.question.key: answer for answer in answers}
+
+
 def test_the_words_are_the_scanners_own() -> None:
     assert ScanClassification.values == [
         classification.value for classification in Classification
@@ -62,26 +68,32 @@ def test_a_scan_says_what_the_line_scanner_missed_and_in_what_form(
 def test_the_case_findings_read_the_stored_scan(
     incident: Incident, responder: User
 ) -> None:
-    assert newest_scan(incident) is None
-    scan(source(incident, EVASIVE), responder)
-    pure = newest_scan(incident)
+    item = source(incident, EVASIVE)
+    assert newest_scan(item) is None
+    assert read_case(incident).evidence.source is None
+    scan(item, responder)
+    pure = newest_scan(item)
     assert pure is not None
     assert pure.classification is Classification.FORBIDDEN
     assert [(miss.entry.line, miss.entry.rule) for miss in pure.misses] == [
         (2, "forbidden-module")
     ]
-    found = {finding.key: finding for finding in find_scanner_bypass({}, scan=pure)}
-    assert found["missed-by-line-scanner"].count == 1
-    assert "index.js:2" in found["missed-by-line-scanner"].detail
+    found = find_answers(incident)["missed-by-line-scanner"]
+    assert found.verdict == "found"
+    assert "index.js line 2" in found.sentence
 
 
-def test_a_refused_source_is_a_finding(incident: Incident, responder: User) -> None:
-    scan(source(incident, b"PK\x03\x04 no archive", "ext.zip"), responder)
-    pure = newest_scan(incident)
+def test_a_refused_source_leaves_the_answers_unknown(
+    incident: Incident, responder: User
+) -> None:
+    item = source(incident, b"PK\x03\x04 no archive", "ext.zip")
+    scan(item, responder)
+    pure = newest_scan(item)
     assert pure is not None
     assert pure.refused is not None
-    keys = {finding.key for finding in find_scanner_bypass({}, scan=pure)}
-    assert "source-refused" in keys
+    found = find_answers(incident)["forbidden-uses"]
+    assert found.verdict == "unknown"
+    assert "could not be scanned" in found.sentence
 
 
 def test_a_zip_is_scanned_file_by_file(incident: Incident, responder: User) -> None:

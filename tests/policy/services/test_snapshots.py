@@ -10,10 +10,11 @@ from django.utils import timezone
 from evidence.errors import MomentRefused
 from evidence.models import AuditEntry, Channel, EvidenceItem, EvidenceKind
 from evidence.services.downloads import load_bytes
+from evidence.stored_moments import to_ms
 from incidents.models import Incident
+from incidents.services.findings.reading import read_case
 from incidents.services.gates.policy_facts import (
     find_configuration_snapshots,
-    gather_policy_evidence,
 )
 from policy.errors import DocumentError
 from policy.models import Extension, PolicySnapshot
@@ -142,9 +143,13 @@ def test_a_snapshot_shows_no_moment_before_2000(incident: Incident) -> None:
     assert not incident.policy_snapshots.exists()
 
 
-def test_the_newest_policy_answers_the_findings(incident: Incident) -> None:
+def test_the_policy_in_force_then_answers_the_findings(incident: Incident) -> None:
     now = timezone.now()
     take(incident, SAFE, captured_at=now - dt.timedelta(minutes=1))
     take(incident, PERMISSIVE, captured_at=now - dt.timedelta(hours=1))
-    policy = gather_policy_evidence(incident)["policy"]
-    assert policy.effective_profile == "safe"
+    evidence = read_case(incident).evidence
+    for minutes, profile in ((0, "safe"), (30, "permissive"), (90, "permissive")):
+        moment = to_ms(now - dt.timedelta(minutes=minutes))
+        policy = evidence.policy_at(moment)
+        assert policy is not None
+        assert policy.effective.effective_profile == profile

@@ -1,0 +1,124 @@
+"""What the evidence of a case answers to the playbooks, and what people say to it."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.db import models
+from django.db.models import Q
+
+from evidence.models import AppendOnlyModel
+from evidence.models.choices import choices_of, values_of
+from incidents.findings import Verdict
+from incidents.models.cases import Incident
+
+
+class EvidenceReading(AppendOnlyModel):
+    """That a worker read all evidence of a case: what was there, and what was not read.
+
+    ``state_key`` is a digest of all that the findings depend on; while it is the same,
+    there is nothing to read again.
+    """
+
+    incident = models.ForeignKey(
+        Incident, on_delete=models.PROTECT, related_name="evidence_readings"
+    )
+    state_key = models.CharField(max_length=64)
+    reports = models.JSONField(default=list, help_text="The reports it was read by.")
+    problems = models.JSONField(default=list)
+    read_at = models.DateTimeField()
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"evidence of {self.incident} read {self.read_at:%Y-%m-%d %H:%M} UTC"
+
+
+class FindingQuerySet(models.QuerySet["Finding"]):
+    def visible_to(self, user: AbstractUser | AnonymousUser) -> FindingQuerySet:
+        """Return the findings of the incidents that this person may see."""
+        if not user.is_active or not user.has_perm("incidents.view_incident"):
+            return self.none()
+        return self.filter(incident__in=Incident.objects.visible_to(user))
+
+    def newest(self) -> FindingQuerySet:
+        """Keep the newest answer to each question of each case."""
+        rows = self.order_by("incident_id", "code", "key", "-id")
+        return rows.distinct("incident_id", "code", "key")
+
+
+class Finding(AppendOnlyModel):
+    """One answer to one question. The newest counts; the earlier ones stay.
+
+    ``code`` is the class that asks, ``key`` the question, ``item_key`` the checklist
+    item. ``pointers`` and ``inputs`` are those of docs/findings.md; each pointer has
+    the evidence item's number besides, where it is one of the case.
+    """
+
+    incident = models.ForeignKey(
+        Incident, on_delete=models.PROTECT, related_name="findings"
+    )
+    code = models.CharField("class", max_length=10)
+    key = models.CharField("question", max_length=60)
+    version = models.PositiveSmallIntegerField()
+    item_key = models.CharField(max_length=64)
+    verdict = models.CharField(max_length=8, choices=choices_of(Verdict))
+    sentence = models.TextField()
+    pointers = models.JSONField(default=list)
+    inputs = models.JSONField(default=dict)
+    answered_at = models.DateTimeField()
+
+    objects = FindingQuerySet.as_manager()
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(verdict__in=values_of(Verdict)),
+                name="finding_verdict_known",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=("incident", "code", "key", "-id"), name="finding_newest"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.key}: {self.verdict}"
+
+
+class ReviewChoice(models.TextChoices):
+    CONFIRMED = "confirmed", "Confirmed"
+    OVERRULED = "overruled", "Overruled"
+
+
+class FindingReview(AppendOnlyModel):
+    """What a person said to a finding; who overrules it says why."""
+
+    finding = models.ForeignKey(
+        Finding, on_delete=models.PROTECT, related_name="reviews"
+    )
+    choice = models.CharField(max_length=10, choices=ReviewChoice)
+    reason = models.TextField(blank=True)
+    reviewed_at = models.DateTimeField()
+    reviewed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(choice__in=ReviewChoice.values),
+                name="finding_review_choice_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(choice=ReviewChoice.OVERRULED) | ~Q(reason=""),
+                name="finding_overruled_with_reason",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_choice_display()}: {self.finding}"

@@ -1,0 +1,191 @@
+"""Answering the playbooks from a case's evidence: when, and what is kept of it.
+
+A bundle can be large, so nothing here runs in a request. A reading looks first whether
+anything changed that the answers depend on; then each answer that differs from the
+newest is a row of its own, and the earlier ones stay.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.format import hash_value
+from evidence.models import EvidenceItem, EvidenceKind, VerificationReport
+from evidence.queue.sending import queue_on_commit
+from evidence.storable_values import safe_json
+from incidents.findings import QUESTIONS, answer_all
+from incidents.findings import Finding as Answer
+from incidents.models import EvidenceReading, Finding, Incident
+from incidents.services.changes import lock_incident
+from incidents.services.findings.reading import CaseReading, read_case, readable_reports
+from policy.services.case_records import records_key
+
+log = logging.getLogger(__name__)
+
+GATHER_TASK = "incidents.gather_findings"
+SWEEP_SIZE = 200
+
+
+def queue_findings(incident_id: int) -> None:
+    """Have a worker read the evidence once the transaction has committed."""
+    queue_on_commit(GATHER_TASK, incident_id)
+
+
+def gather_findings(*, incident_id: int) -> int:
+    """Answer all questions from a case's evidence; return how many answers are new.
+
+    Harmless to run twice: where nothing changed since the last reading, nothing is
+    read. What cannot be read is kept as a problem of the reading.
+    """
+    incident = Incident.objects.get(pk=incident_id)
+    key = state_key(incident)
+    if find_reading(incident, key) is not None:
+        return 0
+    reading = read_case(incident)
+    return _write(incident_id, key, reading, _answers(reading))
+
+
+def sweep_findings() -> int:
+    """Queue again what a lost message left undone; return in how many cases."""
+    cases = Incident.objects.filter(closed_at__isnull=True).order_by("-pk")
+    behind = [one.pk for one in cases[:SWEEP_SIZE] if not is_up_to_date(one)]
+    for pk in behind:
+        queue_findings(pk)
+    return len(behind)
+
+
+def is_up_to_date(incident: Incident) -> bool:
+    """Return whether the newest reading knows of all evidence; a case may have none."""
+    has_evidence = incident.evidence_items.exists()
+    return not has_evidence or find_reading(incident, state_key(incident)) is not None
+
+
+def reports_without_findings(incident: Incident) -> list[VerificationReport]:
+    """Return the current reports of bundles that no worker has read yet."""
+    newest = incident.evidence_readings.order_by("-id").first()
+    read = set(newest.reports) if newest is not None else set()
+    return [one for one in readable_reports(incident) if one.pk not in read]
+
+
+def find_reading(incident: Incident, key: str) -> EvidenceReading | None:
+    """Return the newest reading where it is of this state of the evidence."""
+    newest = incident.evidence_readings.order_by("-id").first()
+    return newest if newest is not None and newest.state_key == key else None
+
+
+def current_findings(
+    incident: Incident, *, until: dt.datetime | None = None, code: str | None = None
+) -> list[Finding]:
+    """Return the newest answer to each question, or those of `until`; one query."""
+    found = incident.findings.all()
+    if until is not None:
+        found = found.filter(answered_at__lte=until)
+    if code is not None:
+        found = found.filter(code=code)
+    order = {key: place for place, key in enumerate(QUESTIONS)}
+    rows = found.newest().prefetch_related("reviews__reviewed_by")
+    return sorted(rows, key=lambda row: order.get((row.code, row.key), len(order)))
+
+
+def state_key(incident: Incident) -> str:
+    """Return a digest of all rows that the answers depend on."""
+    sources = incident.evidence_items.filter(kind=EvidenceKind.EXTENSION_SOURCE)
+    return hash_value(
+        {
+            "versions": {f"{c}/{k}": q.version for (c, k), q in QUESTIONS.items()},
+            "reports": [report.pk for report in readable_reports(incident)],
+            "snapshots": _keys(incident.policy_snapshots),
+            "histories": _keys(incident.runtime_histories),
+            "sources": _keys(sources),
+            "extensions": _keys(incident.extensions),
+            "records": records_key(incident),
+        }
+    )
+
+
+def _keys(rows: Any) -> list[int]:
+    return sorted(rows.values_list("pk", flat=True))
+
+
+def _answers(reading: CaseReading) -> list[Answer]:
+    try:
+        return answer_all(reading.evidence)
+    except Exception as error:
+        # The boundary that can act: without a row here the sweep would ask for ever,
+        # and the postmortem could never be submitted.
+        log.exception("findings failed")
+        name = type(error).__name__
+        reading.problems.append(
+            f"the evidence could not be looked into ({name}): see the worker's log"
+        )
+        return []
+
+
+@transaction.atomic
+def _write(
+    incident_id: int, key: str, reading: CaseReading, answers: list[Answer]
+) -> int:
+    incident = lock_incident(incident_id)
+    now = timezone.now()
+    if find_reading(incident, key) is not None:
+        return 0
+    newest = {(row.code, row.key): row for row in current_findings(incident)}
+    rows = [
+        row
+        for answer in answers
+        if _differs(
+            newest.get((answer.question.code, answer.question.key)),
+            row := _row(incident, answer, reading.items, now),
+        )
+    ]
+    Finding.objects.bulk_create(rows)
+    EvidenceReading.objects.create(
+        incident=incident,
+        state_key=key,
+        reports=[report.pk for report in reading.reports],
+        problems=reading.problems,
+        read_at=now,
+    )
+    return len(rows)
+
+
+def _row(
+    incident: Incident,
+    answer: Answer,
+    items: dict[str, EvidenceItem],
+    now: dt.datetime,
+) -> Finding:
+    stored = safe_json(answer.as_dict())
+    return Finding(
+        incident=incident,
+        code=answer.question.code,
+        key=answer.question.key,
+        version=answer.question.version,
+        item_key=answer.question.item,
+        verdict=answer.verdict.value,
+        sentence=stored["sentence"],
+        pointers=[_with_item(pointer, items) for pointer in stored["pointers"]],
+        inputs=stored["inputs"],
+        answered_at=now,
+    )
+
+
+def _with_item(
+    pointer: dict[str, Any], items: dict[str, EvidenceItem]
+) -> dict[str, Any]:
+    item = items.get(pointer["item"])
+    return {**pointer, "item_id": item.pk if item else None}
+
+
+_COMPARED = ("version", "verdict", "sentence", "pointers", "inputs")
+
+
+def _differs(before: Finding | None, row: Finding) -> bool:
+    return before is None or any(
+        getattr(before, name) != getattr(row, name) for name in _COMPARED
+    )

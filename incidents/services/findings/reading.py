@@ -1,0 +1,216 @@
+"""The evidence of a case as the findings read it.
+
+Exports of the case's own evidence are left out: they say nothing that their source does
+not say, and a redacted one says less.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from evidence.errors import CasefileError, StorageUnavailable
+from evidence.format import DocumentRefused, hash_value
+from evidence.models import (
+    VERIFIABLE_KINDS,
+    EvidenceItem,
+    EvidenceKind,
+    Outcome,
+    VerificationReport,
+)
+from evidence.services.downloads import load_bytes, load_document
+from evidence.stored_moments import to_ms
+from incidents.findings import (
+    CaseEvidence,
+    Document,
+    ExplanationInput,
+    HistoryInput,
+    PolicyInput,
+    SourceInput,
+    inputs,
+)
+from incidents.models import Incident
+from incidents.services.gates.gathering import find_current_reports
+from policy.models import PolicySnapshot, RuntimeHistoryImport
+from policy.rules.explanation import interpret_explanation
+from policy.services import case_records
+from policy.services.runtime_histories import lift_allowed_from
+from policy.services.snapshots import read_snapshot
+
+log = logging.getLogger(__name__)
+
+READABLE = (Outcome.VERIFIED, Outcome.FAILED)
+OWN_RECORD = "Casefile's own record"
+
+
+@dataclass(frozen=True)
+class CaseReading:
+    """What was read: the evidence, which item each name stands for, and what was not.
+
+    ``reports`` are the verification reports it was read by.
+    """
+
+    evidence: CaseEvidence
+    items: dict[str, EvidenceItem]
+    reports: list[VerificationReport]
+    problems: list[str]
+
+
+def readable_reports(incident: Incident) -> list[VerificationReport]:
+    """Return the current reports of the case's own bundles and ledgers, by item."""
+    items = incident.evidence_items.arrived().filter(kind__in=VERIFIABLE_KINDS)
+    reports = find_current_reports(items)
+    return [reports[pk] for pk in sorted(reports) if reports[pk].outcome in READABLE]
+
+
+def read_case(incident: Incident) -> CaseReading:
+    """Read all evidence of a case; what cannot be read is a problem that says so.
+
+    Slow: call it outside of transactions. Raise StorageUnavailable where the store is
+    away for now.
+    """
+    reader = _Reader(incident)
+    reports = readable_reports(incident)
+    documents = [one for report in reports if (one := reader.document(report))]
+    snapshots = list(incident.policy_snapshots.order_by("captured_at", "pk"))
+    policies = tuple(reader.policy(snapshot) for snapshot in snapshots)
+    evidence = CaseEvidence(
+        documents=tuple(documents),
+        policies=policies,
+        explanation=reader.explanation(snapshots),
+        histories=tuple(reader.histories()),
+        source=reader.source(),
+    )
+    return CaseReading(
+        inputs.with_names(evidence), reader.items, reports, reader.problems
+    )
+
+
+class _Reader:
+    """Reads one case's evidence, and keeps which item each name stands for."""
+
+    def __init__(self, incident: Incident) -> None:
+        self.incident = incident
+        self.items: dict[str, EvidenceItem] = {}
+        self.problems: list[str] = []
+        names = incident.evidence_items.values_list("original_name", flat=True)
+        self._counts = Counter(names)
+
+    def name(self, item: EvidenceItem) -> str:
+        """Return an item's name, with its number where another has the same."""
+        name = item.original_name
+        if self._counts[name] > 1:
+            name = f"{name} (item {item.pk})"
+        self.items[name] = item
+        return name
+
+    def document(self, report: VerificationReport) -> Document | None:
+        item = report.item
+        try:
+            members = load_document(item)
+        except StorageUnavailable:
+            raise
+        except (CasefileError, DocumentRefused) as error:
+            self._note(item, error.message)
+            return None
+        return self._document_of(item, report, members)
+
+    def _document_of(
+        self, item: EvidenceItem, report: VerificationReport, members: dict[str, Any]
+    ) -> Document:
+        name, ledger = self.name(item), ledger_report(report)
+        if report.document_kind != "bundle":
+            return Document(name, item.sha256_hex, members, ledger)
+        stored = {
+            "steps": report.steps,
+            "details": report.details.get("details", {}),
+            "ledger": ledger,
+        }
+        return inputs.document_of_bundle(name, item.sha256_hex, members, stored)
+
+    def policy(self, snapshot: PolicySnapshot) -> PolicyInput:
+        item = snapshot.settings_item
+        return PolicyInput(
+            self.name(item),
+            item.sha256_hex,
+            read_snapshot(snapshot).effective,
+            since_ms=to_ms(snapshot.captured_at),
+        )
+
+    def explanation(self, snapshots: list[PolicySnapshot]) -> ExplanationInput | None:
+        explained = [one for one in snapshots if one.explanation_item is not None]
+        if not explained:
+            return None
+        item = explained[-1].explanation_item
+        document = explained[-1].explanation
+        if item is None or document is None:
+            return None
+        return ExplanationInput(
+            self.name(item), item.sha256_hex, interpret_explanation(document)
+        )
+
+    def histories(self) -> Iterator[HistoryInput]:
+        allowed_from = lift_allowed_from(self.incident)
+        rows = RuntimeHistoryImport.objects.filter(incident=self.incident)
+        for row in rows.select_related("item").order_by("pk"):
+            data = self._bytes(row.item)
+            if data is not None:
+                yield inputs.read_history(
+                    self.name(row.item),
+                    data,
+                    row.item.sha256_hex,
+                    lift_allowed_from=allowed_from,
+                )
+        own = case_records.own_record(self.incident)
+        if own.stops or own.moves:
+            digest = hash_value([*map(str, own.stops), *map(str, own.moves)])
+            yield HistoryInput(
+                OWN_RECORD, digest, own.stops, own.moves, len(own.stops + own.moves)
+            )
+
+    def source(self) -> SourceInput | None:
+        items = self.incident.evidence_items.filter(kind=EvidenceKind.EXTENSION_SOURCE)
+        item = items.order_by("-pk").first()
+        # Scanning takes seconds for each megabyte: what was stored is read back.
+        report = case_records.newest_scan(item) if item is not None else None
+        data = self._bytes(item) if report is not None and item is not None else None
+        if item is None or report is None or data is None:
+            return None
+        source = inputs.source_of(item.original_name, data, item.sha256_hex, report)
+        names = {one.extension_id for one in self.incident.extensions.all()}
+        owners = frozenset(names) if len(names) == 1 else frozenset()
+        return replace(source, item=self.name(item), extension_ids=owners)
+
+    def _bytes(self, item: EvidenceItem) -> bytes | None:
+        try:
+            return load_bytes(item)
+        except StorageUnavailable:
+            raise
+        except CasefileError as error:
+            self._note(item, error.message)
+            return None
+
+    def _note(self, item: EvidenceItem, why: str) -> None:
+        log.warning("evidence %s could not be read for findings", item.pk)
+        self.problems.append(f"{item.original_name} could not be read: {why}"[:300])
+
+
+def ledger_report(report: VerificationReport) -> dict[str, Any]:
+    """Return the ledger's part of a stored report as the engine wrote it."""
+    ledger = report.details.get("ledger", report.details)
+    errors = report.errors.values_list("entry_index", "sequence", "code", "message")
+    return {
+        **ledger,
+        "verification_errors": [
+            {
+                "index": index,
+                "sequence": int(sequence) if sequence.isdecimal() else None,
+                "code": code,
+                "message": message,
+            }
+            for index, sequence, code, message in errors
+        ],
+    }
