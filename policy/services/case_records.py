@@ -23,6 +23,7 @@ from policy.rules.trust_replay import TrustFinding, TrustFindingCode
 from policy.scanner.comparison import Miss
 from policy.scanner.errors import SourceRefusedError
 from policy.scanner.report import FileReport, SourceReport
+from policy.scanner.report_entries import Classification, Entry
 from policy.services.concerned_cases import remediate_reached_at
 
 
