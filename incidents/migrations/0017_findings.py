@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0014_roles"),
+        ("incidents", "0016_see_store_faults"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
