@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import time
 import tracemalloc
 
 import pytest
 
 from evidence.format import DocumentRefused, read_bytes
+from tests.work import at_most
 
 TEXT = b'{"a": 1}' * 1000
 
@@ -47,20 +47,18 @@ def test_limit_holds_for_packed_and_plain_bytes():
         assert caught.value.code == "too_large"
 
 
-def test_bomb_is_refused_quickly_and_in_bounded_memory():
+def test_bomb_is_refused_with_bounded_work_and_memory():
     bomb = gzip.compress(b" " * 100_000_000)
     limit = 4_000_000
     tracemalloc.start()
-    began = time.perf_counter()
-    with pytest.raises(DocumentRefused, match="unpacked"):
+    with pytest.raises(DocumentRefused, match="unpacked"), at_most(100):
         read_bytes(bomb, max_bytes=limit)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 3 * limit
-    assert time.perf_counter() - began < 2
 
 
 def test_many_empty_members_cost_no_more_than_their_bytes():
-    began = time.perf_counter()
-    assert read_bytes(gzip.compress(b"") * 20_000) == b""
-    assert time.perf_counter() - began < 5
+    count = 20_000
+    with at_most(20 * count):
+        assert read_bytes(gzip.compress(b"") * count) == b""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import time
 from typing import Any
 
 import pytest
@@ -19,8 +18,15 @@ from evidence.format import (
     serialize_document,
     verify_document,
 )
-from evidence.format.leaks import _holds_value, _index, find_leaks
+from evidence.format.leaks import (
+    _COMPARED_LENGTH,
+    SEARCHED_LENGTH,
+    _holds_value,
+    _index,
+    find_leaks,
+)
 from evidence.format.names import REDACTED_MEMBERS
+from tests.work import at_most
 
 from . import reference
 from .samples import FULL, build, hex_of, make_source
@@ -157,12 +163,6 @@ def test_search_finds_what_looking_one_by_one_finds(values, summaries):
     assert leaks_of(built, source) == wanted
 
 
-def seconds(document: dict[str, Any], source: dict[str, Any]) -> float:
-    began = time.perf_counter()
-    leaks_of(document, source)
-    return time.perf_counter() - began
-
-
 @pytest.mark.parametrize("shape", ["many values", "one beginning", "one letter"])
 def test_search_costs_no_product_of_both_documents(shape):
     count = 20_000
@@ -176,12 +176,12 @@ def test_search_costs_no_product_of_both_documents(shape):
     built = build(source, FULL)
     near_misses = "same beginning x" * 10_000 + "a" * 100_000
     built["quota_breaches"] = [{"resource": near_misses}]
-    assert seconds(built, source) < 5
+    with at_most(20 * (count + len(near_misses))):
+        leaks_of(built, source)
 
 
-def test_huge_value_of_one_letter_is_searched_in_linear_time():
+def test_of_a_huge_value_of_one_letter_only_the_beginning_is_compared():
     by_head = _index(["a" * 3_000_000 + "b"])
-    began = time.perf_counter()
+    assert by_head == {"a" * SEARCHED_LENGTH: ["a" * _COMPARED_LENGTH]}
     assert not _holds_value("a" * 4000 + "c" * 100_000, by_head)
     assert _holds_value("a" * 3_000_000, by_head)
-    assert time.perf_counter() - began < 5

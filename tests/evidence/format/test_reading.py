@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import orjson
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from evidence.format import DocumentRefused, read_document
 from evidence.format.reading import read
+from tests.work import at_most
 
 from .test_canonical import documents
 
@@ -115,11 +115,9 @@ ACCEPTED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_malformed_document_is_refused_with_its_path(name):
     data, code, path = REFUSED[name]
-    began = time.perf_counter()
-    with pytest.raises(DocumentRefused) as caught:
+    with pytest.raises(DocumentRefused) as caught, at_most(1_000):
         read_document(data)
     assert (caught.value.code, caught.value.path) == (code, path)
-    assert time.perf_counter() - began < 2
 
 
 @pytest.mark.parametrize("name", ACCEPTED)

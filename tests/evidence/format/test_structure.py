@@ -3,7 +3,6 @@
 import io
 import json
 import random
-import time
 import tracemalloc
 
 import pytest
@@ -16,6 +15,7 @@ from evidence.format.structure import (
     read_structure,
 )
 from tests.evidence.format.vectors import FOLDER
+from tests.work import at_most
 
 BUNDLE = (FOLDER / "plain.json").read_bytes()
 LEDGER = (FOLDER / "ledger-plain.json").read_bytes()
@@ -133,14 +133,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_input_costs_little_time_and_memory(name: str) -> None:
+def test_hostile_input_costs_little_work_and_memory(name: str) -> None:
     data = HOSTILE[name]
     stream = io.BytesIO(data)
     tracemalloc.start()
-    started = time.monotonic()
-    read_structure(iter(lambda: stream.read(256 * 1024), b""))
-    took = time.monotonic() - started
+    with at_most(len(data)):
+        read_structure(iter(lambda: stream.read(256 * 1024), b""))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 24 * MIB
-    assert took < 30  # traced, and on a machine that does other things
