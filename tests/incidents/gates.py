@@ -1,11 +1,16 @@
 """Every gate of a cycle at once, for tests that look at more than one."""
 
 from incidents.models import Cycle, Incident
-from incidents.services.gates.conditions import read_gate
+from incidents.services.gates.conditions import decide_gate, stored_gate
+from incidents.services.gates.gathering import gather_facts
 from incidents.workflow.gates import GateResult
 from incidents.workflow.phases import Phase
 
 
 def read_gates(incident: Incident, cycle: Cycle) -> dict[Phase, GateResult]:
     """Return every gate of a cycle: as it was kept, or else as it stands now."""
-    return {row.name: read_gate(incident, row) for row in cycle.phases.all()}
+    facts = gather_facts(incident, cycle)
+    return {
+        row.name: stored_gate(row) or decide_gate(row, facts)
+        for row in cycle.phases.all()
+    }

@@ -19,6 +19,7 @@ from incidents.services.checklists.remediation import (
 )
 from incidents.services.gates.conditions import (
     phase_of_condition,
+    read_gate,
     state_condition,
 )
 from incidents.services.gates.phases import (
@@ -38,7 +39,6 @@ from tests.factories import (
     make_user,
     view_replay,
 )
-from tests.incidents.gates import read_gates
 
 pytestmark = pytest.mark.django_db
 SOON = NOON + dt.timedelta(minutes=1)
@@ -133,7 +133,8 @@ def spoil(incident: Incident, condition: ConditionKey) -> None:
 
 def condition_of(incident: Incident, key: ConditionKey):
     fresh = Incident.objects.get(pk=incident.pk)
-    gate = read_gates(fresh, fresh.current_cycle)[phase_of_condition(key)]
+    row = fresh.current_cycle.phases.get(phase=phase_of_condition(key))
+    gate = read_gate(fresh, row)
     return next(condition for condition in gate.conditions if condition.key is key)
 
 
@@ -144,8 +145,8 @@ def reach(incident: Incident, phase: Phase) -> None:
 
 
 def pass_with_waivers(incident: Incident, phase: Phase) -> None:
-    gate = read_gates(incident, incident.current_cycle)[phase]
-    for condition in gate.conditions:
+    row = incident.current_cycle.phases.get(phase=phase)
+    for condition in read_gate(incident, row).conditions:
         if not condition.passes:
             waive(incident, condition.key)
     done = complete_phase(
