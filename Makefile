@@ -6,8 +6,9 @@ LAUNCH := $(PYTHON) -m config.launcher
 VENV := .venv/bin
 TEMPLATES = $(wildcard */templates)
 ARGS ?=
-# Test files are spread over the machine's cores. PARALLEL= runs them one by one.
-PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
+# Test files are spread over the machine's cores, in the order that tests/conftest.py
+# gives them. PARALLEL= runs them one by one.
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test slow browser documents bench lint manage install clean
