@@ -280,6 +280,13 @@ _ALL = (
         "require(variable) and import(variable).",
     ),
     _family(
+        "unproved",
+        "reached by a value that other parts of the program may change",
+        "Take a value for known only where nothing else can change it: no alias, no "
+        "write in a closure or a loop, no member that may be overridden.",
+        "const o = {m: 'fs'}; const p = o; p.m = 'vm'; require(o.m).",
+    ),
+    _family(
         "dynamic-member",
         "a member of the runtime that only running would tell",
         "Flag process[…], globalThis[…] and module[…] with a key that is not constant.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _ESCAPE = re.compile(
-    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}"
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]+)\}"
     r"|([0-3]?[0-7]{1,2})|(\r\n|[\n\r\u2028\u2029])|(.))",
     re.DOTALL,
 )

@@ -16,19 +16,25 @@ from policy.scanner.detection.findings import (
     Detector,
     Findings,
 )
-from policy.scanner.detection.modules import judge_export, judge_import
+from policy.scanner.detection.modules import (
+    judge_export,
+    judge_import,
+    judge_named_module,
+)
 from policy.scanner.detection.pollution import judge_assignment, judge_pair
 from policy.scanner.families import (
     ASSEMBLIES,
 )
 from policy.scanner.folding import MAX_CODE_NESTING, Budget, Folder
 from policy.scanner.program import build_program
+from policy.scanner.proof import Proof, prove
 from policy.scanner.scopes import (
     Scope,
     Site,
 )
 from policy.scanner.syntax import Syntax, error_nodes, parse
 from policy.scanner.values import (
+    PLAIN,
     Host,
     Via,
     options,
@@ -48,6 +54,7 @@ def detect(
     folder = Folder(program, budget, nesting)
     detector = Detector(syntax, path, program, folder, _scan_nested)
     _run(detector)
+    add_doubts(detector, prove(syntax))
     return _conclude(detector)
 
 
@@ -62,6 +69,24 @@ def _run(detector: Detector) -> None:
         judge_escaping(detector, site)
     for node in error_nodes(detector.syntax):
         judge_syntax_error(detector, node)
+
+
+def add_doubts(detector: Detector, proof: Proof) -> None:
+    """Flag what is not proved, and judge every load, unless worse is known."""
+    known = {
+        key[0]
+        for key, entry in detector.entries.items()
+        if entry.classification is not SAFE
+    }
+    for load in proof.loads:
+        if load.node.start_byte not in known:
+            for text in sorted(load.texts):
+                judge_named_module(detector, load.node, text, load.how, PLAIN)
+    for doubt in proof.doubts:
+        start = doubt.node.start_byte
+        detector.entries.pop((start, "covered-builtin", SAFE), None)
+        if start not in known:
+            detector.add(doubt.node, doubt.rule, FLAGGED, doubt.why, {"unproved"})
 
 
 def _judge_site(detector: Detector, handler: _SiteHandler, site: Site) -> None:

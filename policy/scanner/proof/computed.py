@@ -1,0 +1,228 @@
+"""Members that are read by a name which is not proved: `owner[name]`.
+
+Any function has a member `constructor`, and it makes code of text. So what is read from
+a function by an open name may be that; what is read from something unknown may be too,
+and is doubted where the text's code would have to run: where the result is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+import tree_sitter_javascript
+import tree_sitter_typescript
+from tree_sitter import Language, Node, Query, QueryCursor
+
+from policy.scanner.proof.flow import Way, flows_of
+from policy.scanner.proof.source import Source, Use
+from policy.scanner.proof.strings import child_use, keys_of, prove_texts
+from policy.scanner.scopes import CLASSES, FUNCTIONS, arguments_of, text_of, unwrap
+
+if TYPE_CHECKING:
+    from policy.scanner.proof.prover import Prover
+
+_LITERALS = frozenset(("string", "array", "regex", "template_string", "number"))
+_BUILTIN_FUNCTIONS = frozenset(
+    [
+        "Array",
+        "Boolean",
+        "Date",
+        "Error",
+        "Function",
+        "Map",
+        "Number",
+        "Object",
+        "Promise",
+        "RegExp",
+        "Set",
+        "String",
+        "Symbol",
+        "decodeURIComponent",
+        "encodeURIComponent",
+        "eval",
+        "isFinite",
+        "isNaN",
+        "parseFloat",
+        "parseInt",
+        "require",
+        "setTimeout",
+    ]
+)
+_CALLERS = frozenset(("call", "apply", "bind"))
+_HANDED = frozenset(
+    [
+        "call_expression",
+        "new_expression",
+        "member_expression",
+        "subscript_expression",
+        "variable_declarator",
+        "assignment_expression",
+        "parenthesized_expression",
+        "ternary_expression",
+        "binary_expression",
+        "non_null_expression",
+        "as_expression",
+        "class_heritage",
+        "extends_clause",
+        "return_statement",
+        "arrow_function",
+        "arguments",
+        "array",
+        "pair",
+        "await_expression",
+        "sequence_expression",
+    ]
+)
+WHY = "A member of an open name is called, which may be Function"
+
+
+@cache
+def _query(language: str) -> Query:
+    grammar = {
+        "javascript": tree_sitter_javascript.language,
+        "typescript": tree_sitter_typescript.language_typescript,
+        "tsx": tree_sitter_typescript.language_tsx,
+    }[language]
+    return Query(
+        Language(grammar()),
+        "(subscript_expression) @subscript"
+        " (pair_pattern key: (computed_property_name)) @pattern",
+    )
+
+
+def doubt_computed(prover: Prover, language: str) -> None:
+    """Follow everything that is read by an open name."""
+    captures = QueryCursor(_query(language)).captures(prover.source.root)
+    for node in captures.get("subscript", ()):
+        index = node.child_by_field_name("index")
+        if index is None or index.type in ("number", "string"):
+            continue
+        parent = node.parent
+        if parent is not None and parent.type in _HANDED:
+            _subscript(prover, node)
+    for node in captures.get("pattern", ()):
+        _pattern(prover, node)
+    for call, owner in _reflected(prover.source):
+        _read(prover, call, owner)
+
+
+def _subscript(prover: Prover, node: Node) -> None:
+    use = Use(node, prover.source.path_of(node))
+    owner = child_use(use, node.child_by_field_name("object"))
+    if owner is None or _is_written(use):
+        return
+    keys = keys_of(prover.source, use)
+    if keys is None:
+        _read(prover, use, owner)
+    elif "constructor" in keys:
+        prover.follow("constructor", use)
+
+
+def _read(prover: Prover, use: Use, owner: Use) -> None:
+    kind = "of a function" if is_function(prover.source, owner) else "of something"
+    follow(prover, kind, use)
+
+
+def _is_written(use: Use) -> bool:
+    left = use.parent.child_by_field_name("left")
+    return (
+        left is not None
+        and left.id == use.node.id
+        and (use.parent.type != "binary_expression")
+    )
+
+
+def _pattern(prover: Prover, node: Node) -> None:
+    """Follow `const {[name]: x} = owner`."""
+    use = Use(node, prover.source.path_of(node))
+    key = node.child_by_field_name("key")
+    value = node.child_by_field_name("value")
+    inner = key.named_children[0] if key is not None and key.named_children else None
+    if key is None or inner is None or value is None:
+        return
+    texts = prove_texts(prover.source, Use(inner, (*use.path, node, key)))
+    if texts is not None and "constructor" not in texts:
+        return
+    prover.proof.doubt(node, "dynamic-member", "What is taken here has an open name")
+
+
+def _reflected(source: Source) -> Iterator[tuple[Use, Use]]:
+    """Yield the calls that read a member by name, with what they read it of."""
+    for name in ("get", "getOwnPropertyDescriptor", "getOwnPropertyDescriptors"):
+        for use in source.tokens(name):
+            if use.node.type != "property_identifier" or len(use.path) < 2:
+                continue
+            owner = use.parent.child_by_field_name("object")
+            if owner is None or text_of(owner) not in ("Reflect", "Object"):
+                continue
+            call = use.up().up()
+            arguments = arguments_of(call.node)
+            if call.node.type != "call_expression" or not arguments:
+                continue
+            inside = child_use(call, call.node.child_by_field_name("arguments"))
+            first = child_use(inside, arguments[0]) if inside is not None else None
+            if first is not None and inside is not None:
+                key = child_use(inside, arguments[1]) if arguments[1:] else None
+                texts = prove_texts(source, key) if key is not None else None
+                if texts is None or "constructor" in texts:
+                    yield call, first
+
+
+def is_function(source: Source, owner: Use) -> bool:
+    """Return whether an expression is surely, or as good as surely, a function."""
+    node = unwrap(owner.node)
+    if node is None:
+        return False
+    if node.type in FUNCTIONS or node.type in CLASSES:
+        return True
+    if node.type == "member_expression":
+        inner = unwrap(node.child_by_field_name("object"))
+        return inner is not None and inner.type in _LITERALS
+    if node.type != "identifier":
+        return False
+    name = text_of(node)
+    declared = source.resolve(Use(node, source.path_of(node)), name)
+    if not declared:
+        return name in _BUILTIN_FUNCTIONS
+    for declaration in declared:
+        if declaration.kind in ("function", "class"):
+            return True
+        value = unwrap(declaration.holder.child_by_field_name("value"))
+        if value is not None and (value.type in FUNCTIONS or value.type in CLASSES):
+            return True
+    return False
+
+
+def follow(prover: Prover, kind: str, use: Use) -> None:
+    """Follow what was read until it is called with something, and that is called."""
+    for flow in flows_of(use):
+        if flow.way in (Way.CALL, Way.NEW):
+            _called(prover, kind, flow.use)
+        elif flow.way is Way.MEMBER:
+            keys = keys_of(prover.source, flow.use)
+            further = {"value"} if kind == "called" else {"value", *_CALLERS}
+            if keys is not None and keys & further:
+                follow(prover, kind, flow.use)
+        elif flow.way in (Way.NAME, Way.PARAMETER):
+            _named(prover, kind, flow.use)
+        elif flow.way is Way.EXTENDS or (
+            flow.way is Way.ESCAPE and kind == "of a function"
+        ):
+            prover.proof.doubt(flow.use.node, "dynamic-member", WHY)
+
+
+def _named(prover: Prover, kind: str, use: Use) -> None:
+    name = text_of(use.node)
+    for one in prover.uses_of_name(kind, use, name):
+        follow(prover, kind, one)
+
+
+def _called(prover: Prover, kind: str, call: Use) -> None:
+    if not arguments_of(call.node) and kind != "called":
+        return
+    if kind in ("of a function", "called"):
+        prover.proof.doubt(call.node, "dynamic-member", WHY)
+        return
+    follow(prover, "called", call)

@@ -1,0 +1,299 @@
+"""Find every use of a name in a parsed file, and what each use is bound to.
+
+Names are looked up on demand: the text says where a name may stand, the tree what
+stands there. Shadowing is certain or not taken for shadowing: a use that may mean the
+runtime's own name counts as one that does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tree_sitter import Node
+
+from policy.scanner.scopes import CLASSES, FUNCTIONS
+
+# One name: a minified bundle says `e` some ten thousand times; nobody says require so.
+MAX_USES = 4_000
+VALUE_IDENTIFIERS = frozenset(
+    [
+        "identifier",
+        "shorthand_property_identifier",
+        "shorthand_property_identifier_pattern",
+    ]
+)
+_BLOCKS = frozenset(
+    [
+        "statement_block",
+        "program",
+        "for_statement",
+        "for_in_statement",
+        "switch_body",
+        "class_static_block",
+    ]
+)
+_SCOPES = (
+    _BLOCKS
+    | FUNCTIONS
+    | CLASSES
+    | {"catch_clause", "internal_module", "module", "expression_statement"}
+)
+_PATTERNS = frozenset(("object_pattern", "array_pattern", "rest_pattern"))
+_DEFAULTS = frozenset(("assignment_pattern", "object_assignment_pattern"))
+_PARAMETERS = frozenset(("required_parameter", "optional_parameter"))
+_IMPORTS = frozenset(("import_clause", "namespace_import", "import_require_clause"))
+_OTHER_NAMED = frozenset(("enum_declaration", "module", "internal_module"))
+# What node's wrapper gives every module: a `var` at the top keeps its value.
+WRAPPER_NAMES = frozenset(("require", "module", "exports", "arguments"))
+
+
+class TooManyUsesError(Exception):
+    """A name is used more often than is followed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Use:
+    """A node, and the nodes above it, the root first."""
+
+    node: Node
+    path: tuple[Node, ...]
+
+    @property
+    def parent(self) -> Node:
+        return self.path[-1]
+
+    def up(self) -> Use:
+        return Use(self.path[-1], self.path[:-1])
+
+
+@dataclass(frozen=True, eq=False)
+class Declaration:
+    """Where a name is declared: how, and the node in which it holds."""
+
+    kind: str
+    scope: Node
+    use: Use
+    # The declarator, function, clause … that declares it.
+    holder: Node
+    is_pattern: bool
+
+
+class Source:
+    """A parsed file, asked by name."""
+
+    def __init__(self, root: Node, data: bytes) -> None:
+        self.root, self.data = root, data
+        self._tokens: dict[tuple[str, int], list[Use]] = {}
+        self._declared: dict[tuple[str, int], list[Declaration]] = {}
+
+    def use_at(self, start: int, end: int) -> Use:
+        """Return the smallest node that covers a range."""
+        node = self.root.descendant_for_byte_range(start, end) or self.root
+        return Use(node, self.path_of(node))
+
+    def path_of(self, node: Node) -> tuple[Node, ...]:
+        """Return the nodes above a node, the root first."""
+        path: list[Node] = []
+        current: Node | None = self.root
+        while current is not None and current.id != node.id:
+            path.append(current)
+            current = current.child_with_descendant(node)
+        return tuple(path)
+
+    def tokens(self, name: str, within: Node | None = None) -> list[Use]:
+        """Return every node whose text is just this name, whatever it is."""
+        within = within or self.root
+        key = (name, within.id)
+        if key not in self._tokens:
+            self._tokens[key] = list(self._find(name, within))
+        return self._tokens[key]
+
+    def _find(self, name: str, within: Node) -> Iterator[Use]:
+        written = name.encode()
+        pattern = re.compile(rb"(?<![\w$])" + re.escape(written) + rb"(?![\w$])")
+        count = 0
+        for match in pattern.finditer(self.data, within.start_byte, within.end_byte):
+            node = self.root.descendant_for_byte_range(*match.span())
+            if node is None or node.text != written or node.type == "comment":
+                continue
+            count += 1
+            if count > MAX_USES:
+                raise TooManyUsesError(name)
+            yield Use(node, self.path_of(node))
+
+    def uses(self, name: str, within: Node | None = None) -> list[Use]:
+        """Return the uses of a name as a variable, its declarations included."""
+        found = self.tokens(name, within)
+        return [use for use in found if use.node.type in VALUE_IDENTIFIERS]
+
+    def declarations(self, name: str, within: Node | None = None) -> list[Declaration]:
+        """Return every declaration of a name."""
+        within = within or self.root
+        key = (name, within.id)
+        if key not in self._declared:
+            declared = (declaration_of(use) for use in self.uses(name, within))
+            self._declared[key] = [d for d in declared if d is not None]
+        return self._declared[key]
+
+    def resolve(self, use: Use, name: str) -> list[Declaration]:
+        """Return the declarations that a use surely means; none for a free name."""
+        for scope in reversed(use.path):
+            if scope.type not in _SCOPES:
+                continue
+            found = [
+                declaration
+                for declaration in self.declarations(name, scope)
+                if declaration.scope.id == scope.id
+                and not _keeps_value(declaration, name)
+            ]
+            if found:
+                return found
+        return []
+
+    def is_free(self, use: Use, name: str) -> bool:
+        """Return whether a use may mean the runtime's own name."""
+        return not self.resolve(use, name)
+
+    def uses_of(self, declaration: Declaration, name: str) -> list[Use]:
+        """Return all uses that mean what a declaration declares."""
+        scope = declaration.scope
+        hidden = {
+            other.scope.id
+            for other in self.declarations(name, scope)
+            if other.scope.id != scope.id and not _takes_over(other, declaration)
+        }
+        depth = len(self.path_of(scope)) + 1
+        return [
+            use
+            for use in self.uses(name, scope)
+            if not hidden or not any(node.id in hidden for node in use.path[depth:])
+        ]
+
+
+def _keeps_value(declaration: Declaration, name: str) -> bool:
+    is_top = declaration.scope.type == "program"
+    return is_top and declaration.kind == "var" and name in WRAPPER_NAMES
+
+
+def _takes_over(inner: Declaration, outer: Declaration) -> bool:
+    """Return whether a `var` begins with what the name held outside of it."""
+    return inner.kind == "var" and outer.kind in ("parameter", "catch")
+
+
+def declaration_of(use: Use) -> Declaration | None:
+    """Return what a use declares, or None where it only uses its name."""
+    child, path, is_pattern = use.node, list(use.path), False
+    while path:
+        parent = path.pop()
+        kind = parent.type
+        if kind in _PATTERNS or (
+            kind == "pair_pattern" and _is(parent, "value", child)
+        ):
+            is_pattern = True
+        elif kind in _DEFAULTS:
+            if not _is(parent, "left", child):
+                return None
+            is_pattern = True
+        elif kind in _PARAMETERS:
+            if _is(parent, "value", child) or _is(parent, "type", child):
+                return None
+        else:
+            return _declared(use, child, parent, tuple(path), is_pattern=is_pattern)
+        child = parent
+    return None
+
+
+def _declared(
+    use: Use, child: Node, parent: Node, above: tuple[Node, ...], *, is_pattern: bool
+) -> Declaration | None:
+    kind = parent.type
+    if kind == "formal_parameters":
+        return Declaration("parameter", above[-1], use, above[-1], is_pattern)
+    if kind == "variable_declarator":
+        return _variable(use, child, parent, above, is_pattern=is_pattern)
+    if kind == "for_in_statement":
+        return _loop_variable(use, child, parent, above, is_pattern=is_pattern)
+    if kind == "catch_clause":
+        named = _is(parent, "parameter", child)
+        return Declaration("catch", parent, use, parent, is_pattern) if named else None
+    if kind in FUNCTIONS:
+        if _is(parent, "parameter", child):
+            return Declaration("parameter", parent, use, parent, is_pattern)
+        if not _is(parent, "name", child):
+            return None
+        is_declared = kind.endswith("declaration")
+        scope = _block(above) if is_declared else parent
+        return Declaration("function", scope, use, parent, is_pattern=False)
+    if kind in CLASSES:
+        if not _is(parent, "name", child):
+            return None
+        scope = _block(above) if kind.endswith("declaration") else parent
+        return Declaration("class", scope, use, parent, is_pattern=False)
+    return _imported(use, child, parent, above)
+
+
+def _imported(
+    use: Use, child: Node, parent: Node, above: tuple[Node, ...]
+) -> Declaration | None:
+    kind = parent.type
+    if kind in _IMPORTS:
+        return Declaration("import", _block(above), use, parent, is_pattern=False)
+    if kind == "import_specifier":
+        alias = parent.child_by_field_name("alias")
+        if alias is not None and alias.id != child.id:
+            return None
+        return Declaration("import", _block(above), use, parent, is_pattern=False)
+    if kind in _OTHER_NAMED and _is(parent, "name", child):
+        if any(node.type == "ambient_declaration" for node in above):
+            return None
+        return Declaration("other", _block(above), use, parent, is_pattern=False)
+    return None
+
+
+def _variable(
+    use: Use, child: Node, parent: Node, above: tuple[Node, ...], *, is_pattern: bool
+) -> Declaration | None:
+    # `declare const require` leaves nothing to run.
+    if not _is(parent, "name", child):
+        return None
+    if any(node.type == "ambient_declaration" for node in above):
+        return None
+    statement = above[-1]
+    if statement.type == "variable_declaration":
+        return Declaration("var", _function_body(above), use, parent, is_pattern)
+    keyword = statement.child_by_field_name("kind")
+    kind = keyword.type if keyword is not None else "let"
+    return Declaration(kind, _block(above), use, parent, is_pattern)
+
+
+def _loop_variable(
+    use: Use, child: Node, parent: Node, above: tuple[Node, ...], *, is_pattern: bool
+) -> Declaration | None:
+    keyword = parent.child_by_field_name("kind")
+    if keyword is None or not _is(parent, "left", child):
+        return None
+    scope = _function_body(above) if keyword.type == "var" else parent
+    return Declaration("loop", scope, use, parent, is_pattern)
+
+
+def _block(above: tuple[Node, ...]) -> Node:
+    return next(node for node in reversed(above) if node.type in _BLOCKS)
+
+
+def _function_body(above: tuple[Node, ...]) -> Node:
+    """Return the body of the function around: its parameters are outside of it."""
+    below: Node | None = None
+    for node in reversed(above):
+        if node.type in FUNCTIONS and below is not None:
+            return below
+        if node.type in ("class_static_block", "internal_module", "module"):
+            return node
+        below = node
+    return above[0]
+
+
+def _is(parent: Node, field: str, child: Node) -> bool:
+    found = parent.child_by_field_name(field)
+    return found is not None and found.id == child.id
