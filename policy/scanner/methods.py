@@ -275,8 +275,19 @@ def _replace(
         failed = failed or result is None
         return result or ""
 
-    result = pattern.sub(substitute, text, count=0 if everywhere else 1)
-    return None if failed or len(result) > MAX_TEXT else Text(result, via=via)
+    pieces: list[str] = []
+    size = position = 0
+    for match in pattern.finditer(text):
+        piece = text[position : match.start()] + substitute(match)
+        position = match.end()
+        pieces.append(piece)
+        size += len(piece)
+        if failed or size > MAX_TEXT:
+            return None
+        if not everywhere:
+            break
+    result = "".join(pieces) + text[position:]
+    return None if len(result) > MAX_TEXT else Text(result, via=via)
 
 
 def _expand(replacement: str, match: re.Match[str]) -> str:

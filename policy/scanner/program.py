@@ -6,6 +6,7 @@ from typing import Any
 
 from tree_sitter import Node
 
+from policy.scanner.limits import Clock
 from policy.scanner.scopes import (
     CHANGERS,
     CLASSES,
@@ -22,6 +23,7 @@ from policy.scanner.scopes import (
 )
 from policy.scanner.syntax import MAX_NODES
 
+_NODES_BETWEEN_LOOKS = 4096
 LOOPS = frozenset(
     ("for_statement", "for_in_statement", "while_statement", "do_statement")
 )
@@ -59,13 +61,16 @@ _TYPE_ONLY = frozenset(
 )
 
 
-def build_program(root: Node, limit: int = MAX_NODES) -> Program:
+def build_program(
+    root: Node, limit: int = MAX_NODES, clock: Clock | None = None
+) -> Program:
     """Walk the tree once; `is_complete` is false where the limit ended the walk."""
-    return _Builder(root, limit).build()
+    return _Builder(root, limit, clock or Clock()).build()
 
 
 class _Builder:
-    def __init__(self, root: Node, limit: int) -> None:
+    def __init__(self, root: Node, limit: int, clock: Clock) -> None:
+        self.clock = clock
         self.top = Scope(None, root, is_function=True)
         self.program = Program(self.top)
         self.limit = limit
@@ -79,6 +84,8 @@ class _Builder:
         while stack:
             node, scope, loop = stack.pop()
             self.program.nodes += 1
+            if self.program.nodes % _NODES_BETWEEN_LOOKS == 0:
+                self.clock.check()
             if self.program.nodes > self.limit:
                 self.program.is_complete = False
                 break

@@ -11,6 +11,8 @@ from policy.scanner.comparison import Miss, compare_scanners
 from policy.scanner.detection import detect
 from policy.scanner.errors import SourceRefusedError
 from policy.scanner.families import FAMILIES
+from policy.scanner.folding import Budget
+from policy.scanner.limits import ARCHIVE_SECONDS, Clock, OverTimeError
 from policy.scanner.line_scanner import LineFinding, scan_lines
 from policy.scanner.report_entries import Classification, Entry, worst
 from policy.scanner.syntax import MAX_FILE_BYTES, language_of, parse, to_utf8
@@ -104,12 +106,25 @@ def scan_source(
         files = unpack_source(data, name, limits)
     except SourceRefusedError as error:
         return SourceReport(name, refused=error)
-    reports = tuple(scan_file(file, is_alone=len(files) == 1) for file in files)
+    reports = _scan_files(files)
     if not any(
         _was_read(file, report) for file, report in zip(files, reports, strict=True)
     ):
         return SourceReport(name, reports, refused=_nothing_read())
     return SourceReport(name, reports)
+
+
+def _scan_files(files: list[SourceFile]) -> tuple[FileReport, ...]:
+    """Scan each file, until the archive has had its time; the rest is flagged."""
+    clock = Clock(ARCHIVE_SECONDS)
+    reports: list[FileReport] = []
+    for file in files:
+        if clock.is_over():
+            note = _note(file, "not-analysed", "the archive took too long before it")
+            reports.append(_report(file, None, [note], [], is_complete=False))
+        else:
+            reports.append(scan_file(file, is_alone=len(files) == 1))
+    return tuple(reports)
 
 
 def _was_read(file: SourceFile, report: FileReport) -> bool:
@@ -143,8 +158,13 @@ def scan_file(file: SourceFile, *, is_alone: bool = False) -> FileReport:
     if len(data) > MAX_FILE_BYTES:
         note = _note(file, "not-analysed", f"larger than {MAX_FILE_BYTES} bytes")
         return _report(file, language, [note], [], is_complete=False)
-    syntax = parse(data, language)
-    found = detect(syntax, file.path)
+    clock = Clock()
+    try:
+        syntax = parse(data, language, clock)
+        found = detect(syntax, file.path, budget=Budget(clock=clock))
+    except OverTimeError:
+        note = _note(file, "not-fully-analysed", "it takes too long to parse")
+        return _report(file, language, [note], [], is_complete=False)
     entries = found.entries
     if file.path.lower().endswith(_DECLARATIONS):
         entries = _declared(entries)

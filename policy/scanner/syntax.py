@@ -13,12 +13,14 @@ from functools import cache
 
 import tree_sitter_javascript
 import tree_sitter_typescript
-from tree_sitter import Language, Node, Parser, Tree
+from tree_sitter import Language, Node, Parser, Point, Tree
 
-# A bundle of a whole application is some 10 MB; more is not an extension's source.
-MAX_FILE_BYTES = 16 * 1024 * 1024
-# 16 MB of minified code has some 4 million nodes, walked in a few seconds.
-MAX_NODES = 5_000_000
+from policy.scanner.limits import PARSE_SECONDS, Clock, OverTimeError
+
+# A bundle of a whole application is some MB; more is neither parsed nor walked within
+# the memory and time that a file may take.
+MAX_FILE_BYTES = 5 * 1024 * 1024
+MAX_NODES = 2_000_000
 MAX_REPORTED_ERRORS = 20
 
 LANGUAGE_BY_SUFFIX = {
@@ -38,6 +40,7 @@ _FALLBACKS = {
 }
 # A second parse costs as much as the first: not for files where that is seconds.
 _MAX_FALLBACK_BYTES = 2 * 1024 * 1024
+_PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -84,20 +87,44 @@ def to_utf8(data: bytes) -> bytes:
     return data.removeprefix(codecs.BOM_UTF8)
 
 
-def parse(source: bytes, language: str) -> Syntax:
-    """Parse with the grammar given, or with a fallback that reads it better."""
-    best = Syntax(_parser(language).parse(source), source, language)
+def parse(source: bytes, language: str, clock: Clock | None = None) -> Syntax:
+    """Parse with the grammar given, or with a fallback that reads it better.
+
+    Raise OverTimeError where not even the first is done in PARSE_SECONDS.
+    """
+    limit = Clock(min(PARSE_SECONDS, (clock or Clock()).seconds))
+    best = Syntax(_read(source, language, limit), source, language)
     if not best.root.has_error or len(source) > _MAX_FALLBACK_BYTES:
         return best
     fewest = error_bytes(best)
     for other in _FALLBACKS[language]:
-        candidate = Syntax(_parser(other).parse(source), source, other)
+        try:
+            candidate = Syntax(_read(source, other, limit), source, other)
+        except OverTimeError:
+            break
         if not candidate.root.has_error:
             return candidate
         count = error_bytes(candidate)
         if count < fewest:
             best, fewest = candidate, count
     return best
+
+
+def _read(source: bytes, language: str, limit: Clock) -> Tree:
+    """Parse in pieces, so that the parser asks whether it may go on."""
+
+    def piece(offset: int, _: Point) -> bytes:
+        return source[offset : offset + _PIECE_BYTES]
+
+    parser = _parser(language)
+    try:
+        tree = parser.parse(piece, progress_callback=lambda *_: limit.is_over())
+        # A tree that knows its source as a whole; what is parsed already is taken over.
+        return parser.parse(source, old_tree=tree)
+    except ValueError as error:
+        # Else the next file would be taken for the rest of this one.
+        parser.reset()
+        raise OverTimeError from error
 
 
 def error_nodes(syntax: Syntax) -> list[Node]:

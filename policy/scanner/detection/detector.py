@@ -26,6 +26,7 @@ from policy.scanner.families import (
     ASSEMBLIES,
 )
 from policy.scanner.folding import MAX_CODE_NESTING, Budget, Folder
+from policy.scanner.limits import OverTimeError
 from policy.scanner.program import build_program
 from policy.scanner.proof import Proof, prove
 from policy.scanner.scopes import (
@@ -49,12 +50,16 @@ def detect(
     syntax: Syntax, path: str, *, budget: Budget | None = None, nesting: int = 0
 ) -> Findings:
     """Return the entries for a parsed file; never raises for what it contains."""
-    program = build_program(syntax.root)
     budget = budget or Budget()
+    program = build_program(syntax.root, clock=budget.clock)
     folder = Folder(program, budget, nesting)
     detector = Detector(syntax, path, program, folder, _scan_nested)
-    _run(detector)
-    add_doubts(detector, prove(syntax))
+    try:
+        proof = prove(syntax, budget.clock)
+        _run(detector)
+        add_doubts(detector, proof)
+    except OverTimeError:
+        budget.exhausted = True
     return _conclude(detector)
 
 
@@ -103,7 +108,7 @@ def _conclude(detector: Detector) -> Findings:
     if not detector.program.is_complete:
         reason = "it has more nodes than are walked"
     elif detector.folder.budget.exhausted:
-        reason = "its expressions take more steps to fold than are spent"
+        reason = "it takes more steps or time than are spent on a file"
     elif detector.folder.budget.cut_sites:
         reason = "some expressions take more steps to fold than are spent on one"
     elif len(detector.entries) >= MAX_ENTRIES:

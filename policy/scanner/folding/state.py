@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from policy.scanner.limits import Clock
 
 # Deep enough for people and for most obfuscators, shallow enough for Python's stack.
 MAX_DEPTH = 60
@@ -10,6 +12,8 @@ MAX_DEPTH = 60
 MAX_STEPS = 1_500_000
 # For one site: an unrolled decoder of some thousand characters.
 MAX_SITE_STEPS = 20_000
+# Asking for the time costs as much as a step.
+_STEPS_BETWEEN_LOOKS = 256
 
 
 @dataclass
@@ -20,9 +24,12 @@ class Budget:
     exhausted: bool = False
     # Sites given up because one expression alone took too many steps.
     cut_sites: int = 0
+    clock: Clock = field(default_factory=Clock)
 
     def spend(self) -> bool:
         self.steps -= 1
+        if self.steps % _STEPS_BETWEEN_LOOKS == 0:
+            self.clock.check()
         if self.steps < 0:
             self.exhausted = True
         return not self.exhausted

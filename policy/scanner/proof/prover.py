@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
+from policy.scanner.limits import Clock
 from policy.scanner.proof.capabilities import CAPABILITIES, FREE_NAMES, Capability
 from policy.scanner.proof.computed import doubt_computed
 from policy.scanner.proof.flow import Flow, Way, flows_of
@@ -59,9 +60,12 @@ class Proof:
             self.doubts.append(Doubt(node, rule, why))
 
 
-def prove(syntax: Syntax) -> Proof:
-    """Look at every use of a capability in a parsed file."""
-    prover = Prover(Source(syntax.root, syntax.source))
+def prove(syntax: Syntax, clock: Clock | None = None) -> Proof:
+    """Look at every use of a capability in a parsed file.
+
+    Raise OverTimeError where that takes longer than the clock allows.
+    """
+    prover = Prover(Source(syntax.root, syntax.source, clock or Clock()))
     try:
         prover.run()
         doubt_computed(prover, syntax.language)

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
+from policy.scanner.limits import Clock, OverTimeError
 from policy.scanner.scopes import CLASSES, FUNCTIONS
 
 # One name: a minified bundle says `e` some ten thousand times; nobody says require so.
 MAX_USES = 4_000
+# Nobody nests so deep; each use costs as much as it is deep.
+MAX_DEPTH = 600
 VALUE_IDENTIFIERS = frozenset(
     [
         "identifier",
@@ -83,8 +86,8 @@ class Declaration:
 class Source:
     """A parsed file, asked by name."""
 
-    def __init__(self, root: Node, data: bytes) -> None:
-        self.root, self.data = root, data
+    def __init__(self, root: Node, data: bytes, clock: Clock) -> None:
+        self.root, self.data, self.clock = root, data, clock
         self._tokens: dict[tuple[str, int], list[Use]] = {}
         self._declared: dict[tuple[str, int], list[Declaration]] = {}
 
@@ -95,10 +98,13 @@ class Source:
 
     def path_of(self, node: Node) -> tuple[Node, ...]:
         """Return the nodes above a node, the root first."""
+        self.clock.check()
         path: list[Node] = []
         current: Node | None = self.root
         while current is not None and current.id != node.id:
             path.append(current)
+            if len(path) > MAX_DEPTH:
+                raise OverTimeError
             current = current.child_with_descendant(node)
         return tuple(path)
 

@@ -25,12 +25,12 @@ _TELLING = frozenset(CAPABILITIES["global"].doors) - {"module", "top", "frames",
 def doubt_this(prover: Prover) -> None:
     """Look at every `this` of a function that is not strict."""
     root = prover.source.root
-    if _is_strict(root) or any(c.type in _MODULE for c in root.named_children):
+    if _is_strict(prover, root) or any(c.type in _MODULE for c in root.named_children):
         return
     for use in prover.source.tokens("this"):
         if use.node.type != "this":
             continue
-        function = _function(use)
+        function = _function(prover, use)
         if function is None:
             continue
         if is_called_plainly(prover, function):
@@ -39,11 +39,14 @@ def doubt_this(prover: Prover) -> None:
             _follow(prover, use)
 
 
-def _is_strict(node: Node) -> bool:
-    return _STRICT.match((node.text or b"")[:2000].lstrip(b"{")) is not None
+def _is_strict(prover: Prover, node: Node) -> bool:
+    """Return whether a program or a body begins with 'use strict'."""
+    start = node.start_byte
+    text = prover.source.data[start : min(node.end_byte, start + 2000)]
+    return _STRICT.match(text.lstrip(b"{")) is not None
 
 
-def _function(use: Use) -> Use | None:
+def _function(prover: Prover, use: Use) -> Use | None:
     """Return the sloppy function whose `this` it is, or None."""
     found: Use | None = None
     for depth in range(len(use.path) - 1, -1, -1):
@@ -52,7 +55,7 @@ def _function(use: Use) -> Use | None:
             return None
         if node.type in FUNCTIONS:
             body = node.child_by_field_name("body")
-            if body is not None and _is_strict(body):
+            if body is not None and _is_strict(prover, body):
                 return None
             if found is None and node.type != "arrow_function":
                 found = Use(node, use.path[:depth])
