@@ -29,7 +29,7 @@ FORBIDDEN, FLAGGED, SAFE = (
     Classification.SAFE,
 )
 MAX_EXCERPT = 160
-MAX_ENTRIES = 2_000
+MAX_ENTRIES = 1_000
 BINDINGS = frozenset(("process.binding", "process.dlopen", "process._linkedBinding"))
 VISIBLE = frozenset(("global-object", "this-object"))
 

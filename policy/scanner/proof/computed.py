@@ -7,13 +7,11 @@ and is doubted where the text's code would have to run: where the result is call
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from functools import cache
 from typing import TYPE_CHECKING
 
-import tree_sitter_javascript
-import tree_sitter_typescript
-from tree_sitter import Language, Node, Query, QueryCursor
+from tree_sitter import Node
 
 from policy.scanner.proof.flow import Way, flows_of
 from policy.scanner.proof.source import Source, Use
@@ -50,6 +48,7 @@ _BUILTIN_FUNCTIONS = frozenset(
         "setTimeout",
     ]
 )
+_OPEN = frozenset(("subscript_expression", "computed_property_name"))
 _CALLERS = frozenset(("call", "apply", "bind"))
 _HANDED = frozenset(
     [
@@ -78,39 +77,25 @@ _HANDED = frozenset(
 WHY = "A member of an open name is called, which may be Function"
 
 
-@cache
-def _query(language: str) -> Query:
-    grammar = {
-        "javascript": tree_sitter_javascript.language,
-        "typescript": tree_sitter_typescript.language_typescript,
-        "tsx": tree_sitter_typescript.language_tsx,
-    }[language]
-    return Query(
-        Language(grammar()),
-        "(subscript_expression) @subscript"
-        " (pair_pattern key: (computed_property_name)) @pattern",
-    )
+# An index that is a number alone reads no member that is a name.
+_BRACKET = re.compile(rb"\[(?!\d*\])")
 
 
-def doubt_computed(prover: Prover, language: str) -> None:
+def doubt_computed(prover: Prover) -> None:
     """Follow everything that is read by an open name."""
-    clock = prover.source.clock
-    # The stubs do not know of progress_callback; tree-sitter has had it since 0.25.
-    captures = QueryCursor(_query(language)).captures(  # type: ignore[call-arg]
-        prover.source.root, progress_callback=lambda *_: clock.is_over()
-    )
-    # A query that was broken off has found only some.
-    clock.check()
-    for node in captures.get("subscript", ()):
-        index = node.child_by_field_name("index")
-        if index is None or index.type in ("number", "string"):
+    source = prover.source
+    for match in _BRACKET.finditer(source.data):
+        source.clock.check()
+        bracket = source.root.descendant_for_byte_range(*match.span())
+        node = bracket.parent if bracket is not None else None
+        above = node.parent if node is not None and node.type in _OPEN else None
+        if node is None or above is None:
             continue
-        parent = node.parent
-        if parent is not None and parent.type in _HANDED:
+        if node.type == "subscript_expression" and above.type in _HANDED:
             _subscript(prover, node)
-    for node in captures.get("pattern", ()):
-        _pattern(prover, node)
-    for call, owner in _reflected(prover.source):
+        elif above.type == "pair_pattern":
+            _pattern(prover, above)
+    for call, owner in _reflected(source):
         _read(prover, call, owner)
 
 

@@ -68,7 +68,7 @@ def prove(syntax: Syntax, clock: Clock | None = None) -> Proof:
     prover = Prover(Source(syntax.root, syntax.source, clock or Clock()))
     try:
         prover.run()
-        doubt_computed(prover, syntax.language)
+        doubt_computed(prover)
         doubt_this(prover)
     except TooManyUsesError as error:
         why = f"{error} is used so often that its uses are not followed"
