@@ -280,6 +280,13 @@ _ALL = (
         "require(variable) and import(variable).",
     ),
     _family(
+        "obfuscated-code",
+        "written by an obfuscator",
+        "Flag programs of six signs, of signs alone, of names that are numbers, and "
+        "packers, by their shape.",
+        "The output of javascript-obfuscator and of JSFuck for require('vm').",
+    ),
+    _family(
         "unproved",
         "reached by a value that other parts of the program may change",
         "Take a value for known only where nothing else can change it: no alias, no "

@@ -22,6 +22,7 @@ from policy.scanner.detection.modules import (
     judge_named_module,
 )
 from policy.scanner.detection.pollution import judge_assignment, judge_pair
+from policy.scanner.detection.shapes import Shape, find_shapes
 from policy.scanner.families import (
     ASSEMBLIES,
 )
@@ -55,7 +56,7 @@ def detect(
     folder = Folder(program, budget, nesting)
     detector = Detector(syntax, path, program, folder, _scan_nested)
     try:
-        proof = prove(syntax, budget.clock)
+        proof = prove(syntax)
         _run(detector)
         add_doubts(detector, proof)
     except OverTimeError:
@@ -74,6 +75,8 @@ def _run(detector: Detector) -> None:
         judge_escaping(detector, site)
     for node in error_nodes(detector.syntax):
         judge_syntax_error(detector, node)
+    for shape in find_shapes(detector.syntax.source):
+        judge_shape(detector, shape)
 
 
 def add_doubts(detector: Detector, proof: Proof) -> None:
@@ -186,6 +189,13 @@ def judge_escaping(detector: Detector, site: Site) -> None:
     if isinstance(value, Host) and value.name == "eval":
         why = "eval is taken as a value"
         detector.add(site.node, "eval-as-value", FLAGGED, why, value.via)
+
+
+def judge_shape(detector: Detector, shape: Shape) -> None:
+    root = detector.syntax.root
+    node = root.descendant_for_byte_range(shape.start, shape.start + 1) or root
+    why = f"This is obfuscated code: {shape.what}"
+    detector.add(node, "obfuscated-code", FLAGGED, why, {"obfuscated-code"})
 
 
 def judge_syntax_error(detector: Detector, node: Node) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
-from policy.scanner.limits import Clock
+from policy.scanner.limits import PROOF_SECONDS, Clock, OverTimeError
 from policy.scanner.proof.capabilities import CAPABILITIES, FREE_NAMES, Capability
 from policy.scanner.proof.computed import doubt_computed
 from policy.scanner.proof.flow import Flow, Way, flows_of
@@ -60,18 +60,22 @@ class Proof:
             self.doubts.append(Doubt(node, rule, why))
 
 
-def prove(syntax: Syntax, clock: Clock | None = None) -> Proof:
+def prove(syntax: Syntax) -> Proof:
     """Look at every use of a capability in a parsed file.
 
-    Raise OverTimeError where that takes longer than the clock allows.
+    Where that costs more than PROOF_SECONDS, the file as a whole is a doubt.
     """
-    prover = Prover(Source(syntax.root, syntax.source, clock or Clock()))
+    clock = Clock(PROOF_SECONDS)
+    prover = Prover(Source(syntax.root, syntax.source, clock))
     try:
         prover.run()
         doubt_computed(prover)
         doubt_this(prover)
     except TooManyUsesError as error:
         why = f"{error} is used so often that its uses are not followed"
+        prover.proof.doubt(syntax.root, "not-fully-analysed", why)
+    except OverTimeError:
+        why = "The file takes longer to be proved harmless than is spent on it"
         prover.proof.doubt(syntax.root, "not-fully-analysed", why)
     return prover.proof
 

@@ -35,7 +35,18 @@ DEEP = {
     "escapes": b"\\u0061;" * 20_000,
     "noise": b"@#$ " * 50_000,
 }
+ENDLESS = {
+    "quotes": b'"' * 1_000_000,
+    "nested": b"[" * 50_000 + b"]" * 50_000 + b"@",
+    "tags": b"<a>" * 100_000,
+    "escaped-string": b"x='" + b"\\x41" * 200_000 + b"'",
+    "unread-members": b"a[b](c)();" * 10_000,
+    "aliases": b"var a=require;" + b"a(a);" * 10_000,
+    "one-letter": b"!function(e){" + b"e(e.e,e[e]);" * 10_000 + b"}(require)",
+    "uses": b"require(x);" * 10_000,
+}
 HUNGRY = {
+    "replace-bomb": b"require('x'.repeat(2e4).replace(/x/g,'y'.repeat(2e5)))",
     "repeat": b"x='a'.repeat(1e9);require('a'.repeat(1e9))",
     "pad": b"require('a'.padEnd(1e9,'b'))",
     "array": b"require(Array(1e9).join('v'))",
@@ -72,6 +83,13 @@ def test_source_that_asks_for_much_work_does_not_get_it(name: str):
     with at_most(MOST_CALLS):
         report = scan_source(HUNGRY[name], "a.js")
     assert report.classification is not Classification.SAFE
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_source_that_costs_too_much_is_flagged_with_bounded_work(name: str):
+    with at_most(MOST_CALLS):
+        report = scan_source(ENDLESS[name], "a.js")
+    assert report.classification is Classification.FLAGGED
 
 
 def test_forbidden_call_behind_deep_nesting_is_found():

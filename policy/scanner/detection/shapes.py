@@ -1,0 +1,94 @@
+"""Recognise the output of obfuscators by what it looks like, whatever it does.
+
+Nobody writes such code by hand, and no minifier makes it: names that are numbers,
+programs of six signs, programs of signs alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+# Shorter than this, any code may look like anything.
+_LEAST_SIGNS = 150
+_SIX_SIGNS = re.compile(rb"[\[\]()!+\s]{%d,}" % _LEAST_SIGNS)
+_HEX_NAME = re.compile(rb"(?<![\w$])_0x[0-9a-f]{2,8}(?![\w$])")
+_LEAST_NAMES = 4
+_PACKER = re.compile(
+    rb"eval\s*\(\s*function\s*\(\s*p\s*,\s*a\s*,\s*c\s*,\s*k\s*,\s*[er]\s*,?"
+)
+# $=~[];$={___:++$,$$$$:(![]+"")[$], … and its kin, under any name.
+_JJ = re.compile(rb"([$_\w]{1,12})\s*=\s*~\s*\[\s*\]\s*;\s*\1\s*=\s*\{\s*[$_]{2,}\s*:")
+_FACE = re.compile("ﾟ(?:ωﾟﾉ|Θﾟ|ｰﾟ|Дﾟ)".encode())
+_CODED = re.compile(rb"(?:\\x[2-7][0-9a-fA-F]|\\u00[2-7][0-9a-fA-F]){24,}")
+_WORD = re.compile(rb"[A-Za-z]{2,}")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A place in a file that an obfuscator wrote, in bytes from its beginning."""
+
+    start: int
+    end: int
+    what: str
+
+
+def find_shapes(source: bytes) -> list[Shape]:
+    """Return the obfuscators that a source looks like the work of."""
+    return [shape for finder in _FINDERS for shape in finder(source)]
+
+
+def _six_signs(source: bytes) -> Iterator[Shape]:
+    for match in _SIX_SIGNS.finditer(source):
+        text = b"".join(match[0].split())
+        # Brackets of deep data have no `!` between them.
+        if len(text) >= _LEAST_SIGNS and text.count(b"+") * 10 > len(text):
+            yield Shape(*match.span(), "a program of the six signs []()!+ (JSFuck)")
+            return
+
+
+def _hex_names(source: bytes) -> Iterator[Shape]:
+    names = set()
+    first = None
+    for match in _HEX_NAME.finditer(source):
+        first = first or match
+        names.add(match[0])
+        if len(names) >= _LEAST_NAMES:
+            what = "names that are numbers (javascript-obfuscator)"
+            yield Shape(*first.span(), what)
+            return
+
+
+def _by_pattern(pattern: re.Pattern[bytes], what: str, least: int = 1) -> Finder:
+    def find(source: bytes) -> Iterator[Shape]:
+        matches = pattern.finditer(source)
+        first = next(matches, None)
+        count = 1 + sum(1 for _, _ in zip(matches, range(least), strict=False))
+        if first is not None and count >= least:
+            yield Shape(*first.span(), what)
+
+    return find
+
+
+def _signs_alone(source: bytes) -> Iterator[Shape]:
+    """Find a program that has hardly a word in it."""
+    if len(source) < _LEAST_SIGNS:
+        return
+    start = source[:20_000]
+    letters = sum(len(word) for word in _WORD.findall(start))
+    signs = sum(start.count(sign) for sign in (b"$", b"_", b"+", b"[", b"]", b"\\"))
+    if signs > len(start) * 0.45 and letters < len(start) * 0.2:
+        yield Shape(0, min(len(source), 160), "a program of signs alone (JJEncode)")
+
+
+Finder = Callable[[bytes], Iterator[Shape]]
+_FINDERS: tuple[Finder, ...] = (
+    _six_signs,
+    _hex_names,
+    _by_pattern(_PACKER, "code that unpacks itself (packer)"),
+    _by_pattern(_JJ, "a program of signs alone (JJEncode)"),
+    _by_pattern(_FACE, "a program of faces (AAEncode)"),
+    _by_pattern(_CODED, "texts that are spelled in codes throughout"),
+    _signs_alone,
+)
