@@ -34,6 +34,8 @@ TONES = {
     "running": "calm",
     "complete": "done",
     "complete late": "late",
+    "half_elapsed": "watch",
+    "one_fifth_left": "warn",
     "met": "done",
     "missing": "watch",
     "gate missing": "late",
@@ -55,6 +57,7 @@ TONES = {
     "submitted": "calm",
     "returned": "warn",
     "signed": "done",
+    "signature void": "late",
     "archive queued": "watch",
     "archive running": "watch",
     "archive done": "done",
@@ -64,6 +67,10 @@ TONES = {
     "sending": "watch",
     "printed": "watch",
     "sent": "done",
+    # how a person can be told
+    "reached": "done",
+    "doubtful": "watch",
+    "unreachable": "late",
     # what a timeline's entry is about: a kind, and no light
     "line state": "calm",
     "line decision": "calm",
@@ -128,10 +135,7 @@ NO_SYMBOL = "radio_button_unchecked"
 def tone_of(state: Any, kind: str = "") -> str:
     """Return the tone of a state; `kind` says of what, where a word means two things.
 
-    A state that the table does not name is grey: it was not checked. The name of a
-    tone is its own: some views work a tone out from several facts.
+    A state that the table does not name is grey: it was not checked.
     """
     key = str(state)
-    if not kind and key in NAMES:
-        return key
     return TONES.get(f"{kind} {key}".strip()) or TONES.get(key, QUIET)

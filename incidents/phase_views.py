@@ -1,4 +1,4 @@
-"""What pages say about clocks, phases and severities: words and tones, no HTML."""
+"""What pages say about clocks, phases and severities: words and states, no HTML."""
 
 from __future__ import annotations
 
@@ -14,17 +14,6 @@ from incidents.workflow.clocks import (
     tone_moments,
 )
 
-TONES = {
-    ClockState.NOT_STARTED: "quiet",
-    ClockState.RUNNING: "calm",
-    ClockState.HALF_ELAPSED: "watch",
-    ClockState.ONE_FIFTH_LEFT: "warn",
-    ClockState.OVERDUE: "late",
-    ClockState.MET: "done",
-    ClockState.BREACHED: "late",
-    ClockState.WAIVED: "waived",
-    ClockState.STOPPED: "quiet",
-}
 SOURCE_NAMES = {
     "risk_controller": "Risk controller",
     "ci_gate": "CI gate",
@@ -39,7 +28,6 @@ class PhaseView:
 
     phase: IncidentPhase
     state: ClockState
-    tone: str
     is_running: bool
     is_complete: bool
     words: str
@@ -47,6 +35,8 @@ class PhaseView:
     """Waivers in force."""
     is_counting: bool
     """The clock runs: the page keeps counting it."""
+    is_on_order: bool = False
+    """It was completed on an order to kill that nobody has confirmed."""
 
     @property
     def key(self) -> str:
@@ -55,6 +45,15 @@ class PhaseView:
     @property
     def label(self) -> str:
         return self.phase.name.label
+
+    @property
+    def light(self) -> str:
+        """The state that its tone stands for."""
+        return "ready on order" if self.is_on_order else self.state
+
+    @property
+    def is_late(self) -> bool:
+        return self.state in (ClockState.OVERDUE, ClockState.BREACHED)
 
     @property
     def standing(self) -> str:
@@ -83,7 +82,6 @@ def view_phase(phase: IncidentPhase, now: dt.datetime, *, is_live: bool) -> Phas
     return PhaseView(
         phase=phase,
         state=state,
-        tone=TONES[state],
         is_running=running,
         is_complete=phase.completed_at is not None,
         words=_words(phase, state, now, is_live=is_live),

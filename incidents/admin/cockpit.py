@@ -141,7 +141,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "is_live": is_live,
         "phases": [_with_order(phase, containment["kill_orders"]) for phase in phases],
         "running": running,
-        "head_tone": _head_tone(incident, running, containment["kill_orders"]),
+        "head_state": _head_state(incident, running, containment["kill_orders"]),
         "is_complete": is_live and all(phase.is_complete for phase in phases),
         "hard_to_reach": reach_of_case(incident) if is_live else [],
         "waivers": [waiver for waiver in waivers if waiver.is_in_force],
@@ -169,15 +169,16 @@ def _with_order(view: PhaseView, orders: list[OrderView]) -> PhaseView:
         condition["is_ordered"] for condition in record.conditions
     ):
         return view
-    return replace(view, tone="warn", words=f"{view.words}, on an unconfirmed order")
+    words = f"{view.words}, on an unconfirmed order"
+    return replace(view, is_on_order=True, words=words)
 
 
-def _head_tone(
+def _head_state(
     incident: Incident, running: PhaseView | None, orders: list[OrderView]
 ) -> str:
-    """Return the tone of the header: the clock's, and never calm over an open order."""
-    tone = running.tone if running else tone_of(incident.status)
-    return "warn" if orders and tone not in ("warn", "late") else tone
+    """Return what the header's tone stands for: never calm over an open order."""
+    state = running.light if running else incident.status
+    return "ordered" if orders and tone_of(state) not in ("warn", "late") else state
 
 
 def _containment(

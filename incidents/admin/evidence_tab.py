@@ -32,11 +32,11 @@ class EvidenceView:
     remarks: Sequence[Remark] = ()
 
     @property
-    def tone(self) -> str:
+    def state(self) -> str:
         if self.report is None:
-            return "watch" if self.request else "quiet"
+            return "pending" if self.request else "not verified yet"
         # A digest that matches is grey: it says nothing of what the bytes hold.
-        return tone_of(self.report.outcome)
+        return self.report.outcome
 
     @property
     def symbol(self) -> str:
@@ -46,7 +46,7 @@ class EvidenceView:
             "warn": "hourglass_disabled",
             "watch": "hourglass_top",
         }
-        return symbols.get(self.tone, "tag" if self.report else "pending")
+        return symbols.get(tone_of(self.state), "tag" if self.report else "pending")
 
     @property
     def words(self) -> str:

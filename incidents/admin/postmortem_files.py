@@ -16,7 +16,7 @@ def files_context(postmortem: Postmortem, shown: VersionView | None) -> dict[str
     """Return what the card of exports shows: the PDF, the archive, the work on both."""
     if shown is None:
         return {}
-    review = shown.review if shown.tone == "done" else None
+    review = shown.signature
     archive = getattr(review, "archive", None)
     return {
         "archive": archive,

@@ -62,12 +62,16 @@ class VersionView:
     is_void: bool
 
     @property
-    def tone(self) -> str:
+    def state(self) -> str:
         if self.review is None:
-            return "calm" if self.is_newest else "quiet"
-        if self.is_void:
-            return "late"
-        return "done" if self.review.verdict == ReviewVerdict.SIGNED else "warn"
+            return "submitted" if self.is_newest else "taken back"
+        return "signature void" if self.is_void else self.review.verdict
+
+    @property
+    def signature(self) -> PostmortemReview | None:
+        """The review that signed it, while it holds."""
+        is_signed = self.state == ReviewVerdict.SIGNED
+        return self.review if is_signed else None
 
     @property
     def words(self) -> str:

@@ -296,7 +296,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
         if shown is None or form not in EXPORTS:
             raise Http404
         media_type, read = EXPORTS[form]
-        review = shown.review if shown.tone == "done" else None
+        review = shown.signature
         try:
             content = read(shown.version, review)
         except CasefileError as error:

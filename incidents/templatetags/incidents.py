@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
+from evidence.tones import tone_of
 from incidents.markdown import render_markdown
 from incidents.notification_texts import page_of
 from incidents.phase_views import (
@@ -41,15 +42,15 @@ def inline_markdown(text: str) -> SafeString:
 @register.filter("clock")
 def clock_html(view: PhaseView) -> SafeString:
     """Return a clock in words that the page's script keeps counting."""
-    moments = view.tone_moments
+    moments, tone = view.tone_moments, tone_of(view.light)
     if not view.is_counting or moments is None:
         return format_html(
-            '<span class="cf-clock" data-tone="{}">{}</span>', view.tone, view.words
+            '<span class="cf-clock" data-tone="{}">{}</span>', tone, view.words
         )
     return format_html(
         '<span class="cf-clock" data-tone="{}" data-due="{}" data-watch-at="{}" '
         'data-warn-at="{}">{}</span>',
-        view.tone,
+        tone,
         view.phase.due_at.isoformat() if view.phase.due_at else "",
         *(moment.isoformat() for moment in moments),
         view.words,

@@ -51,12 +51,6 @@ WORDS = {
     ReachState.DOUBTFUL: "A channel fails",
     ReachState.UNREACHABLE: "Cannot be reached",
 }
-TONES = {
-    ReachState.REACHED: "done",
-    ReachState.UNTRIED: "quiet",
-    ReachState.DOUBTFUL: "watch",
-    ReachState.UNREACHABLE: "late",
-}
 
 
 @dataclass(frozen=True)
@@ -70,10 +64,6 @@ class Reach:
     @property
     def words(self) -> str:
         return WORDS[self.state]
-
-    @property
-    def tone(self) -> str:
-        return TONES[self.state]
 
     @property
     def is_unreachable(self) -> bool:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from evidence.accounts.people import change_email, change_own_email
+from evidence.tones import tone_of
 from incidents.models import Incident, Notification, NotificationState, Team
 from incidents.services.lifecycle.editing import assign_lead
 from incidents.services.notifications.reachability import (
@@ -82,7 +83,7 @@ class TestStates:
         assert state_of(lead) is ReachState.UNTRIED
         message(lead, NotificationState.SENT)
         reach = read_reach([lead])[lead.pk]
-        assert (reach.state, reach.tone) == (ReachState.REACHED, "done")
+        assert (reach.state, tone_of(reach.state)) == (ReachState.REACHED, "done")
 
     def test_the_newest_message_counts_and_says_why_it_failed(self, lead: User) -> None:
         message(lead, NotificationState.SENT)
@@ -128,7 +129,7 @@ class TestStates:
         )
         message(lead, NotificationState.FAILED, webhook=webhook)
         reach = read_reach([lead])[lead.pk]
-        assert (reach.state, reach.tone) == (ReachState.DOUBTFUL, "watch")
+        assert (reach.state, tone_of(reach.state)) == (ReachState.DOUBTFUL, "watch")
         assert "The last message by ada's pager failed" in reach.problems[0]
         change_webhook(
             actor=admin,
