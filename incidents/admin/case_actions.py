@@ -30,7 +30,7 @@ from incidents.services.lifecycle import (
 )
 from incidents.services.lifecycle.aftermath import Aftermath
 from incidents.services.notifications import reminders
-from incidents.services.policy_records import shown_orders
+from incidents.services.policy_records import read_switches
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import ItemState, RemediationKind
 from incidents.workflow.outcomes import Outcome, read_outcome
@@ -289,7 +289,7 @@ def _kill_all(request: HttpRequest, incident: Incident, data: Data) -> str:
 
 def _confirm_kill(request: HttpRequest, incident: Incident, data: Data) -> str:
     switch_id = data["switch"]
-    if switch_id not in {order.pk for order in shown_orders(incident)}:
+    if switch_id not in {order.pk for order in read_switches(incident).orders}:
         raise Http404
     confirmation, created = kill_switches.confirm_kill_switch(
         actor=person_of(request),

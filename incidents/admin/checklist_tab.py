@@ -28,7 +28,7 @@ from incidents.services.checklists.artifacts import (
 from incidents.services.checklists.remediation import question_choices
 from incidents.services.gates.conditions import STATED, read_gate
 from incidents.services.gates.gathering import find_current_reports
-from incidents.services.gates.policy_facts import find_kill_confirmed
+from incidents.services.policy_records import CaseSwitches
 from incidents.workflow.artifacts import match_artifact
 from incidents.workflow.gates import ITEM_OF_CONDITION, Condition, GateResult
 from incidents.workflow.incident_states import ItemKind
@@ -116,14 +116,22 @@ def checklist_tab(
     request: HttpRequest,
     incident: Incident,
     cycle: Cycle,
+    switches: CaseSwitches,
+    *,
     phase: Phase | None = None,
 ) -> dict[str, Any]:
     """Return the checklist and the gate of a phase: the running one unless chosen."""
     row = _chosen_phase(request, cycle, phase)
-    gate = read_gate(incident, row)
+    gate = read_gate(incident, row, switches=switches)
     items = _items(cycle, row)
     is_open = row.completed_at is None and cycle.ended_at is None
-    conditions = _condition_views(incident, gate, row, is_open=is_open)
+    conditions = _condition_views(
+        incident,
+        gate,
+        row,
+        is_open=is_open,
+        is_confirmed=switches.are_all_confirmed,
+    )
     state, words = _gate_state(row, gate, conditions, is_open=is_open)
     return {
         "shown_phase": row,
@@ -167,7 +175,12 @@ def _items(cycle: Cycle, row: IncidentPhase) -> list[ChecklistItem]:
 
 
 def _condition_views(
-    incident: Incident, gate: GateResult, row: IncidentPhase, *, is_open: bool
+    incident: Incident,
+    gate: GateResult,
+    row: IncidentPhase,
+    *,
+    is_open: bool,
+    is_confirmed: bool,
 ) -> list[ConditionView]:
     waived = {
         waiver.condition_key: waiver.pk
@@ -186,7 +199,7 @@ def _condition_views(
                 is_statable=condition.key in STATED and not failed,
                 item_anchor=f"item-{key}" if key else "",
                 failed_reports=failed,
-                is_confirmed_since=condition.is_ordered and _is_confirmed(incident),
+                is_confirmed_since=condition.is_ordered and is_confirmed,
                 waiver_id=waived.get(condition.key),
             )
         )
@@ -215,11 +228,6 @@ def _gate_state(
     if waits:
         return "ready on order", "Ready, on an order that is not confirmed"
     return "ready", "Ready"
-
-
-def _is_confirmed(incident: Incident) -> bool:
-    names = {extension.extension_id for extension in incident.extensions.all()}
-    return bool(names) and names <= find_kill_confirmed(incident)
 
 
 def _failed_reports(incident: Incident) -> list[VerificationReport]:

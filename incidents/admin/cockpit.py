@@ -25,13 +25,12 @@ from incidents.phase_views import PhaseView, view_phase
 from incidents.services.alerts.taking_over import find_leftovers
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import TITLES
-from incidents.services.lifecycle.containment import unconfirmed_orders
 from incidents.services.notifications.reachability import reach_of_case
-from incidents.services.policy_records import shown_orders, standing_kill_all
+from incidents.services.policy_records import CaseSwitches, read_switches
 from incidents.workflow.phases import Phase
 from policy.admin.kill_orders import OrderView, order_views
 
-TabContext = Callable[[HttpRequest, Incident, Cycle], dict[str, Any]]
+TabContext = Callable[[HttpRequest, Incident, Cycle, CaseSwitches], dict[str, Any]]
 HISTORY_PAGE = 50
 
 
@@ -51,7 +50,7 @@ class Tab:
 
 
 def history_tab(
-    request: HttpRequest, incident: Incident, cycle: Cycle
+    request: HttpRequest, incident: Incident, cycle: Cycle, switches: CaseSwitches
 ) -> dict[str, Any]:
     """Return the audit entries of the case, newest first, a page at a time."""
     before = read_key(request.GET.get("before", ""))
@@ -64,7 +63,7 @@ def history_tab(
 
 
 def alerts_tab(
-    request: HttpRequest, incident: Incident, cycle: Cycle
+    request: HttpRequest, incident: Incident, cycle: Cycle, switches: CaseSwitches
 ) -> dict[str, Any]:
     """Return the alerts that belong to the case, newest first."""
     alerts = incident.alerts.select_related("extension").order_by("-happened_at")
@@ -72,11 +71,11 @@ def alerts_tab(
 
 
 def postmortem_tab(
-    request: HttpRequest, incident: Incident, cycle: Cycle
+    request: HttpRequest, incident: Incident, cycle: Cycle, switches: CaseSwitches
 ) -> dict[str, Any]:
     """Return the gate of POSTMORTEM; the postmortem itself has pages of its own."""
     return {
-        **checklist_tab(request, incident, cycle, phase=Phase.POSTMORTEM),
+        **checklist_tab(request, incident, cycle, switches, phase=Phase.POSTMORTEM),
         **postmortem_summary(cycle),
     }
 
@@ -133,7 +132,8 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     waivers = [waiver for phase in phases for waiver in phase.phase.waivers.all()]
     tab = _chosen_tab(request)
     can_work = is_live and request.user.has_perm(WORK)
-    containment = _containment(request, incident, now)
+    switches = read_switches(incident)
+    containment = _containment(request, incident, switches, now)
     running = next((phase for phase in phases if phase.is_running), None)
     return {
         "incident": incident,
@@ -158,7 +158,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "condition_titles": TITLES,
         **containment,
         "now": now,
-        **tab.context(request, incident, cycle),
+        **tab.context(request, incident, cycle, switches),
     }
 
 
@@ -182,19 +182,22 @@ def _head_state(
 
 
 def _containment(
-    request: HttpRequest, incident: Incident, now: dt.datetime
+    request: HttpRequest,
+    incident: Incident,
+    switches: CaseSwitches,
+    now: dt.datetime,
 ) -> dict[str, Any]:
     """Return the orders that wait for their confirmation, and what stays in force.
 
     A closed case shows its own orders only: those of others are no longer its matter.
     """
-    orders = shown_orders(incident)
+    orders = switches.orders
     if not incident.is_open:
         orders = [order for order in orders if order.incident_id == incident.pk]
     return {
         "kill_orders": order_views(orders, request.user, now=now),
-        "kill_all": standing_kill_all() if incident.is_open else None,
-        "closing_orders": unconfirmed_orders(incident) if incident.is_open else (),
+        "kill_all": switches.kill_all if incident.is_open else None,
+        "closing_orders": switches.own_orders if incident.is_open else (),
     }
 
 

@@ -17,6 +17,7 @@ from evidence.models import (
 from evidence.services.remarks import Remark, find_remarks
 from evidence.tones import tone_of
 from incidents.models import Cycle, Incident
+from incidents.services.policy_records import CaseSwitches
 
 STEP_NAMES = ("bundle_hash", "ledger_chain", "summary_counts", "schema", "redaction")
 
@@ -65,7 +66,7 @@ class EvidenceView:
 
 
 def evidence_tab(
-    request: HttpRequest, incident: Incident, cycle: Cycle
+    request: HttpRequest, incident: Incident, cycle: Cycle, switches: CaseSwitches
 ) -> dict[str, Any]:
     """Return the items of a case, newest first, and where to attach more."""
     items = list(incident.evidence_items.select_related("received_by").order_by("-id"))

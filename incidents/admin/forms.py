@@ -27,7 +27,7 @@ from incidents.services.alerts.taking_over import find_leftovers
 from incidents.services.gates.conditions import STATED
 from incidents.services.gates.gathering import works_cases
 from incidents.services.lifecycle.aftermath import Aftermath, find_standing
-from incidents.services.lifecycle.containment import unconfirmed_orders
+from incidents.services.policy_records import read_switches
 from incidents.services.timeline import BODY_LENGTH, WRITABLE_KINDS
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import (
@@ -444,7 +444,7 @@ class CloseForm(OutcomeForm):
     def prepare(self) -> None:
         """Name the orders that nobody confirmed: closing over them takes a reason."""
         super().prepare()
-        orders = unconfirmed_orders(self.obj)
+        orders = read_switches(self.obj).own_orders
         if orders:
             named = "; ".join(str(one) for one in orders)
             self.fields["reason"].help_text = f"Ordered, not confirmed: {named}"

@@ -9,11 +9,11 @@ from django.urls import NoReverseMatch, reverse
 
 from evidence.models import EvidenceKind
 from incidents.models import Cycle, Incident
-from incidents.services.gates.policy_facts import (
-    find_kill_confirmed,
-    find_kill_switched,
+from incidents.services.policy_records import (
+    CaseSwitches,
+    kill_switches_of,
+    trust_transitions_of,
 )
-from incidents.services.policy_records import kill_switches_of, trust_transitions_of
 from policy.admin.incident_tab import incident_policy_context
 
 POLICY_KINDS = (EvidenceKind.POLICY_SNAPSHOT, EvidenceKind.POLICY_EXPLANATION)
@@ -22,12 +22,10 @@ TRANSITIONS_MAX = 50
 
 
 def policy_tab(
-    request: HttpRequest, incident: Incident, cycle: Cycle
+    request: HttpRequest, incident: Incident, cycle: Cycle, switches: CaseSwitches
 ) -> dict[str, Any]:
     """Return the extensions with their trust and kill switch, and the snapshots."""
-    killed = find_kill_switched(incident)
-    confirmed = find_kill_confirmed(incident)
-    switches = kill_switches_of(incident)
+    killed, confirmed = switches.killed, switches.confirmed
     extensions = [
         {
             "extension": extension,
@@ -45,7 +43,7 @@ def policy_tab(
     return {
         "extension_rows": extensions,
         "snapshot_rows": snapshots,
-        "switches": switches,
+        "switches": kill_switches_of(incident),
         "transitions": trust_transitions_of(incident)[:TRANSITIONS_MAX],
         "snapshot_url": _named("admin:policy_policysnapshot_add"),
         **incident_policy_context(incident),

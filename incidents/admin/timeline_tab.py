@@ -10,13 +10,14 @@ from django.http import HttpRequest
 
 from incidents.models import Cycle, Incident, TimelineKind
 from incidents.models.phases import PHASE_CHOICES
+from incidents.services.policy_records import CaseSwitches
 from incidents.timeline_reading import TimelineLine, TimelineReader
 
 PAGE = 50
 
 
 def timeline_tab(
-    request: HttpRequest, incident: Incident, cycle: Cycle
+    request: HttpRequest, incident: Incident, cycle: Cycle, switches: CaseSwitches
 ) -> dict[str, Any]:
     """Return the lines that were asked for, newest first."""
     lines = read_timeline(request, incident, newest_first=True)

@@ -2,10 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
 from django.db.models import Q
 
 from incidents.models import Incident
 from policy.models import KillSwitch, TrustTransition
+from policy.rules.kill_switch import KillSwitchState
+
+
+@dataclass(frozen=True)
+class CaseSwitches:
+    """The kill switches that concern a case and nobody lifted, oldest first.
+
+    Read once, and asked for whatever page, gate or ending wants to know of them.
+    """
+
+    incident_id: int
+    extension_ids: Mapping[int, str]
+    """The extensions of the case: the ID of each by its key."""
+    standing: tuple[KillSwitch, ...]
+
+    @property
+    def orders(self) -> list[KillSwitch]:
+        """The orders that the case waits on: nobody confirmed them."""
+        return [
+            switch
+            for switch in self.standing
+            if switch.state is KillSwitchState.ORDERED
+        ]
+
+    @property
+    def own_orders(self) -> list[KillSwitch]:
+        """The orders that the case gave, or that name an extension of it."""
+        return [order for order in self.orders if self._is_own(order)]
+
+    @property
+    def given(self) -> tuple[KillSwitch, ...]:
+        """Those that the case itself ordered, confirmed or not."""
+        return tuple(
+            switch for switch in self.standing if switch.incident_id == self.incident_id
+        )
+
+    @property
+    def kill_all(self) -> KillSwitch | None:
+        """The newest that stops every extension; None where none does."""
+        found = [switch for switch in self.standing if switch.extension_id is None]
+        return found[-1] if found else None
+
+    @property
+    def killed(self) -> frozenset[str]:
+        """The IDs of the case's extensions with an active kill switch.
+
+        One of another case counts, and so does one for all extensions. An active one
+        is an order: whether it took effect is another question.
+        """
+        return self._covered(self.standing)
+
+    @property
+    def confirmed(self) -> frozenset[str]:
+        """The IDs of the case's extensions that are confirmed to be stopped."""
+        return self._covered(
+            switch
+            for switch in self.standing
+            if switch.state is KillSwitchState.CONFIRMED
+        )
+
+    @property
+    def are_all_confirmed(self) -> bool:
+        """Whether the case names extensions, and each is confirmed to be stopped."""
+        names = frozenset(self.extension_ids.values())
+        return bool(names) and names <= self.confirmed
+
+    def _is_own(self, switch: KillSwitch) -> bool:
+        is_given = switch.incident_id == self.incident_id
+        return is_given or switch.extension_id in self.extension_ids
+
+    def _covered(self, switches: Iterable[KillSwitch]) -> frozenset[str]:
+        stopped = {switch.extension_id for switch in switches}
+        if None in stopped:
+            return frozenset(self.extension_ids.values())
+        return frozenset(
+            name for pk, name in self.extension_ids.items() if pk in stopped
+        )
 
 
 def kill_switches_of(incident: Incident) -> list[KillSwitch]:
@@ -25,18 +105,19 @@ def kill_switches_of(incident: Incident) -> list[KillSwitch]:
     return list(KillSwitch.objects.with_people().filter(concerns).order_by("-id"))
 
 
-def shown_orders(incident: Incident) -> list[KillSwitch]:
-    """Return the orders that a case waits on: stood, not confirmed, oldest first.
+def read_switches(incident: Incident) -> CaseSwitches:
+    """Return the kill switches that stand and concern a case, in one query.
 
     Those that it gave, those that name an extension of it, and those that stop all.
     """
-    concerns = (
-        Q(incident=incident)
-        | Q(extension__in=incident.extensions.all())
-        | Q(extension__isnull=True)
+    names = {
+        extension.pk: extension.extension_id for extension in incident.extensions.all()
+    }
+    concerns = Q(incident=incident) | Q(extension__in=names) | Q(extension__isnull=True)
+    standing = KillSwitch.objects.active().filter(concerns)
+    return CaseSwitches(
+        incident.pk, names, tuple(standing.with_people().order_by("id"))
     )
-    waiting = KillSwitch.objects.unconfirmed().filter(concerns)
-    return list(waiting.with_people().order_by("id"))
 
 
 def standing_kill_all() -> KillSwitch | None:

@@ -27,6 +27,7 @@ from incidents.services.changes import (
 )
 from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.gates.gathering import find_current_reports, gather_facts
+from incidents.services.policy_records import CaseSwitches
 from incidents.workflow.gate_facts import GateFacts
 from incidents.workflow.gate_record import (
     read_gate_record,
@@ -64,9 +65,14 @@ def phase_of_condition(key: ConditionKey) -> Phase:
     return next(phase for phase in PHASE_ORDER if key in condition_keys(phase))
 
 
-def read_gate(incident: Incident, phase: IncidentPhase) -> GateResult:
+def read_gate(
+    incident: Incident, phase: IncidentPhase, *, switches: CaseSwitches | None = None
+) -> GateResult:
     """Return the gate of one phase: as it was kept, or else as it stands now."""
-    return stored_gate(phase) or decide_gate(phase, gather_facts(incident, phase.cycle))
+    kept = stored_gate(phase)
+    if kept is not None:
+        return kept
+    return decide_gate(phase, gather_facts(incident, phase.cycle, switches=switches))
 
 
 def stored_gate(phase: IncidentPhase) -> GateResult | None:

@@ -32,10 +32,9 @@ from incidents.models import (
 )
 from incidents.services.gates.policy_facts import (
     find_configuration_snapshots,
-    find_kill_confirmed,
-    find_kill_switched,
     find_verified_rollbacks,
 )
+from incidents.services.policy_records import CaseSwitches, read_switches
 from incidents.workflow.gate_facts import (
     BundleFact,
     ChoiceFact,
@@ -58,16 +57,22 @@ REPLAY_VIEWED_ACTION = "evidence.replay_viewed"
 """The audit action that the replay page records when a person opens it."""
 
 
-def gather_facts(incident: Incident, cycle: Cycle) -> GateFacts:
-    """Return everything that the gates of a cycle look at."""
+def gather_facts(
+    incident: Incident, cycle: Cycle, *, switches: CaseSwitches | None = None
+) -> GateFacts:
+    """Return everything that the gates of a cycle look at.
+
+    A page that has read the kill switches of the case hands them over.
+    """
+    switches = switches or read_switches(incident)
     statements = _newest_statements(cycle)
     asked = list(cycle.checklist.asked())
     return GateFacts(
         extension_ids=tuple(
             extension.extension_id for extension in incident.extensions.all()
         ),
-        kill_switched=find_kill_switched(incident),
-        kill_confirmed=find_kill_confirmed(incident),
+        kill_switched=switches.killed,
+        kill_confirmed=switches.confirmed,
         killed_otherwise=_stated(statements, ConditionKey.EXTENSION_KILLED),
         isolation=_stated(statements, ConditionKey.ISOLATION_VERIFIED),
         bundles=gather_bundles(incident, cycle, statements.values()),

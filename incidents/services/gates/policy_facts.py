@@ -1,37 +1,12 @@
-"""What the policy app knows of a case: kill switches, snapshots, rollbacks."""
+"""What the policy app knows of a case: snapshots and rollbacks."""
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from evidence.models import EvidenceItem, EvidenceKind
 from incidents.models import Cycle, Incident
-from policy.models import KillSwitch, RollbackProof, RollbackState
-
-
-def find_kill_switched(incident: Incident) -> frozenset[str]:
-    """Return the extension IDs of a case whose kill switch is active.
-
-    A switch of another case counts, and so does one for all extensions. An active one
-    is an order: whether it took effect is another question.
-    """
-    return _covered(incident, KillSwitch.objects.active())
-
-
-def find_kill_confirmed(incident: Incident) -> frozenset[str]:
-    """Return the extension IDs of a case that are confirmed to be stopped."""
-    return _covered(incident, KillSwitch.objects.confirmed())
-
-
-def _covered(incident: Incident, switches: QuerySet[KillSwitch]) -> frozenset[str]:
-    names = {
-        extension.pk: extension.extension_id for extension in incident.extensions.all()
-    }
-    about = Q(extension__isnull=True) | Q(extension__in=names)
-    stopped = set(switches.filter(about).values_list("extension_id", flat=True))
-    if None in stopped:
-        return frozenset(names.values())
-    return frozenset(names[pk] for pk in stopped if pk is not None)
+from policy.models import RollbackProof, RollbackState
 
 
 def find_configuration_snapshots(incident: Incident) -> list[EvidenceItem]:

@@ -7,7 +7,7 @@ closes says what becomes of them.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ from django.db.models import Q
 from incidents.errors import TransitionError
 from incidents.models import Incident
 from incidents.services.changes import lock_incident
-from incidents.services.lifecycle.containment import unconfirmed_orders
+from incidents.services.policy_records import read_switches
 from policy.models import Extension, KillSwitch, RequestState
 from policy.rules.trust import TrustState
 from policy.services.lifts import request_lift
@@ -61,9 +61,12 @@ class Standing:
 
 def find_standing(incident: Incident) -> Standing:
     """Return what is in force of a case's containment."""
-    switches = KillSwitch.objects.active().filter(incident=incident).with_people()
-    quarantined = incident.extensions.filter(trust_state=TrustState.QUARANTINED)
-    return Standing(tuple(switches.order_by("id")), tuple(quarantined))
+    quarantined = [
+        extension
+        for extension in incident.extensions.all()
+        if extension.trust_state == TrustState.QUARANTINED
+    ]
+    return Standing(read_switches(incident).given, tuple(quarantined))
 
 
 def lock_with_neighbours(incident_id: int, *, also: Collection[int] = ()) -> Incident:
@@ -130,9 +133,8 @@ def settle(
     return f"A second reviewer is asked to release: {standing}."
 
 
-def describe_unconfirmed(incident: Incident) -> str:
+def describe_unconfirmed(orders: Sequence[KillSwitch]) -> str:
     """Return what the timeline says of orders that nobody confirmed; "" for none."""
-    orders = unconfirmed_orders(incident)
     if not orders:
         return ""
     names = "; ".join(str(order) for order in orders)

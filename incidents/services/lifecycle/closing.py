@@ -31,7 +31,6 @@ from incidents.services.lifecycle.aftermath import (
     require_answer,
     settle,
 )
-from incidents.services.lifecycle.containment import unconfirmed_orders
 from incidents.services.lifecycle.duplicates import (
     find_duplicates,
     leads_back,
@@ -42,6 +41,7 @@ from incidents.services.lifecycle.editing import assign_lead
 from incidents.services.lifecycle.endings import answer_what_holds, end_cycle
 from incidents.services.lifecycle.links import find_other
 from incidents.services.lifecycle.opening import start_cycle
+from incidents.services.policy_records import read_switches
 from incidents.workflow.errors import MoveError
 from incidents.workflow.incident_states import IncidentStatus, require_incident_move
 from incidents.workflow.outcomes import Outcome, require_false_alarm
@@ -258,7 +258,7 @@ def _close_early(
 
 def _require_confirmed(incident: Incident, actor: Actor, reason: str) -> str:
     """Return the reason to close with an unconfirmed order; "" where there is none."""
-    orders = unconfirmed_orders(incident)
+    orders = read_switches(incident).own_orders
     if not orders:
         return ""
     names = "; ".join(str(order) for order in orders)
@@ -287,7 +287,8 @@ def _close(
     incident.closing_reason = reason
     _save_status(incident)
     words = _ending_words(incident)
-    notes = [part for part in (note, describe_unconfirmed(incident)) if part]
+    unconfirmed = describe_unconfirmed(read_switches(incident).own_orders)
+    notes = [part for part in (note, unconfirmed) if part]
     record_change(
         incident,
         action="incident.closed",

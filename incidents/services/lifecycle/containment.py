@@ -11,15 +11,14 @@ import datetime as dt
 from collections.abc import Iterable
 
 from django.db import transaction
-from django.db.models import Q
 
 from evidence.accounts.access import Actor
 from evidence.lookalikes import quote_name
 from incidents.models import Incident
 from incidents.services.changes import bump_revision, lock_incident, record_change
 from incidents.services.checklist_entries import answer_matching_item
-from incidents.services.gates.policy_facts import find_kill_confirmed
 from incidents.services.lifecycle.editing import field_texts
+from incidents.services.policy_records import read_switches
 from incidents.services.timeline import touch
 from incidents.workflow.gates import ConditionKey
 from policy.models import KillSwitch
@@ -42,16 +41,6 @@ def follow_kill_switch(switch: KillSwitch, actor: Actor, now: dt.datetime) -> No
         touch(incident, now)
         if switch.state is KillSwitchState.CONFIRMED:
             _answer_item(incident, switch, actor=actor, now=now)
-
-
-def unconfirmed_orders(incident: Incident) -> list[KillSwitch]:
-    """Return the orders that stand and nobody confirmed, oldest first.
-
-    Those that the case gave, and those that name one of its extensions.
-    """
-    own = Q(incident=incident) | Q(extension__in=incident.extensions.all())
-    standing = KillSwitch.objects.unconfirmed().filter(own)
-    return list(standing.with_people().order_by("id"))
 
 
 def _concerned(switch: KillSwitch) -> Iterable[Incident]:
@@ -90,8 +79,7 @@ def _answer_item(
     incident: Incident, switch: KillSwitch, *, actor: Actor, now: dt.datetime
 ) -> None:
     """Answer the checklist item once every extension of the case is stopped."""
-    names = {extension.extension_id for extension in incident.extensions.all()}
-    if names and names <= find_kill_confirmed(incident):
+    if read_switches(incident).are_all_confirmed:
         answer_matching_item(
             incident.current_cycle,
             ConditionKey.EXTENSION_KILLED,

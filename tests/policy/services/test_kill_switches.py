@@ -12,7 +12,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from evidence.errors import MomentRefused
 from evidence.models import AuditEntry
 from incidents.models import Incident
-from incidents.services.gates.policy_facts import find_kill_switched
+from incidents.services.policy_records import read_switches
 from policy.errors import KillSwitchError, PolicyRefused
 from policy.models import Extension, KillSwitch
 from policy.rules.kill_switch import KillSwitchState
@@ -66,7 +66,7 @@ def test_activation_quarantines_in_the_same_transaction(
 def test_activation_meets_the_gate_of_contain(
     switch: KillSwitch, incident: Incident
 ) -> None:
-    assert find_kill_switched(incident) == {"ext.weather"}
+    assert read_switches(incident).killed == {"ext.weather"}
 
 
 def test_activation_is_in_both_streams(switch: KillSwitch, incident: Incident) -> None:
@@ -170,7 +170,7 @@ def test_kill_all_quarantines_every_extension_and_tells_somebody(
         row.refresh_from_db()
         assert row.trust_state == "quarantined"
     assert instruction_for(switch).command == "pi --no-extensions"
-    assert find_kill_switched(incident) == {"ext.weather"}
+    assert read_switches(incident).killed == {"ext.weather"}
     assert ("incidents.notify_kill_all", [switch.pk]) in [
         callback.args for callback in callbacks if isinstance(callback, partial)
     ]
@@ -188,7 +188,7 @@ def test_a_lift_needs_remediate_or_an_exception(
     lift = approve_lift(request_id=request.pk, actor=reviewer)
     assert lift.exception == ""
     assert fresh(switch).state is KillSwitchState.LIFTED
-    assert find_kill_switched(incident) == frozenset()
+    assert read_switches(incident).killed == frozenset()
 
 
 def test_an_excepted_early_lift_is_let_through_and_is_a_finding(
