@@ -29,6 +29,8 @@ ACTIONS = {
     "checklist.assigned": "Checklist item assigned",
     "checklist.linked": "Record linked to a checklist item",
     "checklist.undone": "Answer to a checklist item taken back",
+    "finding.confirmed": "Finding confirmed",
+    "finding.overruled": "Finding overruled",
     "evidence.damaged": "Stored evidence found damaged or missing",
     "evidence.download_refused": "Download of evidence refused",
     "evidence.downloaded": "Evidence downloaded",

@@ -19,7 +19,7 @@ from incidents.models import ArtifactKind, ChecklistItem, Incident
 from incidents.services import timeline
 from incidents.services.alerts.taking_over import take_over
 from incidents.services.changes import REVIEW, WORK
-from incidents.services.checklists import answers, remediation
+from incidents.services.checklists import answers, finding_reviews, remediation
 from incidents.services.gates import conditions, phases, waivers
 from incidents.services.gates.conditions import TITLES
 from incidents.services.lifecycle import (
@@ -27,6 +27,7 @@ from incidents.services.lifecycle import (
     editing,
     links,
     reclassifying,
+    shown_classes,
 )
 from incidents.services.lifecycle.aftermath import Aftermath
 from incidents.services.notifications import reminders
@@ -145,6 +146,23 @@ def _undo(request: HttpRequest, incident: Incident, data: Data) -> str:
     return "The answer is taken back. Both entries stay in the history."
 
 
+def _confirm(request: HttpRequest, incident: Incident, data: Data) -> str:
+    finding_reviews.confirm_findings(
+        actor=person_of(request), item_id=_own_item(incident, data["item"])
+    )
+    return "Confirmed: the item is answered with what the evidence says."
+
+
+def _overrule(request: HttpRequest, incident: Incident, data: Data) -> str:
+    finding_reviews.overrule_finding(
+        actor=person_of(request),
+        item_id=_own_item(incident, data["item"]),
+        finding_id=data["finding"],
+        reason=data["reason"],
+    )
+    return "The finding is overruled. Both stay, with your reason."
+
+
 def _assign(request: HttpRequest, incident: Incident, data: Data) -> str:
     answers.assign_item(
         actor=person_of(request),
@@ -239,6 +257,13 @@ def _related(request: HttpRequest, incident: Incident, data: Data) -> str:
         reference=data["reference"],
     )
     return f"{other.reference} is linked."
+
+
+def _open_shown(request: HttpRequest, incident: Incident, data: Data) -> str:
+    opened = shown_classes.open_shown_case(
+        actor=person_of(request), incident_id=incident.pk, code=data["code"]
+    )
+    return f"{opened.reference} is open and linked to this case."
 
 
 def _reclassify(request: HttpRequest, incident: Incident, data: Data) -> str:
@@ -460,6 +485,22 @@ ACTIONS: dict[str, PageAction] = {
         WORK,
         about=_item_text,
     ),
+    "confirm": PageAction(
+        "Confirm what the evidence says",
+        "Confirm",
+        case_forms.ConfirmForm,
+        _confirm,
+        WORK,
+        about=_item_text,
+    ),
+    "overrule": PageAction(
+        "Overrule a finding",
+        "Overrule",
+        case_forms.OverruleForm,
+        _overrule,
+        WORK,
+        about=_item_text,
+    ),
     "assign": PageAction(
         "Assign an item",
         "Assign",
@@ -514,6 +555,13 @@ ACTIONS: dict[str, PageAction] = {
         "Link as related",
         case_forms.RelatedForm,
         _related,
+        WORK,
+    ),
+    "open-shown": PageAction(
+        "Open a related case",
+        "Open a related case",
+        case_forms.OpenShownForm,
+        _open_shown,
         WORK,
     ),
     "reclassify": PageAction(

@@ -10,6 +10,7 @@ from django.db.models import Prefetch
 from django.http import Http404, HttpRequest
 
 from evidence.models import EvidenceItem, VerificationReport
+from incidents.admin.finding_views import FindingView, view_findings
 from incidents.models import (
     ArtifactLink,
     ChecklistItem,
@@ -25,6 +26,7 @@ from incidents.services.checklists.artifacts import (
     evidence_artifacts,
     list_records,
 )
+from incidents.services.checklists.finding_reviews import findings_of
 from incidents.services.checklists.remediation import question_choices
 from incidents.services.gates.conditions import STATED, read_gate
 from incidents.services.gates.gathering import find_current_reports
@@ -96,6 +98,12 @@ class ItemView:
     choices: list[ChoiceView]
     step_states: list[tuple[str, str]]
     needs_statement: bool
+    findings: list[FindingView] = field(default_factory=list)
+
+    @property
+    def can_confirm(self) -> bool:
+        """Return whether the evidence says something that nobody reviewed yet."""
+        return any(view.can_be_confirmed for view in self.findings)
 
     @property
     def is_artifact(self) -> bool:
@@ -255,6 +263,7 @@ def _item_views(
     extensions = frozenset(
         extension.extension_id for extension in incident.extensions.all()
     )
+    findings = findings_of(incident)
     return [
         ItemView(
             item=item,
@@ -266,6 +275,7 @@ def _item_views(
             choices=_choices(item),
             step_states=_step_states(item, evidence, reports),
             needs_statement=CONDITION_OF_ITEM.get(item.key) in STATED,
+            findings=view_findings(findings.get(item.key, ())),
         )
         for item in items
     ]

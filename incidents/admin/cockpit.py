@@ -25,6 +25,7 @@ from incidents.phase_views import PhaseView, view_phase
 from incidents.services.alerts.taking_over import find_leftovers
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import TITLES
+from incidents.services.lifecycle.shown_classes import other_classes
 from incidents.services.notifications.reachability import reach_of_case
 from incidents.services.policy_records import CaseSwitches, read_switches
 from incidents.workflow.phases import Phase
@@ -152,6 +153,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "can_review": is_live and request.user.has_perm(REVIEW),
         "ending": getattr(cycle, "ending", None),
         "is_past": cycle != incident.current_cycle,
+        "other_classes": other_classes(incident) if is_live else [],
         "is_emptied": is_live and _is_emptied(incident),
         "can_reopen": _can_reopen(request, incident, cycle),
         "can_take_over": _can_take_over(request, incident, cycle),

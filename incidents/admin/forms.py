@@ -322,6 +322,20 @@ class ItemForm(PageForm):
     note = _reason("Note", required=False)
 
 
+class ConfirmForm(PageForm):
+    item = _hidden_number("Item")
+
+
+class OpenShownForm(PageForm):
+    code = forms.CharField(max_length=10, widget=forms.HiddenInput)
+
+
+class OverruleForm(ReasonForm):
+    reason = _reason("Why the finding is wrong")
+    item = _hidden_number("Item")
+    finding = _hidden_number("Finding", min_value=1, max_value=BIGINT_MAX)
+
+
 class AssignForm(PageForm):
     item = _hidden_number("Item")
     assignee: Any = forms.ModelChoiceField(

@@ -1,0 +1,151 @@
+"""What people say to findings: confirmed, which answers the item, or overruled."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.accounts.access import require_permission
+from evidence.audit.history import incident_stream, record_entry
+from evidence.text import REASON_LENGTH
+from incidents.errors import IncidentError
+from incidents.findings import Verdict
+from incidents.models import (
+    ChecklistItem,
+    Finding,
+    FindingReview,
+    Incident,
+    ReviewChoice,
+    TimelineKind,
+)
+from incidents.services.changes import WORK, require_reason
+from incidents.services.checklists.answers import answer_item, lock_item
+from incidents.services.findings.gathering import current_findings
+from incidents.services.findings.words import code_of, newest_review, title_of
+from incidents.services.timeline import add_entry
+from incidents.workflow.incident_states import ItemState
+
+
+def findings_of(incident: Incident) -> dict[str, list[Finding]]:
+    """Return the newest answers to the case's class, by the checklist item."""
+    found: dict[str, list[Finding]] = {}
+    for finding in current_findings(incident, code=code_of(incident)):
+        found.setdefault(finding.item_key, []).append(finding)
+    return found
+
+
+@transaction.atomic
+def confirm_findings(
+    *, actor: User, item_id: int, now: dt.datetime | None = None
+) -> ChecklistItem:
+    """Confirm what the evidence says to an item; an open item is answered with it.
+
+    Confirmed are the newest answers that say something and that nobody reviewed yet.
+    Raise IncidentError where there are none.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    incident, item = lock_item(item_id)
+    waiting = [
+        finding
+        for finding in findings_of(incident).get(item.key, [])
+        if finding.verdict != Verdict.UNKNOWN and newest_review(finding) is None
+    ]
+    if not waiting:
+        raise IncidentError(
+            "There is nothing to confirm here: no finding says anything that was not "
+            "reviewed yet. Answer the item with a note."
+        )
+    for finding in waiting:
+        _review(finding, ReviewChoice.CONFIRMED, actor=actor, reason="", now=moment)
+    _record(incident, item, "finding.confirmed", waiting, "", actor=actor, now=moment)
+    if not item.is_open:
+        return item
+    note = "\n\n".join(finding.sentence for finding in waiting)[:REASON_LENGTH]
+    return answer_item(
+        actor=actor, item_id=item_id, state=ItemState.DONE, note=note, now=moment
+    )
+
+
+@transaction.atomic
+def overrule_finding(
+    *,
+    actor: User,
+    item_id: int,
+    finding_id: int,
+    reason: str,
+    now: dt.datetime | None = None,
+) -> FindingReview:
+    """Overrule a finding, with a reason; the item stays for a person to answer.
+
+    Raise IncidentError where a newer answer took its place.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    why = require_reason(reason)
+    incident, item = lock_item(item_id)
+    answers = findings_of(incident).get(item.key, [])
+    finding = next((answer for answer in answers if answer.pk == finding_id), None)
+    if finding is None:
+        raise IncidentError(
+            "This finding was replaced by a newer one: read the page again."
+        )
+    review = _review(
+        finding, ReviewChoice.OVERRULED, actor=actor, reason=why, now=moment
+    )
+    _record(
+        incident, item, "finding.overruled", [finding], why, actor=actor, now=moment
+    )
+    return review
+
+
+def _review(
+    finding: Finding,
+    choice: ReviewChoice,
+    *,
+    actor: User,
+    reason: str,
+    now: dt.datetime,
+) -> FindingReview:
+    return FindingReview.objects.create(
+        finding=finding,
+        choice=choice,
+        reason=reason,
+        reviewed_at=now,
+        reviewed_by=actor,
+    )
+
+
+def _record(
+    incident: Incident,
+    item: ChecklistItem,
+    action: str,
+    findings: list[Finding],
+    reason: str,
+    *,
+    actor: User,
+    now: dt.datetime,
+) -> None:
+    said = "confirmed" if action == "finding.confirmed" else "overruled"
+    titles = "; ".join(f"{title_of(finding)} {finding.verdict}" for finding in findings)
+    add_entry(
+        incident=incident,
+        cycle=item.cycle,
+        kind=TimelineKind.EVENT,
+        body=f"Finding **{said}**: {titles}" + (f"\n\n{reason}" if reason else ""),
+        actor=actor,
+        phase=item.phase,
+        now=now,
+    )
+    record_entry(
+        streams=[incident_stream(incident.pk)],
+        action=action,
+        actor=actor,
+        obj=item,
+        reason=reason,
+        after={"key": item.key, "findings": [finding.pk for finding in findings]},
+        now=now,
+    )
