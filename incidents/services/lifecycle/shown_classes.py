@@ -80,9 +80,9 @@ def open_shown_case(
         raise IncidentError(
             f"{shown.case.reference} is about this already: work on there."
         )
-    playbook = Playbook.objects.get(code=code)
-    version = playbook.current_version
-    if version is None:
+    playbook = Playbook.objects.filter(code=code).first()
+    version = playbook.current_version if playbook else None
+    if playbook is None or version is None:
         raise IncidentError(f"There is no playbook {code}: load it first.")
     opened = open_incident(
         actor=actor,

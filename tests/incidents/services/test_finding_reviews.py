@@ -28,7 +28,12 @@ from incidents.services.lifecycle.shown_classes import (
     open_shown_case,
     other_classes,
 )
-from tests.factories import make_evidence, make_incident, make_user
+from tests.factories import (
+    make_evidence,
+    make_incident,
+    make_playbooks,
+    make_user,
+)
 from tests.incidents.findings.bundles import entry, make_bundle
 from tests.incidents.findings.test_secret_exposure import passed
 
@@ -142,6 +147,9 @@ def test_another_class_that_the_evidence_shows_gets_a_case_of_its_own(
     shown = shown_codes["INC-1"]
     assert shown.sentence.startswith("2 denied calls executed")
     actor = make_user()
+    with pytest.raises(IncidentError, match="no playbook INC-1"):
+        open_shown_case(actor=actor, incident_id=incident.pk, code="INC-1")
+    make_playbooks()
     opened = open_shown_case(actor=actor, incident_id=incident.pk, code="INC-1")
     assert opened.playbook_version.playbook.code == "INC-1"
     assert list(opened.related.all()) == [incident]
