@@ -12,8 +12,11 @@ import hashlib
 import logging
 import re
 import smtplib
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from email.errors import HeaderParseError
+from typing import Any
 from urllib.parse import urlsplit
 
 import apprise
@@ -34,11 +37,20 @@ SOCKET_SECONDS = 10.0
 PERMANENT_SMTP = range(500, 600)
 TRANSIENT_HTTP = frozenset({408, 425, 429})
 PERMANENT_HTTP = frozenset(range(300, 500)) - TRANSIENT_HTTP
+# No message was under way yet. Of all else, nobody knows how far it came.
+NEVER_REACHED = (ConnectionRefusedError, FileNotFoundError, socket.gaierror)
 STATUS = re.compile(r"error=([1-5][0-9]{2})\b")
 
 
+MAY_HAVE_ARRIVED = "It may have arrived all the same."
+"""What a failure says that came after the message was under way."""
+
+
 class SendFailed(Exception):
-    """The message did not go out; another try may succeed. Says why, in our words."""
+    """The message did not go out, or nobody said that it did; another try may succeed.
+
+    Says why, in our words, and MAY_HAVE_ARRIVED where that is so.
+    """
 
 
 class SendRefused(Exception):
@@ -84,7 +96,47 @@ def idempotency_key(row: Notification) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
-def send(row: Notification) -> None:
+class MailSession:
+    """One connection to the mail server for the messages of a run."""
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+
+    def send(self, message: EmailMessage) -> None:
+        """Send by the connection that is open, or by a new one; drop it on errors."""
+        if not self._is_alive():
+            self.close()
+            self._connection = get_connection(timeout=SOCKET_SECONDS)
+            self._connection.open()
+        message.connection = self._connection
+        try:
+            message.send()
+        except Exception:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; where even that fails, it is closed."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                connection.close()
+
+    def _is_alive(self) -> bool:
+        """Ask a mail server that may have hung up since the message before."""
+        if self._connection is None:
+            return False
+        server = getattr(self._connection, "connection", None)
+        if not isinstance(server, smtplib.SMTP):
+            return True
+        try:
+            code, _ = server.noop()
+        except (smtplib.SMTPException, OSError):
+            return False
+        return bool(code == 250)
+
+
+def send(row: Notification, mail: MailSession) -> None:
     """Send a notification; raise where it did not go out.
 
     SendFailed: another try may succeed. SendRefused: none will. Printed: it was
@@ -94,10 +146,10 @@ def send(row: Notification) -> None:
     if row.webhook is not None:
         _send_webhook(row, envelope)
     elif row.recipient is not None:
-        send_email(row.recipient.email, envelope)
+        send_email(row.recipient.email, envelope, mail)
 
 
-def send_email(address: str, envelope: Envelope) -> None:
+def send_email(address: str, envelope: Envelope, mail: MailSession) -> None:
     """Send by Django's e-mail settings. The Message-ID is the idempotency key."""
     if not address:
         raise SendRefused("The person has no e-mail address.")
@@ -114,9 +166,8 @@ def send_email(address: str, envelope: Envelope) -> None:
             envelope.body,
             to=[address],
             headers=headers,
-            connection=get_connection(timeout=SOCKET_SECONDS),
         )
-        message.send()
+        mail.send(message)
     except (BadHeaderError, HeaderParseError) as error:
         raise SendRefused("The e-mail address cannot stand in a message.") from error
     except smtplib.SMTPRecipientsRefused as error:
@@ -125,9 +176,10 @@ def send_email(address: str, envelope: Envelope) -> None:
     except smtplib.SMTPResponseException as error:
         _raise_smtp(error.smtp_code, error)
     except (smtplib.SMTPException, OSError) as error:
-        raise SendFailed(
-            f"The mail server could not be used: {type(error).__name__}."
-        ) from error
+        told = f"The mail server could not be used: {type(error).__name__}."
+        if not isinstance(error, NEVER_REACHED):
+            told = f"{told} {MAY_HAVE_ARRIVED}"
+        raise SendFailed(told) from error
     if why_mail_is_not_sent():
         raise Printed(why_mail_is_not_sent())
 
@@ -175,7 +227,8 @@ def _raise_http(said: str) -> None:
     """Raise what the library's log says, unquoted: it may name the address."""
     match = STATUS.search(said)
     if match is None:
-        raise SendFailed("The service could not be reached.")
+        told = "The service could not be reached, or did not answer."
+        raise SendFailed(f"{told} {MAY_HAVE_ARRIVED}")
     status = int(match[1])
     if status in PERMANENT_HTTP:
         raise SendRefused(f"The service answered {status}.")

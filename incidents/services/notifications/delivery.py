@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
+from contextlib import closing
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
@@ -30,6 +31,8 @@ from incidents.notification_texts import (
     is_late,
 )
 from incidents.services.notifications.channels import (
+    MAY_HAVE_ARRIVED,
+    MailSession,
     Printed,
     SendFailed,
     SendRefused,
@@ -55,23 +58,29 @@ def deliver_notifications(*, now: dt.datetime | None = None) -> int:
     `now` stands still for tests; without it every claim takes its own moment.
     """
     started = time.monotonic()
+    late_after = current_settings().plan.late_after
     sent = 0
-    while time.monotonic() - started < RUN_SECONDS:
-        row = claim_next(now=now)
-        if row is None:
-            return sent
-        sent += _send_claimed(row, now=now)
+    with closing(MailSession()) as mail:
+        while time.monotonic() - started < RUN_SECONDS:
+            row = claim_next(now=now, late_after=late_after)
+            if row is None:
+                return sent
+            sent += _send_claimed(row, mail, now=now)
     queue_on_commit(DELIVER)
     return sent
 
 
-def claim_next(*, now: dt.datetime | None = None) -> Notification | None:
+def claim_next(
+    *, now: dt.datetime | None = None, late_after: dt.timedelta | None = None
+) -> Notification | None:
     """Claim the message that waits longest; return it composed, or None if none does.
 
-    What there is no reason to send any more is closed on the way.
+    What there is no reason to send any more is closed on the way. `late_after` is the
+    plan's, for who has read it.
     """
     moment = now or timezone.now()
-    late_after = current_settings().plan.late_after
+    if late_after is None:
+        late_after = current_settings().plan.late_after
     while True:
         with transaction.atomic():
             row = _lock_next(moment)
@@ -98,9 +107,18 @@ def _lock_next(now: dt.datetime) -> Notification | None:
 
 def _claim(row: Notification, now: dt.datetime, late_after: dt.timedelta) -> bool:
     """Claim a locked row; return False where it is finished instead."""
-    if row.state == NotificationState.SENDING:
+    was_sending = row.state == NotificationState.SENDING
+    if was_sending:
         _record_attempt(row, AttemptOutcome.LOST, "no worker came back", now)
-    reason = _why_overtaken(row, now)
+    # Of what may have arrived already nobody can say that it was not needed any more:
+    # it goes out once more, under the same key, and then the log is right.
+    may_have_arrived = was_sending or MAY_HAVE_ARRIVED in row.problem
+    reason = _why_nobody_is_told(row)
+    if not (reason or may_have_arrived):
+        reason = _why_overtaken(row, now)
+    elif reason and may_have_arrived:
+        _finish(row, NotificationState.FAILED, f"{reason}. {MAY_HAVE_ARRIVED}", now)
+        return False
     if reason:
         _finish(row, NotificationState.OVERTAKEN, reason, now)
         return False
@@ -151,12 +169,17 @@ def _give_up(row: Notification, error: Exception, now: dt.datetime) -> None:
     _finish(row, NotificationState.FAILED, reason, now)
 
 
-def _why_overtaken(row: Notification, now: dt.datetime) -> str:
-    """Return why there is nothing left to tell, or ""."""
+def _why_nobody_is_told(row: Notification) -> str:
+    """Return why a message has nobody to go to any more, or ""."""
     if row.recipient is not None and not row.recipient.is_active:
         return "the person is no longer active"
     if row.webhook is not None and not row.webhook.is_active:
         return "the channel is switched off"
+    return ""
+
+
+def _why_overtaken(row: Notification, now: dt.datetime) -> str:
+    """Return why there is nothing left to tell, or ""."""
     phase = row.phase
     if phase is None:
         return ""
@@ -182,10 +205,12 @@ def _preference_of(row: Notification) -> NotificationPreference | None:
     return getattr(row.recipient, "notification_preference", None)
 
 
-def _send_claimed(row: Notification, *, now: dt.datetime | None) -> bool:
+def _send_claimed(
+    row: Notification, mail: MailSession, *, now: dt.datetime | None
+) -> bool:
     """Send a claimed row and record how it went; return True if it went out."""
     try:
-        send(row)
+        send(row, mail)
     except Printed as told:
         _settle(row, AttemptOutcome.PRINTED, str(told), now=now)
         return False
@@ -199,7 +224,7 @@ def _send_claimed(row: Notification, *, now: dt.datetime | None) -> bool:
         # What no channel foresaw, in a library's code mostly: a try like any other,
         # not the end of the run.
         log.exception("notification %s could not be sent", row.pk)
-        reason = f"sending ended with {type(error).__name__}"
+        reason = f"Sending ended with {type(error).__name__}. {MAY_HAVE_ARRIVED}"
         _settle(row, AttemptOutcome.FAILED, reason, now=now)
         return False
     _settle(row, AttemptOutcome.SENT, "", now=now)

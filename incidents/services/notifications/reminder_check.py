@@ -23,6 +23,7 @@ from incidents.models import (
     Notification,
     NotificationState,
     ReminderCheckState,
+    ReminderCursor,
 )
 from incidents.services.notifications.notices import (
     kill_all_key,
@@ -46,6 +47,8 @@ GRACE = dt.timedelta(minutes=2)
 """What the poll, every few seconds, is given before something counts as missed."""
 STALE_AFTER = dt.timedelta(minutes=20)
 """A check that has not run for this long, at one in five minutes, does not run."""
+WAITS_TOO_LONG = dt.timedelta(minutes=1)
+"""The poll comes every ten seconds, and a message is sent within seconds."""
 CASES_AT_ONCE = 200
 KILL_ALL_WINDOW = dt.timedelta(days=1)
 
@@ -98,6 +101,7 @@ def check_health() -> str:
     """Return how the check stands; raise where it fails or finds nobody to tell."""
     state = ReminderCheckState.objects.filter(pk=1).first()
     now = timezone.now()
+    _require_nothing_waits(now)
     if state is None or state.last_run_at is None:
         _require_nothing_due(now)
         return "has not run yet, and nothing is due"
@@ -115,6 +119,25 @@ def check_health() -> str:
         f"ran {int(age.total_seconds())} s ago; in {state.runs} runs "
         f"{state.missed} missed, {state.repaired} repaired, {state.stuck} stuck"
     )
+
+
+def _require_nothing_waits(now: dt.datetime) -> None:
+    """Raise where the poll or the senders are behind, however well the check runs."""
+    late = now - WAITS_TOO_LONG
+    unplanned = ReminderCursor.objects.stale(late).filter(next_at__lte=late).count()
+    if unplanned:
+        raise ReminderCheckFailing(
+            f"the reminders of {unplanned} clocks should have been planned a minute "
+            "ago: does a worker take from the queue clocks?"
+        )
+    unsent = Notification.objects.filter(
+        state=NotificationState.PENDING, next_try_at__lte=late, created_at__lte=late
+    ).count()
+    if unsent:
+        raise ReminderCheckFailing(
+            f"{unsent} messages have been waiting for over a minute: does a worker "
+            "take from the queue delivery, and does the mail server answer?"
+        )
 
 
 def _require_nothing_due(now: dt.datetime) -> None:

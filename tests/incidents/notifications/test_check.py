@@ -116,6 +116,27 @@ def test_health_is_good_after_a_run_and_bad_when_it_is_stale(case):
         check_health()
 
 
+def test_health_is_bad_where_nobody_plans_though_the_check_runs(case):
+    poll(timezone.now())
+    check_reminders()
+    ReminderCursor.objects.update(next_at=timezone.now() - dt.timedelta(minutes=2))
+    with pytest.raises(ReminderCheckFailing, match="should have been planned"):
+        check_health()
+
+
+def test_health_is_bad_where_messages_wait(case):
+    check_reminders()
+    Notification.objects.update(
+        state="pending",
+        finished_at=None,
+        created_at=timezone.now() - dt.timedelta(minutes=2),
+        next_try_at=timezone.now() - dt.timedelta(minutes=2),
+    )
+    ReminderCursor.objects.update(next_at=None)
+    with pytest.raises(ReminderCheckFailing, match="waiting for over a minute"):
+        check_health()
+
+
 def test_health_is_bad_where_beat_never_ran_and_clocks_are_overdue(case):
     with pytest.raises(ReminderCheckFailing, match="has never run"):
         check_health()

@@ -19,7 +19,9 @@ from incidents.errors import NotificationRefused
 from incidents.models import Notification, NotificationPreference, NotificationState
 from incidents.services.notifications import delivery
 from incidents.services.notifications.channels import (
+    MAY_HAVE_ARRIVED,
     PRINTING_BACKENDS,
+    MailSession,
     idempotency_key,
 )
 from incidents.services.notifications.delivery import (
@@ -213,6 +215,34 @@ def make_longer(case, *, minutes: float = 40) -> None:
     )
 
 
+class TestWhatTheLogSays:
+    def test_warning_that_may_have_arrived_is_not_called_overtaken(self, case):
+        row = make_warning(case)
+        # A worker claims it and is killed, perhaps after the server took the message.
+        assert claim_next(now=after(minutes=3)) == row
+        poll(after(minutes=31))
+        assert fresh(row).state == "sent"
+        assert [one.outcome for one in row.tries.all()] == ["lost", "sent"]
+
+    def test_warning_whose_answer_never_came_is_not_called_overtaken(self, case):
+        row = make_warning(case)
+        Notification.objects.filter(pk=row.pk).update(
+            attempts=1, problem=f"TimeoutError. {MAY_HAVE_ARRIVED}"
+        )
+        poll(after(minutes=31))
+        assert fresh(row).state == "sent"
+
+    def test_what_may_have_arrived_at_somebody_who_left_says_so(self, case, lead):
+        row = make_warning(case)
+        claim_next(now=after(minutes=3))
+        type(lead).objects.filter(pk=lead.pk).update(is_active=False)
+        poll(after(minutes=31))
+        assert fresh(row).state == "failed"
+        assert fresh(row).problem == (
+            f"the person is no longer active. {MAY_HAVE_ARRIVED}"
+        )
+
+
 class TestRetrying:
     def test_refused_connection_is_tried_again_with_growing_pauses(
         self, case, settings
@@ -323,7 +353,7 @@ class TestClaiming:
         row = make_warning(case)
         slow = claim_next(now=after(minutes=2.5))
         taken_over = claim_next(now=after(minutes=2.5) + LEASE)
-        delivery._send_claimed(taken_over, now=after(minutes=4.6))
+        delivery._send_claimed(taken_over, MailSession(), now=after(minutes=4.6))
         delivery._settle(
             slow, delivery.AttemptOutcome.FAILED, "timed out", now=after(minutes=4.7)
         )
@@ -423,7 +453,9 @@ class TestWebhooks:
         )
         poll(after(minutes=5))
         row = Notification.objects.get(webhook=channel, kind="breach")
-        assert row.problem == "The service could not be reached."
+        assert row.problem == (
+            f"The service could not be reached, or did not answer. {MAY_HAVE_ARRIVED}"
+        )
 
     def test_redirect_is_not_followed(self, case, webhook_sink):
         webhook_sink.code = 302
