@@ -7,6 +7,7 @@ from evidence import services, storage
 from evidence.audit import history_checks
 from evidence.audit.log import growing
 from evidence.queue import running, sweeping
+from evidence.queue.limits import BY_THE_CLOCK, EXPORTING, VERIFYING
 from evidence.services.store import checks as store_checks
 from evidence.services.store import unclaimed
 
@@ -23,7 +24,7 @@ RELIABLY = {
 }
 
 
-@shared_task(name="evidence.verify_item", **RELIABLY)
+@shared_task(name="evidence.verify_item", **RELIABLY, **VERIFYING.as_options())
 def verify_item(request_id: int) -> None:
     services.run_verification(request_id=request_id)
 
@@ -34,12 +35,12 @@ def verify_items(request_ids: list[int]) -> None:
     services.queue_verifications(request_ids=request_ids)
 
 
-@shared_task(name="evidence.export_bundle", **RELIABLY)
+@shared_task(name="evidence.export_bundle", **RELIABLY, **EXPORTING.as_options())
 def export_bundle(request_id: int) -> None:
     services.run_export(request_id=request_id)
 
 
-@shared_task(name="evidence.requeue_lost_work")
+@shared_task(name="evidence.requeue_lost_work", **BY_THE_CLOCK.as_options())
 def requeue_lost_work() -> int:
     return sweeping.requeue_lost_work()
 

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from evidence.queue.claiming import TRANSIENT_ERRORS
+from evidence.queue.limits import ARCHIVING, BY_THE_CLOCK, GATHERING, LAYING_OUT
 from evidence.tasks import RELIABLY
 from incidents.services.findings.gathering import gather_findings, sweep_findings
 from incidents.services.gates.phases import mark_breaches
@@ -21,13 +22,13 @@ from incidents.services.postmortems.pdfs import run_pdf
 from incidents.services.store_faults import follow_store_faults
 
 
-@shared_task(name="incidents.mark_breaches")
+@shared_task(name="incidents.mark_breaches", **BY_THE_CLOCK.as_options())
 def mark_breaches_task() -> int:
     """Mark clocks that passed their due time; harmless to run twice."""
     return mark_breaches()
 
 
-@shared_task(name="incidents.plan_reminders")
+@shared_task(name="incidents.plan_reminders", **BY_THE_CLOCK.as_options())
 def plan_reminders_task() -> int:
     """Write down what the clocks owe by now; harmless to run twice, or late."""
     return plan_reminders()
@@ -49,31 +50,39 @@ def check_reminders_task() -> None:
     check_reminders()
 
 
-@shared_task(name="incidents.notify_kill_all", acks_late=True)
+@shared_task(
+    name="incidents.notify_kill_all", acks_late=True, **BY_THE_CLOCK.as_options()
+)
 def notify_kill_all_task(kill_switch_id: int) -> int:
     """Tell a second person of a kill-all; told once however often it is delivered."""
     return notify_kill_all(kill_switch_id=kill_switch_id)
 
 
-@shared_task(name="incidents.notify_waiting")
+@shared_task(name="incidents.notify_waiting", **BY_THE_CLOCK.as_options())
 def notify_waiting_task() -> int:
     """Tell reviewers what began to wait for them; each thing is told once."""
     return notify_waiting()
 
 
-@shared_task(name="incidents.notify_broken_history", acks_late=True)
+@shared_task(
+    name="incidents.notify_broken_history", acks_late=True, **BY_THE_CLOCK.as_options()
+)
 def notify_broken_history_task(check_id: int) -> int:
     """Tell those who answer for the history that it is broken, once for each check."""
     return notify_broken_history(check_id=check_id)
 
 
-@shared_task(name="incidents.follow_store_faults", acks_late=True)
+@shared_task(
+    name="incidents.follow_store_faults", acks_late=True, **BY_THE_CLOCK.as_options()
+)
 def follow_store_faults_task() -> None:
     """Open a case about damaged evidence and tell people; each fault has one case."""
     follow_store_faults()
 
 
-@shared_task(name="incidents.follow_diagnosis", acks_late=True)
+@shared_task(
+    name="incidents.follow_diagnosis", acks_late=True, **BY_THE_CLOCK.as_options()
+)
 def follow_diagnosis_task(incident_id: int) -> bool:
     """Make a case as severe as a diagnosis means; harmless to run twice."""
     return follow_diagnosis(incident_id=incident_id)
@@ -82,6 +91,7 @@ def follow_diagnosis_task(incident_id: int) -> bool:
 @shared_task(
     name="incidents.gather_findings",
     acks_late=True,
+    **GATHERING.as_options(),
     autoretry_for=TRANSIENT_ERRORS,
     retry_backoff=True,
     max_retries=3,
@@ -91,25 +101,25 @@ def gather_findings_task(incident_id: int) -> int:
     return gather_findings(incident_id=incident_id)
 
 
-@shared_task(name="incidents.archive_postmortem", **RELIABLY)
+@shared_task(name="incidents.archive_postmortem", **RELIABLY, **ARCHIVING.as_options())
 def archive_postmortem_task(archiving_id: int) -> None:
     """Store a signed postmortem's files as evidence; twice is once."""
     run_archiving(archiving_id=archiving_id)
 
 
-@shared_task(name="incidents.make_pdf", **RELIABLY)
+@shared_task(name="incidents.make_pdf", **RELIABLY, **LAYING_OUT.as_options())
 def make_pdf_task(pdf_id: int) -> None:
     """Lay a version out as PDF; twice is once."""
     run_pdf(pdf_id=pdf_id)
 
 
-@shared_task(name="incidents.sweep_findings")
+@shared_task(name="incidents.sweep_findings", **BY_THE_CLOCK.as_options())
 def sweep_findings_task() -> int:
     """Queue again what a lost message left undone."""
     return sweep_findings()
 
 
-@shared_task(name="incidents.remind_action_items")
+@shared_task(name="incidents.remind_action_items", **BY_THE_CLOCK.as_options())
 def remind_action_items_task() -> int:
     """Write down what action items owe; each reminder is written once."""
     return remind_action_items()

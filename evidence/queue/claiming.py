@@ -44,6 +44,7 @@ DATABASE_MAY_FAIL = dt.timedelta(hours=1)
 UNSENT = "The queue could not be reached; it is sent again within a minute."
 """The mark of a piece that waits in no queue, in the words that its page shows."""
 
+MOVED = "It takes long, and waits among the large files now."
 PROGRESS_SECONDS = 1.0
 
 
@@ -137,7 +138,10 @@ def why_no_more_tries(work: QueuedWork) -> str:
         return (
             f"{MAX_ATTEMPTS} tries came to nothing, the last with: {work.last_problem}"
         )
-    return f"{MAX_ATTEMPTS} workers ended while they were at it"
+    return (
+        f"{MAX_ATTEMPTS} workers ended while they were at it: it takes more time or "
+        "memory than one may, or breaks what reads it"
+    )
 
 
 def note_failure(work: QueuedWork, problem: Exception) -> None:
@@ -153,6 +157,16 @@ def note_unsent(work: QueuedWork) -> None:
     """Mark a piece whose task the broker did not take: the sweep sends it first."""
     type(work)._default_manager.filter(pk=work.pk, state=WorkState.QUEUED).update(
         last_problem=UNSENT
+    )
+
+
+def note_moved(work: QueuedWork) -> None:
+    """Let work wait in another queue; the try does not count."""
+    type(work)._default_manager.filter(pk=work.pk, finished_at__isnull=True).update(
+        state=WorkState.QUEUED,
+        attempts=max(0, work.attempts - 1),
+        last_problem=MOVED,
+        touched_at=timezone.now(),
     )
 
 

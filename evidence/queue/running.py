@@ -1,7 +1,8 @@
 """Running queued work: one way for every kind to be tried, put back and given up.
 
 How a try ends: with an answer; waiting, where the store or the database is away; put
-back, where it failed in any other way; given up, where that happened three times.
+back, where it failed in any other way; given up, where that happened three times, or
+where it took more time or memory than it may.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.utils import timezone
 
@@ -26,12 +28,19 @@ from evidence.queue.claiming import (
     lock_name,
     lock_unfinished,
     note_failure,
+    note_moved,
     note_unsent,
     put_back,
     session_lock,
     start_work,
     why_given_up,
     why_no_more_tries,
+)
+from evidence.queue.limits import (
+    is_among_small,
+    memory_limit,
+    why_too_large,
+    why_too_long,
 )
 from evidence.queue.names import QueueName
 from evidence.queue.sending import queue_on_commit
@@ -108,7 +117,14 @@ def run_work(kind: WorkKind[Work, Answer], pk: int) -> Answer | None:
 
 def _try(kind: WorkKind[Work, Answer], work: Work) -> Answer | None:
     try:
-        return kind.run(work)
+        with memory_limit():
+            return kind.run(work)
+    except SoftTimeLimitExceeded:
+        if is_among_small():
+            return _move_to_large(kind, work)
+        return _give_up(kind, work, why_too_long())
+    except MemoryError:
+        return _give_up(kind, work, why_too_large())
     except TRANSIENT_ERRORS as error:
         if put_back(work, error):
             raise WorkPutBack(describe_problem(error)) from error
@@ -123,6 +139,14 @@ def _try(kind: WorkKind[Work, Answer], work: Work) -> Answer | None:
             return _give_up(kind, work, why)
         note_failure(work, error)
         raise WorkPutBack(describe_problem(error)) from error
+
+
+def _move_to_large(kind: WorkKind[Work, Answer], work: Work) -> None:
+    """Let what takes long begin anew among the large, and the small go on."""
+    note_moved(work)
+    queue_on_commit(
+        kind.task, work.pk, queue=QueueName.LARGE, on_unsent=partial(note_unsent, work)
+    )
 
 
 def _give_up(kind: WorkKind[Work, Answer], work: Work, why: str) -> Answer | None:

@@ -23,6 +23,9 @@ from celery import current_app
 from django.db import transaction
 from redis.exceptions import RedisError
 
+from evidence.queue.limits import AMONG_SMALL
+from evidence.queue.names import QueueName
+
 log = logging.getLogger(__name__)
 
 SEND_SECONDS = 2.0
@@ -102,6 +105,7 @@ def send_now(task_name: str, args: list[object], *, queue: str = "") -> bool:
             queue=queue or None,
             retry_policy=ONCE_MORE,
             confirm_timeout=SEND_SECONDS,
+            **(AMONG_SMALL.as_options() if queue == QueueName.SMALL else {}),
         )
     except BROKER_ERRORS:
         broker_rest.begin()

@@ -43,3 +43,22 @@ def test_no_reminder_waits_in_a_queue_of_evidence() -> None:
     swift = {QueueName.CLOCKS, QueueName.DELIVERY}
     for worker in WORKERS.values():
         assert not swift & set(worker.queues) or swift >= set(worker.queues)
+
+
+def test_every_task_has_limits_within_the_longest() -> None:
+    longest = app.conf.task_time_limit
+    for name in TASK_ROUTES:
+        task = app.tasks[name]
+        hard = task.time_limit or longest
+        assert (task.soft_time_limit or app.conf.task_soft_time_limit) < hard <= longest
+
+
+def test_nothing_that_is_waited_for_by_the_clock_may_take_long() -> None:
+    swift = {
+        name
+        for name, route in TASK_ROUTES.items()
+        if route["queue"] in (QueueName.CLOCKS, QueueName.DELIVERY)
+    }
+    # The check walks through every open case, beside a second task of its worker.
+    for name in swift - {"incidents.check_reminders"}:
+        assert app.tasks[name].time_limit <= 90, name

@@ -3,6 +3,8 @@ import gzip
 
 import pytest
 from celery import current_app
+from celery._state import _task_stack
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError, OperationalError, connection
 
@@ -279,3 +281,59 @@ def test_database_wants_a_reason_of_what_ends_without_result(request_made, state
     rows = VerificationRequest.objects.filter(pk=request_made.pk)
     with pytest.raises(IntegrityError, match="says_why"):
         rows.update(state=state, finished_at=NOON, failure="")
+
+
+def test_work_that_needs_too_much_memory_is_given_up_at_once_and_says_why(
+    request_made, settings
+):
+    settings.TASK_MEMORY_MB = 64
+
+    def devour(work):
+        return [bytearray(2**20) for _ in range(200)]
+
+    ended = run_work(kind_that(devour), request_made.pk)
+    assert ended.state == WorkState.GAVE_UP
+    assert "it needed more than 64 MiB of memory" in ended.failure
+    # The process is as it was: there is room again.
+    assert len(bytearray(100 * 2**20)) == 100 * 2**20
+
+
+def test_work_that_takes_too_long_is_given_up_at_once_and_says_why(request_made):
+    current_app.loader.import_default_modules()
+
+    def take_long(work):
+        raise SoftTimeLimitExceeded
+
+    task = current_app.tasks["evidence.verify_item"]
+    task.push_request(delivery_info={"routing_key": "evidence.large"})
+    _task_stack.push(task)
+    try:
+        ended = run_work(kind_that(take_long), request_made.pk)
+    finally:
+        _task_stack.pop()
+        task.pop_request()
+    assert ended.state == WorkState.GAVE_UP
+    assert "it took longer than 600 s" in ended.failure
+
+
+def test_work_that_holds_up_small_files_goes_on_among_the_large(
+    request_made, django_capture_on_commit_callbacks
+):
+    current_app.loader.import_default_modules()
+
+    def take_long(work):
+        raise SoftTimeLimitExceeded
+
+    task = current_app.tasks["evidence.verify_item"]
+    task.push_request(delivery_info={"routing_key": "evidence.small"})
+    _task_stack.push(task)
+    try:
+        with django_capture_on_commit_callbacks() as callbacks:
+            assert run_work(kind_that(take_long), request_made.pk) is None
+    finally:
+        _task_stack.pop()
+        task.pop_request()
+    request_made.refresh_from_db()
+    assert (request_made.state, request_made.attempts) == (WorkState.QUEUED, 0)
+    assert "waits among the large" in request_made.last_problem
+    assert [one.keywords["queue"] for one in callbacks] == [QueueName.LARGE]
