@@ -52,8 +52,3 @@ def is_offline(words: Sequence[str]) -> bool:
 def needs_queue(words: Sequence[str]) -> bool:
     """Return whether a command may queue tasks or ask the cache."""
     return not is_offline(words) and words[0] not in DATABASE_COMMANDS
-
-
-def is_owner_command(words: Sequence[str]) -> bool:
-    """Return whether a command changes tables or rights."""
-    return bool(words) and words[0] in OWNER_COMMANDS

@@ -12,22 +12,28 @@ A part in `warning` works and needs somebody to look; so does the whole, where n
 is worse.
 """
 
+import shutil
+import tempfile
 import time
 from http import HTTPStatus
 from typing import Any
 
 from celery import current_app
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from config.heartbeat import BEAT_KEY, STALE_SECONDS, seen_key
-from evidence.errors import HealthFailure, StorageUnavailable
+from config.heartbeat import STALE_SECONDS
+from evidence.errors import HealthFailure, HealthWarning, StorageUnavailable
 from evidence.health import Answer, Part, PartState, read_answers
 from evidence.queue.names import QueueName
+from evidence.queue.signs import BEAT_KEY, seen_key
 from evidence.services.store.marking import check_store
 
 BROKER_SECONDS = 3
+MIB = 1024 * 1024
+NEARLY_FULL = 0.1
 SERVING = {"ok", "warning", "degraded"}
 """With these, pages work."""
 
@@ -103,6 +109,26 @@ def check_beat() -> str:
     if seen_at is None:
         raise HealthFailure(f"nothing was scheduled for {STALE_SECONDS} s")
     return f"seen {max(0, round(time.time() - seen_at))} s ago"
+
+
+def check_disk() -> str:
+    """Look for room where evidence is kept and where uploads wait."""
+    folders = {
+        "evidence": settings.EVIDENCE_ROOT,
+        "uploads": settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir(),
+    }
+    told = []
+    for name, folder in folders.items():
+        usage = shutil.disk_usage(folder)
+        share = usage.free / usage.total
+        told.append(f"{name}: {usage.free // MIB} MiB ({share:.0%}) free")
+        if usage.free < 2 * settings.EVIDENCE_MAX_BYTES:
+            raise HealthFailure(
+                f"{told[-1]}: there is no room for two of the largest files"
+            )
+        if share < NEARLY_FULL:
+            raise HealthWarning(f"{told[-1]}: the disk is nearly full")
+    return "; ".join(told)
 
 
 def check_evidence_storage() -> str:

@@ -13,15 +13,12 @@ from celery import bootsteps
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
+from evidence.queue.signs import BEAT_KEY, seen_key
+
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 5
 STALE_SECONDS = 20
-BEAT_KEY = "beat-seen"
-
-
-def seen_key(queue: str) -> str:
-    return f"worker-seen:{queue}"
 
 
 class HeartbeatStep(bootsteps.StartStopStep):

@@ -9,6 +9,7 @@ READINESS_PARTS = (
     Part("beat", "Scheduler", "config.health.check_beat"),
     # Pages work without it, and no other web machine would have it.
     Part("evidence_storage", "Evidence store", "config.health.check_evidence_storage"),
+    Part("disk", "Disk", "config.health.check_disk"),
     Part(
         "stored_evidence",
         "Stored evidence",

@@ -13,17 +13,11 @@ from celery import Task
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
+from evidence.queue.signs import ended_key, failed_key
+
 log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 7 * 24 * 3600
-
-
-def ended_key(task_name: str) -> str:
-    return f"task-ended:{task_name}"
-
-
-def failed_key(task_name: str) -> str:
-    return f"task-failed:{task_name}"
 
 
 class NotedTask(Task):

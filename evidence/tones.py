@@ -87,6 +87,10 @@ TONES = {
     "store damaged": "late",
     "store missing": "late",
     "store ended": "done",
+    # parts of the installation; one that cannot be told is grey
+    "part ok": "done",
+    "part warning": "warn",
+    "part failing": "late",
     # trust
     "quarantined": "late",
     "probation": "watch",

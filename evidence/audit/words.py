@@ -135,6 +135,7 @@ ACTIONS = {
     "user.created": "Practice account added",
     "webhook.added": "Webhook channel added",
     "webhook.changed": "Webhook channel changed",
+    "work.repeated": "Work that was given up asked for again",
 }
 SYSTEM = "System"
 CASE_PREFIX, EXTENSION_PREFIX = "incident:", "extension:"

@@ -121,7 +121,8 @@ def _try(kind: WorkKind[Work, Answer], work: Work) -> Answer | None:
             return kind.run(work)
     except SoftTimeLimitExceeded:
         if is_among_small():
-            return _move_to_large(kind, work)
+            _move_to_large(kind, work)
+            return None
         return _give_up(kind, work, why_too_long())
     except MemoryError:
         return _give_up(kind, work, why_too_large())

@@ -36,6 +36,7 @@ from incidents.admin.cockpit import cockpit_context, find_incident
 from incidents.admin.forms import EditIncidentForm, OpenIncidentForm, initial_of
 from incidents.admin.overview_pages import my_items_view, preview_view
 from incidents.admin.response_times import response_times_csv, response_times_view
+from incidents.admin.system_page import repeat_view, system_view
 from incidents.admin.timeline_tab import read_timeline
 from incidents.case_queries import WORST_FIRST, search_cases, worst_first
 from incidents.errors import EditConflict
@@ -158,6 +159,8 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
             *self.action_urls(),
             page("preview/", preview_view, "preview"),
             page("my-items/", my_items_view, "my_items"),
+            page("system/", system_view, "system"),
+            page("system/repeat/", repeat_view, "repeat_work"),
             page("metrics/", response_times_view, "metrics"),
             page("metrics/<slug:table>.csv", response_times_csv, "metrics_csv"),
             page("<path:object_id>/edit/", self.edit_view, "edit"),

@@ -153,6 +153,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Administration",
         (
+            (
+                "System",
+                "monitor_heart",
+                "admin:incidents_incident_system",
+                "incidents.add_remindersettings",
+            ),
             ("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
             (
                 "Roles",
@@ -209,7 +215,7 @@ DAILY: dict[Role, tuple[str, ...]] = {
         *("Postmortems", "Response times"),
     ),
     Role.ADMINISTRATOR: (
-        *("Dashboard", "Users", "Teams", "API tokens", "Reminders"),
+        *("Dashboard", "System", "Users", "Teams", "API tokens", "Reminders"),
         *("Webhook channels", "Alert rules", "Audit history"),
     ),
 }

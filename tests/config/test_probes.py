@@ -1,5 +1,6 @@
 """Probes and metrics: who is told what, and what a failing part looks like."""
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
-from config.heartbeat import seen_key, write_beat, write_heartbeat
+from config import health
+from config.heartbeat import write_beat, write_heartbeat
 from evidence.errors import HealthFailure, HealthUnknown, HealthWarning
 from evidence.health import Part
 from evidence.queue.names import QueueName
+from evidence.queue.signs import seen_key
 from tests.factories import make_incident
 from tests.live import LiveWorker
 
@@ -30,6 +33,7 @@ PARTS = {
         "on_call",
     ),
     *("history", "stored_evidence"),
+    "disk",
 }
 
 
@@ -226,6 +230,27 @@ def wonder() -> str:
 
 def refuse() -> str:
     raise HealthFailure("full")
+
+
+def test_disk_without_room_for_the_largest_files_fails(
+    client: Client, settings: Settings
+) -> None:
+    settings.READINESS_PARTS = [Part("disk", "Disk", "config.health.check_disk")]
+    settings.EVIDENCE_MAX_BYTES = shutil.disk_usage("/").total
+    part = client.get("/readyz").json()["parts"]["disk"]
+    assert part["status"] == "failing"
+    assert "no room for two of the largest files" in part["detail"]
+
+
+def test_disk_that_is_nearly_full_warns(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.READINESS_PARTS = [Part("disk", "Disk", "config.health.check_disk")]
+    settings.EVIDENCE_MAX_BYTES = 1
+    monkeypatch.setattr(health, "NEARLY_FULL", 1.1)
+    part = client.get("/readyz").json()["parts"]["disk"]
+    assert part["status"] == "warning"
+    assert "nearly full" in part["detail"]
 
 
 gate = threading.Event()

@@ -1,0 +1,160 @@
+"""The page System: what an administrator sees at night, and what can be tried again."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from celery import current_app
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
+
+from config.heartbeat import write_heartbeat
+from evidence.errors import EvidenceConflict, PermissionRefused
+from evidence.models import AuditEntry, QueuedWork, VerificationRequest, WorkState
+from evidence.queue.names import QueueName
+from evidence.queue.running import registered_kinds
+from evidence.queue.sending import send_now
+from evidence.queue.signs import ended_key, failed_key
+from evidence.services.repeats import find_given_up, repeat_work
+from tests.brokers import broker_that
+from tests.evidence.helpers import read_vector, receive
+from tests.factories import make_incident
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PLAN = "incidents.plan_reminders"
+
+
+@pytest.fixture(autouse=True)
+def fresh_reports(settings: Settings) -> None:
+    settings.READINESS_SECONDS = 0
+
+
+@pytest.fixture
+def given_up() -> VerificationRequest:
+    item = receive(make_incident().pk, read_vector("plain"))
+    VerificationRequest.objects.update(
+        state=WorkState.GAVE_UP,
+        failure="it took longer than 600 s",
+        finished_at=timezone.now(),
+    )
+    return item.verification_requests.get()
+
+
+def open_page(client: Client, person: User) -> str:
+    client.force_login(person)
+    page = client.get(reverse("admin:incidents_incident_system"))
+    assert page.status_code == 200
+    return page.content.decode()
+
+
+@pytest.mark.parametrize("role", ["responder", "reviewer", "auditor", "outsider"])
+def test_the_page_is_for_administrators(
+    client: Client, request: pytest.FixtureRequest, role: str
+) -> None:
+    client.force_login(request.getfixturevalue(role))
+    assert client.get(reverse("admin:incidents_incident_system")).status_code == 404
+    assert client.post(reverse("admin:incidents_incident_repeat_work")).status_code in (
+        403,
+        404,
+    )
+
+
+def test_every_part_is_shown_and_none_is_green_that_was_not_checked(
+    client: Client, administrator: User, settings: Settings
+) -> None:
+    text = open_page(client, administrator)
+    for part in settings.READINESS_PARTS:
+        assert part.title in text
+    assert "no worker has taken from clocks" in text
+    assert "Nobody knows of a run that ended well" in text
+
+
+def test_queues_show_their_length_their_age_and_their_worker(
+    client: Client, administrator: User
+) -> None:
+    current_app.control.purge()
+    receive(make_incident().pk, read_vector("plain"))
+    send_now("evidence.verify_item", [0], queue=QueueName.SMALL)
+    write_heartbeat([QueueName.SMALL])
+    text = open_page(client, administrator)
+    assert "2 waiting." in text
+    assert "The oldest has waited since" in text
+    assert text.count("A worker takes from it") == 1
+    assert text.count("No worker</span>") == len(QueueName) - 1
+
+
+def test_a_scheduled_task_shows_its_last_good_end_and_its_last_fault(
+    client: Client, administrator: User
+) -> None:
+    cache.set(ended_key(PLAN), time.time() - 60)
+    assert "Last failed" not in open_page(client, administrator)
+    cache.set(failed_key(PLAN), (time.time(), "OperationalError"))
+    assert "OperationalError" in open_page(client, administrator)
+
+
+def test_the_page_answers_while_the_broker_hangs(
+    client: Client, administrator: User
+) -> None:
+    with broker_that("refuses"):
+        assert "cannot be asked how much waits" in open_page(client, administrator)
+
+
+def test_what_was_given_up_says_why_and_is_tried_again(
+    client: Client, administrator: User, given_up: VerificationRequest
+) -> None:
+    assert "it took longer than 600 s" in open_page(client, administrator)
+    answer = client.post(
+        reverse("admin:incidents_incident_repeat_work"),
+        {"work": "evidence.verificationrequest", "pk": given_up.pk},
+        follow=True,
+    )
+    assert "It is queued again." in answer.content.decode()
+    newest = VerificationRequest.objects.latest("pk")
+    assert (newest.item, newest.state) == (given_up.item, WorkState.QUEUED)
+    assert newest.requested_by == administrator
+    entry = AuditEntry.objects.get(action="work.repeated")
+    assert entry.after == {"repeats": given_up.pk}
+    assert find_given_up() == []
+
+
+def test_nothing_is_tried_again_twice(
+    administrator: User, given_up: VerificationRequest
+) -> None:
+    again = {"work_type": "evidence.verificationrequest", "pk": given_up.pk}
+    repeat_work(**again, actor=administrator)
+    with pytest.raises(EvidenceConflict, match="asked for again"):
+        repeat_work(**again, actor=administrator)
+    assert VerificationRequest.objects.count() == 2
+
+
+def test_who_does_not_keep_the_installation_repeats_nothing(
+    auditor: User, given_up: VerificationRequest
+) -> None:
+    with pytest.raises(PermissionRefused):
+        repeat_work(
+            work_type="evidence.verificationrequest", pk=given_up.pk, actor=auditor
+        )
+
+
+@pytest.mark.parametrize("pk", ["", "x", "9" * 30, "4711", "-1"])
+def test_an_address_of_no_work_is_told(
+    client: Client, administrator: User, pk: str
+) -> None:
+    client.force_login(administrator)
+    answer = client.post(
+        reverse("admin:incidents_incident_repeat_work"),
+        {"work": "evidence.exportrequest", "pk": pk},
+        follow=True,
+    )
+    assert "There is no such piece of work." in answer.content.decode()
+
+
+def test_every_kind_of_work_can_be_repeated() -> None:
+    """What it was asked for is in its own fields, and has no reverse side."""
+    kinds = {kind.model for kind in registered_kinds()}
+    assert kinds == set(QueuedWork.__subclasses__())
