@@ -11,7 +11,7 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow browser documents bench lint manage install clean
+.PHONY: help run test slow faults browser documents bench lint manage install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ test: ## Run the tests beside servers of their own (ARGS="tests/policy -x")
 
 slow: ## Run the tests that take long, fuzzing above all
 	@$(LAUNCH) test -- -m slow $(ARGS)
+
+faults: ## Break the database, the queue, workers and the disk, and print what it cost
+	@$(LAUNCH) test -- -m faults -n 0 $(ARGS)
 
 browser: ## Run the browser tests only
 	@$(LAUNCH) test -- -m browser $(ARGS)

@@ -1,12 +1,13 @@
 """Beat's scheduler: Celery's own, for machines whose clock is set.
 
 Celery compares times of day. With the clock set an hour back it would send nothing for
-an hour. Here a clock that moved otherwise than time did makes every entry due at once;
-the tasks claim their work, so that one too many does no harm.
+an hour. Here what ran in a future that has not come is due at once; the tasks claim
+their work, so that one too many does no harm.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from typing import Any
@@ -17,6 +18,8 @@ from config.heartbeat import INTERVAL_SECONDS, write_beat
 
 log = logging.getLogger(__name__)
 
+LONG_AGO = dt.timedelta(days=1)
+"""More than any task's interval: what last ran then is due now."""
 JUMP_SECONDS = 5.0
 """More than clocks are slewed by between two ticks, less than the shortest interval."""
 
@@ -34,7 +37,7 @@ class SteadyScheduler(PersistentScheduler):
 
     def tick(self, *args: Any, **options: Any) -> float:
         if abs(_read_offset() - self._offset) > JUMP_SECONDS:
-            log.warning("the clock was set; every task is due now")
+            log.warning("the clock was set; what ran in the future is due now")
             self._start_over()
         if time.monotonic() - self._told_at >= INTERVAL_SECONDS:
             self._told_at = time.monotonic()
@@ -56,7 +59,7 @@ class SteadyScheduler(PersistentScheduler):
         for entry in self.schedule.values():
             now = entry.default_now()
             if entry.last_run_at and entry.last_run_at > now:
-                entry.last_run_at = now
+                entry.last_run_at = now - LONG_AGO
 
 
 def _read_offset() -> float:

@@ -156,7 +156,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_TIME_LIMIT = read_whole_number("TASK_TIME_LIMIT_SECONDS", default=1800)
 # What work on one file may ask for, beyond what its process has.
-TASK_MEMORY_MB = read_whole_number("TASK_MEMORY_MB", default=1536, least=64)
+TASK_MEMORY_MB = read_whole_number("TASK_MEMORY_MB", default=3072, least=64)
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT - 30
 # A server that takes a connection and never answers must not hold who asks it.
 CELERY_BROKER_CONNECTION_TIMEOUT = SERVER_SECONDS

@@ -25,8 +25,8 @@ class QueueName(StrEnum):
     """What a person asked for and is waiting for, and what is done at night."""
 
 
-LARGE_FROM_BYTES = 8 * 1024 * 1024
-"""A bundle of some 10,000 calls is just below; verifying it takes a second or two."""
+LARGE_FROM_BYTES = 16 * 1024 * 1024
+"""A bundle of 10,000 calls is just below; verifying it takes a second or two."""
 UNPACKED_FACTOR = 10
 """What JSON and source shrink by, about. Nothing is unpacked to find out."""
 
