@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
@@ -22,19 +23,7 @@ from evidence.queue.signs import seen_key
 from tests.factories import make_incident
 from tests.live import LiveWorker
 
-PARTS = {
-    *(
-        "database",
-        "broker",
-        "workers",
-        "beat",
-        "evidence_storage",
-        "reminders",
-        "on_call",
-    ),
-    *("history", "stored_evidence"),
-    "disk",
-}
+PARTS = {part.name for part in django_settings.READINESS_PARTS}
 
 
 @pytest.fixture(autouse=True)
