@@ -4,7 +4,7 @@ for ever.
 The limits themselves are the connection's (config/environment.py). Where one is
 reached, the error becomes one of our own refusals, so that every page and the API
 answer it as they answer any. At most DATABASE_WAITERS threads of a process wait for a
-lock as long as one may; those that come on top wait for an instant only, so that a
+lock as long as one may; those that come on top wait for a moment only, so that a
 case that is held fills no thread pool.
 """
 
@@ -47,7 +47,7 @@ REFUSALS: tuple[tuple[type[Exception], type[DatabaseRefusal], str], ...] = (
     (psycopg.errors.DiskFull, DatabaseFull, FULL),
     (psycopg.errors.ReadOnlySqlTransaction, DatabaseFull, FULL),
 )
-INSTANT = "300ms"
+INSTANT = "1s"
 WAITS = re.compile(r"\bFOR (NO KEY )?UPDATE\b(?!.*\b(SKIP LOCKED|NOWAIT)\b)", re.DOTALL)
 
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
