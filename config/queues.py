@@ -47,6 +47,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "evidence.verify_items",
         "incidents.archive_postmortem",
         "incidents.gather_findings",
+        "incidents.make_archive",
         "incidents.make_pdf",
     ),
 }

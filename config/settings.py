@@ -4,6 +4,7 @@ docs/deploy.md lists the variables. A missing or bad value stops the start.
 """
 
 import logging
+import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +29,8 @@ from config.storages import make_storages
 from config.unfold import UNFOLD  # noqa: F401  (a Django setting)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+_PROJECT = tomllib.loads((BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))
+CASEFILE_VERSION: str = _PROJECT["project"]["version"]
 
 # --- Core -------------------------------------------------------------------------
 

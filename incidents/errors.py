@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from evidence.errors import CasefileError, Conflict, Forbidden, Missing
 
@@ -112,3 +113,10 @@ class ArtifactRefused(IncidentError):
     """The artifact is not the one that the checklist item expects."""
 
     code = "artifact_not_expected"
+
+
+class ArchiveUnsound(IncidentError):
+    """A case's archive does not pass its own checker, so it is not kept."""
+
+    code = "archive_unsound"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR

@@ -5,6 +5,7 @@ from celery import shared_task
 from evidence.queue.claiming import TRANSIENT_ERRORS
 from evidence.queue.limits import ARCHIVING, BY_THE_CLOCK, GATHERING, LAYING_OUT
 from evidence.tasks import RELIABLY
+from incidents.services.archives.requests import run_archive
 from incidents.services.findings.gathering import gather_findings, sweep_findings
 from incidents.services.gates.phases import mark_breaches
 from incidents.services.lifecycle.diagnosis import follow_diagnosis
@@ -123,3 +124,9 @@ def sweep_findings_task() -> int:
 def remind_action_items_task() -> int:
     """Write down what action items owe; each reminder is written once."""
     return remind_action_items()
+
+
+@shared_task(name="incidents.make_archive", **RELIABLY)
+def make_archive_task(archive_id: int) -> None:
+    """Make a case's archive; a repeat finds it made."""
+    run_archive(archive_id=archive_id)

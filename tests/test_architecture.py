@@ -75,10 +75,11 @@ ROOMS = {
     **dict.fromkeys(GROUND, GROUND),
     "gates": GROUND,
     "notifications": GROUND,
-    "findings": MIDDLE,
-    "lifecycle": MIDDLE | {"findings"},
+    **dict.fromkeys(("archives", "findings"), MIDDLE),
+    "lifecycle": MIDDLE | {"archives", "findings"},
     **dict.fromkeys(
-        ("alerts", "checklists", "postmortems"), MIDDLE | {"findings", "lifecycle"}
+        ("alerts", "checklists", "postmortems"),
+        MIDDLE | {"archives", "findings", "lifecycle"},
     ),
 }
 

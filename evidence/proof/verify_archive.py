@@ -65,6 +65,7 @@ RECORD_KINDS = _words(
     "custody trust kill_switches snapshots rollbacks scans postmortems signatures "
     "action_items notifications"
 )
+VERDICTS = ("valid", "invalid", "refused")
 UNLISTED = ("SHA256SUMS", "manifest.json", "manifest.dsse.json")
 REQUIRED = (
     *("README.txt", "verify_archive.py", *UNLISTED),
@@ -1340,10 +1341,8 @@ class Checker:
             count, keys = 0, set()
             for document, _ in self.documents(path):
                 count += 1
-                if kind == "reports":
-                    self.verdicts[str(document.get("sha256"))] = str(
-                        document.get("outcome")
-                    )
+                if kind == "reports" and document.get("outcome") in VERDICTS:
+                    self.verdicts[str(document.get("sha256"))] = document["outcome"]
                 elif kind == "signatures":
                     keys.add(str(document.get("content_sha256")))
                 elif kind == "kill_switches":

@@ -37,6 +37,7 @@ from evidence.models import (
 from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
 from evidence.queue.names import queue_of_item
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
+from evidence.services.carried_faults import find_carried_faults
 from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import Recognised, unpack_document
@@ -99,7 +100,8 @@ def run_export(*, request_id: int) -> ExportRequest | None:
     """Make the bundle that a request asks for and return the request, as run_work does.
 
     The bundle is stored only when all five steps of its verification, with the source
-    at hand, find nothing; otherwise the request fails and says why.
+    at hand, find nothing new; otherwise the request fails and says why. Faults that the
+    source's own ledger has are carried over, and said.
     """
     return run_work(EXPORT, request_id)
 
@@ -146,7 +148,11 @@ def _make(request: ExportRequest) -> ExportRequest:
         data, source=source, progress=progress_recorder(request, first=45, last=90)
     ).as_dict()["report"]
     if not report["valid"]:
-        return _fail(request, _explain(report), report)
+        before = verify_document(source).as_dict()["report"]
+        carried = find_carried_faults(report, before)
+        if carried is None:
+            return _fail(request, _explain(report), report)
+        report["carried_over"] = carried
     return _hand_out(request, data, report, scope, policy)
 
 
@@ -254,7 +260,7 @@ def _record_export(request: ExportRequest, now: dt.datetime) -> None:
         CustodyKind.EXPORTED,
         actor=request.requested_by,
         channel=Channel.WORKER,
-        detail=f"to {result}" if result else f"refused: {request.failure}",
+        detail=_say_result(request),
         now=now,
     )
     record_entry(
@@ -266,9 +272,19 @@ def _record_export(request: ExportRequest, now: dt.datetime) -> None:
             "export": request.pk,
             "result": result.sha256_hex if result else None,
             "failure": request.failure,
+            "carried_faults": len((request.report or {}).get("carried_over") or ()),
         },
         now=now,
     )
+
+
+def _say_result(request: ExportRequest) -> str:
+    """Return what the chain of custody says of an export."""
+    if request.result is None:
+        return f"refused: {request.failure}"
+    carried = (request.report or {}).get("carried_over") or []
+    faults = f", with the ledger's faults of its source: {len(carried)}"
+    return f"to {request.result}{faults if carried else ''}"
 
 
 def _read_choices(

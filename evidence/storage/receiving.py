@@ -51,8 +51,10 @@ class Incoming:
 
 
 @contextmanager
-def receive_stream(stream: Readable) -> Iterator[Incoming]:
+def receive_stream(stream: Readable, *, is_limited: bool = True) -> Iterator[Incoming]:
     """Take in a stream and yield it for a decision; what is not kept then, is gone.
+
+    `is_limited` is False for what the application itself made.
 
     Raise UploadTooLarge as soon as EVIDENCE_MAX_BYTES is passed, UploadBroken where
     the sender goes away, StoreNotReady before a byte is read where this is no store.
@@ -65,7 +67,7 @@ def receive_stream(stream: Readable) -> Iterator[Incoming]:
         # The lock is held to the end: the sweep must not take a file in hand.
         with file:
             with storage_errors():
-                sha256_hex, size_bytes = _write_through(stream, file)
+                sha256_hex, size_bytes = _write_through(stream, file, is_limited)
                 _sync_file(file)
             yield Incoming(path, sha256_hex, size_bytes)
     finally:
@@ -99,12 +101,14 @@ def _sync_file(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
-def _write_through(stream: Readable, file: IO[bytes]) -> tuple[str, int]:
+def _write_through(
+    stream: Readable, file: IO[bytes], is_limited: bool
+) -> tuple[str, int]:
     limit: int = settings.EVIDENCE_MAX_BYTES
     digest, size_bytes = hashlib.sha256(), 0
     while chunk := _read_chunk(stream):
         size_bytes += len(chunk)
-        if size_bytes > limit:
+        if is_limited and size_bytes > limit:
             raise UploadTooLarge(
                 f"The file has more than {limit} bytes, the most that is accepted "
                 "(EVIDENCE_MAX_BYTES). Compress it with gzip, or split it."

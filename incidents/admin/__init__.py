@@ -5,6 +5,7 @@ from django.contrib import admin
 from incidents.admin import (
     action_items,
     alerts,
+    archives,
     cases,
     notifications,
     overview_pages,
@@ -17,6 +18,7 @@ from incidents.admin import (
 __all__ = (
     "action_items",
     "alerts",
+    "archives",
     "cases",
     "notifications",
     "overview_pages",

@@ -42,6 +42,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "incidents.view_postmortem",
             ),
             (
+                "Archives",
+                "inventory_2",
+                "admin:incidents_casearchive_changelist",
+                "incidents.view_casearchive",
+            ),
+            (
                 "Action items",
                 "task_alt",
                 "admin:incidents_actionitem_changelist",

@@ -6,6 +6,7 @@ from incidents.models.alerts import (
     AlertMove,
     AlertRule,
 )
+from incidents.models.archives import CaseArchive
 from incidents.models.cases import (
     Cycle,
     Incident,
@@ -73,6 +74,7 @@ __all__ = (
     "ArtifactKind",
     "ArtifactLink",
     "AttemptOutcome",
+    "CaseArchive",
     "ChecklistEntry",
     "ChecklistItem",
     "Cycle",

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import replace
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from evidence.accounts.access import name_of
 from evidence.audit.history import incident_stream
@@ -15,11 +15,13 @@ from evidence.models import (
     EvidenceItem,
     EvidenceKind,
     Outcome,
+    QueuedWork,
     VerificationReport,
     VerificationRequest,
     WorkState,
 )
 from incidents.models import (
+    CaseArchive,
     ChecklistItem,
     Cycle,
     GateStatement,
@@ -218,16 +220,33 @@ def gather_postmortem(cycle: Cycle) -> PostmortemFact:
         author=name_of(version.submitted_by),
         signed_by=name_of(signature.reviewer) if signature else "",
         signature_is_current=is_current,
-        artifacts_archived=is_current and hasattr(signature, "archive"),
+        artifacts_archived=is_current and _find_archive(signature) is not None,
         archive_problem=_archive_problem(signature) if is_current else "",
     )
 
 
+def _archives_of(signature: PostmortemReview) -> QuerySet[CaseArchive]:
+    """Return the case's archives since the signed files were stored."""
+    return CaseArchive.objects.filter(
+        incident__cycles=signature.version.postmortem.cycle_id,
+        requested_at__gte=signature.archive.archived_at,
+    )
+
+
+def _find_archive(signature: PostmortemReview | None) -> CaseArchive | None:
+    """Return an archive of the case that holds the signed files and passed."""
+    if signature is None or not hasattr(signature, "archive"):
+        return None
+    return _archives_of(signature).filter(state=WorkState.DONE).first()
+
+
 def _archive_problem(signature: PostmortemReview | None) -> str:
-    """Return why the newest archiving of a signature gave up; "" where it did not."""
-    if signature is None or hasattr(signature, "archive"):
+    """Return why the newest try to archive gave up; "" where it did not."""
+    if signature is None or _find_archive(signature) is not None:
         return ""
-    newest = signature.archivings.first()
+    newest: QueuedWork | None = signature.archivings.first()
+    if hasattr(signature, "archive"):
+        newest = _archives_of(signature).first()
     return newest.failure if newest is not None and newest.gave_up else ""
 
 

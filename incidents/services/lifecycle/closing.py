@@ -11,6 +11,7 @@ from django.utils import timezone
 from evidence.accounts.access import Actor, require_permission
 from incidents.errors import IncidentError, TransitionError
 from incidents.models import Cycle, Incident
+from incidents.services.archives.requests import queue_archive
 from incidents.services.changes import (
     REVIEW,
     WORK,
@@ -300,6 +301,7 @@ def _close(
         reason=reason,
     )
     end_cycle(incident, incident.current_cycle, actor=actor, now=now)
+    queue_archive(incident, actor=None, now=now)
     said = f"**The original {incident.reference}: {words}**"
     tell_duplicates(incident, said, actor=actor, reason=reason, now=now)
     return incident

@@ -13,23 +13,19 @@ from django.utils import timezone
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services.receipt import receive_evidence
 from incidents.models import (
-    Incident,
-    Postmortem,
     PostmortemArchive,
     PostmortemReview,
     PostmortemVersion,
     ReviewVerdict,
     TimelineKind,
 )
+from incidents.services.archives.requests import queue_archive
 from incidents.services.changes import lock_incident, record_change
-from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.postmortems.pdfs import pdf_bytes
 from incidents.services.postmortems.signatures import (
     current_signature,
     describe_signature,
 )
-from incidents.workflow.gates import ConditionKey
-from incidents.workflow.phases import Phase
 from incidents.workflow.postmortem_markdown import render_postmortem
 
 
@@ -131,23 +127,6 @@ def _record(
                 },
             },
         )
-        _answer_item(incident, archive, now)
+        # The condition is met by the whole case's archive, once it passes its checker.
+        queue_archive(incident, actor=None, now=now)
     return archive
-
-
-def _answer_item(
-    incident: Incident, archive: PostmortemArchive, now: dt.datetime
-) -> None:
-    """Answer the checklist's item, where the signature still counts."""
-    postmortem = Postmortem.objects.get(pk=archive.review.version.postmortem_id)
-    phase = postmortem.cycle.phases.get(phase=Phase.POSTMORTEM)
-    signature = current_signature(postmortem)
-    if signature != archive.review or phase.completed_at or not incident.is_open:
-        return
-    answer_matching_item(
-        postmortem.cycle,
-        ConditionKey.ARTIFACTS_ARCHIVED,
-        actor=None,
-        now=now,
-        note=f"Version {archive.review.version.number} archived as evidence.",
-    )

@@ -12,6 +12,7 @@ from evidence.format import (
 )
 from evidence.models import (
     AuditEntry,
+    CustodyEvent,
     CustodyKind,
     EvidenceItem,
     ExportRequest,
@@ -20,6 +21,7 @@ from evidence.models import (
 )
 from evidence.queue.claiming import MAX_ATTEMPTS, start_work
 from evidence.services import request_export, run_export, run_verification
+from evidence.services.carried_faults import find_carried_faults
 from tests.evidence.helpers import read_expected, read_vector, receive
 from tests.factories import make_incident
 
@@ -106,10 +108,34 @@ def test_export_that_leaks_is_not_handed_out(db, responder, evidence_folder):
     assert AuditEntry.objects.filter(action="evidence.export_failed").count() == 1
 
 
-def test_export_of_a_tampered_bundle_is_not_handed_out(db, responder):
-    done = export(receive_source("tampered-rehashed-entry"), responder)
-    assert (done.state, done.result) == (WorkState.FAILED, None)
-    assert "ledger_chain" in done.failure
+def test_an_export_carries_over_the_faults_that_its_source_has(db, responder):
+    """A broken ledger is what an INC-3 case is about: it has to be shown as it is."""
+    source = receive_source("tampered-rehashed-entry")
+    done = export(source, responder, redaction=FULL)
+    carried = done.report["carried_over"]
+    found = read_expected("tampered-rehashed-entry")["report"]["ledger"]
+    codes = {(e["sequence"], e["code"]) for e in found["verification_errors"]}
+
+    assert done.state == WorkState.DONE
+    assert carried
+    assert {(e["sequence"], e["code"]) for e in carried} <= codes
+    assert not done.report["valid"]
+    custody = CustodyEvent.objects.get(item=source, kind="exported")
+    assert f"faults of its source: {len(carried)}" in custody.detail
+    entry = AuditEntry.objects.get(action="evidence.exported")
+    assert entry.after["carried_faults"] == len(carried)
+
+
+def test_an_export_shows_no_fault_that_its_source_does_not_have(db):
+    source = read_expected("tampered-rehashed-entry")["report"]
+    made = json.loads(json.dumps(source))
+    made["steps"] = dict.fromkeys(made["steps"], "pass") | {"ledger_chain": "fail"}
+    assert find_carried_faults(made, source) == made["ledger"]["verification_errors"]
+    made["ledger"]["verification_errors"].append({"sequence": 1, "code": "x"})
+    assert find_carried_faults(made, source) is None
+    made["ledger"]["verification_errors"].pop()
+    made["steps"]["redaction"] = "fail"
+    assert find_carried_faults(made, source) is None
 
 
 def test_changed_source_bytes_are_not_exported(db, responder, evidence_folder):

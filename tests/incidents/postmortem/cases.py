@@ -7,12 +7,14 @@ import datetime as dt
 from django.contrib.auth.models import User
 
 from evidence.accounts.access import Role
+from evidence.models import UNFINISHED_STATES
 from incidents.models import (
     Incident,
     Postmortem,
     PostmortemReview,
     PostmortemVersion,
 )
+from incidents.services.archives.requests import run_archive
 from incidents.services.findings.gathering import gather_findings
 from incidents.services.gates.conditions import state_condition
 from incidents.services.postmortems.archive import archive_postmortem
@@ -85,7 +87,14 @@ def make_version(incident: Incident | None = None) -> PostmortemVersion:
 
 
 def make_signed(incident: Incident | None = None) -> PostmortemVersion:
-    """Return a version that is signed and archived."""
+    """Return a version that is signed, and its case archived."""
     version = make_version(incident)
     archive_postmortem(review_id=sign(version).pk, now=LATER)
+    archive_case(version.postmortem.incident)
     return version
+
+
+def archive_case(incident: Incident) -> None:
+    """Do what a worker does: make the archives that were asked for."""
+    for archive in incident.archives.filter(state__in=UNFINISHED_STATES):
+        run_archive(archive_id=archive.pk)

@@ -26,6 +26,7 @@ from tests.factories import make_incident, make_user
 from tests.incidents.gates import read_gates
 from tests.incidents.postmortem.cases import (
     TEXTS,
+    archive_case,
     make_case,
     make_postmortem,
     make_signed,
@@ -330,6 +331,7 @@ def test_archive_that_was_given_up_says_why_everywhere_and_is_asked_for_again():
     assert review.archivings.count() == 2
     archive = run_archiving(archiving_id=review.archivings.first().pk)
     assert archive.review == review
+    archive_case(incident)
     gate = read_gates(incident, incident.current_cycle)[Phase.POSTMORTEM]
     assert "artifacts-archived" not in [each.key for each in gate.failed]
     # What is archived is not asked for again, nor is the PDF made a second time.

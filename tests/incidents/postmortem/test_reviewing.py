@@ -33,6 +33,7 @@ from tests.factories import NOON, make_outcome, make_user
 from tests.incidents.gates import read_gates
 from tests.incidents.postmortem.cases import (
     LATER,
+    archive_case,
     make_case,
     make_postmortem,
     make_signed,
@@ -274,6 +275,8 @@ def test_gate_asks_for_text_signature_and_archive_in_turn():
     assert not gate[ConditionKey.POSTMORTEM_SIGNED]
     assert gate[ConditionKey.ARTIFACTS_ARCHIVED]
     archive_postmortem(review_id=review.pk)
+    assert gate_of(incident)[ConditionKey.ARTIFACTS_ARCHIVED]
+    archive_case(incident)
     assert set(gate_of(incident).values()) == {""}
 
 

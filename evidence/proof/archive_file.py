@@ -1,0 +1,94 @@
+"""Writing a case archive: docs/proof-format.md, sections 3 and 4.
+
+Pure: members come as readers of bytes, and go into a file that the caller opened. The
+same members give the same bytes on any machine. What is written is stored, not packed:
+a ZIP library's packing may change, and an archive is made to be held against another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from evidence.format import canonical_bytes
+from evidence.proof.notes import SigningKey, sign_envelope
+from evidence.proof.verify_archive import PREDICATE_TYPE, STATEMENT_TYPE, UNLISTED
+
+ReadPieces = Callable[[], Iterable[bytes]]
+EPOCH = (1980, 1, 1, 0, 0, 0)
+UNIX = 3
+MODE = 0o100644 << 16
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member by its name below the archive's folder, and a way to read its bytes."""
+
+    name: str
+    read: ReadPieces
+    size_bytes: int = field(init=False)
+    sha256_hex: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest, size = hashlib.sha256(), 0
+        for piece in self.read():
+            digest.update(piece)
+            size += len(piece)
+        object.__setattr__(self, "size_bytes", size)
+        object.__setattr__(self, "sha256_hex", digest.hexdigest())
+
+
+def member_of(name: str, data: bytes) -> Member:
+    """Return a small member whose bytes are at hand."""
+    return Member(name, lambda: [data])
+
+
+def write_archive(
+    file: IO[bytes],
+    *,
+    folder: str,
+    members: Sequence[Member],
+    predicate: dict[str, Any],
+    keys: Sequence[SigningKey],
+) -> None:
+    """Write an archive of these members, signed, into a file that can seek."""
+    listed = sorted(members, key=lambda member: member.name.encode())
+    manifest = canonical_bytes(_statement(listed, predicate))
+    envelope = canonical_bytes(sign_envelope(manifest, keys))
+    sums = "".join(f"{one.sha256_hex}  {one.name}\n" for one in listed).encode()
+    own = zip(UNLISTED, (sums, manifest, envelope), strict=True)
+    whole = [*listed, *(member_of(name, data) for name, data in own)]
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for member in sorted(whole, key=lambda member: member.name.encode()):
+            _write_member(archive, f"{folder}/{member.name}", member)
+
+
+def _write_member(archive: zipfile.ZipFile, name: str, member: Member) -> None:
+    info = zipfile.ZipInfo(name, EPOCH)
+    info.create_system = UNIX
+    info.external_attr = MODE
+    # Known beforehand, so that a large member alone gets what only it needs.
+    info.file_size = member.size_bytes
+    with archive.open(info, "w") as file:
+        for piece in member.read():
+            file.write(piece)
+
+
+def _statement(members: Sequence[Member], predicate: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [
+            {"name": one.name, "digest": {"sha256": one.sha256_hex}} for one in members
+        ],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": predicate,
+    }
+
+
+def document_lines(documents: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield documents as the lines of a list, each in canonical form."""
+    for document in documents:
+        yield canonical_bytes(document) + b"\n"

@@ -1,0 +1,221 @@
+"""Case archives in the admin: asked for, followed, handed out, and checked."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_GET
+from unfold.decorators import display
+
+from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.errors import CasefileError, PermissionRefused
+from evidence.models import WorkState
+from evidence.templatetags.casefile import badge, show_moment
+from incidents.models import CaseArchive, Incident
+from incidents.services.archives.checking import BroughtArchive, check_brought
+from incidents.services.archives.requests import (
+    MAKE,
+    open_archive,
+    request_archive,
+)
+
+# Green only where the archive's own checker found nothing.
+TONES = {
+    WorkState.QUEUED: "waiting",
+    WorkState.RUNNING: "waiting",
+    WorkState.DONE: "done",
+    WorkState.FAILED: "failed",
+    WorkState.GAVE_UP: "failed",
+}
+HISTORY_WORDS = {
+    "extends": "Today's history extends the archive's newest checkpoint.",
+    "conflicts": "Today's history does not extend the archive's newest checkpoint: one "
+    "of the two was rewritten or cut.",
+    "unknown": "The archive has no checkpoint that this installation signed, so its "
+    "history cannot be held against today's.",
+}
+
+
+class CheckForm(forms.Form):
+    archive = forms.FileField(label="Archive (ZIP)")
+
+
+@admin.register(CaseArchive)
+class CaseArchiveAdmin(ReadOnlyAdmin):
+    list_display = ("name", "verdict", "asked", "requested_by", "size")
+    list_select_related = ("incident", "requested_by")
+    list_filter = ("state",)
+    search_fields = ("incident__reference", "sha256_hex")
+    fields = (
+        *("case", "verdict", "sha256_hex", "size", "checkpoint_size", "asked"),
+        *("requested_by", "last_problem", "failure", "download"),
+    )
+    readonly_fields = ("case", "verdict", "size", "asked", "download")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CaseArchive]:
+        visible = Incident.objects.visible_to(request.user)
+        return super().get_queryset(request).filter(incident__in=visible)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(MAKE)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path(
+                "<int:pk>/file/",
+                view(require_GET(self.file_view)),
+                name="incidents_casearchive_file",
+            ),
+            path("check/", view(self.check_view), name="incidents_casearchive_check"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Ask for which case, and on POST have it archived."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        asked = request.POST.get("case", "") or request.GET.get("case", "")
+        if request.method == "POST":
+            visible = Incident.objects.visible_to(request.user)
+            incident = visible.filter(reference=asked.strip().replace("\0", "")).first()
+            if incident is not None:
+                return self._request(request, incident)
+            messages.error(request, "There is no case of this reference. Check it.")
+        return self._page(
+            request, "incidents/archives/ask.html", "Archive a case", asked=asked
+        )
+
+    def _request(self, request: HttpRequest, incident: Incident) -> HttpResponse:
+        made = call_service(
+            request,
+            lambda: request_archive(incident_id=incident.pk, actor=person_of(request)),
+            success="The archive is being made. It counts once its own checker passes.",
+        )
+        if made is None:
+            return redirect("admin:incidents_casearchive_changelist")
+        return redirect("admin:incidents_casearchive_change", made.pk)
+
+    def file_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        archive = self.get_queryset(request).filter(pk=pk, state=WorkState.DONE).first()
+        if archive is None:
+            raise Http404
+        try:
+            chunks = open_archive(archive_id=archive.pk, actor=person_of(request))
+        except PermissionRefused as error:
+            raise PermissionDenied from error
+        except CasefileError as error:
+            messages.error(request, error.message)
+            return redirect("admin:incidents_casearchive_change", archive.pk)
+        return StreamingHttpResponse(
+            chunks,
+            content_type="application/zip",
+            headers={
+                "Content-Disposition": content_disposition_header(
+                    True, archive.file_name
+                )
+                or "attachment"
+            },
+        )
+
+    def check_view(self, request: HttpRequest) -> HttpResponse:
+        """Check an archive that somebody brings; nothing of it is kept."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        form = CheckForm(request.POST or None, request.FILES or None)
+        found = None
+        if request.method == "POST" and form.is_valid():
+            found = _check_upload(form.cleaned_data["archive"], request)
+        return self._page(
+            request,
+            "incidents/archives/check.html",
+            "Check an archive",
+            form=form,
+            found=found,
+            history=HISTORY_WORDS[found.history] if found else "",
+        )
+
+    def _page(
+        self, request: HttpRequest, template: str, title: str, **values: Any
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "opts": self.opts,
+            **values,
+        }
+        return TemplateResponse(request, template, context)
+
+    @display(description="Archive")
+    def name(self, archive: CaseArchive) -> str:
+        return archive.file_name
+
+    @display(description="Case")
+    def case(self, archive: CaseArchive) -> str:
+        url = reverse("admin:incidents_incident_change", args=[archive.incident_id])
+        return format_html(
+            '<a class="ev-link" href="{}">{}</a>', url, archive.incident.reference
+        )
+
+    @display(description="State")
+    def verdict(self, archive: CaseArchive) -> str:
+        words = archive.get_state_display()
+        if archive.state == WorkState.DONE:
+            words = "Archived, its checker found nothing"
+        elif archive.state == WorkState.RUNNING:
+            words = f"Being made, {archive.progress_percent} %"
+        return badge(words, TONES[WorkState(archive.state)])
+
+    @display(description="Asked for", ordering="requested_at")
+    def asked(self, archive: CaseArchive) -> str:
+        return show_moment(archive.requested_at)
+
+    @display(description="Size", ordering="size_bytes")
+    def size(self, archive: CaseArchive) -> str:
+        if archive.size_bytes is None:
+            return "–"
+        return f"{archive.size_bytes:,} bytes"
+
+    @display(description="File")
+    def download(self, archive: CaseArchive) -> str:
+        if archive.state != WorkState.DONE:
+            return "–"
+        url = reverse("admin:incidents_casearchive_file", args=[archive.pk])
+        return format_html(
+            '<a class="ev-link" href="{}">Download the archive</a>, with everything of '
+            "the case in it",
+            url,
+        )
+
+
+def _check_upload(upload: UploadedFile, request: HttpRequest) -> BroughtArchive:
+    with tempfile.NamedTemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as file:
+        for chunk in upload.chunks():
+            file.write(chunk)
+        file.flush()
+        return check_brought(Path(file.name), actor=person_of(request))

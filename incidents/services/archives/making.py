@@ -1,0 +1,327 @@
+"""Making a case's archive: its contents gathered, written, and checked before use.
+
+Everything comes from rows, as they stood at the archive's moment, so that the same case
+gives the same bytes in another process and on another day. The archive counts only once
+its own checker has found nothing in it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from evidence import storage
+from evidence.accounts.access import name_of
+from evidence.audit.history import entry_document, extension_stream, incident_stream
+from evidence.audit.log.growing import grow_log
+from evidence.audit.log.keys import signing_keys, verifier_keys
+from evidence.audit.log.reading import entry_proof, prove_consistency
+from evidence.format import canonical_bytes
+from evidence.models import AuditEntry, EvidenceItem, LogCheckpoint, LogKey, LogLeaf
+from evidence.proof import verify_archive
+from evidence.proof.archive_file import (
+    Member,
+    document_lines,
+    member_of,
+    write_archive,
+)
+from evidence.proof.verify_archive import (
+    PROVED_ACTIONS,
+    RECORD_KINDS,
+    check_archive,
+    member_name,
+    stream_file,
+)
+from evidence.services.store.faults import keep_received
+from evidence.stored_moments import to_ms
+from incidents.errors import ArchiveUnsound
+from incidents.models import CaseArchive, Incident, PostmortemArchive
+from incidents.services.archives.readme import write_readme
+from incidents.services.archives.records import record_documents
+
+SPOOL_BYTES = 1024 * 1024
+CHECKED_SHARE = 0.8
+SHOWN_FAULTS = 5
+
+
+@dataclass
+class Stream:
+    """A stream up to the archive's moment: its name, and the entries that count."""
+
+    name: str
+    last: AuditEntry
+    evidence: set[str] = field(default_factory=set)
+    kill_switches: set[str] = field(default_factory=set)
+
+    def entries(self) -> Any:
+        rows = AuditEntry.objects.filter(
+            stream=self.name, sequence__lte=self.last.sequence
+        )
+        return rows.order_by("sequence")
+
+
+@dataclass(frozen=True)
+class MadeArchive:
+    """An archive in the evidence store."""
+
+    sha256_hex: str
+    size_bytes: int
+    checkpoint_size: int
+
+
+def make_archive(
+    archive: CaseArchive, *, note: Callable[[float], None] = lambda fraction: None
+) -> MadeArchive:
+    """Write a case's archive into the evidence store and return what it is.
+
+    Raise ArchiveUnsound where its own checker finds anything: it is not kept then.
+    Nothing is left of one that was not finished. Must run outside a transaction.
+    """
+    grow_log(state_now=True)
+    with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as file:
+        size = write_case(archive, file, note=note)
+        file.seek(0)
+        with storage.receive_stream(file, is_limited=False) as incoming:
+            note(CHECKED_SHARE)
+            require_sound(incoming.path)
+            keep_received(incoming)
+            return MadeArchive(incoming.sha256_hex, incoming.size_bytes, size)
+
+
+def require_sound(path: Path) -> None:
+    """Raise ArchiveUnsound where the archive's own checker finds anything in a file."""
+    faults = check_archive(str(path), verifier_keys(), [])
+    if faults:
+        shown = "; ".join(
+            f"{fault['code']} {fault['path']}" for fault in faults[:SHOWN_FAULTS]
+        )
+        raise ArchiveUnsound(
+            f"The archive's own checker found {len(faults)} faults in it, so it was "
+            f"not kept: {shown}. Verify the history and the evidence of the case."
+        )
+
+
+def write_case(
+    archive: CaseArchive,
+    file: IO[bytes],
+    *,
+    note: Callable[[float], None] = lambda fraction: None,
+) -> int:
+    """Write the archive of a case as of its moment; return the checkpoint's size."""
+    with ExitStack() as stack, transaction.atomic():
+        _read_one_moment()
+        contents = _Contents(archive, stack)
+        members = contents.members(note)
+        write_archive(
+            file,
+            folder=archive.incident.reference,
+            members=members,
+            predicate=contents.predicate(),
+            keys=signing_keys(now=contents.moment),
+        )
+    return contents.checkpoint.tree_size
+
+
+def _read_one_moment() -> None:
+    """Have every query of the transaction see the same rows, where it may begin one."""
+    with connection.cursor() as cursor:
+        if not connection.savepoint_ids:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+class _Contents:
+    """The members of one archive, and the manifest's figures over them."""
+
+    def __init__(self, archive: CaseArchive, stack: ExitStack) -> None:
+        self.archive = archive
+        self.incident: Incident = archive.incident
+        self.moment = archive.requested_at
+        self.stack = stack
+        self.streams = list(self._find_streams())
+        self.case = self.streams[0]
+        self.items = self._find_items()
+        self.checkpoint = self._find_checkpoint()
+        self.counts: dict[str, int] = {}
+
+    def members(self, note: Callable[[float], None]) -> list[Member]:
+        """Return every member but the manifest, its envelope and SHA256SUMS."""
+        chain = self._checkpoint_chain()
+        checker = Path(verify_archive.__file__).read_bytes()
+        made = [
+            member_of("README.txt", write_readme(self.archive).encode()),
+            member_of("verify_archive.py", checker),
+            member_of("history/checkpoint.txt", self.checkpoint.note.encode()),
+            member_of("history/consistency.json", canonical_bytes(chain)),
+            self._spool("history/proofs.ndjson", document_lines(self._proofs())),
+            *(self._key_member(key) for key in LogKey.objects.order_by("id")),
+            *self._postmortem_members(),
+        ]
+        for stream in self.streams:
+            lines = document_lines(map(entry_document, stream.entries().iterator()))
+            made.append(self._spool(stream_file(stream.name), lines))
+        made += [self._record_member(kind) for kind in RECORD_KINDS]
+        for place, item in enumerate(self.items.values()):
+            note(CHECKED_SHARE * place / len(self.items))
+            name = f"evidence/{item.sha256_hex}/{member_name(item.original_name)}"
+            made.append(Member(name, partial(storage.iter_stored, item.sha256_hex)))
+        return made
+
+    def predicate(self) -> dict[str, Any]:
+        """Return the manifest's predicate: docs/proof-format.md, section 4."""
+        digests = {item.pk: item.sha256_hex for item in self.items.values()}
+        return {
+            "reference": self.incident.reference,
+            "title": self.incident.title,
+            "status": str(self.incident.status),
+            "made_at_ms": to_ms(self.moment),
+            "made_by": name_of(self.archive.requested_by),
+            "heads": {
+                stream.name: {
+                    "sequence": stream.last.sequence,
+                    "entry_hash": stream.last.entry_hash,
+                }
+                for stream in self.streams
+            },
+            "checkpoint_size": self.checkpoint.tree_size,
+            "evidence": [
+                {
+                    "sha256": item.sha256_hex,
+                    "name": item.original_name,
+                    "kind": str(item.kind),
+                    "size_bytes": item.size_bytes,
+                    "received_at_ms": to_ms(item.received_at),
+                    "derived_from": digests.get(item.derived_from_id or 0),
+                }
+                for item in self.items.values()
+            ],
+            "redaction": None,
+            "records": self.counts,
+            "casefile_version": settings.CASEFILE_VERSION,
+        }
+
+    # --- The history -----------------------------------------------------------------
+
+    def _find_streams(self) -> Iterator[Stream]:
+        ids = self.incident.extensions.order_by("extension_id")
+        names = [extension_stream(one.extension_id) for one in ids]
+        for name in (incident_stream(self.incident.pk), *names):
+            rows = AuditEntry.objects.filter(stream=name, recorded_at__lte=self.moment)
+            last = rows.order_by("-sequence").first()
+            if last is not None:
+                yield Stream(name, last)
+
+    def _find_items(self) -> dict[str, EvidenceItem]:
+        """Return the case's items by digest, and note what the stream tells of."""
+        for entry in self.case.entries().iterator():
+            if entry.action == "evidence.received":
+                self.case.evidence.add(entry.after["sha256_hex"])
+            elif entry.action == "kill_switch.activated":
+                self.case.kill_switches.add(entry.object_id)
+        rows = EvidenceItem.objects.filter(incident=self.incident).order_by("pk")
+        return {
+            row.sha256_hex: row for row in rows if row.sha256_hex in self.case.evidence
+        }
+
+    def _proved_entries(self) -> list[AuditEntry]:
+        """Return the entries that need a proof, in order, each once."""
+        chosen = {stream.last.pk: stream.last for stream in self.streams}
+        for entry in self.case.entries().filter(action__in=PROVED_ACTIONS):
+            chosen[entry.pk] = entry
+        return [chosen[pk] for pk in sorted(chosen)]
+
+    def _proofs(self) -> Iterator[dict[str, Any]]:
+        return (entry_proof(one, self.checkpoint) for one in self._proved_entries())
+
+    def _find_checkpoint(self) -> LogCheckpoint:
+        """Return the first checkpoint over all that is proved: always the same one."""
+        entries = [entry.pk for entry in self._proved_entries()]
+        leaves = LogLeaf.objects.filter(entry__in=entries)
+        places = list(leaves.values_list("leaf_index", flat=True))
+        covering = LogCheckpoint.objects.filter(tree_size__gt=max(places, default=0))
+        found = covering.order_by("tree_size").first()
+        if found is None or len(places) < len(entries):
+            raise ArchiveUnsound(
+                "The history log does not cover the case yet: it does within a minute."
+            )
+        return found
+
+    def _checkpoint_chain(self) -> dict[str, Any]:
+        """Return the checkpoints at opening, at closing and now, each proved."""
+        moments = [self.incident.reported_at, self.incident.closed_at]
+        held = [_in_force(one, self.checkpoint) for one in moments if one]
+        chain = sorted([*held, self.checkpoint], key=lambda one: one.tree_size)
+        return {
+            "checkpoints": [one.note for one in chain],
+            "proofs": [
+                prove_consistency(older.tree_size, newer.tree_size)
+                for older, newer in pairwise(chain)
+            ],
+        }
+
+    # --- Members ---------------------------------------------------------------------
+
+    def _record_member(self, kind: str) -> Member:
+        documents = record_documents(
+            kind,
+            self.incident,
+            moment=self.moment,
+            kill_switches=self.case.kill_switches,
+        )
+        lines = document_lines(documents)
+        member, count = self._spool_counted(f"records/{kind}.ndjson", lines)
+        self.counts[kind] = count
+        return member
+
+    def _key_member(self, key: LogKey) -> Member:
+        return member_of(f"keys/{key.key_id_hex}.pub", f"{key.verifier}\n".encode())
+
+    def _postmortem_members(self) -> Iterator[Member]:
+        archives = PostmortemArchive.objects.filter(
+            review__version__postmortem__cycle__incident=self.incident,
+            archived_at__lte=self.moment,
+        ).select_related("review__version__postmortem__cycle")
+        for archive in archives.order_by("pk"):
+            version = archive.review.version
+            name = f"postmortem/{version.postmortem.cycle.number}-v{version.number}"
+            for item, ending in zip(archive.items, ("json", "md", "pdf"), strict=True):
+                read = partial(storage.iter_stored, item.sha256_hex)
+                yield Member(f"{name}.{ending}", read)
+
+    def _spool(self, name: str, pieces: Iterable[bytes]) -> Member:
+        return self._spool_counted(name, pieces)[0]
+
+    def _spool_counted(self, name: str, pieces: Iterable[bytes]) -> tuple[Member, int]:
+        """Write pieces aside, to be read more than once; return how many there were."""
+        file = self.stack.enter_context(
+            tempfile.SpooledTemporaryFile(  # noqa: SIM115 (the stack closes it)
+                SPOOL_BYTES, dir=settings.FILE_UPLOAD_TEMP_DIR
+            )
+        )
+        count = 0
+        for piece in pieces:
+            file.write(piece)
+            count += 1
+        return Member(name, partial(_read_again, file)), count
+
+
+def _read_again(file: Any) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(SPOOL_BYTES):
+        yield piece
+
+
+def _in_force(moment: dt.datetime, newest: LogCheckpoint) -> LogCheckpoint:
+    """Return the checkpoint in force at a moment; the empty tree's before the first."""
+    older = LogCheckpoint.objects.filter(tree_size__lte=newest.tree_size)
+    found = older.filter(made_at__lte=moment).order_by("-tree_size").first()
+    return found or older.get(tree_size=0)

@@ -1,0 +1,59 @@
+"""What an archive says of itself to who opens it."""
+
+from __future__ import annotations
+
+from evidence.accounts.access import name_of
+from evidence.stored_moments import to_ms
+from incidents.models import CaseArchive
+
+README = """\
+{reference}: {title}
+
+This folder is the archive of a security incident's case: every piece of evidence as
+it was received, the case's records, its postmortem, and the history of who did what.
+It was made by {person} at {moment} ms since 1970 (UTC), as manifest.json says.
+
+How to check it
+
+  python3 verify_archive.py
+
+in this folder, with Python 3.11 or newer and nothing installed; or give the ZIP as an
+argument. It needs no network. `sha256sum -c SHA256SUMS` checks the bytes alone.
+
+Two things make the answer worth more. Both have to come from somewhere else than this
+folder:
+
+  python3 verify_archive.py --key KEY --checkpoint FILE
+
+KEY is the public key of the installation that made it, as somebody told you whom you
+trust. FILE is a checkpoint of its history log that somebody kept: the archive's
+history has to agree with it. Where the archive has no checkpoint of that size, ask
+for a proof of consistency, and give both in one file.
+
+What is proved
+
+- Bytes: every member is the one that was signed.
+- Order: each stream of the history is whole up to its newest entry here.
+- Age: what a checkpoint covers was written before that checkpoint was made.
+- Evidence: what the reports say of bundles and ledgers is what is found anew.
+
+What is not proved
+
+- That what people wrote is true.
+- Who sat at the keyboard: the history names accounts.
+- That the newest entries are all there. A holder of the signing key can leave newer
+  entries out of a stream down to one that has a proof of its own; only a checkpoint or
+  head kept elsewhere shows that.
+- Without --key: where the archive comes from. Its own keys prove only that it agrees
+  with itself.
+"""
+
+
+def write_readme(archive: CaseArchive) -> str:
+    """Return README.txt of an archive."""
+    return README.format(
+        reference=archive.incident.reference,
+        title=archive.incident.title,
+        person=name_of(archive.requested_by),
+        moment=to_ms(archive.requested_at),
+    )

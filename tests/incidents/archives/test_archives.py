@@ -1,0 +1,215 @@
+"""A case's archive: what it holds, that it checks itself, and what makes it count."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from evidence import storage
+from evidence.accounts.access import Role
+from evidence.audit.log.growing import grow_log
+from evidence.audit.log.keys import verifier_keys
+from evidence.audit.log.reading import newest_checkpoint
+from evidence.errors import PermissionRefused
+from evidence.models import AuditEntry, WorkState
+from evidence.proof.notes import encode_verifier
+from evidence.proof.verify_archive import check_archive
+from evidence.queue.running import WorkPutBack
+from incidents.models import CaseArchive, Incident
+from incidents.services.archives.making import write_case
+from incidents.services.archives.records import TABLES, find_moment
+from incidents.services.archives.requests import (
+    open_archive,
+    request_archive,
+    run_archive,
+)
+from incidents.services.gates.gathering import gather_postmortem
+from incidents.services.postmortems.archive import archive_postmortem
+from tests.evidence.helpers import receive, without_triggers
+from tests.factories import make_evidence, make_incident, make_user
+from tests.incidents.postmortem.cases import make_case, make_version, sign
+
+pytestmark = pytest.mark.django_db
+
+
+def make_archive(incident: Incident) -> CaseArchive:
+    asked = request_archive(incident_id=incident.pk, actor=make_user(Role.REVIEWER))
+    made = run_archive(archive_id=asked.pk)
+    assert made is not None
+    return made
+
+
+def read(archive: CaseArchive) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(storage.read_verified(archive.sha256_hex)))
+
+
+def test_an_archive_checks_itself_in_an_empty_folder_with_a_bare_python(
+    tmp_path: Path,
+) -> None:
+    incident = make_case()
+    receive(incident.pk, b"call notes", "..\\Mémo 日本 (1).txt")
+    archive = make_archive(incident)
+    with read(archive) as file:
+        file.extractall(tmp_path)
+    (folder,) = tmp_path.iterdir()
+    key = encode_verifier(verifier_keys()[0])
+    python = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
+
+    done = subprocess.run(
+        [python, "-I", "-S", folder / "verify_archive.py", "--key", key, "--json"],
+        cwd=folder,
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    sums = subprocess.run(
+        ["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=folder, check=False
+    )
+
+    assert (json.loads(done.stdout)["faults"], done.returncode) == ([], 0)
+    assert sums.returncode == 0
+
+
+@pytest.mark.parametrize("playbook", [f"INC-{number}" for number in range(1, 7)])
+def test_every_class_of_case_can_be_archived(playbook: str) -> None:
+    incident = make_incident(playbook=playbook)
+    make_evidence(incident)
+    archive = make_archive(incident)
+    assert archive.state == WorkState.DONE
+    with read(archive) as file:
+        manifest = json.loads(file.read(f"{incident.reference}/manifest.json"))
+    assert manifest["predicate"]["reference"] == incident.reference
+    assert manifest["predicate"]["records"]["reports"] == 1
+
+
+def test_the_same_case_and_moment_give_the_same_bytes_later() -> None:
+    incident = make_case()
+    archive = make_archive(incident)
+    grow_log(state_now=True)
+    again = io.BytesIO()
+    write_case(CaseArchive.objects.get(pk=archive.pk), again)
+    assert again.getvalue() == storage.read_verified(archive.sha256_hex)
+
+
+def test_rows_written_after_the_moment_are_told_from_those_before() -> None:
+    """Else an archive made again, later, would have other bytes."""
+    tables = [model for pairs in TABLES.values() for model, _ in pairs]
+    written_once = [one for one in tables if getattr(one, "append_only", False)]
+    assert [one for one in written_once if find_moment(one) is None] == []
+
+
+def test_a_member_is_stored_and_says_nothing_of_the_machine() -> None:
+    with read(make_archive(make_case())) as file:
+        infos = file.infolist()
+    names = [info.filename for info in infos]
+    assert names == sorted(names, key=str.encode)
+    assert {info.date_time for info in infos} == {(1980, 1, 1, 0, 0, 0)}
+    assert {info.external_attr >> 16 for info in infos} == {0o100644}
+    assert {(info.compress_type, info.extra, info.comment) for info in infos} == {
+        (zipfile.ZIP_STORED, b"", b"")
+    }
+
+
+def test_an_archive_agrees_with_a_checkpoint_kept_outside(tmp_path: Path) -> None:
+    incident = make_case()
+    archive = make_archive(incident)
+    kept = tmp_path / "kept.txt"
+    kept.write_text(newest_checkpoint().note)
+    path = tmp_path / "a.zip"
+    path.write_bytes(storage.read_verified(archive.sha256_hex))
+    assert not check_archive(str(path), verifier_keys(), [str(kept)])
+
+
+def test_the_condition_is_met_by_an_archive_that_passes_and_by_nothing_less() -> None:
+    version = make_version()
+    archive_postmortem(review_id=sign(version).pk)
+    cycle = version.postmortem.cycle
+    assert not gather_postmortem(cycle).artifacts_archived
+    waiting = CaseArchive.objects.get(incident=cycle.incident)
+
+    assert run_archive(archive_id=waiting.pk)
+
+    assert gather_postmortem(cycle).artifacts_archived
+    with read(CaseArchive.objects.get(pk=waiting.pk)) as file:
+        names = {name.rpartition("/")[2] for name in file.namelist()}
+    assert {"1-v1.json", "1-v1.md", "1-v1.pdf"} <= names
+
+
+def test_an_archive_of_a_history_that_does_not_hold_is_not_kept() -> None:
+    version = make_version()
+    archive_postmortem(review_id=sign(version).pk)
+    cycle = version.postmortem.cycle
+    waiting = CaseArchive.objects.get(incident=cycle.incident)
+    first = AuditEntry.objects.filter(stream=f"incident:{cycle.incident_id}").last()
+    without_triggers(
+        "UPDATE evidence_auditentry SET reason = 'other' WHERE id = %s", first.pk
+    )
+    for _ in range(3):
+        try:
+            run_archive(archive_id=waiting.pk)
+        except WorkPutBack:
+            continue
+
+    waiting.refresh_from_db()
+    assert waiting.state == WorkState.GAVE_UP
+    assert "chain_fault" in waiting.failure
+    assert not waiting.sha256_hex
+    fact = gather_postmortem(cycle)
+    assert not fact.artifacts_archived
+    assert "chain_fault" in fact.archive_problem
+
+
+def test_evidence_that_was_damaged_in_the_store_is_not_archived() -> None:
+    incident = make_case()
+    item = receive(incident.pk, b"call notes", "notes.txt")
+    path = Path(storage.open_stored(item.sha256_hex).name)
+    path.chmod(0o600)
+    path.write_bytes(b"call Notes")
+    asked = request_archive(incident_id=incident.pk, actor=make_user(Role.REVIEWER))
+    with pytest.raises(WorkPutBack, match="digest_mismatch"):
+        run_archive(archive_id=asked.pk)
+
+
+def test_who_may_ask_for_one_and_take_one(outsider: User, responder: User) -> None:
+    incident = make_case()
+    with pytest.raises(PermissionRefused):
+        request_archive(incident_id=incident.pk, actor=outsider)
+    archive = make_archive(incident)
+    with pytest.raises(PermissionRefused):
+        open_archive(archive_id=archive.pk, actor=responder)
+    reviewer = make_user(Role.REVIEWER)
+    assert b"".join(open_archive(archive_id=archive.pk, actor=reviewer))
+    taken = AuditEntry.objects.get(action="archive.downloaded")
+    assert taken.actor == reviewer
+    assert taken.after["sha256_hex"] == archive.sha256_hex
+
+
+def test_an_archives_page_shows_it_and_hands_it_out(
+    client: Client, responder: User
+) -> None:
+    incident = make_case()
+    archive = make_archive(incident)
+    url = f"/admin/incidents/casearchive/{archive.pk}"
+    client.force_login(make_user(Role.REVIEWER))
+    page = client.get(f"{url}/change/").content.decode()
+    assert archive.sha256_hex in page
+    answer = client.get(f"{url}/file/")
+    assert answer["Content-Disposition"].startswith("attachment")
+    assert b"".join(answer.streaming_content)[:2] == b"PK"
+    client.force_login(responder)
+    assert client.get(f"{url}/file/").status_code == 403
+    made = client.post(
+        "/admin/incidents/casearchive/add/", {"case": incident.reference}
+    )
+    assert made.status_code == 302
+    assert CaseArchive.objects.filter(incident=incident).count() == 2
