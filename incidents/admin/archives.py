@@ -39,14 +39,6 @@ from incidents.services.archives.requests import (
     request_archive,
 )
 
-# Green only where the archive's own checker found nothing.
-TONES = {
-    WorkState.QUEUED: "waiting",
-    WorkState.RUNNING: "waiting",
-    WorkState.DONE: "done",
-    WorkState.FAILED: "failed",
-    WorkState.GAVE_UP: "failed",
-}
 HISTORY_WORDS = {
     "extends": "Today's history extends the archive's newest checkpoint.",
     "conflicts": "Today's history does not extend the archive's newest checkpoint: one "
@@ -189,7 +181,7 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
             words = "Archived, its checker found nothing"
         elif archive.state == WorkState.RUNNING:
             words = f"Being made, {archive.progress_percent} %"
-        return badge(words, TONES[WorkState(archive.state)])
+        return badge(archive.state, words, kind="archive")
 
     @display(description="Asked for", ordering="requested_at")
     def asked(self, archive: CaseArchive) -> str:

@@ -66,7 +66,8 @@ CODES = {
         workflow_error
     """,
     500: """
-        archive_unsound checkpoint_unsound evidence_damaged evidence_missing history_broken
+        archive_unsound checkpoint_unsound evidence_damaged evidence_missing
+        history_broken
     """,
     503: """
         database_full record_busy storage_unavailable store_not_ready took_too_long

@@ -35,6 +35,7 @@ from incidents.services.archives.requests import (
 from incidents.services.gates.gathering import gather_postmortem
 from incidents.services.postmortems.archive import archive_postmortem
 from tests.evidence.helpers import receive, without_triggers
+from tests.evidence.proof.archives import FOLDER as PROOF
 from tests.factories import make_evidence, make_incident, make_user
 from tests.incidents.postmortem.cases import make_case, make_version, sign
 
@@ -213,3 +214,32 @@ def test_an_archives_page_shows_it_and_hands_it_out(
     )
     assert made.status_code == 302
     assert CaseArchive.objects.filter(incident=incident).count() == 2
+
+
+def test_an_archive_that_somebody_brings_is_checked(
+    client: Client, outsider: User
+) -> None:
+    archive = make_archive(make_case())
+    data = storage.read_verified(archive.sha256_hex)
+    client.force_login(make_user(Role.REVIEWER))
+    url = "/admin/incidents/casearchive/check/"
+
+    def bring(content: bytes) -> str:
+        file = io.BytesIO(content)
+        file.name = "brought.zip"
+        return client.post(url, {"archive": file}).content.decode()
+
+    ours = bring(data)
+    assert "Nothing wrong was found" in ours
+    assert archive.file_name in ours
+    assert "history extends the archive" in ours
+    spoilt = bring(data.replace(b"What is proved", b"What was proved"))
+    assert "Faults were found" in spoilt
+    assert "unreadable" in spoilt
+    foreign = bring((PROOF / "good.zip").read_bytes())
+    assert "Nothing wrong was found" in foreign
+    assert "No key of this installation signed it" in foreign
+    assert "cannot be held against" in foreign
+    assert "unreadable" in bring(b"no archive")
+    client.force_login(outsider)
+    assert client.get(url).status_code == 403
