@@ -31,4 +31,9 @@ READINESS_PARTS = (
         "evidence.audit.history_checks.read_history_health",
     ),
     Part("history_log", "History log", "evidence.audit.log.health.check_log"),
+    Part(
+        "log_copies",
+        "Copies of the history log",
+        "evidence.audit.log.publishing.check_publishing",
+    ),
 )

@@ -29,7 +29,10 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "policy.sweep_orders",
         "policy.take_up_evidence",
     ),
-    QueueName.DELIVERY: ("incidents.deliver_notifications",),
+    QueueName.DELIVERY: (
+        "evidence.publish_checkpoints",
+        "incidents.deliver_notifications",
+    ),
     # Sent by size; this is for who sends one by hand.
     QueueName.LARGE: (
         "evidence.export_bundle",

@@ -38,6 +38,10 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "evidence.grow_log",
         "schedule": 20.0,
     },
+    "publish-checkpoints": {
+        "task": "evidence.publish_checkpoints",
+        "schedule": 60.0,
+    },
     # Once a day through all of it: for what was committed very late.
     "grow-log-whole": {
         "task": "evidence.grow_log",

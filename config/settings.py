@@ -234,6 +234,8 @@ LOG_ORIGIN = read_text(
 LOG_SIGNING_KEYS = read_words("LOG_SIGNING_KEYS")
 LOG_KEY_FILE = read_text("LOG_KEY_FILE", default=f"{EVIDENCE_ROOT.rstrip('/')}.log-key")
 LOG_IS_PUBLIC = read_flag("LOG_IS_PUBLIC", default=False)
+# Where checkpoints go, so that somebody else holds them.
+LOG_PLACES = read_words("LOG_PLACES")
 
 PLAYBOOK_FOLDERS = read_words("PLAYBOOK_FOLDERS")
 

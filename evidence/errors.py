@@ -202,6 +202,12 @@ class LogKeyMissing(CasefileError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class LogPlaceRefused(CasefileError):
+    """A place outside does not take a checkpoint, or is named wrongly."""
+
+    code = "log_place_refused"
+
+
 class LogRefused(Missing):
     """The history log has no such leaf, size or tile."""
 

@@ -5,7 +5,7 @@ from django.core.cache import cache
 
 from evidence import services, storage
 from evidence.audit import history_checks
-from evidence.audit.log import growing
+from evidence.audit.log import growing, publishing
 from evidence.queue import running, sweeping
 from evidence.queue.limits import BY_THE_CLOCK, EXPORTING, VERIFYING
 from evidence.services.store import checks as store_checks
@@ -85,3 +85,8 @@ def check_history() -> None:
 @shared_task(name="evidence.grow_log", acks_late=True)
 def grow_log(whole: bool = False) -> None:
     growing.grow_log(whole=whole)
+
+
+@shared_task(name="evidence.publish_checkpoints", acks_late=True)
+def publish_checkpoints() -> int:
+    return publishing.publish_checkpoints()

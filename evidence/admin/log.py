@@ -1,17 +1,22 @@
-"""The history log's files, from an entry's page."""
+"""The history log in the admin: its checkpoints, who holds them, proofs of entries."""
 
 from __future__ import annotations
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.html import format_html
+from unfold.decorators import display
 
-from evidence.admin.base import read_key
+from evidence.admin.base import ReadOnlyAdmin, read_key
+from evidence.audit.log.places import read_place
 from evidence.audit.log.reading import entry_proof, newest_checkpoint
-from evidence.errors import LogRefused
+from evidence.errors import LogPlaceRefused, LogRefused
 from evidence.format import canonical_bytes
-from evidence.models import AuditEntry
+from evidence.models import AuditEntry, LogCheckpoint, LogCopy
+from evidence.templatetags.casefile import badge, show_moment
 
 
 def download_entry_proof(request: HttpRequest, object_id: str) -> HttpResponse:
@@ -31,3 +36,75 @@ def download_entry_proof(request: HttpRequest, object_id: str) -> HttpResponse:
         f'attachment; filename="entry-{entry.pk}-proof.json"'
     )
     return answer
+
+
+class LogAdmin(ReadOnlyAdmin):
+    """Shown to who may read the history."""
+
+    def has_view_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return request.user.has_perm("evidence.view_auditentry")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("evidence.view_auditentry")
+
+
+@admin.register(LogCheckpoint)
+class LogCheckpointAdmin(LogAdmin):
+    list_display = ("tree_size", "made", "holders")
+    fields = ("tree_size", "root_hex", "made_at", "shown_note", "holders")
+    readonly_fields = ("shown_note", "holders")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LogCheckpoint]:
+        return super().get_queryset(request).prefetch_related("copies")
+
+    @display(description="Made", ordering="made_at")
+    def made(self, checkpoint: LogCheckpoint) -> str:
+        return show_moment(checkpoint.made_at)
+
+    @display(description="Held outside by")
+    def holders(self, checkpoint: LogCheckpoint) -> str:
+        held = [copy for copy in checkpoint.copies.all() if copy.held_at]
+        return ", ".join(show_place(copy) for copy in held) or "nobody yet"
+
+    @display(description="Checkpoint")
+    def shown_note(self, checkpoint: LogCheckpoint) -> str:
+        return format_html('<pre class="ev-json">{}</pre>', checkpoint.note)
+
+
+@admin.register(LogCopy)
+class LogCopyAdmin(LogAdmin):
+    list_display = ("where", "size", "state", "since", "attempts", "last_problem")
+    list_select_related = ("checkpoint",)
+    list_filter = ("kind",)
+    fields = ("where", "size", "state", "since", "attempts", "last_problem", "answer")
+    readonly_fields = ("where", "size", "state", "since")
+
+    @display(description="Place")
+    def where(self, copy: LogCopy) -> str:
+        return show_place(copy)
+
+    @display(description="Entries", ordering="checkpoint__tree_size")
+    def size(self, copy: LogCopy) -> int:
+        return copy.checkpoint.tree_size
+
+    @display(description="State")
+    def state(self, copy: LogCopy) -> str:
+        if copy.held_at:
+            return badge("done", "Held")
+        if copy.last_problem:
+            return badge("failed", "Not taken, tried again")
+        return badge("pending", "Waiting")
+
+    @display(description="Held since", ordering="held_at")
+    def since(self, copy: LogCopy) -> str:
+        return show_moment(copy.held_at) if copy.held_at else "–"
+
+
+def show_place(copy: LogCopy) -> str:
+    """Return a place's kind and host: an address may hold what is secret."""
+    try:
+        return read_place(copy.place).shown
+    except LogPlaceRefused:
+        return copy.kind

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from evidence.api.base.permissions import ScopePermission
+from evidence.audit.log.publishing import cosignatures
 from evidence.audit.log.reading import (
     checkpoint_members,
     entry_bundle,
@@ -59,8 +60,10 @@ class LogView(APIView):
 
 class CheckpointView(LogView):
     def get(self, request: Request) -> HttpResponse:
+        newest = newest_checkpoint()
         answer = HttpResponse(
-            newest_checkpoint().note, content_type="text/plain; charset=utf-8"
+            newest.note + cosignatures(newest),
+            content_type="text/plain; charset=utf-8",
         )
         answer["Cache-Control"] = "no-cache"
         return answer

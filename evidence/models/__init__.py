@@ -10,7 +10,7 @@ from evidence.models.items import (
     EvidenceKind,
     KindChange,
 )
-from evidence.models.log import LogCheckpoint, LogKey, LogLeaf, LogSubtree
+from evidence.models.log import LogCheckpoint, LogCopy, LogKey, LogLeaf, LogSubtree
 from evidence.models.queued_work import (
     FINISHED_STATES,
     UNFINISHED_STATES,
@@ -55,6 +55,7 @@ __all__ = (
     "HistoryCheck",
     "KindChange",
     "LogCheckpoint",
+    "LogCopy",
     "LogKey",
     "LogLeaf",
     "LogSubtree",

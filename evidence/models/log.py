@@ -1,11 +1,13 @@
 """The history log's rows: which leaf an entry is, and what was stated over the tree."""
 
+import pgtrigger
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
 from evidence.models.append_only import AppendOnlyModel
 from evidence.models.history import AuditEntry
+from evidence.models.triggers import Protect
 
 SHA256 = r"^[0-9a-f]{64}$"
 
@@ -100,3 +102,42 @@ class LogCheckpoint(AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"checkpoint of {self.tree_size} entries"
+
+
+class LogCopy(models.Model):
+    """A checkpoint given to a place outside: when it took it, or why it has not yet.
+
+    `answer` is what the place gave back, to be kept: a witness's cosignature, the name
+    of a file. What is held stays as it is.
+    """
+
+    place = models.CharField(max_length=500)
+    kind = models.CharField(max_length=12)
+    checkpoint = models.ForeignKey(
+        LogCheckpoint, on_delete=models.PROTECT, related_name="copies"
+    )
+    attempts = models.PositiveIntegerField(default=0)
+    next_try_at = models.DateTimeField()
+    last_problem = models.CharField(max_length=300, blank=True)
+    held_at = models.DateTimeField(null=True, blank=True)
+    answer = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = "log copies"
+        constraints = (
+            models.UniqueConstraint(
+                fields=("place", "checkpoint"), name="log_copy_once"
+            ),
+        )
+        triggers = (
+            Protect(name="never_deleted", operation=pgtrigger.Delete),
+            Protect(
+                name="held_stays_held",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__held_at__isnull=False),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.checkpoint} at {self.kind}"

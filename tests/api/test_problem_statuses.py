@@ -55,6 +55,7 @@ CODES = {
         email_invalid evidence_refused extension_id_invalid extension_id_missing
         extension_looks_alike findings_missing incident_refused invalid_alert
         invalid_alert_rule invalid_document invalid_filter invalid_playbook
+        log_place_refused
         invalid_postmortem invalid_reminder_plan invalid_waiver moment_refused
         naive_moment name_looks_alike not_a_bundle not_a_kill_all not_source
         notification_refused output_missing person_refused policy_error

@@ -7,6 +7,7 @@ its own checker has found nothing in it.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -165,6 +166,7 @@ class _Contents:
             self._spool("history/proofs.ndjson", document_lines(self._proofs())),
             *(self._key_member(key) for key in LogKey.objects.order_by("id")),
             *self._postmortem_members(),
+            *self._time_stamps(),
         ]
         for stream in self.streams:
             lines = document_lines(map(entry_document, stream.entries().iterator()))
@@ -284,6 +286,13 @@ class _Contents:
 
     def _key_member(self, key: LogKey) -> Member:
         return member_of(f"keys/{key.key_id_hex}.pub", f"{key.verifier}\n".encode())
+
+    def _time_stamps(self) -> Iterator[Member]:
+        """Return the time stamps over the checkpoint that were there at the moment."""
+        held = self.checkpoint.copies.filter(kind="rfc3161", held_at__lte=self.moment)
+        for number, copy in enumerate(held.order_by("pk"), 1):
+            name = f"timestamps/checkpoint-{number}.tsr"
+            yield member_of(name, base64.b64decode(copy.answer))
 
     def _postmortem_members(self) -> Iterator[Member]:
         archives = PostmortemArchive.objects.filter(

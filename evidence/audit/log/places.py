@@ -1,0 +1,245 @@
+"""Where checkpoints are published: what LOG_PLACES says, and how each kind is sent.
+
+A place is an address. `file:///folder`, `s3://bucket/prefix?lock_days=3650`,
+`mailto:person@example.org`, `https://…` (a webhook that takes the text by POST),
+`witness+https://…#<witness key>` (C2SP tlog-witness) and `rfc3161+https://…#<file>`, a
+time-stamping authority with the file of its root certificates. `every=<seconds>` in the
+query says how often.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import requests
+from cryptography.x509 import load_pem_x509_certificates
+from django.conf import settings
+from django.core.mail import EmailMessage
+from rfc3161_client import (
+    TimeStampRequest,
+    TimestampRequestBuilder,
+    VerificationError,
+    VerifierBuilder,
+    decode_timestamp_response,
+)
+
+from evidence.audit.log.reading import prove_consistency
+from evidence.errors import LogPlaceRefused
+from evidence.models import LogCheckpoint
+from evidence.proof.notes import find_cosignature, parse_witness_key
+from evidence.proof.verify_archive import split_note
+
+DEFAULT_SECONDS = {
+    "file": 60,
+    "witness": 60,
+    "https": 3600,
+    "http": 3600,
+    "s3": 3600,
+    "mailto": 86400,
+    "rfc3161": 86400,
+}
+TIMEOUT_SECONDS = 20
+LOCK_DAYS = 3650
+MAX_ANSWER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place: its kind, its address, and how often it is given a checkpoint."""
+
+    text: str
+    kind: str
+    url: str
+    fragment: str
+    options: dict[str, str]
+
+    @property
+    def shown(self) -> str:
+        """The address without what may be secret in it."""
+        parts = urlsplit(self.url)
+        where = parts.hostname or parts.path
+        return f"{self.kind}: {where}"
+
+    @property
+    def every(self) -> dt.timedelta:
+        default = DEFAULT_SECONDS[self.kind]
+        return dt.timedelta(seconds=int(self.options.get("every", default)))
+
+
+def read_places() -> list[Place]:
+    """Return the places of LOG_PLACES. Raise LogPlaceRefused for one that is none."""
+    return [read_place(text) for text in settings.LOG_PLACES]
+
+
+def read_place(text: str) -> Place:
+    scheme, _, _ = text.partition(":")
+    kind, _, rest = scheme.partition("+")
+    parts = urlsplit(text.removeprefix(f"{kind}+") if rest else text)
+    if kind not in DEFAULT_SECONDS or (rest and rest not in ("http", "https")):
+        known = ", ".join(sorted(DEFAULT_SECONDS))
+        raise LogPlaceRefused(f"LOG_PLACES names the kind {kind!r}; known are {known}.")
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if not query.get("every", "60").isdigit():
+        raise LogPlaceRefused("LOG_PLACES: every= is a number of seconds.")
+    own = {"every", "lock_days"} & set(query)
+    url = parts._replace(fragment="", query="" if own else parts.query).geturl()
+    return Place(text, kind, url, unquote(parts.fragment), query)
+
+
+def send_checkpoint(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
+    """Give a place a checkpoint and return what it answered with, to be kept.
+
+    `known_size` is the size of the last checkpoint that the place holds; 0 for none.
+    Raise LogPlaceRefused, or the transport's own error.
+    """
+    senders: dict[str, Callable[[Place, LogCheckpoint, int], str]] = {
+        "file": _write_file,
+        "s3": _put_object,
+        "mailto": _send_mail,
+        "http": _post,
+        "https": _post,
+        "witness": _ask_witness,
+        "rfc3161": _ask_time,
+    }
+    return senders[place.kind](place, checkpoint, known_size)
+
+
+def _file_name(checkpoint: LogCheckpoint) -> str:
+    return f"{checkpoint.tree_size:020d}.checkpoint"
+
+
+def _write_file(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
+    folder = Path(unquote(urlsplit(place.url).path))
+    if not folder.is_dir():
+        raise LogPlaceRefused("The folder for checkpoints is not there.")
+    path = folder / _file_name(checkpoint)
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as draft:
+        draft.write(checkpoint.note.encode())
+        draft.flush()
+        os.fsync(draft.fileno())
+    Path(draft.name).chmod(0o444)
+    Path(draft.name).rename(path)
+    return path.name
+
+
+def _put_object(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
+    # Only where a bucket is named: requirements-s3.txt.
+    import boto3  # type: ignore[import-untyped]
+
+    parts = urlsplit(place.url)
+    days = int(place.options.get("lock_days", LOCK_DAYS))
+    key = "/".join(filter(None, (parts.path.strip("/"), _file_name(checkpoint))))
+    boto3.client("s3").put_object(
+        Bucket=parts.netloc,
+        Key=key,
+        Body=checkpoint.note.encode(),
+        ContentType="text/plain; charset=utf-8",
+        ObjectLockMode="COMPLIANCE",
+        ObjectLockRetainUntilDate=checkpoint.made_at + dt.timedelta(days=days),
+    )
+    return key
+
+
+def _send_mail(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
+    message = EmailMessage(
+        subject=f"Checkpoint of {settings.LOG_ORIGIN}, {checkpoint.tree_size} entries",
+        body="Keep this message. It shows later whether the history before it was "
+        f"changed: docs/history-log.md.\n\n{checkpoint.note}",
+        to=[unquote(urlsplit(place.url).path)],
+    )
+    message.send()
+    return ""
+
+
+def _post(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
+    answer = requests.post(
+        place.url,
+        data=checkpoint.note.encode(),
+        headers={"Content-Type": "text/plain; charset=utf-8"},
+        timeout=TIMEOUT_SECONDS,
+        allow_redirects=False,
+    )
+    if not answer.ok or answer.is_redirect:
+        raise LogPlaceRefused(f"The webhook answered with {answer.status_code}.")
+    return ""
+
+
+def _ask_time(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
+    """Have an authority stamp the checkpoint's bytes (RFC 3161); return its answer."""
+    data = checkpoint.note.encode()
+    request = TimestampRequestBuilder().data(data).build()
+    answer = requests.post(
+        place.url,
+        data=request.as_bytes(),
+        headers={"Content-Type": "application/timestamp-query"},
+        timeout=TIMEOUT_SECONDS,
+        allow_redirects=False,
+    )
+    if answer.status_code != requests.codes.ok:
+        raise LogPlaceRefused(f"The authority answered with {answer.status_code}.")
+    require_time_stamp(answer.content, data, Path(place.fragment).read_bytes(), request)
+    return base64.b64encode(answer.content).decode()
+
+
+def require_time_stamp(
+    token: bytes, data: bytes, roots: bytes, request: TimeStampRequest | None = None
+) -> None:
+    """Raise LogPlaceRefused unless a token stamps the data under these roots (PEM)."""
+    builder = (
+        VerifierBuilder.from_request(request)
+        if request is not None
+        else VerifierBuilder()
+    )
+    try:
+        for certificate in load_pem_x509_certificates(roots):
+            builder = builder.add_root_certificate(certificate)
+        builder.build().verify_message(decode_timestamp_response(token), data)
+    except (VerificationError, ValueError) as error:
+        raise LogPlaceRefused(
+            f"The authority's time stamp does not verify: {error}"
+        ) from error
+
+
+def _ask_witness(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
+    """Have a witness cosign (C2SP tlog-witness, add-checkpoint)."""
+    witness = parse_witness_key(place.fragment)
+    answer = _add_checkpoint(place, checkpoint, known_size)
+    if answer.status_code == requests.codes.conflict:
+        size = answer.text.strip()
+        if not size.isdigit() or int(size) > checkpoint.tree_size:
+            raise LogPlaceRefused(
+                "The witness knows a newer history of this log than there is here."
+            )
+        answer = _add_checkpoint(place, checkpoint, int(size))
+    if answer.status_code != requests.codes.ok:
+        raise LogPlaceRefused(
+            f"The witness refused the checkpoint with {answer.status_code}."
+        )
+    text, _ = split_note(checkpoint.note.encode())
+    lines = answer.text[:MAX_ANSWER_BYTES]
+    found = find_cosignature(text, lines, witness)
+    if found is None:
+        raise LogPlaceRefused("The witness's answer is no cosignature under its key.")
+    return found[0]
+
+
+def _add_checkpoint(
+    place: Place, checkpoint: LogCheckpoint, old_size: int
+) -> requests.Response:
+    proof = prove_consistency(old_size, checkpoint.tree_size)
+    lines = [f"old {old_size}"]
+    lines += [base64.b64encode(bytes.fromhex(one)).decode() for one in proof]
+    body = "\n".join(lines) + f"\n\n{checkpoint.note}"
+    return requests.post(
+        f"{place.url.rstrip('/')}/add-checkpoint",
+        data=body.encode(),
+        timeout=TIMEOUT_SECONDS,
+        allow_redirects=False,
+    )

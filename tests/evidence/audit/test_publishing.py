@@ -1,0 +1,323 @@
+"""Checkpoints given to others: folders, mail, webhooks, witnesses; each retried."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core import mail
+from pytest_django import Settings
+
+from evidence.audit.log.growing import grow_log
+from evidence.audit.log.keys import verifier_keys
+from evidence.audit.log.places import read_places, require_time_stamp
+from evidence.audit.log.publishing import (
+    check_publishing,
+    cosignatures,
+    publish_checkpoints,
+)
+from evidence.errors import HealthWarning, LogPlaceRefused
+from evidence.models import LogCheckpoint, LogCopy
+from evidence.proof.notes import (
+    SigningKey,
+    cosigned_message,
+    signature_line,
+)
+from evidence.proof.verify_archive import (
+    consistency_holds,
+    decode_base64,
+    key_id_of,
+    open_checkpoint,
+    parse_checkpoint,
+    split_note,
+)
+from tests.evidence.audit.test_log import make_consistent, rechain, write
+from tests.evidence.helpers import without_triggers
+from tests.factories import NOON
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+class Witness:
+    """A C2SP witness: it cosigns what extends what it saw, and nothing else."""
+
+    url = ""
+
+    def __init__(self) -> None:
+        self.key = SigningKey("witness.example/w", b"\x09" * 32)
+        self.size, self.root = 0, b""
+        self.asked: list[bytes] = []
+        self.status: int | None = None
+
+    @property
+    def verifier(self) -> str:
+        key_id = key_id_of(self.key.name, self.key.public, 4).hex()
+        data = base64.b64encode(b"\x04" + self.key.public).decode()
+        return f"{self.key.name}+{key_id}+{data}"
+
+    def answer(self, body: bytes) -> tuple[int, str]:
+        self.asked.append(body)
+        if self.status is not None:
+            return self.status, "not now"
+        head, _, note = body.partition(b"\n\n")
+        lines = head.decode().split("\n")
+        old = int(lines[0].removeprefix("old "))
+        stated = open_checkpoint(note, verifier_keys())
+        if old != self.size:
+            return 409, f"{self.size}\n"
+        proof = [decode_base64(line) or b"" for line in lines[1:]]
+        if old and not consistency_holds(
+            old, self.root, stated.size, stated.root, proof
+        ):
+            return 422, "no extension"
+        self.size, self.root = stated.size, stated.root
+        text, _ = split_note(note)
+        moment = 1_773_144_000
+        signature = self.key.sign(cosigned_message(text, moment))
+        data = struct.pack(">Q", moment) + signature
+        key_id = key_id_of(self.key.name, self.key.public, 4)
+        return 200, signature_line(self.key.name, key_id, data)
+
+
+@pytest.fixture
+def witness(transactional_db: None) -> Iterator[Witness]:
+    """A witness that listens on this machine."""
+    made = Witness()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status, text = made.answer(body)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text if isinstance(text, bytes) else text.encode())
+
+        def log_message(self, *args: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield made
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_folder_elsewhere_gets_each_new_checkpoint(
+    db: None, settings: Settings, tmp_path: Path
+) -> None:
+    settings.LOG_PLACES = [f"file://{tmp_path}"]
+    write(3)
+    checkpoint = grow_log(now=NOON)
+    assert publish_checkpoints(now=NOON) == 1
+    assert publish_checkpoints(now=NOON + MINUTE) == 0
+    (path,) = tmp_path.iterdir()
+    assert path.read_text() == checkpoint.note
+    write()
+    grow_log(now=NOON + 2 * MINUTE)
+    assert publish_checkpoints(now=NOON + 2 * MINUTE) == 1
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_place_that_is_away_is_asked_again_later(
+    db: None, settings: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "away"
+    settings.LOG_PLACES = [f"file://{folder}"]
+    write()
+    grow_log(now=NOON)
+    assert publish_checkpoints(now=NOON) == 0
+    copy = LogCopy.objects.get()
+    assert "not there" in copy.last_problem
+    folder.mkdir()
+    assert publish_checkpoints(now=NOON + dt.timedelta(seconds=30)) == 0
+    assert publish_checkpoints(now=NOON + 5 * MINUTE) == 1
+    copy.refresh_from_db()
+    assert (copy.attempts, copy.last_problem) == (2, "")
+
+
+def test_mail_carries_the_checkpoint(db: None, settings: Settings) -> None:
+    settings.LOG_PLACES = ["mailto:auditor@example.org"]
+    write()
+    checkpoint = grow_log(now=NOON)
+    publish_checkpoints(now=NOON)
+    (message,) = mail.outbox
+    assert message.to == ["auditor@example.org"]
+    assert checkpoint.note in message.body
+
+
+def test_a_witness_cosigns_and_then_refuses_a_fork(
+    witness: Any, settings: Settings
+) -> None:
+    settings.LOG_PLACES = [f"witness+{witness.url}#{witness.verifier}"]
+    write(7)
+    grow_log(now=NOON)
+    assert publish_checkpoints(now=NOON) == 1
+    write(5)
+    grow_log(now=NOON + MINUTE)
+    assert publish_checkpoints(now=NOON + 2 * MINUTE) == 1
+    assert witness.size == 12
+    newest = LogCheckpoint.objects.first()
+    line = cosignatures(newest)
+    assert line.startswith("— witness.example/w ")
+    note = (newest.note + line).encode()
+    assert open_checkpoint(note, verifier_keys()).size == 12
+
+    without_triggers("UPDATE evidence_auditentry SET reason = 'x' WHERE sequence = 2")
+    rechain("extension:ext.weather")
+    without_triggers("DELETE FROM evidence_logcopy")
+    make_consistent()
+    write()
+    grow_log(now=NOON + 4 * MINUTE)
+    assert publish_checkpoints(now=NOON + 5 * MINUTE) == 0
+    assert "refused the checkpoint with 422" in LogCopy.objects.get().last_problem
+    assert witness.size == 12
+
+
+def test_a_witness_that_is_ahead_convicts_a_cut_history(
+    witness: Any, settings: Settings
+) -> None:
+    settings.LOG_PLACES = [f"witness+{witness.url}#{witness.verifier}"]
+    write(7)
+    grow_log(now=NOON)
+    publish_checkpoints(now=NOON)
+    without_triggers("DELETE FROM evidence_auditentry WHERE sequence > 5")
+    without_triggers("DELETE FROM evidence_logcopy")
+    make_consistent()
+    assert publish_checkpoints(now=NOON + 5 * MINUTE) == 0
+    assert "knows a newer history" in LogCopy.objects.get().last_problem
+
+
+def test_an_answer_that_is_no_cosignature_is_not_kept(
+    witness: Any, settings: Settings
+) -> None:
+    other = SigningKey("witness.example/w", b"\x0a" * 32)
+    settings.LOG_PLACES = [f"witness+{witness.url}#{witness.verifier}"]
+    witness.key, held = other, witness.key
+    assert held != other
+    write()
+    grow_log(now=NOON)
+    assert publish_checkpoints(now=NOON) == 0
+    assert "no cosignature" in LogCopy.objects.get().last_problem
+
+
+def test_a_cosignature_is_served_with_the_checkpoint(
+    witness: Any, settings: Settings, client: Any
+) -> None:
+    settings.LOG_IS_PUBLIC = True
+    settings.LOG_PLACES = [f"witness+{witness.url}#{witness.verifier}"]
+    write(2)
+    grow_log(now=NOON)
+    publish_checkpoints(now=NOON)
+    note = client.get("/log/checkpoint").content
+    text, signatures = split_note(note)
+    assert parse_checkpoint(text).size == 2
+    assert [name for name, _, _ in signatures][-1] == "witness.example/w"
+
+
+def test_readiness_says_that_nothing_is_configured(
+    db: None, settings: Settings
+) -> None:
+    settings.LOG_PLACES = []
+    with pytest.raises(HealthWarning, match="LOG_PLACES is not set"):
+        check_publishing()
+
+
+def test_readiness_warns_where_nothing_outside_is_fresh(
+    db: None, settings: Settings, tmp_path: Path
+) -> None:
+    settings.LOG_PLACES = [f"file://{tmp_path}"]
+    with pytest.raises(HealthWarning, match="younger than a day"):
+        check_publishing()
+    write()
+    grow_log()
+    publish_checkpoints()
+    assert "held outside since" in check_publishing()
+    without_triggers("UPDATE evidence_logcopy SET held_at = held_at - interval '25h'")
+    with pytest.raises(HealthWarning, match="younger than a day"):
+        check_publishing()
+
+
+@pytest.mark.parametrize(
+    "text", ["ftp://example.org/", "witness+ftp://x", "file:///x?every=often", "x"]
+)
+def test_a_place_of_no_known_kind_is_refused(text: str, settings: Settings) -> None:
+    settings.LOG_PLACES = [text]
+    with pytest.raises(LogPlaceRefused):
+        read_places()
+
+
+CONFIG = """
+[ca]
+basicConstraints = critical, CA:TRUE
+[tsa]
+extendedKeyUsage = critical, timeStamping
+keyUsage = critical, digitalSignature
+[stamp]
+serial = {folder}/serial
+signer_cert = {folder}/tsa.pem
+certs = {folder}/root.pem
+signer_key = {folder}/tsa.key
+signer_digest = sha256
+default_policy = 1.2.3.4
+digests = sha256, sha512
+"""
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    """The folder of a time-stamping authority that OpenSSL plays."""
+    (tmp_path / "ts.cnf").write_text(CONFIG.format(folder=tmp_path))
+    (tmp_path / "serial").write_text("01\n")
+
+    def openssl(words: str) -> None:
+        command = ["openssl", *words.split()]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+    openssl("req -new -newkey rsa:2048 -nodes -keyout root.key -subj /CN=Root -out r")
+    openssl(
+        "x509 -req -in r -key root.key -days 30 -extfile ts.cnf -extensions ca "
+        "-out root.pem"
+    )
+    openssl("req -new -newkey rsa:2048 -nodes -keyout tsa.key -subj /CN=Stamp -out t")
+    openssl(
+        "x509 -req -in t -CA root.pem -CAkey root.key -days 30 -extfile ts.cnf "
+        "-extensions tsa -set_serial 2 -out tsa.pem"
+    )
+    return tmp_path
+
+
+def test_a_time_stamp_by_openssl_is_kept_and_verifies_offline(
+    witness: Any, authority: Path, settings: Settings, monkeypatch: Any
+) -> None:
+    def stamp(body: bytes) -> tuple[int, bytes]:
+        (authority / "query").write_bytes(body)
+        reply = "openssl ts -reply -config ts.cnf -section stamp -queryfile query"
+        done = subprocess.run(
+            reply.split(), cwd=authority, check=True, capture_output=True
+        )
+        return 200, done.stdout
+
+    monkeypatch.setattr(witness, "answer", stamp)
+    settings.LOG_PLACES = [f"rfc3161+{witness.url}#{authority}/root.pem"]
+    write()
+    checkpoint = grow_log(now=NOON)
+    assert publish_checkpoints(now=NOON) == 1
+
+    token = base64.b64decode(LogCopy.objects.get().answer)
+    roots = (authority / "root.pem").read_bytes()
+    require_time_stamp(token, checkpoint.note.encode(), roots)
+    with pytest.raises(LogPlaceRefused, match="does not verify"):
+        require_time_stamp(token, b"another checkpoint", roots)
+    (authority / "token.tsr").write_bytes(token)
+    (authority / "note").write_text(checkpoint.note)
+    verify = "openssl ts -verify -data note -in token.tsr -CAfile root.pem"
+    subprocess.run(verify.split(), cwd=authority, check=True, capture_output=True)
