@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,10 +15,16 @@ from policy.scanner.families import FAMILIES
 from policy.scanner.folding import Budget
 from policy.scanner.limits import ARCHIVE_SECONDS, Clock, OverTimeError
 from policy.scanner.line_scanner import LineFinding, scan_lines
+from policy.scanner.packaging import Packaging, read_packaging
 from policy.scanner.report_entries import Classification, Entry, worst
 from policy.scanner.syntax import MAX_FILE_BYTES, language_of, parse, to_utf8
 
-SCANNER_VERSION = "1"
+MAX_UNREACHED_BYTES = 512 * 1024
+_DATA_SUFFIXES = (".json", ".md", ".html", ".css", ".map", ".svg", ".xml", ".yml")
+_CODE_WORDS = re.compile(
+    rb"\b(?:require|import|eval|Function|process)\b[^\n]{0,80}[(.]"
+)
+SCANNER_VERSION = "2"
 _BINARY_SUFFIXES = (".node", ".wasm", ".so", ".dll", ".dylib", ".exe")
 _DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
@@ -118,13 +125,48 @@ def _scan_files(files: list[SourceFile]) -> tuple[FileReport, ...]:
     """Scan each file, until the archive has had its time; the rest is flagged."""
     clock = Clock(ARCHIVE_SECONDS)
     reports: list[FileReport] = []
+    packaging = read_packaging(files)
+    scripts = {script.file for script in packaging.scripts}
     for file in files:
         if clock.is_over():
             note = _note(file, "not-analysed", "the archive took too long before it")
             reports.append(_report(file, None, [note], [], is_complete=False))
         else:
-            reports.append(scan_file(file, is_alone=len(files) == 1))
+            is_run = len(files) == 1 or file.path in packaging.code_paths
+            report = scan_file(file, is_run=is_run)
+            if file.path in scripts:
+                report = _with_scripts(file, report, packaging)
+            reports.append(report)
     return tuple(reports)
+
+
+def _with_scripts(
+    file: SourceFile, report: FileReport, packaging: Packaging
+) -> FileReport:
+    """Add the commands that run at installation, and what their code does."""
+    entries = list(report.entries)
+    for script in packaging.scripts:
+        if script.file != file.path:
+            continue
+        why = f"runs at installation, as {script.name}"
+        note = _note(file, "install-script", why)
+        position = file.data.find(f'"{script.name}"'.encode())
+        line = file.data.count(b"\n", 0, max(position, 0)) + 1
+        note = replace(
+            note,
+            line=line,
+            end_line=line,
+            excerpt=script.command[:160],
+            why=f"This command {why}.",
+        )
+        entries.append(note)
+        inline = SourceFile(file.path, script.code.encode("utf-8", "replace"))
+        if script.code:
+            found = scan_file(inline, is_run=True).entries
+            entries += [
+                replace(entry, line=line, end_line=line, column=1) for entry in found
+            ]
+    return _report(file, None, entries, [])
 
 
 def _was_read(file: SourceFile, report: FileReport) -> bool:
@@ -147,14 +189,14 @@ def _nothing_read() -> SourceRefusedError:
     )
 
 
-def scan_file(file: SourceFile, *, is_alone: bool = False) -> FileReport:
-    """Scan one file. A source that is one file is read as JavaScript if need be."""
+def scan_file(file: SourceFile, *, is_run: bool = False) -> FileReport:
+    """Scan one file. What is run is read as JavaScript, whatever it is called."""
     data = to_utf8(file.data)
     language = language_of(file.path, data)
-    if language is None and is_alone and b"\x00" not in data and not file.is_archive:
+    if language is None and is_run and b"\x00" not in data and not file.is_archive:
         language = "javascript"
     if language is None:
-        return _not_code(file)
+        return _unreached(file, data) or _not_code(file)
     if len(data) > MAX_FILE_BYTES:
         note = _note(file, "not-analysed", f"larger than {MAX_FILE_BYTES} bytes")
         return _report(file, language, [note], [], is_complete=False)
@@ -180,6 +222,29 @@ def scan_file(file: SourceFile, *, is_alone: bool = False) -> FileReport:
         scan_lines(data),
         is_complete=found.is_complete,
     )
+
+
+def _unreached(file: SourceFile, data: bytes) -> FileReport | None:
+    """Name a file that nothing is known to run, but that is code with findings.
+
+    Most files of other kinds are no JavaScript at all: one error of grammar is enough.
+    """
+    if len(data) > MAX_UNREACHED_BYTES or file.is_archive or b"\x00" in data:
+        return None
+    if file.path.lower().endswith(_DATA_SUFFIXES) or not _CODE_WORDS.search(data):
+        return None
+    try:
+        if parse(data, "javascript").root.has_error:
+            return None
+    except OverTimeError:
+        return None
+    report = scan_file(file, is_run=True)
+    worse = [e for e in report.entries if e.classification is not Classification.SAFE]
+    if not worse:
+        return None
+    note = _note(file, "unreached-code", "code that nothing is seen to run")
+    why = "This file is code that no import and no manifest is seen to run."
+    return _report(file, report.language, [replace(note, why=why), *worse], [])
 
 
 def _declared(entries: list[Entry]) -> list[Entry]:

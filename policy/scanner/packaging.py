@@ -1,0 +1,134 @@
+"""Which files of an archive are code, whatever they are called.
+
+The runtime runs any file that it is pointed at: by package.json (main, exports,
+imports, bin, scripts), or by an import of another file. A suffix says nothing of that.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from policy.scanner.archive import SourceFile
+
+_ENTRY_MEMBERS = ("main", "module", "browser", "exports", "imports", "bin")
+# What npm runs by itself when a package is installed.
+INSTALL_SCRIPTS = ("preinstall", "install", "postinstall")
+_LOADED = re.compile(
+    rb"(?:\brequire\s*\(|\bimport\s*\(|\bfrom|\bimport|\bWorker\s*\(|\bfork\s*\()\s*"
+    rb"['\"`](\.{1,2}/[^'\"`\n]{1,300})['\"`]"
+)
+_NODE_FILE = re.compile(r"\bnode\s+(?:-[-\w=./]+\s+)*([\w./@-]+)")
+_INLINE = re.compile(r"""\bnode\s.*?(?:-e|--eval|-p|--print)[\s=]+(?:"(.*)"|'(.*)')""")
+_TRIED_SUFFIXES = ("", ".js", ".json", ".node", ".mjs", ".cjs", "/index.js")
+_NEVER_CODE = (".json", ".node", ".wasm", ".map")
+MAX_MANIFEST_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class InstallScript:
+    """A command that runs at installation, and the code that it carries."""
+
+    file: str
+    name: str
+    command: str
+    code: str = ""
+
+
+@dataclass
+class Packaging:
+    """What an archive's manifests and imports say about its files."""
+
+    code_paths: set[str] = field(default_factory=set)
+    scripts: list[InstallScript] = field(default_factory=list)
+
+
+def read_packaging(files: Iterable[SourceFile]) -> Packaging:
+    """Return the files that are run, and the commands of installation."""
+    by_path = {file.path: file for file in files}
+    found = Packaging()
+    pending: list[str] = []
+    for path, file in by_path.items():
+        if posixpath.basename(path) == "package.json":
+            manifest = _manifest(file)
+            pending += _entries(path, manifest, by_path)
+            found.scripts += _scripts(path, manifest)
+    pending += [path for path in by_path if path.endswith(_CODE_SUFFIXES)]
+    while pending:
+        path = pending.pop()
+        if path in found.code_paths or path.endswith(_NEVER_CODE):
+            continue
+        found.code_paths.add(path)
+        pending += _loaded(path, by_path)
+    return found
+
+
+_CODE_SUFFIXES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
+
+
+def _manifest(file: SourceFile) -> Mapping[str, Any]:
+    if len(file.data) > MAX_MANIFEST_BYTES:
+        return {}
+    try:
+        document = json.loads(file.data)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _entries(
+    manifest_path: str, manifest: Mapping[str, Any], files: Mapping[str, SourceFile]
+) -> Iterator[str]:
+    folder = posixpath.dirname(manifest_path)
+    named = [leaf for name in _ENTRY_MEMBERS for leaf in _leaves(manifest.get(name))]
+    scripts = manifest.get("scripts")
+    for command in _leaves(scripts if isinstance(scripts, dict) else None):
+        named += _NODE_FILE.findall(command)
+    for name in [*named, "index"]:
+        yield from _resolve(folder, name, files)
+
+
+def _leaves(value: Any, depth: int = 0) -> Iterator[str]:
+    """Yield every text in a value of a manifest."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict) and depth < 20:
+        for inner in value.values():
+            yield from _leaves(inner, depth + 1)
+    elif isinstance(value, list) and depth < 20:
+        for inner in value:
+            yield from _leaves(inner, depth + 1)
+
+
+def _resolve(folder: str, name: str, files: Mapping[str, SourceFile]) -> Iterator[str]:
+    """Yield the file that a path means, as the runtime looks for it."""
+    path = posixpath.normpath(posixpath.join(folder, name))
+    if "*" in path:
+        head, _, tail = path.partition("*")
+        yield from (p for p in files if p.startswith(head) and p.endswith(tail))
+        return
+    for suffix in _TRIED_SUFFIXES:
+        if path + suffix in files:
+            yield path + suffix
+            return
+
+
+def _loaded(path: str, files: Mapping[str, SourceFile]) -> Iterator[str]:
+    folder = posixpath.dirname(path)
+    for match in _LOADED.finditer(files[path].data):
+        name = match[1].decode("utf-8", "replace")
+        yield from _resolve(folder, name, files)
+
+
+def _scripts(path: str, manifest: Mapping[str, Any]) -> Iterator[InstallScript]:
+    scripts = manifest.get("scripts")
+    for name in INSTALL_SCRIPTS:
+        command = scripts.get(name) if isinstance(scripts, dict) else None
+        if isinstance(command, str) and command.strip():
+            inline = _INLINE.search(command)
+            code = (inline[1] or inline[2] or "") if inline else ""
+            yield InstallScript(path, name, command, code.replace('\\"', '"'))
