@@ -17,6 +17,11 @@ _KEYED_WRITE = re.compile(rb"[\w$]\s*\[\s*([\w$]+)\s*\]\s*=(?!=)")
 MAX_MERGE_BYTES = 4000
 
 
+def may_hold_merge(source: bytes) -> bool:
+    """Return whether a file has what every merge has, at the price of a search."""
+    return bool(_KEYED_LOOP.search(source) and _KEYED_WRITE.search(source))
+
+
 def is_unsafe_merge(function: Node, callee: str) -> bool:
     """Return whether a function that calls `callee` is an unguarded merge of that name.
 

@@ -84,3 +84,11 @@ def scheme_of(specifier: str) -> str | None:
     """Return `data`, `http` … for a URL, or None."""
     found = _SCHEME.match(specifier.strip())
     return found[0][:-1].lower() if found else None
+
+
+def is_harmless_module(specifier: str) -> bool:
+    """Return whether it is a file, a package or a built-in that a rewrite covers."""
+    name = builtin_name(specifier)
+    if is_native_addon(specifier) or scheme_of(specifier) not in (None, "node"):
+        return False
+    return name is None or name in COVERED_BUILTINS

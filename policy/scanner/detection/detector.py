@@ -22,6 +22,7 @@ from policy.scanner.detection.modules import (
     judge_named_module,
 )
 from policy.scanner.detection.pollution import judge_assignment, judge_pair
+from policy.scanner.detection.quiet import Interest
 from policy.scanner.detection.shapes import Shape, find_shapes
 from policy.scanner.families import (
     ASSEMBLIES,
@@ -57,17 +58,17 @@ def detect(
     detector = Detector(syntax, path, program, folder, _scan_nested)
     try:
         proof = prove(syntax)
-        _run(detector)
+        _run(detector, Interest(syntax.source, proof))
         add_doubts(detector, proof)
     except OverTimeError:
         budget.exhausted = True
     return _conclude(detector)
 
 
-def _run(detector: Detector) -> None:
+def _run(detector: Detector, interest: Interest) -> None:
     for site in detector.program.sites:
         handler = _HANDLERS.get(site.node.type)
-        if handler is not None:
+        if handler is not None and interest.has(site.node):
             _judge_site(detector, handler, site)
         if len(detector.entries) >= MAX_ENTRIES:
             break

@@ -13,7 +13,7 @@ MAX_STEPS = 1_500_000
 # For one site: an unrolled decoder of some thousand characters.
 MAX_SITE_STEPS = 20_000
 # Asking for the time costs as much as a step.
-_STEPS_BETWEEN_LOOKS = 256
+_STEPS_BETWEEN_LOOKS = 2048
 
 
 @dataclass

@@ -85,7 +85,7 @@ def doubt_computed(prover: Prover) -> None:
     """Follow everything that is read by an open name."""
     source = prover.source
     for match in _BRACKET.finditer(source.data):
-        source.clock.check()
+        source.look()
         bracket = source.root.descendant_for_byte_range(*match.span())
         node = bracket.parent if bracket is not None else None
         above = node.parent if node is not None and node.type in _OPEN else None

@@ -8,7 +8,8 @@ runtime's own name counts as one that does.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import string
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from tree_sitter import Node
@@ -18,6 +19,8 @@ from policy.scanner.scopes import CLASSES, FUNCTIONS
 
 # One name: a minified bundle says `e` some ten thousand times; nobody says require so.
 MAX_USES = 4_000
+_LOOKS_BETWEEN = 64
+_NAME_BYTES = frozenset(b"$_" + string.digits.encode() + string.ascii_letters.encode())
 # Nobody nests so deep; each use costs as much as it is deep.
 MAX_DEPTH = 600
 VALUE_IDENTIFIERS = frozenset(
@@ -88,8 +91,16 @@ class Source:
 
     def __init__(self, root: Node, data: bytes, clock: Clock) -> None:
         self.root, self.data, self.clock = root, data, clock
-        self._tokens: dict[tuple[str, int], list[Use]] = {}
+        self._places: dict[str, list[int]] = {}
+        self._tokens: dict[tuple[int, int], Use | None] = {}
+        self._looks = 0
         self._declared: dict[tuple[str, int], list[Declaration]] = {}
+
+    def look(self) -> None:
+        """Raise OverTimeError once the time is spent; asking costs: not each time."""
+        self._looks += 1
+        if self._looks % _LOOKS_BETWEEN == 0:
+            self.clock.check()
 
     def use_at(self, start: int, end: int) -> Use:
         """Return the smallest node that covers a range."""
@@ -98,7 +109,7 @@ class Source:
 
     def path_of(self, node: Node) -> tuple[Node, ...]:
         """Return the nodes above a node, the root first."""
-        self.clock.check()
+        self.look()
         path: list[Node] = []
         current: Node | None = self.root
         while current is not None and current.id != node.id:
@@ -111,23 +122,37 @@ class Source:
     def tokens(self, name: str, within: Node | None = None) -> list[Use]:
         """Return every node whose text is just this name, whatever it is."""
         within = within or self.root
-        key = (name, within.id)
-        if key not in self._tokens:
-            self._tokens[key] = list(self._find(name, within))
-        return self._tokens[key]
+        places = self._places_of(name)
+        first = bisect_left(places, within.start_byte)
+        last = bisect_left(places, within.end_byte)
+        if last - first > MAX_USES:
+            raise TooManyUsesError(name)
+        found = (self._token(place, name) for place in places[first:last])
+        return [use for use in found if use is not None]
 
-    def _find(self, name: str, within: Node) -> Iterator[Use]:
-        written = name.encode()
-        pattern = re.compile(rb"(?<![\w$])" + re.escape(written) + rb"(?![\w$])")
-        count = 0
-        for match in pattern.finditer(self.data, within.start_byte, within.end_byte):
-            node = self.root.descendant_for_byte_range(*match.span())
-            if node is None or node.text != written or node.type == "comment":
-                continue
-            count += 1
-            if count > MAX_USES:
-                raise TooManyUsesError(name)
-            yield Use(node, self.path_of(node))
+    def _places_of(self, name: str) -> list[int]:
+        """Return where a name stands in the text, whatever it is there."""
+        if name not in self._places:
+            # Literal first: a search that begins with a condition tries every byte.
+            pattern = re.compile(re.escape(name.encode()) + rb"(?![\w$])")
+            starts = (match.start() for match in pattern.finditer(self.data))
+            self._places[name] = [
+                start
+                for start in starts
+                if start == 0 or self.data[start - 1] not in _NAME_BYTES
+            ]
+        return self._places[name]
+
+    def _token(self, place: int, name: str) -> Use | None:
+        span = (place, place + len(name.encode()))
+        if span not in self._tokens:
+            node = self.root.descendant_for_byte_range(*span)
+            is_it = node is not None and node.byte_range == span
+            if node is None or not is_it or node.type == "comment":
+                self._tokens[span] = None
+            else:
+                self._tokens[span] = Use(node, self.path_of(node))
+        return self._tokens[span]
 
     def uses(self, name: str, within: Node | None = None) -> list[Use]:
         """Return the uses of a name as a variable, its declarations included."""
