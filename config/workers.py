@@ -90,7 +90,7 @@ class Keeper:
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        while not self.is_stopping or any(one.pid for one in self.members):
+        while not self.is_stopping or any(worker.pid for worker in self.members):
             self._collect()
             for member in self.members:
                 if not member.pid and not self.is_stopping:

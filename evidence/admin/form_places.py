@@ -54,7 +54,7 @@ class PlacedForm:
     @property
     def takes_focus(self) -> bool:
         """Return whether no field does: what was refused is then where one looks."""
-        return not any(AUTOFOCUS in one.field.widget.attrs for one in self.fields)
+        return not any(AUTOFOCUS in field.field.widget.attrs for field in self.fields)
 
     @property
     def previews(self) -> list[BoundField]:

@@ -88,7 +88,7 @@ def _split(count: int) -> int:
 
 def _range_root(start: int, end: int, read: ReadHashes) -> bytes:
     """Return the root over leaves `start` to `end`, which begin at a subtree."""
-    parts = [_subtree_root(*one, read) for one in _subtrees(start, end)]
+    parts = [_subtree_root(*subtree, read) for subtree in _subtrees(start, end)]
     root = parts.pop()
     while parts:
         root = node_hash(parts.pop(), root)

@@ -50,7 +50,7 @@ def requeue_lost_work(*, now: dt.datetime | None = None) -> int:
     moment = now or timezone.now()
     lost = [work for kind in registered_kinds() for work in _find_broken(kind, moment)]
     lost += _find_missing(
-        [one for kind in registered_kinds() for one in _find_quiet(kind, moment)]
+        [waiter for kind in registered_kinds() for waiter in _find_quiet(kind, moment)]
     )
     for work in lost:
         rows = type(work)._default_manager.filter(pk=work.pk)
@@ -94,7 +94,7 @@ def _find_missing(quiet: list[Waiting]) -> list[QueuedWork]:
     """Return of each queue as many rows, the quietest first, as it has too few."""
     missing: list[QueuedWork] = []
     for queue in QueueName:
-        rows = [one.work for one in quiet if one.queue is queue]
+        rows = [waiter.work for waiter in quiet if waiter.queue is queue]
         waiting = count_waiting(queue) if rows else None
         if waiting is not None:
             rows.sort(key=lambda work: work.touched_at)

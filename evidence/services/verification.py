@@ -309,9 +309,9 @@ def _finish(
 
 def _have_bytes_checked(item: EvidenceItem) -> None:
     """Have the store's own check look: it notes the fault, and people are told."""
-    for one in (item, item.derived_from):
-        if one is not None:
-            queue_on_commit(CHECK_BYTES, one.sha256_hex)
+    for held in (item, item.derived_from):
+        if held is not None:
+            queue_on_commit(CHECK_BYTES, held.sha256_hex)
 
 
 def _create_report(

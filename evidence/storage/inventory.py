@@ -69,10 +69,10 @@ def _list_files(root: Path) -> Iterator[StoredObject]:
 
 
 def _list_objects() -> Iterator[StoredObject]:
-    for one in object_bucket().objects.filter(Prefix=f"{CONTENT}/"):
-        name = one.key.rpartition("/")[2]
-        if SHA256_NAME.match(name) and one.key == key_of(name):
-            yield StoredObject(name, one.size, one.last_modified)
+    for stored in object_bucket().objects.filter(Prefix=f"{CONTENT}/"):
+        name = stored.key.rpartition("/")[2]
+        if SHA256_NAME.match(name) and stored.key == key_of(name):
+            yield StoredObject(name, stored.size, stored.last_modified)
 
 
 def _has_object(key: str) -> bool:

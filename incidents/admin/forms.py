@@ -45,7 +45,7 @@ from incidents.workflow.outcomes import (
 from incidents.workflow.phases import Phase
 
 PERSONS_SOURCES = tuple(
-    one for one in IncidentSource if one is not IncidentSource.SELF_CHECK
+    source for source in IncidentSource if source is not IncidentSource.SELF_CHECK
 )
 TICKET_LENGTH = 100
 URL_LENGTH = 200
@@ -460,7 +460,7 @@ class CloseForm(OutcomeForm):
         super().prepare()
         orders = read_switches(self.obj).own_orders
         if orders:
-            named = "; ".join(str(one) for one in orders)
+            named = "; ".join(str(order) for order in orders)
             self.fields["reason"].help_text = f"Ordered, not confirmed: {named}"
 
 

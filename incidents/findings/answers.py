@@ -25,13 +25,13 @@ _CLASSES = (
     quota_abuse,
 )
 _ANSWERS: Mapping[str, Callable[[Reading], Iterator[Finding]]] = {
-    one.CODE: one.answer for one in _CLASSES
+    module.CODE: module.answer for module in _CLASSES
 }
 CODES: tuple[str, ...] = tuple(_ANSWERS)
 QUESTIONS: Mapping[tuple[str, str], Question] = {
     (question.code, question.key): question
-    for one in _CLASSES
-    for question in one.QUESTIONS
+    for module in _CLASSES
+    for question in module.QUESTIONS
 }
 
 
@@ -69,4 +69,4 @@ def shown_classes(findings: Iterable[Finding]) -> list[ShownClass]:
         if finding.verdict is Verdict.FOUND and finding.question.is_incident:
             by_code.setdefault(finding.question.code, []).append(finding)
     shown = [ShownClass(code, tuple(group)) for code, group in by_code.items()]
-    return sorted(shown, key=lambda one: (-one.record_count, one.code))
+    return sorted(shown, key=lambda shown: (-shown.record_count, shown.code))

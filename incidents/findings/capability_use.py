@@ -324,20 +324,21 @@ def _needed(entry: Record, seen: Record | None) -> str:
 def _policy_in_force(reading: Reading) -> Finding:
     explanation = reading.case.explanation
     assert explanation is not None
-    policy = [one for one in reading.case.policies if one.knows_overrides][-1]
+    policy = [policy for policy in reading.case.policies if policy.knows_overrides][-1]
     points = compare_policies(policy.effective, explanation.document)
     return conclude(
         RUNTIME_POLICY,
         found="The runtime works under another policy than the settings give: "
         + listed(
-            f"{one.path.removeprefix('$.')} is {one.theirs} there, {one.ours} here"
-            for one in points
+            f"{point.path.removeprefix('$.')} is {point.theirs} there, "
+            f"{point.ours} here"
+            for point in points
         )
         + "."
         if points
         else "",
         pointers=[
-            Pointer(explanation.item, one.path.removeprefix("$.")) for one in points
+            Pointer(explanation.item, point.path.removeprefix("$.")) for point in points
         ],
         clear="The runtime's explanation agrees with the settings.",
         inputs=dict(reading.case.policy_digests),

@@ -85,11 +85,11 @@ class CaseEvidence:
 
     def policy_at(self, ts_ms: int | None) -> PolicyInput | None:
         """Return the snapshot in force at a moment; the first where none is as old."""
-        known = sorted(self.policies, key=lambda one: one.since_ms or 0)
+        known = sorted(self.policies, key=lambda policy: policy.since_ms or 0)
         before = [
-            one
-            for one in known
-            if ts_ms is None or one.since_ms is None or one.since_ms <= ts_ms
+            policy
+            for policy in known
+            if ts_ms is None or policy.since_ms is None or policy.since_ms <= ts_ms
         ]
         if before:
             return before[-1]
@@ -97,7 +97,7 @@ class CaseEvidence:
 
     @property
     def policy_digests(self) -> tuple[tuple[str, str], ...]:
-        found = [(one.item, one.sha256) for one in self.policies]
+        found = [(policy.item, policy.sha256) for policy in self.policies]
         if self.explanation is not None:
             found.append((self.explanation.item, self.explanation.sha256))
         return tuple(found)

@@ -262,8 +262,8 @@ def _words_of(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield from _WORD.findall(value)
     elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _words_of(one)
+        for member in value.values():
+            yield from _words_of(member)
     elif isinstance(value, list):
-        for one in value:
-            yield from _words_of(one)
+        for member in value:
+            yield from _words_of(member)

@@ -52,8 +52,12 @@ _MEANINGS = {
 
 def answer(reading: Reading) -> Iterator[Finding]:
     """Yield the answers to INC-3's questions."""
-    documents = [one for one in reading.library.documents if one.entries is not None]
-    broken = [one for one in documents if one.has_broken_ledger]
+    documents = [
+        document
+        for document in reading.library.documents
+        if document.entries is not None
+    ]
+    broken = [document for document in documents if document.has_broken_ledger]
     yield _chain_break(reading, documents, broken)
     yield _diagnosis(reading, broken)
     yield _after_break(reading, broken)
@@ -64,20 +68,22 @@ def answer(reading: Reading) -> Iterator[Finding]:
 def _gaps(reading: Reading) -> list[str]:
     """Return why the chain of a ledger cannot be proven."""
     gaps = [
-        f"{one.item} has no ledger that can be read"
-        for one in reading.library.documents
-        if one.entries is None
+        f"{document.item} has no ledger that can be read"
+        for document in reading.library.documents
+        if document.entries is None
     ]
-    for one in reading.library.documents:
-        redacted = integer_of((one.ledger_report or {}).get("redacted_entries")) or 0
-        if redacted and not one.has_broken_ledger:
+    for document in reading.library.documents:
+        redacted = (
+            integer_of((document.ledger_report or {}).get("redacted_entries")) or 0
+        )
+        if redacted and not document.has_broken_ledger:
             entries = counted(redacted, "entry", "entries")
             gaps.append(
-                f"the links of {one.item} hold, and the own hash of {entries} cannot "
-                "be recomputed: params_hash is redacted"
+                f"the links of {document.item} hold, and the own hash of {entries} "
+                "cannot be recomputed: params_hash is redacted"
             )
-        if LEDGER in one.short_sections:
-            gaps += [gap for gap in one.gaps(LEDGER) if "number of records" in gap]
+        if LEDGER in document.short_sections:
+            gaps += [gap for gap in document.gaps(LEDGER) if "number of records" in gap]
     return gaps if reading.library.documents else ["no ledger is at hand"]
 
 
@@ -89,11 +95,13 @@ def _errors(document: Document) -> list[Mapping[str, Any]]:
 def _chain_break(
     reading: Reading, documents: list[Document], broken: list[Document]
 ) -> Finding:
-    total = sum(len(one.entries or ()) for one in documents)
+    total = sum(len(document.entries or ()) for document in documents)
     return conclude(
         CHAIN_BREAK,
-        found=f"{listed(_break_text(one) for one in broken)}." if broken else "",
-        pointers=[p for one in broken for p in _error_pointers(one)],
+        found=f"{listed(_break_text(document) for document in broken)}."
+        if broken
+        else "",
+        pointers=[p for document in broken for p in _error_pointers(document)],
         clear=f"The chain holds: {counted(total, 'entry', 'entries')}, no error.",
         gaps=_gaps(reading),
         inputs=reading.library.inputs(),
@@ -130,13 +138,13 @@ def _error_pointers(document: Document) -> Iterator[Pointer]:
 
 def _diagnosis(reading: Reading, broken: list[Document]) -> Finding:
     texts = []
-    for one in broken:
-        word = str((one.ledger_report or {}).get("diagnosis"))
-        texts.append(f"{one.item} shows {word}: {_MEANINGS.get(word, 'unknown')}")
+    for document in broken:
+        word = str((document.ledger_report or {}).get("diagnosis"))
+        texts.append(f"{document.item} shows {word}: {_MEANINGS.get(word, 'unknown')}")
     return conclude(
         DIAGNOSIS,
         found=f"{listed(texts)}." if texts else "",
-        pointers=[p for one in broken for p in _error_pointers(one)],
+        pointers=[p for document in broken for p in _error_pointers(document)],
         clear="The ledger is intact.",
         gaps=_gaps(reading),
         inputs=reading.library.inputs(),
@@ -144,8 +152,10 @@ def _diagnosis(reading: Reading, broken: list[Document]) -> Finding:
 
 
 def _after_break(reading: Reading, broken: list[Document]) -> Finding:
-    untrusted = [e for one in broken for e in one.entries or () if not e.is_trusted]
-    by_document = {one.item: _after_text(one) for one in broken}
+    untrusted = [
+        e for document in broken for e in document.entries or () if not e.is_trusted
+    ]
+    by_document = {document.item: _after_text(document) for document in broken}
     return conclude(
         AFTER_BREAK,
         found=f"{listed(text for text in by_document.values() if text)}."

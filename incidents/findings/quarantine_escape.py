@@ -71,15 +71,15 @@ def answer(reading: Reading) -> Iterator[Finding]:
 
 
 def _digests(reading: Reading) -> tuple[tuple[str, str], ...]:
-    return tuple((one.item, one.sha256) for one in reading.case.histories)
+    return tuple((history.item, history.sha256) for history in reading.case.histories)
 
 
 def _history_gaps(reading: Reading) -> list[str]:
     histories = reading.case.histories
     if not histories:
         return ["no history of trust and kill switches is at hand"]
-    gaps = [fault for one in histories for fault in one.faults]
-    if not any(one.line_count for one in histories):
+    gaps = [fault for history in histories for fault in history.faults]
+    if not any(history.line_count for history in histories):
         gaps.append("the history of trust and kill switches is empty")
     return gaps
 
@@ -101,8 +101,8 @@ def _executed_while_stopped(reading: Reading) -> Finding:
         if entry.text("outcome") == "executed"
     ]
     escapes = [escape for e in executed if (escape := _escape(reading, e)) is not None]
-    stops = [stop for one in reading.case.histories for stop in one.stops]
-    pointers = [one.entry.pointer for one in escapes]
+    stops = [stop for history in reading.case.histories for stop in history.stops]
+    pointers = [escape.entry.pointer for escape in escapes]
     return conclude(
         EXECUTED_WHILE_STOPPED,
         found=_escapes_text(escapes) if escapes else "",
@@ -135,8 +135,10 @@ def _covers(stop: Stop, extension: str, ts_ms: int | None) -> bool:
 def _escapes_text(escapes: list[_Escape]) -> str:
     """Return by extension how many calls, why they had to be blocked, and the first."""
     groups: dict[tuple[str, str], list[Record]] = {}
-    for one in escapes:
-        groups.setdefault((one.entry.extension, _why(one)), []).append(one.entry)
+    for escape in escapes:
+        groups.setdefault((escape.entry.extension, _why(escape)), []).append(
+            escape.entry
+        )
     texts = []
     for (extension, why), entries in groups.items():
         entries.sort(key=lambda entry: entry.moment() or 0)

@@ -69,12 +69,12 @@ def answer(reading: Reading) -> Iterator[Finding]:
     """Yield the answers to INC-6's questions."""
     events = reading.library.trusted(EVENTS)
     read = [_read(record) for record in events]
-    breaches = [one for one in read if one is not None]
+    breaches = [breach for breach in read if breach is not None]
     gaps = reading.library.gaps(EVENTS)
-    unreadable = sum(one is None for one in read)
+    unreadable = sum(breach is None for breach in read)
     if unreadable:
         gaps.append(f"{counted(unreadable, 'record')} of {EVENTS} cannot be read")
-    over = [one for one in breaches if one.is_over]
+    over = [breach for breach in breaches if breach.is_over]
     unrecorded = _unrecorded(reading, over)
     yield _breached(reading, over, unrecorded, len(breaches), gaps)
     yield _limits(reading, over, gaps)
@@ -97,7 +97,7 @@ def _read(record: Record) -> Breach | None:
 
 def _unrecorded(reading: Reading, over: list[Breach]) -> list[tuple[Record, float]]:
     """Return calls above the memory limit in force that no breach event tells of."""
-    told = {one.record.extension for one in over if one.is_memory}
+    told = {breach.record.extension for breach in over if breach.is_memory}
     found = []
     for call in reading.library.trusted(TELEMETRY):
         memory, policy = call.number("memory_mb"), reading.case.policy_at(call.moment())
@@ -119,15 +119,15 @@ def _breached(
     gaps: list[str],
 ) -> Finding:
     groups: dict[tuple[str, str], list[Breach]] = {}
-    for one in over:
-        groups.setdefault((one.record.extension, one.resource), []).append(one)
+    for breach in over:
+        groups.setdefault((breach.record.extension, breach.resource), []).append(breach)
     texts = [_group_text(key, group) for key, group in groups.items()]
     if unrecorded:
         texts.append(_unrecorded_text(unrecorded))
     return conclude(
         BREACHES,
         found=f"{listed(texts)}." if texts else "",
-        pointers=[one.record.pointer for one in over]
+        pointers=[breach.record.pointer for breach in over]
         + [call.pointer for call, _ in unrecorded],
         clear=f"{counted(read, 'quota event')} read, none above its limit.",
         gaps=gaps,
@@ -137,13 +137,13 @@ def _breached(
 
 def _group_text(key: tuple[str, str], group: list[Breach]) -> str:
     extension, resource = key
-    events = {id(record) for record in distinct([one.record for one in group])}
-    once = [one for one in group if id(one.record) in events]
+    events = {id(record) for record in distinct([breach.record for breach in group])}
+    once = [breach for breach in group if id(breach.record) in events]
     limits = ", ".join(figure(limit) for limit in sorted({b.limit for b in once}))
-    worst = max(once, key=lambda one: one.actual)
+    worst = max(once, key=lambda breach: breach.actual)
     ratio = f", {worst.actual / worst.limit:.2f} times the limit" if worst.limit else ""
-    first = min(one.ts_ms for one in once)
-    last = max(one.ts_ms for one in once)
+    first = min(breach.ts_ms for breach in once)
+    last = max(breach.ts_ms for breach in once)
     duration = f", over {span_text(last - first)}" if last > first else ""
     return (
         f"{extension} breached {resource} {counted(len(once), 'time')}: "
@@ -170,34 +170,35 @@ def _unrecorded_text(calls: list[tuple[Record, float]]) -> str:
 
 
 def _limits(reading: Reading, over: list[Breach], gaps: list[str]) -> Finding:
-    memory = [one for one in over if one.is_memory]
+    memory = [breach for breach in over if breach.is_memory]
     other: list[tuple[Breach, str]] = []
     agreeing: list[tuple[Breach, str]] = []
     missing = list(gaps)
-    for one in memory:
-        policy = reading.case.policy_at(one.ts_ms)
+    for breach in memory:
+        policy = reading.case.policy_at(breach.ts_ms)
         if policy is None or not policy.knows_overrides:
             missing.append(
                 "no snapshot of the policy says which limit was in force "
                 "(settings.json)"
             )
             continue
-        limit = effective_max_memory_mb(policy.effective, one.record.extension)
-        own = has_own_quota(policy.effective, one.record.extension)
+        limit = effective_max_memory_mb(policy.effective, breach.record.extension)
+        own = has_own_quota(policy.effective, breach.record.extension)
         kind = "its own quota" if own else "the default quota"
-        text = f"{limit} for {one.record.extension}, {kind}"
-        (agreeing if limit == one.limit else other).append((one, text))
+        text = f"{limit} for {breach.record.extension}, {kind}"
+        (agreeing if limit == breach.limit else other).append((breach, text))
     return conclude(
         LIMIT_AS_CONFIGURED,
         found="Measured against another limit than the policy in force gives: "
         + listed(
-            f"{one.record.extension} against {figure(one.limit)}, in force is {text}"
-            for one, text in other
+            f"{breach.record.extension} against {figure(breach.limit)}, "
+            f"in force is {text}"
+            for breach, text in other
         )
         + "."
         if other
         else "",
-        pointers=[one.record.pointer for one, _ in other],
+        pointers=[breach.record.pointer for breach, _ in other],
         clear=f"The limits are those in force: {listed(t for _, t in agreeing)}."
         if agreeing
         else "No breach of a configured quota was measured.",
@@ -275,7 +276,7 @@ def _samples(reading: Reading, over: list[Breach]) -> tuple[_Sample, _Sample, _S
     """Return others' calls before the first breach, until the last, and after it."""
     if not over:
         return _Sample([]), _Sample([]), _Sample([])
-    offenders = {one.record.extension for one in over}
+    offenders = {breach.record.extension for breach in over}
     others = [
         (ts_ms, call)
         for call in distinct(reading.library.trusted(TELEMETRY))

@@ -48,7 +48,7 @@ class Record:
         value = self.members.get(name)
         if not isinstance(value, list):
             return ()
-        return tuple(one for one in value if isinstance(one, str))
+        return tuple(member for member in value if isinstance(member, str))
 
     def is_redacted(self, name: str) -> bool:
         """Return whether a member holds the placeholder."""
@@ -147,8 +147,10 @@ class Document:
         if not isinstance(records, list):
             return None
         found = (
-            Record(self.item, name, index, one if isinstance(one, Mapping) else {})
-            for index, one in enumerate(records)
+            Record(
+                self.item, name, index, member if isinstance(member, Mapping) else {}
+            )
+            for index, member in enumerate(records)
         )
         return tuple(
             record
@@ -229,7 +231,7 @@ class Library:
 
     def has(self, section: str) -> bool:
         """Return whether any document has the section."""
-        return any(one.section(section) is not None for one in self.documents)
+        return any(document.section(section) is not None for document in self.documents)
 
     def trusted(self, section: str) -> tuple[Record, ...]:
         """Return a section's trusted records, over all documents."""
@@ -254,7 +256,7 @@ class Library:
 
     def inputs(self, *others: tuple[str, str]) -> dict[str, str]:
         """Return the digests of the documents, and of other inputs, by item."""
-        digests = {one.item: one.sha256 for one in self.documents}
+        digests = {document.item: document.sha256 for document in self.documents}
         return {**digests, **dict(others)}
 
     @cached_property

@@ -257,6 +257,8 @@ def _owners(reading: Reading, source: SourceInput | None) -> frozenset[str] | No
 
 
 def _filtered(reading: Reading) -> set[str]:
-    filters = [one.members.get("filter") for one in reading.library.documents]
-    names = [one.get("extension_id") for one in filters if isinstance(one, dict)]
+    filters = [document.members.get("filter") for document in reading.library.documents]
+    names = [
+        applied.get("extension_id") for applied in filters if isinstance(applied, dict)
+    ]
     return {name for name in names if isinstance(name, str)}

@@ -97,7 +97,7 @@ class Passed:
 def answer(reading: Reading) -> Iterator[Finding]:
     """Yield the answers to INC-2's questions."""
     passed = [_passed(reading, record) for record in _delivered(reading)]
-    exposed = [one for one in passed if one.is_exposed]
+    exposed = [given for given in passed if given.is_exposed]
     gaps = [*reading.library.gaps(BROKER), *_unreadable(reading), *_nameless(passed)]
     yield _secret_exposed(reading, exposed, passed, gaps)
     yield _broker_off(reading)
@@ -192,10 +192,12 @@ def _secret_exposed(
     reading: Reading, exposed: list[Passed], passed: list[Passed], gaps: list[str]
 ) -> Finding:
     groups: dict[tuple[str, str, str], list[Passed]] = {}
-    for one in exposed:
-        path = one.record.text("exposure_path") or "an unknown path"
-        groups.setdefault((one.name or "", one.record.extension, path), []).append(one)
-    names = listed(sorted({one.name or "" for one in exposed}))
+    for given in exposed:
+        path = given.record.text("exposure_path") or "an unknown path"
+        groups.setdefault((given.name or "", given.record.extension, path), []).append(
+            given
+        )
+    names = listed(sorted({given.name or "" for given in exposed}))
     on_purpose = [p for p in passed if p.is_secret and p.is_on_purpose]
     note = (
         f" {counted(len(on_purpose), 'disclosure')} on purpose: "
@@ -210,7 +212,7 @@ def _secret_exposed(
         f"Rotate {names}."
         if exposed
         else "",
-        pointers=[one.record.pointer for one in exposed],
+        pointers=[given.record.pointer for given in exposed],
         clear=f"{counted(len(passed), 'variable')} passed the broker, and none is a "
         f"secret that was to be withheld.{note}",
         gaps=gaps,
@@ -220,7 +222,7 @@ def _secret_exposed(
 
 def _group_text(key: tuple[str, str, str], group: list[Passed]) -> str:
     name, extension, path = key
-    records = distinct([one.record for one in group])
+    records = distinct([given.record for given in group])
     moments = sorted(m for r in records if (m := r.moment()) is not None)
     first, last = (moments[0], moments[-1]) if moments else (None, None)
     when = f"at {moment_text(first)}"
@@ -232,16 +234,16 @@ def _group_text(key: tuple[str, str, str], group: list[Passed]) -> str:
     return f"{name} reached {extension} by {path} {when} ({_caught(group[0])})"
 
 
-def _caught(one: Passed) -> str:
+def _caught(given: Passed) -> str:
     """Return what should have caught a name."""
-    if one.pattern:
-        return f"{one.pattern} should have caught it"
-    return f"no configured pattern covers it; by default {one.default_pattern} would"
+    if given.pattern:
+        return f"{given.pattern} should have caught it"
+    return f"no configured pattern covers it; by default {given.default_pattern} would"
 
 
-def _purpose_text(one: Passed) -> str:
-    receiver = f"{one.name} to {one.record.extension}"
-    if one.entry:
+def _purpose_text(given: Passed) -> str:
+    receiver = f"{given.name} to {given.record.extension}"
+    if given.entry:
         return f"{receiver}, by its entry of disclosureAllowlist"
     return f"{receiver}, which the broker's record calls allowlisted"
 
@@ -287,30 +289,32 @@ def _since(policy: PolicyInput) -> str:
 def _pattern_gap(
     reading: Reading, exposed: list[Passed], passed: list[Passed], gaps: list[str]
 ) -> Finding:
-    uncovered = [one for one in exposed if not one.pattern]
-    secret = [one for one in passed if one.is_secret]
+    uncovered = [given for given in exposed if not given.pattern]
+    secret = [given for given in passed if given.is_secret]
     missing = list(gaps)
-    if secret and any(one.policy is None for one in secret):
+    if secret and any(given.policy is None for given in secret):
         missing.append(
             "no snapshot of the policy is at hand, so that the broker's lists and its "
             "disclosureAllowlist are not known"
         )
     covered = listed(
-        f"{one.name} is covered by {one.pattern}" for one in exposed if one.pattern
+        f"{given.name} is covered by {given.pattern}"
+        for given in exposed
+        if given.pattern
     )
-    allowed = listed(_purpose_text(one) for one in secret if one.is_on_purpose)
+    allowed = listed(_purpose_text(given) for given in secret if given.is_on_purpose)
     notes = "; ".join(note for note in (covered, allowed) if note)
     return conclude(
         PATTERN_GAP,
         found="The broker's lists do not cover "
         + listed(
-            f"{one.name}: of the default lists, {one.default_pattern} would"
-            for one in uncovered
+            f"{given.name}: of the default lists, {given.default_pattern} would"
+            for given in uncovered
         )
         + "."
         if uncovered
         else "",
-        pointers=[one.record.pointer for one in uncovered],
+        pointers=[given.record.pointer for given in uncovered],
         clear=f"No secret passed for want of a pattern{': ' * bool(notes)}{notes}.",
         gaps=missing,
         inputs=reading.library.inputs(*reading.case.policy_digests),
@@ -319,18 +323,18 @@ def _pattern_gap(
 
 def _exposure_path(reading: Reading, exposed: list[Passed], gaps: list[str]) -> Finding:
     by_path: dict[str, list[Passed]] = {}
-    for one in exposed:
-        path = one.record.text("exposure_path") or "an unknown path"
-        by_path.setdefault(path, []).append(one)
+    for given in exposed:
+        path = given.record.text("exposure_path") or "an unknown path"
+        by_path.setdefault(path, []).append(given)
     texts = [
         f"{path} ({len(distinct([p.record for p in group]))}: "
         f"{listed(sorted({p.name or '' for p in group}))})"
-        for path, group in sorted(by_path.items(), key=lambda one: -len(one[1]))
+        for path, group in sorted(by_path.items(), key=lambda pair: -len(pair[1]))
     ]
     return conclude(
         EXPOSURE_PATH,
         found=f"Secrets got out by {listed(texts)}." if texts else "",
-        pointers=[one.record.pointer for one in exposed],
+        pointers=[given.record.pointer for given in exposed],
         clear="By no path: no secret got out.",
         gaps=gaps,
         inputs=reading.library.inputs(*reading.case.policy_digests),

@@ -211,7 +211,7 @@ def compare_policies(
         *_compare_members(effective, explanation),
         *_compare_decisions(effective, explanation),
     ]
-    return [one for one in found if one.path not in _ORIGINS]
+    return [point for point in found if point.path not in _ORIGINS]
 
 
 def policy_of_explanation(explanation: ExplanationDocument) -> EffectivePolicy | None:

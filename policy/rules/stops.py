@@ -52,7 +52,7 @@ def find_stops(records: Iterable[RuntimeRecord]) -> list[Stop]:
     tracker = ExtensionTrustTracker()
     running: dict[tuple[StopKind, str | None], RuntimeRecord] = {}
     found: list[Stop] = []
-    for record in sorted(records, key=lambda one: one.at):
+    for record in sorted(records, key=lambda stop: stop.at):
         refused = any(
             finding.is_refused
             and finding.code is not TrustFindingCode.LIFT_WITHOUT_ACTIVATION

@@ -68,7 +68,7 @@ def leaf_proof(entry: AuditEntry, checkpoint: LogCheckpoint) -> dict[str, Any]:
     proof = inclusion_proof(leaf.leaf_index, checkpoint.tree_size, read_hashes)
     return {
         "leaf_index": leaf.leaf_index,
-        "inclusion": [one.hex() for one in proof],
+        "inclusion": [node_hash.hex() for node_hash in proof],
         "checkpoint": checkpoint.note,
     }
 
@@ -81,7 +81,9 @@ def prove_consistency(older: int, newer: int) -> list[str]:
             f"Give two sizes from 0 to {newest}, that of the newest checkpoint, the "
             "smaller first."
         )
-    return [one.hex() for one in consistency_proof(older, newer, read_hashes)]
+    return [
+        node_hash.hex() for node_hash in consistency_proof(older, newer, read_hashes)
+    ]
 
 
 def entry_bundle(start: int, count: int) -> bytes:

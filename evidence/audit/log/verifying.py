@@ -96,7 +96,7 @@ def verify_log(kept: list[Checkpoint]) -> LogVerdict:
     `entry_unplaced` (an entry that has no leaf though later ones do).
     """
     verdict = LogVerdict()
-    wanted = {one.size: one for one in kept}
+    wanted = {checkpoint.size: checkpoint for checkpoint in kept}
     noted = _noted_checkpoints()
     roots: dict[int, bytes] = {0: EMPTY_ROOT}
     frontier, subtrees = Frontier(), _Subtrees(verdict)
@@ -164,8 +164,8 @@ class _Subtrees:
         if len(self.levels[level]) < TILE_WIDTH:
             return
         frontier = Frontier()
-        for one in self.levels[level]:
-            frontier.add(one)
+        for node in self.levels[level]:
+            frontier.add(node)
         self.levels[level] = []
         place = self.counts[level]
         self.counts[level] += 1
@@ -181,27 +181,29 @@ def _compare_kept(
     kept: list[Checkpoint], roots: dict[int, bytes], size: int, verdict: LogVerdict
 ) -> None:
     agreed = 0
-    for one in sorted(kept, key=lambda checkpoint: checkpoint.size):
-        if one.size > size and verdict.has("leaf_missing"):
-            message = f"without that leaf, the first {one.size} cannot be compared"
-            verdict.fault(one.size, "log_forked", message)
-        elif one.size > size:
+    for checkpoint in sorted(kept, key=lambda checkpoint: checkpoint.size):
+        if checkpoint.size > size and verdict.has("leaf_missing"):
             message = (
-                f"the checkpoint is over {one.size} entries, today's history has "
-                f"{size}: {one.size - size} were cut off"
+                f"without that leaf, the first {checkpoint.size} cannot be compared"
             )
-            verdict.fault(one.size, "log_cut", message)
-        elif roots[one.size] != one.root:
-            root = base64.b64encode(roots[one.size]).decode()
+            verdict.fault(checkpoint.size, "log_forked", message)
+        elif checkpoint.size > size:
             message = (
-                f"the first {one.size} entries are not those that were signed: what "
-                f"was changed, taken out or put in stands among the entries "
-                f"{agreed + 1} to {one.size} (today's root is {root})"
+                f"the checkpoint is over {checkpoint.size} entries, today's history "
+                f"has {size}: {checkpoint.size - size} were cut off"
             )
-            verdict.fault(one.size, "log_forked", message)
+            verdict.fault(checkpoint.size, "log_cut", message)
+        elif roots[checkpoint.size] != checkpoint.root:
+            root = base64.b64encode(roots[checkpoint.size]).decode()
+            message = (
+                f"the first {checkpoint.size} entries are not those that were signed: "
+                f"what was changed, taken out or put in stands among the entries "
+                f"{agreed + 1} to {checkpoint.size} (today's root is {root})"
+            )
+            verdict.fault(checkpoint.size, "log_forked", message)
         else:
-            agreed = one.size
-            verdict.agreed.append(one.size)
+            agreed = checkpoint.size
+            verdict.agreed.append(checkpoint.size)
 
 
 def _find_unplaced(verdict: LogVerdict) -> None:

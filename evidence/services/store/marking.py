@@ -83,4 +83,4 @@ def _has_its_evidence() -> bool:
     """Return whether the store has evidence where the database says that there is."""
     newest = EvidenceItem.objects.order_by("-id").values_list("sha256_hex", flat=True)
     sample = list(newest[:SAMPLE])
-    return not sample or any(storage.is_stored(one) for one in sample)
+    return not sample or any(storage.is_stored(sha256_hex) for sha256_hex in sample)

@@ -48,13 +48,13 @@ def sweep_unclaimed(*, now: dt.datetime | None = None) -> int:
     )
     fresh = [
         UnclaimedBytes(
-            sha256_hex=one.sha256_hex,
-            size_bytes=one.size_bytes,
-            stored_at=one.modified_at,
+            sha256_hex=blob.sha256_hex,
+            size_bytes=blob.size_bytes,
+            stored_at=blob.modified_at,
             found_at=moment,
         )
-        for one in find_unclaimed()
-        if one.modified_at < moment - SETTLED_AFTER and one.sha256_hex not in known
+        for blob in find_unclaimed()
+        if blob.modified_at < moment - SETTLED_AFTER and blob.sha256_hex not in known
     ]
     UnclaimedBytes.objects.bulk_create(fresh, ignore_conflicts=True)
     if fresh:
@@ -66,10 +66,10 @@ def find_unclaimed() -> Iterator[storage.StoredObject]:
     """Yield stored bytes that no row has, those of uploads in hand among them."""
     stored = storage.list_stored()
     while batch := list(islice(stored, BATCH_SIZE)):
-        claimed = find_claimed([one.sha256_hex for one in batch])
-        for one in batch:
-            if one.sha256_hex not in claimed | {storage.PROBE_SHA256}:
-                yield one
+        claimed = find_claimed([blob.sha256_hex for blob in batch])
+        for blob in batch:
+            if blob.sha256_hex not in claimed | {storage.PROBE_SHA256}:
+                yield blob
 
 
 def list_waiting() -> list[UnclaimedBytes]:

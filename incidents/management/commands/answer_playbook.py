@@ -143,7 +143,7 @@ def _gather(
         policies = inputs.policy_of(explanation)
     return inputs.with_names(
         CaseEvidence(
-            documents=tuple(one for one in documents if one is not None),
+            documents=tuple(document for document in documents if document is not None),
             policies=policies,
             explanation=explanation,
             histories=(history,) if history else (),
@@ -171,7 +171,7 @@ def _lines(findings: list[Finding]) -> Iterator[str]:
         if finding.verdict is Verdict.FOUND:
             yield from _pointer_lines(finding)
     shown = shown_classes(findings)
-    names = ", ".join(one.code for one in shown)
+    names = ", ".join(shown_class.code for shown_class in shown)
     yield f"The evidence shows {names}." if shown else "The evidence shows no incident."
 
 

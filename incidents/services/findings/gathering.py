@@ -53,7 +53,7 @@ def gather_findings(*, incident_id: int) -> int:
 def sweep_findings() -> int:
     """Queue again what a lost message left undone; return in how many cases."""
     cases = Incident.objects.filter(closed_at__isnull=True).order_by("-pk")
-    behind = [one.pk for one in cases[:SWEEP_SIZE] if not is_up_to_date(one)]
+    behind = [case.pk for case in cases[:SWEEP_SIZE] if not is_up_to_date(case)]
     for pk in behind:
         queue_findings(pk)
     return len(behind)
@@ -69,7 +69,7 @@ def reports_without_findings(incident: Incident) -> list[VerificationReport]:
     """Return the current reports of bundles that no worker has read yet."""
     newest = incident.evidence_readings.order_by("-id").first()
     read = set(newest.reports) if newest is not None else set()
-    return [one for one in readable_reports(incident) if one.pk not in read]
+    return [report for report in readable_reports(incident) if report.pk not in read]
 
 
 def find_reading(incident: Incident, key: str) -> EvidenceReading | None:

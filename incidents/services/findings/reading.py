@@ -74,7 +74,9 @@ def read_case(incident: Incident) -> CaseReading:
     """
     reader = _Reader(incident)
     reports = readable_reports(incident)
-    documents = [one for report in reports if (one := reader.document(report))]
+    documents = [
+        document for report in reports if (document := reader.document(report))
+    ]
     snapshots = list(incident.policy_snapshots.order_by("captured_at", "pk"))
     policies = tuple(reader.policy(snapshot) for snapshot in snapshots)
     evidence = CaseEvidence(
@@ -141,7 +143,9 @@ class _Reader:
         )
 
     def explanation(self, snapshots: list[PolicySnapshot]) -> ExplanationInput | None:
-        explained = [one for one in snapshots if one.explanation_item is not None]
+        explained = [
+            snapshot for snapshot in snapshots if snapshot.explanation_item is not None
+        ]
         if not explained:
             return None
         item = explained[-1].explanation_item
@@ -180,7 +184,7 @@ class _Reader:
         if item is None or report is None or data is None:
             return None
         source = inputs.source_of(item.original_name, data, item.sha256_hex, report)
-        names = {one.extension_id for one in self.incident.extensions.all()}
+        names = {extension.extension_id for extension in self.incident.extensions.all()}
         owners = frozenset(names) if len(names) == 1 else frozenset()
         return replace(source, item=self.name(item), extension_ids=owners)
 

@@ -59,9 +59,9 @@ def newest_review(
 ) -> FindingReview | None:
     """Return what was said of an answer last; the rows are fetched with it."""
     reviews = [
-        one
-        for one in finding.reviews.all()
-        if until is None or one.reviewed_at <= until
+        review
+        for review in finding.reviews.all()
+        if until is None or review.reviewed_at <= until
     ]
     return reviews[-1] if reviews else None
 
