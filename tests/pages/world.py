@@ -8,11 +8,13 @@ from typing import Any
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.test import override_settings
 from django.utils import timezone
 
 from evidence.accounts.access import Role
 from evidence.accounts.tokens import create_token
 from evidence.audit.history_checks import check_history
+from evidence.audit.log.publishing import publish_checkpoints
 from evidence.models import EvidenceItem, TokenScope
 from evidence.services.store.checks import check_bytes
 from evidence.storage import remove_stored
@@ -72,6 +74,8 @@ def make_everything() -> Incident:
         actor=root,
     )
     check_history(actor=None)
+    with override_settings(LOG_PLACES=["mailto:auditor@example.org"]):
+        publish_checkpoints()
     _lose_bytes(make_evidence(world.incident, vector="redacted-full"))
     _sign_in_badly()
     assert alert.incident is not None

@@ -24,6 +24,7 @@ from evidence.accounts.access import Role
 from evidence.audit.chain import entry_hash
 from evidence.audit.history import entry_document, record_entry
 from evidence.audit.log import growing
+from evidence.audit.log.frontier import Frontier
 from evidence.audit.log.growing import grow_log, tree_size
 from evidence.audit.log.keys import rotate_log_key, signing_keys, verifier_keys
 from evidence.audit.log.reading import (
@@ -32,7 +33,7 @@ from evidence.audit.log.reading import (
     prove_consistency,
     read_hashes,
 )
-from evidence.audit.log.verifying import Frontier, open_kept, verify_log
+from evidence.audit.log.verifying import open_kept, verify_log
 from evidence.errors import LogKeyMissing, LogRefused
 from evidence.models import AuditEntry, LogCheckpoint, LogLeaf, LogSubtree
 from evidence.proof.notes import encode_signing_key, encode_verifier
