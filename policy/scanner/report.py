@@ -26,6 +26,9 @@ _CODE_WORDS = re.compile(
 )
 SCANNER_VERSION = "2"
 _BINARY_SUFFIXES = (".node", ".wasm", ".so", ".dll", ".dylib", ".exe")
+_TYPE_IMPORT = re.compile(
+    rb"((?:[:<|&,]|=>|\btypeof|\bextends)\s*)import\(\s*(?:\"[^\"\n]*\"|'[^'\n]*')\s*\)"
+)
 _DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
 
 
@@ -209,7 +212,7 @@ def scan_file(file: SourceFile, *, is_run: bool = False) -> FileReport:
         return _report(file, language, [note], [], is_complete=False)
     entries = found.entries
     if file.path.lower().endswith(_DECLARATIONS):
-        entries = _declared(entries)
+        entries = _declared(_read_types(data, entries))
     if not found.is_complete:
         entries = [
             *entries,
@@ -245,6 +248,27 @@ def _unreached(file: SourceFile, data: bytes) -> FileReport | None:
     note = _note(file, "unreached-code", "code that nothing is seen to run")
     why = "This file is code that no import and no manifest is seen to run."
     return _report(file, report.language, [replace(note, why=why), *worse], [])
+
+
+def _read_types(data: bytes, entries: list[Entry]) -> list[Entry]:
+    """Take back errors of grammar that are its own: types of the form import("x").T.
+
+    Only in a file of declarations in which nothing is called.
+    """
+    errors = [entry for entry in entries if entry.rule == "syntax-error"]
+    if not errors:
+        return entries
+    plain = _TYPE_IMPORT.sub(lambda m: m[1] + b"T".ljust(len(m[0]) - len(m[1])), data)
+    root = parse(plain, "typescript").root
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if node.type in ("call_expression", "new_expression", "ERROR"):
+            return entries
+        pending += node.named_children
+    if root.has_error:
+        return entries
+    return [entry for entry in entries if entry.rule != "syntax-error"]
 
 
 def _declared(entries: list[Entry]) -> list[Entry]:

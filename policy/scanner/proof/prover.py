@@ -347,7 +347,7 @@ def _is_closed(capability: Capability, key: str) -> bool:
 
 def _is_type(use: Use) -> bool:
     """Return whether a name stands where only types are."""
-    return any(n.type in _TYPES for n in use.path[-6:])
+    return any(node.type in _TYPES for node in use.path)
 
 
 _TYPES = frozenset(
@@ -359,6 +359,11 @@ _TYPES = frozenset(
         "type_alias_declaration",
         "ambient_declaration",
         "implements_clause",
+        "call_signature",
+        "construct_signature",
+        "function_signature",
+        "function_type",
+        "method_signature",
     ]
 )
 

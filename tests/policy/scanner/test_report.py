@@ -203,3 +203,15 @@ def test_code_under_another_name_is_still_judged():
     report = scan_source(b"eval('1');", "notes.txt")
     assert report.refused is None
     assert report.classification is not Classification.SAFE
+
+
+def test_type_of_an_import_in_a_file_of_declarations_is_no_error():
+    source = (
+        b'export declare const f: import("./types.js").Fn<Date | undefined, string>;'
+    )
+    assert scan_source(source, "a.d.ts").classification is Classification.SAFE
+
+
+def test_call_in_a_file_of_declarations_is_read_as_code():
+    source = b'export declare const f: import("./t.js").Fn<A>;\nf(g, import("vm").x);'
+    assert scan_source(source, "a.d.ts").classification is not Classification.SAFE
