@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ _CODE_WORDS = re.compile(
 )
 SCANNER_VERSION = "2"
 _BINARY_SUFFIXES = (".node", ".wasm", ".so", ".dll", ".dylib", ".exe")
+_ADDON = re.compile(r"""\(\s*['"](\.{1,2}/[^'"]+\.node)['"]\s*\)$""")
 _TYPE_IMPORT = re.compile(
     rb"((?:[:<|&,]|=>|\btypeof|\bextends)\s*)import\(\s*(?:\"[^\"\n]*\"|'[^'\n]*')\s*\)"
 )
@@ -130,6 +132,7 @@ def _scan_files(files: list[SourceFile]) -> tuple[FileReport, ...]:
     reports: list[FileReport] = []
     packaging = read_packaging(files)
     scripts = {script.file for script in packaging.scripts}
+    paths = {file.path for file in files}
     for file in files:
         if clock.is_over():
             note = _note(file, "not-analysed", "the archive took too long before it")
@@ -137,10 +140,36 @@ def _scan_files(files: list[SourceFile]) -> tuple[FileReport, ...]:
         else:
             is_run = len(files) == 1 or file.path in packaging.code_paths
             report = scan_file(file, is_run=is_run)
+            report = _without_addons(file, report, paths)
             if file.path in scripts:
                 report = _with_scripts(file, report, packaging)
             reports.append(report)
     return tuple(reports)
+
+
+def _without_addons(
+    file: SourceFile, report: FileReport, paths: set[str]
+) -> FileReport:
+    """Take back `require('./server.node')` where that is server.node.js beside it."""
+    folder = posixpath.dirname(file.path)
+
+    def is_script(entry: Entry) -> bool:
+        named = _ADDON.search(entry.excerpt)
+        if entry.rule != "native-addon" or named is None:
+            return False
+        path = posixpath.normpath(posixpath.join(folder, named[1]))
+        return path not in paths and f"{path}.js" in paths
+
+    entries = [entry for entry in report.entries if not is_script(entry)]
+    if len(entries) == len(report.entries):
+        return report
+    return _report(
+        file,
+        report.language,
+        entries,
+        list(report.line_findings),
+        is_complete=report.is_complete,
+    )
 
 
 def _with_scripts(

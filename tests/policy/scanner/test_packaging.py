@@ -72,6 +72,14 @@ def test_install_script_is_flagged_and_its_code_is_read():
     assert {entry.line for entry in found.entries} == {3}
 
 
+def test_script_called_server_node_js_is_not_taken_for_compiled_code():
+    load = {"index.js": "module.exports = require('./server.node');"}
+    with_script = _scan({**load, "server.node.js": "module.exports = 1;"})
+    assert with_script["index.js"].classification is Classification.SAFE
+    with_both = _scan({**load, "server.node.js": "", "server.node": "\x7fELF"})
+    assert with_both["index.js"].classification is Classification.FORBIDDEN
+
+
 def test_manifest_that_cannot_be_read_runs_nothing_and_breaks_nothing():
     found = _scan({"index.js": "", "package.json": "{" * 10_000})
     assert found["package.json"].classification is Classification.SAFE
