@@ -59,6 +59,7 @@ def note_extension(*, extension_id: str, seen_in: str, now: dt.datetime) -> Exte
         first_seen_at=now,
         first_seen_in=seen_in[:SEEN_IN_LENGTH],
     )
+    # Not get_or_create: a lost race would break the transaction of a whole intake.
     Extension.objects.bulk_create([new], ignore_conflicts=True)
     noted = Extension.objects.get(extension_id=cleaned)
     if hold_newcomer(noted.pk, now=now):

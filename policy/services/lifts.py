@@ -49,6 +49,7 @@ def request_lift(
     moment = now or timezone.now()
     switch = lock_kill_switch(kill_switch_id)
     require_kill_switch_move(switch.state, KillSwitchState.LIFTED)
+    # One request at a time; one that waited too long ends here and makes room.
     waiting = switch.lift_requests.filter(state=RequestState.PENDING).first()
     if waiting is not None and not lapse_lift(request_id=waiting.pk, now=moment):
         raise PolicyConflict(
@@ -82,6 +83,7 @@ def approve_lift(
     moment = now or timezone.now()
     request = _lock_request(request_id, now=moment)
     switch = request.kill_switch
+    # The switch came with the lock: a confirmation just before is seen here.
     state, statement = switch.state, clean_text(exception)
     is_early = is_before_remediate(switch.incident)
     require_allowed(
@@ -101,6 +103,7 @@ def approve_lift(
     decide_request(
         request, RequestState.APPROVED, actor=actor, reason=statement, now=moment
     )
+    # The request first: a trigger takes a lift only with one that is approved.
     lift = KillSwitchLift.objects.create(
         kill_switch=switch,
         request=request,

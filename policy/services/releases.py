@@ -57,6 +57,7 @@ def held_by(switch: KillSwitch) -> QuerySet[Extension]:
 
     One that was in quarantine before is not among them: it has another reason.
     """
+    # By the newest move alone: a demotion since then is a reason of its own to stay.
     newest = TrustTransition.objects.filter(extension=OuterRef("pk")).order_by("-id")
     return (
         Extension.objects.filter(trust_state=TrustState.QUARANTINED)
@@ -130,6 +131,7 @@ def approve_release(
         request for request in requests if has_active_kill_switch(request.extension)
     ]
     going = [request for request in requests if request not in overtaken]
+    # All or none: every refusal is told before the first move is made.
     _require_all_allowed(going, actor, statement)
     for request in overtaken:
         _end(request, RequestState.WITHDRAWN, actor, OVERTAKEN, moment)
@@ -197,6 +199,7 @@ def _lock_lifted(kill_switch_id: int) -> KillSwitch:
 def _lock_held(switch: KillSwitch) -> list[Extension]:
     held = list(held_by(switch).values_list("pk", flat=True))
     rows = Extension.objects.select_for_update().filter(pk__in=held).order_by("pk")
+    # Looked at again: who held the lock may have moved one on meanwhile.
     return [row for row in rows if row.trust_state == TrustState.QUARANTINED]
 
 
@@ -214,6 +217,7 @@ def _lock_pending(
     switch = _lock_lifted(kill_switch_id)
     waiting = list(pending_release(switch).values_list("pk", "extension_id"))
     extensions = Extension.objects.filter(pk__in=[request for _, request in waiting])
+    # Evaluated for the locks alone: extensions before their requests, in one order.
     list(extensions.select_for_update().order_by("pk").values_list("pk", flat=True))
     rows = PromotionRequest.objects.select_for_update(of=("self",))
     found = rows.filter(pk__in=[pk for pk, _ in waiting], state=RequestState.PENDING)

@@ -22,6 +22,8 @@ def find_request(
     model: type[_Request], request_id: int, *, code: str = "no_such_request"
 ) -> _Request:
     """Return a request of a kind, unlocked; refuse a missing one."""
+    # Without a lock: what it is about has to be locked first, and only the row itself
+    # says what that is.
     rows: Any = model._default_manager
     found: _Request | None = rows.filter(pk=request_id).first()
     if found is None:
@@ -88,6 +90,8 @@ def require_waiting(request: ReviewedRequest, now: dt.datetime) -> None:
 
 def lapse_request(request: ReviewedRequest, now: dt.datetime) -> bool:
     """End a locked request that nobody decided in time; return whether it was one."""
+    # Whoever comes by first ends it, the sweep or the next who asks; the second finds
+    # it decided.
     if not has_lapsed(request, now):
         return False
     decide_request(
@@ -118,6 +122,7 @@ def decide_request(
 
     Who withdraws decides alone; where a request lapses, nobody does.
     """
+    # Again, though most callers asked: the row may have been read before its lock.
     require_undecided(request)
     # A constraint holds the database to it as well; this one says it in words.
     if decision not in ALONE:

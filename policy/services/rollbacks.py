@@ -73,6 +73,7 @@ def propose_safe_defaults(
     require_permission(actor, WORK_POLICY)
     snapshot = _find_snapshot(snapshot_id)
     lock_open_incident(snapshot.incident_id)
+    # The plan is kept as it was proposed: what a reviewer approves is what they read.
     plan = plan_safe_defaults(read_snapshot(snapshot), risk=risk, overrides=overrides)
     return _propose(
         snapshot,
@@ -420,6 +421,8 @@ def _require_proof(rollback: Rollback, snapshot_id: int) -> PolicySnapshot:
             "The snapshot is of another case. Choose one of this case as proof.",
             code="proof_of_other_case",
         )
+    # By when the runtime showed it, not by when it was uploaded: an old document taken
+    # in today proves nothing.
     decided_at = rollback.decided_at
     if decided_at is None or proof.captured_at < decided_at:
         raise PolicyRefused(

@@ -107,6 +107,7 @@ def move_trust(
     if incident_id is not None:
         lock_incident(incident_id)
     extension = lock_extension(extension_pk)
+    # After the lock: a move that waited for another starts where that one ended.
     from_state = current_state(extension)
     require_transition(from_state, to_state)
     if needs_reviewer(from_state, to_state):
@@ -220,6 +221,7 @@ def approve_promotion(
     moment = now or timezone.now()
     request = _lock_request(request_id, now=moment)
     statement = clean_text(exception)
+    # Judged now and not at the request: a kill switch or a case may have come since.
     require_allowed(judge_promotion(request, actor, statement))
     return promote(
         request,

@@ -44,7 +44,8 @@ def move_alerts(
     """
     require_permission(actor, WORK)
     moment, why = now or timezone.now(), require_reason(reason)
-    # The case that is left and the one that is entered: both histories change.
+    # The case that is left and the one that is entered: both histories change. Which
+    # ones are left is read before the locks, and checked after them.
     cases = _lock_cases(alert_ids, incident_id)
     target = cases[incident_id]
     if not target.is_open:
@@ -141,6 +142,7 @@ def _assign(
     reason: str,
     now: dt.datetime,
 ) -> None:
+    # Appended before the row changes: it names the case that each comes from.
     AlertAssignment.objects.bulk_create(
         AlertAssignment(
             alert=alert,
@@ -163,6 +165,7 @@ def _note_extensions(target: Incident, alerts: Iterable[Alert]) -> None:
 
 def _asked_severity(alerts: Iterable[Alert]) -> Severity | None:
     """Return the worst that enabled rules for single alerts ask for; None for none."""
+    # A rule that counts several asks for its severity by all of them together.
     rules = [rule_of(row) for row in AlertRule.objects.filter(is_enabled=True, count=1)]
     asked = [
         rule.opens_severity

@@ -139,6 +139,7 @@ def state_condition(
             f"“{condition.words}” is not met by saying so: it is read from the case."
         )
     phase = require_open_phase(incident, condition)
+    # The current report: what was said of an older one explains nothing of this.
     report = _find_report(incident, condition, report_id)
     row = add_statement(phase, condition, text, report=report, actor=actor, now=moment)
     about = f" ({report.item.original_name})" if report else ""

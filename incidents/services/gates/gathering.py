@@ -67,6 +67,8 @@ def gather_facts(
     A page that has read the kill switches of the case hands them over.
     """
     switches = switches or read_switches(incident)
+    # Statements and checklist are of the cycle; evidence, snapshots and kill switches
+    # are of the case, and count in each of its cycles.
     statements = _newest_statements(cycle)
     asked = list(cycle.checklist.asked())
     return GateFacts(
@@ -141,6 +143,8 @@ def find_current_reports(
     requests = VerificationRequest.objects.filter(item__in=list(items))
     if until is not None:
         requests = requests.filter(requested_at__lte=until)
+    # The newest request decides, done or not: while a new verification runs, the
+    # report before it no longer speaks for the bytes.
     newest = (
         requests.order_by("item_id", "-id").distinct("item_id").select_related("report")
     )

@@ -57,9 +57,12 @@ def complete_phase(
     moment = now or timezone.now()
     incident = lock_open_incident(incident_id)
     row = _require_turn(incident, phase)
+    # Under the lock of the case, so that nothing the gate looks at moves between the
+    # decision and what is written of it.
     facts = gather_facts(incident, row.cycle)
     gate = decide_gate(row, facts)
     if not gate.passed:
+        # Returned, not raised: an exception would roll the record of it back.
         record_refusal(incident, gate, actor=actor, now=moment)
         return gate
     _complete(incident, row, gate, facts, actor=actor, now=moment)
@@ -102,6 +105,7 @@ def mark_breaches(*, now: dt.datetime | None = None) -> int:
 def _mark_breaches_of(incident_id: int, now: dt.datetime) -> int:
     incident = (
         Incident.objects.open()
+        # A person who works in the case goes before a sweep: the next run sees it.
         .select_for_update(of=("self",), skip_locked=True)
         .filter(pk=incident_id)
         .first()
@@ -120,6 +124,7 @@ def mark_overdue(incident: Incident, now: dt.datetime) -> int:
 
 
 def _mark_breach(incident: Incident, row: IncidentPhase, now: dt.datetime) -> None:
+    # The breach is of the moment it was due, whenever the sweep came by.
     due_at = row.breached_at = row.due_at
     row.save(update_fields=["breached_at"])
     record_change(
@@ -208,10 +213,12 @@ def _complete(
     now: dt.datetime,
 ) -> None:
     """Write everything that a completion is: phase, gate, timeline, the next phase."""
+    # No sweep may have come by since it was due: the completion is late all the same.
     if row.breached_at is None:
         row.breached_at = breached_at(row.as_clock(), now)
     row.completed_at, row.completed_by = now, actor
     row.save(update_fields=["completed_at", "completed_by", "breached_at"])
+    # From here the gate is read as it was kept and never evaluated again.
     keep_gate(row, gate, facts, now=now)
     waived = [condition.key for condition in gate.waived]
     note = f", with a waiver: {', '.join(waived)}" if waived else ""

@@ -50,6 +50,7 @@ def waive_condition(
             code="unwaivable",
         )
     phase = require_open_phase(incident, condition)
+    # Judged under the lock of the case: what was missing on the page may be met by now.
     _require_in_the_way(incident, phase, condition)
     waiver = GateWaiver.objects.create(
         phase=phase,
@@ -79,6 +80,7 @@ def revoke_waiver(
     moment = now or timezone.now()
     incident = lock_open_incident(incident_id)
     text = require_reason(reason)
+    # Only of the running cycle: those of a past one are part of how it ended.
     waiver = (
         GateWaiver.objects.select_related("phase")
         .filter(pk=waiver_id, phase__cycle=incident.current_cycle)
