@@ -26,6 +26,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 from unfold.decorators import action, display
 
+from evidence.admin.base import person_of
 from evidence.admin.form_fields import PageForm
 from evidence.lookalikes import show_hidden
 from evidence.models import EvidenceItem, Outcome
@@ -36,6 +37,7 @@ from policy.admin import forms
 from policy.admin.case_pages import take_in
 from policy.admin.kill_orders import order_views
 from policy.admin.pages import PageAction, PageAdmin
+from policy.admin.reasoned import on_request
 from policy.errors import PolicyRefused
 from policy.models import (
     Extension,
@@ -74,7 +76,7 @@ def _confirm_kill(
         kill_switch_id=data["switch"],
         means=data["means"],
         effective_at=data["effective_at"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
     )
     return "Confirmed." if created else "It was confirmed before; that stays."
 
@@ -83,7 +85,7 @@ def _demote(request: HttpRequest, extension: Extension, data: dict[str, Any]) ->
     trust.demote_extension(
         extension_pk=extension.pk,
         reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
         incident_id=data["incident"] and data["incident"].pk,
     )
     return f"{extension} is quarantined."
@@ -96,7 +98,7 @@ def _start_probation(
         extension_pk=extension.pk,
         to_state=TrustState.PROBATION,
         reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
         incident_id=data["incident"] and data["incident"].pk,
     )
     return f"{extension} is on probation."
@@ -117,7 +119,7 @@ def _request(request: HttpRequest, extension: Extension, data: dict[str, Any]) -
         extension_pk=extension.pk,
         to_state=target,
         reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
         incident_id=data["incident"] and data["incident"].pk,
     )
     return f"A promotion to {target} is requested. A reviewer other than you decides."
@@ -141,28 +143,14 @@ def _is_own(extension: Extension, user: Any) -> bool:
 def _approve(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
     move = trust.approve_promotion(
         request_id=forms.chosen_request(extension, data),
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
         exception=data["exception"],
     )
     return f"{extension} is {move.to_state}."
 
 
-def _decline(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
-    trust.decline_promotion(
-        request_id=forms.chosen_request(extension, data),
-        actor=request.user,  # type: ignore[arg-type]
-        reason=data["reason"],
-    )
-    return "The promotion is declined."
-
-
-def _withdraw(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
-    trust.withdraw_promotion(
-        request_id=forms.chosen_request(extension, data),
-        actor=request.user,  # type: ignore[arg-type]
-        reason=data["reason"],
-    )
-    return "Your request is withdrawn."
+_decline = on_request(trust.decline_promotion, "The promotion is declined.")
+_withdraw = on_request(trust.withdraw_promotion, "Your request is withdrawn.")
 
 
 def _kill(
@@ -172,7 +160,7 @@ def _kill(
         incident_id=data["incident"].pk,
         extension_pk=extension.pk,
         reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
     )
     url = reverse("admin:policy_killswitch_change", args=[switch.pk])
     return HttpResponse(status=302, headers={"Location": url})
@@ -181,7 +169,7 @@ def _kill(
 def _edit(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
     extensions.edit_extension(
         extension_pk=extension.pk,
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
         **data,
     )
     return "Saved."
@@ -193,7 +181,7 @@ def _quota(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> 
         to_mb=data["to_mb"],
         reason=data["reason"],
         documentation=data["documentation"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
         incident_id=data["incident"] and data["incident"].pk,
     )
     return f"Recorded: {change}. The next snapshot shows whether it was applied."

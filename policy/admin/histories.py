@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 
-from evidence.admin.base import client_address
+from evidence.admin.base import client_address, person_of
 from evidence.models import Channel
 from policy.admin import forms
 from policy.admin.case_pages import take_in
@@ -53,7 +53,7 @@ class RuntimeHistoryImportAdmin(OfVisibleIncident, PageAdmin):
                 data=form.read(),
                 original_name=form.cleaned_data["file"].name or "history.jsonl",
                 channel=Channel.ADMIN,
-                actor=request.user,  # type: ignore[arg-type]
+                actor=person_of(request),
                 ip_address=client_address(request),
             )
             words = f"{row.record_count} records replayed: {row.refused_count} refused."

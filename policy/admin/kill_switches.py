@@ -16,10 +16,12 @@ from django.views.decorators.http import require_GET
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import action, display
 
+from evidence.admin.base import person_of
 from evidence.templatetags.casefile import badge
 from policy.admin import forms
 from policy.admin.kill_orders import order_views
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
+from policy.admin.reasoned import on_request, on_row
 from policy.exports import list_events, write_csv, write_json
 from policy.models import KillSwitch, LiftRequest, PromotionRequest, RequestState
 from policy.rules.kill_switch import KillSwitchScope, KillSwitchState
@@ -99,47 +101,33 @@ def _confirm(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> 
         kill_switch_id=switch.pk,
         means=data["means"],
         effective_at=data["effective_at"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
     )
     return "Confirmed." if created else "It was confirmed before; that stays."
 
 
-def _request_lift(
-    request: HttpRequest, switch: KillSwitch, data: dict[str, Any]
-) -> str:
-    lifts.request_lift(
-        kill_switch_id=switch.pk,
-        reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
-    )
-    return "A lift is requested. A reviewer other than you and who activated decides."
+_request_lift = on_row(
+    lifts.request_lift,
+    "kill_switch_id",
+    "A lift is requested. A reviewer other than you and who activated decides.",
+)
+_decline = on_request(lifts.decline_lift, "The lift is declined.")
+_withdraw = on_request(lifts.withdraw_lift, "Your request is withdrawn.")
+_decline_release = on_row(
+    releases.decline_release, "kill_switch_id", "The release is declined."
+)
+_withdraw_release = on_row(
+    releases.withdraw_release, "kill_switch_id", "Your request is withdrawn."
+)
 
 
 def _approve(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> str:
     lifts.approve_lift(
         request_id=forms.chosen_request(switch, data),
         exception=data["exception"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
     )
     return "The kill switch is lifted. Trust stays quarantined until it is promoted."
-
-
-def _decline(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> str:
-    lifts.decline_lift(
-        request_id=forms.chosen_request(switch, data),
-        reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
-    )
-    return "The lift is declined."
-
-
-def _withdraw(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> str:
-    lifts.withdraw_lift(
-        request_id=forms.chosen_request(switch, data),
-        reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
-    )
-    return "Your request is withdrawn."
 
 
 def _request_release(
@@ -148,7 +136,7 @@ def _request_release(
     asked = releases.request_release(
         kill_switch_id=switch.pk,
         reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
     )
     return f"Asked for {len(asked)} extensions. A reviewer other than you decides."
 
@@ -159,31 +147,9 @@ def _approve_release(
     moves = releases.approve_release(
         kill_switch_id=switch.pk,
         exception=data["exception"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
     )
     return f"{len(moves)} extensions are on probation."
-
-
-def _decline_release(
-    request: HttpRequest, switch: KillSwitch, data: dict[str, Any]
-) -> str:
-    releases.decline_release(
-        kill_switch_id=switch.pk,
-        reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
-    )
-    return "The release is declined."
-
-
-def _withdraw_release(
-    request: HttpRequest, switch: KillSwitch, data: dict[str, Any]
-) -> str:
-    releases.withdraw_release(
-        kill_switch_id=switch.pk,
-        reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
-    )
-    return "Your request is withdrawn."
 
 
 @admin.register(KillSwitch)

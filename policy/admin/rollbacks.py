@@ -13,50 +13,29 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from evidence.admin.base import person_of
 from evidence.templatetags.casefile import badge
 from policy.admin import forms
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
+from policy.admin.reasoned import on_row
 from policy.models import Rollback, RollbackState
 from policy.models.rollbacks import STATES_TO_PROVE
 from policy.services import rollbacks
 from policy.services.changes import REVIEW_POLICY, WORK_POLICY
 from policy.services.requests import lapses_at
 
-
-def _approve(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> str:
-    rollbacks.approve_rollback(
-        rollback_id=rollback.pk,
-        reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
-    )
-    return "Approved. Apply it to the runtime, then take a snapshot as proof."
-
-
-def _decline(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> str:
-    rollbacks.decline_rollback(
-        rollback_id=rollback.pk,
-        reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
-    )
-    return "Declined."
-
-
-def _withdraw(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> str:
-    rollbacks.withdraw_rollback(
-        rollback_id=rollback.pk,
-        reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
-    )
-    return "Withdrawn."
-
-
-def _close(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> str:
-    rollbacks.close_rollback(
-        rollback_id=rollback.pk,
-        reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
-    )
-    return "Closed without verification. What was given as proof stays here."
+_approve = on_row(
+    rollbacks.approve_rollback,
+    "rollback_id",
+    "Approved. Apply it to the runtime, then take a snapshot as proof.",
+)
+_decline = on_row(rollbacks.decline_rollback, "rollback_id", "Declined.")
+_withdraw = on_row(rollbacks.withdraw_rollback, "rollback_id", "Withdrawn.")
+_close = on_row(
+    rollbacks.close_rollback,
+    "rollback_id",
+    "Closed without verification. What was given as proof stays here.",
+)
 
 
 def _apply(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> str:
@@ -64,7 +43,7 @@ def _apply(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> st
         rollback_id=rollback.pk,
         proof_snapshot_id=data["proof"].pk,
         command_output=data["output"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
     )
     if applied.state == RollbackState.VERIFIED:
         return "Verified: everything in the proof is as planned."

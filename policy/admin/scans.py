@@ -108,7 +108,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
                 stream=data["file"],
                 original_name=data["file"].name or "source",
                 channel=Channel.ADMIN,
-                actor=request.user,  # type: ignore[arg-type]
+                actor=person_of(request),
                 kind=EvidenceKind.EXTENSION_SOURCE,
                 media_type=data["file"].content_type or "",
                 ip_address=client_address(request),

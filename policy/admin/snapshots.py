@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
-from evidence.admin.base import client_address
+from evidence.admin.base import client_address, person_of
 from evidence.admin.form_fields import PageForm
 from evidence.models import Channel
 from evidence.templatetags.casefile import badge
@@ -45,7 +45,7 @@ def _propose_defaults(
         risk=RiskChoice(data["risk"]),
         overrides=OverrideChoice(data["overrides"]),
         reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
     )
     return _to_rollback(rollback.pk)
 
@@ -57,7 +57,7 @@ def _propose_earlier(
         snapshot_id=snapshot.pk,
         target_snapshot_id=data["target"].pk,
         reason=data["reason"],
-        actor=request.user,  # type: ignore[arg-type]
+        actor=person_of(request),
     )
     return _to_rollback(rollback.pk)
 
@@ -171,7 +171,7 @@ class PolicySnapshotAdmin(OfVisibleIncident, PageAdmin):
                 incident_id=data["incident"].pk,
                 source=_source_of(data),
                 channel=Channel.ADMIN,
-                actor=request.user,  # type: ignore[arg-type]
+                actor=person_of(request),
                 captured_at=data["captured_at"],
                 ip_address=client_address(request),
             )
