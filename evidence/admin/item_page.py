@@ -24,6 +24,7 @@ from evidence.models import (
     VerificationRequest,
 )
 from evidence.plots import draw_risk
+from evidence.queue.running import why_waiting
 from evidence.services.remarks import find_remarks
 from evidence.text import drop_unstorable
 
@@ -119,7 +120,7 @@ def describe_work(work: QueuedWork) -> dict[str, Any]:
         "id": f"{work._meta.model_name}-{work.pk}",
         "label": f"{work.noun}: {work.get_state_display().lower()}",
         "percent": work.progress_percent,
-        "problem": work.last_problem,
+        "problem": why_waiting(work),
     }
 
 

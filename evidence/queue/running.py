@@ -44,6 +44,7 @@ from evidence.queue.limits import (
 )
 from evidence.queue.names import QueueName
 from evidence.queue.sending import queue_on_commit
+from evidence.queue.signs import read_heartbeats
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,22 @@ def queue_work(work: QueuedWork) -> None:
         queue=kind.find_queue(work),
         on_unsent=partial(note_unsent, work),
     )
+
+
+def why_waiting(work: QueuedWork) -> str:
+    """Return why a piece waits, in a sentence for its page; empty where it does not."""
+    if work.last_problem:
+        return work.last_problem
+    if work.state != WorkState.QUEUED:
+        return ""
+    queue = _kinds[type(work)].find_queue(work)
+    if queue not in read_heartbeats([queue]):
+        return "No worker takes from its queue just now; it is done once one is back."
+    before = type(work)._default_manager.filter(
+        state=WorkState.QUEUED, requested_at__lt=work.requested_at
+    )
+    count = before.count()
+    return f"{count} of its kind wait before it." if count else "It is next."
 
 
 def run_work(kind: WorkKind[Work, Answer], pk: int) -> Answer | None:

@@ -8,6 +8,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError, OperationalError, connection
 
+from config.heartbeat import write_heartbeat
 from evidence.errors import StorageUnavailable
 from evidence.models import ExportRequest, VerificationRequest, WorkState
 from evidence.queue.claiming import (
@@ -27,7 +28,7 @@ from evidence.queue.names import (
     QueueName,
     queue_of_item,
 )
-from evidence.queue.running import WorkKind, WorkPutBack, run_work
+from evidence.queue.running import WorkKind, WorkPutBack, run_work, why_waiting
 from evidence.queue.sending import send_now
 from evidence.queue.sweeping import (
     QUEUED_IS_LOST_AFTER,
@@ -337,3 +338,14 @@ def test_work_that_holds_up_small_files_goes_on_among_the_large(
     assert (request_made.state, request_made.attempts) == (WorkState.QUEUED, 0)
     assert "waits among the large" in request_made.last_problem
     assert [one.keywords["queue"] for one in callbacks] == [QueueName.LARGE]
+
+
+def test_waiting_work_says_why_it_waits(request_made):
+    assert why_waiting(request_made).startswith("No worker takes from its queue")
+    write_heartbeat([QueueName.SMALL])
+    assert why_waiting(request_made) == "It is next."
+    another = receive(make_incident().pk, b"later").verification_requests.get()
+    assert why_waiting(another) == "1 of its kind wait before it."
+    start_work(VerificationRequest, request_made.pk)
+    request_made.refresh_from_db()
+    assert why_waiting(request_made) == ""
