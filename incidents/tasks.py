@@ -6,6 +6,7 @@ from evidence.queue.claiming import TRANSIENT_ERRORS
 from evidence.queue.limits import ARCHIVING, BY_THE_CLOCK, GATHERING, LAYING_OUT
 from evidence.tasks import RELIABLY
 from incidents.services.archives.requests import run_archive
+from incidents.services.checklists.proven_items import answer_proven_items
 from incidents.services.findings.gathering import gather_findings, sweep_findings
 from incidents.services.gates.phases import mark_breaches
 from incidents.services.lifecycle.diagnosis import follow_diagnosis
@@ -100,6 +101,12 @@ def follow_diagnosis_task(incident_id: int) -> bool:
 def gather_findings_task(incident_id: int) -> int:
     """Answer a playbook's questions from the case's bundles; twice writes nothing."""
     return gather_findings(incident_id=incident_id)
+
+
+@shared_task(name="incidents.answer_proven_items", **RELIABLY)
+def answer_proven_items_task(incident_id: int) -> int:
+    """Answer the items that a machine has proved; twice is once."""
+    return answer_proven_items(incident_id=incident_id)
 
 
 @shared_task(name="incidents.archive_postmortem", **RELIABLY, **ARCHIVING.as_options())

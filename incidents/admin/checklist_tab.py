@@ -101,6 +101,11 @@ class ItemView:
     findings: list[FindingView] = field(default_factory=list)
 
     @property
+    def is_gating(self) -> bool:
+        """Return whether its phase waits for it: then it is required, and says so."""
+        return is_gating(self.item)
+
+    @property
     def can_confirm(self) -> bool:
         """Return whether the evidence says something that nobody reviewed yet."""
         return any(view.can_be_confirmed for view in self.findings)
@@ -339,13 +344,24 @@ def _step_of(item: ChecklistItem) -> str:
 
 
 def _progress(cycle: Cycle) -> dict[str, tuple[int, int]]:
-    """Return (answered, asked) of the required items, by phase."""
+    """Return (answered, asked) of the items, by phase."""
     counts: dict[str, tuple[int, int]] = {}
-    rows = cycle.checklist.asked().filter(required=True).values_list("phase", "state")
-    for phase, state in rows:
-        answered, asked = counts.get(phase, (0, 0))
-        counts[phase] = (answered + (state != "open"), asked + 1)
+    for item in cycle.checklist.asked():
+        answered, asked = counts.get(item.phase, (0, 0))
+        counts[item.phase] = (answered + (not item.is_open), asked + 1)
     return counts
+
+
+def is_gating(item: ChecklistItem) -> bool:
+    """Return whether the gate of its phase looks at an item: only then it is required.
+
+    The gate asks for the same as the item, for its answer, or for its choice.
+    """
+    return item.required and (
+        item.key in ITEM_OF_CONDITION.values()
+        or item.kind == ItemKind.INVESTIGATION
+        or bool(item.content.get("choices"))
+    )
 
 
 def _actions(cycle: Cycle) -> list[RemediationAction]:

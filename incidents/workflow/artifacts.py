@@ -17,13 +17,15 @@ from policy.rules.decisions import Decision, Refusal
 class ArtifactFacts:
     """What is known of the artifact to be linked; None and empty mean not so.
 
-    ``bundle_sections`` are those with records. ``chain_valid`` and
+    ``bundle_sections`` are those with records, ``bundle_alert_categories`` those of
+    the alerts in the bundle. ``chain_valid`` and
     ``has_verification_errors`` come from the newest verification report, never from
     the document. ``extension_ids`` are those the artifact is about.
     """
 
     evidence_kind: str | None = None
     bundle_sections: frozenset[str] = frozenset()
+    bundle_alert_categories: frozenset[str] = frozenset()
     policy_decisions: frozenset[str] = frozenset()
     alert_category: str | None = None
     extension_ids: frozenset[str] = frozenset()
@@ -76,7 +78,8 @@ def _record_faults(
     expects: Expectation, facts: ArtifactFacts, case_extensions: frozenset[str]
 ) -> Iterator[str]:
     category = expects.alert_category
-    if category and facts.alert_category != category:
+    categories = {facts.alert_category, *facts.bundle_alert_categories}
+    if category and category not in categories:
         yield f"it takes an alert of category {_plain(category)}"
     if expects.alert_of_extension and (
         facts.alert_category is None or not facts.extension_ids & case_extensions

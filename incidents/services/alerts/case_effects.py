@@ -11,6 +11,7 @@ from evidence.lookalikes import quote_name
 from evidence.stored_moments import EARLIEST
 from incidents.models import Alert, Incident, TimelineEntry, TimelineKind
 from incidents.services.changes import bump_revision, record_change
+from incidents.services.findings.gathering import queue_findings
 from incidents.services.timeline import add_entry
 from incidents.workflow.incident_states import Severity, raised_severity
 
@@ -50,6 +51,7 @@ def record_joining(
         after={"alerts": sorted(alert.pk for alert in alerts)},
         now=now,
     )
+    queue_findings(incident.pk)
 
 
 def raise_to(

@@ -74,7 +74,7 @@ def answer_item(
         item, state, action=EntryAction.ANSWERED, actor=actor, now=moment, note=text
     )
     label = item.get_state_display().lower()
-    _record(
+    record_answer(
         incident, item, "checklist.answered", f"{label}", text, actor=actor, now=moment
     )
     return item
@@ -107,7 +107,7 @@ def undo_item(
         now=moment,
         note=text,
     )
-    _record(
+    record_answer(
         incident, item, "checklist.undone", "taken back", text, actor=actor, now=moment
     )
     return item
@@ -172,7 +172,9 @@ def link_evidence(
     earlier = item.links.filter(evidence_item=evidence, withdrawn_at__isnull=True)
     if (link := earlier.first()) is not None:
         return link
-    return _link(incident, item, evidence_artifact(evidence), actor=actor, now=now)
+    return link_artifact(
+        incident, item, evidence_artifact(evidence), actor=actor, now=now
+    )
 
 
 @transaction.atomic
@@ -193,7 +195,7 @@ def link_record(
     if (link := earlier.first()) is not None:
         return link
     artifact = record_artifact(incident, kind, record_id)
-    return _link(incident, item, artifact, actor=actor, now=now)
+    return link_artifact(incident, item, artifact, actor=actor, now=now)
 
 
 def planned_item(item: ChecklistItem) -> PlaybookItem:
@@ -202,7 +204,7 @@ def planned_item(item: ChecklistItem) -> PlaybookItem:
     return next(planned for planned in document.checklist if planned.key == item.key)
 
 
-def _link(
+def link_artifact(
     incident: Incident,
     item: ChecklistItem,
     artifact: Artifact,
@@ -210,6 +212,7 @@ def _link(
     actor: Actor,
     now: dt.datetime | None,
 ) -> ArtifactLink:
+    """Link an artifact of a case that the caller has locked; None: the system does."""
     moment = now or timezone.now()
     _require_expected(incident, item, artifact)
     link = ArtifactLink.objects.create(
@@ -235,7 +238,7 @@ def _link(
             item, EntryAction.LINKED, actor=actor, now=moment, note=artifact.label
         )
     body = f"linked to {quote_name(artifact.label)}"
-    _record(incident, item, "checklist.linked", body, "", actor=actor, now=moment)
+    record_answer(incident, item, "checklist.linked", body, "", actor=actor, now=moment)
     return link
 
 
@@ -335,7 +338,7 @@ def _require_steps(incident: Incident, item: ChecklistItem) -> None:
         )
 
 
-def _record(
+def record_answer(
     incident: Incident,
     item: ChecklistItem,
     action: str,
@@ -345,6 +348,7 @@ def _record(
     actor: Actor,
     now: dt.datetime,
 ) -> None:
+    """Write what was said to an item to the timeline and to the history."""
     add_entry(
         incident=incident,
         cycle=item.cycle,

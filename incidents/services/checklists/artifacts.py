@@ -104,6 +104,9 @@ def _evidence_facts(
         policy_decisions=decisions.get(report.pk, frozenset()),
         chain_valid=is_chain_valid(report),
         has_verification_errors=report.error_count > 0,
+        bundle_alert_categories=frozenset(
+            row["category"] for row in report.overview.get("alerts", ())
+        ),
     )
 
 

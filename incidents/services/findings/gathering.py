@@ -28,6 +28,7 @@ from policy.services.case_records import records_key
 log = logging.getLogger(__name__)
 
 GATHER_TASK = "incidents.gather_findings"
+ANSWER_TASK = "incidents.answer_proven_items"
 SWEEP_SIZE = 200
 
 
@@ -43,6 +44,8 @@ def gather_findings(*, incident_id: int) -> int:
     read. What cannot be read is kept as a problem of the reading.
     """
     incident = Incident.objects.get(pk=incident_id)
+    # Whatever brought this reading about may prove items of the checklist as well.
+    queue_on_commit(ANSWER_TASK, incident_id)
     key = state_key(incident)
     if find_reading(incident, key) is not None:
         return 0
