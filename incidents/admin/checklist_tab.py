@@ -158,6 +158,7 @@ def checklist_tab(
             incident,
             [item for item in items if not item.retired_at],
             until=row.completed_at or cycle.ended_at,
+            is_past=cycle.ended_at is not None,
         ),
         "retired": [item for item in items if item.retired_at],
         "progress": _progress(cycle),
@@ -249,7 +250,11 @@ def _failed_reports(incident: Incident) -> list[VerificationReport]:
 
 
 def _item_views(
-    incident: Incident, items: list[ChecklistItem], *, until: dt.datetime | None
+    incident: Incident,
+    items: list[ChecklistItem],
+    *,
+    until: dt.datetime | None,
+    is_past: bool,
 ) -> list[ItemView]:
     """Return the items; reports are those of `until`, where the phase is past."""
     evidence = list(incident.evidence_items.order_by("-id"))
@@ -277,7 +282,7 @@ def _item_views(
             references=item.content.get("references", []),
             links=[link for link in item.links.all() if link.withdrawn_at is None],
             suggestions=_suggestions(item, artifacts, extensions),
-            choices=_choices(item),
+            choices=_choices(item, is_past=is_past),
             step_states=_step_states(item, evidence, reports),
             needs_statement=CONDITION_OF_ITEM.get(item.key) in STATED,
             findings=view_findings(findings.get(item.key, ())),
@@ -303,9 +308,11 @@ def _suggestions(
     return fitting[:SUGGESTIONS_MAX]
 
 
-def _choices(item: ChecklistItem) -> list[ChoiceView]:
+def _choices(item: ChecklistItem, *, is_past: bool) -> list[ChoiceView]:
+    """Return the remediations; only one that can still be chosen is questioned."""
     newest = {decision.choice_key: decision for decision in item.decisions.all()}
-    doubts = question_choices(item) if item.content.get("choices") else {}
+    asks = not is_past and item.content.get("choices")
+    doubts = question_choices(item) if asks else {}
     return [
         ChoiceView(
             key=choice["key"],

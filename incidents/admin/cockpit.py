@@ -15,6 +15,7 @@ from evidence.admin.base import read_key
 from evidence.audit.history import incident_stream
 from evidence.models import AuditEntry
 from evidence.tones import tone_of
+from incidents.admin.case_head import CaseHead, head_of
 from incidents.admin.checklist_tab import checklist_tab
 from incidents.admin.evidence_tab import evidence_tab
 from incidents.admin.policy_tab import policy_tab
@@ -83,12 +84,12 @@ def postmortem_tab(
 
 TABS: tuple[Tab, ...] = (
     Tab("checklist", "Checklist", checklist_tab),
-    Tab("timeline", "Timeline", timeline_tab),
+    Tab("timeline", "Timeline", timeline_tab, is_of_today=True),
     Tab("evidence", "Evidence", evidence_tab, is_of_today=True),
     Tab("policy", "Policy and trust", policy_tab, is_of_today=True),
     Tab("alerts", "Alerts", alerts_tab, is_of_today=True),
     Tab("postmortem", "Postmortem", postmortem_tab),
-    Tab("history", "History", history_tab),
+    Tab("history", "History", history_tab, is_of_today=True),
 )
 
 
@@ -96,7 +97,10 @@ def find_incident(request: HttpRequest, incident_id: str) -> Incident:
     """Return the case with all its page reads; 404 for a hidden and a missing one."""
     people = GateWaiver.objects.select_related("waived_by", "revoked_by")
     endings = Cycle.objects.select_related(
-        "ending__original", "ending__lead", "ending__ended_by"
+        "ending__original",
+        "ending__lead",
+        "ending__ended_by",
+        "ending__playbook_version__playbook",
     )
     phases = Prefetch(
         "cycles__phases",
@@ -128,21 +132,26 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     """Return everything that the incident page shows."""
     now = timezone.now()
     cycle = _chosen_cycle(request, incident)
-    is_live = incident.is_open and cycle == incident.current_cycle
+    is_past = cycle != incident.current_cycle
+    is_live = incident.is_open and not is_past
     phases = [view_phase(phase, now, is_live=is_live) for phase in cycle.phases.all()]
     waivers = [waiver for phase in phases for waiver in phase.phase.waivers.all()]
     tab = _chosen_tab(request)
     can_work = is_live and request.user.has_perm(WORK)
     switches = read_switches(incident)
     containment = _containment(request, incident, switches, now)
+    head = head_of(incident, cycle)
     running = next((phase for phase in phases if phase.is_running), None)
     return {
         "incident": incident,
+        "head": head,
         "cycle": cycle,
         "is_live": is_live,
         "phases": [_with_order(phase, containment["kill_orders"]) for phase in phases],
         "running": running,
-        "head_state": _head_state(incident, running, containment["kill_orders"]),
+        "head_state": _head_state(
+            head, running, [] if is_past else containment["kill_orders"]
+        ),
         "is_complete": is_live and all(phase.is_complete for phase in phases),
         "hard_to_reach": reach_of_case(incident) if is_live else [],
         "waivers": [waiver for waiver in waivers if waiver.is_in_force],
@@ -152,7 +161,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "can_work": can_work,
         "can_review": is_live and request.user.has_perm(REVIEW),
         "ending": getattr(cycle, "ending", None),
-        "is_past": cycle != incident.current_cycle,
+        "is_past": is_past,
         "other_classes": other_classes(incident) if is_live else [],
         "is_emptied": is_live and _is_emptied(incident),
         "can_reopen": _can_reopen(request, incident, cycle),
@@ -176,10 +185,10 @@ def _with_order(view: PhaseView, orders: list[OrderView]) -> PhaseView:
 
 
 def _head_state(
-    incident: Incident, running: PhaseView | None, orders: list[OrderView]
+    head: CaseHead, running: PhaseView | None, orders: list[OrderView]
 ) -> str:
     """Return what the header's tone stands for: never calm over an open order."""
-    state = running.light if running else incident.status
+    state = running.light if running else head.status
     return "ordered" if orders and tone_of(state) not in ("warn", "late") else state
 
 

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from evidence.accounts.access import Role
-from incidents.models import ActionItem, GateWaiver, Incident
+from incidents.models import ActionItem, GateWaiver, Incident, Playbook, Team
 from incidents.phase_views import view_phase
 from incidents.services.alerts.moves import move_alerts
 from incidents.services.lifecycle.aftermath import Aftermath
@@ -21,6 +21,9 @@ from incidents.services.lifecycle.closing import (
     close_incident,
     reopen_incident,
 )
+from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
+from incidents.services.lifecycle.links import link_ticket
+from incidents.services.lifecycle.reclassifying import reclassify_incident
 from incidents.services.postmortems.action_items import (
     ActionItemFields,
     add_action_item,
@@ -187,7 +190,9 @@ class TestPastCycle:
         make_snapshot(incident)
         return incident
 
-    @pytest.mark.parametrize("tab", ["evidence", "policy", "alerts"])
+    @pytest.mark.parametrize(
+        "tab", ["evidence", "policy", "alerts", "timeline", "history"]
+    )
     def test_tabs_of_today_say_so(
         self, reviewer: Client, reopened: Incident, tab: str
     ) -> None:
@@ -219,6 +224,39 @@ class TestPastCycle:
         assert "Critical" not in head
         assert "/do/reopen/" not in page(reviewer, incident, "?cycle=1")
         assert "/do/reopen/" in page(reviewer, incident)
+
+    def test_head_of_a_past_cycle_is_that_of_then(
+        self, reviewer: Client, reopened: Incident
+    ) -> None:
+        then = Incident.objects.get(pk=reopened.pk)
+        actor = make_user()
+        edit_incident(
+            actor=actor,
+            incident_id=then.pk,
+            revision=then.revision,
+            reason="it grew",
+            changes=IncidentChanges(
+                title="Another matter",
+                severity="critical",
+                extension_ids=("ext.later",),
+                lead=make_user(username="new.lead"),
+                team=Team.objects.create(name="Night watch"),
+                labels=("spread",),
+            ),
+        )
+        link_ticket(actor=actor, incident_id=then.pk, ticket="bd-99", url="")
+        other = Playbook.objects.get(code="INC-5").current_version
+        reclassify_incident(
+            actor=actor, incident_id=then.pk, playbook_version=other, reason="tampered"
+        )
+        of_today = ("Another matter", "ext.later", "new.lead", "Night watch", "spread")
+        of_today += ("bd-99", other.playbook.title, "Critical")
+        present = words(page(reviewer, then, "?tab=alerts"))
+        past = words(page(reviewer, then, "?tab=alerts&cycle=1"))
+        assert [one for one in of_today if one not in present] == []
+        assert [one for one in of_today if one in past] == []
+        assert then.title in past
+        assert str(then.playbook_version.playbook) in past
 
     def test_checklist_of_a_reopened_case_answers_what_it_holds(
         self, reviewer: Client
