@@ -44,8 +44,8 @@ def create_token(
 ) -> tuple[ApiToken, str]:
     """Make a token; return its row and the secret, which is not kept anywhere.
 
-    A person offers only scopes that the user's role has a use for. A command on the
-    server may prepare one for a role that is still to come.
+    A person gives only scopes that the user's role has a use for; the system may
+    prepare a token for a role that is still to come.
     """
     require_permission(actor, "evidence.add_apitoken")
     moment = now or timezone.now()
@@ -63,7 +63,7 @@ def create_token(
             field="user",
         )
     if actor is not None:
-        _require_usable(user, wanted)
+        require_usable(user, wanted)
     token, secret = ApiToken.objects.create(
         user=user,
         expiry=dt.timedelta(days=days),
@@ -164,8 +164,8 @@ def _require_name(name: str) -> str:
     return label
 
 
-def _require_usable(user: User, scopes: Collection[str]) -> None:
-    """Refuse scopes that the person's role gives nothing to do with."""
+def require_usable(user: User, scopes: Collection[str]) -> None:
+    """Raise TokenError for scopes that the user's role gives nothing to do with."""
     usable = usable_scopes(user)
     idle = sorted(set(scopes) - set(usable))
     if idle:

@@ -58,14 +58,25 @@ class OwnerField(forms.ModelChoiceField):
         return f"{obj.get_username()}: {scopes}"
 
 
-class TokenForm(forms.Form):
-    """Whose token, what for, what it may do, and for how long."""
+class OwnerForm(forms.Form):
+    """Whose token: asked first, since it decides what the token may do."""
 
     user = OwnerField(
         queryset=User.objects.filter(is_active=True).order_by("username"),
         widget=UnfoldAdminSelectWidget,
-        help_text="The token can never do more than this user. What the role of each "
-        "lets a token do stands beside the name.",
+        label="Whose token",
+        help_text="The token can never do more than this person or machine.",
+    )
+
+
+class TokenForm(forms.Form):
+    """What a token of this owner is for, what it may do, and for how long.
+
+    It offers what the owner's role allows; the service refuses whatever else is sent.
+    """
+
+    user = forms.ModelChoiceField(
+        queryset=User.objects.order_by("username"), widget=forms.HiddenInput
     )
     name = TextField(
         max_length=NAME_LENGTH,
@@ -82,6 +93,17 @@ class TokenForm(forms.Form):
         widget=UnfoldAdminIntegerFieldWidget,
         label="Days until it expires",
     )
+
+    def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
+        super().__init__(*args, initial={"user": owner.pk}, **kwargs)
+        self.owner = owner
+        boxes: Any = self.fields["scopes"].widget
+        boxes.choices = [(scope.value, scope.label) for scope in usable_scopes(owner)]
+
+    @property
+    def has_scopes(self) -> bool:
+        boxes: Any = self.fields["scopes"].widget
+        return bool(boxes.choices)
 
 
 @admin.register(ApiToken)
@@ -149,9 +171,13 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         """Make a token; the answer to the form is the only page that shows it."""
         if not self.has_add_permission(request):
             raise PermissionDenied
+        asked = request.POST or request.GET
+        owner = OwnerForm(asked if "user" in asked else None)
+        if not owner.is_valid():
+            return self._render(request, "owner", form=owner)
         return answer_form(
             request,
-            make=lambda data, files: TokenForm(data),
+            make=lambda data, files: TokenForm(data, owner=owner.cleaned_data["user"]),
             run=lambda form: self._make(request, form),
             show=lambda form, error: self._render(request, "make", form=form),
         )

@@ -6,10 +6,12 @@ import re
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.test import Client
 from rest_framework.test import APIClient
 
-from evidence.models import ApiToken
+from evidence.accounts.tokens import usable_scopes
+from evidence.models import ApiToken, TokenScope
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/evidence/apitoken/"
@@ -74,3 +76,48 @@ def test_nobody_else_makes_or_revokes_tokens(
     client.post(LIST, {"action": "revoke", "_selected_action": [token.pk]})
     token.refresh_from_db()
     assert token.revoked_at is None
+
+
+def test_whose_token_is_asked_first_and_decides_what_is_offered(
+    administrator: User, auditor: User, responder: User
+) -> None:
+    client = sign_in(administrator)
+    first = client.get(f"{LIST}add/").content.decode()
+    assert 'name="scopes"' not in first
+    assert auditor.get_username() in first
+    for owner in (auditor, responder):
+        page = client.get(f"{LIST}add/?user={owner.pk}").content.decode()
+        offered = set(re.findall(r'name="scopes" value="([\w:]+)"', page))
+        assert offered == set(usable_scopes(owner)) != set(TokenScope.values)
+
+
+def test_a_box_that_was_not_offered_is_refused_by_the_service(
+    administrator: User, auditor: User
+) -> None:
+    page = make(sign_in(administrator), auditor, scopes=["read", "cases:write"])
+    assert "may not do what cases:write is for" in page
+    assert not ApiToken.objects.exists()
+
+
+def test_owner_whose_role_allows_nothing_is_offered_nothing(
+    administrator: User, outsider: User
+) -> None:
+    client = sign_in(administrator)
+    page = client.get(f"{LIST}add/?user={outsider.pk}").content.decode()
+    assert "lets a token do nothing" in page
+    assert 'name="scopes"' not in page
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "0", "99999999999999999999"])
+def test_owner_who_is_nobody_is_asked_for_again(
+    administrator: User, wrong: str
+) -> None:
+    response = sign_in(administrator).get(f"{LIST}add/?user={wrong}")
+    assert response.status_code == 200
+    assert 'name="scopes"' not in response.content.decode()
+
+
+def test_command_refuses_a_scope_beyond_the_role(auditor: User) -> None:
+    with pytest.raises(CommandError, match="may not do what cases:write is for"):
+        call_command("create_token", "auditor", "--scope", "cases:write")
+    assert not ApiToken.objects.exists()

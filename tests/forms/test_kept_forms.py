@@ -115,12 +115,14 @@ class TestOnce:
         admin = make_user(Role.ADMINISTRATOR)
         client.force_login(admin)
         url = reverse("admin:evidence_apitoken_add")
+        owner = make_user(Role.RESPONDER)
+        form = client.get(f"{url}?user={owner.pk}").content.decode()
         values = {
-            "user": make_user(Role.RESPONDER).pk,
+            "user": owner.pk,
             "name": "gate",
             "scopes": ["read"],
             "days": 5,
-            "form_key": key_on(client.get(url).content.decode()),
+            "form_key": key_on(form),
         }
         made = client.post(url, values)
         again = client.post(url, values)
