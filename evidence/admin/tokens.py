@@ -95,7 +95,8 @@ class TokenForm(forms.Form):
     )
 
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
-        super().__init__(*args, initial={"user": owner.pk}, **kwargs)
+        super().__init__(*args, **kwargs)
+        self.initial = {"user": owner.pk, **self.initial}
         self.owner = owner
         boxes: Any = self.fields["scopes"].widget
         boxes.choices = [(scope.value, scope.label) for scope in usable_scopes(owner)]
