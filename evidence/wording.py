@@ -19,6 +19,12 @@ def end_sentence(text: str) -> str:
     return text if not text or text[-1] in ENDS else f"{text}."
 
 
+def as_sentence(text: str) -> str:
+    """Return a message that starts with a capital and has an end."""
+    text = end_sentence(text)
+    return text[:1].upper() + text[1:]
+
+
 def say_value(value: str) -> str:
     """Return a value of a fixed set as it stands in a sentence."""
     return WORDS.get(value) or value.replace("_", " ")

@@ -98,7 +98,8 @@ def _answer(
 def _wait_in_turn(
     execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
-    if not WAITS.search(sql):
+    # What is composed from identifiers is no string, and locks no rows either.
+    if not (isinstance(sql, str) and WAITS.search(sql)):
         return execute(sql, params, many, context)
     with waiting_room.entered() as has_room:
         if has_room:

@@ -162,7 +162,7 @@ def test_command_prints_a_token_that_works(auditor: User) -> None:
 
 
 def test_command_says_who_is_missing(db: None) -> None:
-    with pytest.raises(CommandError, match="there is no user 'nobody'"):
+    with pytest.raises(CommandError, match="There is no user nobody"):
         call_command("create_token", "nobody", "--scope", "read")
 
 

@@ -1,7 +1,9 @@
 """Every management command, run as people run it: as a program, beside its servers."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -54,7 +56,7 @@ EXAMPLES = {
         ("--calls", "40", "-o", "{folder}/made.json"),
         "bundle_hash",
         ("-o", "{folder}/none/made.json"),
-        "could not be written",
+        "Cannot write",
     ),
     "verify_evidence": Example(
         ("{folder}/made.json",), "Verified", ("{folder}/none.json",), "cannot be read"
@@ -82,9 +84,9 @@ EXAMPLES = {
     ),
     "export_audit": Example(
         ("-o", "{folder}/audit.jsonl"),
-        "streams written",
+        "Streams written",
         ("-o", "{folder}/none/audit.jsonl"),
-        "cannot write",
+        "Cannot write",
     ),
     "create_token": Example(
         ("responder", "--scope", "read"),
@@ -282,6 +284,44 @@ def test_command_refuses_in_plain_words(
     assert code != 0
     assert EXAMPLES[name].refusal in output + errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("name", sorted(set(OURS) - {"create_demo", "verify_evidence"}))
+def test_command_refuses_in_a_sentence(name: str, place: Place) -> None:
+    """Argparse words what is wrong with the words themselves, and these two no more."""
+    done = place.run(name, EXAMPLES[name].refused)
+    said = done.stderr.strip().splitlines()[-1].removeprefix("CommandError: ")
+    assert re.match(r"[A-Z].*\.$", said), done.stderr
+
+
+def spoken_in(path: Path) -> Iterator[tuple[int, str]]:
+    """Return the literals that a command's refusals start with, each with its line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        name = getattr(node.func, "id", "")
+        if name not in ("CommandError", "HistoryError", "printable"):
+            continue
+        first = node.args[0]
+        for said in (
+            [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
+        ):
+            if isinstance(said, ast.JoinedStr):
+                said = said.values[0]
+            if isinstance(said, ast.Constant):
+                yield node.lineno, str(said.value)
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_every_refusal_of_a_command_starts_with_a_capital(name: str) -> None:
+    path = ROOT / OURS[name] / f"management/commands/{name}.py"
+    assert [one for one in spoken_in(path) if not one[1][:1].isupper()] == []
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_command_says_which_exit_codes_it_has(name: str) -> None:
+    told = load_command_class(OURS[name], name).help
+    assert re.search(r"[Ee]xit (code|status)", told), told
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

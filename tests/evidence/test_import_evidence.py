@@ -32,7 +32,7 @@ def test_files_become_evidence_of_the_incident(db, folder, responder, capsys):
 def test_refused_file_is_named_and_the_others_are_kept(db, folder, capsys):
     incident = make_incident()
     files = [str(folder / f"{name}.json") for name in ("refused-truncated", "plain")]
-    with pytest.raises(CommandError, match="1 of 2 files refused"):
+    with pytest.raises(CommandError, match="Refused: 1 of 2 files"):
         call_command("import_evidence", *files, f"--incident={incident.reference}")
     assert "not a readable evidence bundle" in capsys.readouterr().err
     assert EvidenceItem.objects.get().original_name == "plain.json"
@@ -41,8 +41,8 @@ def test_refused_file_is_named_and_the_others_are_kept(db, folder, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--incident=SEC-INC-1999-0001"], "there is no case"),
-        (["--incident={reference}", "--as=nobody"], "there is no user nobody"),
+        (["--incident=SEC-INC-1999-0001"], "There is no case"),
+        (["--incident={reference}", "--as=nobody"], "There is no user nobody"),
     ],
 )
 def test_unknown_incident_or_user_is_named(db, folder, options, message):

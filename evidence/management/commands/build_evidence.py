@@ -19,12 +19,16 @@ from evidence.format import (
     verify_incident_evidence_bundle,
 )
 from evidence.management.files import printable, read_file, write_file
+from evidence.wording import end_sentence
 
 EXIT_REFUSED = 2
 
 
 class Command(BaseCommand):
-    help = "Build a bundle from another one: filter, redact, replay, summarise, seal."
+    help = (
+        "Build a bundle from another one: filter, redact, replay, summarise, seal. "
+        "Exit code 2: refused, and nothing is written."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -52,12 +56,15 @@ class Command(BaseCommand):
 
     def handle(self, *, source: Path, output: Path, **options: Any) -> None:
         if output.exists() and source.exists() and output.samefile(source):
-            raise CommandError("-o: give another file than SOURCE", returncode=2)
-        scope = _argument("--filter", _read_filter, options["filter"])
-        policy = _argument("--redaction", _read_policy, options["redaction"])
-        original = _argument(str(source), _read_source, source)
+            raise CommandError(
+                "The source would be written over. Give -o another file than SOURCE.",
+                returncode=EXIT_REFUSED,
+            )
+        scope = _argument("The --filter", _read_filter, options["filter"])
+        policy = _argument("The --redaction", _read_policy, options["redaction"])
+        original = _argument(f"The source {source}", _read_source, source)
         built = _argument(
-            str(source),
+            f"The source {source}",
             lambda document: build_bundle(
                 document,
                 filter=scope,
@@ -79,9 +86,9 @@ class Command(BaseCommand):
         """
         for name, step in report.steps.items():
             if step.status is Status.FAIL:
-                self.stderr.write(f"warning: {name}: {printable(step.message)}")
+                self.stderr.write(f"Warning: {name}: {printable(step.message)}")
         for leak in report.leaks:
-            self.stderr.write(f"warning: {leak.kind} at {printable(leak.path)}")
+            self.stderr.write(f"Warning: {leak.kind} at {printable(leak.path)}")
 
 
 def _argument(label: str, read: Any, value: Any) -> Any:
@@ -90,7 +97,8 @@ def _argument(label: str, read: Any, value: Any) -> Any:
         return read(value)
     except DocumentRefused as refusal:
         raise CommandError(
-            printable(f"{label}: {refusal}"), returncode=EXIT_REFUSED
+            printable(f"{label} cannot be used: {end_sentence(str(refusal))}"),
+            returncode=EXIT_REFUSED,
         ) from None
 
 
@@ -118,5 +126,7 @@ def _write(path: Path, document: dict[str, Any]) -> None:
         write_file(path, serialize_document(document))
     except OSError as error:
         raise CommandError(
-            f"-o {path}: cannot be written: {error.strerror}", returncode=EXIT_REFUSED
+            f"Cannot write {path}: {error.strerror}. Give -o a file in a folder that "
+            "is there and that you may write to.",
+            returncode=EXIT_REFUSED,
         ) from None

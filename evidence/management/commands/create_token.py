@@ -3,15 +3,19 @@ import argparse
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
-from evidence.accounts.tokens import create_token, require_usable
+from evidence.accounts.tokens import create_token
 from evidence.errors import CasefileError
 from evidence.models import TokenScope
+from evidence.wording import as_sentence
 
 DEFAULT_DAYS = 90
 
 
 class Command(BaseCommand):
-    help = "Make an API token and print it. It is shown this once and never again."
+    help = (
+        "Make an API token and print it. It is shown this once and never again. "
+        "Exit code 1: refused."
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("username", help="whose permissions the token uses")
@@ -37,9 +41,10 @@ class Command(BaseCommand):
         users = get_user_model()._default_manager
         user = users.filter(username=username).first()
         if user is None:
-            raise CommandError(f"there is no user {username!r}")
+            raise CommandError(
+                f"There is no user {username}. Give the name that they sign in with."
+            )
         try:
-            require_usable(user, scope)
             token, secret = create_token(
                 user=user,
                 name=name or f"made for {username} on the command line",
@@ -48,9 +53,9 @@ class Command(BaseCommand):
                 actor=None,
             )
         except CasefileError as error:
-            raise CommandError(error.message) from error
+            raise CommandError(as_sentence(error.message)) from error
         self.stderr.write(
-            f"{token}: scopes {', '.join(token.scopes)}; "
+            f"Token {token}: scopes {', '.join(token.scopes)}; "
             f"expires {token.expiry:%Y-%m-%d %H:%M} UTC. Keep it: it is not stored."
         )
         self.stdout.write(secret)

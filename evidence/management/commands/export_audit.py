@@ -18,7 +18,7 @@ class Command(BaseCommand):
     help = (
         "Write the audit history as JSON lines, closed by the head of each stream. "
         "Verify it anywhere with `manage.py verify_audit --file FILE`; keep the heads "
-        "apart, so that a later export can be held against them."
+        "apart, so that a later export can be held against them. Exit code 1: refused."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,8 +34,11 @@ class Command(BaseCommand):
         try:
             _write_file(options["output"], streams)
         except OSError as error:
-            raise CommandError(f"cannot write {options['output']}: {error}") from error
-        self.stderr.write(f"{len(streams)} streams written to {options['output']}")
+            raise CommandError(
+                f"Cannot write {options['output']}: {error.strerror}. Name a file in a "
+                "folder that is there and that you may write to."
+            ) from error
+        self.stderr.write(f"Streams written: {len(streams)}, to {options['output']}")
 
 
 def _write_file(path: str, streams: list[str]) -> None:

@@ -9,6 +9,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
 from evidence.checks import find_append_only_tables, find_changeable_columns
+from evidence.wording import as_sentence
 
 READ_ONLY_TABLES = (
     "django_migrations",
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         "Grant a database role what the application needs and no more: append-only "
         "tables can be read and added to, never changed or emptied; roles and their "
         "permissions can be read. Run it as the "
-        "owner of the tables, after every `migrate`."
+        "owner of the tables, after every `migrate`. Exit code 1: refused."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -39,12 +40,17 @@ class Command(BaseCommand):
                 _grant(cursor, sql.Identifier(options["role"]))
         except ProgrammingError as error:
             raise CommandError(
-                f"the rights of {options['role']} could not be set: {error}. Run this "
-                "as the owner of the tables, for a role that exists."
+                f"The rights of {options['role']} were not set: {_said(error)} "
+                "Run this as the owner of the tables, for a role that exists."
             ) from error
         self.stdout.write(
-            f"rights of {options['role']} are up to date", self.style.NOTICE
+            f"The rights of {options['role']} are up to date.", self.style.NOTICE
         )
+
+
+def _said(error: ProgrammingError) -> str:
+    """Return the first line of what the database says, as a sentence."""
+    return as_sentence(str(error).partition("\n")[0])
 
 
 def _grant(cursor: CursorWrapper, role: sql.Identifier) -> None:

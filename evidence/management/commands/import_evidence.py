@@ -13,6 +13,7 @@ from evidence.accounts.access import Actor
 from evidence.errors import CasefileError
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services import receive_evidence
+from evidence.wording import as_sentence
 
 
 class Command(BaseCommand):
@@ -41,7 +42,7 @@ class Command(BaseCommand):
             try:
                 item, created = _import(path, incident_id, actor, options)
             except (CasefileError, OSError) as error:
-                self.stderr.write(f"{path}: {error}")
+                self.stderr.write(f"{path}: {as_sentence(_why(error))}")
                 refused += 1
                 continue
             said = "received" if created else "was there already"
@@ -50,7 +51,16 @@ class Command(BaseCommand):
                 f"SHA-256 {item.sha256_hex}"
             )
         if refused:
-            raise CommandError(f"{refused} of {len(options['files'])} files refused")
+            raise CommandError(
+                f"Refused: {refused} of {len(options['files'])} files, each for the "
+                "reason above. The others are received; send the rest again."
+            )
+
+
+def _why(error: CasefileError | OSError) -> str:
+    if isinstance(error, OSError):
+        return f"The file cannot be read: {error.strerror}"
+    return error.message
 
 
 def _import(
@@ -74,7 +84,10 @@ def _find_incident(reference: str) -> int:
         "pk", flat=True
     )
     if not found:
-        raise CommandError(f"there is no case {reference}")
+        raise CommandError(
+            f"There is no case {reference}. Give --incident the reference of one, such "
+            "as SEC-INC-2026-0001."
+        )
     return int(found[0])
 
 
@@ -84,4 +97,6 @@ def _find_user(username: str | None) -> Actor:
     try:
         return User.objects.get(username=username)
     except User.DoesNotExist as error:
-        raise CommandError(f"there is no user {username}") from error
+        raise CommandError(
+            f"There is no user {username}. Give --as the name that they sign in with."
+        ) from error

@@ -9,10 +9,14 @@ from django.core.management.base import BaseCommand, CommandError
 
 from evidence.format import serialize_document
 from evidence.simulation import SCENARIOS, simulate_document
+from evidence.wording import as_sentence
 
 
 class Command(BaseCommand):
-    help = "Write a believable evidence bundle to practise on. Needs no database."
+    help = (
+        "Write a believable evidence bundle to practise on. Needs no database. "
+        "Exit code 1: refused."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,7 +45,7 @@ class Command(BaseCommand):
                 scenario=options["scenario"],
             )
         except ValueError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(as_sentence(str(error))) from error
         data = serialize_document(document)
         output: Path = options["output"]
         if output.suffix == ".gz":
@@ -50,7 +54,8 @@ class Command(BaseCommand):
             output.write_bytes(data)
         except OSError as error:
             raise CommandError(
-                f"{output} could not be written: {error.strerror}"
+                f"Cannot write {output}: {error.strerror}. Name a file in a folder "
+                "that is there and that you may write to."
             ) from error
         self.stdout.write(
             f"{output}: {options['calls']} calls, scenario {options['scenario']}, "

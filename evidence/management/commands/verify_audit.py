@@ -14,6 +14,7 @@ from evidence.audit.chain import ChainFault
 from evidence.audit.export_file import read_heads_line, verify_lines
 from evidence.errors import HistoryError
 from evidence.proof.verify_archive import Key, parse_key
+from evidence.wording import as_sentence
 
 
 class Command(BaseCommand):
@@ -64,7 +65,7 @@ class Command(BaseCommand):
                 if options["heads"]:
                     faults += _compare_with_export(options["heads"])
         except (HistoryError, OSError) as error:
-            raise CommandError(str(error), returncode=2) from error
+            raise CommandError(as_sentence(_why(error)), returncode=2) from error
         write = self._write_json if options["json"] else self._write_text
         write(counts, faults)
         if faults:
@@ -90,6 +91,12 @@ class Command(BaseCommand):
         self.stdout.write(f"{streams}, {sum(counts.values())} entries: {verdict}")
 
 
+def _why(error: HistoryError | OSError) -> str:
+    if isinstance(error, OSError):
+        return f"The file {error.filename} cannot be read: {error.strerror}"
+    return str(error)
+
+
 def _verify_file(path: Path) -> tuple[dict[str, int], list[ChainFault]]:
     with path.open("rb") as file:
         return verify_lines(file)
@@ -102,7 +109,9 @@ def _verify_database(stream: str | None) -> tuple[dict[str, int], list[ChainFaul
     heads = [head for head in read_heads() if stream in (None, head.stream)]
     if not heads:
         raise HistoryError(
-            f"there is no stream {stream}" if stream else "there is no history yet"
+            f"There is no stream {stream}. One is named like incident:7."
+            if stream
+            else "There is no history yet: nothing was done here that it keeps."
         )
     faults = [fault for head in heads for fault in verify_stream(head.stream)]
     known = {head.stream for head in heads}

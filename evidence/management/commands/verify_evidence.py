@@ -18,6 +18,7 @@ from evidence.format import (
     verify_document,
 )
 from evidence.management.files import printable, read_file
+from evidence.wording import end_sentence
 
 EXIT_INVALID = 1
 EXIT_REFUSED = 2
@@ -66,7 +67,11 @@ class Command(BaseCommand):
             return read_file(path)
         except DocumentRefused as refusal:
             raise CommandError(
-                f"--source {path}: {refusal.message}", returncode=EXIT_REFUSED
+                printable(
+                    f"The --source {path} cannot be used: "
+                    f"{end_sentence(refusal.message)}"
+                ),
+                returncode=EXIT_REFUSED,
             ) from None
 
 

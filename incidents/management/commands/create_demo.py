@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from evidence.errors import CasefileError
+from evidence.wording import as_sentence
 from incidents.services.demo import (
     create_demo_cases,
     create_demo_people,
@@ -19,7 +20,8 @@ MOST_NAMED = 10
 class Command(BaseCommand):
     help = (
         "Make one person of each role, with passwords that are printed once and never "
-        "the same, and practice cases. Does nothing where anybody can sign in already."
+        "the same, and practice cases. Does nothing where anybody can sign in already. "
+        "Exit code 1: refused."
     )
 
     def handle(self, **options: Any) -> None:
@@ -36,7 +38,7 @@ class Command(BaseCommand):
             self._print(passwords)
             cases = create_demo_cases()
         except CasefileError as error:
-            raise CommandError(error.message) from error
+            raise CommandError(as_sentence(error.message)) from error
         for case in cases:
             self.stdout.write(f"Opened {case}")
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from evidence.errors import CasefileError
+from evidence.wording import as_sentence
 from incidents.services.alerts.rules import load_default_rules
 from incidents.services.playbooks import BUILT_IN_FOLDER, LoadedPlaybook, load_folder
 
@@ -16,7 +17,8 @@ class Command(BaseCommand):
     help = (
         "Load the built-in playbooks, those of PLAYBOOK_FOLDERS and those of the "
         "folders named. Content that is loaded already changes nothing. Default alert "
-        "rules that are missing are made; those that are there stay as they were set."
+        "rules that are missing are made; those that are there stay as they were set. "
+        "Exit code 1: refused, and nothing of that folder is loaded."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,7 +36,7 @@ class Command(BaseCommand):
         try:
             return load_folder(folder, actor=None)
         except CasefileError as error:
-            raise CommandError(error.message) from error
+            raise CommandError(as_sentence(error.message)) from error
 
 
 def _describe(loaded: LoadedPlaybook) -> str:

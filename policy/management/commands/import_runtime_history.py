@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from evidence.errors import CasefileError
 from evidence.models import Channel
+from evidence.wording import as_sentence
 from policy.rules.runtime_history import MAX_HISTORY_BYTES
 from policy.services.concerned_cases import (
     incident_model,
@@ -20,7 +21,8 @@ from policy.services.runtime_histories import import_runtime_history
 class Command(BaseCommand):
     help = (
         "Keep the runtime's record (JSON lines of transitions and kill-switch events) "
-        "as evidence of a case, and list what the rules would have refused."
+        "as evidence of a case, and list what the rules would have refused. "
+        "Exit code 1: refused."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,7 +33,10 @@ class Command(BaseCommand):
         incidents: Any = incident_model().objects
         incident = incidents.filter(reference=options["incident"]).first()
         if incident is None:
-            raise CommandError(f"there is no case {options['incident']}")
+            raise CommandError(
+                f"There is no case {options['incident']}. Give --incident the "
+                "reference of one, such as SEC-INC-2026-0001."
+            )
         try:
             with options["file"].open("rb") as file:
                 data = file.read(MAX_HISTORY_BYTES + 1)
@@ -43,9 +48,11 @@ class Command(BaseCommand):
                 actor=None,
             )
         except OSError as error:
-            raise CommandError(f"could not be read: {error.strerror}") from error
+            raise CommandError(
+                f"The file {options['file']} could not be read: {error.strerror}."
+            ) from error
         except CasefileError as error:
-            raise CommandError(error.message) from error
+            raise CommandError(as_sentence(error.message)) from error
         self.stdout.write(
             f"runtime history {row.pk}: {row.record_count} records, "
             f"{row.refused_count} refused, {row.fault_count} faulty lines"

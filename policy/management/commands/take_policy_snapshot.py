@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from evidence.errors import CasefileError
 from evidence.models import Channel
+from evidence.wording import as_sentence
 from policy.rules.documents import MAX_DOCUMENT_BYTES
 from policy.services.concerned_cases import (
     incident_model,
@@ -21,7 +22,7 @@ class Command(BaseCommand):
     help = (
         "Take a policy snapshot of settings.json, and of the output of "
         "`pi --explain-extension-policy`, into a case. Secrets are redacted before "
-        "anything is stored."
+        "anything is stored. Exit code 1: refused."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -40,7 +41,10 @@ class Command(BaseCommand):
         incidents: Any = incident_model().objects
         incident = incidents.filter(reference=options["incident"]).first()
         if incident is None:
-            raise CommandError(f"there is no case {options['incident']}")
+            raise CommandError(
+                f"There is no case {options['incident']}. Give --incident the "
+                "reference of one, such as SEC-INC-2026-0001."
+            )
         explanation: Path | None = options["explanation"]
         source = SnapshotSource(
             settings=_read(options["document"]),
@@ -58,7 +62,7 @@ class Command(BaseCommand):
                 actor=None,
             )
         except CasefileError as error:
-            raise CommandError(error.message) from error
+            raise CommandError(as_sentence(error.message)) from error
         self.stdout.write(
             f"policy snapshot {snapshot.pk}: {len(snapshot.faults)} faults, "
             f"{len(snapshot.redactions)} redactions, "
@@ -78,4 +82,6 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_DOCUMENT_BYTES + 1)
     except OSError as error:
-        raise CommandError(f"{path} could not be read: {error.strerror}") from error
+        raise CommandError(
+            f"The file {path} could not be read: {error.strerror}."
+        ) from error
