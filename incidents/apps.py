@@ -12,6 +12,7 @@ class IncidentsConfig(AppConfig):
         from evidence.services.remarks import remark_on_evidence
         from evidence.services.store.claims import claim_stored_bytes
         from incidents.services.archives.requests import list_stored_archives
+        from incidents.services.changes import WORK
         from incidents.services.evidence_remarks import remark_on_items
         from incidents.services.handover import hand_over_work, list_work
         from incidents.services.lifecycle.containment import follow_kill_switch
@@ -22,7 +23,7 @@ class IncidentsConfig(AppConfig):
         remark_on_evidence(remark_on_items)
         claim_stored_bytes(list_stored_archives)
         claim_stored_bytes(list_stored_pdfs)
-        register_holding(Holding(list_work, hand_over_work))
+        register_holding(Holding(WORK, list_work, hand_over_work))
         follow_orders(follow_kill_switch)
         follow_rollbacks(follow_rollback)
 

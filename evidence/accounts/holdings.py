@@ -1,4 +1,4 @@
-"""What a person holds: shown before they are switched off, and handed over then.
+"""What a person holds: shown before they lose account or role, and handed over then.
 
 Accounts stand below everything that people can hold. Apps register here, once, when
 they start, so that nobody is switched off with work that nobody sees.
@@ -29,10 +29,12 @@ class Held:
 class Holding:
     """A kind of work: who holds what, and how a successor takes all of it over.
 
+    `permission` is what the work takes: who loses it holds work they may not do.
     `hand_over` takes the person, the successor, who acts, why and when. It refuses a
     successor who may not do the work.
     """
 
+    permission: str
     list_held: Callable[[User], Iterable[Held]]
     hand_over: Callable[[User, User, Actor, str, dt.datetime], None]
 
@@ -41,7 +43,7 @@ _holdings: list[Holding] = []
 
 
 def register_holding(holding: Holding) -> None:
-    """Have this asked whenever somebody is to be switched off."""
+    """Have this asked whenever somebody is switched off or loses a role."""
     if holding not in _holdings:
         _holdings.append(holding)
 
@@ -51,9 +53,23 @@ def list_held(person: User) -> list[Held]:
     return [held for holding in _holdings for held in holding.list_held(person)]
 
 
+def list_stranded(person: User) -> list[Held]:
+    """Return the work that this person holds and may no longer do."""
+    return [
+        held
+        for holding in _holdings
+        if not person.has_perm(holding.permission)
+        for held in holding.list_held(person)
+    ]
+
+
 def hand_over(
     person: User, successor: User, *, actor: Actor, reason: str, now: dt.datetime
 ) -> None:
-    """Give all that a person holds to a successor, inside the caller's transaction."""
+    """Give what a person holds to a successor, inside the caller's transaction.
+
+    Of somebody whose account stays on, only what they may no longer do.
+    """
     for holding in _holdings:
-        holding.hand_over(person, successor, actor, reason, now)
+        if not (person.is_active and person.has_perm(holding.permission)):
+            holding.hand_over(person, successor, actor, reason, now)

@@ -8,7 +8,7 @@ and only a superuser touches one.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -21,8 +21,8 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from evidence.accounts.access import Actor, Role, require_permission
-from evidence.accounts.holdings import hand_over, list_held
-from evidence.accounts.tokens import revoke_tokens_of
+from evidence.accounts.holdings import Held, hand_over, list_held, list_stranded
+from evidence.accounts.tokens import revoke_tokens_beyond, revoke_tokens_of
 from evidence.audit.history import record_entry
 from evidence.errors import PermissionRefused, PersonError
 from evidence.lookalikes import find_lookalike, show_hidden
@@ -68,9 +68,14 @@ def change_roles(
     person_id: int,
     roles: Collection[Role],
     reason: str,
+    successor: User | None = None,
     now: dt.datetime | None = None,
 ) -> User:
-    """Give a person exactly these roles; groups that are no role stay."""
+    """Give a person exactly these roles; groups that are no role stay.
+
+    What they hold and may no longer do goes to a successor, who has to be named where
+    there is anything; tokens with a scope beyond the new roles are revoked for good.
+    """
     require_permission(actor, CHANGE)
     person = _lock_person(person_id, actor)
     if actor is not None and person.pk == actor.pk:
@@ -82,8 +87,17 @@ def change_roles(
     person.is_staff = Role.MACHINE not in chosen
     person.save(update_fields=["is_staff"])
     after = _state_of(person)
-    if before != after:
-        _record("person.roles_changed", person, actor, now, why, before, after)
+    if before == after:
+        return person
+    moment = now or timezone.now()
+    _record("person.roles_changed", person, actor, moment, why, before, after)
+    # Permissions are remembered by the instance: those of now are on a new one.
+    changed = User.objects.get(pk=person.pk)
+    held = list_stranded(changed)
+    _hand_over(changed, held, successor, actor=actor, reason=why, now=moment)
+    revoke_tokens_beyond(
+        changed, actor=actor, reason="The role of its user was taken away.", now=moment
+    )
     return person
 
 
@@ -111,10 +125,14 @@ def set_active(
         return person
     moment = now or timezone.now()
     before = _state_of(person)
-    if not is_active:
-        _hand_over(person, successor, actor=actor, reason=why, now=moment)
     person.is_active = is_active
     person.save(update_fields=["is_active"])
+    if not is_active:
+        held = list_held(person)
+        _hand_over(person, held, successor, actor=actor, reason=why, now=moment)
+        revoke_tokens_of(
+            person, actor=actor, reason="The account was switched off.", now=moment
+        )
     action = "person.reactivated" if is_active else "person.deactivated"
     _record(action, person, actor, moment, why, before, _state_of(person))
     return person
@@ -264,14 +282,14 @@ def _require_own_look(name: str) -> None:
 
 def _hand_over(
     person: User,
+    held: Sequence[Held],
     successor: User | None,
     *,
     actor: Actor,
     reason: str,
     now: dt.datetime,
 ) -> None:
-    """Give away what somebody holds, and revoke their tokens."""
-    held = list_held(person)
+    """Give away what somebody holds and is not to hold any longer."""
     if held and successor is None:
         raise PersonError(
             f"{person.get_username()} still holds {len(held)} of the things listed "
@@ -282,9 +300,6 @@ def _hand_over(
         )
     if held and successor is not None:
         hand_over(person, successor, actor=actor, reason=reason, now=now)
-    revoke_tokens_of(
-        person, actor=actor, reason="The account was switched off.", now=now
-    )
 
 
 def _require_email(email: str) -> str:

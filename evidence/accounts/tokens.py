@@ -109,6 +109,24 @@ def revoke_tokens_of(user: User, *, actor: Actor, reason: str, now: dt.datetime)
     return len(tokens)
 
 
+def revoke_tokens_beyond(
+    user: User, *, actor: Actor, reason: str, now: dt.datetime
+) -> int:
+    """Revoke the tokens with a scope that the user's roles no longer give.
+
+    They would come back to life with the role, years later and unseen.
+    """
+    usable = set(usable_scopes(user))
+    beyond = [
+        token
+        for token in live_tokens(user, now=now).select_for_update()
+        if not usable.issuperset(token.scopes)
+    ]
+    for token in beyond:
+        _revoke(token, actor=actor, reason=reason, now=now)
+    return len(beyond)
+
+
 def live_tokens(user: User, *, now: dt.datetime) -> QuerySet[ApiToken]:
     """Return a person's tokens that are neither revoked nor expired."""
     rows = ApiToken.objects.filter(user=user, revoked_at__isnull=True, expiry__gt=now)

@@ -92,6 +92,15 @@ class RolesForm(ReasonForm):
     roles = forms.MultipleChoiceField(
         choices=ROLES, widget=forms.CheckboxSelectMultiple
     )
+    successor = forms.ModelChoiceField(
+        queryset=User.objects.filter(is_active=True).order_by("username"),
+        required=False,
+        label="Who takes over",
+        widget=UnfoldAdminSelectWidget,
+        help_text="Needed where the new roles do not let them do what is listed. "
+        "Somebody who works cases.",
+    )
+    field_order = ("roles", "successor", "reason")
 
 
 class PasswordForm(ReasonForm):
@@ -200,6 +209,7 @@ class PersonAdmin(ReadOnlyAdmin):
             change_roles,
             person=person,
             initial={"roles": held},
+            shown=_holdings_of(person),
         )
 
     @action(
@@ -293,7 +303,11 @@ def _holdings_of(person: User) -> dict[str, Any]:
         for holding in list_held(person)
     ]
     tokens = list(live_tokens(person, now=timezone.now()))
-    return {"held": held, "tokens": tokens, "shows_holdings": True}
+    return {
+        "held": held,
+        "tokens": tokens,
+        "shows_holdings": True,
+    }
 
 
 def _admin_name(row: Model) -> str:

@@ -1,4 +1,4 @@
-"""Who takes over what a person led, owned and was given, when they are switched off."""
+"""Who takes over what a person led and owned, when they lose their account or role."""
 
 from __future__ import annotations
 

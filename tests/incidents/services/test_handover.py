@@ -9,7 +9,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from evidence.accounts.people import set_active
+from evidence.accounts.access import Role
+from evidence.accounts.people import change_roles, set_active
 from evidence.accounts.tokens import create_token
 from evidence.errors import PersonError, TokenError
 from evidence.models import ApiToken, AuditEntry, TokenScope
@@ -240,3 +241,76 @@ class TestReminders:
         User.objects.filter(pk=leaver.pk).update(is_active=False)
         remind_action_items()
         assert Notification.objects.get(kind="reminder").recipient == reviewer
+
+
+def take_roles(person: User, *roles: str, successor: User | None = None) -> User:
+    return change_roles(
+        actor=make_user("administrator"),
+        person_id=person.pk,
+        roles=[Role(role) for role in roles],
+        reason="Moved on.",
+        successor=successor,
+    )
+
+
+class TestTakingARoleAway:
+    def test_what_one_may_no_longer_do_needs_a_successor(
+        self, case: Incident, leaver: User
+    ) -> None:
+        with pytest.raises(PersonError, match="choose who takes them over") as refusal:
+            take_roles(leaver, "auditor")
+        assert refusal.value.code == "successor_missing"
+        assert leaver.groups.get().name == "responder"
+        case.refresh_from_db()
+        assert case.lead == leaver
+
+    def test_lead_items_and_action_items_go_to_the_successor(
+        self, case: Incident, leaver: User, successor: User
+    ) -> None:
+        take_roles(leaver, "auditor", successor=successor)
+        case.refresh_from_db()
+        assert case.lead == successor
+        assert ActionItem.objects.get().owner == successor
+        assert case.current_cycle.checklist.first().assignee == successor
+        assert case.timeline.filter(body__contains="successor takes over").exists()
+
+    def test_a_role_that_leaves_the_work_possible_hands_nothing_over(
+        self, case: Incident, leaver: User, successor: User
+    ) -> None:
+        take_roles(leaver, "reviewer", successor=successor)
+        case.refresh_from_db()
+        assert case.lead == leaver
+
+    def test_tokens_beyond_the_new_roles_are_revoked_the_others_stay(
+        self, leaver: User
+    ) -> None:
+        reads = make_token(leaver)
+        works, _ = create_token(
+            user=leaver,
+            name="works",
+            scopes=[TokenScope.READ, TokenScope.CASES_WRITE],
+            days=9,
+            actor=None,
+        )
+        take_roles(leaver, "auditor")
+        reads.refresh_from_db()
+        works.refresh_from_db()
+        assert reads.revoked_at is None
+        assert works.revoked_at is not None
+        entry = AuditEntry.objects.get(action="token.revoked")
+        assert entry.reason == "The role of its user was taken away."
+
+    def test_the_page_shows_what_is_held_and_asks_who_takes_over(
+        self, client: Client, case: Incident, leaver: User, successor: User
+    ) -> None:
+        make_token(leaver)
+        client.force_login(make_user("administrator"))
+        url = f"/admin/auth/user/{leaver.pk}/roles/"
+        page = client.get(url).content.decode()
+        for said in (case.reference, "Add a test", "API token", "Who takes over"):
+            assert said in page
+        sent = {"roles": ["auditor"], "reason": "Moved on."}
+        assert "choose who takes them over" in client.post(url, sent).content.decode()
+        client.post(url, {**sent, "successor": successor.pk})
+        assert leaver.groups.get().name == "auditor"
+        assert Incident.objects.get(pk=case.pk).lead == successor
