@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from evidence.audit.log.keys import make_key, rotate_log_key
 from evidence.errors import LogKeyMissing
 from evidence.proof.notes import encode_signing_key, encode_verifier
+from evidence.wording import as_sentence
 
 
 class Command(BaseCommand):
@@ -36,5 +37,5 @@ class Command(BaseCommand):
                 return
             row = rotate_log_key(actor=None)
         except LogKeyMissing as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(as_sentence(str(error))) from error
         self.stdout.write(row.verifier)

@@ -140,7 +140,7 @@ def _read_key(text: str) -> Key:
     try:
         return parse_key(path.read_text() if path.exists() else text)
     except ValueError as error:
-        raise HistoryError(f"--key: {error}") from None
+        raise HistoryError(f"The --key cannot be used: {error}") from None
 
 
 def _compare_with_export(path: Path) -> list[ChainFault]:

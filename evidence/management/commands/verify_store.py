@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from evidence.errors import StorageUnavailable
+from evidence.wording import as_sentence
 
 UNSOUND, UNCHECKED = 1, 2
 
@@ -47,7 +48,9 @@ class Command(BaseCommand):
         try:
             self._verify(**options)
         except StorageUnavailable as error:
-            raise CommandError(error.message, returncode=UNCHECKED) from error
+            raise CommandError(
+                as_sentence(error.message), returncode=UNCHECKED
+            ) from error
 
     def _verify(self, *, json: bool, adopt: bool, **options: Any) -> None:
         # Read here, since --help needs no database.
