@@ -17,7 +17,7 @@ class Command(BaseCommand):
     help = (
         "Make a new key that signs the history log's checkpoints and archives. The old "
         "one signs beside it for 30 days, and its public half is kept for good. Tell "
-        "those who keep the old public key the new one."
+        "those who keep the old public key the new one. Exit code 1: refused."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
