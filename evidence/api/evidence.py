@@ -35,6 +35,7 @@ from evidence.models import Channel, EvidenceItem, EvidenceKind, TokenScope
 from evidence.services.custody import record_viewing
 from evidence.services.kind_changes import change_kind
 from evidence.services.receipt import receive_evidence
+from evidence.services.verification import request_verification
 from evidence.storage import CHUNK_BYTES, Readable
 from evidence.text import is_storable
 
@@ -187,6 +188,14 @@ class EvidenceViewSet(ReadOnlyViewSet):
             ip_address=client_address(request),
         )
         return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(request=None, responses={202: EvidenceItemSerializer})
+    def verify_again(self, request: Request, pk: int) -> Response:
+        """Have an item verified once more, whatever came of it before."""
+        item = self.get_object()
+        request_verification(item_id=item.pk, actor=person_of(request))
+        data = self.get_serializer(self.get_object()).data
+        return Response(data, status=status.HTTP_202_ACCEPTED)
 
     def _receive_form(self, request: Request) -> Response:
         form = UploadSerializer(data=request.data)

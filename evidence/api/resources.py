@@ -7,13 +7,18 @@ from typing import Any
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins
+from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evidence.api import filters, serializers
-from evidence.api.base.views import ReadOnlyViewSet, ResourceViewSet, visible_incidents
+from evidence.api.base.views import (
+    ReadOnlyViewSet,
+    ResourceViewSet,
+    person_of,
+    visible_incidents,
+)
 from evidence.api.log import EntryProofSerializer
 from evidence.audit.log.reading import entry_proof, newest_checkpoint
 from evidence.models import (
@@ -21,9 +26,11 @@ from evidence.models import (
     CustodyEvent,
     ExportRequest,
     ReplayStep,
+    TokenScope,
     VerificationError,
     VerificationReport,
 )
+from evidence.services.exports import repeat_export
 
 
 class CustodyEventViewSet(ReadOnlyViewSet):
@@ -66,11 +73,22 @@ class ExportViewSet(ReadOnlyViewSet):
     serializer_class = serializers.ExportSerializer
     filterset_class = filters.ExportFilter
     read_permission = "evidence.view_exportrequest"
+    write_scope = TokenScope.EVIDENCE_WRITE
     ordering_fields = ("id", "requested_at")
 
     def get_queryset(self) -> QuerySet[ExportRequest]:
         visible = visible_incidents(self.request.user)
         return super().get_queryset().filter(source__incident__in=visible)
+
+    @extend_schema(request=None, responses={202: serializers.ExportSerializer})
+    @action(detail=True, methods=["post"])
+    def again(self, request: Request, pk: str) -> Response:
+        """Ask once more for an export that failed or was given up: a new one."""
+        failed = self.get_object()
+        export = repeat_export(export_id=failed.pk, actor=person_of(request))
+        made = self.get_queryset().get(pk=export.pk)
+        data = self.get_serializer(made).data
+        return Response(data, status=status.HTTP_202_ACCEPTED)
 
 
 class ReportPartViewSet(mixins.ListModelMixin, ResourceViewSet):

@@ -31,6 +31,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
         ),
         name="evidence-kind",
     ),
+    path(
+        "evidence/<int:pk>/again/",
+        EvidenceViewSet.as_view(
+            {"post": "verify_again"}, parser_classes=(PlainJsonParser, FormParser)
+        ),
+        name="evidence-again",
+    ),
     # `curl -T file https://…/evidence/` puts the file's name after the last slash.
     path(
         "evidence/<str:filename>",

@@ -6,12 +6,16 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema_field
-from rest_framework import serializers
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from evidence.api.base.views import ReadOnlyViewSet
+from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.api.serializers import NameField, ReferenceField
-from evidence.models import WorkState
+from evidence.models import TokenScope, WorkState
 from evidence.models.choices import choices_of
 from incidents.models import (
     ActionItem,
@@ -21,6 +25,9 @@ from incidents.models import (
     PostmortemVersion,
     ReviewVerdict,
 )
+from incidents.services.postmortems.archiving import archive_again
+from incidents.services.postmortems.pdfs import request_pdf
+from incidents.services.postmortems.signatures import signature_of
 from incidents.workflow.postmortem import (
     ActionItemState,
     ActionItemType,
@@ -234,6 +241,7 @@ class PostmortemVersionViewSet(ReadOnlyViewSet):
     )
     filterset_class = VersionFilter
     read_permission = "incidents.view_postmortemversion"
+    write_scope = TokenScope.CASES_WRITE
 
     def get_serializer_class(self) -> type[VersionSerializer]:
         is_list = self.action == "list"
@@ -256,6 +264,30 @@ class PostmortemVersionViewSet(ReadOnlyViewSet):
             Prefetch("reviews", reviews),
             "pdfs",
         )
+
+    @extend_schema(request=None, responses={202: VersionDetailSerializer})
+    @action(detail=True, methods=["post"], url_path="pdf/again", url_name="pdf-again")
+    def pdf_again(self, request: Request, pk: str) -> Response:
+        """Ask for the PDF, for the first time or after it was given up."""
+        request_pdf(actor=person_of(request), version_id=self.get_object().pk)
+        data = self.get_serializer(self.get_object()).data
+        return Response(data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={202: VersionDetailSerializer})
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="archive/again",
+        url_name="archive-again",
+    )
+    def archive_again(self, request: Request, pk: str) -> Response:
+        """Ask once more for the archive of a signed version that was given up."""
+        review = signature_of(self.get_object())
+        if review is None:
+            raise NotFound("This version has no signature that counts.")
+        archive_again(actor=person_of(request), review_id=review.pk)
+        data = self.get_serializer(self.get_object()).data
+        return Response(data, status=status.HTTP_202_ACCEPTED)
 
 
 class ActionItemViewSet(ReadOnlyViewSet):

@@ -15,7 +15,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evidence.api.base.parsers import PlainJsonParser
-from evidence.api.base.views import ReadOnlyViewSet, ResourceViewSet, visible_incidents
+from evidence.api.base.views import (
+    ReadOnlyViewSet,
+    ResourceViewSet,
+    person_of,
+    visible_incidents,
+)
 from evidence.api.evidence import WholeFormParser, client_address
 from evidence.models import Channel, TokenScope
 from policy.api import filters
@@ -31,6 +36,7 @@ from policy.models import (
 )
 from policy.rules.documents import MAX_DOCUMENT_BYTES
 from policy.services.kill_switches import confirm_kill_switch, with_kill_state
+from policy.services.scans import request_scan
 from policy.services.snapshots import SnapshotSource, take_snapshot
 from policy.services.trust import trust_state_at
 
@@ -192,11 +198,23 @@ class ScanReportViewSet(ReadOnlyViewSet):
     serializer_class = policy_serializers.ScanReportSerializer
     filterset_class = filters.ScanReportFilter
     read_permission = "policy.view_scanreport"
+    write_scope = TokenScope.POLICY_WRITE
     ordering_fields = ("id", "finished_at")
 
     def get_queryset(self) -> QuerySet[ScanReport]:
         visible = visible_incidents(self.request.user)
         return super().get_queryset().filter(item__incident__in=visible)
+
+    @extend_schema(
+        request=None, responses={202: policy_serializers.ScanReportSerializer}
+    )
+    @action(detail=True, methods=["post"])
+    def again(self, request: Request, pk: str) -> Response:
+        """Have the source of a report scanned once more; another report will answer."""
+        report = self.get_object()
+        request_scan(item_id=report.item_id, actor=person_of(request))
+        data = self.get_serializer(report).data
+        return Response(data, status=status.HTTP_202_ACCEPTED)
 
 
 class ScanEntryViewSet(mixins.ListModelMixin, ResourceViewSet):
