@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
@@ -178,6 +179,8 @@ def describe_problem(problem: Exception) -> str:
     """
     if isinstance(problem, CasefileError):
         return problem.message
+    if isinstance(problem, SoftTimeLimitExceeded):
+        return "it took longer than a worker has for one task"
     return f"{type(problem).__name__}; the worker's log says more"
 
 

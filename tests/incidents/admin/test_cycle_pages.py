@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from evidence.accounts.access import Role
-from incidents.models import ActionItem, GateWaiver, Incident, Playbook, Team
+from incidents.models import ActionItem, GateWaiver, Incident, Team
 from incidents.phase_views import view_phase
 from incidents.services.alerts.moves import move_alerts
 from incidents.services.lifecycle.aftermath import Aftermath
@@ -40,6 +40,7 @@ from tests.factories import (
     make_evidence,
     make_incident,
     make_outcome,
+    make_playbook,
     make_snapshot,
     make_user,
 )
@@ -245,7 +246,7 @@ class TestPastCycle:
             ),
         )
         link_ticket(actor=actor, incident_id=then.pk, ticket="bd-99", url="")
-        other = Playbook.objects.get(code="INC-5").current_version
+        other = make_playbook("INC-5")
         reclassify_incident(
             actor=actor, incident_id=then.pk, playbook_version=other, reason="tampered"
         )

@@ -1,0 +1,87 @@
+"""A PDF's layout: work in line with its length, and an end where it takes too long."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
+
+from evidence.queue.running import WorkPutBack
+from incidents.models import PostmortemPdf
+from incidents.postmortem_pdf import write_pdf
+from incidents.services.postmortems.pdfs import request_pdf, run_pdf
+from tests.factories import make_user
+from tests.incidents.postmortem.cases import TEXTS, make_postmortem, submit, write
+from tests.incidents.postmortem.test_documents import FACTS, make_content
+
+TEXT = "The broker was **off** for `12` minutes; see the ledger, entry 17."
+
+
+def lay_out(entries: int, **changes: Any) -> None:
+    entry = {**FACTS["timeline"][0], "text": TEXT, **changes}
+    timeline = [{**entry, "id": number} for number in range(entries)]
+    content = make_content(facts={**FACTS, "timeline": timeline})
+    write_pdf(content, sha256_hex="0" * 64)
+
+
+def count_calls(entries: int, **changes: Any) -> int:
+    """Return how many functions of Python one layout calls: the same every time."""
+    calls = 0
+
+    def note(frame: FrameType, event: str, value: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(note)
+    try:
+        lay_out(entries, **changes)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"text": "line\n\n" * 30}], ids=["lines", "paragraphs"]
+)
+def test_work_grows_in_line_with_the_timeline(changes: dict[str, Any]) -> None:
+    lay_out(1)  # Fonts are read once.
+    few, more, most = (count_calls(n, **changes) for n in (40, 80, 160))
+    first, second = (more - few) / 40, (most - more) / 80
+    assert second < first * 1.1
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise what Celery raises in a task that reaches its limit."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SoftTimeLimitExceeded
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.django_db
+def test_pdf_that_takes_too_long_ends_after_three_tries_and_says_so() -> None:
+    long = dict.fromkeys(TEXTS, f"{TEXT}\n\n" * 280)
+    version = submit(write(make_postmortem(), **long))
+    pdf = request_pdf(actor=make_user(), version_id=version.pk)
+    for _ in range(2):
+        with time_limit(0.3), pytest.raises(WorkPutBack, match="took longer"):
+            run_pdf(pdf_id=pdf.pk)
+    with time_limit(0.3):
+        run_pdf(pdf_id=pdf.pk)
+    ended = PostmortemPdf.objects.get(pk=pdf.pk)
+    assert ended.state == "gave_up"
+    assert "it took longer than a worker has for one task" in ended.failure
