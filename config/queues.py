@@ -25,6 +25,8 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "incidents.notify_waiting",
         "incidents.plan_reminders",
         "incidents.remind_action_items",
+        "incidents.sweep_broken_history",
+        "incidents.sweep_diagnoses",
         "incidents.sweep_findings",
         "policy.sweep_orders",
         "policy.take_up_evidence",

@@ -66,6 +66,15 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "incidents.deliver_notifications",
         "schedule": 10.0,
     },
+    # A message may be lost with its broker; what it was about may not.
+    "sweep-diagnoses": {
+        "task": "incidents.sweep_diagnoses",
+        "schedule": 60.0,
+    },
+    "sweep-broken-history": {
+        "task": "incidents.sweep_broken_history",
+        "schedule": 60.0,
+    },
     "sweep-findings": {
         "task": "incidents.sweep_findings",
         "schedule": 30.0,

@@ -9,11 +9,12 @@ from incidents.services.archives.requests import run_archive
 from incidents.services.checklists.proven_items import answer_proven_items
 from incidents.services.findings.gathering import gather_findings, sweep_findings
 from incidents.services.gates.phases import mark_breaches
-from incidents.services.lifecycle.diagnosis import follow_diagnosis
+from incidents.services.lifecycle.diagnosis import follow_diagnosis, sweep_diagnoses
 from incidents.services.notifications import delivery
 from incidents.services.notifications.notices import (
     notify_broken_history,
     notify_kill_all,
+    sweep_broken_history,
 )
 from incidents.services.notifications.reminder_check import check_reminders
 from incidents.services.notifications.reminders import plan_reminders
@@ -72,6 +73,22 @@ def notify_waiting_task() -> int:
 def notify_broken_history_task(check_id: int) -> int:
     """Tell those who answer for the history that it is broken, once for each check."""
     return notify_broken_history(check_id=check_id)
+
+
+@shared_task(
+    name="incidents.sweep_broken_history", acks_late=True, **BY_THE_CLOCK.as_options()
+)
+def sweep_broken_history_task() -> int:
+    """Tell of checks that nobody was told of; each is told once."""
+    return sweep_broken_history()
+
+
+@shared_task(
+    name="incidents.sweep_diagnoses", acks_late=True, **BY_THE_CLOCK.as_options()
+)
+def sweep_diagnoses_task() -> int:
+    """Follow diagnoses whose message was lost; each is followed once."""
+    return sweep_diagnoses()
 
 
 @shared_task(

@@ -20,6 +20,7 @@ from evidence.models import (
     VerificationReport,
 )
 from evidence.services.remarks import RemarkKind, find_remarks
+from evidence.text import unify_lines
 
 
 class ReferenceField(serializers.SlugRelatedField):
@@ -98,6 +99,13 @@ class EvidenceItemSerializer(serializers.ModelSerializer):
         return dict(LatestReportSerializer(item).data)
 
 
+class LinesField(serializers.CharField):
+    """Text whose line ends count once, as in the forms of the pages."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return unify_lines(super().to_internal_value(data))
+
+
 class UploadSerializer(serializers.Serializer):
     """The fields of a multipart upload."""
 
@@ -122,7 +130,7 @@ class KindSerializer(serializers.Serializer):
     """Another kind for an item, with the reason."""
 
     kind = serializers.ChoiceField(EvidenceKind.choices)
-    reason = serializers.CharField(max_length=2000)
+    reason = LinesField(max_length=2000)
 
 
 class LeakSerializer(serializers.Serializer):

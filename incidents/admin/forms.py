@@ -366,16 +366,25 @@ class ActionForm(PageForm):
     kind = forms.ChoiceField(choices=words(RemediationKind), label="What kind")
     description = _reason("What was done")
     choice = TextField(required=False, widget=forms.HiddenInput)
-    proof = _reason("What proves it", required=False, rows=2)
-    ticket = TextField(required=False, max_length=TICKET_LENGTH)
+    proof = needed(
+        _reason("What proves it", required=False, rows=2),
+        "this, a ticket or an artifact is needed",
+    )
+    ticket = needed(
+        TextField(required=False, max_length=TICKET_LENGTH, widget=_hinted("bd-1234")),
+        "or a proof or an artifact",
+    )
     ticket_url = TextField(
         required=False,
         max_length=URL_LENGTH,
         label="Its web address",
         widget=forms.URLInput,
     )
-    evidence: Any = forms.ModelChoiceField(
-        None, required=False, label="Artifact", empty_label="None"
+    evidence: Any = needed(
+        forms.ModelChoiceField(
+            None, required=False, label="Artifact", empty_label="None"
+        ),
+        "or a proof or a ticket",
     )
 
     def prepare(self) -> None:

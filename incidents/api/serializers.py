@@ -10,7 +10,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from evidence.api.serializers import NameField, ReferenceField
+from evidence.api.serializers import LinesField, NameField, ReferenceField
 from evidence.text import REASON_LENGTH
 from incidents.models import (
     Alert,
@@ -290,7 +290,7 @@ class IncidentEditSerializer(serializers.Serializer):
         allow_empty=False,
         max_length=100,
     )
-    reason = serializers.CharField(
+    reason = LinesField(
         required=False, allow_blank=True, help_text="Needed to lower the severity."
     )
 
@@ -315,9 +315,7 @@ class CloseSerializer(serializers.Serializer):
         allow_null=True,
     )
     original = serializers.CharField(required=False, max_length=24)
-    reason = serializers.CharField(
-        required=False, allow_blank=True, max_length=REASON_LENGTH
-    )
+    reason = LinesField(required=False, allow_blank=True, max_length=REASON_LENGTH)
     aftermath = _optional_choice(Aftermath)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

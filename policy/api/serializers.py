@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from evidence.api.serializers import NameField, ReferenceField
+from evidence.api.serializers import LinesField, NameField, ReferenceField
 from policy.models import (
     Extension,
     KillSwitch,
@@ -176,9 +176,7 @@ class KillSwitchSerializer(serializers.ModelSerializer):
 class ConfirmSerializer(serializers.Serializer):
     """The runtime's word that a kill switch took effect."""
 
-    means = serializers.CharField(
-        max_length=5000, help_text="What was run, and what it showed."
-    )
+    means = LinesField(max_length=5000, help_text="What was run, and what it showed.")
     effective_at = serializers.DateTimeField(
         required=False, help_text="When it took effect; now where it is left out."
     )

@@ -1,17 +1,18 @@
 """Reading the bytes of a document that other software wrote, strictly.
 
 Guarantees: I-JSON (RFC 7493) by the reader of docs/evidence-format.md section 1,
-and one error family. A byte order mark, as some editors write, is not a fault. A
-refusal never repeats a text that looks like a secret.
+and one error family. What people really send is read through: byte order marks, UTF-16
+from a shell's redirection, gzip, a zip of one file, never beyond the limit. A refusal
+never repeats a text that looks like a secret.
 """
 
 from __future__ import annotations
 
-import codecs
 from typing import Any, Final
 
 from evidence.format.errors import DocumentRefused
 from evidence.format.reading import read_document
+from evidence.format.wrapping import unwrap
 from policy.rules.errors import DocumentError
 from policy.rules.redaction import find_text_kind
 
@@ -28,7 +29,15 @@ def read_object(data: bytes) -> dict[str, Any]:
             reason="too_large",
         )
     try:
-        return read_document(data.removeprefix(codecs.BOM_UTF8))
+        return read_document(unwrap(data, max_bytes=MAX_DOCUMENT_BYTES))
+    except DocumentRefused as error:
+        raise _translate(error) from None
+
+
+def read_through(data: bytes, *, max_bytes: int) -> bytes:
+    """Return a text without its wrapping; raise DocumentError where it is damaged."""
+    try:
+        return unwrap(data, max_bytes=max_bytes)
     except DocumentRefused as error:
         raise _translate(error) from None
 

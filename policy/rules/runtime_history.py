@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from evidence.stored_moments import from_ms
-from policy.rules.documents import read_object
+from policy.rules.documents import read_object, read_through
 from policy.rules.errors import DocumentError, Fault
 from policy.rules.members import Findings, ObjectReader
 
@@ -105,7 +105,8 @@ def parse_runtime_history(data: bytes) -> RuntimeHistory:
         )
     records: list[RuntimeRecord] = []
     faults: list[LineFault] = []
-    for number, line in _numbered_lines(data):
+    lines = _numbered_lines(read_through(data, max_bytes=MAX_HISTORY_BYTES))
+    for number, line in lines:
         findings = Findings()
         record = _read_line(number, line, findings)
         faults += [LineFault(number, fault) for fault in findings.faults]

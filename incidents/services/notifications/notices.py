@@ -21,6 +21,8 @@ from policy.models import KillSwitch
 
 TOLD = (Role.REVIEWER, Role.AUDITOR, Role.ADMINISTRATOR)
 """Who answers for the audit history."""
+SWEPT_BACK = dt.timedelta(days=1)
+"""The history is checked every night: the next check tells of what is older."""
 
 
 def notify_kill_all(*, kill_switch_id: int, now: dt.datetime | None = None) -> int:
@@ -77,6 +79,21 @@ def notify_broken_history(*, check_id: int, now: dt.datetime | None = None) -> i
         now=now,
     )
     return len(people)
+
+
+def sweep_broken_history(*, now: dt.datetime | None = None) -> int:
+    """Tell of recent checks with faults, where the message about one was lost.
+
+    Return how many checks there were; who knows of one already is not told again.
+    """
+    moment = now or timezone.now()
+    recent = HistoryCheck.objects.filter(
+        finished_at__gt=moment - SWEPT_BACK, fault_count__gt=0
+    )
+    checks = list(recent.order_by("pk").values_list("pk", flat=True))
+    for pk in checks:
+        notify_broken_history(check_id=pk, now=now)
+    return len(checks)
 
 
 def _second_people(

@@ -5,16 +5,16 @@ from functools import partial
 
 import pytest
 
-from evidence.accounts.access import Role
 from evidence.models import AuditEntry
 from incidents.models import Incident
-from incidents.services.lifecycle.closing import close_as_false_alarm
-from incidents.services.lifecycle.diagnosis import follow_diagnosis
+from incidents.services.lifecycle.diagnosis import follow_diagnosis, sweep_diagnoses
+from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
 from incidents.services.lifecycle.reclassifying import reclassify_incident
 from incidents.tasks import follow_diagnosis_task
 from incidents.workflow.incident_states import Severity
 from tests.factories import (
     NOON,
+    close_false_alarm,
     make_evidence,
     make_incident,
     make_playbooks,
@@ -79,11 +79,29 @@ def test_a_case_that_becomes_one_of_the_ledger_is_judged_anew():
 def test_a_closed_case_stays_as_it_was():
     incident = make_incident(playbook="INC-3", severity=Severity.HIGH)
     make_evidence(incident, vector=TAMPERED)
-    close_as_false_alarm(
-        actor=make_user(Role.REVIEWER),
-        incident_id=incident.pk,
-        reason="A test of the runtime.",
-        now=SOON,
-    )
+    close_false_alarm(incident, now=SOON)
     assert not follow_diagnosis(incident_id=incident.pk, now=SOON)
     assert severity_of(incident) == Severity.HIGH
+
+
+def test_a_diagnosis_whose_message_was_lost_is_followed_by_the_sweep():
+    incident = make_incident(playbook="INC-3", severity=Severity.HIGH)
+    make_evidence(incident, vector=TAMPERED)
+    assert sweep_diagnoses() == 1
+    assert severity_of(incident) == Severity.CRITICAL
+    assert sweep_diagnoses() == 0
+
+
+def test_a_severity_that_a_person_lowered_since_stays():
+    incident = make_incident(playbook="INC-3", severity=Severity.HIGH)
+    make_evidence(incident, vector=TAMPERED)
+    sweep_diagnoses()
+    edit_incident(
+        actor=make_user(),
+        incident_id=incident.pk,
+        revision=Incident.objects.get(pk=incident.pk).revision,
+        changes=IncidentChanges(severity=Severity.LOW),
+        reason="A drill.",
+    )
+    assert sweep_diagnoses() == 0
+    assert severity_of(incident) == Severity.LOW

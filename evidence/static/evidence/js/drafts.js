@@ -12,7 +12,10 @@
   // These differ each time a page is drawn and do not say which form it is.
   const FLEETING = new Set(["csrfmiddlewaretoken", "form_key", "next", "revision", "content_sha256"]);
 
-  const forms = () => [...document.querySelectorAll("form[method=post]")].filter((form) => form.elements.namedItem("form_key") && !form.dataset.autosave);
+  const forms = () => [...document.querySelectorAll("form[method=post]")].filter((form) => !form.dataset.autosave);
+  // A form without a key has no draft, since nothing would say when it can go: it only warns.
+  const isKept = (form) => form.elements.namedItem("form_key") !== null;
+  const isWritten = (field) => field.tagName !== "SELECT" && field.type !== "checkbox" && field.type !== "radio";
   const isRefused = (form) => form.querySelector("[data-refused]") !== null;
   const nonceOf = (form) => (form.elements.namedItem("form_key").value.split(".")[2] ?? "").split(":")[0];
   const fieldsOf = (form) => [...form.querySelectorAll(KEPT)].filter((field) => field.name);
@@ -49,7 +52,11 @@
     const typed = {};
     for (const field of fieldsOf(form)) {
       const start = starts.get(field) ?? "";
-      if (read(field) !== start) typed[nameOf(field)] = { start, value: read(field) };
+      if (read(field) !== start && (isKept(form) || isWritten(field))) typed[nameOf(field)] = { start, value: read(field) };
+    }
+    if (!isKept(form)) {
+      changed[Object.keys(typed).length ? "add" : "delete"](form);
+      return;
     }
     const id = idOf(form);
     const before = load(id);
@@ -108,9 +115,10 @@
   };
 
   const restore = (form) => {
+    if (!isKept(form) || isRefused(form)) return;
     const id = idOf(form);
     const draft = load(id);
-    if (!draft || isRefused(form)) return;
+    if (!draft) return;
     const back = [];
     for (const field of fieldsOf(form)) {
       const typed = draft.typed[nameOf(field)];
@@ -145,7 +153,7 @@
     const form = event.target;
     if (event.defaultPrevented || event.submitter?.formTarget) return;
     leaving = true;
-    if (form.method === "post" && form.elements.namedItem("form_key") && !form.dataset.autosave) keep(form, true);
+    if (form.method === "post" && isKept(form) && !form.dataset.autosave) keep(form, true);
   });
   addEventListener("pageshow", () => { leaving = false; });
   addEventListener("beforeunload", (event) => {
