@@ -295,7 +295,7 @@ def spoken_in(path: Path) -> Iterator[tuple[int, str]]:
         if not isinstance(node, ast.Call) or not node.args:
             continue
         name = getattr(node.func, "id", "")
-        if name not in ("CommandError", "HistoryError", "printable"):
+        if name not in ("CommandError", "HistoryError"):
             continue
         first = node.args[0]
         for said in (
