@@ -9,9 +9,9 @@ from policy.scanner.limits import Clock
 # Deep enough for people and for most obfuscators, shallow enough for Python's stack.
 MAX_DEPTH = 60
 # A step is one expression: some seconds at the very worst, for one file.
-MAX_STEPS = 1_500_000
+MAX_STEPS = 250_000
 # For one site: an unrolled decoder of some thousand characters.
-MAX_SITE_STEPS = 20_000
+MAX_SITE_STEPS = 12_000
 # Asking for the time costs as much as a step.
 _STEPS_BETWEEN_LOOKS = 2048
 
