@@ -4,6 +4,7 @@ import datetime as dt
 import json
 
 import pytest
+from celery import current_app
 from django.utils import timezone
 
 from evidence.format import seal_ledger_entries
@@ -17,7 +18,11 @@ from evidence.models import (
     VerificationRequest,
     WorkState,
 )
-from evidence.queue.sweeping import RUNNING_IS_LOST_AFTER, requeue_lost_work
+from evidence.queue.sweeping import (
+    QUEUED_IS_LOST_AFTER,
+    RUNNING_IS_LOST_AFTER,
+    requeue_lost_work,
+)
 from evidence.services import request_export, request_verification
 from tests.evidence.helpers import make_ledger_entry, read_vector, receive
 from tests.factories import make_incident
@@ -95,3 +100,15 @@ def test_export_is_made_by_the_worker_and_verified_in_turn(live_worker):
     assert result is not None
     live_worker.wait_for(lambda: result.reports.exists())
     assert result.reports.get().outcome == Outcome.VERIFIED
+
+
+def test_queue_that_was_emptied_is_filled_again_by_the_sweep(live_worker):
+    live_worker.stop()
+    items = [receive(make_incident().pk, b"%d" % number) for number in range(5)]
+    current_app.control.purge()
+    earlier = timezone.now() - QUEUED_IS_LOST_AFTER - dt.timedelta(seconds=1)
+    VerificationRequest.objects.update(touched_at=earlier)
+    live_worker.start()
+    current_app.send_task("evidence.requeue_lost_work")
+    live_worker.wait_for(lambda: VerificationReport.objects.count() == len(items))
+    assert not VerificationRequest.objects.filter(attempts__gt=1).exists()
