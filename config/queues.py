@@ -16,6 +16,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
     QueueName.CLOCKS: (
         "evidence.grow_log",
         "evidence.requeue_lost_work",
+        "incidents.answer_proven_items",
         "incidents.check_reminders",
         "incidents.follow_diagnosis",
         "incidents.follow_store_faults",

@@ -120,7 +120,9 @@ def gather_findings_task(incident_id: int) -> int:
     return gather_findings(incident_id=incident_id)
 
 
-@shared_task(name="incidents.answer_proven_items", **RELIABLY)
+@shared_task(
+    name="incidents.answer_proven_items", **RELIABLY, **BY_THE_CLOCK.as_options()
+)
 def answer_proven_items_task(incident_id: int) -> int:
     """Answer the items that a machine has proved; twice is once."""
     return answer_proven_items(incident_id=incident_id)
