@@ -130,6 +130,9 @@ def read_database(name: str) -> dict[str, Any]:
     options.setdefault("tcp_user_timeout", 1000 * CONNECT_SECONDS)
     if limits := _read_limits():
         options.setdefault("options", limits)
+    # What the database notes of each row as its writer: verify_records tells other
+    # programs from this one.
+    options.setdefault("application_name", "casefile")
     if "host" in options:
         database["HOST"] = options.pop("host")
     return database

@@ -11,6 +11,11 @@ READINESS_PARTS = (
     Part("evidence_storage", "Evidence store", "config.health.check_evidence_storage"),
     Part("disk", "Disk", "config.health.check_disk"),
     Part(
+        "records",
+        "Records",
+        "evidence.audit.records.checking.read_records_health",
+    ),
+    Part(
         "stored_evidence",
         "Stored evidence",
         "evidence.services.store.checks.read_store_health",

@@ -22,6 +22,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "incidents.follow_store_faults",
         "incidents.mark_breaches",
         "incidents.notify_broken_history",
+        "incidents.notify_changed_records",
         "incidents.notify_kill_all",
         "incidents.notify_waiting",
         "incidents.plan_reminders",
@@ -46,6 +47,8 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
     QueueName.DOCUMENTS: (
         "evidence.check_bytes",
         "evidence.check_history",
+        "evidence.check_records",
+        "evidence.seal_records",
         "evidence.check_stored_bytes",
         "evidence.sweep_incoming",
         "evidence.sweep_unclaimed",

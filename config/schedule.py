@@ -28,6 +28,12 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "incidents.follow_store_faults",
         "schedule": 60.0,
     },
+    # Until it is sealed, a superuser could still forge what was recorded.
+    "seal-records": {"task": "evidence.seal_records", "schedule": 60.0},
+    "check-records": {
+        "task": "evidence.check_records",
+        "schedule": crontab(hour=3, minute=37),
+    },
     # At night, when few write history.
     "check-history": {
         "task": "evidence.check_history",

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class EvidenceConfig(AppConfig):
@@ -9,10 +10,12 @@ class EvidenceConfig(AppConfig):
 
     def ready(self) -> None:
         from evidence import checks  # noqa: F401  (importing it registers them)
+        from evidence.audit.records.installing import install_recording
         from evidence.services.store.marking import settle_store
         from evidence.storage import settle_store_with
 
         settle_store_with(settle_store)
+        post_migrate.connect(install_recording, sender=self)
 
 
 class DocumentCommandsConfig(AppConfig):

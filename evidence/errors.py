@@ -188,6 +188,12 @@ class StoreNotReady(StorageUnavailable):
     code = "store_not_ready"
 
 
+class RecordsRefused(CasefileError):
+    """What was recorded of the rows cannot be changed as asked."""
+
+    code = "records_refused"
+
+
 class HistoryError(CasefileError):
     """The audit history cannot be read or does not hold together."""
 

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from evidence.models import (
     FaultKind,
     HistoryCheck,
+    RecordCheck,
     StoreCheck,
     StoreFault,
     UnclaimedBytes,
@@ -66,6 +67,7 @@ class HistoryCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         try:
             check = HistoryCheck.objects.first()
+            records = RecordCheck.objects.first()
         except DatabaseError:
             # The other figures are worth having while the database is away.
             log.warning("no figures about the history", exc_info=True)
@@ -74,6 +76,11 @@ class HistoryCollector(Collector):
             "casefile_history_faults",
             "Faults that the newest check of the audit history found; alert on any.",
             value=check.fault_count if check else 0,
+        )
+        yield GaugeMetricFamily(
+            "casefile_record_differences",
+            "Rows that the newest check found changed past Casefile; alert on any.",
+            value=records.fault_count if records else 0,
         )
         yield GaugeMetricFamily(
             "casefile_history_last_check_timestamp_seconds",

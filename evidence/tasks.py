@@ -6,6 +6,7 @@ from django.core.cache import cache
 from evidence import services, storage
 from evidence.audit import history_checks
 from evidence.audit.log import growing, publishing
+from evidence.audit.records import checking, seals
 from evidence.queue import running, sweeping
 from evidence.queue.limits import BY_THE_CLOCK, EXPORTING, VERIFYING
 from evidence.services.store import checks as store_checks
@@ -75,6 +76,16 @@ def verify_outdated_content() -> int:
 @shared_task(name="evidence.sweep_unclaimed")
 def sweep_unclaimed() -> int:
     return unclaimed.sweep_unclaimed()
+
+
+@shared_task(name="evidence.seal_records")
+def seal_records() -> int:
+    return seals.seal_records()
+
+
+@shared_task(name="evidence.check_records", acks_late=True)
+def check_records() -> None:
+    checking.check_records(actor=None)
 
 
 @shared_task(name="evidence.check_history", acks_late=True)

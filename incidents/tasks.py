@@ -13,6 +13,7 @@ from incidents.services.lifecycle.diagnosis import follow_diagnosis, sweep_diagn
 from incidents.services.notifications import delivery
 from incidents.services.notifications.notices import (
     notify_broken_history,
+    notify_changed_records,
     notify_kill_all,
     sweep_broken_history,
 )
@@ -89,6 +90,13 @@ def sweep_broken_history_task() -> int:
 def sweep_diagnoses_task() -> int:
     """Follow diagnoses whose message was lost; each is followed once."""
     return sweep_diagnoses()
+    name="incidents.notify_changed_records",
+    acks_late=True,
+    **BY_THE_CLOCK.as_options(),
+)
+def notify_changed_records_task(check_id: int) -> int:
+    """Tell those who answer for the history of changed rows, once for each check."""
+    return notify_changed_records(check_id=check_id)
 
 
 @shared_task(

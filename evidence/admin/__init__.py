@@ -3,6 +3,7 @@
 from evidence.admin.history import AuditEntryAdmin, HistoryCheckAdmin
 from evidence.admin.items import EvidenceItemAdmin
 from evidence.admin.people import PersonAdmin, RoleAdmin
+from evidence.admin.records import RecordCheckAdmin
 from evidence.admin.sign_ins import AccessAttemptAdmin
 from evidence.admin.store import StoreFaultAdmin
 from evidence.admin.tokens import ApiTokenAdmin
@@ -14,6 +15,7 @@ __all__ = (
     "EvidenceItemAdmin",
     "HistoryCheckAdmin",
     "PersonAdmin",
+    "RecordCheckAdmin",
     "RoleAdmin",
     "StoreFaultAdmin",
 )

@@ -18,6 +18,7 @@ from evidence.models.queued_work import (
     WorkState,
 )
 from evidence.models.readers import ReaderSettings
+from evidence.models.records import RecordCheck, RecordedRow, RowOperation
 from evidence.models.sent_forms import SentForm
 from evidence.models.store import (
     FaultEnding,
@@ -63,7 +64,10 @@ __all__ = (
     "Outcome",
     "QueuedWork",
     "ReaderSettings",
+    "RecordCheck",
+    "RecordedRow",
     "ReplayStep",
+    "RowOperation",
     "SentForm",
     "StoreCheck",
     "StoreFault",

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from evidence.models import EvidenceItem, HistoryCheck, Outcome, StoreFault
+from evidence.models import EvidenceItem, HistoryCheck, Outcome, RecordCheck, StoreFault
 from incidents.case_queries import breached, unverified_evidence, worst_first
 from incidents.models import Alert, ChecklistItem, Incident
 from incidents.phase_views import PhaseView, running_clock
@@ -60,6 +60,7 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
         "is_cut": len(cases) == BOARD_MAX,
         "broken_history": _broken_history(user),
         "store_faults": _store_faults(user),
+        "changed_records": _changed_records(user),
         "kill_all": standing_kill_all(),
         "kill_orders": _kill_orders(user, now),
         "hard_to_reach": list_hard_to_reach(),
@@ -86,6 +87,14 @@ def _broken_history(user: User | AnonymousUser) -> HistoryCheck | None:
     if not user.has_perm("evidence.view_historycheck"):
         return None
     check = HistoryCheck.objects.first()
+    return check if check and not check.is_passing else None
+
+
+def _changed_records(user: User | AnonymousUser) -> RecordCheck | None:
+    """Return the newest check of the rows where it found differences."""
+    if not user.has_perm("evidence.view_recordcheck"):
+        return None
+    check = RecordCheck.objects.first()
     return check if check and not check.is_passing else None
 
 

@@ -96,6 +96,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "evidence.view_exportrequest",
             ),
             (
+                "Record checks",
+                "fact_check",
+                "admin:evidence_recordcheck_changelist",
+                "evidence.view_recordcheck",
+            ),
+            (
                 "Store faults",
                 "heart_broken",
                 "admin:evidence_storefault_changelist",

@@ -61,7 +61,7 @@ CODES = {
         notification_refused output_missing person_refused policy_error
         policy_refused postmortem_refused proof_missing proof_of_other_case
         proof_too_old quota_change_refused quota_out_of_range reason_missing
-        reason_too_long reference_mismatch refused reviewer_missing
+        reason_too_long records_refused reference_mismatch refused reviewer_missing
         reviewer_not_needed scope_beyond_role section_missing successor_missing
         successor_refused target_not_earlier token_refused
         workflow_error

@@ -21,6 +21,9 @@ KEPT = frozenset(
 )
 
 
+RECORDS = "evidence_recordedrow"
+
+
 class DatabaseOperations(base.DatabaseOperations):
     """Empties the tables that a test has filled, and no others.
 
@@ -35,7 +38,16 @@ class DatabaseOperations(base.DatabaseOperations):
         names = ", ".join(map(self.quote_name, emptied))
         # Whoever is still writing finishes first.
         lock = f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"
-        return [lock, *(f"DELETE FROM {self.quote_name(table)}" for table in emptied)]
+        kept = ", ".join(f"'{table}'" for table in sorted(KEPT))
+        # What stays keeps what was recorded of it.
+        only = {RECORDS: f" WHERE table_name NOT IN ({kept})"}
+        return [
+            lock,
+            *(
+                f"DELETE FROM {self.quote_name(table)}{only.get(table, '')}"
+                for table in emptied
+            ),
+        ]
 
     def execute_sql_flush(self, sql_list: Iterable[str]) -> None:
         with (

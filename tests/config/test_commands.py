@@ -73,6 +73,9 @@ EXAMPLES = {
     "verify_audit": Example(
         (), "every chain holds", ("--stream", "no:such"), "no stream no:such"
     ),
+    "verify_records": Example(
+        (), "everything is as it was written", ("--accept", " "), "Say why"
+    ),
     "verify_store": Example(
         (),
         "all sound",

@@ -15,6 +15,7 @@ from evidence.accounts.access import Role
 from evidence.accounts.tokens import create_token
 from evidence.audit.history_checks import check_history
 from evidence.audit.log.publishing import publish_checkpoints
+from evidence.audit.records.checking import check_records
 from evidence.models import EvidenceItem, TokenScope
 from evidence.services.store.checks import check_bytes
 from evidence.storage import remove_stored
@@ -76,6 +77,7 @@ def make_everything() -> Incident:
     check_history(actor=None)
     with override_settings(LOG_PLACES=["mailto:auditor@example.org"]):
         publish_checkpoints()
+    check_records(actor=None)
     _lose_bytes(make_evidence(world.incident, vector="redacted-full"))
     _sign_in_badly()
     assert alert.incident is not None

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from evidence.accounts.access import Role
-from evidence.models import HistoryCheck
+from evidence.models import HistoryCheck, RecordCheck
 from incidents.models import NotificationKind
 from incidents.services.notifications.outbox import (
     Message,
@@ -94,6 +94,30 @@ def sweep_broken_history(*, now: dt.datetime | None = None) -> int:
     for pk in checks:
         notify_broken_history(check_id=pk, now=now)
     return len(checks)
+
+
+def notify_changed_records(*, check_id: int, now: dt.datetime | None = None) -> int:
+    """Tell reviewers, auditors and administrators of changed rows, once a check.
+
+    Return how many people. A check that found none tells nobody.
+    """
+    check = RecordCheck.objects.get(pk=check_id)
+    if check.is_passing:
+        return 0
+    people = list(
+        User.objects.filter(is_active=True, groups__name__in=TOLD)
+        .distinct()
+        .order_by("pk")
+    )
+    remind(
+        key=f"record-check:{check.pk}",
+        people=people,
+        headline=f"Rows were changed past Casefile: {check.fault_count} differences",
+        about=check,
+        owed_at=check.finished_at,
+        now=now,
+    )
+    return len(people)
 
 
 def _second_people(

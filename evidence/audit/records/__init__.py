@@ -1,0 +1,1 @@
+"""Records: what each row was when it was written, sealed into the audit history."""

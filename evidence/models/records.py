@@ -1,0 +1,75 @@
+"""What the database's rows were when they were written, and checks against that."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from evidence.models.append_only import AppendOnlyModel
+
+
+class RowOperation(models.TextChoices):
+    INSERT = "insert", "Written"
+    UPDATE = "update", "Changed"
+    DELETE = "delete", "Deleted"
+    NOTED = "noted", "Noted as it was found"
+    ACCEPTED = "accepted", "Accepted as it was found"
+
+
+class RecordedRow(AppendOnlyModel):
+    """One row of another table, as it was written: a digest of each column.
+
+    Triggers on every recorded table write these, in the same transaction. The newest
+    of a row says what the row has to be. What a long list belongs to, such as the
+    steps of a report, has one for the whole list. None: the row was deleted.
+    """
+
+    table_name = models.CharField(max_length=80)
+    row_key = models.CharField(max_length=80)
+    operation = models.CharField(max_length=10, choices=RowOperation)
+    recorded_at = models.DateTimeField()
+    role = models.CharField("database role", max_length=80)
+    program = models.CharField(max_length=80, blank=True)
+    columns = models.JSONField(null=True)
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("id",)
+        indexes = (
+            models.Index(
+                fields=("table_name", "row_key", "-id"), name="recorded_row_newest"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.table_name} {self.row_key}: {self.get_operation_display()}"
+
+
+class RecordCheck(AppendOnlyModel):
+    """One comparison of every recorded row with what was recorded of it."""
+
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    table_count = models.PositiveIntegerField()
+    row_count = models.PositiveBigIntegerField()
+    fault_count = models.PositiveIntegerField()
+    faults = models.JSONField(
+        default=list, help_text="The first faults: table, key, code, message."
+    )
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        found = f"{self.fault_count} differences" if self.fault_count else "holds"
+        return f"record check {self.pk}: {found}"
+
+    @property
+    def is_passing(self) -> bool:
+        return self.fault_count == 0
