@@ -30,7 +30,7 @@ DATABASE_COMMANDS = frozenset(
     }
 )
 # They change tables or rights, which only the tables' owner may.
-OWNER_COMMANDS = frozenset({"migrate", "grant_app_role"})
+OWNER_COMMANDS = frozenset({"migrate", "grant_app_role", "restore"})
 
 
 def is_document_command(words: Sequence[str]) -> bool:

@@ -188,6 +188,12 @@ class StoreNotReady(StorageUnavailable):
     code = "store_not_ready"
 
 
+class BackupRefused(CasefileError):
+    """A backup cannot be made, or not be restored, as asked."""
+
+    code = "backup_refused"
+
+
 class RecordsRefused(CasefileError):
     """What was recorded of the rows cannot be changed as asked."""
 

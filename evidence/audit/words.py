@@ -27,6 +27,7 @@ ACTIONS = {
     "archive.given_up": "Archive of the case given up",
     "archive.made": "Case archived",
     "archive.requested": "Archive of the case requested",
+    "backup.made": "Backup made",
     "bundle.read": "Bundle read for trust, quotas and capabilities",
     "bundle.reading_requested": "Reading of a bundle requested",
     "checklist.answered": "Checklist item answered",

@@ -51,7 +51,8 @@ CODES = {
     """,
     422: """
         contradicts_diagnosis lead_missing outcome_refused
-        alert_refused artifact_not_expected digest_mismatch document_refused
+        alert_refused artifact_not_expected backup_refused digest_mismatch
+        document_refused
         email_invalid evidence_refused extension_id_invalid extension_id_missing
         extension_looks_alike findings_missing incident_refused invalid_alert
         invalid_alert_rule invalid_document invalid_filter invalid_playbook

@@ -73,6 +73,12 @@ EXAMPLES = {
     "verify_audit": Example(
         (), "every chain holds", ("--stream", "no:such"), "no stream no:such"
     ),
+    "backup": Example(
+        ("{folder}/backup",), "is a whole backup", ("{folder}",), "has other files"
+    ),
+    "restore": Example(
+        ("--help",), "empty installation", ("{folder}/backup",), "has data"
+    ),
     "verify_records": Example(
         (), "everything is as it was written", ("--accept", " "), "Say why"
     ),

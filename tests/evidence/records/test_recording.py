@@ -49,8 +49,8 @@ CHANGES = {
     "date": "{c} + 1",
     "time without time zone": "{c} + interval '1 second'",
     "jsonb": "jsonb_build_array({c})",
-    "inet": "'203.0.113.77'",
-    "uuid": "'00000000-0000-4000-8000-00000000beef'",
+    "inet": "'203.0.113.78'",
+    "uuid": "'00000000-0000-4000-8000-00000000cafe'",
     "bytea": "{c} || '\\x00'",
     "numeric": "{c} + 1",
 }
@@ -62,7 +62,7 @@ FROM_NULL = {
     "timestamp with time zone": "now()",
     "date": "current_date",
     "time without time zone": "'12:00'",
-    "jsonb": "'{{}}'",
+    "jsonb": "'{}'",
     "inet": "'203.0.113.77'",
     "uuid": "'00000000-0000-4000-8000-00000000beef'",
     "bytea": "'\\x00'",
@@ -104,12 +104,12 @@ def change_of(table: RecordedTable, column: str, kind: str) -> Callable[[], None
     if base.endswith("[]"):
         template = "array_append({c}, NULL)"
     quoted = f'"{column}"'
-    empty = FROM_NULL.get(base, "1")
-    value = f"CASE WHEN {quoted} IS NULL THEN {empty} ELSE "
-    value += template.format(c=quoted) + " END"
+    empty = "'{}'" if base.endswith("[]") else FROM_NULL.get(base, "1")
+    value = f"(CASE WHEN {quoted} IS NULL THEN {empty}::{kind} ELSE ("
+    value += template.format(c=quoted) + f")::{kind} END)"
     key = "id" if table.is_grouped else table.key
     statement = (
-        f'UPDATE "{table.name}" SET {quoted} = {value.replace("{{}}", "{}")} '
+        f'UPDATE "{table.name}" SET {quoted} = {value} '
         f'WHERE "{key}" = (SELECT min("{key}") FROM "{table.name}")'
     )
     return lambda: without_constraints(statement)
@@ -132,7 +132,8 @@ def world() -> None:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(
             "SELECT conrelid::regclass::text, conname FROM pg_constraint"
-            " WHERE contype IN ('c', 'u') AND connamespace = 'public'::regnamespace"
+            " WHERE contype IN ('c', 'u', 'f')"
+            " AND connamespace = 'public'::regnamespace"
         )
         for table, name in cursor.fetchall():
             cursor.execute(
@@ -148,17 +149,33 @@ def world() -> None:
         )
         for (name,) in cursor.fetchall():
             cursor.execute(sql.SQL("DROP INDEX {}").format(sql.SQL(name)))
+        for table in TABLES.values():
+            fill_if_empty(cursor, table)
+
+
+def fill_if_empty(cursor: Any, table: RecordedTable) -> None:
+    """Insert a row of made-up values, past every trigger but the recording."""
+    cursor.execute(f'SELECT EXISTS (SELECT FROM "{table.name}")')
+    if cursor.fetchone()[0]:
+        return
+    cursor.execute(
+        f'ALTER TABLE "{table.name}" DISABLE TRIGGER USER,'
+        f" ENABLE TRIGGER casefile_recorded"
+    )
+    cursor.execute(OTHER_VALUES, [f'public."{table.name}"'])
+    columns = [(name, kind) for name, kind, _ in cursor.fetchall() if name != "id"]
+    names = ", ".join(f'"{name}"' for name, _ in columns)
+    values = ", ".join(
+        f"""({"'{}'" if kind.endswith("[]") else FROM_NULL.get(kind, "1")})::{kind}"""
+        for _, kind in columns
+    )
+    cursor.execute(f'INSERT INTO "{table.name}" ({names}) VALUES ({values})')
 
 
 def test_every_single_change_of_a_recorded_column_is_found(world: None) -> None:
     assert list(find_record_faults()) == []
-    missed, tried, empty = [], 0, []
+    missed, tried = [], 0
     for table in TABLES.values():
-        with connection.cursor() as cursor:
-            cursor.execute(f'SELECT EXISTS (SELECT FROM "{table.name}")')
-            if not cursor.fetchone()[0]:
-                empty.append(table.name)
-                continue
         for column, kind, _ in columns_of(table):
             if column == table.key:
                 continue
@@ -167,8 +184,7 @@ def test_every_single_change_of_a_recorded_column_is_found(world: None) -> None:
             if not any(column in fault.columns for fault in faults):
                 missed.append((table.name, column, kind))
     assert missed == []
-    assert tried > 400
-    assert len(empty) < len(TABLES) // 4, empty
+    assert tried > 500
 
 
 def test_every_row_that_is_taken_away_or_added_is_found(world: None) -> None:
@@ -178,8 +194,6 @@ def test_every_row_that_is_taken_away_or_added_is_found(world: None) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f'SELECT max("{key}")::text FROM "{table.name}"')
             newest = cursor.fetchone()[0]
-        if newest is None:
-            continue
         gone = f'DELETE FROM "{table.name}" WHERE "{key}"::text = \'{newest}\''
         if not found_by(table, lambda gone=gone: without_constraints(gone)):
             missed.append(("taken away", table.name))
