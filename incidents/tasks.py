@@ -90,6 +90,9 @@ def sweep_broken_history_task() -> int:
 def sweep_diagnoses_task() -> int:
     """Follow diagnoses whose message was lost; each is followed once."""
     return sweep_diagnoses()
+
+
+@shared_task(
     name="incidents.notify_changed_records",
     acks_late=True,
     **BY_THE_CLOCK.as_options(),

@@ -14,7 +14,12 @@ from psycopg import sql
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.history import record_entry
-from evidence.audit.records.comparing import RecordFault, compare_table, digest_query
+from evidence.audit.records.comparing import (
+    SESSION,
+    RecordFault,
+    compare_table,
+    digest_query,
+)
 from evidence.audit.records.installing import find_unrecorded_tables, note_rows
 from evidence.audit.records.seals import find_broken_seals, seal_records
 from evidence.audit.records.tables import RecordedTable, find_recorded_tables
@@ -184,7 +189,8 @@ def _accept(table: RecordedTable, keys: Sequence[str]) -> None:
         digests=digest_query(table),
     )
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL timezone = 'UTC'")
+        for statement in SESSION:
+            cursor.execute(statement)
         cursor.execute(query)
         note_rows(cursor, table)
 

@@ -20,6 +20,8 @@ SESSION = (
     "SET LOCAL extra_float_digits = 1",
     "SET LOCAL bytea_output = 'hex'",
     "SET LOCAL intervalstyle = 'postgres'",
+    # A whole table is read at once, which takes longer than any page may.
+    "SET LOCAL statement_timeout = 0",
 )
 """As the recording functions have it: the same values are written the same way."""
 ROWS = """

@@ -8,7 +8,7 @@ from django.db import connections, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
-from evidence.audit.records.comparing import digest_query
+from evidence.audit.records.comparing import SESSION, digest_query
 from evidence.audit.records.tables import RecordedTable, find_recorded_tables
 
 TRIGGER = "casefile_recorded"
@@ -50,6 +50,8 @@ def install_recording(using: str = "default", **kwargs: Any) -> None:
     if JOURNAL not in connection.introspection.table_names():
         return
     with transaction.atomic(using=using), connection.cursor() as cursor:
+        for statement in SESSION:
+            cursor.execute(statement)
         existing = set(connection.introspection.table_names(cursor))
         working = find_working_triggers(cursor)
         for table in find_recorded_tables():
