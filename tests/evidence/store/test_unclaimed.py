@@ -8,12 +8,13 @@ import io
 import os
 
 import pytest
+from django.apps import apps
 from django.utils import timezone
 
 from evidence import storage
 from evidence.errors import HealthWarning
 from evidence.models import AuditEntry, UnclaimedBytes
-from evidence.services.store import checks, unclaimed
+from evidence.services.store import checks, claims, unclaimed
 from incidents.models import PostmortemPdf
 from incidents.services.postmortems.pdfs import request_pdf, run_pdf
 from tests.evidence.helpers import receive
@@ -97,3 +98,15 @@ def test_pdfs_of_postmortems_have_a_row(evidence_folder, reviewer):
     assert unclaimed.sweep_unclaimed() == 0
     path.unlink()
     assert not checks.check_bytes(pdf.sha256_hex)
+
+
+def test_every_row_that_names_stored_bytes_claims_them():
+    """A new table of digests must say so, or its files would be called unclaimed."""
+    about_the_store = {"StoreCheck", "StoreFault", "UnclaimedBytes"}
+    named = {
+        model
+        for model in apps.get_models()
+        if any(field.name == "sha256_hex" for field in model._meta.fields)
+        and model.__name__ not in about_the_store
+    }
+    assert {claim().model for claim in claims._claims} == named
