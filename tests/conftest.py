@@ -22,7 +22,8 @@ LONGEST_ID = 200
 # They start programs, or walk every page.
 LONG_FILES = {
     *("test_commands.py", "test_every_page.py", "test_hostile_input.py"),
-    *("test_launcher.py", "test_refused_forms.py", "test_run.py", "test_updates.py"),
+    *("test_launcher.py", "test_links.py", "test_refused_forms.py", "test_run.py"),
+    "test_updates.py",
 }
 PASSWORD = "a long and quiet sentence"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -56,6 +56,8 @@ FLOORS = {
     for floor, places in enumerate(LAYERS.values())
     for place in places.split()
 }
+WAITS = {"tests/live.py", "tests/config/launching.py"}
+"""They wait for another process, and give up at some time."""
 WITHOUT_LAYER = {"__init__", "__pycache__", "migrations"}
 
 SERVICES = ROOT / "incidents/services"
@@ -326,3 +328,14 @@ def test_a_migration_has_one_subject_and_is_short() -> None:
         if (lines := len(path.read_text().splitlines())) > MIGRATION_LINES
     }
     assert not long
+
+
+def test_no_test_asserts_how_long_something_takes() -> None:
+    """On a slow machine it would fail for nothing: count work, or add a bench."""
+    clock = re.compile(r"\b(perf_counter|process_time|monotonic|time\.time)\b")
+    timed = {
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.glob("tests/**/*.py")
+        if not path.name.startswith("bench_") and clock.search(path.read_text())
+    }
+    assert timed - WAITS == {"tests/test_architecture.py"}
