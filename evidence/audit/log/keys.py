@@ -134,14 +134,15 @@ def _read_file(path: Path) -> list[str]:
 @transaction.atomic
 def _make_first_key() -> SigningKey:
     _lock()
+    # Another process that started at the same time may have made it meanwhile.
+    held = _read_keys()
+    if held:
+        return held[0]
     if LogKey.objects.exists():
         raise LogKeyMissing(
             "The history log's key is gone from LOG_KEY_FILE. Put it back from a "
             "backup; a new key would look like another log's."
         )
-    held = _read_keys()
-    if held:
-        return held[0]
     key = make_key()
     _write_keys([key])
     return key

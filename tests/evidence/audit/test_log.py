@@ -23,7 +23,7 @@ from evidence import tasks
 from evidence.accounts.access import Role
 from evidence.audit.chain import entry_hash
 from evidence.audit.history import entry_document, record_entry
-from evidence.audit.log import growing
+from evidence.audit.log import growing, keys
 from evidence.audit.log.frontier import Frontier
 from evidence.audit.log.growing import grow_log, tree_size
 from evidence.audit.log.keys import rotate_log_key, signing_keys, verifier_keys
@@ -239,6 +239,12 @@ def test_a_key_that_others_may_read_is_refused(db: None) -> None:
     Path(django_settings.LOG_KEY_FILE).chmod(0o644)
     with pytest.raises(LogKeyMissing, match="chmod 600"):
         signing_keys()
+
+
+def test_who_waited_for_the_first_key_takes_the_one_that_was_made(db: None) -> None:
+    """Two processes start at once, both find no file, and one of them waits."""
+    (key,) = signing_keys()
+    assert keys._make_first_key() == key
 
 
 def test_a_lost_key_is_not_replaced_in_silence(db: None) -> None:
