@@ -6,7 +6,7 @@ import datetime as dt
 
 from django.utils import timezone
 
-from evidence.audit.log.keys import signing_keys
+from evidence.audit.log.keys import has_signing_key
 from evidence.errors import HealthFailure, HealthWarning, LogKeyMissing
 from evidence.models import AuditEntry, LogCheckpoint
 
@@ -17,7 +17,7 @@ LATE = dt.timedelta(minutes=10)
 def check_log() -> str:
     """Return where the log stands; raise where entries wait or nothing can sign."""
     try:
-        signing_keys()
+        has_signing_key()
     except LogKeyMissing as error:
         raise HealthFailure(error.message) from error
     newest = LogCheckpoint.objects.first()

@@ -60,6 +60,23 @@ def signing_keys(*, now: dt.datetime | None = None) -> list[SigningKey]:
     return held[:1]
 
 
+def has_signing_key() -> bool:
+    """Return whether a key can sign; make none. Raise LogKeyMissing where one was."""
+    if _read_keys():
+        return True
+    require_never_had_key()
+    return False
+
+
+def require_never_had_key() -> None:
+    """Raise LogKeyMissing where a key has signed, which is not there any more."""
+    if LogKey.objects.exists():
+        raise LogKeyMissing(
+            "The history log's key is gone from LOG_KEY_FILE. Put it back from a "
+            "backup; a new key would look like another log's."
+        )
+
+
 def verifier_keys() -> list[Key]:
     """Return the public keys of this log, newest first."""
     return [parse_key(row.verifier) for row in LogKey.objects.all()]
@@ -138,11 +155,7 @@ def _make_first_key() -> SigningKey:
     held = _read_keys()
     if held:
         return held[0]
-    if LogKey.objects.exists():
-        raise LogKeyMissing(
-            "The history log's key is gone from LOG_KEY_FILE. Put it back from a "
-            "backup; a new key would look like another log's."
-        )
+    require_never_had_key()
     key = make_key()
     _write_keys([key])
     return key
