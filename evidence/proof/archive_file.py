@@ -58,7 +58,9 @@ def write_archive(
     listed = sorted(members, key=lambda member: member.name.encode())
     manifest = canonical_bytes(_statement(listed, predicate))
     envelope = canonical_bytes(sign_envelope(manifest, keys))
-    sums = "".join(f"{one.sha256_hex}  {one.name}\n" for one in listed).encode()
+    sums = "".join(
+        f"{member.sha256_hex}  {member.name}\n" for member in listed
+    ).encode()
     own = zip(UNLISTED, (sums, manifest, envelope), strict=True)
     whole = [*listed, *(member_of(name, data) for name, data in own)]
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -81,7 +83,8 @@ def _statement(members: Sequence[Member], predicate: dict[str, Any]) -> dict[str
     return {
         "_type": STATEMENT_TYPE,
         "subject": [
-            {"name": one.name, "digest": {"sha256": one.sha256_hex}} for one in members
+            {"name": member.name, "digest": {"sha256": member.sha256_hex}}
+            for member in members
         ],
         "predicateType": PREDICATE_TYPE,
         "predicate": predicate,

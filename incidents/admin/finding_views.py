@@ -50,7 +50,9 @@ def view_findings(findings: Iterable[Finding]) -> list[FindingView]:
             finding=finding,
             title=title_of(finding),
             review=review_text(finding),
-            pointers=[_pointer(one) for one in finding.pointers[:POINTERS_SHOWN]],
+            pointers=[
+                _pointer(pointer) for pointer in finding.pointers[:POINTERS_SHOWN]
+            ],
             more=max(len(finding.pointers) - POINTERS_SHOWN, 0),
         )
         for finding in findings

@@ -235,7 +235,7 @@ def _add_checkpoint(
 ) -> requests.Response:
     proof = prove_consistency(old_size, checkpoint.tree_size)
     lines = [f"old {old_size}"]
-    lines += [base64.b64encode(bytes.fromhex(one)).decode() for one in proof]
+    lines += [base64.b64encode(bytes.fromhex(hash_hex)).decode() for hash_hex in proof]
     body = "\n".join(lines) + f"\n\n{checkpoint.note}"
     return requests.post(
         f"{place.url.rstrip('/')}/add-checkpoint",

@@ -215,7 +215,7 @@ class _Contents:
 
     def _find_streams(self) -> Iterator[Stream]:
         ids = self.incident.extensions.order_by("extension_id")
-        names = [extension_stream(one.extension_id) for one in ids]
+        names = [extension_stream(extension.extension_id) for extension in ids]
         for name in (incident_stream(self.incident.pk), *names):
             rows = AuditEntry.objects.filter(stream=name, recorded_at__lte=self.moment)
             last = rows.order_by("-sequence").first()
@@ -242,7 +242,7 @@ class _Contents:
         return [chosen[pk] for pk in sorted(chosen)]
 
     def _proofs(self) -> Iterator[dict[str, Any]]:
-        return (entry_proof(one, self.checkpoint) for one in self._proved_entries())
+        return (entry_proof(entry, self.checkpoint) for entry in self._proved_entries())
 
     def _find_checkpoint(self) -> LogCheckpoint:
         """Return the first checkpoint over all that is proved: always the same one."""
@@ -260,10 +260,12 @@ class _Contents:
     def _checkpoint_chain(self) -> dict[str, Any]:
         """Return the checkpoints at opening, at closing and now, each proved."""
         moments = [self.incident.reported_at, self.incident.closed_at]
-        held = [_in_force(one, self.checkpoint) for one in moments if one]
-        chain = sorted([*held, self.checkpoint], key=lambda one: one.tree_size)
+        held = [_in_force(moment, self.checkpoint) for moment in moments if moment]
+        chain = sorted(
+            [*held, self.checkpoint], key=lambda checkpoint: checkpoint.tree_size
+        )
         return {
-            "checkpoints": [one.note for one in chain],
+            "checkpoints": [checkpoint.note for checkpoint in chain],
             "proofs": [
                 prove_consistency(older.tree_size, newer.tree_size)
                 for older, newer in pairwise(chain)

@@ -71,7 +71,9 @@ def open_shown_case(
     require_permission(actor, WORK)
     moment = now or timezone.now()
     incident = lock_open_incident(incident_id)
-    shown = next((one for one in other_classes(incident) if one.code == code), None)
+    shown = next(
+        (other for other in other_classes(incident) if other.code == code), None
+    )
     if shown is None:
         raise IncidentError(
             f"The evidence shows no {code} here any more: read the page again."
@@ -90,7 +92,9 @@ def open_shown_case(
         title=f"{playbook.title}, shown by the evidence of {incident.reference}",
         severity=None,
         detected_at=incident.detected_at,
-        extension_ids=[one.extension_id for one in incident.extensions.all()],
+        extension_ids=[
+            extension.extension_id for extension in incident.extensions.all()
+        ],
         team=incident.team,
         now=moment,
     )
