@@ -18,10 +18,16 @@ from django.utils import timezone
 from evidence.accounts.tokens import create_token
 from evidence.audit.history import incident_stream
 from evidence.format import hash_value, serialize_document
-from evidence.models import AuditEntry, TokenScope, VerificationReport
+from evidence.models import AuditEntry, TokenScope, VerificationReport, WorkState
 from evidence.simulation import simulate_document
 from evidence.storage import read_verified
-from incidents.models import EvidenceReading, Incident, Postmortem, PostmortemArchive
+from incidents.models import (
+    CaseArchive,
+    EvidenceReading,
+    Incident,
+    Postmortem,
+    PostmortemArchive,
+)
 from incidents.services.alerts.rules import load_default_rules
 from tests.browser.people import Person, person
 from tests.factories import make_playbooks
@@ -251,7 +257,7 @@ def sign(remy: Person, case: Incident, worker: LiveWorker) -> None:
     remy.page.locator("summary").filter(has_text="Sign").click()
     remy.press("Yes, sign version 1")
     remy.reads("Signed by reviewer")
-    worker.wait_for(PostmortemArchive.objects.exists)
+    worker.wait_for(CaseArchive.objects.filter(state=WorkState.DONE).exists)
     remy.page.reload()
     remy.reads("Archived as evidence")
     remy.shoot("14-postmortem-signed")
