@@ -22,7 +22,7 @@ def parameter_of(source: Source, use: Use) -> Use | None:
     index = next(i for i, a in enumerate(arguments) if a.id == use.node.id)
     if any(a.type == "spread_element" for a in arguments[:index]):
         return None
-    function = _function_of(source, callee)
+    function = function_of(source, callee)
     if function is None:
         return None
     parameter = parameter_at(function, index)
@@ -31,7 +31,7 @@ def parameter_of(source: Source, use: Use) -> Use | None:
     return Use(parameter, source.path_of(parameter))
 
 
-def _function_of(source: Source, callee: Node) -> Node | None:
+def function_of(source: Source, callee: Node) -> Node | None:
     """Return the one function that a name stands for."""
     if callee.type != "identifier":
         return None

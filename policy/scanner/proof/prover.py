@@ -15,7 +15,7 @@ from policy.scanner.limits import PROOF_SECONDS, Clock, OverTimeError
 from policy.scanner.proof.capabilities import CAPABILITIES, FREE_NAMES, Capability
 from policy.scanner.proof.computed import doubt_computed
 from policy.scanner.proof.flow import Flow, Way, flows_of
-from policy.scanner.proof.passing import is_new_target, parameter_of
+from policy.scanner.proof.passing import function_of, is_new_target, parameter_of
 from policy.scanner.proof.source import (
     VALUE_IDENTIFIERS,
     Source,
@@ -250,9 +250,10 @@ class Prover:
 
     def listeners(self, kind: str, call: Use) -> None:
         for argument in arguments_of(call.node)[1:]:
-            if argument.type == "arrow_function" or argument.type == "identifier":
+            listener = function_of(self.source, argument) or argument
+            if listener.type == "arrow_function":
                 continue
-            if argument.type in FUNCTIONS and b"this" not in (argument.text or b""):
+            if listener.type in FUNCTIONS and b"this" not in (listener.text or b""):
                 continue
             self.escape(kind, Use(argument, source_path(self.source, argument)))
 

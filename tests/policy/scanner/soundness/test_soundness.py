@@ -62,6 +62,7 @@ HARMLESS = {
     "every write known": "let m = 'fs'; if (x) m = 'path'; require(m);",
     "plain uses of the runtime": "const {env} = process; module.exports = {e: env.X};",
     "a listener": "process.on('exit', () => console.log(process.exitCode));",
+    "a listener by name": "function f() { x(); } process.on('exit', f);",
     "asked for": "if (typeof require === 'function' && require.main === module) f();",
     "a factory": "(function (root, make) { root.Lib = make(); })(globalThis, f);",
     "a class of the same kind": "class A { a() { return this.constructor.b(); } }",
