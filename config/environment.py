@@ -1,5 +1,6 @@
 """Typed helpers that read the process environment, and refuse with a remedy."""
 
+import ipaddress
 import os
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -79,6 +80,34 @@ def read_words(name: str, *, default: tuple[str, ...] = ()) -> list[str]:
     if value is None:
         return list(default)
     return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def read_hosts(name: str, *, example: str) -> list[str]:
+    """Return host names without blanks. Raise ImproperlyConfigured for `*` or none."""
+    hosts = [
+        one
+        for word in read_required(name, example=example).split(",")
+        if (one := word.strip())
+    ]
+    if not hosts or "*" in hosts:
+        raise ImproperlyConfigured(
+            f"{name} must list host names, such as {example}; `*` would believe any "
+            "name that a visitor sends"
+        )
+    return hosts
+
+
+def read_networks(name: str) -> list[str]:
+    """Return comma-separated IP networks. Raise ImproperlyConfigured for any other."""
+    networks = read_words(name)
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name} must list networks, such as 10.0.0.0/8: {error}"
+            ) from error
+    return networks
 
 
 def make_broker_url(redis_url: str) -> str:

@@ -15,6 +15,8 @@ from config.environment import (
     read_database,
     read_email,
     read_flag,
+    read_hosts,
+    read_networks,
     read_required,
     read_secret,
     read_text,
@@ -38,9 +40,7 @@ SECRET_KEY = read_secret("SECRET_KEY")
 # Older keys: they still open what was signed or sealed under them.
 SECRET_KEY_FALLBACKS = read_words("SECRET_KEY_FALLBACKS")
 DEBUG = read_flag("DEBUG", default=False)
-ALLOWED_HOSTS = read_required("ALLOWED_HOSTS", example="casefile.example.org").split(
-    ","
-)
+ALLOWED_HOSTS = read_hosts("ALLOWED_HOSTS", example="casefile.example.org")
 CSRF_FAILURE_VIEW = "config.problems.form_out_of_date"
 CSRF_TRUSTED_ORIGINS = read_words("CSRF_TRUSTED_ORIGINS")
 
@@ -378,5 +378,5 @@ METRICS_COLLECTORS = [
     "incidents.notification_metrics.NotificationCollector",
 ]
 METRICS_TOKEN = read_text("METRICS_TOKEN")
-METRICS_ALLOWED = read_words("METRICS_ALLOWED")
+METRICS_ALLOWED = read_networks("METRICS_ALLOWED")
 PROMETHEUS_EXPORT_MIGRATIONS = False

@@ -191,3 +191,26 @@ def test_documents_can_be_verified_without_any_environment() -> None:
         text=True,
     )
     assert told.returncode == 0, told.stderr
+
+
+def test_hosts_are_read_without_blanks() -> None:
+    told = read_settings("s.ALLOWED_HOSTS", ALLOWED_HOSTS="a.example.org, b.org ,")
+    assert told.stdout.strip() == "['a.example.org', 'b.org']"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALLOWED_HOSTS", "*"),
+        ("ALLOWED_HOSTS", "casefile.example.org, *"),
+        ("ALLOWED_HOSTS", ","),
+        ("METRICS_ALLOWED", "10.0.0.0/8, inside"),
+        ("METRICS_ALLOWED", "10.0.0.1/8"),
+    ],
+)
+def test_hosts_and_networks_that_mean_nothing_stop_the_start(
+    name: str, value: str
+) -> None:
+    told = read_settings("''", **{name: value})
+    assert told.returncode != 0
+    assert f"ImproperlyConfigured: {name} must list" in told.stderr
