@@ -3,7 +3,7 @@ import argparse
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
-from evidence.accounts.tokens import create_token
+from evidence.accounts.tokens import create_token, require_usable
 from evidence.errors import CasefileError
 from evidence.models import TokenScope
 from evidence.wording import as_sentence
@@ -45,6 +45,7 @@ class Command(BaseCommand):
                 f"There is no user {username}. Give the name that they sign in with."
             )
         try:
+            require_usable(user, scope)
             token, secret = create_token(
                 user=user,
                 name=name or f"made for {username} on the command line",
