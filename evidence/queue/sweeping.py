@@ -108,7 +108,7 @@ def _lock(kind: WorkKind[Any, Any], condition: Q) -> QuerySet[Any]:
 
 
 def _has_worker(kind: WorkKind[Any, Any], work: QueuedWork) -> bool:
-    """Tell whether somebody holds the lock that a worker holds while it works."""
+    """Return whether somebody holds the lock that a worker holds while it works."""
     name = lock_name(kind.model, work.pk)
     with connection.cursor() as cursor:
         # Let go with the transaction, and a worker that comes meanwhile tries again.

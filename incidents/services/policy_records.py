@@ -71,7 +71,7 @@ class CaseSwitches:
 
     @property
     def are_all_confirmed(self) -> bool:
-        """Whether the case names extensions, and each is confirmed to be stopped."""
+        """Return whether the case names extensions, all confirmed to be stopped."""
         names = frozenset(self.extension_ids.values())
         return bool(names) and names <= self.confirmed
 

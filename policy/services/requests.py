@@ -90,7 +90,7 @@ def require_waiting(request: ReviewedRequest, now: dt.datetime) -> None:
 
 def lapse_request(request: ReviewedRequest, now: dt.datetime) -> bool:
     """End a locked request that nobody decided in time; return whether it was one."""
-    # Whoever comes by first ends it, the sweep or the next who asks; the second finds
+    # Who comes by first ends it, the sweep or the next who asks; the second finds
     # it decided.
     if not has_lapsed(request, now):
         return False

@@ -1,7 +1,7 @@
 """What gives a program power, by name, and which uses of it are harmless.
 
 A module begins with nothing but the names that the runtime gives it. Loading and
-evaluating start from one of these; whoever has none of them in hand can do neither.
+evaluating start from one of these; who has none of them in hand can do neither.
 """
 
 from __future__ import annotations

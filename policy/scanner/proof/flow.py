@@ -1,6 +1,6 @@
 """Where the value of an expression goes, one step at a time.
 
-Every place that is not known to be harmless counts as an escape: whoever gets the
+Every place that is not known to be harmless counts as an escape: who gets the
 value there may do with it what he likes.
 """
 

@@ -59,7 +59,7 @@ def test_refused_phase_links_its_conditions_and_passes_once_they_are_met(
     page.goto(base + page_of(incident))
     page.get_by_role("button", name="Complete CONTAIN").click()
     gate = page.locator("#gate").get_by_role("alert")
-    gate.get_by_text("CONTAIN was not completed").wait_for()
+    gate.get_by_text("CONTAIN was not completed", exact=True).wait_for()
     gate.get_by_role("link", name="Extension killed").click()
     assert page.url.endswith("#condition-extension-killed")
     page.locator("#condition-extension-killed textarea[name=statement]").wait_for()
