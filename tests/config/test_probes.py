@@ -58,8 +58,15 @@ def test_heartbeat_goes_on_while_the_worker_lives(live_worker: LiveWorker) -> No
 
 @pytest.mark.live
 @pytest.mark.usefixtures("live_worker")
-def test_readyz_is_strictly_ready_with_a_live_worker(client: Client) -> None:
+def test_readyz_is_strictly_ready_with_a_live_worker_and_nothing_to_warn_of(
+    client: Client, settings: Settings
+) -> None:
     write_beat()
+    warned = client.get("/readyz?strict=1")
+    assert (warned.status_code, warned.json()["status"]) == (503, "warning")
+    settings.READINESS_PARTS = [
+        part for part in django_settings.READINESS_PARTS if part.name not in WARNED
+    ]
     assert client.get("/readyz?strict=1").status_code == 200
 
 
