@@ -11,7 +11,8 @@ import base64
 import datetime as dt
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from evidence import storage
 from evidence.accounts.access import name_of
@@ -119,10 +120,10 @@ def write_case(
     note: Callable[[float], None] = lambda fraction: None,
 ) -> int:
     """Write the archive of a case as of its moment; return the checkpoint's size."""
-    with ExitStack() as stack, transaction.atomic():
+    with ExitStack() as stack, _noting_apart(note) as note_apart, transaction.atomic():
         _read_one_moment()
         contents = _Contents(archive, stack)
-        members = contents.members(note)
+        members = contents.members(note_apart)
         write_archive(
             file,
             folder=archive.incident.reference,
@@ -131,6 +132,24 @@ def write_case(
             keys=signing_keys(now=contents.moment),
         )
     return contents.checkpoint.tree_size
+
+
+@contextmanager
+def _noting_apart(
+    note: Callable[[float], None],
+) -> Iterator[Callable[[float], None]]:
+    """Give a `note` with a connection of its own: the transaction around only reads.
+
+    In a transaction that is on already, which may write, it is `note` itself.
+    """
+    if connection.in_atomic_block:
+        yield note
+        return
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        try:
+            yield lambda fraction: threads.submit(note, fraction).result()
+        finally:
+            threads.submit(connections.close_all).result()
 
 
 def _read_one_moment() -> None:

@@ -93,6 +93,20 @@ def test_every_class_of_case_can_be_archived(playbook: str) -> None:
     assert manifest["predicate"]["records"]["reports"] == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_archive_is_made_and_tells_its_progress_where_transactions_are_real(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Elsewhere a test's own transaction lets what only reads write as well."""
+    monkeypatch.setattr("evidence.queue.claiming.PROGRESS_SECONDS", -1.0)
+    incident = make_case()
+    for number in range(3):
+        receive(incident.pk, b"notes %d" % number, f"notes-{number}.txt")
+    archive = make_archive(incident)
+    assert archive.state == WorkState.DONE
+    assert archive.progress_percent > 0
+
+
 def test_the_same_case_and_moment_give_the_same_bytes_later() -> None:
     incident = make_case()
     archive = make_archive(incident)
