@@ -88,7 +88,7 @@ def test_report_cannot_steer_the_terminal(tmp_path):
 def test_unreadable_source_ends_the_command():
     done = run("verify_evidence", "plain.json", "--source", "nowhere.json")
     assert done.returncode == 2
-    assert "--source nowhere.json: cannot be read" in done.stderr
+    assert "The --source nowhere.json cannot be used: cannot be read" in done.stderr
 
 
 def test_build_gives_the_expected_bundle_packed_or_not(tmp_path):
