@@ -204,6 +204,8 @@ def test_every_part_is_ready_and_counted(first_run: LocalRun) -> None:
     parts = json.loads(first_run.get("/readyz")[1])["parts"]
     # Without a mail server nobody on call can be told of anything, and it says so.
     assert parts.pop("on_call")["status"] == "warning"
+    # Nor does anybody outside hold a copy of the history log: none is configured.
+    assert parts.pop("log_copies")["status"] == "warning"
     assert {part["status"] for part in parts.values()} == {"ok"}
     assert "django_http_requests" in first_run.get("/metrics")[1]
 
