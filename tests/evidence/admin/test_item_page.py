@@ -73,7 +73,7 @@ def test_broken_ledger_shows_break_errors_and_untrusted_steps(client, auditor):
     assert "Ledger: tampering" in text
     assert f"Break point entry {report.break_index}" in text
     assert f"Trusted prefix {report.trusted_prefix} of {report.step_count}" in text
-    assert "missing_entries" in text
+    assert "Missing entries" in text
     assert 'class="ev-break"' in response.content.decode()
     replay = client.get(
         page_url(item, view="replay", **{"from": report.break_index - 1})
