@@ -59,7 +59,7 @@ def _complete_phase(request: HttpRequest, incident: Incident, data: Data) -> str
         due_reason=data["reason"],
     )
     if not gate.passed:
-        raise PhaseRefused(phase, len(gate.failed))
+        raise PhaseRefused(len(gate.failed))
     return f"{phase.label} is complete."
 
 
@@ -68,12 +68,11 @@ class PhaseRefused(Conflict):
 
     code = "phase_refused"
 
-    def __init__(self, phase: Phase, count: int) -> None:
-        self.phase = phase
+    def __init__(self, count: int) -> None:
         noun = "condition stands" if count == 1 else "conditions stand"
         super().__init__(
-            f"{phase.label} was not completed: {count} {noun} in the way. "
-            "They are marked below."
+            f"The gate did not pass: {count} {noun} in the way. "
+            "They are marked in the list of conditions."
         )
 
 
