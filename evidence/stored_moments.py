@@ -8,6 +8,7 @@ outside a plausible range is a slip of the pen in any case.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 
 from evidence.errors import MomentRefused
 
@@ -17,6 +18,26 @@ EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 """No record of an incident is older; the database refuses earlier ones as well."""
 FURTHEST_AHEAD = dt.timedelta(days=366)
 """How far ahead a moment can be set, unless a caller says less."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a moment has to lie, and how a refusal names it.
+
+    A form and the service behind it share one, so that the form can name every fault
+    at once. `is_to_come` is for what has to lie ahead.
+    """
+
+    what: str
+    ahead: dt.timedelta = FURTHEST_AHEAD
+    is_to_come: bool = False
+
+    def require(self, value: dt.datetime, *, now: dt.datetime) -> dt.datetime:
+        """Return a moment in UTC; raise MomentRefused where it cannot be meant."""
+        earliest = now if self.is_to_come else EARLIEST
+        return require_moment(
+            value, what=self.what, now=now, earliest=earliest, ahead=self.ahead
+        )
 
 
 def to_ms(moment: dt.datetime) -> int:

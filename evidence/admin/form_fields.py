@@ -10,6 +10,8 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
+from evidence.errors import MomentRefused
+from evidence.stored_moments import Span
 from evidence.text import unify_lines
 from evidence.zones import find_zone, moments_of
 
@@ -87,9 +89,13 @@ class CommaField(TextField):
 
 
 class NaiveDateTimeField(forms.DateTimeField):
-    """A time as it was typed; the form's zone says which one is meant."""
+    """A time as it was typed; the form's zone says which one is meant.
 
-    def __init__(self, **options: Any) -> None:
+    `span` is where it has to lie, as the service behind the form has it.
+    """
+
+    def __init__(self, *, span: Span | None = None, **options: Any) -> None:
+        self.span = span
         widget = forms.DateTimeInput(
             format="%Y-%m-%dT%H:%M:%S",
             attrs={"type": "datetime-local", "step": "1"},
@@ -150,7 +156,19 @@ class ZonedMixin(forms.Form):
             value = cleaned.get(name)
             if isinstance(field, NaiveDateTimeField) and value and cleaned.get("zone"):
                 cleaned[name] = self._moment(name, value, cleaned["zone"])
+                self._check_span(name, field.span, cleaned[name])
         return cleaned
+
+    def _check_span(
+        self, name: str, span: Span | None, value: dt.datetime | None
+    ) -> None:
+        """Say with all the other faults that a time cannot be meant."""
+        if span is None or value is None:
+            return
+        try:
+            span.require(value, now=timezone.now())
+        except MomentRefused as error:
+            self.add_error(name, error.message)
 
     def _moment(
         self, name: str, wall: dt.datetime, zone: dt.tzinfo

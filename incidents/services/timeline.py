@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of, require_permission
 from evidence.audit.history import incident_stream, record_entry
-from evidence.stored_moments import require_moment
+from evidence.stored_moments import Span
 from evidence.text import storable, tidy_text
 from incidents.errors import IncidentError
 from incidents.models import Cycle, Incident, TimelineEntry, TimelineKind
@@ -17,7 +17,7 @@ from incidents.models import Cycle, Incident, TimelineEntry, TimelineKind
 BODY_LENGTH = 20_000
 WRITABLE_KINDS = (TimelineKind.NOTE, TimelineKind.EVENT, TimelineKind.DECISION)
 """What a person may write; the other kinds are written by the services."""
-CLOCK_SKEW = dt.timedelta(minutes=1)
+EVENT_TIME = Span("an event that has happened", ahead=dt.timedelta(minutes=1))
 """How far ahead of ours the clock of the person who writes may be."""
 
 
@@ -99,9 +99,7 @@ def write_entry(
             f"kinds. Given: {kind}."
         )
     if event_at is not None:
-        event_at = require_moment(
-            event_at, what="an event that has happened", now=moment, ahead=CLOCK_SKEW
-        )
+        event_at = EVENT_TIME.require(event_at, now=moment)
     entry = add_entry(
         incident=incident,
         kind=kind,

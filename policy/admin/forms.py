@@ -31,6 +31,7 @@ from policy.rules.runtime_history import MAX_HISTORY_BYTES
 from policy.services.concerned_cases import (
     incident_model,
 )
+from policy.services.snapshots import SHOWN_TIME
 from policy.templatetags.policy import inline_code
 
 SHOWN_INCIDENTS = 300
@@ -341,7 +342,10 @@ class SnapshotForm(ZonedMixin, CaseFileForm):
         required=False, max_length=60, label="Value of PI_EXTENSION_POLICY"
     )
     captured_at = NaiveDateTimeField(
-        required=False, label="Moment it shows", help_text="Left empty: now."
+        required=False,
+        label="Moment it shows",
+        help_text="Left empty: now.",
+        span=SHOWN_TIME,
     )
 
     field_order = (

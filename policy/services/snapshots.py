@@ -15,7 +15,7 @@ from django.utils import timezone
 from evidence.accounts.access import Actor, require_permission
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services import receive_evidence
-from evidence.stored_moments import require_moment
+from evidence.stored_moments import Span
 from evidence.text import storable
 from policy.models import Extension, PolicySnapshot
 from policy.rules.explanation import (
@@ -38,7 +38,10 @@ from policy.services.extensions import note_extension
 
 ADD = "policy.add_policysnapshot"
 PROFILE_LENGTH = 60
-CLOCK_SKEW = dt.timedelta(minutes=1)
+SHOWN_TIME = Span(
+    "a moment that has passed for what the snapshot shows",
+    ahead=dt.timedelta(minutes=1),
+)
 MAX_NOTED_EXTENSIONS = 500
 
 
@@ -75,12 +78,7 @@ def take_snapshot(
     """
     require_permission(actor, ADD)
     moment = now or timezone.now()
-    shown_at = require_moment(
-        captured_at or moment,
-        what="a moment that has passed for what the snapshot shows",
-        now=moment,
-        ahead=CLOCK_SKEW,
-    )
+    shown_at = SHOWN_TIME.require(captured_at or moment, now=moment)
     settings = parse_settings(source.settings)
     explanation = (
         parse_explanation(source.explanation)

@@ -13,6 +13,7 @@ from evidence.admin.form_fields import (
     NaiveDateTimeField,
     ZonedMixin,
 )
+from evidence.stored_moments import Span
 from evidence.text import tidy_text
 from evidence.zones import find_zone
 
@@ -135,3 +136,18 @@ def test_a_zone_is_found_by_its_name_alone() -> None:
     assert found is not None
     assert found.key == "Europe/Berlin"
     assert find_zone("") is None
+
+
+class Event(ZonedMixin):
+    """A time that has passed, beside a text that is needed."""
+
+    at = NaiveDateTimeField(span=Span("what has happened", ahead=dt.timedelta()))
+    due = NaiveDateTimeField(span=Span("a due time after now", is_to_come=True))
+    body = LongTextField()
+
+
+def test_times_that_cannot_be_meant_are_named_with_every_other_fault() -> None:
+    form = Event({"at": "2999-01-01T00:00", "due": "2001-01-01T00:00", "zone": "UTC"})
+    assert sorted(form.errors) == ["at", "body", "due"]
+    assert "Give what has happened" in form.errors["at"][0]
+    assert "Give a due time after now" in form.errors["due"][0]

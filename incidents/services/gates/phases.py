@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.stored_moments import require_moment
+from evidence.stored_moments import Span
 from incidents.errors import IncidentForbidden, TransitionError
 from incidents.models import Incident, IncidentPhase
 from incidents.services.changes import (
@@ -35,6 +35,8 @@ from incidents.workflow.phases import (
     next_phase,
     require_in_order,
 )
+
+DUE_TIME = Span("a due time after now", is_to_come=True)
 
 
 @transaction.atomic
@@ -173,7 +175,7 @@ def _set_due(
     _require_lead(incident, actor)
     text = require_reason(reason)
     row = _require_turn(incident, Phase.REMEDIATE)
-    due_at = require_moment(due_at, what="a due time after now", now=now, earliest=now)
+    due_at = DUE_TIME.require(due_at, now=now)
     before = row.due_at
     row.due_at, row.due_reason, row.due_set_by = due_at, text, actor
     row.save(update_fields=["due_at", "due_reason", "due_set_by"])

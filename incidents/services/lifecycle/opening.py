@@ -12,7 +12,7 @@ from django.utils import timezone
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.history import incident_stream, record_entry
 from evidence.lookalikes import quote_name
-from evidence.stored_moments import require_moment
+from evidence.stored_moments import Span
 from evidence.text import drop_unstorable, one_line
 from incidents.errors import IncidentError
 from incidents.models import (
@@ -34,7 +34,7 @@ from incidents.workflow.incident_states import (
 from policy.models import Extension
 from policy.services.extensions import note_extension, require_typed_ids
 
-CLOCK_SKEW = dt.timedelta(minutes=5)
+DETECTION_TIME = Span("a detection time that has passed", ahead=dt.timedelta(minutes=5))
 """How far ahead of ours a detector's clock may be."""
 LABEL_LENGTH = 50
 
@@ -64,12 +64,7 @@ def open_incident(
     """
     require_permission(actor, "incidents.add_incident")
     moment = now or timezone.now()
-    detected_at = require_moment(
-        detected_at,
-        what="a detection time that has passed",
-        now=moment,
-        ahead=CLOCK_SKEW,
-    )
+    detected_at = DETECTION_TIME.require(detected_at, now=moment)
     incident = Incident.objects.create(
         **_next_reference(moment.astimezone(dt.UTC).year),
         title=clean_title(title),
