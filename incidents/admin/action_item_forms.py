@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django import forms
 from django.http import HttpRequest
+from django.utils import timezone
 
 from evidence.admin.base import person_of
 from evidence.admin.form_fields import LongTextField, PageForm, TextField
 from evidence.admin.page_actions import PageAction
 from evidence.text import REASON_LENGTH
-from incidents.admin.forms import WorkerField, words
-from incidents.errors import EditConflict
+from incidents.admin.forms import WebAddressField, WorkerField, words
+from incidents.errors import EditConflict, IncidentError
 from incidents.models import ActionItem
 from incidents.services.changes import WORK
+from incidents.services.lifecycle.links import TICKET_LENGTH
 from incidents.services.postmortems.action_items import (
     TEXT_LENGTH,
-    TICKET_LENGTH,
-    URL_LENGTH,
     ActionItemFields,
     close_action_item,
     reopen_action_item,
+    require_due_day,
 )
 from incidents.workflow.postmortem import ActionItemState, ActionItemType
 
@@ -41,12 +43,7 @@ class ActionItemForm(forms.Form):
         label="Due", widget=forms.DateInput(attrs={"type": "date"})
     )
     ticket = TextField(required=False, max_length=TICKET_LENGTH)
-    ticket_url = TextField(
-        label="Web address of the ticket",
-        required=False,
-        max_length=URL_LENGTH,
-        widget=forms.URLInput,
-    )
+    ticket_url = WebAddressField(label="Web address of the ticket")
 
     def __init__(
         self, data: Any = None, *, row: ActionItem | None = None, **options: Any
@@ -58,6 +55,16 @@ class ActionItemForm(forms.Form):
             # What was on screen travels along, to tell what the person changed of it.
             self.fields[name].show_hidden_initial = row is not None
         self.fields["owner"].offer(row.owner if row else None)  # type: ignore[attr-defined]
+
+    def clean_due_on(self) -> dt.date:
+        """Name a day that has passed with all the other faults."""
+        due_on: dt.date = self.cleaned_data["due_on"]
+        if "due_on" in self.changed_data:
+            try:
+                require_due_day(due_on, now=timezone.now())
+            except IncidentError as error:
+                raise forms.ValidationError(error.message) from error
+        return due_on
 
     def as_fields(self) -> ActionItemFields:
         data = self.cleaned_data

@@ -22,13 +22,22 @@ from evidence.admin.form_fields import (
 from evidence.storable_values import BIGINT_MAX
 from evidence.text import REASON_LENGTH
 from evidence.wording import label_of
+from incidents.errors import IncidentError
 from incidents.models import Incident, Playbook, PlaybookVersion, Team, TimelineKind
 from incidents.services.alerts.taking_over import find_leftovers
+from incidents.services.checklists.remediation import PROOF_MISSING, TICKET_MISSING
 from incidents.services.gates.conditions import STATED
 from incidents.services.gates.gathering import works_cases
+from incidents.services.gates.phases import DUE_TIME
 from incidents.services.lifecycle.aftermath import Aftermath, find_standing
+from incidents.services.lifecycle.links import (
+    TICKET_LENGTH,
+    URL_LENGTH,
+    require_web_address,
+)
+from incidents.services.lifecycle.opening import DETECTION_TIME
 from incidents.services.policy_records import read_switches
-from incidents.services.timeline import BODY_LENGTH, WRITABLE_KINDS
+from incidents.services.timeline import BODY_LENGTH, EVENT_TIME, WRITABLE_KINDS
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import (
     IncidentSource,
@@ -47,8 +56,6 @@ from incidents.workflow.phases import Phase
 PERSONS_SOURCES = tuple(
     source for source in IncidentSource if source is not IncidentSource.SELF_CHECK
 )
-TICKET_LENGTH = 100
-URL_LENGTH = 200
 PREVIEW = "incidents/_preview.html"
 EVIDENCE_SHOWN = 50
 STATEMENTS: dict[str, str] = {
@@ -96,6 +103,22 @@ class WorkerField(forms.ModelChoiceField):
         return str(obj) if obj.is_active else f"{obj} (account switched off)"
 
 
+class WebAddressField(TextField):
+    """An address of the web, judged as its service judges it."""
+
+    widget = forms.URLInput
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, max_length=URL_LENGTH, **options)
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        try:
+            require_web_address(value)
+        except IncidentError as error:
+            raise forms.ValidationError(error.message) from error
+
+
 class ExtensionsField(CommaField):
     """Extension IDs; known ones are suggested while typing, new ones are named."""
 
@@ -128,6 +151,7 @@ class OpenIncidentForm(ZonedMixin):
     detected_at = NaiveDateTimeField(
         label="Detected at",
         help_text="When the event was seen. Every clock runs from it.",
+        span=DETECTION_TIME,
     )
     detected_at.widget.attrs["data-now"] = ""
     source = forms.ChoiceField(
@@ -261,7 +285,7 @@ class PhaseForm(ZonedMixin, PageForm):
     """Completing a phase; with ANALYZE, when REMEDIATE is due."""
 
     phase = forms.ChoiceField(choices=words(Phase), widget=forms.HiddenInput)
-    due_at = NaiveDateTimeField(required=False, label="REMEDIATE due")
+    due_at = NaiveDateTimeField(required=False, label="REMEDIATE due", span=DUE_TIME)
     reason = needed(_reason("Why then", required=False), "needed with a due time")
 
     field_order = ("phase", "due_at", "zone", "occurrence", "reason")
@@ -273,13 +297,22 @@ class PhaseForm(ZonedMixin, PageForm):
             for name in ("due_at", "zone", "reason"):
                 self.fields[name].widget = forms.HiddenInput()
 
+    def clean(self) -> dict[str, Any]:
+        """Take a due time and its reason together, or neither."""
+        cleaned = super().clean()
+        if "due_at" in self.data and self.data["due_at"] and not cleaned.get("reason"):
+            self.add_error("reason", "Say why it is due then.")
+        if cleaned.get("reason") and "due_at" in cleaned and not cleaned["due_at"]:
+            self.add_error("due_at", "Say when it is due, or leave out the reason.")
+        return cleaned
+
 
 class AcknowledgeForm(PageForm):
     phase = forms.ChoiceField(choices=words(Phase), widget=forms.HiddenInput)
 
 
 class DueForm(ZonedMixin, PageForm):
-    due_at = NaiveDateTimeField(label="Due")
+    due_at = NaiveDateTimeField(label="Due", span=DUE_TIME)
     reason = _reason("Why then")
 
     field_order = ("due_at", "zone", "occurrence", "reason")
@@ -374,12 +407,7 @@ class ActionForm(PageForm):
         TextField(required=False, max_length=TICKET_LENGTH, widget=_hinted("bd-1234")),
         "or a proof or an artifact",
     )
-    ticket_url = TextField(
-        required=False,
-        max_length=URL_LENGTH,
-        label="Its web address",
-        widget=forms.URLInput,
-    )
+    ticket_url = WebAddressField(label="Its web address")
     evidence: Any = needed(
         forms.ModelChoiceField(
             None, required=False, label="Artifact", empty_label="None"
@@ -393,6 +421,16 @@ class ActionForm(PageForm):
             self.obj.evidence_items.all(),
             self.obj.evidence_items.order_by("-id")[:EVIDENCE_SHOWN],
         )
+
+    def clean(self) -> dict[str, Any]:
+        """Name a missing proof, or ticket, with all the other faults."""
+        cleaned = super().clean() or self.cleaned_data
+        proofs = ("proof", "ticket", "evidence")
+        if not any(cleaned.get(name) or name in self.errors for name in proofs):
+            self.add_error("proof", PROOF_MISSING)
+        if self.data.get("ticket_url") and cleaned.get("ticket") == "":
+            self.add_error("ticket", TICKET_MISSING)
+        return cleaned
 
 
 class EntryForm(ZonedMixin, PageForm):
@@ -408,7 +446,10 @@ class EntryForm(ZonedMixin, PageForm):
         preview_template=PREVIEW,
     )
     event_at = NaiveDateTimeField(
-        required=False, label="When it happened", help_text="Left empty: now."
+        required=False,
+        label="When it happened",
+        help_text="Left empty: now.",
+        span=EVENT_TIME,
     )
     corrects = _hidden_number("Entry to correct", required=False)
 
@@ -428,12 +469,7 @@ class LeadForm(PageForm):
 
 class TicketForm(PageForm):
     ticket = TextField(max_length=TICKET_LENGTH, widget=_hinted("bd-1234"))
-    url = TextField(
-        required=False,
-        max_length=URL_LENGTH,
-        label="Web address",
-        widget=forms.URLInput,
-    )
+    url = WebAddressField(label="Web address")
 
 
 class RelatedForm(PageForm):

@@ -113,3 +113,44 @@ def test_an_action_is_registered_with_a_form_that_knows_its_page() -> None:
             assert action.label
             assert action.button
             assert action.permission
+
+
+FUTURE, PAST = "2999-01-01T10:00", "2001-01-01T10:00"
+
+
+@pytest.mark.parametrize(
+    ("action", "values", "at"),
+    [
+        ("ticket", {"url": "javascript:alert(1)"}, {"ticket", "url"}),
+        (
+            "act",
+            {"kind": "fix", "ticket_url": "nowhere"},
+            {"kind", "description", "proof", "ticket", "ticket_url"},
+        ),
+        (
+            "act",
+            {"description": "x", "proof": "y", "ticket_url": "https://a.example"},
+            {"kind", "ticket"},
+        ),
+        ("write", {"kind": "note", "event_at": FUTURE}, {"body", "event_at"}),
+        ("set-due", {"due_at": PAST}, {"due_at", "reason"}),
+        ("complete-phase", {"phase": "analyze", "due_at": PAST}, {"due_at", "reason"}),
+        ("complete-phase", {"phase": "analyze", "reason": "x"}, {"due_at"}),
+    ],
+)
+def test_every_fault_of_a_form_of_a_case_is_named_at_once(
+    client: Client,
+    root: User,
+    pages: dict[str, Any],
+    action: str,
+    values: dict[str, str],
+    at: set[str],
+) -> None:
+    page = next(
+        page for page in admins_with_actions() if page.opts.model_name == "incident"
+    )
+    incident = pages["incident"]
+    form = page.page_actions[action].form(values, obj=incident, user=root)
+    text = client.post(page.action_url(incident, action), values).content.decode()
+    found = {n for n in form.fields if f"{form[n].id_for_label}_error" in text}
+    assert found == at

@@ -35,6 +35,12 @@ from incidents.services.lifecycle.links import link_ticket
 from incidents.workflow.incident_states import ItemKind, ItemState, RemediationKind
 from incidents.workflow.playbook_document import RemediationChoice
 
+PROOF_MISSING = (
+    "A proof is missing. Say what shows that it was done, name the ticket, or link "
+    "evidence."
+)
+TICKET_MISSING = "Name the ticket that this address is of."
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -224,13 +230,10 @@ def _proof_fields(
             url=proof.ticket_url,
             now=now,
         )
+    elif proof.ticket_url.strip():
+        raise IncidentError(TICKET_MISSING, field="ticket")
     if not text and ticket is None and evidence is None:
-        raise IncidentError(
-            "A proof is missing. Say what shows that it was done, name the ticket, "
-            "or link evidence.",
-            code="proof_missing",
-            field="proof",
-        )
+        raise IncidentError(PROOF_MISSING, code="proof_missing", field="proof")
     return {"proof": text, "ticket": ticket, "evidence_item": evidence}
 
 

@@ -22,6 +22,7 @@ from incidents.services.changes import (
 )
 
 WEB_SCHEMES = ("http", "https")
+TICKET_LENGTH = 100
 URL_LENGTH = 200
 
 
@@ -34,7 +35,11 @@ def link_ticket(
     url: str = "",
     now: dt.datetime | None = None,
 ) -> TicketLink:
-    """Link a ticket to a case; one that is linked already is returned as it is."""
+    """Link a ticket to a case; one that is linked already is returned as it is.
+
+    Raise IncidentError where it is linked already with another address: what was given
+    is not dropped without a word.
+    """
     require_permission(actor, WORK)
     moment = now or timezone.now()
     incident = lock_open_incident(incident_id)
@@ -44,6 +49,13 @@ def link_ticket(
         ticket=name,
         defaults={"url": address, "added_at": moment, "added_by": actor},
     )
+    if not is_new and address not in ("", link.url):
+        raise IncidentError(
+            f"Ticket {quote_name(name)} is linked already, with "
+            f"{link.url or 'no address'}, and a link keeps its address. Give the "
+            "ticket alone, or write the new address to the timeline.",
+            field="url",
+        )
     if is_new:
         bump_revision(incident)
         record_change(
@@ -109,22 +121,31 @@ def find_other(incident_id: int, reference: str) -> Incident:
 
 def _clean_ticket(ticket: str, url: str) -> tuple[str, str]:
     name, address = drop_unstorable(ticket), drop_unstorable(url)
-    if not name or len(name) > 100:
+    if not name or len(name) > TICKET_LENGTH:
         raise IncidentError(
-            f"Give a ticket of 1 to 100 characters. This one has {len(name)}.",
+            f"Give a ticket of 1 to {TICKET_LENGTH} characters. This one has "
+            f"{len(name)}.",
             field="ticket",
         )
-    if address and not _is_web_address(address):
-        raise IncidentError(
-            "The ticket's address has to begin with http:// or https://.", field="url"
-        )
+    require_web_address(address)
     return name, address
 
 
+def require_web_address(address: str, *, field: str = "url") -> None:
+    """Raise IncidentError where a ticket's address is given and none of the web."""
+    if address and not _is_web_address(address):
+        raise IncidentError(
+            "The ticket's address has to begin with http:// or https:// and name a "
+            f"host, without spaces, in at most {URL_LENGTH} characters.",
+            field=field,
+        )
+
+
 def _is_web_address(address: str) -> bool:
+    if len(address) > URL_LENGTH or " " in address or not address.isprintable():
+        return False
     try:
         parts = urlsplit(address)
     except ValueError:
         return False
-    is_web = parts.scheme in WEB_SCHEMES and bool(parts.netloc)
-    return is_web and len(address) <= URL_LENGTH
+    return parts.scheme in WEB_SCHEMES and bool(parts.hostname)

@@ -25,14 +25,12 @@ from incidents.services.changes import (
     require_reason,
     require_worker,
 )
-from incidents.services.lifecycle.links import WEB_SCHEMES
+from incidents.services.lifecycle.links import TICKET_LENGTH, require_web_address
 from incidents.services.notifications.outbox import notify_assignment, remind
 from incidents.services.notifications.recipients import people_with
 from incidents.workflow.postmortem import ActionItemState, ActionItemType
 
 TEXT_LENGTH = 500
-TICKET_LENGTH = 100
-URL_LENGTH = 200
 REMIND_BEFORE = dt.timedelta(days=3)
 REPEAT_EVERY = dt.timedelta(days=7)
 REMIND_AT = dt.time(8, 0, tzinfo=dt.UTC)
@@ -71,12 +69,7 @@ def add_action_item(
     moment = now or timezone.now()
     incident = lock_incident(incident_id)
     values = _clean(item)
-    if values.due_on < moment.date():
-        raise IncidentError(
-            f"The due date {values.due_on.isoformat()} has passed. Choose today or a "
-            "later day.",
-            field="due_on",
-        )
+    require_due_day(values.due_on, now=moment)
     row = ActionItem.objects.create(
         incident=incident,
         cycle=incident.current_cycle,
@@ -115,12 +108,8 @@ def edit_action_item(
         raise _conflict(row, current, wanted)
     if wanted == current:
         return row
-    if wanted.due_on != current.due_on and wanted.due_on < moment.date():
-        raise IncidentError(
-            f"The due date {wanted.due_on.isoformat()} has passed. Choose today or a "
-            "later day.",
-            field="due_on",
-        )
+    if wanted.due_on != current.due_on:
+        require_due_day(wanted.due_on, now=moment)
     for name, value in _values_of(wanted).items():
         setattr(row, name, value)
     row.revision += 1
@@ -282,6 +271,16 @@ def _require_open(row: ActionItem) -> None:
         )
 
 
+def require_due_day(due_on: dt.date, *, now: dt.datetime) -> None:
+    """Raise IncidentError where a day that is newly set has passed."""
+    if due_on < now.date():
+        raise IncidentError(
+            f"The due date {due_on.isoformat()} has passed. Choose today or a later "
+            "day.",
+            field="due_on",
+        )
+
+
 def _clean(item: ActionItemFields) -> ActionItemFields:
     text = one_line(item.text)
     ticket = one_line(item.ticket)
@@ -297,16 +296,7 @@ def _clean(item: ActionItemFields) -> ActionItemFields:
             f"The ticket is too long: {TICKET_LENGTH} characters are the most.",
             field="ticket",
         )
-    if url and not (
-        url.startswith(tuple(f"{scheme}://" for scheme in WEB_SCHEMES))
-        and len(url) <= URL_LENGTH
-        and url.isprintable()
-        and " " not in url
-    ):
-        raise IncidentError(
-            "The ticket's address has to begin with http:// or https://.",
-            field="ticket_url",
-        )
+    require_web_address(url, field="ticket_url")
     require_worker(item.owner)
     return ActionItemFields(
         text=text,

@@ -359,8 +359,26 @@ class TestLinks:
             link_ticket(actor=make_user(), incident_id=incident.pk, ticket="bd-1")
         assert incident.ticket_links.count() == 1
 
+    def test_ticket_that_is_linked_with_another_address_says_so(self):
+        incident = make_incident()
+        for url in ("https://a.example/1", "https://a.example/1", ""):
+            link_ticket(
+                actor=make_user(), incident_id=incident.pk, ticket="bd-1", url=url
+            )
+        with pytest.raises(IncidentError, match=r"linked already, with https://a\."):
+            link_ticket(
+                actor=make_user(),
+                incident_id=incident.pk,
+                ticket="bd-1",
+                url="https://b.example/1",
+            )
+
     @pytest.mark.parametrize(
-        "url", ["javascript:alert(1)", "http://[bad", "https://", "ftp://a.example"]
+        "url",
+        [
+            *("javascript:alert(1)", "http://[bad", "https://", "ftp://a.example"),
+            *("https://:80", "https://a b", "https://a.example/" + "x" * 200),
+        ],
     )
     def test_address_that_is_none_of_the_web_is_refused(self, url):
         with pytest.raises(IncidentError, match="http:// or https://"):
