@@ -104,12 +104,16 @@ _PACKED = (
     (b"7z\xbc\xaf\x27\x1c", "7-Zip archive"),
     (b"Rar!", "RAR archive"),
 )
+_TAR, _TAR_MAGIC, _TAR_MAGIC_AT = "Tar archive", b"ustar", 257
+PACKED_HEAD_BYTES = 512
+"""How many first bytes `name_packed` looks at: one record of a tar."""
+PACKED_NAMES = frozenset((*(name for _, name in _PACKED), _TAR))
 
 
-def name_packed(file: IO[bytes]) -> str:
-    """Return what kind of packed file this is by its first bytes; empty for none."""
-    file.seek(0)
-    head = file.read(6)
+def name_packed(head: bytes) -> str:
+    """Return what kind of packed file begins with these bytes; empty for none."""
+    if head.startswith(_TAR_MAGIC, _TAR_MAGIC_AT):
+        return _TAR
     return next((name for magic, name in _PACKED if head.startswith(magic)), "")
 
 

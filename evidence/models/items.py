@@ -10,6 +10,7 @@ from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 
+from evidence.format.wrapping import PACKED_NAMES
 from evidence.lookalikes import show_hidden
 from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
 from evidence.models.triggers import Protect, ReadOnly, Trigger
@@ -189,6 +190,11 @@ class EvidenceItem(AppendOnlyModel):
     def is_verifiable(self) -> bool:
         """Return whether its content has a verifier: a bundle or a ledger."""
         return self.kind in VERIFIABLE_KINDS
+
+    @property
+    def is_packed(self) -> bool:
+        """Return whether it is an archive that is named and not read through."""
+        return self.content in PACKED_NAMES
 
 
 class KindChange(AppendOnlyModel):

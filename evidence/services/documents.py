@@ -22,7 +22,7 @@ from evidence.format.structure import (
     kind_by_structure,
     read_structure,
 )
-from evidence.format.wrapping import name_packed, unwrap_stream
+from evidence.format.wrapping import PACKED_HEAD_BYTES, name_packed, unwrap_stream
 from evidence.lookalikes import show_hidden
 from evidence.models import VERIFIABLE_KINDS, EvidenceKind
 from evidence.services.content_kinds import Content, content_of
@@ -57,7 +57,7 @@ class Recognised:
 
 @dataclass(frozen=True)
 class _Look:
-    """What one pass over a file found."""
+    """What one pass over a file found; `packed` names what was not read through."""
 
     structure: Structure
     wrapping: tuple[str, ...] = ()
@@ -121,16 +121,17 @@ def is_named_as_document(name: str) -> bool:
 
 
 def _look_at(file: IO[bytes]) -> _Look:
-    counted = 0
+    counted, head = 0, b""
 
     def count(chunk: bytes) -> bytes:
-        nonlocal counted
+        nonlocal counted, head
         counted += len(chunk)
+        if len(head) < PACKED_HEAD_BYTES:
+            head += chunk[:PACKED_HEAD_BYTES]
         return chunk
 
     wrapping: tuple[str, ...] = ()
     structure = Structure()
-    packed = name_packed(file)
     try:
         unwrapped = unwrap_stream(file, max_bytes=settings.EVIDENCE_MAX_BYTES)
         wrapping = unwrapped.wrappings
@@ -139,8 +140,14 @@ def _look_at(file: IO[bytes]) -> _Look:
         for chunk in unwrapped.chunks:
             count(chunk)
     except DocumentRefused as fault:
+        packed = "" if wrapping else name_packed(_head_of(file))
         return _Look(structure, wrapping, packed, counted, fault)
-    return _Look(structure, wrapping, packed, counted)
+    return _Look(structure, wrapping, name_packed(head), counted)
+
+
+def _head_of(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read(PACKED_HEAD_BYTES)
 
 
 def _read_strictly(
@@ -165,7 +172,7 @@ def _read_strictly(
 
 def _recognised(kind: EvidenceKind, content: Content, look: _Look) -> Recognised:
     words = content.words
-    if look.structure.form is Form.OTHER and not look.wrapping:
+    if look.structure.form is Form.OTHER and (look.packed or not look.wrapping):
         words = look.packed
     return Recognised(kind, words, ", ".join(look.wrapping))
 

@@ -238,6 +238,18 @@ def test_a_zip_of_one_bundle_is_received_as_one(client, responder):
     assert "read through zip" in html
 
 
+def test_the_page_of_a_zip_of_several_files_says_how_to_go_on(client, responder):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("export/bundle.json", BUNDLE)
+        archive.writestr("export/notes.txt", "seen at noon")
+    item = receive(make_incident().pk, packed.getvalue(), "export.zip")
+    client.force_login(responder)
+    html = client.get(page_of(item)).content.decode()
+    assert "Zip archive, not of one file" in html
+    assert "No bundle or ledger inside is verified: unpack it" in html
+
+
 # --- Exports -------------------------------------------------------------------------
 
 

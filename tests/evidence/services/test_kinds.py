@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import tarfile
 import zipfile
 
 import pytest
@@ -37,6 +38,16 @@ def zip_of(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def tar_of(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name.replace("_", "."))
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
 def as_json(**members: object) -> bytes:
     return json.dumps(members).encode()
 
@@ -57,6 +68,7 @@ WRAPPED = {
     "zip of gzip": (zip_of(b_gz=gzip.compress(BUNDLE)), "zip, gzip"),
     "white space": (b"\n \t" + BUNDLE + b"\n", ""),
 }
+MANY = "Zip archive, not of one file"
 DECLARED = [None, *EvidenceKind]
 
 
@@ -111,6 +123,11 @@ def test_a_wrapped_bundle_is_verified_as_it_was_sent(name):
         (b"{broken", "a.json", "other", "Looks like JSON, and is cut off or damaged"),
         (zip_of(a_js=b"1", b_js=b"2"), "s.zip", "extension_source", None),
         (b"BZh91AY", "a.bin", "other", "bzip2"),
+        (zip_of(a_json=BUNDLE, b_txt=b"2"), "a.bin", "other", MANY),
+        (gzip.compress(zip_of(a_json=BUNDLE, b_txt=b"2")), "a.bin", "other", MANY),
+        (tar_of(a_json=BUNDLE), "a.bin", "other", "Tar archive"),
+        (gzip.compress(tar_of(a_json=BUNDLE)), "a.bin", "other", "Tar archive"),
+        (gzip.compress(b"12:00 it ran\n"), "a.bin", "other", "Text or binary"),
         (b"\x28\xb5\x2f\xfd..", "a.zst", "other", "zstd"),
         (b"", "empty.json", "other", ""),
     ],
