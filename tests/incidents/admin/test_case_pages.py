@@ -426,7 +426,7 @@ class TestQueryCounts:
     @pytest.mark.parametrize(
         ("name", "most"),
         [
-            ("index", 32),
+            ("index", 33),
             ("incidents_incident_changelist", 20),
             ("incidents_incident_my_items", 14),
             ("incidents_incident_metrics", 10),
