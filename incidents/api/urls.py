@@ -1,7 +1,7 @@
 from django.urls import URLPattern, URLResolver, path
 from rest_framework.routers import SimpleRouter
 
-from incidents.api import cases, postmortems
+from incidents.api import cases, findings, postmortems
 from incidents.api.alerts import AlertRuleViewSet, AlertViewSet
 from incidents.api.metrics import CaseAgesView, CaseWeeksView, PhaseTimesView
 
@@ -14,6 +14,7 @@ router.register(
 )
 router.register("alerts", AlertViewSet, basename="alert")
 router.register("alert-rules", AlertRuleViewSet, basename="alert-rule")
+router.register("findings", findings.FindingViewSet, basename="finding")
 router.register("postmortems", postmortems.PostmortemViewSet, basename="postmortem")
 router.register(
     "postmortem-versions",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
-from evidence.models import AppendOnlyModel
+from evidence.models import AppendOnlyModel, EvidenceItem
 from evidence.models.choices import choices_of, values_of
 from incidents.findings import Verdict
 from incidents.models.cases import Incident
@@ -38,7 +38,7 @@ class EvidenceReading(AppendOnlyModel):
 class FindingQuerySet(models.QuerySet["Finding"]):
     def visible_to(self, user: AbstractUser | AnonymousUser) -> FindingQuerySet:
         """Return the findings of the incidents that this person may see."""
-        if not user.is_active or not user.has_perm("incidents.view_incident"):
+        if not user.is_active or not user.has_perm("incidents.view_finding"):
             return self.none()
         return self.filter(incident__in=Incident.objects.visible_to(user))
 
@@ -46,6 +46,27 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         """Keep the newest answer to each question of each case."""
         rows = self.order_by("incident_id", "code", "key", "-id")
         return rows.distinct("incident_id", "code", "key")
+
+    def with_current(self) -> FindingQuerySet:
+        """Say of each answer, as ``is_current``, whether no newer one replaced it."""
+        newer = Finding.objects.filter(
+            incident=OuterRef("incident"),
+            code=OuterRef("code"),
+            key=OuterRef("key"),
+            pk__gt=OuterRef("pk"),
+        )
+        return self.annotate(is_current=~Exists(newer))
+
+    def about(self, item: EvidenceItem) -> FindingQuerySet:
+        """Keep what was read from an item of evidence, or points at it.
+
+        Where two files of a case have one name, an answer names each with its number.
+        """
+        names = (item.original_name, f"{item.original_name} (item {item.pk})")
+        is_read = Q(pointers__contains=[{"item_id": item.pk}])
+        for name in names:
+            is_read |= Q(inputs__contains={name: item.sha256_hex})
+        return self.filter(is_read, incident=item.incident_id)
 
 
 class Finding(AppendOnlyModel):

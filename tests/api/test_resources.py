@@ -35,6 +35,7 @@ LISTS = (
     "phases/",
     "playbooks/",
     "playbook-versions/",
+    "findings/",
     "alerts/",
     "alert-rules/",
     "evidence/",

@@ -20,6 +20,7 @@ from evidence.models import EvidenceItem, TokenScope
 from evidence.services.store.checks import check_bytes
 from evidence.storage import remove_stored
 from incidents.models import Incident
+from incidents.services.findings.gathering import gather_findings
 from incidents.services.notifications.reminder_settings import set_reminders
 from incidents.services.notifications.reminders import plan_reminders
 from incidents.services.notifications.webhooks import add_webhook
@@ -78,6 +79,7 @@ def make_everything() -> Incident:
     with override_settings(LOG_PLACES=["mailto:auditor@example.org"]):
         publish_checkpoints()
     check_records(actor=None)
+    gather_findings(incident_id=world.incident.pk)
     _lose_bytes(make_evidence(world.incident, vector="redacted-full"))
     _sign_in_badly()
     assert alert.incident is not None
