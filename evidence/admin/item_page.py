@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from evidence.admin.base import read_key
 from evidence.admin.forms import ExportForm, KindForm
+from evidence.admin.item_panels import make_panels
 from evidence.admin.paging import keyset_page
 from evidence.models import (
     UNFINISHED_STATES,
@@ -140,11 +141,13 @@ def _tabs(
 def _overview(
     request: HttpRequest, item: EvidenceItem, report: VerificationReport | None
 ) -> dict[str, Any]:
+    panels = make_panels(request, item)
     if report is None:
-        return {}
+        return {"panels": panels}
     overview = report.overview
     facts = report.details
     return {
+        "panels": panels,
         "plot": draw_risk(overview.get("plot") or {}),
         "alerts": alert_table(overview.get("alerts") or []),
         "summary": _summary_rows(overview.get("summary") or {}),

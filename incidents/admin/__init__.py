@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 
+from evidence.admin.item_panels import show_beside_evidence
 from incidents.admin import (
     action_items,
     alerts,
@@ -14,6 +15,7 @@ from incidents.admin import (
     reach_note,
     teams,
 )
+from incidents.admin.item_findings import findings_panel
 
 __all__ = (
     "action_items",
@@ -31,3 +33,5 @@ __all__ = (
 # Not by the name admin/index.html, which the skin's app would win.
 admin.site.index_template = "incidents/start.html"
 admin.site.index_title = "Dashboard"
+
+show_beside_evidence(findings_panel)

@@ -18,6 +18,7 @@ from evidence.tones import tone_of
 from incidents.admin.case_head import CaseHead, head_of
 from incidents.admin.checklist_tab import checklist_tab
 from incidents.admin.evidence_tab import evidence_tab
+from incidents.admin.finding_views import view_findings
 from incidents.admin.policy_tab import policy_tab
 from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
@@ -26,7 +27,7 @@ from incidents.phase_views import PhaseView, view_phase
 from incidents.services.alerts.taking_over import find_leftovers
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.gates.conditions import TITLES
-from incidents.services.lifecycle.shown_classes import other_classes
+from incidents.services.lifecycle.shown_classes import other_classes, propose_class
 from incidents.services.notifications.reachability import reach_of_case
 from incidents.services.policy_records import CaseSwitches, read_switches
 from incidents.workflow.phases import Phase
@@ -162,7 +163,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "can_review": is_live and request.user.has_perm(REVIEW),
         "ending": getattr(cycle, "ending", None),
         "is_past": is_past,
-        "other_classes": other_classes(incident) if is_live else [],
+        **(_shown_classes(incident) if is_live else {}),
         "is_emptied": is_live and _is_emptied(incident),
         "can_reopen": _can_reopen(request, incident, cycle),
         "can_take_over": _can_take_over(request, incident, cycle),
@@ -170,6 +171,19 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         **containment,
         "now": now,
         **tab.context(request, incident, cycle, switches),
+    }
+
+
+def _shown_classes(incident: Incident) -> dict[str, Any]:
+    """Return what the evidence shows: the class of a case of none, and others."""
+    proposed = propose_class(incident)
+    code = proposed.code if proposed else ""
+    return {
+        "proposed_class": proposed,
+        "proposed_reasons": view_findings(proposed.reasons) if proposed else [],
+        "other_classes": [
+            shown for shown in other_classes(incident) if shown.code != code
+        ],
     }
 
 

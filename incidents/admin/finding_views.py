@@ -43,20 +43,29 @@ class FindingView:
         return not self.review and self.finding.verdict != Verdict.UNKNOWN
 
 
-def view_findings(findings: Iterable[Finding]) -> list[FindingView]:
-    """Return findings as pages show them."""
+def view_findings(
+    findings: Iterable[Finding], *, of_item: int | None = None
+) -> list[FindingView]:
+    """Return findings as pages show them, first the records of an item, where named."""
     return [
         FindingView(
             finding=finding,
             title=title_of(finding),
             review=review_text(finding),
             pointers=[
-                _pointer(pointer) for pointer in finding.pointers[:POINTERS_SHOWN]
+                _pointer(pointer)
+                for pointer in _first_of(finding, of_item)[:POINTERS_SHOWN]
             ],
             more=max(len(finding.pointers) - POINTERS_SHOWN, 0),
         )
         for finding in findings
     ]
+
+
+def _first_of(finding: Finding, item: int | None) -> list[dict[str, Any]]:
+    if item is None:
+        return list(finding.pointers)
+    return sorted(finding.pointers, key=lambda one: one.get("item_id") != item)
 
 
 def _pointer(pointer: dict[str, Any]) -> PointerView:

@@ -35,6 +35,16 @@ class EvidenceReading(AppendOnlyModel):
         return f"evidence of {self.incident} read {self.read_at:%Y-%m-%d %H:%M} UTC"
 
 
+def _newer() -> FindingQuerySet:
+    """Return the answers that came after the one that the outer query looks at."""
+    return Finding.objects.filter(
+        incident=OuterRef("incident"),
+        code=OuterRef("code"),
+        key=OuterRef("key"),
+        pk__gt=OuterRef("pk"),
+    )
+
+
 class FindingQuerySet(models.QuerySet["Finding"]):
     def visible_to(self, user: AbstractUser | AnonymousUser) -> FindingQuerySet:
         """Return the findings of the incidents that this person may see."""
@@ -49,13 +59,11 @@ class FindingQuerySet(models.QuerySet["Finding"]):
 
     def with_current(self) -> FindingQuerySet:
         """Say of each answer, as ``is_current``, whether no newer one replaced it."""
-        newer = Finding.objects.filter(
-            incident=OuterRef("incident"),
-            code=OuterRef("code"),
-            key=OuterRef("key"),
-            pk__gt=OuterRef("pk"),
-        )
-        return self.annotate(is_current=~Exists(newer))
+        return self.annotate(is_current=~Exists(_newer()))
+
+    def current(self) -> FindingQuerySet:
+        """Keep what no newer answer replaced, even one that another filter hides."""
+        return self.filter(~Exists(_newer()))
 
     def about(self, item: EvidenceItem) -> FindingQuerySet:
         """Keep what was read from an item of evidence, or points at it.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -90,8 +91,13 @@ def current_findings(
         found = found.filter(answered_at__lte=until)
     if code is not None:
         found = found.filter(code=code)
-    order = {key: place for place, key in enumerate(QUESTIONS)}
     rows = found.newest().prefetch_related("reviews__reviewed_by")
+    return in_order_of_questions(rows)
+
+
+def in_order_of_questions(rows: Iterable[Finding]) -> list[Finding]:
+    """Return answers class by class, in the order in which the classes ask."""
+    order = {key: place for place, key in enumerate(QUESTIONS)}
     return sorted(rows, key=lambda row: order.get((row.code, row.key), len(order)))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from evidence.accounts.access import name_of
-from incidents.findings import CODES, QUESTIONS, Question, Verdict
+from incidents.findings import CODES, QUESTIONS, Pointer, Question, Verdict
+from incidents.findings import Finding as Answer
 from incidents.models import Finding, FindingReview, Incident
 
 CODE_OF_CATEGORY = dict(
@@ -51,6 +52,24 @@ def shows_incident(finding: Finding) -> bool:
         finding.verdict == Verdict.FOUND
         and question is not None
         and question.is_incident
+    )
+
+
+def answer_of(finding: Finding) -> Answer | None:
+    """Return a stored answer as it was given; None where it is asked no longer."""
+    question = question_of(finding)
+    if question is None:
+        return None
+    names = ("item", "section", "index", "sequence", "call_id")
+    return Answer(
+        question,
+        Verdict(finding.verdict),
+        finding.sentence,
+        tuple(
+            Pointer(**{name: pointer.get(name) for name in names})
+            for pointer in finding.pointers
+        ),
+        finding.inputs,
     )
 
 

@@ -10,11 +10,20 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import require_permission
+from evidence.text import REASON_LENGTH
 from incidents.errors import IncidentError
-from incidents.models import Incident, Playbook, ReviewChoice
+from incidents.findings import shown_classes
+from incidents.models import (
+    Finding,
+    Incident,
+    Playbook,
+    PlaybookVersion,
+    ReviewChoice,
+)
 from incidents.services.changes import WORK, lock_open_incident
 from incidents.services.findings.gathering import current_findings
 from incidents.services.findings.words import (
+    answer_of,
     code_of,
     newest_review,
     shows_incident,
@@ -48,15 +57,59 @@ def other_classes(incident: Incident) -> list[ShownClass]:
     }
     shown: dict[str, ShownClass] = {}
     for finding in current_findings(incident):
-        review = newest_review(finding)
-        is_overruled = review is not None and review.choice == ReviewChoice.OVERRULED
-        if finding.code == own or is_overruled or not shows_incident(finding):
+        if finding.code == own or not _counts(finding):
             continue
         count, case = len(finding.pointers), related.get(finding.code)
         shown.setdefault(
             finding.code, ShownClass(finding.code, finding.sentence, count, case)
         )
     return list(shown.values())
+
+
+def _counts(finding: Finding) -> bool:
+    """Return whether an answer shows an incident, and nobody overruled it."""
+    review = newest_review(finding)
+    is_overruled = review is not None and review.choice == ReviewChoice.OVERRULED
+    return shows_incident(finding) and not is_overruled
+
+
+@dataclass(frozen=True)
+class ProposedClass:
+    """The class that evidence proposes for a case of none, and the answers why.
+
+    ``version`` is the playbook to reclassify to; None where none is loaded.
+    """
+
+    code: str
+    reasons: list[Finding]
+    version: PlaybookVersion | None
+
+    @property
+    def reason(self) -> str:
+        """The reason of the reclassification, as the person who does it may give it."""
+        said = " ".join(finding.sentence for finding in self.reasons)
+        text = f"The evidence shows {self.code}: {said}"
+        return text if len(text) <= REASON_LENGTH else f"{text[: REASON_LENGTH - 1]}…"
+
+
+def propose_class(incident: Incident) -> ProposedClass | None:
+    """Return the class to propose; None where the case has one, or nothing shows one.
+
+    It is the one that most records show.
+    """
+    if code_of(incident):
+        return None
+    rows = [row for row in current_findings(incident) if _counts(row)]
+    shown = shown_classes(answer for row in rows if (answer := answer_of(row)))
+    if not shown:
+        return None
+    code = shown[0].code
+    playbook = Playbook.objects.filter(code=code).first()
+    return ProposedClass(
+        code=code,
+        reasons=[row for row in rows if row.code == code],
+        version=playbook.current_version if playbook else None,
+    )
 
 
 @transaction.atomic
