@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from evidence.admin.base import ReadOnlyAdmin, RefusableAdmin, person_of, read_k
 from evidence.admin.form_answers import add_refusal
 from evidence.admin.form_fields import LongTextField
 from evidence.errors import CasefileError, PermissionRefused
+from evidence.shown_times import say_length
 from evidence.templatetags.casefile import badge, show_moment
 from evidence.text import REASON_LENGTH, is_storable
 from evidence.wording import label_of
@@ -337,18 +339,30 @@ class AlertRuleAdmin(RefusableAdmin):
     list_display = (
         "key",
         "is_enabled",
-        "category",
+        "category_words",
         "least_severity",
         "count",
-        "window_seconds",
+        "window",
         "opens_severity",
-        "join_window_seconds",
+        "join_window",
         "tell",
         "tell_team",
     )
     list_select_related = ("tell_team",)
     list_filter = ("is_enabled", "opens_severity")
     ordering = ("category", "key")
+
+    @display(description="Category", ordering="category")
+    def category_words(self, rule: AlertRule) -> str:
+        return label_of(rule.category)
+
+    @display(description="Within", ordering="window_seconds")
+    def window(self, rule: AlertRule) -> str:
+        return say_length(dt.timedelta(seconds=rule.window_seconds))
+
+    @display(description="Joins within", ordering="join_window_seconds")
+    def join_window(self, rule: AlertRule) -> str:
+        return say_length(dt.timedelta(seconds=rule.join_window_seconds))
 
     def has_delete_permission(
         self, request: HttpRequest, obj: AlertRule | None = None

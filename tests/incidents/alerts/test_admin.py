@@ -221,6 +221,16 @@ def test_nobody_else_changes_rules(responder: User, reviewer: User) -> None:
         assert sign_in(user).post(f"{RULES}add/", rule_fields()).status_code == 403
 
 
+def test_list_of_rules_is_in_words(administrator: User) -> None:
+    client = sign_in(administrator)
+    fields = rule_fields(category="slow_drip", window_seconds=5400)
+    assert client.post(f"{RULES}add/", fields).status_code == 302
+    page = client.get(RULES).content.decode()
+    assert "Slow drip" in page
+    assert "1 h 30 min" in page
+    assert "5400" not in page
+
+
 def test_rule_is_never_deleted(administrator: User) -> None:
     rule = AlertRule.objects.first()
     response = sign_in(administrator).post(f"{RULES}{rule.pk}/delete/")
