@@ -30,7 +30,8 @@ def main() -> None:
 def choose_settings(words: list[str]) -> str:
     """Return the settings that a command gets by: on a laptop, without a network, a
     document is verified without production's environment."""
-    if "SECRET_KEY" in os.environ or not is_offline(words):
+    is_set = {"SECRET_KEY", "SECRET_KEY_FILE"} & os.environ.keys()
+    if is_set or not is_offline(words):
         return "config.settings"
     if is_document_command(words):
         return "config.settings_documents"

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -18,10 +19,55 @@ CONNECT_SECONDS = 10
 
 HOW_TO_MAKE_ONE = 'python -c "import secrets; print(secrets.token_urlsafe(64))"'
 
+# What holds a secret may stand in a file instead, whose path is NAME_FILE: anybody who
+# can look at a process or a container sees its environment.
+FROM_FILES = frozenset(
+    {
+        *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "LOG_SIGNING_KEYS", "METRICS_TOKEN"),
+        *("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "CACHE_URL", "EMAIL_URL"),
+        *("EVIDENCE_S3_ACCESS_KEY", "EVIDENCE_S3_SECRET_KEY", "LOG_PLACES"),
+    }
+)
+
+
+def file_variable(name: str) -> str:
+    """Return the variable that names the file of a secret."""
+    return f"{name}_FILE"
+
+
+def read_value(name: str) -> str:
+    """Return the variable, or the text of its file; empty where there is neither.
+
+    Raise ImproperlyConfigured for both at once and for a file that says nothing.
+    """
+    value = os.environ.get(name, "").strip()
+    path = os.environ.get(file_variable(name), "") if name in FROM_FILES else ""
+    if not path:
+        return value
+    if value:
+        raise ImproperlyConfigured(
+            f"{name} and {file_variable(name)} are both set. Unset one of them: "
+            "nobody could tell which is meant"
+        )
+    return _read_file(file_variable(name), path)
+
+
+def _read_file(variable: str, path: str) -> str:
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file"
+        raise ImproperlyConfigured(
+            f"{variable} names {path}, which cannot be read: {reason}"
+        ) from error
+    if not text:
+        raise ImproperlyConfigured(f"{variable} names {path}, which is empty")
+    return text
+
 
 def read_required(name: str, *, example: str) -> str:
     """Return the value of the variable. Raise ImproperlyConfigured if it is empty."""
-    value = os.environ.get(name, "").strip()
+    value = read_value(name)
     if not value:
         raise ImproperlyConfigured(
             f"{name} is not set. Set it in the environment, such as {name}={example}"
@@ -31,7 +77,7 @@ def read_required(name: str, *, example: str) -> str:
 
 def read_secret(name: str) -> str:
     """Return the secret. Raise ImproperlyConfigured if it is missing or weak."""
-    value = os.environ.get(name, "").strip()
+    value = read_value(name)
     if not value:
         fault = "is not set"
     elif value.startswith(INSECURE_PREFIX):
@@ -71,15 +117,19 @@ def read_whole_number(name: str, *, default: int, least: int = 0) -> int:
 
 def read_text(name: str, *, default: str = "") -> str:
     """Return an optional variable."""
-    return os.environ.get(name, "").strip() or default
+    return read_value(name) or default
 
 
 def read_words(name: str, *, default: tuple[str, ...] = ()) -> list[str]:
-    """Return a comma-separated variable as a list without blanks."""
-    value = os.environ.get(name)
-    if value is None:
+    """Return a comma-separated variable as a list without blanks.
+
+    One that is set and empty is an empty list. A file may have a word a line.
+    """
+    value = read_value(name)
+    if not value and name not in os.environ:
         return list(default)
-    return [word.strip() for word in value.split(",") if word.strip()]
+    words = value.replace("\n", ",").split(",")
+    return [one for word in words if (one := word.strip())]
 
 
 def read_hosts(name: str, *, example: str) -> list[str]:
@@ -184,6 +234,6 @@ def _read_limits() -> str:
 def read_email(name: str, *, default: str) -> dict[str, Any]:
     """Return Django's `EMAIL_…` settings for a mail URL such as smtp+tls://u:p@host."""
     try:
-        return dict(environ.Env.email_url_config(os.environ.get(name) or default))
+        return dict(environ.Env.email_url_config(read_value(name) or default))
     except (ValueError, KeyError) as error:
         raise ImproperlyConfigured(f"{name} is not a mail URL: {error}") from error

@@ -7,6 +7,11 @@ import os
 import secrets
 import tempfile
 
+from config.environment import FROM_FILES, file_variable
+
+for _name in FROM_FILES:
+    os.environ.pop(file_variable(_name), None)  # nobody's secrets are needed here
+
 for _name, _value in {
     "SECRET_KEY": secrets.token_urlsafe(64),
     "ALLOWED_HOSTS": "localhost",

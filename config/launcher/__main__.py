@@ -43,7 +43,10 @@ def _dispatch(arguments: list[str]) -> int:
     # Inside the environment, so with a Python that understands the rest.
     from config.launcher import local as local_run
     from config.launcher import manage, testing
+    from config.launcher.secret_files import take_secret_files
 
+    if local:
+        take_secret_files()
     if command == "run":
         return local_run.run_local()
     if command == "manage":

@@ -1,10 +1,15 @@
-"""Secrets of the local run, each in a file that only its user can read."""
+"""Secrets of the local run that stand in files, its own and those of the caller."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config.environment import FROM_FILES, file_variable, read_value
+from config.launcher.errors import LaunchError
 
 
 def read_or_make_secret(path: Path) -> str:
@@ -19,3 +24,18 @@ def read_or_make_secret(path: Path) -> str:
             f.write(secrets.token_urlsafe(64))
         draft.rename(path)
     return path.read_text().strip()
+
+
+def take_secret_files() -> None:
+    """Put what the caller's NAME_FILE variables name into the environment itself.
+
+    The run fills in what is not set, and could not tell otherwise. Raise LaunchError.
+    """
+    for name in FROM_FILES:
+        if not os.environ.get(file_variable(name)):
+            continue
+        try:
+            os.environ[name] = read_value(name)
+        except ImproperlyConfigured as error:
+            raise LaunchError(f"{error}.") from error
+        del os.environ[file_variable(name)]

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from config.environment import FROM_FILES, file_variable
 from config.launcher.folders import ROOT, fresh_folder
 from config.launcher.processes import start_process
 from config.launcher.seeds import seed_database
@@ -29,7 +30,7 @@ def run_beside_servers(command: Sequence[str], *, seeded: bool = False) -> int:
 
     A seeded server has the tests' database migrated already.
     """
-    for name in SERVER_VARIABLES:
+    for name in (*SERVER_VARIABLES, *map(file_variable, FROM_FILES)):
         os.environ.pop(name, None)
     on_stop_signals(_interrupt)
     with contextlib.ExitStack() as stack:

@@ -1,12 +1,17 @@
 """The documents and the deployment files say what there is."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
 from django.core.management import get_commands
+
+from config.environment import FROM_FILES, file_variable
+from config.queues import WORKERS
 
 ROOT = Path(__file__).resolve().parents[2]
 READING = re.compile(
@@ -32,12 +37,14 @@ def find_variables() -> set[str]:
     for path in (ROOT / "config").glob("*.py"):
         text = path.read_text()
         names |= set(READING.findall(text)) | set(S3_OPTION.findall(text))
-    return names - INTERNAL
+    # Read by a composed name: one for each worker.
+    return (names | {f"WORKER_{name.upper()}" for name in WORKERS}) - INTERNAL
 
 
 def test_every_variable_is_documented() -> None:
     documented = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", read("docs/deploy.md")))
     assert find_variables() - documented == set()
+    assert set(map(file_variable, FROM_FILES)) - documented == set()
 
 
 def test_every_documented_setting_is_read() -> None:
@@ -98,6 +105,35 @@ def test_files_named_in_the_document_exist() -> None:
     named = re.findall(r"`((?:deploy|config)/[\w./-]+)`", read("docs/deploy.md"))
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_example_says_the_same_to_a_shell_as_to_the_service(tmp_path: Path) -> None:
+    lines = [
+        line.removeprefix("#")
+        for line in read("deploy/env.example").splitlines()
+        if re.match(r"#?[A-Z][A-Z0-9_]*=", line)
+    ]
+    assert len(lines) > 10
+    # What a person fills in: an address with options, and a blank.
+    filled = [f"{line[:-1]}&a=b c#d'" for line in lines if line.endswith("'")]
+    assert len(filled) == len(lines), "a value stands without quotes"
+    (tmp_path / "env").write_text("\n".join(filled))
+    told = subprocess.run(
+        ["sh", "-c", f"set -a; . {tmp_path / 'env'}; set +a; env"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": os.environ["PATH"]},
+    ).stdout.splitlines()
+    assert {line.replace("'", "") for line in filled} <= set(told)
+
+
+def test_roles_with_passwords_come_in_where_debian_lets_them() -> None:
+    """On Debian's own pg_hba.conf only TCP takes a password; the socket asks `peer`."""
+    text = read("docs/deploy.md") + read("deploy/env.example")
+    urls = re.findall(r"(?m)^[#$ ]*DATABASE_URL='?(postgres://[^\s']+)", text)
+    assert len(urls) >= 3
+    assert [url for url in urls if urlsplit(url).hostname != "127.0.0.1"] == []
 
 
 def test_compose_runs_every_part_as_the_restricted_role() -> None:
