@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -158,6 +159,23 @@ def read_networks(name: str) -> list[str]:
                 f"{name} must list networks, such as 10.0.0.0/8: {error}"
             ) from error
     return networks
+
+
+def read_certificates(name: str) -> str:
+    """Return the path of a file of authorities (PEM), or "" where none is named.
+
+    Raise ImproperlyConfigured where it holds no certificate.
+    """
+    path = os.environ.get(name, "").strip()
+    if path:
+        try:
+            found = ssl.create_default_context(cafile=path).cert_store_stats()["x509"]
+        except OSError as error:
+            reason = error.strerror or "it holds no certificates (PEM)"
+            raise ImproperlyConfigured(f"{name} names {path}: {reason}") from error
+        if not found:
+            raise ImproperlyConfigured(f"{name} names {path}: it holds no certificate")
+    return path
 
 
 def make_broker_url(redis_url: str) -> str:

@@ -12,6 +12,7 @@ from config.csp import POLICIES_BY_PATH, STRICT_POLICY
 from config.environment import (
     make_broker_url,
     make_cache_url,
+    read_certificates,
     read_database,
     read_email,
     read_flag,
@@ -356,6 +357,11 @@ WEBHOOK_SCHEMES = read_words(
         "zulip",
     ),
 )
+# Whom certificates of webhooks may be from, where not from the public authorities.
+WEBHOOK_CA_FILE = read_certificates("WEBHOOK_CA_FILE")
+# How long one message may take in all, however slowly somebody answers: below the
+# limits of the task that sends it, which may begin one at the end of its time.
+SENDING_SECONDS = 25.0
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]

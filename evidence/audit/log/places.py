@@ -164,6 +164,7 @@ def _post(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
         data=checkpoint.note.encode(),
         headers={"Content-Type": "text/plain; charset=utf-8"},
         timeout=TIMEOUT_SECONDS,
+        verify=settings.WEBHOOK_CA_FILE or True,
         allow_redirects=False,
     )
     if not answer.ok or answer.is_redirect:
@@ -180,6 +181,7 @@ def _ask_time(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
         data=request.as_bytes(),
         headers={"Content-Type": "application/timestamp-query"},
         timeout=TIMEOUT_SECONDS,
+        verify=settings.WEBHOOK_CA_FILE or True,
         allow_redirects=False,
     )
     if answer.status_code != requests.codes.ok:
@@ -241,5 +243,6 @@ def _add_checkpoint(
         f"{place.url.rstrip('/')}/add-checkpoint",
         data=body.encode(),
         timeout=TIMEOUT_SECONDS,
+        verify=settings.WEBHOOK_CA_FILE or True,
         allow_redirects=False,
     )

@@ -9,8 +9,6 @@ second message with the same ID; see docs/notifications.md on what that leaves.
 from __future__ import annotations
 
 import hashlib
-import logging
-import re
 import smtplib
 import socket
 from contextlib import suppress
@@ -19,13 +17,13 @@ from email.errors import HeaderParseError
 from typing import Any
 from urllib.parse import urlsplit
 
-import apprise
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.message import BadHeaderError
 
 from incidents.errors import NotificationRefused
 from incidents.models import Notification
+from incidents.services.notifications.posting import Posted, post, time_limit
 from incidents.services.notifications.webhooks import (
     make_service,
     open_url,
@@ -39,7 +37,6 @@ TRANSIENT_HTTP = frozenset({408, 425, 429})
 PERMANENT_HTTP = frozenset(range(300, 500)) - TRANSIENT_HTTP
 # No message was under way yet. Of all else, nobody knows how far it came.
 NEVER_REACHED = (ConnectionRefusedError, FileNotFoundError, socket.gaierror)
-STATUS = re.compile(r"error=([1-5][0-9]{2})\b")
 
 
 MAY_HAVE_ARRIVED = "It may have arrived all the same."
@@ -167,7 +164,8 @@ def send_email(address: str, envelope: Envelope, mail: MailSession) -> None:
             to=[address],
             headers=headers,
         )
-        mail.send(message)
+        with time_limit(settings.SENDING_SECONDS):
+            mail.send(message)
     except (BadHeaderError, HeaderParseError) as error:
         raise SendRefused("The e-mail address cannot stand in a message.") from error
     except smtplib.SMTPRecipientsRefused as error:
@@ -216,20 +214,18 @@ def _send_webhook(row: Notification, envelope: Envelope) -> None:
     headers = getattr(service, "headers", None)
     if isinstance(headers, dict):
         headers["Idempotency-Key"] = envelope.idempotency_key
-    with apprise.LogCapture(level=logging.WARNING) as captured:
-        sent = service.notify(title=envelope.subject, body=envelope.body)
-        said = captured.getvalue()
-    if not sent:
-        _raise_http(said)
+    posted = post(service, title=envelope.subject, body=envelope.body)
+    if not posted.sent:
+        _raise_http(posted)
 
 
-def _raise_http(said: str) -> None:
-    """Raise what the library's log says, unquoted: it may name the address."""
-    match = STATUS.search(said)
-    if match is None:
-        told = "The service could not be reached, or did not answer."
-        raise SendFailed(f"{told} {MAY_HAVE_ARRIVED}")
-    status = int(match[1])
+def _raise_http(posted: Posted) -> None:
+    status, reason = posted.status, posted.reason
+    if status is None:
+        told = reason.text
+        if reason.may_have_arrived:
+            told = f"{told} {MAY_HAVE_ARRIVED}"
+        raise SendFailed(told)
     if status in PERMANENT_HTTP:
         raise SendRefused(f"The service answered {status}.")
     raise SendFailed(f"The service answered {status}.")

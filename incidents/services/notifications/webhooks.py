@@ -66,6 +66,8 @@ OPTIONS: dict[str, frozenset[str]] = {
 # The library's own log lines may quote an address, and so reach no log of ours.
 _library_log = logging.getLogger("apprise")
 _library_log.propagate = False
+# It says why nothing was sent only to who listens this closely (posting.py).
+_library_log.setLevel(logging.DEBUG)
 _library_log.addHandler(logging.NullHandler())
 
 
