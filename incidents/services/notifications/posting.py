@@ -106,7 +106,8 @@ class _Listener(logging.Handler):
 def post(service: apprise.NotifyBase, *, title: str, body: str) -> Posted:
     """Have the library send, for SENDING_SECONDS at most; never raise for a failure."""
     if settings.WEBHOOK_CA_FILE:
-        service.verify_certificate = settings.WEBHOOK_CA_FILE
+        # The library hands it on to requests, which takes a path as well.
+        service.verify_certificate = settings.WEBHOOK_CA_FILE  # type: ignore[assignment]
     library_log = logging.getLogger("apprise")
     listener = _Listener()
     library_log.addHandler(listener)
