@@ -1,13 +1,34 @@
 """Structured logs: one line per event, with the ids of its request or task."""
 
 import logging
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 import structlog.tracebacks
 
+REQUEST_ID = "casefile_request_id"
+
+
+def note_request_id(request: Any, **kwargs: Any) -> None:
+    """Keep the id with its request: Django tells of some answers once both are done."""
+    found = structlog.contextvars.get_contextvars().get("request_id")
+    setattr(request, REQUEST_ID, found)
+
+
+def add_request_id(
+    logger: Any, name: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Add the id of the request that a line of Django's own is about."""
+    request = getattr(event.get("_record"), "request", None)
+    if found := getattr(request, REQUEST_ID, None):
+        event.setdefault("request_id", found)
+    return event
+
+
 SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
+    add_request_id,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -7,6 +7,13 @@ READINESS_PARTS = (
     Part("broker", "Queue", "config.health.check_broker"),
     Part("workers", "Workers", "config.health.check_workers"),
     Part("beat", "Scheduler", "config.health.check_beat"),
+    # Each machine collects its own.
+    Part(
+        "static_files",
+        "Files of the pages",
+        "config.static_files.check_static_files",
+        takes_web_out=True,
+    ),
     # Pages work without it, and no other web machine would have it.
     Part("evidence_storage", "Evidence store", "config.health.check_evidence_storage"),
     Part("disk", "Disk", "config.health.check_disk"),

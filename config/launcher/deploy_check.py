@@ -6,6 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 
 from config.launcher.folders import ROOT
 
@@ -21,11 +22,19 @@ PRODUCTION = {
 
 def main() -> int:
     """Return 0 if there is no warning."""
-    command = ["manage.py", "check", "--deploy", "--fail-level", "WARNING"]
-    environment = {**os.environ, **PRODUCTION}
-    return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=environment
-    ).returncode
+    commands = (
+        ["collectstatic", "--noinput", "--verbosity", "0"],
+        ["check", "--deploy", "--fail-level", "WARNING"],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, **PRODUCTION, "STATIC_ROOT": folder}
+        for command in commands:
+            code = subprocess.run(
+                [sys.executable, "manage.py", *command], cwd=ROOT, env=environment
+            ).returncode
+            if code:
+                return code
+    return 0
 
 
 if __name__ == "__main__":

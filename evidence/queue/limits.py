@@ -39,7 +39,8 @@ def limit_of(soft_seconds: int) -> TimeLimit:
     return TimeLimit(soft_seconds, soft_seconds + 30)
 
 
-# Measured (docs/benchmarks.md): each is several times what the largest file takes.
+# Chosen with room, not measured: what the largest file takes depends on the machine.
+# Too short a limit gives up good work; too long a one holds a queue for that long.
 VERIFYING = limit_of(600)
 EXPORTING = limit_of(900)
 READING = limit_of(300)

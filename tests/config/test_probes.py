@@ -144,9 +144,9 @@ def test_only_a_part_that_every_page_needs_takes_web_machines_out(
     assert response.json()["status"] == status
 
 
-def test_every_page_needs_the_database_and_nothing_else(settings: Settings) -> None:
+def test_every_page_needs_the_database_and_its_files(settings: Settings) -> None:
     needed = {part.name for part in settings.READINESS_PARTS if part.takes_web_out}
-    assert needed == {"database"}
+    assert needed == {"database", "static_files"}
 
 
 def make_part(check: str, **options: Any) -> Part:
