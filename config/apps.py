@@ -10,10 +10,8 @@ class WiringConfig(AppConfig):
     verbose_name = "Casefile wiring"
 
     def ready(self) -> None:
-        from config import (
-            celery,  # noqa: F401  (importing it makes it current)
-            static_files,  # noqa: F401  (importing it registers its check)
-        )
+        # Importing them makes the one current, and registers the other's check.
+        from config import celery, static_files  # noqa: F401
         from config.logs import note_request_id
 
         bind_extra_request_metadata.connect(note_request_id)
