@@ -90,7 +90,10 @@ def _data_bytes() -> int:
 
 
 def why_too_long() -> str:
-    limit = current_task.request.timelimit if current_task else None
+    """Return why work that reached its time limit is given up, with the limit."""
+    if not current_task:
+        return "it took longer than a worker has for one task"
+    limit = current_task.request.timelimit
     seconds = limit[1] if limit and limit[1] else current_task.soft_time_limit
     return f"it took longer than {seconds} s, the most that this may take"
 

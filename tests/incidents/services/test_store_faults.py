@@ -14,13 +14,19 @@ from incidents.models import Incident, Notification
 from incidents.services.store_faults import PLAYBOOK, follow_store_faults
 from tests.evidence.helpers import read_vector, receive
 from tests.evidence.store.spoiling import alter
-from tests.factories import close_false_alarm, make_evidence, make_incident
+from tests.factories import (
+    close_false_alarm,
+    make_evidence,
+    make_incident,
+    make_playbook,
+)
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def item():
+    make_playbook(PLAYBOOK)
     return make_evidence(make_incident(), now=timezone.now())
 
 

@@ -4,6 +4,7 @@ import io
 import zipfile
 
 import pytest
+from celery import current_app
 from django.contrib.auth.models import User
 
 from evidence import storage
@@ -178,10 +179,11 @@ def test_a_lost_scan_is_queued_again(
     request = request_scan(item_id=source(incident, EVASIVE).pk, actor=responder)
     long_ago = request.touched_at.replace(year=2020)
     ScanRequest.objects.update(touched_at=long_ago)
+    current_app.control.purge()  # The messages of other tests' work.
     with django_capture_on_commit_callbacks() as callbacks:
         requeue_lost_work()
     assert ("policy.scan_source", [request.pk]) in [
-        callback.args for callback in callbacks
+        getattr(callback, "args", None) for callback in callbacks
     ]
 
 
