@@ -33,10 +33,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "policy.sweep_orders",
         "policy.take_up_evidence",
     ),
-    QueueName.DELIVERY: (
-        "evidence.publish_checkpoints",
-        "incidents.deliver_notifications",
-    ),
+    QueueName.DELIVERY: ("incidents.deliver_notifications",),
     # Sent by size; this is for who sends one by hand.
     QueueName.LARGE: (
         "evidence.export_bundle",
@@ -50,6 +47,8 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "evidence.check_records",
         "evidence.seal_records",
         "evidence.check_stored_bytes",
+        "evidence.grow_whole_log",
+        "evidence.publish_checkpoints",
         "evidence.sweep_incoming",
         "evidence.sweep_unclaimed",
         "evidence.verify_outdated_content",

@@ -50,9 +50,8 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     # Once a day through all of it: for what was committed very late.
     "grow-log-whole": {
-        "task": "evidence.grow_log",
+        "task": "evidence.grow_whole_log",
         "schedule": crontab(hour=2, minute=41),
-        "args": (True,),
     },
     "sweep-orders": {
         "task": "policy.sweep_orders",

@@ -93,9 +93,16 @@ def check_history() -> None:
     history_checks.check_history(actor=None)
 
 
-@shared_task(name="evidence.grow_log", acks_late=True)
-def grow_log(whole: bool = False) -> None:
-    growing.grow_log(whole=whole)
+@shared_task(
+    name="evidence.grow_log", acks_late=True, soft_time_limit=60, time_limit=75
+)
+def grow_log() -> None:
+    growing.grow_log()
+
+
+@shared_task(name="evidence.grow_whole_log", acks_late=True)
+def grow_whole_log() -> None:
+    growing.grow_log(whole=True)
 
 
 @shared_task(name="evidence.publish_checkpoints", acks_late=True)
