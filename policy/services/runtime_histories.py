@@ -50,7 +50,7 @@ def import_runtime_history(
     """Keep a runtime's record as evidence, and list what our rules hold against it.
 
     It never becomes our own state: no trust and no kill switch changes. Raise
-    DocumentError where it is too large to be one.
+    DocumentError where it is too large to be one, or is packed and damaged.
     """
     require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
