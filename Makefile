@@ -25,7 +25,7 @@ test: ## Run the tests beside servers of their own (ARGS="tests/policy -x")
 slow: ## Run the tests that take long, fuzzing above all
 	@$(LAUNCH) test -- -m slow $(ARGS)
 
-faults: ## Break the database, the queue, workers and the disk, and print what it cost
+faults: ## Hold a case, hang the queue, kill workers, restart the database; print the cost
 	@$(LAUNCH) test -- -m faults -n 0 $(ARGS)
 
 browser: ## Run the browser tests only
