@@ -80,7 +80,8 @@ EXAMPLES = {
         (), "every chain holds", ("--stream", "no:such"), "no stream no:such"
     ),
     "backup": Example(
-        ("{folder}/backup",), "is a whole backup", ("{folder}",), "has other files"
+        *(("{folder}/backup",), "is a whole backup", ("{folder}",), "has other files"),
+        asks=("{folder}/another",),
     ),
     "restore": Example(
         ("--help",), "empty installation", ("{folder}/backup",), "has data"
