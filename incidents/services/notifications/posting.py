@@ -56,7 +56,7 @@ REASONS = (
         may_have_arrived=False,
     ),
     Reason(
-        re.compile(r"timed out|TimeoutError|the time is up"),
+        re.compile(r"timed out|TimeoutError|The time is up"),
         "The service did not answer in time.",
         may_have_arrived=True,
     ),
@@ -149,4 +149,4 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    raise TimeoutError("the time is up")
+    raise TimeoutError("The time is up.")
