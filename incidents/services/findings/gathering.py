@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from evidence.format import hash_value
@@ -56,7 +57,9 @@ def gather_findings(*, incident_id: int) -> int:
 
 def sweep_findings() -> int:
     """Queue again what a lost message left undone; return in how many cases."""
-    cases = Incident.objects.filter(closed_at__isnull=True).order_by("-pk")
+    evidence = EvidenceItem.objects.filter(incident=OuterRef("pk"))
+    cases = Incident.objects.filter(Exists(evidence), closed_at__isnull=True)
+    cases = cases.order_by("-pk")
     behind = [case.pk for case in cases[:SWEEP_SIZE] if not is_up_to_date(case)]
     for pk in behind:
         queue_findings(pk)
