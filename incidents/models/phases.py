@@ -79,16 +79,18 @@ def refuse_ended_cycle() -> Trigger:
     )
 
 
+def is_late(now: dt.datetime) -> Q:
+    """Return the phases that were completed after their limit, or are past it.
+
+    A clock that still ran when its cycle ended has stood still since.
+    """
+    return Q(due_at__lt=Coalesce("completed_at", "cycle__ended_at", Value(now)))
+
+
 class IncidentPhaseQuerySet(models.QuerySet["IncidentPhase"]):
     def late(self, now: dt.datetime | None = None) -> "IncidentPhaseQuerySet":
-        """Return the phases that were completed after their limit, or are past it.
-
-        A clock that still ran when its cycle ended has stood still since.
-        """
-        ended = Coalesce(
-            "completed_at", "cycle__ended_at", Value(now or timezone.now())
-        )
-        return self.filter(due_at__lt=ended)
+        """Return the phases that `is_late` says."""
+        return self.filter(is_late(now or timezone.now()))
 
 
 class IncidentPhase(models.Model):

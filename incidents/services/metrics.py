@@ -23,6 +23,7 @@ from django.db.models.functions import Coalesce, Greatest, TruncMonth, TruncWeek
 from django.utils import timezone
 
 from incidents.models import Incident, IncidentPhase
+from incidents.models.phases import is_late
 from incidents.workflow.incident_states import IncidentStatus
 from incidents.workflow.metrics import (
     AGE_GROUPS,
@@ -156,9 +157,8 @@ def _measured_phases(
     incidents: QuerySet[Incident], since: dt.datetime | None, now: dt.datetime
 ) -> QuerySet[IncidentPhase]:
     """Return the phases that are complete, or past their limit without being so."""
-    until = Coalesce("cycle__ended_at", Value(now))
     rows = IncidentPhase.objects.filter(
-        COMPLETED | Q(due_at__lt=until),
+        COMPLETED | is_late(now),
         ~Q(phase=Phase.DETECT.value, cycle__number__gt=1),
         cycle__incident__in=incidents.order_by(),
         phase__in=MEASURED_PHASES,
