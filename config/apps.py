@@ -1,5 +1,4 @@
 from django.apps import AppConfig
-from django_structlog.signals import bind_extra_request_metadata
 
 
 class WiringConfig(AppConfig):
@@ -12,6 +11,3 @@ class WiringConfig(AppConfig):
     def ready(self) -> None:
         # Importing them makes the one current, and registers the other's check.
         from config import celery, static_files  # noqa: F401
-        from config.logs import note_request_id
-
-        bind_extra_request_metadata.connect(note_request_id)

@@ -8,12 +8,7 @@ import structlog
 import structlog.tracebacks
 
 REQUEST_ID = "casefile_request_id"
-
-
-def note_request_id(request: Any, **kwargs: Any) -> None:
-    """Keep the id with its request: Django tells of some answers once both are done."""
-    found = structlog.contextvars.get_contextvars().get("request_id")
-    setattr(request, REQUEST_ID, found)
+"""The attribute of a request that keeps its id (config/request_ids.py)."""
 
 
 def add_request_id(

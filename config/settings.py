@@ -80,6 +80,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before all that may refuse: every line and every answer has its request's id.
+    "config.request_ids.RequestIdMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "config.middleware.TrustedProxyMiddleware",
     "config.middleware.ProbeMiddleware",
@@ -94,7 +96,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "evidence.reader_zone.ReaderZoneMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "config.request_ids.RequestUserMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "evidence.admin.sent_forms.UnsentFormMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -8,12 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import structlog
 from django.contrib.auth.models import User
 from django.test import Client
-from pytest_django import Settings
-
-from config.logs import make_logging
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -63,35 +59,6 @@ def test_tracebacks_name_the_error_and_no_variables(style: str) -> None:
     assert "broken" in written
     assert "fail" in written
     assert "a-very-secret-value" not in written
-
-
-def test_djangos_own_lines_of_a_request_have_its_id(
-    client: Client, monkeypatch: pytest.MonkeyPatch, settings: Settings
-) -> None:
-    """Django tells of an answer of 503 after the request's own context has ended."""
-    settings.ROOT_URLCONF = "tests.config.test_refusals"
-    client.raise_request_exception = False
-    handler = next(
-        handler for handler in logging.root.handlers if handler.name == "stderr"
-    )
-    assert isinstance(handler, logging.StreamHandler)
-    style = make_logging(level="INFO", as_json=True)["formatters"]["structured"]
-    plain = {name: value for name, value in style.items() if name != "()"}
-    monkeypatch.setattr(
-        handler, "formatter", structlog.stdlib.ProcessorFormatter(**plain)
-    )
-    earlier = handler.setStream(written := io.StringIO())
-    try:
-        assert client.get("/pages/store/").status_code == 503
-        assert client.get("/pages/fault/").status_code == 500
-    finally:
-        handler.setStream(earlier)
-    lines = [json.loads(line) for line in written.getvalue().splitlines()]
-    django = [line for line in lines if line["logger"] == "django.request"]
-    assert len(django) == 2, lines
-    assert all(line.get("request_id") for line in django), django
-    # Two requests, two ids.
-    assert len({line["request_id"] for line in django}) == 2
 
 
 def test_a_refused_page_is_one_line(outsider: User, client: Client) -> None:
