@@ -20,7 +20,7 @@ HEADER = "X-Request-ID"
 PROBES = ("/healthz", "/readyz", "/metrics")
 
 
-class RequestIdMiddleware(RequestMiddleware):  # type: ignore[misc]
+class RequestIdMiddleware(RequestMiddleware):
     """Give a request its id, tell of it in one line, and name the id in the answer.
 
     It is always made here: what a header claims would let a visitor write his lines
