@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from evidence.models import EvidenceItem
 from policy.models import (
@@ -175,15 +176,35 @@ def _early_lift(lift: KillSwitchLift) -> TrustFinding:
     )
 
 
-def records_key(incident: Any) -> list[list[int]]:
-    """Return the keys of the rows that `own_record` and the scans are made from."""
-    scans = ScanReport.objects.filter(item__incident=incident)
-    about = Q(extension__isnull=True) | Q(extension__in=incident.extensions.all())
+def records_keys(extensions: Mapping[int, Collection[int]]) -> dict[int, list[Any]]:
+    """Return, of each case, the keys of the rows that its records and scans are of.
+
+    `extensions` are those of each case, by id. As many queries for one as for many.
+    """
+    every = {pk for known in extensions.values() for pk in known}
+    scans = _grouped(
+        ScanReport.objects.filter(item__incident__in=list(extensions)),
+        "item__incident",
+    )
+    moves = _grouped(TrustTransition.objects.filter(extension__in=every), "extension")
+    about = Q(extension__isnull=True) | Q(extension__in=every)
     switches = KillSwitch.objects.filter(about)
-    moves = TrustTransition.objects.filter(extension__in=incident.extensions.all())
-    confirmed = switches.filter(confirmation__isnull=False)
-    lifted = switches.filter(lift__isnull=False)
-    return [
-        sorted(rows.values_list("pk", flat=True))
-        for rows in (scans, moves, confirmed, lifted)
-    ]
+    confirmed = _grouped(switches.filter(confirmation__isnull=False), "extension")
+    lifted = _grouped(switches.filter(lift__isnull=False), "extension")
+    return {
+        case: [
+            sorted(scans[case]),
+            sorted(pk for one in known for pk in moves[one]),
+            sorted(pk for one in {None, *known} for pk in confirmed[one]),
+            sorted(pk for one in {None, *known} for pk in lifted[one]),
+        ]
+        for case, known in extensions.items()
+    }
+
+
+def _grouped(rows: QuerySet[Any], field: str) -> defaultdict[int | None, list[int]]:
+    """Return the rows' keys by what a field of theirs points at."""
+    found: defaultdict[int | None, list[int]] = defaultdict(list)
+    for owner, pk in rows.order_by().values_list(field, "pk"):
+        found[owner].append(pk)
+    return found

@@ -13,11 +13,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from evidence.format import hash_value
-from evidence.models import EvidenceItem, EvidenceKind, VerificationReport
+from evidence.models import EvidenceItem, VerificationReport
 from evidence.queue.sending import queue_on_commit
 from evidence.storable_values import safe_json
 from incidents.findings import QUESTIONS, answer_all
@@ -25,13 +23,12 @@ from incidents.findings import Finding as Answer
 from incidents.models import EvidenceReading, Finding, Incident
 from incidents.services.changes import lock_incident
 from incidents.services.findings.reading import CaseReading, read_case, readable_reports
-from policy.services.case_records import records_key
+from incidents.services.findings.state import cases_behind, state_key
 
 log = logging.getLogger(__name__)
 
 GATHER_TASK = "incidents.gather_findings"
 ANSWER_TASK = "incidents.answer_proven_items"
-SWEEP_SIZE = 200
 
 
 def queue_findings(incident_id: int) -> None:
@@ -57,10 +54,7 @@ def gather_findings(*, incident_id: int) -> int:
 
 def sweep_findings() -> int:
     """Queue again what a lost message left undone; return in how many cases."""
-    evidence = EvidenceItem.objects.filter(incident=OuterRef("pk"))
-    cases = Incident.objects.filter(Exists(evidence), closed_at__isnull=True)
-    cases = cases.order_by("-pk")
-    behind = [case.pk for case in cases[:SWEEP_SIZE] if not is_up_to_date(case)]
+    behind = list(cases_behind())
     for pk in behind:
         queue_findings(pk)
     return len(behind)
@@ -102,26 +96,6 @@ def in_order_of_questions(rows: Iterable[Finding]) -> list[Finding]:
     """Return answers class by class, in the order in which the classes ask."""
     order = {key: place for place, key in enumerate(QUESTIONS)}
     return sorted(rows, key=lambda row: order.get((row.code, row.key), len(order)))
-
-
-def state_key(incident: Incident) -> str:
-    """Return a digest of all rows that the answers depend on."""
-    sources = incident.evidence_items.filter(kind=EvidenceKind.EXTENSION_SOURCE)
-    return hash_value(
-        {
-            "versions": {f"{c}/{k}": q.version for (c, k), q in QUESTIONS.items()},
-            "reports": [report.pk for report in readable_reports(incident)],
-            "snapshots": _keys(incident.policy_snapshots),
-            "histories": _keys(incident.runtime_histories),
-            "sources": _keys(sources),
-            "extensions": _keys(incident.extensions),
-            "records": records_key(incident),
-        }
-    )
-
-
-def _keys(rows: Any) -> list[int]:
-    return sorted(rows.values_list("pk", flat=True))
 
 
 def _answers(reading: CaseReading) -> list[Answer]:

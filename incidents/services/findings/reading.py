@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +33,10 @@ from incidents.findings import (
     inputs,
 )
 from incidents.models import Incident
-from incidents.services.gates.gathering import find_current_reports
+from incidents.services.gates.gathering import (
+    find_current_report_keys,
+    find_current_reports,
+)
 from policy.models import PolicySnapshot, RuntimeHistoryImport
 from policy.rules.explanation import interpret_explanation
 from policy.services import case_records
@@ -64,6 +67,18 @@ def readable_reports(incident: Incident) -> list[VerificationReport]:
     items = incident.evidence_items.arrived().filter(kind__in=VERIFIABLE_KINDS)
     reports = find_current_reports(items)
     return [reports[pk] for pk in sorted(reports) if reports[pk].outcome in READABLE]
+
+
+def readable_report_keys(incident_ids: Collection[int]) -> dict[int, list[int]]:
+    """Return the keys of the readable reports of each case, by item, in one query."""
+    items = EvidenceItem.objects.arrived().filter(
+        kind__in=VERIFIABLE_KINDS, incident__in=incident_ids
+    )
+    found: dict[int, list[int]] = {pk: [] for pk in incident_ids}
+    for case, report, outcome in find_current_report_keys(items):
+        if outcome in READABLE:
+            found[case].append(report)
+    return found
 
 
 def read_case(incident: Incident) -> CaseReading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from django.db.models import Q, QuerySet
@@ -143,11 +143,7 @@ def find_current_reports(
     requests = VerificationRequest.objects.filter(item__in=list(items))
     if until is not None:
         requests = requests.filter(requested_at__lte=until)
-    # The newest request decides, done or not: while a new verification runs, the
-    # report before it no longer speaks for the bytes.
-    newest = (
-        requests.order_by("item_id", "-id").distinct("item_id").select_related("report")
-    )
+    newest = _newest_of_each(requests).select_related("report")
     return {
         request.item_id: request.report
         for request in newest
@@ -156,6 +152,30 @@ def find_current_reports(
         and request.report.outcome != Outcome.UNFINISHED
         and (until is None or request.report.finished_at <= until)
     }
+
+
+def find_current_report_keys(
+    items: QuerySet[EvidenceItem],
+) -> Iterator[tuple[int, int, str]]:
+    """Yield case, report and outcome of what `find_current_reports` finds now."""
+    newest = _newest_of_each(VerificationRequest.objects.filter(item__in=items))
+    rows = newest.values_list(
+        "item__incident_id", "report__pk", "report__outcome", "state"
+    )
+    for case, report, outcome, state in rows:
+        if state == WorkState.DONE and report and outcome != Outcome.UNFINISHED:
+            yield case, report, outcome
+
+
+def _newest_of_each(
+    requests: QuerySet[VerificationRequest],
+) -> QuerySet[VerificationRequest]:
+    """Keep the newest request of each item, by item.
+
+    It decides, done or not: while a new verification runs, the report before it no
+    longer speaks for the bytes.
+    """
+    return requests.order_by("item_id", "-id").distinct("item_id")
 
 
 def find_replay_viewing(incident: Incident, cycle: Cycle) -> Statement | None:

@@ -1,0 +1,110 @@
+"""The sweep for findings looks at every case, in as few queries for many as for few."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from evidence.models import EvidenceItem
+from incidents.models import Incident
+from incidents.services.findings.gathering import gather_findings, sweep_findings
+from incidents.services.findings.reading import readable_report_keys, readable_reports
+from incidents.services.findings.state import cases_behind, state_keys
+from tests.factories import make_evidence, make_incident
+from tests.incidents.findings.bundles import entry, make_bundle
+from tests.incidents.notifications.making import copy_case
+
+pytestmark = pytest.mark.django_db
+CALLS = json.dumps(make_bundle([entry(n) for n in range(1, 7)])).encode()
+Capture = Callable[..., AbstractContextManager[list[Any]]]
+
+
+def make_read_case() -> Incident:
+    case = make_incident(playbook="INC-5", extension_ids=("ext",))
+    make_evidence(case, content=CALLS, name="bundle.json")
+    gather_findings(incident_id=case.pk)
+    return case
+
+
+def copy_with_evidence(count: int) -> list[Incident]:
+    """Open cases as rows, each with an item that no worker has read."""
+    case = make_incident()
+    item = make_evidence(case, content=CALLS, name="bundle.json", verified=False)
+    copy_case(case, count)
+    copies = list(Incident.objects.filter(pk__gt=case.pk).order_by("pk"))
+    values = {
+        field.attname: getattr(item, field.attname)
+        for field in EvidenceItem._meta.concrete_fields
+        if field.attname not in ("id", "incident_id")
+    }
+    EvidenceItem.objects.bulk_create(
+        EvidenceItem(**values | {"incident_id": copy.pk}) for copy in copies
+    )
+    return [case, *copies]
+
+
+def test_oldest_case_is_found_behind_however_many_newer_ones(
+    django_capture_on_commit_callbacks: Capture,
+) -> None:
+    oldest, *newer = copy_with_evidence(210)
+    with django_capture_on_commit_callbacks() as callbacks:
+        assert sweep_findings() == 1 + len(newer)
+    queued = [one.args for one in callbacks if isinstance(one, partial)]
+    assert ("incidents.gather_findings", [oldest.pk]) in queued
+
+
+def test_pages_leave_nobody_out() -> None:
+    cases = [case.pk for case in copy_with_evidence(4)]
+    for at_once in (1, 2, 3, 5, 6):
+        assert list(cases_behind(at_once=at_once)) == cases
+
+
+def test_what_was_read_is_not_behind_and_what_came_since_is() -> None:
+    first, second = make_read_case(), make_read_case()
+    assert list(cases_behind()) == []
+    make_evidence(second, content=CALLS + b"\n", name="again.json")
+    assert list(cases_behind()) == [second.pk]
+    assert first.pk in state_keys([first.pk, second.pk])
+
+
+def test_closed_cases_and_cases_without_evidence_are_left_alone() -> None:
+    make_incident()
+    case, *_ = copy_with_evidence(0)
+    assert list(cases_behind()) == [case.pk]
+
+
+def test_one_case_has_the_digest_that_it_has_among_many() -> None:
+    cases = [make_read_case().pk, make_read_case().pk, make_incident().pk]
+    together = state_keys(cases)
+    assert together == {pk: state_keys([pk])[pk] for pk in cases}
+    assert len(set(together.values())) == len(cases)
+
+
+def test_digest_and_reader_see_the_same_reports() -> None:
+    case = make_read_case()
+    make_evidence(case, content=CALLS + b" ", name="waits.json", verified=False)
+    make_evidence(case, content=b"{}", name="broken.json")
+    read = [report.pk for report in readable_reports(case)]
+    assert read
+    assert readable_report_keys([case.pk]) == {case.pk: read}
+
+
+def test_queries_do_not_grow_with_the_cases() -> None:
+    make_read_case()
+    counts = []
+    for _ in range(2):
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            sweep_findings()
+        counts.append(len(queries))
+        make_read_case()
+        make_read_case()
+    assert counts[0] == counts[1]
