@@ -20,11 +20,14 @@ def safe_cell(value: object) -> str:
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a table as CSV (RFC 4180) with a byte order mark, every cell safe."""
+    """Return a table as CSV (RFC 4180) with a byte order mark, every cell safe.
+
+    A cell is empty for None.
+    """
     out = io.StringIO()
     out.write(BYTE_ORDER_MARK)
     writer = csv.writer(out)
     writer.writerow(columns)
     for row in rows:
-        writer.writerow(safe_cell(value) for value in row)
+        writer.writerow("" if value is None else safe_cell(value) for value in row)
     return out.getvalue()

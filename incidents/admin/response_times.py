@@ -12,15 +12,20 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 
 from evidence.spreadsheets import write_table
-from incidents.models import Incident
-from incidents.services.metrics import read_ages, read_figures, read_weeks
+from incidents.services.metrics import (
+    GROUPS,
+    MetricsQuestion,
+    ask_metrics,
+    read_ages,
+    read_figures,
+    read_groups,
+    read_weeks,
+)
 from incidents.workflow.incident_states import IncidentStatus
 from incidents.workflow.metrics import (
     MEASURED_PHASES,
@@ -31,27 +36,11 @@ from incidents.workflow.metrics import (
 from incidents.workflow.phases import Phase
 
 MONTHS = (3, 6, 12)
-GROUPINGS: dict[str, dict[str, Any]] = {
-    "all": {"by_month": False, "by_class": False, "by_severity": False},
-    "month": {"by_month": True, "by_class": False, "by_severity": False},
-    "class": {"by_month": False, "by_class": True, "by_severity": False},
-    "severity": {"by_month": False, "by_class": False, "by_severity": True},
-    "everything": {"by_month": True, "by_class": True, "by_severity": True},
-}
+GROUPINGS = ("all", *GROUPS, "everything")
 WIDTH, HEIGHT = 420, 150
 LEFT, RIGHT, TOP, BOTTOM = 8, 8, 10, 24
 # Beyond this share of the accent a number on its ground is no longer readable.
 DEEPEST = 40
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the page is asked for: since when, and grouped by what."""
-
-    grouping: str
-    months: int
-    since: dt.datetime
-    incidents: QuerySet[Incident]
 
 
 @dataclass(frozen=True)
@@ -84,12 +73,13 @@ def response_times_view(request: HttpRequest) -> HttpResponse:
     """Show the figures of the cases that this person may see."""
     asked = _read_question(request)
     cases, since = asked.incidents, asked.since
-    together = read_figures(incidents=cases, since=since, **GROUPINGS["all"])
-    by_month = read_figures(incidents=cases, since=since, **GROUPINGS["month"])
-    known = {"all": together, "month": by_month}
-    figures = known.get(asked.grouping) or read_figures(
-        incidents=cases, since=since, **GROUPINGS[asked.grouping]
+    together = read_figures(incidents=cases, since=since, groups=())
+    by_month = read_figures(incidents=cases, since=since, groups={"month"})
+    known = {frozenset(): together, frozenset({"month"}): by_month}
+    figures = known.get(asked.groups) or read_figures(
+        incidents=cases, since=since, groups=asked.groups
     )
+    grouping, months = _given(request)
     request.current_app = admin.site.name
     context = {
         **admin.site.each_context(request),
@@ -100,9 +90,9 @@ def response_times_view(request: HttpRequest) -> HttpResponse:
         "plots": _plots(by_month),
         "weeks": _week_grid(read_weeks(incidents=cases, since=since), since),
         "ages": _age_bars(read_ages(incidents=cases)),
-        "grouping": asked.grouping,
-        "groupings": list(GROUPINGS),
-        "months": asked.months,
+        "grouping": grouping,
+        "groupings": GROUPINGS,
+        "months": months,
         "month_choices": MONTHS,
     }
     return TemplateResponse(request, "incidents/response_times/page.html", context)
@@ -114,7 +104,7 @@ def response_times_csv(request: HttpRequest, table: str) -> HttpResponse:
     cases, since = asked.incidents, asked.since
     if table == "phases":
         text = _phases_csv(
-            read_figures(incidents=cases, since=since, **GROUPINGS[asked.grouping])
+            read_figures(incidents=cases, since=since, groups=asked.groups)
         )
     elif table == "weeks":
         text = _weeks_csv(read_weeks(incidents=cases, since=since))
@@ -127,19 +117,22 @@ def response_times_csv(request: HttpRequest, table: str) -> HttpResponse:
     return response
 
 
-def _read_question(request: HttpRequest) -> Asked:
+def _read_question(request: HttpRequest) -> MetricsQuestion:
     if not request.user.has_perm("incidents.view_incident"):
         raise Http404
+    grouping, months = _given(request)
+    return ask_metrics(
+        request.user, days=months * 365 // 12, groups=read_groups(grouping)
+    )
+
+
+def _given(request: HttpRequest) -> tuple[str, int]:
+    """Return what the page's two menus are set to."""
     grouping = request.GET.get("by", "all")
     months = request.GET.get("months", str(MONTHS[-1]))
     if grouping not in GROUPINGS or months not in {str(count) for count in MONTHS}:
         raise Http404
-    return Asked(
-        grouping=grouping,
-        months=int(months),
-        since=timezone.now() - dt.timedelta(days=int(months) * 365 // 12),
-        incidents=Incident.objects.visible_to(request.user),
-    )
+    return grouping, int(months)
 
 
 # --- what the pieces show ------------------------------------------------------------
@@ -294,8 +287,8 @@ def _phases_csv(figures: Iterable[PhaseFigures]) -> str:
         (
             (
                 *(cell.group.month, cell.group.playbook_code, cell.group.severity),
-                *(cell.group.phase.label, cell.sample_size, _seconds(cell.median)),
-                *(_seconds(cell.percentile_90), _seconds(cell.limit)),
+                *(cell.group.phase.label, cell.sample_size, cell.median_seconds),
+                *(cell.percentile_90_seconds, cell.limit_seconds),
                 *(cell.judged_count, cell.within_count),
             )
             for cell in figures
@@ -312,7 +305,3 @@ def _ages_csv(ages: Iterable[AgeCount]) -> str:
     return write_table(
         ("age", "cases"), ((age.group.words, age.case_count) for age in ages)
     )
-
-
-def _seconds(length: dt.timedelta | None) -> object:
-    return "" if length is None else length.total_seconds()

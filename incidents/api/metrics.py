@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
-
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as fields
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from evidence.api.base.views import person_of
 from incidents.models import Incident
-from incidents.services.metrics import read_ages, read_figures, read_weeks
-from incidents.workflow.metrics import PhaseFigures
+from incidents.services.metrics import (
+    ask_metrics,
+    read_ages,
+    read_figures,
+    read_groups,
+    read_weeks,
+)
 
-GROUPINGS = ("month", "class", "severity")
 DAYS_MAX = 3660
 DAYS = OpenApiParameter("days", int, description="How far back; 366 unless told.")
 
@@ -34,15 +35,8 @@ class MetricsQuerySerializer(DaysQuerySerializer):
 
     by = fields.CharField(required=False, default="month,class,severity")
 
-    def validate_by(self, value: str) -> set[str]:
-        names = {code.strip() for code in value.split(",") if code.strip()} - {"none"}
-        unknown = sorted(names - set(GROUPINGS))
-        if unknown:
-            raise fields.ValidationError(
-                f"Group by {', '.join(GROUPINGS)}, or by nothing. Given: "
-                f"{', '.join(unknown)}."
-            )
-        return names
+    def validate_by(self, value: str) -> frozenset[str]:
+        return read_groups(value)
 
 
 class FiguresSerializer(fields.Serializer):
@@ -52,30 +46,16 @@ class FiguresSerializer(fields.Serializer):
     complete or past it; `within_limit` of them were completed in time.
     """
 
-    month = fields.CharField()
-    playbook = fields.CharField()
-    severity = fields.CharField()
-    phase = fields.CharField()
+    month = fields.CharField(source="group.month")
+    playbook = fields.CharField(source="group.playbook_code")
+    severity = fields.CharField(source="group.severity")
+    phase = fields.CharField(source="group.phase.value")
     sample_size = fields.IntegerField()
     median_seconds = fields.FloatField(allow_null=True)
     percentile_90_seconds = fields.FloatField(allow_null=True)
     limit_seconds = fields.FloatField(allow_null=True)
-    judged = fields.IntegerField()
-    within_limit = fields.IntegerField()
-
-    def to_representation(self, instance: PhaseFigures) -> dict[str, Any]:
-        return {
-            "month": instance.group.month,
-            "playbook": instance.group.playbook_code,
-            "severity": instance.group.severity,
-            "phase": instance.group.phase.value,
-            "sample_size": instance.sample_size,
-            "median_seconds": _seconds(instance.median),
-            "percentile_90_seconds": _seconds(instance.percentile_90),
-            "limit_seconds": _seconds(instance.limit),
-            "judged": instance.judged_count,
-            "within_limit": instance.within_count,
-        }
+    judged = fields.IntegerField(source="judged_count")
+    within_limit = fields.IntegerField(source="within_count")
 
 
 class WeekCountSerializer(fields.Serializer):
@@ -113,14 +93,13 @@ class PhaseTimesView(APIView):
     def get(self, request: Request) -> Response:
         query = MetricsQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        groups: set[str] = query.validated_data["by"]
-        days = dt.timedelta(days=query.validated_data["days"])
+        asked = ask_metrics(
+            person_of(request),
+            days=query.validated_data["days"],
+            groups=query.validated_data["by"],
+        )
         figures = read_figures(
-            incidents=Incident.objects.visible_to(request.user),
-            since=timezone.now() - days,
-            by_month="month" in groups,
-            by_class="class" in groups,
-            by_severity="severity" in groups,
+            incidents=asked.incidents, since=asked.since, groups=asked.groups
         )
         return Response(FiguresSerializer(figures, many=True).data)
 
@@ -134,10 +113,8 @@ class CaseWeeksView(APIView):
     def get(self, request: Request) -> Response:
         query = DaysQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        counts = read_weeks(
-            incidents=Incident.objects.visible_to(request.user),
-            since=timezone.now() - dt.timedelta(days=query.validated_data["days"]),
-        )
+        asked = ask_metrics(person_of(request), days=query.validated_data["days"])
+        counts = read_weeks(incidents=asked.incidents, since=asked.since)
         return Response(WeekCountSerializer(counts, many=True).data)
 
 
@@ -150,7 +127,3 @@ class CaseAgesView(APIView):
     def get(self, request: Request) -> Response:
         counts = read_ages(incidents=Incident.objects.visible_to(request.user))
         return Response(AgeCountSerializer(counts, many=True).data)
-
-
-def _seconds(length: dt.timedelta | None) -> float | None:
-    return None if length is None else length.total_seconds()

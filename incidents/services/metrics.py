@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import ValidationError
 from django.db.models import (
     Aggregate,
     CharField,
@@ -37,6 +40,9 @@ from incidents.workflow.metrics import (
 from incidents.workflow.phases import Phase
 
 ALL = "all"
+GROUPS = ("month", "class", "severity")
+# Words for a grouping beside the names themselves, separated by commas.
+GROUP_WORDS = {"": (), "none": (), ALL: (), "everything": GROUPS}
 # A cycle that has ended counts as what it was, not as what the case became since.
 CODE = Coalesce(
     "cycle__ending__playbook_version__playbook__code",
@@ -69,13 +75,46 @@ class PercentileDisc(OrderedSet):
     function = "PERCENTILE_DISC"
 
 
+@dataclass(frozen=True)
+class MetricsQuestion:
+    """Whose cases are measured, detected since when, and grouped by what."""
+
+    incidents: QuerySet[Incident]
+    since: dt.datetime
+    groups: frozenset[str]
+
+
+def ask_metrics(
+    user: User | AnonymousUser, *, days: int, groups: Collection[str] = GROUPS
+) -> MetricsQuestion:
+    """Return the question about the cases of the last `days` that a person may see."""
+    return MetricsQuestion(
+        incidents=Incident.objects.visible_to(user),
+        since=timezone.now() - dt.timedelta(days=days),
+        groups=frozenset(groups),
+    )
+
+
+def read_groups(text: str) -> frozenset[str]:
+    """Return what figures are to be grouped by; raise ValidationError for others.
+
+    `text` holds names of `GROUPS`, separated by commas, or one of `GROUP_WORDS`.
+    """
+    words = {word.strip() for word in text.split(",")}
+    groups = {group for word in words for group in GROUP_WORDS.get(word, (word,))}
+    unknown = sorted(groups - set(GROUPS))
+    if unknown:
+        raise ValidationError(
+            f"Group by {', '.join(GROUPS)}, or by none. Given: {', '.join(unknown)}."
+        )
+    return frozenset(groups)
+
+
 def read_figures(
     *,
     incidents: QuerySet[Incident],
     since: dt.datetime | None = None,
-    by_month: bool = True,
-    by_class: bool = True,
-    by_severity: bool = True,
+    groups: Collection[str] = GROUPS,
     now: dt.datetime | None = None,
 ) -> tuple[PhaseFigures, ...]:
     """Return the figures of each group, sorted; what is not grouped by is ``all``.
@@ -86,9 +125,9 @@ def read_figures(
     rows = (
         _measured_phases(incidents, since, now or timezone.now())
         .annotate(
-            month=MONTH if by_month else Value(None, output_field=CharField()),
-            code=CODE if by_class else Value(ALL),
-            grade=SEVERITY if by_severity else Value(ALL),
+            month=MONTH if "month" in groups else Value(None, output_field=CharField()),
+            code=CODE if "class" in groups else Value(ALL),
+            grade=SEVERITY if "severity" in groups else Value(ALL),
             lasted=_lasted(),
         )
         .order_by()

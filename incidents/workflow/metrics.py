@@ -45,6 +45,18 @@ class PhaseFigures:
     limit: timedelta | None
 
     @property
+    def median_seconds(self) -> float | None:
+        return _seconds(self.median)
+
+    @property
+    def percentile_90_seconds(self) -> float | None:
+        return _seconds(self.percentile_90)
+
+    @property
+    def limit_seconds(self) -> float | None:
+        return _seconds(self.limit)
+
+    @property
     def breach_count(self) -> int:
         return self.judged_count - self.within_count
 
@@ -52,6 +64,10 @@ class PhaseFigures:
     def within_share(self) -> float | None:
         """Return how large a part kept its limit, 0 to 1; None where none had one."""
         return self.within_count / self.judged_count if self.judged_count else None
+
+
+def _seconds(length: timedelta | None) -> float | None:
+    return None if length is None else length.total_seconds()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from tests.incidents.services.test_phases import pass_with_waivers
 
 pytestmark = pytest.mark.django_db
 LATER = NOON + dt.timedelta(days=40)
-TOGETHER = {"by_month": False, "by_class": False, "by_severity": False}
 
 
 def contained(**fields):
@@ -37,7 +36,7 @@ def took(seconds, phase="contain", **fields):
 
 def figures_of(phase=Phase.CONTAIN, *, now=NOON, **options):
     visible = Incident.objects.visible_to(make_user())
-    found = read_figures(incidents=visible, now=now, **{**TOGETHER, **options})
+    found = read_figures(incidents=visible, now=now, **{"groups": (), **options})
     return [figures for figures in found if figures.group.phase is phase]
 
 
@@ -45,7 +44,7 @@ def test_figures_come_with_their_sample_size_by_month_class_and_severity():
     contained(playbook="INC-2")
     contained(playbook="INC-2", detected_at=NOON - dt.timedelta(minutes=2))
     contained(playbook="INC-3", severity=Severity.CRITICAL)
-    figures = figures_of(by_month=True, by_class=True, by_severity=True)
+    figures = figures_of(groups=("month", "class", "severity"))
     assert [
         (
             *(cell.group.month, cell.group.playbook_code, cell.group.severity),
@@ -75,7 +74,7 @@ def test_median_and_nearest_rank(count):
 def test_month_is_that_of_utc():
     tokyo = dt.timezone(dt.timedelta(hours=9))
     took(60, detected_at=dt.datetime(2026, 3, 1, 3, 0, tzinfo=tokyo))
-    (figures,) = figures_of(by_month=True)
+    (figures,) = figures_of(groups=("month",))
     assert figures.group.month == "2026-02"
 
 
