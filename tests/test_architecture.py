@@ -37,7 +37,7 @@ LAYERS = {
     "models": "models",
     # What services stand on, and what reads rows for all of them.
     "ground": (
-        "accounts audit case_queries database health notification_texts queue "
+        "accounts audit case_queries database health keyset notification_texts queue "
         "storage timeline_reading"
     ),
     "services": "services",
@@ -253,6 +253,8 @@ def test_only_storage_opens_evidence_bytes() -> None:
         (r'(?<!b)"\\x00"', "evidence/text.py"),
         (r"datetime\(1970", "evidence/stored_moments.py"),
         (r"2 ?\*\* ?63", "evidence/storable_values.py"),
+        (r"size \+ 1\]", "evidence/keyset.py"),
+        (r"import rest_framework as filters", "evidence/api/base/filters.py"),
     ],
 )
 def test_what_is_easily_written_twice_has_one_home(written: str, home: str) -> None:

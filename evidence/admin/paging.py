@@ -1,4 +1,4 @@
-"""Keyset pages: as quick at the end of a long table as at its beginning."""
+"""Pages of a table whose rows are numbered, with the queries that lead to others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+
+from evidence.keyset import take_slice
 
 PAGE_SIZE = 50
 BIGGEST_KEY = 2**31 - 1
@@ -31,26 +33,23 @@ def keyset_page(
     """
     kept = {k: v for k, v in query.items() if k not in ("from", "before") and v}
     before = _read_key(query.get("before"))
+    first = _read_key(query.get("from")) or 0
     if before is not None:
-        found = list(
-            rows.filter(**{f"{key}__lt": before}).order_by(f"-{key}")[: size + 1]
-        )
-        shown = found[:size][::-1]
-        has_previous, has_following = len(found) > size, True
+        beyond: Q | None = Q(**{f"{key}__lt": before})
     else:
-        first = _read_key(query.get("from")) or 0
-        found = list(rows.filter(**{f"{key}__gte": first}).order_by(key)[: size + 1])
-        shown = found[:size]
-        has_previous, has_following = first > 0, len(found) > size
-    if not shown:
-        return Page([], previous=urlencode(kept) if has_previous else "")
-    first_key, last_key = getattr(shown[0], key), getattr(shown[-1], key)
+        beyond = Q(**{f"{key}__gte": first}) if first else None
+    found = take_slice(
+        rows, ordering=(key,), size=size, beyond=beyond, backwards=before is not None
+    )
+    if not found.rows:
+        return Page([], previous=urlencode(kept) if found.has_previous else "")
+    first_key, last_key = (getattr(found.rows[place], key) for place in (0, -1))
+    to_previous = {**kept, "before": first_key}
+    to_next = {**kept, "from": last_key + 1}
     return Page(
-        shown,
-        previous=urlencode({**kept, "before": first_key})
-        if has_previous and first_key > 0
-        else "",
-        following=urlencode({**kept, "from": last_key + 1}) if has_following else "",
+        found.rows,
+        previous=urlencode(to_previous) if found.has_previous and first_key else "",
+        following=urlencode(to_next) if found.has_next else "",
     )
 
 

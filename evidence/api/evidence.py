@@ -134,11 +134,11 @@ class EvidenceViewSet(ReadOnlyViewSet):
     read_permission = "evidence.view_evidenceitem"
     write_scope = TokenScope.EVIDENCE_WRITE
     throttle_rate = "evidence"
+    incident_lookup = "incident"
     ordering_fields = ("id", "received_at")
 
     def get_queryset(self) -> QuerySet[EvidenceItem]:
-        visible = visible_incidents(self.request.user)
-        items: Any = super().get_queryset().filter(incident__in=visible)
+        items: Any = super().get_queryset()
         return items.with_latest_report()
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, status
+from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,9 +12,8 @@ from rest_framework.response import Response
 from evidence.api import filters, serializers
 from evidence.api.base.views import (
     ReadOnlyViewSet,
-    ResourceViewSet,
+    ReportPartViewSet,
     person_of,
-    visible_incidents,
 )
 from evidence.api.log import EntryProofSerializer
 from evidence.audit.log.reading import entry_proof, newest_checkpoint
@@ -40,11 +36,8 @@ class CustodyEventViewSet(ReadOnlyViewSet):
     serializer_class = serializers.CustodyEventSerializer
     filterset_class = filters.CustodyEventFilter
     read_permission = "evidence.view_custodyevent"
+    incident_lookup = "item__incident"
     ordering_fields = ("id", "happened_at")
-
-    def get_queryset(self) -> QuerySet[CustodyEvent]:
-        visible = visible_incidents(self.request.user)
-        return super().get_queryset().filter(item__incident__in=visible)
 
 
 class ReportViewSet(ReadOnlyViewSet):
@@ -53,11 +46,11 @@ class ReportViewSet(ReadOnlyViewSet):
     queryset = VerificationReport.objects.select_related("item__incident")
     filterset_class = filters.ReportFilter
     read_permission = "evidence.view_verificationreport"
+    incident_lookup = "item__incident"
     ordering_fields = ("id", "finished_at")
 
     def get_queryset(self) -> QuerySet[VerificationReport]:
-        visible = visible_incidents(self.request.user)
-        reports = super().get_queryset().filter(item__incident__in=visible)
+        reports = super().get_queryset()
         return reports if self.action == "retrieve" else reports.defer("details")
 
     def get_serializer_class(self) -> type[serializers.ReportSummarySerializer]:
@@ -73,12 +66,9 @@ class ExportViewSet(ReadOnlyViewSet):
     serializer_class = serializers.ExportSerializer
     filterset_class = filters.ExportFilter
     read_permission = "evidence.view_exportrequest"
+    incident_lookup = "source__incident"
     write_scope = TokenScope.EVIDENCE_WRITE
     ordering_fields = ("id", "requested_at")
-
-    def get_queryset(self) -> QuerySet[ExportRequest]:
-        visible = visible_incidents(self.request.user)
-        return super().get_queryset().filter(source__incident__in=visible)
 
     @extend_schema(request=None, responses={202: serializers.ExportSerializer})
     @action(detail=True, methods=["post"])
@@ -91,26 +81,13 @@ class ExportViewSet(ReadOnlyViewSet):
         return Response(data, status=status.HTTP_202_ACCEPTED)
 
 
-class ReportPartViewSet(mixins.ListModelMixin, ResourceViewSet):
-    """Base of what one report lists."""
-
-    read_permission = "evidence.view_verificationreport"
-
-    def get_queryset(self) -> QuerySet[Any]:
-        rows = super().get_queryset()
-        if getattr(self, "swagger_fake_view", False):
-            return rows.none()
-        visible = visible_incidents(self.request.user)
-        reports = VerificationReport.objects.filter(item__incident__in=visible)
-        report = get_object_or_404(reports.only("pk"), pk=self.kwargs["report_pk"])
-        return rows.filter(report=report)
-
-
 class VerificationErrorViewSet(ReportPartViewSet):
     """A report's `verification_errors`, in the report's order."""
 
     queryset = VerificationError.objects.all()
+    report_model = VerificationReport
     serializer_class = serializers.VerificationErrorSerializer
+    read_permission = "evidence.view_verificationreport"
     filterset_class = filters.VerificationErrorFilter
     ordering_fields = ("position",)
     default_ordering = "position"
@@ -120,7 +97,9 @@ class ReplayStepViewSet(ReportPartViewSet):
     """A report's forensic replay, step by step."""
 
     queryset = ReplayStep.objects.all()
+    report_model = VerificationReport
     serializer_class = serializers.ReplayStepSerializer
+    read_permission = "evidence.view_verificationreport"
     filterset_class = filters.ReplayStepFilter
     ordering_fields = ("index",)
     default_ordering = "index"

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from django_filters import rest_framework as filters
-
-from evidence.api.filters import MomentFilter
+from evidence.api.base import filters
 from evidence.models.choices import choices_of
 from incidents.models import (
-    Alert,
     AlertDecision,
-    AlertRule,
-    Incident,
-    IncidentPhase,
-    Playbook,
-    PlaybookVersion,
 )
 from incidents.workflow.alert_rules import AlertSeverity
 from incidents.workflow.incident_states import IncidentSource, IncidentStatus, Severity
@@ -43,12 +35,8 @@ class IncidentFilter(filters.FilterSet):
     lead = filters.CharFilter(field_name="lead__username")
     team = filters.CharFilter(field_name="team__name")
     label = filters.CharFilter(method="filter_label")
-    detected_after = MomentFilter("detected_at", "gte")
-    detected_before = MomentFilter("detected_at", "lt")
-
-    class Meta:
-        model = Incident
-        fields = ()
+    detected_after = filters.MomentFilter("detected_at", "gte")
+    detected_before = filters.MomentFilter("detected_at", "lt")
 
     def filter_label(self, queryset, name, value):  # type: ignore[no-untyped-def]
         return queryset.filter(labels__contains=[value])
@@ -57,34 +45,20 @@ class IncidentFilter(filters.FilterSet):
 class PhaseFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="cycle__incident__reference")
     phase = filters.MultipleChoiceFilter(choices=choices_of(Phase))
-    is_completed = filters.BooleanFilter(
+    is_completed = filters.TruthFilter(
         "completed_at", lookup_expr="isnull", exclude=True
     )
-    is_breached = filters.BooleanFilter(
-        "breached_at", lookup_expr="isnull", exclude=True
-    )
-    due_before = MomentFilter("due_at", "lt")
-    due_after = MomentFilter("due_at", "gte")
-
-    class Meta:
-        model = IncidentPhase
-        fields = ()
+    is_breached = filters.TruthFilter("breached_at", lookup_expr="isnull", exclude=True)
+    due_before = filters.MomentFilter("due_at", "lt")
+    due_after = filters.MomentFilter("due_at", "gte")
 
 
 class PlaybookFilter(filters.FilterSet):
     code = filters.CharFilter()
 
-    class Meta:
-        model = Playbook
-        fields = ()
-
 
 class PlaybookVersionFilter(filters.FilterSet):
     playbook = filters.CharFilter(field_name="playbook__code")
-
-    class Meta:
-        model = PlaybookVersion
-        fields = ()
 
 
 class AlertFilter(filters.FilterSet):
@@ -95,22 +69,14 @@ class AlertFilter(filters.FilterSet):
     extension = filters.CharFilter(field_name="extension__extension_id")
     call_id = filters.CharFilter()
     incident = filters.CharFilter(field_name="incident__reference")
-    has_incident = filters.BooleanFilter("incident", lookup_expr="isnull", exclude=True)
+    has_incident = filters.TruthFilter("incident", lookup_expr="isnull", exclude=True)
     decision = filters.ChoiceFilter(choices=AlertDecision.choices)
-    happened_after = MomentFilter("happened_at", "gte")
-    happened_before = MomentFilter("happened_at", "lt")
-    received_after = MomentFilter("received_at", "gte")
-    received_before = MomentFilter("received_at", "lt")
-
-    class Meta:
-        model = Alert
-        fields = ()
+    happened_after = filters.MomentFilter("happened_at", "gte")
+    happened_before = filters.MomentFilter("happened_at", "lt")
+    received_after = filters.MomentFilter("received_at", "gte")
+    received_before = filters.MomentFilter("received_at", "lt")
 
 
 class AlertRuleFilter(filters.FilterSet):
     category = filters.CharFilter()
-    is_enabled = filters.BooleanFilter()
-
-    class Meta:
-        model = AlertRule
-        fields = ()
+    is_enabled = filters.TruthFilter()

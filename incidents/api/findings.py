@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
-from django_filters import rest_framework as filters
 from rest_framework import serializers
 
+from evidence.api.base import filters
 from evidence.api.base.views import ReadOnlyViewSet
-from evidence.api.filters import MomentFilter
 from evidence.api.serializers import NameField, ReferenceField
 from evidence.models import EvidenceItem
 from evidence.models.choices import choices_of
@@ -89,24 +87,17 @@ class FindingSerializer(serializers.ModelSerializer):
 
 class FindingFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="incident__reference")
-    item = filters.NumberFilter(
+    item = filters.WholeNumberFilter(
         method="filter_item", help_text="An evidence item that it was read from."
     )
     question = filters.CharFilter(field_name="key")
     checklist_item = filters.CharFilter(field_name="item_key")
     verdict = filters.MultipleChoiceFilter(choices=choices_of(Verdict))
-    # A plain BooleanFilter takes a value that it cannot read for none.
-    is_current = filters.TypedChoiceFilter(
-        choices=[("true", "true"), ("false", "false")],
-        coerce=lambda value: value == "true",
+    is_current = filters.TruthFilter(
         help_text="true: the newest answers; false: those that were superseded.",
     )
-    answered_after = MomentFilter("answered_at", "gte")
-    answered_before = MomentFilter("answered_at", "lt")
-
-    class Meta:
-        model = Finding
-        fields = ()
+    answered_after = filters.MomentFilter("answered_at", "gte")
+    answered_before = filters.MomentFilter("answered_at", "lt")
 
     @classmethod
     def get_filters(cls) -> Any:
@@ -115,12 +106,9 @@ class FindingFilter(filters.FilterSet):
         by_class = filters.MultipleChoiceFilter(field_name="code", choices=choices)
         return {**super().get_filters(), "class": by_class}
 
-    def filter_item(
-        self, queryset: Any, name: str, value: Decimal
-    ) -> QuerySet[Finding]:
+    def filter_item(self, queryset: Any, name: str, value: int) -> QuerySet[Finding]:
         """Keep what was read from an item; what nobody may see is in no answer."""
-        whole = int(value)
-        item = EvidenceItem.objects.filter(pk=whole).first() if whole == value else None
+        item = EvidenceItem.objects.filter(pk=value).first()
         return queryset.about(item) if item is not None else queryset.none()
 
 

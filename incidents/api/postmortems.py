@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
-from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.decorators import action
@@ -13,6 +12,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence.api.base import filters
 from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.api.serializers import NameField, ReferenceField
 from evidence.models import TokenScope, WorkState
@@ -190,18 +190,10 @@ class PostmortemFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="cycle__incident__reference")
     state = filters.MultipleChoiceFilter(choices=choices_of(PostmortemState))
 
-    class Meta:
-        model = Postmortem
-        fields = ()
-
 
 class VersionFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="postmortem__cycle__incident__reference")
     content_sha256 = filters.CharFilter()
-
-    class Meta:
-        model = PostmortemVersion
-        fields = ()
 
 
 class ActionItemFilter(filters.FilterSet):
@@ -211,10 +203,6 @@ class ActionItemFilter(filters.FilterSet):
     item_type = filters.MultipleChoiceFilter(choices=choices_of(ActionItemType))
     due_before = filters.DateFilter("due_on", "lt")
     due_after = filters.DateFilter("due_on", "gte")
-
-    class Meta:
-        model = ActionItem
-        fields = ()
 
 
 class PostmortemViewSet(ReadOnlyViewSet):

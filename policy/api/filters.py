@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from django_filters import rest_framework as filters
 
-from evidence.api.filters import MomentFilter
+from evidence.api.base import filters
 from evidence.models.choices import choices_of
 from policy.models import (
-    Extension,
     KillSwitch,
-    PolicySnapshot,
-    Rollback,
     RollbackState,
     ScanClassification,
-    ScanEntry,
-    ScanReport,
-    TrustTransition,
 )
 from policy.rules.kill_switch import KillSwitchScope, KillSwitchState
 from policy.rules.trust import TrustState
@@ -27,21 +20,13 @@ class ExtensionFilter(filters.FilterSet):
     trust_state = filters.MultipleChoiceFilter(choices=choices_of(TrustState))
     incident = filters.CharFilter(field_name="incidents__reference")
 
-    class Meta:
-        model = Extension
-        fields = ()
-
 
 class TrustTransitionFilter(filters.FilterSet):
     extension = filters.CharFilter(field_name="extension__extension_id")
     incident = filters.CharFilter(field_name="incident__reference")
     to_state = filters.MultipleChoiceFilter(choices=choices_of(TrustState))
-    moved_after = MomentFilter("moved_at", "gte")
-    moved_before = MomentFilter("moved_at", "lt")
-
-    class Meta:
-        model = TrustTransition
-        fields = ()
+    moved_after = filters.MomentFilter("moved_at", "gte")
+    moved_before = filters.MomentFilter("moved_at", "lt")
 
 
 class KillSwitchFilter(filters.FilterSet):
@@ -51,12 +36,8 @@ class KillSwitchFilter(filters.FilterSet):
     state = filters.ChoiceFilter(
         choices=choices_of(KillSwitchState), method="filter_state"
     )
-    ordered_after = MomentFilter("ordered_at", "gte")
-    ordered_before = MomentFilter("ordered_at", "lt")
-
-    class Meta:
-        model = KillSwitch
-        fields = ()
+    ordered_after = filters.MomentFilter("ordered_at", "gte")
+    ordered_before = filters.MomentFilter("ordered_at", "lt")
 
     def filter_state(
         self, switches: QuerySet[KillSwitch], name: str, value: str
@@ -69,39 +50,23 @@ class KillSwitchFilter(filters.FilterSet):
 
 class PolicySnapshotFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="incident__reference")
-    captured_after = MomentFilter("captured_at", "gte")
-    captured_before = MomentFilter("captured_at", "lt")
-
-    class Meta:
-        model = PolicySnapshot
-        fields = ()
+    captured_after = filters.MomentFilter("captured_at", "gte")
+    captured_before = filters.MomentFilter("captured_at", "lt")
 
 
 class RollbackFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="incident__reference")
     state = filters.MultipleChoiceFilter(choices=RollbackState.choices)
 
-    class Meta:
-        model = Rollback
-        fields = ()
-
 
 class ScanReportFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="item__incident__reference")
-    item = filters.NumberFilter()
+    item = filters.WholeNumberFilter()
     classification = filters.MultipleChoiceFilter(choices=ScanClassification.choices)
-
-    class Meta:
-        model = ScanReport
-        fields = ()
 
 
 class ScanEntryFilter(filters.FilterSet):
     classification = filters.MultipleChoiceFilter(choices=ScanClassification.choices)
     rule = filters.CharFilter()
     family = filters.CharFilter()
-    missed = filters.BooleanFilter("is_missed_by_line_scanner")
-
-    class Meta:
-        model = ScanEntry
-        fields = ()
+    missed = filters.TruthFilter("is_missed_by_line_scanner")

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import mixins, serializers, status
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from evidence.api.base.parsers import PlainJsonParser
 from evidence.api.base.views import (
     ReadOnlyViewSet,
-    ResourceViewSet,
+    ReportPartViewSet,
     person_of,
     visible_incidents,
 )
@@ -99,12 +99,9 @@ class KillSwitchViewSet(ReadOnlyViewSet):
     filterset_class = filters.KillSwitchFilter
     parser_classes = (PlainJsonParser,)
     read_permission = "policy.view_killswitch"
+    incident_lookup = "incident"
     write_scope = TokenScope.POLICY_WRITE
     ordering_fields = ("id", "ordered_at")
-
-    def get_queryset(self) -> QuerySet[KillSwitch]:
-        visible = visible_incidents(self.request.user)
-        return super().get_queryset().filter(incident__in=visible)
 
     @extend_schema(
         request=policy_serializers.ConfirmSerializer,
@@ -137,12 +134,9 @@ class PolicySnapshotViewSet(ReadOnlyViewSet):
     filterset_class = filters.PolicySnapshotFilter
     parser_classes = (WholeFormParser,)
     read_permission = "policy.view_policysnapshot"
+    incident_lookup = "incident"
     write_scope = TokenScope.POLICY_WRITE
     ordering_fields = ("id", "captured_at")
-
-    def get_queryset(self) -> QuerySet[PolicySnapshot]:
-        visible = visible_incidents(self.request.user)
-        return super().get_queryset().filter(incident__in=visible)
 
     def get_serializer_class(self) -> Any:
         if self.action == "list":
@@ -184,11 +178,8 @@ class RollbackViewSet(ReadOnlyViewSet):
     serializer_class = policy_serializers.RollbackSerializer
     filterset_class = filters.RollbackFilter
     read_permission = "policy.view_rollback"
+    incident_lookup = "incident"
     ordering_fields = ("id", "requested_at")
-
-    def get_queryset(self) -> QuerySet[Rollback]:
-        visible = visible_incidents(self.request.user)
-        return super().get_queryset().filter(incident__in=visible)
 
 
 class ScanReportViewSet(ReadOnlyViewSet):
@@ -198,12 +189,9 @@ class ScanReportViewSet(ReadOnlyViewSet):
     serializer_class = policy_serializers.ScanReportSerializer
     filterset_class = filters.ScanReportFilter
     read_permission = "policy.view_scanreport"
+    incident_lookup = "item__incident"
     write_scope = TokenScope.POLICY_WRITE
     ordering_fields = ("id", "finished_at")
-
-    def get_queryset(self) -> QuerySet[ScanReport]:
-        visible = visible_incidents(self.request.user)
-        return super().get_queryset().filter(item__incident__in=visible)
 
     @extend_schema(
         request=None, responses={202: policy_serializers.ScanReportSerializer}
@@ -217,24 +205,16 @@ class ScanReportViewSet(ReadOnlyViewSet):
         return Response(data, status=status.HTTP_202_ACCEPTED)
 
 
-class ScanEntryViewSet(mixins.ListModelMixin, ResourceViewSet):
+class ScanEntryViewSet(ReportPartViewSet):
     """A scan's entries, in the order of the source."""
 
     queryset = ScanEntry.objects.all()
+    report_model = ScanReport
     serializer_class = policy_serializers.ScanEntrySerializer
     filterset_class = filters.ScanEntryFilter
     read_permission = "policy.view_scanreport"
     ordering_fields = ("position",)
     default_ordering = "position"
-
-    def get_queryset(self) -> QuerySet[ScanEntry]:
-        rows = super().get_queryset()
-        if getattr(self, "swagger_fake_view", False):
-            return rows.none()
-        visible = visible_incidents(self.request.user)
-        reports = ScanReport.objects.filter(item__incident__in=visible)
-        report = get_object_or_404(reports.only("pk"), pk=self.kwargs["report_pk"])
-        return rows.filter(report=report)
 
 
 def _source_of(data: dict[str, Any]) -> SnapshotSource:

@@ -122,7 +122,7 @@ def test_an_item_of_the_same_name_is_told_apart(reader: APIClient) -> None:
     ("query", "status"),
     [
         ("item=0", 200),
-        ("item=1.5", 200),
+        ("item=1.5", 400),
         ("item=999999999999999999999999", 200),
         ("item=x", 400),
         ("verdict=maybe", 400),

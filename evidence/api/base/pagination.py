@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError as FieldError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Q
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence.keyset import take_slice
 from evidence.storable_values import BIGINT_MAX
 from evidence.text import is_storable
 
@@ -76,20 +77,25 @@ class KeysetPagination(BasePagination):
         self.ordering = _read_ordering(request, view)
         self.size = _read_size(request)
         self.cursor = self._read_cursor()
-        rows = list(self._page_of(queryset)[: self.size + 1])
-        self.has_more = len(rows) > self.size
-        rows = rows[: self.size]
-        self.page = rows[::-1] if self.cursor and self.cursor.backwards else rows
-        return self.page
+        sign = "-" if self.ordering.startswith("-") else ""
+        fields = dict.fromkeys((self.ordering, f"{sign}id"))
+        self.page = take_slice(
+            queryset,
+            ordering=tuple(fields),
+            size=self.size,
+            beyond=self._beyond(queryset.model),
+            backwards=self.cursor is not None and self.cursor.backwards,
+        )
+        return self.page.rows
 
     def get_paginated_response(self, data: Any) -> Response:
-        backwards = self.cursor is not None and self.cursor.backwards
-        has_next = self.has_more if not backwards else True
-        has_previous = self.has_more if backwards else self.cursor is not None
+        page = self.page
         return Response(
             {
-                "next": self._link(-1, backwards=False) if has_next else None,
-                "previous": self._link(0, backwards=True) if has_previous else None,
+                "next": self._link(-1, backwards=False) if page.has_next else None,
+                "previous": (
+                    self._link(0, backwards=True) if page.has_previous else None
+                ),
                 "results": data,
             }
         )
@@ -123,23 +129,16 @@ class KeysetPagination(BasePagination):
             raise _bad_cursor()
         return decode_cursor(text, ordering=self.ordering)
 
-    def _page_of(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        field, cursor = self.ordering.lstrip("-"), self.cursor
-        descending = self.ordering.startswith("-")
-        if cursor and cursor.backwards:
-            descending = not descending
-        sign = "-" if descending else ""
-        if cursor is not None:
-            queryset = queryset.filter(
-                _after(queryset.model, field, cursor, descending)
-            )
-        names = [f"{sign}{field}"] if field == "id" else [f"{sign}{field}", f"{sign}id"]
-        return queryset.order_by(*names)
+    def _beyond(self, model: type[Model]) -> Q | None:
+        if self.cursor is None:
+            return None
+        descending = self.ordering.startswith("-") != self.cursor.backwards
+        return _after(model, self.ordering.lstrip("-"), self.cursor, descending)
 
     def _link(self, index: int, *, backwards: bool) -> str | None:
-        if not self.page:
+        if not self.page.rows:
             return None
-        row = self.page[index]
+        row = self.page.rows[index]
         value = getattr(row, self.ordering.lstrip("-"))
         text = value.isoformat() if hasattr(value, "isoformat") else str(value)
         cursor = Cursor(self.ordering, text, row.pk, backwards).encode()

@@ -6,7 +6,8 @@ from typing import Any, cast
 
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+from django.shortcuts import get_object_or_404
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import mixins, viewsets
 from rest_framework.exceptions import NotFound, ValidationError
@@ -62,12 +63,36 @@ class ResourceViewSet(viewsets.GenericViewSet[Any]):
     write_scope: TokenScope | None = None
     ordering_fields: tuple[str, ...] = ("id",)
     default_ordering = "-id"
+    incident_lookup = ""
+    """Where a row has its case; of what has none, everybody who may read sees all."""
+
+    def get_queryset(self) -> QuerySet[Any]:
+        rows = super().get_queryset()
+        if not self.incident_lookup:
+            return rows
+        visible = visible_incidents(self.request.user)
+        return rows.filter(**{f"{self.incident_lookup}__in": visible})
 
 
 class ReadOnlyViewSet(
     mixins.ListModelMixin, mixins.RetrieveModelMixin, ResourceViewSet
 ):
     """A resource that is listed and read, and changed by nothing here."""
+
+
+class ReportPartViewSet(mixins.ListModelMixin, ResourceViewSet):
+    """Base of what one report of an evidence item lists, in the report's order."""
+
+    report_model: type[Model]
+
+    def get_queryset(self) -> QuerySet[Any]:
+        rows = super().get_queryset()
+        if getattr(self, "swagger_fake_view", False):
+            return rows.none()
+        visible = visible_incidents(self.request.user)
+        reports = self.report_model._default_manager.filter(item__incident__in=visible)
+        report = get_object_or_404(reports.only("pk"), pk=self.kwargs["report_pk"])
+        return rows.filter(report=report)
 
 
 class UnknownResource(APIView):
