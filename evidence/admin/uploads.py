@@ -20,10 +20,13 @@ from django.views.decorators.http import require_http_methods
 from evidence.admin.base import client_address, person_of
 from evidence.admin.forms import UploadForm
 from evidence.admin.sent_forms import answer_once
-from evidence.errors import CasefileError, UploadTooLarge
-from evidence.lookalikes import show_hidden
-from evidence.models import Channel, EvidenceItem
-from evidence.services import receive_evidence
+from evidence.errors import UploadTooLarge
+from evidence.models import Channel, EvidenceItem, EvidenceKind
+from evidence.services.deliveries import Sending, SentFile, Taken, receive_files
+
+# What may belong together is sent in one request; a larger file by itself, so that it
+# shows how far it is and a broken connection costs only that one.
+TOGETHER_BYTES = 4 * 1024 * 1024
 
 
 class EvidenceUploadHandler(TemporaryFileUploadHandler):
@@ -63,79 +66,66 @@ def _upload(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
             return JsonResponse({"refused": _first_error(form)}, status=400)
         return _show(request, site, form, status=400)
     if wants_json:
-        return _answer_script(_receive_all(request, form))
+        return _answer_script(form, _receive_all(request, form))
     return answer_once(
         request,
         lambda: _answer_browser(request, site, form, _receive_all(request, form)),
     )
 
 
-def _receive_all(
-    request: HttpRequest, form: UploadForm
-) -> list[tuple[EvidenceItem | None, str]]:
+def _receive_all(request: HttpRequest, form: UploadForm) -> list[Taken]:
     data = form.cleaned_data
-    return [_receive(request, file, data) for file in data["file"]]
-
-
-def _receive(
-    request: HttpRequest, file: UploadedFile, data: dict[str, Any]
-) -> tuple[EvidenceItem | None, str]:
-    """Return the item, or None, and what to tell the person."""
-    name = file.name or "unnamed"
-    try:
-        item, created = receive_evidence(
+    return receive_files(
+        Sending(
             incident_id=data["incident"].pk,
-            stream=file,
-            original_name=name,
-            channel=Channel.ADMIN,
+            files=[_sent_file(file, data["kind"]) for file in data["file"]],
             actor=person_of(request),
-            kind=data["kind"] or None,
-            media_type=file.content_type or "",
+            channel=Channel.ADMIN,
             source=data["source"],
             ip_address=client_address(request),
         )
-    except CasefileError as error:
-        return None, error.message
-    shown = show_hidden(name)
-    if not created:
-        return item, (
-            f"{shown} was there already, as {item.shown_name}: nothing was stored "
-            "twice, and the second receipt is in its chain of custody."
-        )
-    through = f", read through {item.wrapping}" if item.wrapping else ""
-    return item, f"{shown} is received as {item.get_kind_display()}{through}."
-
-
-def _answer_script(results: list[tuple[EvidenceItem | None, str]]) -> JsonResponse:
-    item, message = results[0]
-    if item is None:
-        return JsonResponse({"refused": message}, status=400)
-    return JsonResponse(
-        {
-            "message": message,
-            "url": _page_of(item),
-            "case_url": _case_page(item.incident_id),
-            "sha256": item.sha256_hex,
-        }
     )
 
 
+def _sent_file(file: UploadedFile, kind: str) -> SentFile:
+    return SentFile(
+        name=file.name or "unnamed",
+        stream=file,
+        size_bytes=file.size or 0,
+        media_type=file.content_type or "",
+        kind=EvidenceKind(kind) if kind else None,
+    )
+
+
+def _answer_script(form: UploadForm, results: list[Taken]) -> JsonResponse:
+    """Return what became of each file, in their order; 400 where none was taken."""
+    status = 200 if any(taken.item for taken in results) else 400
+    files = [_line_of(taken) for taken in results]
+    case_url = _case_page(form.cleaned_data["incident"].pk)
+    return JsonResponse({"files": files, "case_url": case_url}, status=status)
+
+
+def _line_of(taken: Taken) -> dict[str, str]:
+    if taken.item is None:
+        return {"refused": taken.words}
+    return {
+        "message": taken.words,
+        "url": _page_of(taken.record or taken.item),
+        "sha256": taken.item.sha256_hex,
+    }
+
+
 def _answer_browser(
-    request: HttpRequest,
-    site: AdminSite,
-    form: UploadForm,
-    results: list[tuple[EvidenceItem | None, str]],
+    request: HttpRequest, site: AdminSite, form: UploadForm, results: list[Taken]
 ) -> HttpResponse:
-    for item, message in results:
-        (messages.success if item else messages.error)(request, message)
-    items = [item for item, _ in results if item]
-    if len(items) < len(results):
+    for taken in results:
+        (messages.success if taken.item else messages.error)(request, taken.words)
+    first = results[0]
+    if not all(taken.item for taken in results):
         return _show(request, site, form, status=400)
-    if len(items) == 1:
-        return redirect(_page_of(items[0]))
-    incident = form.cleaned_data["incident"]
-    url = reverse("admin:evidence_evidenceitem_changelist")
-    return redirect(f"{url}?incident__id__exact={incident.pk}")
+    if len(results) == 1:
+        return redirect(_page_of(first.record or first.item))
+    return redirect(_case_page(form.cleaned_data["incident"].pk))
 
 
 def _refuse_too_large(
@@ -161,6 +151,7 @@ def _show(
         "form": form,
         "incident": _case_of(form),
         "max_bytes": settings.EVIDENCE_MAX_BYTES,
+        "together_bytes": TOGETHER_BYTES,
     }
     return TemplateResponse(request, "evidence/upload.html", context, status=status)
 
@@ -185,5 +176,7 @@ def _case_page(incident_id: int) -> str:
     return f"{page}?tab=evidence"
 
 
-def _page_of(item: EvidenceItem) -> str:
-    return reverse("admin:evidence_evidenceitem_change", args=[item.pk])
+def _page_of(row: Any) -> str:
+    """Return the page of an item, or of what was made of it."""
+    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
+    return reverse(name, args=[row.pk])

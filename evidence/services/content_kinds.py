@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from evidence.format import DocumentKind
 from evidence.format.structure import Form, Structure, kind_by_structure
@@ -15,6 +15,8 @@ class Content:
 
     words: str
     kind: EvidenceKind | None = None
+    top: Structure = field(default_factory=Structure)
+    """What it was told by: the members at its top."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ _DOCUMENTS = {
 
 def content_of(found: Structure) -> Content:
     """Return what stands at the top of a document, in words, with its kind if any."""
+    return replace(_name_content(found), top=found)
+
+
+def _name_content(found: Structure) -> Content:
     if (document := kind_by_structure(found)) is not None:
         return Content(_DOCUMENTS[document])
     if found.form is Form.OTHER:

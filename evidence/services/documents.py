@@ -96,6 +96,12 @@ def recognise(
     return _recognised(kind, content, look)
 
 
+def read_top(file: IO[bytes]) -> Structure:
+    """Return what stands at the top of a file, read through its wrapping."""
+    file.seek(0)
+    return _look_at(file).structure
+
+
 def unpack_document(data: bytes) -> bytes:
     """Return the document without its wrapping; raise DocumentRefused otherwise.
 

@@ -20,6 +20,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
+from evidence.format.structure import Form, Structure
 from evidence.stored_moments import from_ms
 from policy.rules.documents import read_object, read_through
 from policy.rules.errors import DocumentError, Fault
@@ -113,6 +114,21 @@ def parse_runtime_history(data: bytes) -> RuntimeHistory:
         if record is not None:
             records.append(record)
     return RuntimeHistory(tuple(records), tuple(faults))
+
+
+def is_runtime_record(top: Structure) -> bool:
+    """Return whether JSON lines are such a record, by the members of the first line.
+
+    A log of calls names an extension and a time as well: it takes a move, or a kill
+    switch, to be one.
+    """
+    if top.form not in (Form.OBJECT, Form.SEQUENCE):
+        return False
+    names = {_ALIASES.get(name, name) for name in top.members}
+    events = set(RuntimeEvent)
+    said = {text for name in ("event", "kind") for text in top.texts.get(name, ())}
+    tells = {"from", "to"} <= names or "activated" in names or bool(said & events)
+    return "time" in names and tells and ("extension" in names or bool(said & events))
 
 
 def _numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:

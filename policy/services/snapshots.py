@@ -123,6 +123,33 @@ def take_snapshot(
     )
 
 
+def keep_explanation(
+    *,
+    incident_id: int,
+    data: bytes,
+    name: str,
+    channel: Channel,
+    actor: Actor,
+    ip_address: str | None = None,
+    now: dt.datetime | None = None,
+) -> EvidenceItem:
+    """Keep an explanation without its settings, redacted as a snapshot's is.
+
+    Raise DocumentError where it cannot be read; then nothing is stored.
+    """
+    require_permission(actor, ADD)
+    return _store(
+        incident_id,
+        parse_explanation(data).redacted_document,
+        name,
+        EvidenceKind.POLICY_EXPLANATION,
+        actor=actor,
+        channel=channel,
+        ip_address=ip_address,
+        now=now or timezone.now(),
+    )
+
+
 @transaction.atomic
 def _add_snapshot(
     incident_id: int,
