@@ -29,15 +29,7 @@ from policy.services.concerned_cases import (
 )
 from policy.services.followers import tell_followers
 from policy.services.kill_switches import extensions_of, lock_kill_switch, told_cases
-from policy.services.requests import (
-    LAPSED_REASON,
-    decide_request,
-    find_request,
-    lapse_request,
-    lock_request,
-    require_requester,
-    require_waiting,
-)
+from policy.services.requests import RequestKind, decide_request
 
 
 @transaction.atomic
@@ -51,7 +43,7 @@ def request_lift(
     require_kill_switch_move(switch.state, KillSwitchState.LIFTED)
     # One request at a time; one that waited too long ends here and makes room.
     waiting = switch.lift_requests.filter(state=RequestState.PENDING).first()
-    if waiting is not None and not lapse_lift(request_id=waiting.pk, now=moment):
+    if waiting is not None and not LIFTS.lapse(waiting.pk, now=moment):
         raise PolicyConflict(
             "A lift is requested already: it waits for a reviewer.",
             code="already_requested",
@@ -81,7 +73,7 @@ def approve_lift(
     """
     require_permission(actor, REVIEW_POLICY)
     moment = now or timezone.now()
-    request = _lock_request(request_id, now=moment)
+    request = LIFTS.lock_waiting(request_id, now=moment)
     switch = request.kill_switch
     # The switch came with the lock: a confirmation just before is seen here.
     state, statement = switch.state, clean_text(exception)
@@ -132,69 +124,36 @@ def approve_lift(
     return lift
 
 
-@transaction.atomic
 def decline_lift(
     *, request_id: int, actor: User, reason: str, now: dt.datetime | None = None
 ) -> LiftRequest:
     """Decline a lift, with a reason."""
-    require_permission(actor, REVIEW_POLICY)
-    moment = now or timezone.now()
-    request = _lock_request(request_id, now=moment)
-    decide_request(
-        request,
-        RequestState.DECLINED,
-        actor=actor,
-        reason=require_reason(reason),
-        now=moment,
-    )
-    action = "kill_switch.lift_declined"
-    _record(request.kill_switch, action, actor, moment, request.decision_reason)
-    return request
+    return LIFTS.decline(request_id, actor=actor, reason=reason, now=now)
 
 
-@transaction.atomic
 def withdraw_lift(
     *, request_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
 ) -> LiftRequest:
     """Take back one's own request for a lift."""
-    require_permission(actor, WORK_POLICY)
-    moment = now or timezone.now()
-    request = _lock_request(request_id, now=moment)
-    require_requester(request, actor)
-    decide_request(
-        request,
-        RequestState.WITHDRAWN,
-        actor=actor,
-        reason=clean_text(reason),
-        now=moment,
-    )
-    action = "kill_switch.lift_withdrawn"
-    _record(request.kill_switch, action, actor, moment, request.decision_reason)
-    return request
+    return LIFTS.withdraw(request_id, actor=actor, reason=reason, now=now)
 
 
-@transaction.atomic
-def lapse_lift(*, request_id: int, now: dt.datetime) -> bool:
-    """End a request that nobody decided in time; tell whether it was one."""
-    request = _lock(find_request(LiftRequest, request_id))
-    if not lapse_request(request, now):
-        return False
-    action = "kill_switch.lift_lapsed"
-    _record(request.kill_switch, action, None, now, LAPSED_REASON)
-    return True
+def _record_decision(
+    request: LiftRequest, action: str, actor: Actor, now: dt.datetime
+) -> None:
+    _record(request.kill_switch, action, actor, now, request.decision_reason)
 
 
-def _lock_request(request_id: int, *, now: dt.datetime) -> LiftRequest:
-    """Return a request that waits, locked with its case, in that order."""
-    request = _lock(find_request(LiftRequest, request_id))
-    require_waiting(request, now)
-    return request
-
-
-def _lock(found: LiftRequest) -> LiftRequest:
-    return lock_request(
-        found, lock_subject=lambda row: lock_kill_switch(row.kill_switch_id)
-    )
+LIFTS = RequestKind(
+    LiftRequest,
+    lock_subject=lambda request: lock_kill_switch(request.kill_switch_id),
+    actions={
+        RequestState.DECLINED: "kill_switch.lift_declined",
+        RequestState.WITHDRAWN: "kill_switch.lift_withdrawn",
+        RequestState.LAPSED: "kill_switch.lift_lapsed",
+    },
+    record=_record_decision,
+)
 
 
 def _record(

@@ -34,18 +34,16 @@ from policy.services.changes import (
 )
 from policy.services.kill_switches import lock_kill_switch
 from policy.services.requests import (
-    decide_request,
     require_in_time,
     require_requester,
     require_undecided,
 )
 from policy.services.trust import (
+    PROMOTIONS,
     add_request,
     has_active_kill_switch,
     judge_promotion,
-    lapse_promotion,
     promote,
-    record_decision,
 )
 
 NAMED_MAX = 5
@@ -134,7 +132,9 @@ def approve_release(
     # All or none: every refusal is told before the first move is made.
     _require_all_allowed(going, actor, statement)
     for request in overtaken:
-        _end(request, RequestState.WITHDRAWN, actor, OVERTAKEN, moment)
+        PROMOTIONS.end(
+            request, RequestState.WITHDRAWN, actor=actor, reason=OVERTAKEN, now=moment
+        )
     moves = [
         promote(request, actor=actor, exception=statement, now=moment)
         for request in going
@@ -154,7 +154,9 @@ def decline_release(
     switch, requests = _lock_pending(kill_switch_id, moment)
     text = require_reason(reason)
     for request in requests:
-        _end(request, RequestState.DECLINED, actor, text, moment)
+        PROMOTIONS.end(
+            request, RequestState.DECLINED, actor=actor, reason=text, now=moment
+        )
     action = "kill_switch.release_declined"
     _record(switch, action, actor, moment, text, len(requests))
     return len(requests)
@@ -175,7 +177,9 @@ def withdraw_release(
     text = clean_text(reason)
     for request in requests:
         require_requester(request, actor)
-        _end(request, RequestState.WITHDRAWN, actor, text, moment)
+        PROMOTIONS.end(
+            request, RequestState.WITHDRAWN, actor=actor, reason=text, now=moment
+        )
     action = "kill_switch.release_withdrawn"
     _record(switch, action, actor, moment, text, len(requests))
     return len(requests)
@@ -205,7 +209,7 @@ def _lock_held(switch: KillSwitch) -> list[Extension]:
 
 def _may_be_asked(extension: Extension, now: dt.datetime) -> bool:
     waiting = extension.promotion_requests.filter(state=RequestState.PENDING).first()
-    if waiting is not None and not lapse_promotion(request_id=waiting.pk, now=now):
+    if waiting is not None and not PROMOTIONS.lapse(waiting.pk, now=now):
         return False
     return not has_active_kill_switch(extension)
 
@@ -240,18 +244,6 @@ def _refuse_nothing_pending(switch: KillSwitch) -> None:
         "how it stands.",
         code="no_such_request",
     )
-
-
-def _end(
-    request: PromotionRequest,
-    state: RequestState,
-    actor: User,
-    reason: str,
-    now: dt.datetime,
-) -> None:
-    """End one of the requests without its move."""
-    decide_request(request, state, actor=actor, reason=reason, now=now)
-    record_decision(request, f"promotion.{state.value}", actor, now)
 
 
 def _require_all_allowed(

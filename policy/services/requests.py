@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from evidence.accounts.access import Actor, name_of
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.accounts.access import Actor, name_of, require_permission
 from policy.errors import PolicyConflict, PolicyForbidden, PolicyNotFound
 from policy.models import RequestState, ReviewedRequest
+from policy.services.changes import (
+    REVIEW_POLICY,
+    WORK_POLICY,
+    clean_text,
+    require_reason,
+)
 
+Moment: TypeAlias = dt.datetime
 _Request = TypeVar("_Request", bound=ReviewedRequest)
 REQUEST_LIFETIME = dt.timedelta(days=7)
 """What nobody decided in a week was asked of a state that is no longer so."""
@@ -18,36 +30,105 @@ ALONE = (RequestState.WITHDRAWN, RequestState.LAPSED)
 """What ends a request without a second person."""
 
 
-def find_request(
-    model: type[_Request], request_id: int, *, code: str = "no_such_request"
-) -> _Request:
-    """Return a request of a kind, unlocked; refuse a missing one."""
-    # Without a lock: what it is about has to be locked first, and only the row itself
-    # says what that is.
-    rows: Any = model._default_manager
-    found: _Request | None = rows.filter(pk=request_id).first()
-    if found is None:
-        raise PolicyNotFound(
-            f"No {model.what} waits for a decision here: it was decided, or never "
-            "made. Reload the page to see how it stands.",
-            code=code,
-        )
-    return found
+@dataclass(frozen=True)
+class RequestKind(Generic[_Request]):
+    """What a kind of request has of its own: its locks, and how its end is recorded.
 
-
-def lock_request(
-    found: _Request, *, lock_subject: Callable[[_Request], object]
-) -> _Request:
-    """Return a request, locked until the transaction ends.
-
-    `lock_subject` locks what it is about before it, in the order of all services: who
-    takes the request first and the case second would wait for who does the reverse.
+    `lock_subject` locks what a request is about; `actions` names the audit entry of
+    each decision; `record` writes it.
     """
-    lock_subject(found)
-    rows: Any = type(found)._default_manager
-    # Read anew: while this waited for the lock, somebody else may have decided.
-    locked: _Request = rows.select_for_update().get(pk=found.pk)
-    return locked
+
+    model: type[_Request]
+    lock_subject: Callable[[_Request], object]
+    actions: Mapping[str, str]
+    record: Callable[[_Request, str, Actor, dt.datetime], object]
+    missing_code: str = "no_such_request"
+
+    def lock(self, request_id: int) -> _Request:
+        """Return a request, locked until the transaction ends; refuse a missing one.
+
+        What it is about is locked before it, in the order of all services: who takes
+        the request first and the case second would wait for who does the reverse.
+        """
+        rows: Any = self.model._default_manager
+        # Without a lock: only the row itself says what has to be locked first.
+        found: _Request | None = rows.filter(pk=request_id).first()
+        if found is None:
+            raise PolicyNotFound(
+                f"No {self.model.what} waits for a decision here: it was decided, or "
+                "never made. Reload the page to see how it stands.",
+                code=self.missing_code,
+            )
+        self.lock_subject(found)
+        # Read anew: while this waited for the lock, somebody else may have decided.
+        locked: _Request = rows.select_for_update().get(pk=found.pk)
+        return locked
+
+    def lock_waiting(self, request_id: int, *, now: dt.datetime) -> _Request:
+        """Return a locked request; refuse one decided on already, or too old."""
+        request = self.lock(request_id)
+        require_undecided(request)
+        require_in_time(request, now)
+        return request
+
+    def end(
+        self,
+        request: _Request,
+        decision: str,
+        *,
+        actor: Actor,
+        reason: str,
+        now: Moment,
+    ) -> _Request:
+        """Write and record a decision on a locked request."""
+        decide_request(request, decision, actor=actor, reason=reason, now=now)
+        self.record(request, self.actions[decision], actor, now)
+        return request
+
+    @transaction.atomic
+    def decline(
+        self, request_id: int, *, actor: User, reason: str, now: Moment | None
+    ) -> _Request:
+        """Decline what somebody else asked for, with a reason."""
+        require_permission(actor, REVIEW_POLICY)
+        moment = now or timezone.now()
+        return self.end(
+            self.lock_waiting(request_id, now=moment),
+            RequestState.DECLINED,
+            actor=actor,
+            reason=require_reason(reason),
+            now=moment,
+        )
+
+    @transaction.atomic
+    def withdraw(
+        self, request_id: int, *, actor: User, reason: str, now: Moment | None
+    ) -> _Request:
+        """Take back one's own request before anybody decided on it."""
+        require_permission(actor, WORK_POLICY)
+        moment = now or timezone.now()
+        request = self.lock_waiting(request_id, now=moment)
+        require_requester(request, actor)
+        return self.end(
+            request,
+            RequestState.WITHDRAWN,
+            actor=actor,
+            reason=clean_text(reason),
+            now=moment,
+        )
+
+    @transaction.atomic
+    def lapse(self, request_id: int, *, now: Moment) -> bool:
+        """End a request that nobody decided in time; tell whether it was one."""
+        request = self.lock(request_id)
+        # Who comes by first ends it, the sweep or the next who asks; the second finds
+        # it decided.
+        if not has_lapsed(request, now):
+            return False
+        self.end(
+            request, RequestState.LAPSED, actor=None, reason=LAPSED_REASON, now=now
+        )
+        return True
 
 
 def require_undecided(request: ReviewedRequest) -> None:
@@ -80,24 +161,6 @@ def require_in_time(request: ReviewedRequest, now: dt.datetime) -> None:
             "if it is still wanted.",
             code="request_lapsed",
         )
-
-
-def require_waiting(request: ReviewedRequest, now: dt.datetime) -> None:
-    """Refuse a locked request that was decided on already, or waited too long."""
-    require_undecided(request)
-    require_in_time(request, now)
-
-
-def lapse_request(request: ReviewedRequest, now: dt.datetime) -> bool:
-    """End a locked request that nobody decided in time; return whether it was one."""
-    # Who comes by first ends it, the sweep or the next who asks; the second finds
-    # it decided.
-    if not has_lapsed(request, now):
-        return False
-    decide_request(
-        request, RequestState.LAPSED, actor=None, reason=LAPSED_REASON, now=now
-    )
-    return True
 
 
 def require_requester(request: ReviewedRequest, actor: Actor) -> None:

@@ -36,24 +36,10 @@ from policy.services.concerned_cases import (
     lock_open_incident,
 )
 from policy.services.followers import tell_of_rollback
-from policy.services.requests import (
-    LAPSED_REASON,
-    decide_request,
-    find_request,
-    has_lapsed,
-    lock_request,
-    require_requester,
-    require_waiting,
-)
+from policy.services.requests import RequestKind
 from policy.services.snapshots import read_snapshot, without_nul
 
 OUTPUT_LENGTH = 100_000
-DECISION_ACTIONS = {
-    RollbackState.APPROVED: "rollback.approved",
-    RollbackState.DECLINED: "rollback.declined",
-    RollbackState.WITHDRAWN: "rollback.withdrawn",
-    RollbackState.LAPSED: "rollback.lapsed",
-}
 
 
 @transaction.atomic
@@ -124,8 +110,8 @@ def approve_rollback(
     """Approve a rollback that somebody else proposed."""
     require_permission(actor, REVIEW_POLICY)
     moment = now or timezone.now()
-    return _decide(
-        _lock_proposal(rollback_id, now=moment),
+    return ROLLBACKS.end(
+        ROLLBACKS.lock_waiting(rollback_id, now=moment),
         RollbackState.APPROVED,
         actor=actor,
         reason=clean_text(reason),
@@ -133,48 +119,18 @@ def approve_rollback(
     )
 
 
-@transaction.atomic
 def decline_rollback(
     *, rollback_id: int, actor: User, reason: str, now: dt.datetime | None = None
 ) -> Rollback:
     """Decline a rollback that somebody else proposed, with a reason."""
-    require_permission(actor, REVIEW_POLICY)
-    moment = now or timezone.now()
-    return _decide(
-        _lock_proposal(rollback_id, now=moment),
-        RollbackState.DECLINED,
-        actor=actor,
-        reason=require_reason(reason),
-        now=moment,
-    )
+    return ROLLBACKS.decline(rollback_id, actor=actor, reason=reason, now=now)
 
 
-@transaction.atomic
 def withdraw_rollback(
     *, rollback_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
 ) -> Rollback:
     """Take back one's own proposal before anybody decided on it."""
-    require_permission(actor, WORK_POLICY)
-    moment = now or timezone.now()
-    rollback = _lock_proposal(rollback_id, now=moment)
-    require_requester(rollback, actor)
-    return _decide(
-        rollback,
-        RollbackState.WITHDRAWN,
-        actor=actor,
-        reason=clean_text(reason),
-        now=moment,
-    )
-
-
-@transaction.atomic
-def lapse_rollback(*, rollback_id: int, now: dt.datetime) -> bool:
-    """End a proposal that nobody decided in time; tell whether it was one."""
-    rollback = _lock_rollback(rollback_id)
-    if not has_lapsed(rollback, now):
-        return False
-    _decide(rollback, RollbackState.LAPSED, actor=None, reason=LAPSED_REASON, now=now)
-    return True
+    return ROLLBACKS.withdraw(rollback_id, actor=actor, reason=reason, now=now)
 
 
 @transaction.atomic
@@ -187,7 +143,7 @@ def close_rollback(
     """
     require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
-    rollback = _lock_rollback(rollback_id)
+    rollback = ROLLBACKS.lock(rollback_id)
     before = _require_to_prove(rollback, "closed without verification")
     rollback.state = RollbackState.CLOSED
     rollback.closed_at = moment
@@ -224,7 +180,7 @@ def apply_rollback(
     """
     require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
-    rollback = _lock_rollback(rollback_id)
+    rollback = ROLLBACKS.lock(rollback_id)
     before = _require_to_prove(rollback, "applied")
     snapshot = _require_proof(rollback, proof_snapshot_id)
     output = require_output(command_output)
@@ -357,39 +313,33 @@ def _planned(plan: RollbackPlan) -> list[dict[str, Any]]:
     ]
 
 
-def _decide(
-    rollback: Rollback,
-    state: RollbackState,
-    *,
-    actor: Actor,
-    reason: str,
-    now: dt.datetime,
-) -> Rollback:
-    """Write a decision on a locked proposal, and record it."""
-    decide_request(rollback, state, actor=actor, reason=reason, now=now)
+def _record_decision(
+    rollback: Rollback, action: str, actor: Actor, now: dt.datetime
+) -> None:
     record_change(
         rollback,
-        action=DECISION_ACTIONS[state],
+        action=action,
         actor=actor,
         now=now,
         incident_id=rollback.incident_id,
-        reason=reason,
+        reason=rollback.decision_reason,
         before={"state": str(RollbackState.PROPOSED)},
-        after={"state": str(state)},
+        after={"state": str(rollback.state)},
     )
-    return rollback
 
 
-def _lock_proposal(rollback_id: int, *, now: dt.datetime) -> Rollback:
-    """Return a proposal that waits, locked; refuse one decided on or too old."""
-    rollback = _lock_rollback(rollback_id)
-    require_waiting(rollback, now)
-    return rollback
-
-
-def _lock_rollback(rollback_id: int) -> Rollback:
-    found = find_request(Rollback, rollback_id, code="no_such_rollback")
-    return lock_request(found, lock_subject=lambda row: lock_incident(row.incident_id))
+ROLLBACKS = RequestKind(
+    Rollback,
+    lock_subject=lambda rollback: lock_incident(rollback.incident_id),
+    actions={
+        RollbackState.APPROVED: "rollback.approved",
+        RollbackState.DECLINED: "rollback.declined",
+        RollbackState.WITHDRAWN: "rollback.withdrawn",
+        RollbackState.LAPSED: "rollback.lapsed",
+    },
+    record=_record_decision,
+    missing_code="no_such_rollback",
+)
 
 
 def _require_to_prove(rollback: Rollback, what: str) -> str:

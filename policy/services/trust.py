@@ -40,14 +40,7 @@ from policy.services.concerned_cases import (
     open_case_references,
     open_cases_of,
 )
-from policy.services.requests import (
-    decide_request,
-    find_request,
-    lapse_request,
-    lock_request,
-    require_requester,
-    require_waiting,
-)
+from policy.services.requests import RequestKind, decide_request
 
 
 def current_state(extension: Extension) -> TrustState:
@@ -219,7 +212,7 @@ def approve_promotion(
     """
     require_permission(actor, REVIEW_POLICY)
     moment = now or timezone.now()
-    request = _lock_request(request_id, now=moment)
+    request = PROMOTIONS.lock_waiting(request_id, now=moment)
     statement = clean_text(exception)
     # Judged now and not at the request: a kill switch or a case may have come since.
     require_allowed(judge_promotion(request, actor, statement))
@@ -276,43 +269,18 @@ def promote(
     )
 
 
-@transaction.atomic
 def decline_promotion(
     *, request_id: int, actor: User, reason: str, now: dt.datetime | None = None
 ) -> PromotionRequest:
     """Decline a promotion, with a reason."""
-    require_permission(actor, REVIEW_POLICY)
-    moment = now or timezone.now()
-    request = _lock_request(request_id, now=moment)
-    decide_request(
-        request,
-        RequestState.DECLINED,
-        actor=actor,
-        reason=require_reason(reason),
-        now=moment,
-    )
-    record_decision(request, "promotion.declined", actor, moment)
-    return request
+    return PROMOTIONS.decline(request_id, actor=actor, reason=reason, now=now)
 
 
-@transaction.atomic
 def withdraw_promotion(
     *, request_id: int, actor: User, reason: str = "", now: dt.datetime | None = None
 ) -> PromotionRequest:
     """Take back one's own request for a promotion."""
-    require_permission(actor, WORK_POLICY)
-    moment = now or timezone.now()
-    request = _lock_request(request_id, now=moment)
-    require_requester(request, actor)
-    decide_request(
-        request,
-        RequestState.WITHDRAWN,
-        actor=actor,
-        reason=clean_text(reason),
-        now=moment,
-    )
-    record_decision(request, "promotion.withdrawn", actor, moment)
-    return request
+    return PROMOTIONS.withdraw(request_id, actor=actor, reason=reason, now=now)
 
 
 def has_active_kill_switch(extension: Extension) -> bool:
@@ -420,15 +388,14 @@ def _end_overtaken_requests(
     pending = extension.promotion_requests.filter(state=RequestState.PENDING)
     for request in pending.select_for_update():
         reason = "Overtaken: the extension was quarantined."
-        decide_request(
+        PROMOTIONS.end(
             request, RequestState.WITHDRAWN, actor=actor, reason=reason, now=now
         )
-        record_decision(request, "promotion.withdrawn", actor, now)
 
 
 def _require_none_pending(extension: Extension, now: dt.datetime) -> None:
     waiting = extension.promotion_requests.filter(state=RequestState.PENDING).first()
-    if waiting is not None and not lapse_promotion(request_id=waiting.pk, now=now):
+    if waiting is not None and not PROMOTIONS.lapse(waiting.pk, now=now):
         raise PolicyConflict(
             f"A promotion of {extension.extension_id} is requested already: it waits "
             "for a reviewer.",
@@ -436,31 +403,12 @@ def _require_none_pending(extension: Extension, now: dt.datetime) -> None:
         )
 
 
-@transaction.atomic
-def lapse_promotion(*, request_id: int, now: dt.datetime) -> bool:
-    """End a request that nobody decided in time; tell whether it was one."""
-    found = find_request(PromotionRequest, request_id)
-    request = lock_request(found, lock_subject=_lock_subject)
-    if not lapse_request(request, now):
-        return False
-    record_decision(request, "promotion.lapsed", None, now)
-    return True
-
-
-def _lock_request(request_id: int, *, now: dt.datetime) -> PromotionRequest:
-    """Return a request that waits, locked after its case and its extension."""
-    found = find_request(PromotionRequest, request_id)
-    request = lock_request(found, lock_subject=_lock_subject)
-    require_waiting(request, now)
-    return request
-
-
 def _lock_subject(request: PromotionRequest) -> None:
     lock_cases(request.incident_id, request.extension_id)
     lock_extension(request.extension_id)
 
 
-def record_decision(
+def _record_decision(
     request: PromotionRequest, action: str, actor: Actor, now: dt.datetime
 ) -> None:
     record_change(
@@ -474,3 +422,15 @@ def record_decision(
         reason=request.decision_reason,
         after={"state": str(request.state), "to": request.to_state},
     )
+
+
+PROMOTIONS = RequestKind(
+    PromotionRequest,
+    lock_subject=_lock_subject,
+    actions={
+        RequestState.DECLINED: "promotion.declined",
+        RequestState.WITHDRAWN: "promotion.withdrawn",
+        RequestState.LAPSED: "promotion.lapsed",
+    },
+    record=_record_decision,
+)

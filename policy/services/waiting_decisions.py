@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -19,10 +20,10 @@ from policy.models import (
     Rollback,
     RollbackState,
 )
-from policy.services.lifts import lapse_lift
-from policy.services.requests import REQUEST_LIFETIME, lapses_at
-from policy.services.rollbacks import lapse_rollback
-from policy.services.trust import lapse_promotion
+from policy.services.lifts import LIFTS
+from policy.services.requests import REQUEST_LIFETIME, RequestKind, lapses_at
+from policy.services.rollbacks import ROLLBACKS
+from policy.services.trust import PROMOTIONS
 
 
 class DecisionKind(StrEnum):
@@ -78,13 +79,14 @@ def lapse_requests(*, now: dt.datetime | None = None) -> int:
         "decided_at__isnull": True,
         "requested_at__lte": moment - REQUEST_LIFETIME,
     }
-    lifts = LiftRequest.objects.filter(**late).values_list("pk", flat=True)
-    promotions = PromotionRequest.objects.filter(**late).values_list("pk", flat=True)
-    rollbacks = Rollback.objects.filter(**late).values_list("pk", flat=True)
-    ended = [lapse_lift(request_id=pk, now=moment) for pk in lifts]
-    ended += [lapse_promotion(request_id=pk, now=moment) for pk in promotions]
-    ended += [lapse_rollback(rollback_id=pk, now=moment) for pk in rollbacks]
-    return sum(ended)
+    kinds: tuple[RequestKind[Any], ...] = (LIFTS, PROMOTIONS, ROLLBACKS)
+    return sum(
+        kind.lapse(pk, now=moment)
+        for kind in kinds
+        for pk in kind.model._default_manager.filter(**late).values_list(
+            "pk", flat=True
+        )
+    )
 
 
 def _lifts(since: dt.datetime) -> Iterator[WaitingDecision]:

@@ -17,7 +17,7 @@ from tests.factories import make_incident
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDERS = (
-    *("record_entry", "record_change", "_record", "record_decision"),
+    *("record_entry", "record_change", "_record"),
     "record_answer",
 )
 LIST = reverse("admin:evidence_auditentry_changelist")
