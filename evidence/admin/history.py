@@ -24,6 +24,7 @@ from evidence.admin.base import (
 from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
 from evidence.admin.log import download_entry_proof
 from evidence.audit.history_checks import check_history
+from evidence.audit.turned_clocks import TOLERANCE, with_entry_before
 from evidence.audit.words import (
     find_actions,
     find_stream,
@@ -35,6 +36,8 @@ from evidence.lookalikes import show_hidden
 from evidence.models import AuditEntry, HistoryCheck
 from evidence.templatetags.casefile import show_moment
 from evidence.text import drop_unstorable
+
+SET_BACK = "before the entry in front of it: a clock was set back"
 
 
 @admin.register(AuditEntry)
@@ -64,7 +67,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     actions = ("verify_streams",)
     actions_detail = ("prove_entry",)
     fieldsets = (
-        (None, {"fields": ("said_action", "said_stream", "recorded_at", "reason")}),
+        (None, {"fields": ("said_action", "said_stream", "moment", "reason")}),
         ("Who and what", {"fields": ("said_actor", "said_type", "linked_object")}),
         ("Change", {"fields": ("shown_before", "shown_after")}),
         (
@@ -73,6 +76,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         ),
     )
     readonly_fields = (
+        "moment",
         "said_action",
         "said_stream",
         "said_actor",
@@ -81,6 +85,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         "shown_before",
         "shown_after",
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        return with_entry_before(super().get_queryset(request))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Name all streams of a page with one query."""
@@ -110,7 +117,11 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @display(description="Recorded", ordering="recorded_at")
     def moment(self, entry: AuditEntry) -> str:
-        return show_moment(entry.recorded_at)
+        when = show_moment(entry.recorded_at)
+        before_at = getattr(entry, "before_at", None)
+        if before_at is None or entry.recorded_at >= before_at - TOLERANCE:
+            return when
+        return format_html("{} <small>{}</small>", when, SET_BACK)
 
     @display(description="Stream", ordering="stream")
     def said_stream(self, entry: AuditEntry) -> str:

@@ -17,6 +17,7 @@ from evidence.audit.history import (
     record_entry,
     stream_documents,
 )
+from evidence.audit.turned_clocks import find_turned_clocks
 from evidence.errors import HistoryError
 from evidence.models import AuditEntry, HistoryCheck, NotedHead
 from evidence.queue.sending import queue_on_commit
@@ -58,6 +59,8 @@ def check_history(
         faults=faults,
         heads=list(heads.values()),
     )
+    for turned in find_turned_clocks():
+        log.warning("a clock was set back: %s", turned)
     for fault in faults[:LOGGED_FAULTS]:
         log.error("the history is broken: %s in %s", fault.code, fault.stream)
     return check

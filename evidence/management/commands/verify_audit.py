@@ -6,7 +6,7 @@ import json
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -15,6 +15,11 @@ from evidence.audit.export_file import read_heads_line, verify_lines
 from evidence.errors import HistoryError
 from evidence.proof.verify_archive import Key, parse_key
 from evidence.wording import as_sentence
+
+if TYPE_CHECKING:  # a file is verified where there is no database
+    from evidence.audit.turned_clocks import TurnedClock
+
+SHOWN_CLOCKS = 5
 
 
 class Command(BaseCommand):
@@ -55,6 +60,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        turned: list[TurnedClock] = []
         try:
             if options["checkpoint"]:
                 counts, faults = _verify_log(options["checkpoint"], options["key"])
@@ -62,29 +68,57 @@ class Command(BaseCommand):
                 counts, faults = _verify_file(options["file"])
             else:
                 counts, faults = _verify_database(options["stream"])
+                turned = _find_turned_clocks(options["stream"])
                 if options["heads"]:
                     faults += _compare_with_export(options["heads"])
         except (HistoryError, OSError) as error:
             raise CommandError(as_sentence(_why(error)), returncode=2) from error
         write = self._write_json if options["json"] else self._write_text
-        write(counts, faults)
+        write(counts, faults, turned)
         if faults:
             sys.exit(1)
 
-    def _write_json(self, counts: dict[str, int], faults: list[ChainFault]) -> None:
+    def _write_json(
+        self,
+        counts: dict[str, int],
+        faults: list[ChainFault],
+        turned: list[TurnedClock],
+    ) -> None:
         for stream in sorted({*counts, *(fault.stream for fault in faults)}):
             found = [
                 {"sequence": f.sequence, "code": f.code, "message": f.message}
                 for f in faults
                 if f.stream == stream
             ]
-            line = {"stream": stream, "entries": counts.get(stream, 0), "faults": found}
+            back = [
+                {"sequence": t.sequence, "seconds": t.turned_back.total_seconds()}
+                for t in turned
+                if t.stream == stream
+            ]
+            line = {
+                "stream": stream,
+                "entries": counts.get(stream, 0),
+                "faults": found,
+                "clock_set_back": back,
+            }
             self.stdout.write(json.dumps(line))
 
-    def _write_text(self, counts: dict[str, int], faults: list[ChainFault]) -> None:
+    def _write_text(
+        self,
+        counts: dict[str, int],
+        faults: list[ChainFault],
+        turned: list[TurnedClock],
+    ) -> None:
         for fault in faults:
             self.stdout.write(
                 f"{fault.stream} #{fault.sequence} {fault.code}: {fault.message}"
+            )
+        if turned:
+            shown = ", ".join(map(str, turned[:SHOWN_CLOCKS]))
+            more = ", …" if len(turned) > SHOWN_CLOCKS else ""
+            self.stdout.write(
+                f"dated before the entry in front of them, as where a clock is set "
+                f"back: {shown}{more}"
             )
         streams = f"{len(counts)} stream{'' if len(counts) == 1 else 's'}"
         verdict = f"{len(faults)} faults" if faults else "every chain holds"
@@ -118,6 +152,12 @@ def _verify_database(stream: str | None) -> tuple[dict[str, int], list[ChainFaul
     if stream is None:
         faults += [fault for fault in find_lost_heads() if fault.stream not in known]
     return {head.stream: head.sequence for head in heads}, faults
+
+
+def _find_turned_clocks(stream: str | None) -> list[TurnedClock]:
+    from evidence.audit.turned_clocks import find_turned_clocks
+
+    return find_turned_clocks(stream)
 
 
 def _verify_log(

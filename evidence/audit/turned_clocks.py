@@ -1,0 +1,55 @@
+"""Entries that are dated before the one in front of them: a clock was set back.
+
+No fault of the chain, which has the order whatever the times say. Who reads the times
+has to know it all the same, so it is told wherever the history is read or verified.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.db.models import F, OuterRef, QuerySet, Subquery
+
+from evidence.models import AuditEntry
+
+TOLERANCE = dt.timedelta(minutes=1)
+"""Who writes takes the moment first and then waits in turn: so much is no clock's."""
+
+
+@dataclass(frozen=True)
+class TurnedClock:
+    """An entry that is dated before the one in front of it, and by how much."""
+
+    stream: str
+    sequence: int
+    turned_back: dt.timedelta
+
+    def __str__(self) -> str:
+        seconds = self.turned_back.total_seconds()
+        return f"{self.stream} #{self.sequence} ({seconds:.0f} s back)"
+
+
+def with_entry_before(entries: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+    """Give each entry `before_at`, the time of the one in front of it in its stream."""
+    before = AuditEntry.objects.filter(
+        stream=OuterRef("stream"), sequence=OuterRef("sequence") - 1
+    )
+    return entries.annotate(before_at=Subquery(before.values("recorded_at")[:1]))
+
+
+def find_turned_clocks(stream: str | None = None) -> list[TurnedClock]:
+    """Return where the times of a stream go back; None looks at all streams."""
+    entries = AuditEntry.objects.all()
+    if stream is not None:
+        entries = entries.filter(stream=stream)
+    found = (
+        with_entry_before(entries)
+        .filter(recorded_at__lt=F("before_at") - TOLERANCE)
+        .order_by("stream", "sequence")
+        .values_list("stream", "sequence", "recorded_at", "before_at")
+    )
+    return [
+        TurnedClock(stream, sequence, before_at - recorded_at)
+        for stream, sequence, recorded_at, before_at in found
+    ]
