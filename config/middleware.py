@@ -13,7 +13,7 @@ from config.health import find_health_response
 from config.metrics import find_metrics_response
 from config.problems import API, refused, unavailable, unusable
 from evidence.api.base.problems import problem_response
-from evidence.errors import CasefileError
+from evidence.errors import CasefileError, as_refusal
 
 logger = structlog.get_logger(__name__)
 
@@ -117,6 +117,7 @@ class RefusalMiddleware:
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponse | None:
+        exception = as_refusal(exception)
         if isinstance(exception, CasefileError):
             return refused(request, exception)
         if isinstance(exception, (OperationalError, InterfaceError)):

@@ -21,7 +21,7 @@ from evidence.api.base.problems import (
     problem_response,
 )
 from evidence.database.errors import DatabaseRefusal
-from evidence.errors import CasefileError
+from evidence.errors import CasefileError, as_refusal
 
 API = "/api/"
 NOT_NOW = "This cannot be done just now"
@@ -58,6 +58,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     # Django calls this while it handles the fault.
     fault = sys.exc_info()[1]
+    if isinstance(fault, Exception):
+        fault = as_refusal(fault)
     if isinstance(fault, CasefileError):
         return refused(request, fault)
     if isinstance(fault, (OperationalError, InterfaceError)):

@@ -6,6 +6,7 @@ document has beside the message: the code that raises it knows best what kind it
 
 from __future__ import annotations
 
+import errno
 from dataclasses import asdict, is_dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -186,6 +187,19 @@ class StoreNotReady(StorageUnavailable):
     """The store is not the one that the evidence was received into."""
 
     code = "store_not_ready"
+
+
+def as_refusal(error: Exception) -> Exception:
+    """Return what a full disk raised as the refusal that it is; the rest as it is.
+
+    What is sent may be written to this machine's disk before any code of ours sees it.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageUnavailable(
+            "The disk of this server is full, and what was sent could not be taken in. "
+            "Nothing was stored: try again once an administrator has made room."
+        )
+    return error
 
 
 class BackupRefused(CasefileError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.contrib import messages
@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods
 from evidence.admin.base import client_address, person_of
 from evidence.admin.forms import UploadForm
 from evidence.admin.sent_forms import answer_once
-from evidence.errors import UploadTooLarge
+from evidence.errors import CasefileError, UploadTooLarge, as_refusal
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services.deliveries import Sending, SentFile, Taken, receive_files
 
@@ -28,16 +28,34 @@ from evidence.services.deliveries import Sending, SentFile, Taken, receive_files
 # shows how far it is and a broken connection costs only that one.
 TOGETHER_BYTES = 4 * 1024 * 1024
 
+REFUSAL = "casefile.upload_refusal"
+"""Where a request's META says why its files were not read to the end."""
+
 
 class EvidenceUploadHandler(TemporaryFileUploadHandler):
-    """Writes every file to disk, and stops at the limit instead of filling it."""
+    """Writes every file to disk; stops at the limit, and where the disk is full."""
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         if start + len(raw_data) > settings.EVIDENCE_MAX_BYTES:
-            if self.request is not None:
-                self.request.META["casefile.too_large"] = True
-            raise StopUpload(connection_reset=False)
-        super().receive_data_chunk(raw_data, start)
+            self._stop(
+                UploadTooLarge(
+                    f"A file has more than {settings.EVIDENCE_MAX_BYTES} bytes, the "
+                    "most that is accepted. Compress it with gzip, or split it. "
+                    "Nothing was stored."
+                )
+            )
+        try:
+            super().receive_data_chunk(raw_data, start)
+        except OSError as error:
+            refusal = as_refusal(error)
+            if not isinstance(refusal, CasefileError):
+                raise
+            self._stop(refusal)
+
+    def _stop(self, refusal: CasefileError) -> NoReturn:
+        if self.request is not None:
+            self.request.META[REFUSAL] = refusal
+        raise StopUpload(connection_reset=False)
 
 
 # The handler has to be in place before the token is read from the form.
@@ -59,8 +77,8 @@ def _upload(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         return _show(request, site, UploadForm(initial=initial, user=request.user))
     form = UploadForm(request.POST, request.FILES, user=request.user)
     wants_json = request.headers.get("Accept", "").startswith("application/json")
-    if request.META.get("casefile.too_large"):
-        return _refuse_too_large(request, site, form, wants_json)
+    if refusal := request.META.get(REFUSAL):
+        return _refuse(request, site, form, refusal, wants_json=wants_json)
     if not form.is_valid():
         if wants_json:
             return JsonResponse({"refused": _first_error(form)}, status=400)
@@ -128,17 +146,18 @@ def _answer_browser(
     return redirect(_case_page(form.cleaned_data["incident"].pk))
 
 
-def _refuse_too_large(
-    request: HttpRequest, site: AdminSite, form: UploadForm, wants_json: bool
+def _refuse(
+    request: HttpRequest,
+    site: AdminSite,
+    form: UploadForm,
+    refusal: CasefileError,
+    *,
+    wants_json: bool,
 ) -> HttpResponse:
-    error = UploadTooLarge(
-        f"A file has more than {settings.EVIDENCE_MAX_BYTES} bytes, the most that is "
-        "accepted. Compress it with gzip, or split it. Nothing was stored."
-    )
     if wants_json:
-        return JsonResponse({"refused": error.message}, status=413)
-    messages.error(request, error.message)
-    return _show(request, site, form, status=413)
+        return JsonResponse({"refused": refusal.message}, status=refusal.status)
+    messages.error(request, refusal.message)
+    return _show(request, site, form, status=refusal.status)
 
 
 def _show(

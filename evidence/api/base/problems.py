@@ -21,7 +21,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
-from evidence.errors import CasefileError
+from evidence.errors import CasefileError, as_refusal
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:casefile:problem:"
@@ -65,6 +65,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
     """Turn any exception under the API into a problem. DRF's EXCEPTION_HANDLER."""
     path = context["request"].path
     set_rollback()
+    error = as_refusal(error)
     if isinstance(error, CasefileError):
         members = error.problem_members()
         return _with_retry(
