@@ -15,16 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import psycopg
+from psycopg import sql
 
 from config.launcher.folders import ROOT, ServerFolders, fresh_folder
 from config.launcher.postgres import start_postgres
 from config.launcher.processes import Process, start_process
+from config.launcher.seeds import seed_database
 from config.launcher.valkey import start_valkey
+from tests.backend.template import name_template
 from tests.config.launching import find_free_port
+from tests.incidents.notifications.sinks import Sink, run_mail_sink
 
+FORM = "application/x-www-form-urlencoded"
 PASSWORD = "a long and quiet sentence"
 SETUP = """
 import json
@@ -42,6 +47,21 @@ _, secret = create_token(
 print("SECRET", secret)
 """
 
+OPEN_CASES = """
+import datetime as dt
+from django.contrib.auth.models import User
+from django.utils import timezone
+from tests.factories import make_incident
+title, seconds, count = %r, %r, %r
+opened_at = timezone.now() - dt.timedelta(seconds=seconds)
+for _ in range(count):
+    case = make_incident(
+        title=title, detected_at=opened_at, now=opened_at,
+        lead=User.objects.get(username="responder"),
+    )
+    print("CASE", case.reference)
+"""
+
 
 @dataclass
 class Answer:
@@ -49,6 +69,7 @@ class Answer:
     body: bytes
     seconds: float
     headers: dict[str, str]
+    cookies: dict[str, str]
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -63,6 +84,7 @@ class Installation:
     port: int
     postgres: Process
     valkey: Process
+    mail: Sink
     secret: str = ""
     web: Process | None = None
     workers: Process | None = None
@@ -79,6 +101,12 @@ class Installation:
         command = [sys.executable, "-m", "config.workers", *names]
         self.workers = self._start("workers", command)
 
+    def start_second_beat(self) -> None:
+        """Start one more beat, as a second machine would that has the same orders."""
+        command = [sys.executable, "-m", "config.workers", "beat"]
+        own = {"BEAT_SCHEDULE_FILE": str(self.folders.data / "beat-schedule-2")}
+        self.extra.append(self._start("beat-2", command, **own))
+
     def kill_workers(self) -> None:
         """End every worker at once, as a power cut would."""
         if self.workers is not None:
@@ -90,25 +118,30 @@ class Installation:
         self.postgres.stop()
         self.postgres, _ = start_postgres(self.folders, durable=True)
 
-    def restart_valkey(self) -> None:
-        """Kill the queue's server, lose what it held, and bring an empty one."""
+    def stop_valkey(self) -> None:
+        """Kill the queue's server."""
         self.valkey.popen.kill()
         self.valkey.popen.wait()
+
+    def restart_valkey(self) -> None:
+        """Kill the queue's server, lose what it held, and bring an empty one."""
+        self.stop_valkey()
         for path in (self.folders.data / "valkey").rglob("*"):
             if path.is_file() and path.suffix != ".log":
                 path.unlink()
         self.valkey, _ = start_valkey(self.folders, durable=True)
 
-    def _start(self, name: str, command: list[str]) -> Process:
+    def _start(self, name: str, command: list[str], **variables: str) -> Process:
+        environment = self.environment | variables
         with (self.folders.data / f"{name}.log").open("ab") as output:
-            return start_process(
-                name, command, environment=self.environment, output=output
-            )
+            return start_process(name, command, environment=environment, output=output)
 
     # --- asking -------------------------------------------------------------------
 
-    def get(self, path: str, *, timeout: float = 60) -> Answer:
-        return self.request("GET", path, timeout=timeout)
+    def get(
+        self, path: str, headers: dict[str, str] | None = None, *, timeout: float = 60
+    ) -> Answer:
+        return self.request("GET", path, b"", headers, timeout=timeout)
 
     def request(
         self,
@@ -125,10 +158,15 @@ class Installation:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()
             data = response.read()
+            seconds = time.monotonic() - started
             told = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, data, time.monotonic() - started, told)
-        except OSError as error:
-            return Answer(0, str(error).encode(), time.monotonic() - started, {})
+            set_cookies = response.headers.get_all("Set-Cookie") or ()
+            pairs = (one.partition(";")[0].partition("=") for one in set_cookies)
+            cookies = {name: value for name, _, value in pairs}
+            return Answer(response.status, data, seconds, told, cookies)
+        except (OSError, http.client.HTTPException) as error:
+            said = f"{type(error).__name__}: {error}".encode()
+            return Answer(0, said, time.monotonic() - started, {}, {})
         finally:
             connection.close()
 
@@ -143,33 +181,35 @@ class Installation:
     def sign_in(self, person: str) -> float:
         """Sign in as a browser does; return the seconds that it took."""
         started = time.monotonic()
+        self.open_session(person)
+        return time.monotonic() - started
+
+    def open_session(self, person: str) -> dict[str, str]:
+        """Sign in as a browser does; return the headers of who is signed in."""
         form = self.get("/admin/login/")
-        cookies = re.findall(r"csrftoken=([^;]+)", form.headers.get("set-cookie", ""))
-        field_ = re.findall(rb'csrfmiddlewaretoken" value="([^"]+)"', form.body)
-        assert form.status == 200, form.body
+        assert form.status == 200, (form.status, form.body[:500])
+        hidden = re.findall(rb'csrfmiddlewaretoken" value="([^"]+)"', form.body)
         fields = {
             "username": person,
             "password": PASSWORD,
-            "csrfmiddlewaretoken": field_[0].decode(),
+            "csrfmiddlewaretoken": hidden[0].decode(),
             "next": "/admin/",
         }
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Cookie": f"csrftoken={cookies[0]}",
-            "Referer": f"http://127.0.0.1:{self.port}/admin/login/",
-        }
         answer = self.request(
-            "POST", "/admin/login/", urlencode(fields).encode(), headers
+            "POST",
+            "/admin/login/",
+            urlencode(fields).encode(),
+            {"Content-Type": FORM, **_cookie(form.cookies)},
         )
         assert answer.status == 302, (answer.status, answer.body[:500])
-        return time.monotonic() - started
+        return _cookie(answer.cookies)
 
-    def query(self, sql: str, *values: object) -> list[Any]:
+    def query(self, query: str, *values: object) -> list[Any]:
         with psycopg.connect(self.environment["DATABASE_URL"]) as database:
-            return database.execute(sql, values).fetchall()
+            return database.execute(query, values).fetchall()
 
-    def count(self, sql: str, *values: object) -> int:
-        return int(self.query(sql, *values)[0][0])
+    def count(self, query: str, *values: object) -> int:
+        return int(self.query(query, *values)[0][0])
 
     def wait(self, condition: Callable[[], object], *, seconds: float) -> float:
         """Return after how many seconds the condition held; fail with the logs."""
@@ -179,6 +219,18 @@ class Installation:
                 raise AssertionError(f"not within {seconds} s; {self.logs()}")
             time.sleep(0.2)
         return time.monotonic() - started
+
+    def wait_for_parts(self, *names: str, status: str) -> Answer:
+        """Wait until /readyz says this of these parts; return what it answered."""
+        answers: list[Answer] = []
+
+        def says_so() -> bool:
+            answers.append(self.get("/readyz"))
+            parts = answers[-1].json()["parts"]
+            return all(parts[name]["status"] == status for name in names)
+
+        self.wait(says_so, seconds=60)
+        return answers[-1]
 
     def logs(self) -> str:
         names = ("web", "workers")
@@ -195,16 +247,19 @@ class Installation:
 
     def open_case(self, title: str = "A case to break things over") -> str:
         """Open a case and return its reference."""
-        code = (
-            "from tests.factories import make_incident, make_playbooks\n"
-            "from django.contrib.auth.models import User\n"
-            "from django.utils import timezone\n"
-            "now = timezone.now()\n"
-            f"case = make_incident(title={title!r}, detected_at=now, now=now)\n"
-            "print('CASE', case.reference)"
-        )
+        return self.open_cases(1, title=title)[0]
+
+    def open_cases(
+        self, count: int, *, title: str, opened_seconds_ago: float = 0
+    ) -> list[str]:
+        """Open cases whose clocks began so long ago; return their references."""
+        code = OPEN_CASES % (title, opened_seconds_ago, count)
         told = self.manage("shell", "-v", "0", "-c", code=code)
-        return told.split("CASE ")[1].split()[0]
+        return re.findall(r"CASE (\S+)", told)
+
+
+def _cookie(cookies: dict[str, str]) -> dict[str, str]:
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
 
 
 def _holds(condition: Callable[[], object]) -> bool:
@@ -217,16 +272,21 @@ def _holds(condition: Callable[[], object]) -> bool:
 @contextmanager
 def running_installation(**variables: str) -> Iterator[Installation]:
     """Make an installation, and remove it at the end."""
-    with fresh_folder() as folders:
+    with fresh_folder() as folders, run_mail_sink() as mail:
+        is_migrated = seed_database(folders)
         postgres, database_url = start_postgres(folders, durable=True)
+        if is_migrated:
+            _fill_from_template(database_url)
         valkey, redis_url = start_valkey(folders, durable=True)
         port = find_free_port()
         environment = _environment(folders, database_url, redis_url, port)
+        environment["EMAIL_URL"] = f"smtp://127.0.0.1:{mail.port}"
         environment |= variables
-        made = Installation(folders, environment, port, postgres, valkey)
+        made = Installation(folders, environment, port, postgres, valkey, mail)
         try:
-            for words in (("migrate", "--verbosity", "0"), ("load_playbooks",)):
-                made.manage(*words)
+            if not is_migrated:
+                made.manage("migrate", "--verbosity", "0")
+            made.manage("load_playbooks")
             told = made.manage("shell", "-v", "0", "-c", code=SETUP % PASSWORD)
             made.secret = told.split("SECRET ")[1].split()[0]
             made.start_web()
@@ -237,6 +297,19 @@ def running_installation(**variables: str) -> Iterator[Installation]:
                 if part is not None:
                     part.popen.send_signal(signal.SIGCONT)
                     part.stop()
+
+
+def _fill_from_template(database_url: str) -> None:
+    """Make the database anew from the migrated one that `make test` keeps."""
+    server = urlsplit(database_url)
+    name = sql.Identifier(server.path.strip("/"))
+    template = sql.Identifier(name_template())
+    admin = urlunsplit(server._replace(path="/postgres"))
+    with psycopg.connect(admin, autocommit=True) as database:
+        database.execute(sql.SQL("DROP DATABASE {}").format(name))
+        database.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, template)
+        )
 
 
 def _environment(
@@ -262,7 +335,6 @@ def _environment(
         "STATIC_MANIFEST": "false",
         "LOG_FORMAT": "console",
         "LOG_LEVEL": "WARNING",
-        "EMAIL_URL": "consolemail://",
         "GUNICORN_BIND": f"127.0.0.1:{port}",
         "WEB_CONCURRENCY": "2",
         "WEB_THREADS": "8",

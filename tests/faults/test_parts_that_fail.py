@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import signal
 import statistics
-import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
 from tests.config.launching import find_family
 from tests.faults.conftest import Counted
+from tests.faults.counting import (
+    DOUBLE_REPORTS,
+    UPLOADS,
+    count_told,
+    count_verified,
+    is_well,
+    read_messages,
+    require_history_holds,
+    sending,
+    stored_names,
+    upload_many,
+)
 from tests.faults.installation import Answer, Installation, vector
 
 pytestmark = pytest.mark.faults
-UPLOADS = 24
 HELD_SECONDS = 20.0
-DONE = (
-    "SELECT count(DISTINCT report.item_id) FROM evidence_verificationreport AS report"
-    " JOIN evidence_evidenceitem AS item ON item.id = report.item_id"
-    " JOIN incidents_incident AS case_ ON case_.id = item.incident_id"
-    " WHERE case_.reference = %s"
-)
+BEATS_SECONDS = 45.0
+CASES = 20
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -33,31 +38,10 @@ def workers(casefile: Installation) -> None:
     casefile.wait(lambda: is_well(casefile), seconds=120)
 
 
-def is_well(casefile: Installation) -> bool:
-    report = casefile.get("/readyz").json()
-    return {"workers", "beat", "broker"} <= {
-        name for name, part in report["parts"].items() if part["status"] == "ok"
-    }
-
-
-def upload_many(
-    casefile: Installation, reference: str, mark: str, *, patiently: bool = False
-) -> list[Answer]:
-    """Upload at once; patiently, those who are told to come back do so."""
-
-    def send(number: int) -> Answer:
-        for _ in range(20):
-            name = f"{mark}-{number}.log"
-            answer = casefile.upload(reference, f"{mark} {number}".encode(), name)
-            if not (patiently and answer.status == 503):
-                break
-            time.sleep(1)
-        return answer
-
-    with ThreadPoolExecutor(UPLOADS) as pool:
-        return list(pool.map(send, range(UPLOADS)))
-
-
+@pytest.mark.promise(
+    f"one case held, {UPLOADS} uploads to it at once",
+    "others sign in and upload; the crowd is told to come back",
+)
 def test_a_case_that_is_held_stops_nobody_else(
     casefile: Installation, counted: Counted
 ) -> None:
@@ -87,8 +71,6 @@ def test_a_case_that_is_held_stops_nobody_else(
     assert {answer.status for answer in elsewhere} == {201}
     slowest = max(answer.seconds for answer in answers)
     counted(
-        f"one case held, {UPLOADS} uploads to it",
-        "others sign in and upload; the crowd is told to come back",
         f"{len(answers)} of {UPLOADS} told so within {slowest:.1f} s; sign-in "
         f"{max(signing):.1f} s at most, /healthz {max(health) * 1000:.0f} ms",
     )
@@ -96,6 +78,10 @@ def test_a_case_that_is_held_stops_nobody_else(
     assert max(signing) < 10
 
 
+@pytest.mark.promise(
+    f"broker takes connections and never answers, {UPLOADS} uploads at once",
+    "all are taken; /healthz and sign-in answer; verified once it is back",
+)
 def test_a_broker_that_hangs_holds_no_upload_and_its_work_is_sent_later(
     casefile: Installation, counted: Counted
 ) -> None:
@@ -112,12 +98,10 @@ def test_a_broker_that_hangs_holds_no_upload_and_its_work_is_sent_later(
     assert ready[-1].json()["parts"]["broker"]["status"] == "failing"
     assert ready[-1].status == 200
     after = casefile.wait(
-        lambda: casefile.count(DONE, reference) == UPLOADS, seconds=180
+        lambda: count_verified(casefile, reference) == UPLOADS, seconds=180
     )
     seconds = [answer.seconds for answer in answers]
     counted(
-        f"broker takes connections and never answers, {UPLOADS} uploads",
-        "all are taken; /healthz and sign-in answer; verified once it is back",
         f"{len(answers)} taken, median {statistics.median(seconds):.1f} s, slowest "
         f"{max(seconds):.1f} s; /healthz {health * 1000:.0f} ms, /readyz "
         f"{max(one.seconds for one in ready):.1f} s, sign-in {signing:.1f} s; all "
@@ -125,6 +109,10 @@ def test_a_broker_that_hangs_holds_no_upload_and_its_work_is_sent_later(
     )
 
 
+@pytest.mark.promise(
+    f"broker killed and emptied with {UPLOADS} verifications in it",
+    "all verified within a minute of the workers' start, none twice",
+)
 def test_a_broker_that_is_emptied_costs_less_than_a_minute(
     casefile: Installation, counted: Counted
 ) -> None:
@@ -136,16 +124,11 @@ def test_a_broker_that_is_emptied_costs_less_than_a_minute(
     casefile.start_workers()
     started = casefile.wait(lambda: is_well(casefile), seconds=120)
     after = casefile.wait(
-        lambda: casefile.count(DONE, reference) == UPLOADS, seconds=120
+        lambda: count_verified(casefile, reference) == UPLOADS, seconds=120
     )
     assert {answer.status for answer in answers} == {201}
-    doubled = casefile.count(
-        "SELECT count(*) FROM (SELECT request_id FROM evidence_verificationreport"
-        " GROUP BY request_id HAVING count(*) > 1) AS doubled"
-    )
+    doubled = casefile.count(DOUBLE_REPORTS)
     counted(
-        f"broker killed and emptied with {UPLOADS} verifications in it",
-        "all verified within a minute of the workers' start, none twice",
         f"{UPLOADS} verified {after:.0f} s after the workers were well (up in "
         f"{started:.0f} s), {doubled} twice",
     )
@@ -153,6 +136,10 @@ def test_a_broker_that_is_emptied_costs_less_than_a_minute(
     assert doubled == 0
 
 
+@pytest.mark.promise(
+    "all processes of the workers and beat killed",
+    "they come back by themselves and go on",
+)
 def test_workers_that_are_killed_come_back(
     casefile: Installation, counted: Counted
 ) -> None:
@@ -163,71 +150,63 @@ def test_workers_that_are_killed_come_back(
         member.kill()
     reference = casefile.open_case("killed")
     assert casefile.upload(reference, vector(), "plain.json").status == 201
-    after = casefile.wait(lambda: casefile.count(DONE, reference) == 1, seconds=120)
+    after = casefile.wait(lambda: count_verified(casefile, reference) == 1, seconds=120)
     counted(
-        f"all {len(family)} processes of the workers and beat killed",
-        "they come back by themselves and go on",
-        f"a bundle sent meanwhile was verified {after:.0f} s after it was taken",
+        f"{len(family)} processes killed; a bundle sent meanwhile was verified "
+        f"{after:.0f} s after it was taken",
     )
 
 
+@pytest.mark.promise(
+    "database restarted in mid-request, under four senders",
+    "what was acknowledged is there once and verified; the rest is told 503",
+)
 def test_a_database_that_restarts_loses_nothing_that_was_acknowledged(
     casefile: Installation, counted: Counted
 ) -> None:
     reference = casefile.open_case("restart")
-    taken: list[int] = []
-    refused: list[int] = []
-    stop = threading.Event()
-
-    def send() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            name = f"{threading.get_ident()}-{number}"
-            status = casefile.upload(reference, name.encode(), f"{name}.log").status
-            (taken if status == 201 else refused).append(status)
-
-    senders = [threading.Thread(target=send) for _ in range(4)]
-    for sender in senders:
-        sender.start()
-    time.sleep(3)
-    casefile.restart_postgres()
-    time.sleep(4)
-    stop.set()
-    for sender in senders:
-        sender.join()
-    stored = casefile.count(
-        "SELECT count(*) FROM evidence_evidenceitem AS item JOIN incidents_incident"
-        " AS case_ ON case_.id = item.incident_id WHERE reference = %s",
-        reference,
+    with sending(casefile, reference) as answers:
+        time.sleep(3)
+        casefile.restart_postgres()
+        ready = casefile.wait(lambda: casefile.get("/readyz").status == 200, seconds=60)
+        time.sleep(4)
+    taken = {name for name, answer in answers.items() if answer.status == 201}
+    refused = [answer for answer in answers.values() if answer.status != 201]
+    stored = stored_names(casefile, reference)
+    casefile.wait(
+        lambda: count_verified(casefile, reference) == len(stored), seconds=180
     )
-    assert set(refused) <= {503}
-    assert stored >= len(taken)
-    after = casefile.wait(lambda: casefile.get("/readyz").status == 200, seconds=60)
+    require_history_holds(casefile)
     counted(
-        "database restarted under four senders",
-        "what was acknowledged is there; the rest is told 503",
-        f"{len(taken)} acknowledged, {stored} stored, {len(refused)} told to come "
-        f"back; ready {after:.1f} s after",
+        f"{len(taken)} acknowledged, {len(taken - stored.keys())} of them missing, "
+        f"{max(stored.values())} time each; {len(refused)} told to come back; ready "
+        f"{ready:.1f} s after; all {len(stored)} verified, the history holds"
     )
+    assert refused, "the restart met no request"
+    assert {answer.status for answer in refused} == {503}
+    assert not taken - stored.keys()
+    assert set(stored.values()) == {1}
 
 
+@pytest.mark.promise("two beats", "nothing is planned or sent twice")
 def test_a_second_beat_doubles_nothing(
     casefile: Installation, counted: Counted
 ) -> None:
-    casefile.environment["BEAT_SCHEDULE_FILE"] += "-2"
-    other = casefile._start("beat-2", [sys.executable, "-m", "config.workers", "beat"])
-    casefile.extra.append(other)
-    casefile.open_case("two beats")
-    planned = "SELECT count(*) FROM incidents_notification"
-    casefile.wait(lambda: casefile.count(planned) > 0, seconds=240)
-    doubled = casefile.count(
-        "SELECT count(*) FROM (SELECT 1 FROM incidents_notification GROUP BY key,"
-        " recipient_id, webhook_id HAVING count(*) > 1) AS doubled"
+    casefile.start_second_beat()
+    cases = casefile.open_cases(
+        CASES, title="two beats", opened_seconds_ago=300 - BEATS_SECONDS / 2
     )
-    assert doubled == 0
+    reference = casefile.open_case("two beats")
+    answers = upload_many(casefile, reference, "beats", patiently=True)
+    casefile.wait(lambda: count_told(casefile, "breach", cases) == CASES, seconds=180)
+    casefile.wait(lambda: count_verified(casefile, reference) == UPLOADS, seconds=120)
+    time.sleep(BEATS_SECONDS / 2)
+    messages = read_messages(casefile)
+    doubled = casefile.count(DOUBLE_REPORTS)
     counted(
-        "two beats",
-        "nothing is planned or sent twice",
-        f"{casefile.count(planned)} messages planned, {doubled} twice",
+        f"{CASES} breaches told; {messages}; {len(answers)} items verified, {doubled} "
+        "twice"
     )
+    messages.require_each_once()
+    assert {answer.status for answer in answers} == {201}
+    assert doubled == 0
