@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import F, OuterRef, QuerySet, Subquery
 
@@ -30,7 +31,7 @@ class TurnedClock:
         return f"{self.stream} #{self.sequence} ({seconds:.0f} s back)"
 
 
-def with_entry_before(entries: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+def with_entry_before(entries: QuerySet[AuditEntry]) -> QuerySet[Any]:
     """Give each entry `before_at`, the time of the one in front of it in its stream."""
     before = AuditEntry.objects.filter(
         stream=OuterRef("stream"), sequence=OuterRef("sequence") - 1
@@ -40,7 +41,7 @@ def with_entry_before(entries: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
 
 def find_turned_clocks(stream: str | None = None) -> list[TurnedClock]:
     """Return where the times of a stream go back; None looks at all streams."""
-    entries = AuditEntry.objects.all()
+    entries: QuerySet[AuditEntry] = AuditEntry.objects.all()
     if stream is not None:
         entries = entries.filter(stream=stream)
     found = (
