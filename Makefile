@@ -11,7 +11,7 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow faults browser documents bench lint manage install clean
+.PHONY: help run test browser live slow faults documents bench lint manage install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -22,14 +22,17 @@ run: ## Run Casefile on http://127.0.0.1:8000 (PORT=… VERBOSE=1) until Ctrl-C;
 test: ## Run the tests beside servers of their own (ARGS="tests/policy -x")
 	@$(LAUNCH) test -- $(PARALLEL) $(ARGS)
 
+browser: ## Run the tests of pages in a real browser
+	@$(LAUNCH) test -- $(PARALLEL) -m browser $(ARGS)
+
+live: ## Run the tests that start whole programs: runs, servers, real workers
+	@$(LAUNCH) test -- $(PARALLEL) -m "live and not browser" $(ARGS)
+
 slow: ## Run the tests that take long, fuzzing above all
 	@$(LAUNCH) test -- -m slow $(ARGS)
 
 faults: ## Hold a case, hang the queue, kill workers, restart the database; print the cost
 	@$(LAUNCH) test -- -m faults -n 0 $(ARGS)
-
-browser: ## Run the browser tests only
-	@$(LAUNCH) test -- -m browser $(ARGS)
 
 documents: ## Type every command of the documents into a shell, beside a run
 	@$(LAUNCH) test -- -m documents $(ARGS)

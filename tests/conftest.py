@@ -14,17 +14,12 @@ from django.core.cache import cache
 from pytest_django import Settings
 
 from tests.live import LiveWorker, start_live_worker
+from tests.suites import arrange, name_commands
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 LONGEST_ID = 200
-# They start programs, or walk every page.
-LONG_FILES = {
-    *("test_commands.py", "test_every_page.py", "test_hostile_input.py"),
-    *("test_launcher.py", "test_links.py", "test_refused_forms.py", "test_run.py"),
-    "test_updates.py",
-}
 PASSWORD = "a long and quiet sentence"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_OPTIONS = (
@@ -42,15 +37,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return 0 if len(files) == 1 and files.pop().suffix == ".py" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take long: all processes then end at about one time."""
-    programs = ("browser", "live")
-    long = {
-        item.path
-        for item in items
-        if any(map(item.get_closest_marker, programs)) or item.path.name in LONG_FILES
-    }
-    items.sort(key=lambda item: item.path not in long)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    arrange(config, items)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return name_commands(config)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

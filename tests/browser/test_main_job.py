@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.live,
+    pytest.mark.essential,
     pytest.mark.django_db(transaction=True),
 ]
 TITLE = "Weather extension reads what it should not"

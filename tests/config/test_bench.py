@@ -13,6 +13,8 @@ from django.db import connection
 from tests.backend.template import name_template
 from tests.bench.sizes import SMALLEST
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "tests" / "bench").glob("bench_*.py"))
 

@@ -36,6 +36,8 @@ from tests.config.launching import (
     wait_for_output,
 )
 
+pytestmark = pytest.mark.live
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 

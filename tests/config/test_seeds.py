@@ -15,6 +15,8 @@ from config.launcher.source_hash import APPS, hash_files, hash_schema
 from tests.backend.template import name_template
 from tests.config.launching import make_environment
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -15,6 +15,8 @@ import pytest
 from config.launcher.folders import ROOT
 from tests.config.launching import find_free_port, wait_until
 
+pytestmark = pytest.mark.live
+
 THREADS = 2
 
 

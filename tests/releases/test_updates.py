@@ -16,6 +16,8 @@ import pytest
 
 from tests.releases.dump import ROOT, load_dump, read_head
 
+pytestmark = pytest.mark.live
+
 RELEASES = sorted((ROOT / "tests" / "data" / "releases").glob("*.txt.gz"))
 MIGRATE_TO = """
 import json, sys, django
