@@ -32,7 +32,12 @@ from incidents.services.gates.conditions import STATED, read_gate
 from incidents.services.gates.gathering import find_current_reports
 from incidents.services.policy_records import CaseSwitches
 from incidents.workflow.artifacts import match_artifact
-from incidents.workflow.gates import ITEM_OF_CONDITION, Condition, GateResult
+from incidents.workflow.gates import (
+    ANSWERED_IN,
+    ITEM_OF_CONDITION,
+    Condition,
+    GateResult,
+)
 from incidents.workflow.incident_states import ItemKind
 from incidents.workflow.phases import Phase
 
@@ -360,15 +365,8 @@ def _progress(cycle: Cycle) -> dict[str, tuple[int, int]]:
 
 
 def is_gating(item: ChecklistItem) -> bool:
-    """Return whether the gate of its phase looks at an item: only then it is required.
-
-    The gate asks for the same as the item, for its answer, or for its choice.
-    """
-    return item.required and (
-        item.key in ITEM_OF_CONDITION.values()
-        or item.kind == ItemKind.INVESTIGATION
-        or bool(item.content.get("choices"))
-    )
+    """Return whether the gate of its phase asks for an item: then it is required."""
+    return item.required and Phase(item.phase) in ANSWERED_IN
 
 
 def _actions(cycle: Cycle) -> list[RemediationAction]:

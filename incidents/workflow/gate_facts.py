@@ -51,7 +51,10 @@ class SnapshotFact:
 
 @dataclass(frozen=True)
 class ItemFact:
-    """A checklist item of the case."""
+    """A checklist item of the case.
+
+    ``is_taken_back``: it is open because somebody took its answer back.
+    """
 
     key: str
     kind: ItemKind
@@ -59,6 +62,7 @@ class ItemFact:
     required: bool
     state: ItemState
     text: str = ""
+    is_taken_back: bool = False
 
 
 @dataclass(frozen=True)

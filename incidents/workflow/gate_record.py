@@ -12,7 +12,13 @@ from dataclasses import asdict
 from typing import Any
 
 from incidents.workflow.gate_facts import GateFacts
-from incidents.workflow.gates import Condition, ConditionKey, GateResult, Waiver
+from incidents.workflow.gates import (
+    Condition,
+    ConditionKey,
+    GateResult,
+    OpenItem,
+    Waiver,
+)
 from incidents.workflow.phases import Phase
 
 
@@ -46,6 +52,7 @@ def _write_condition(condition: Condition) -> dict[str, Any]:
         "anchor": condition.anchor,
         "waiver": {"by": waiver.by, "reason": waiver.reason} if waiver else None,
         "is_ordered": condition.is_ordered,
+        "open_items": [asdict(item) for item in condition.open_items],
     }
 
 
@@ -59,4 +66,6 @@ def _read_condition(stored: Mapping[str, Any]) -> Condition:
         anchor=stored["anchor"],
         waiver=Waiver(key, waiver["by"], waiver["reason"]) if waiver else None,
         is_ordered=stored["is_ordered"],
+        # Gates that 0.1.0 kept asked for fewer items, and named none.
+        open_items=tuple(OpenItem(**item) for item in stored.get("open_items", ())),
     )

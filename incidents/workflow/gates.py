@@ -16,10 +16,10 @@ from incidents.workflow.errors import ConditionError
 from incidents.workflow.gate_facts import (
     BundleFact,
     GateFacts,
+    ItemFact,
     SnapshotFact,
     Statement,
 )
-from incidents.workflow.incident_states import ItemKind
 from incidents.workflow.phases import Phase
 from policy.rules.decisions import Decision, Refusal
 
@@ -29,18 +29,23 @@ class ConditionKey(StrEnum):
 
     EXTENSION_KILLED = "extension-killed"
     ISOLATION_VERIFIED = "isolation-verified"
+    CONTAINMENT_ANSWERED = "containment-answered"
     BUNDLE_STORED = "bundle-stored"
     CONFIGURATION_SNAPSHOT = "configuration-snapshot"
+    COLLECTION_ANSWERED = "collection-answered"
     REPORTS_CURRENT = "reports-current"
     FAILURES_EXPLAINED = "failures-explained"
+    VERIFICATION_ANSWERED = "verification-answered"
     ROOT_CAUSE_WRITTEN = "root-cause-written"
     REPLAY_VIEWED = "replay-viewed"
     INVESTIGATION_ANSWERED = "investigation-answered"
     ACTION_PROVEN = "action-proven"
     REMEDIATION_CHOSEN = "remediation-chosen"
+    REMEDIATION_ANSWERED = "remediation-answered"
     POSTMORTEM_WRITTEN = "postmortem-written"
     POSTMORTEM_SIGNED = "postmortem-signed"
     ARTIFACTS_ARCHIVED = "artifacts-archived"
+    POSTMORTEM_ANSWERED = "postmortem-answered"
 
     @property
     def words(self) -> str:
@@ -83,6 +88,26 @@ ITEM_OF_CONDITION: Mapping[ConditionKey, str] = {
 }
 
 
+ANSWERED_IN: Mapping[Phase, ConditionKey] = {
+    Phase.CONTAIN: ConditionKey.CONTAINMENT_ANSWERED,
+    Phase.COLLECT: ConditionKey.COLLECTION_ANSWERED,
+    Phase.VERIFY: ConditionKey.VERIFICATION_ANSWERED,
+    Phase.ANALYZE: ConditionKey.INVESTIGATION_ANSWERED,
+    Phase.REMEDIATE: ConditionKey.REMEDIATION_ANSWERED,
+    Phase.POSTMORTEM: ConditionKey.POSTMORTEM_ANSWERED,
+}
+"""The condition of each phase that asks for its required checklist items. DETECT has
+none: it completes by itself, and so nothing in it can be required."""
+
+
+@dataclass(frozen=True)
+class OpenItem:
+    """A required checklist item that nobody has answered."""
+
+    key: str
+    text: str
+
+
 @dataclass(frozen=True)
 class Waiver:
     """A reviewer's decision to let a condition go; never without a reason."""
@@ -113,6 +138,8 @@ class Condition:
     anchor: str
     waiver: Waiver | None = None
     is_ordered: bool = False
+    open_items: tuple[OpenItem, ...] = ()
+    """The checklist items that stand in the way, each to be linked."""
 
     @property
     def passes(self) -> bool:
@@ -178,6 +205,8 @@ class _Rule:
     anchor: str
     check: Callable[[GateFacts], tuple[bool, str]]
     is_ordered: Callable[[GateFacts], bool] = lambda facts: False
+    applies: Callable[[GateFacts], bool] = lambda facts: True
+    open_items: Callable[[GateFacts], tuple[OpenItem, ...]] = lambda facts: ()
 
 
 def evaluate_gate(
@@ -195,6 +224,8 @@ def evaluate_gate(
         )
     conditions = []
     for rule in _GATES[phase]:
+        if not rule.applies(facts):
+            continue
         met, detail = rule.check(facts)
         conditions.append(
             Condition(
@@ -205,6 +236,7 @@ def evaluate_gate(
                 rule.anchor,
                 by_key.get(rule.key),
                 rule.is_ordered(facts),
+                rule.open_items(facts),
             )
         )
     return GateResult(phase, tuple(conditions))
@@ -311,18 +343,48 @@ def _replay_viewed(facts: GateFacts) -> tuple[bool, str]:
     return _stated(facts.replay_viewed, "open the forensic replay of a bundle")
 
 
-def _investigation_answered(facts: GateFacts) -> tuple[bool, str]:
-    # Those with a condition of their own are not asked for twice.
+def required_items(facts: GateFacts, phase: Phase) -> tuple[ItemFact, ...]:
+    """Return the required items of a phase that its gate asks for as items.
+
+    One with a condition of its own is not asked for twice, unless somebody has taken
+    its answer back: then the two no longer say the same.
+    """
     own = set(ITEM_OF_CONDITION.values())
-    asked = [
+    return tuple(
         item
         for item in facts.items
-        if item.kind is ItemKind.INVESTIGATION and item.required and item.key not in own
-    ]
-    unanswered = [i.text or i.key for i in asked if not i.state.is_answered]
+        if item.phase is phase
+        and item.required
+        and (item.key not in own or item.is_taken_back)
+    )
+
+
+def _open_items(facts: GateFacts, phase: Phase) -> tuple[OpenItem, ...]:
+    return tuple(
+        OpenItem(item.key, item.text or item.key)
+        for item in required_items(facts, phase)
+        if not item.state.is_answered
+    )
+
+
+def _items_answered(facts: GateFacts, phase: Phase) -> tuple[bool, str]:
+    asked = required_items(facts, phase)
+    unanswered = [item.text for item in _open_items(facts, phase)]
     if unanswered:
         return False, f"{len(unanswered)} of {len(asked)} open: {_names(unanswered)}"
     return True, f"{len(asked)} answered"
+
+
+def _answered_rule(phase: Phase) -> _Rule:
+    """Return the condition that the required items of a phase are answered."""
+    return _Rule(
+        ANSWERED_IN[phase],
+        f"Required checklist items of {phase.label} answered",
+        "checklist",
+        lambda facts: _items_answered(facts, phase),
+        applies=lambda facts: bool(required_items(facts, phase)),
+        open_items=lambda facts: _open_items(facts, phase),
+    )
 
 
 def _action_proven(facts: GateFacts) -> tuple[bool, str]:
@@ -412,6 +474,7 @@ _GATES: Mapping[Phase, tuple[_Rule, ...]] = {
             "isolation",
             _isolation_verified,
         ),
+        _answered_rule(Phase.CONTAIN),
     ),
     Phase.COLLECT: (
         _Rule(
@@ -426,6 +489,7 @@ _GATES: Mapping[Phase, tuple[_Rule, ...]] = {
             "policy",
             _configuration_snapshot,
         ),
+        _answered_rule(Phase.COLLECT),
     ),
     Phase.VERIFY: (
         _Rule(
@@ -440,6 +504,7 @@ _GATES: Mapping[Phase, tuple[_Rule, ...]] = {
             "evidence",
             _failures_explained,
         ),
+        _answered_rule(Phase.VERIFY),
     ),
     Phase.ANALYZE: (
         _Rule(
@@ -454,12 +519,7 @@ _GATES: Mapping[Phase, tuple[_Rule, ...]] = {
             "evidence",
             _replay_viewed,
         ),
-        _Rule(
-            ConditionKey.INVESTIGATION_ANSWERED,
-            "Required investigation items answered",
-            "checklist",
-            _investigation_answered,
-        ),
+        _answered_rule(Phase.ANALYZE),
     ),
     Phase.REMEDIATE: (
         _Rule(
@@ -474,6 +534,7 @@ _GATES: Mapping[Phase, tuple[_Rule, ...]] = {
             "remediation",
             _remediation_chosen,
         ),
+        _answered_rule(Phase.REMEDIATE),
     ),
     Phase.POSTMORTEM: (
         _Rule(
@@ -494,5 +555,6 @@ _GATES: Mapping[Phase, tuple[_Rule, ...]] = {
             "postmortem",
             _artifacts_archived,
         ),
+        _answered_rule(Phase.POSTMORTEM),
     ),
 }

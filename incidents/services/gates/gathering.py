@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from evidence.accounts.access import name_of
 from evidence.audit.history import incident_stream
@@ -22,8 +22,10 @@ from evidence.models import (
 )
 from incidents.models import (
     CaseArchive,
+    ChecklistEntry,
     ChecklistItem,
     Cycle,
+    EntryAction,
     GateStatement,
     Incident,
     Postmortem,
@@ -70,7 +72,10 @@ def gather_facts(
     # Statements and checklist are of the cycle; evidence, snapshots and kill switches
     # are of the case, and count in each of its cycles.
     statements = _newest_statements(cycle)
-    asked = list(cycle.checklist.asked())
+    undone = ChecklistEntry.objects.filter(
+        item=OuterRef("pk"), action=EntryAction.UNDONE
+    )
+    asked = list(cycle.checklist.asked().annotate(was_undone=Exists(undone)))
     return GateFacts(
         extension_ids=tuple(
             extension.extension_id for extension in incident.extensions.all()
@@ -86,7 +91,7 @@ def gather_facts(
         ),
         root_cause=_stated(statements, ConditionKey.ROOT_CAUSE_WRITTEN),
         replay_viewed=find_replay_viewing(incident, cycle),
-        items=tuple(_item_fact(item) for item in asked),
+        items=tuple(_item_fact(item, was_undone=item.was_undone) for item in asked),
         actions=_gather_actions(cycle),
         verified_rollbacks=tuple(find_verified_rollbacks(cycle)),
         choices=gather_choices(asked),
@@ -336,7 +341,7 @@ def is_chain_valid(report: VerificationReport) -> bool | None:
     return valid if isinstance(valid, bool) else None
 
 
-def _item_fact(item: ChecklistItem) -> ItemFact:
+def _item_fact(item: ChecklistItem, *, was_undone: bool) -> ItemFact:
     return ItemFact(
         key=item.key,
         kind=ItemKind(item.kind),
@@ -344,6 +349,7 @@ def _item_fact(item: ChecklistItem) -> ItemFact:
         required=item.required,
         state=ItemState(item.state),
         text=item.text,
+        is_taken_back=item.is_open and was_undone,
     )
 
 

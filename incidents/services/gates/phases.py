@@ -19,6 +19,7 @@ from incidents.services.changes import (
     record_change,
     require_reason,
 )
+from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.cycle_plan import document_of, start_clock
 from incidents.services.gates.conditions import (
     decide_gate,
@@ -222,6 +223,7 @@ def _complete(
     row.save(update_fields=["completed_at", "completed_by", "breached_at"])
     # From here the gate is read as it was kept and never evaluated again.
     keep_gate(row, gate, facts, now=now)
+    _answer_met(row, gate, now=now)
     waived = [condition.key for condition in gate.waived]
     note = f", with a waiver: {', '.join(waived)}" if waived else ""
     ordered = [condition for condition in gate.ordered if condition.met]
@@ -246,6 +248,18 @@ def _complete(
         phase=row.phase,
     )
     _start_next(incident, row, now)
+
+
+def _answer_met(row: IncidentPhase, gate: GateResult, *, now: dt.datetime) -> None:
+    """Answer the open items that ask for what a condition was just seen to have.
+
+    What was waived stays open: nobody did it.
+    """
+    for condition in gate.conditions:
+        if condition.met and not condition.is_ordered:
+            answer_matching_item(
+                row.cycle, condition.key, actor=None, now=now, note=condition.detail
+            )
 
 
 def _start_next(incident: Incident, row: IncidentPhase, now: dt.datetime) -> None:

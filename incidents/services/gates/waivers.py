@@ -114,8 +114,13 @@ def _require_in_the_way(
         )
     gate = read_gate(incident, phase)
     state = next(
-        candidate for candidate in gate.conditions if candidate.key == condition
+        (candidate for candidate in gate.conditions if candidate.key == condition), None
     )
+    if state is None:
+        raise TransitionError(
+            f"{phase} has no required checklist items: there is nothing to waive.",
+            code="condition_met",
+        )
     if state.waiver is not None:
         raise TransitionError(
             f"“{condition.words}” is waived already.", code="waived_already"

@@ -30,7 +30,7 @@ from tests.factories import (
     make_user,
 )
 from tests.incidents.gates import read_gates
-from tests.incidents.services.test_phases import SOON, reach, waive
+from tests.incidents.services.test_phases import SOON, pass_with_waivers, reach, waive
 
 LATER = NOON + dt.timedelta(hours=1)
 
@@ -88,8 +88,8 @@ class TestCompletedGate:
         reach(incident, Phase.COLLECT)
         self.bundle = make_evidence(incident)
         make_snapshot(incident)
-        assert complete(incident, Phase.COLLECT).passed
-        assert complete(incident, Phase.VERIFY).passed
+        pass_with_waivers(incident, Phase.COLLECT)
+        pass_with_waivers(incident, Phase.VERIFY)
         return incident
 
     def test_it_keeps_the_evidence_and_the_reports_it_stood_on(self, incident):
@@ -102,7 +102,7 @@ class TestCompletedGate:
 
     def test_it_keeps_the_waivers_it_stood_on(self, incident):
         phase = incident.current_cycle.phases.get(phase=Phase.CONTAIN)
-        (first, _) = read_gate(fresh(incident), phase).conditions
+        first, *_ = read_gate(fresh(incident), phase).conditions
         assert (first.waiver.by, first.waiver.reason) == (
             "reviewer",
             "the runtime is gone",
@@ -133,12 +133,13 @@ class TestCompletedGate:
         make_evidence(incident, vector="tampered-head-tail")
         verify = gates_of(incident, 2)[Phase.VERIFY]
         assert [condition.key for condition in verify.failed] == [
-            ConditionKey.FAILURES_EXPLAINED
+            ConditionKey.FAILURES_EXPLAINED,
+            ConditionKey.VERIFICATION_ANSWERED,
         ]
 
     def test_what_an_earlier_cycle_brought_counts_and_says_so(self, incident):
         end_and_reopen(incident)
-        bundle, snapshot = gates_of(incident, 2)[Phase.COLLECT].conditions
+        bundle, snapshot, _ = gates_of(incident, 2)[Phase.COLLECT].conditions
         assert (bundle.met, bundle.detail) == (True, "plain.json (from cycle 1)")
         assert (snapshot.met, snapshot.detail) == (
             True,
@@ -169,6 +170,7 @@ def test_gate_that_its_cycle_left_open_is_kept_as_it_stood():
     assert [condition.key for condition in collect.failed] == [
         ConditionKey.BUNDLE_STORED,
         ConditionKey.CONFIGURATION_SNAPSHOT,
+        ConditionKey.COLLECTION_ANSWERED,
     ]
 
 
@@ -195,7 +197,10 @@ def test_waiver_that_is_not_needed_any_more_is_kept_beside_what_is_met():
     waive(incident, ConditionKey.BUNDLE_STORED)
     make_evidence(incident)
     make_snapshot(incident)
+    waive(incident, ConditionKey.COLLECTION_ANSWERED)
     gate = complete(incident, Phase.COLLECT)
     assert gate.passed
-    assert not gate.waived
+    assert [condition.key for condition in gate.waived] == [
+        ConditionKey.COLLECTION_ANSWERED
+    ]
     assert gates_of(incident)[Phase.COLLECT].conditions[0].waiver.by == "reviewer"

@@ -12,6 +12,7 @@ from evidence.models import AuditEntry
 from incidents.errors import IncidentError, ReasonMissing, TransitionError
 from incidents.models import Incident, IncidentPhase
 from incidents.services.checklists.answers import answer_item, undo_item
+from incidents.services.checklists.proven_items import answer_proven_items
 from incidents.services.checklists.remediation import (
     Proof,
     decide_remediation,
@@ -28,7 +29,7 @@ from incidents.services.gates.phases import (
     set_remediate_due,
 )
 from incidents.services.gates.waivers import waive_condition
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.gates import ANSWERED_IN, ConditionKey
 from incidents.workflow.incident_states import ItemState, RemediationKind
 from incidents.workflow.phases import PHASE_ORDER, Phase
 from tests.factories import (
@@ -74,6 +75,20 @@ def answer_investigation(incident: Incident) -> None:
         answer_item(actor=make_user(), item_id=item.pk, state=ItemState.DONE, now=SOON)
 
 
+def answer_required(incident: Incident, phase: Phase) -> None:
+    """Say of each required item of a phase that it does not apply here."""
+    for item in incident.current_cycle.checklist.filter(
+        phase=phase, required=True, state="open"
+    ):
+        answer_item(
+            actor=make_user(),
+            item_id=item.pk,
+            state=ItemState.NOT_APPLICABLE,
+            note="the runtime keeps none",
+            now=SOON,
+        )
+
+
 def act(incident: Incident) -> None:
     record_action(
         actor=make_user(),
@@ -109,6 +124,11 @@ MEANS = {
         make_evidence(case), actor=make_user(), now=SOON
     ),
     C.INVESTIGATION_ANSWERED: answer_investigation,
+    **{
+        key: lambda case, phase=phase: answer_required(case, phase)
+        for phase, key in ANSWERED_IN.items()
+        if phase in (Phase.COLLECT, Phase.VERIFY, Phase.REMEDIATE)
+    },
     C.ACTION_PROVEN: act,
     C.REMEDIATION_CHOSEN: choose,
 }
@@ -400,3 +420,80 @@ def test_bundle_that_waits_to_be_verified_again_has_no_current_report():
     incident = make_incident()
     make_evidence(incident, verified=False)
     assert not condition_of(incident, C.REPORTS_CURRENT).met
+
+
+def test_refusal_names_each_open_item_by_its_key():
+    incident = make_incident()
+    reach(incident, Phase.COLLECT)
+    make_evidence(incident)
+    make_snapshot(incident)
+    gate = complete_phase(
+        actor=make_user(), incident_id=incident.pk, phase=Phase.COLLECT, now=SOON
+    )
+    (failed,) = gate.failed
+    assert [item.key for item in failed.open_items] == [
+        "secret-broker-entry",
+        "secret-exposure-alert",
+        "secret-broker-bundle",
+    ]
+
+
+def test_what_a_machine_has_proved_passes_without_a_box_ticked():
+    incident = make_incident()
+    reach(incident, Phase.VERIFY)
+    make_evidence(incident)
+    answer_proven_items(incident_id=incident.pk)
+    gate = complete_phase(
+        actor=make_user(), incident_id=incident.pk, phase=Phase.VERIFY, now=SOON
+    )
+    assert gate.passed
+    assert not gate.waived
+
+
+def test_contested_answer_holds_its_phase_up_until_somebody_answers():
+    incident = make_incident()
+    reach(incident, Phase.COLLECT)
+    make_evidence(incident)
+    make_snapshot(incident)
+    answer_proven_items(incident_id=incident.pk)
+    answer_required(incident, Phase.COLLECT)
+    item = incident.current_cycle.checklist.get(key="export-evidence-bundle")
+    undo_item(actor=make_user(), item_id=item.pk, note="another runtime's", now=SOON)
+    assert not condition_of(incident, C.COLLECTION_ANSWERED).met
+    answer_required(incident, Phase.COLLECT)
+    assert condition_of(incident, C.COLLECTION_ANSWERED).met
+
+
+def test_completing_answers_the_item_of_a_condition_that_was_met():
+    incident = make_incident()
+    reach(incident, Phase.ANALYZE)
+    view_replay(make_evidence(incident), actor=make_user(), now=SOON)
+    pass_with_waivers(incident, Phase.ANALYZE)
+    items = {item.key: item for item in incident.current_cycle.checklist.all()}
+    assert items["forensic-replay"].state == "done"
+    assert items["forensic-replay"].answered_by is None
+    assert "responder: looked at it on" in items["forensic-replay"].note
+
+
+def test_completing_leaves_open_what_was_waived():
+    incident = make_incident()
+    reach(incident, Phase.REMEDIATE)
+    items = incident.current_cycle.checklist.filter(phase__in=("collect", "verify"))
+    assert {item.state for item in items} == {"open"}
+
+
+def test_waiver_of_items_that_a_phase_does_not_have_is_refused():
+    with pytest.raises(TransitionError, match="no required checklist items"):
+        waive(make_incident(), C.CONTAINMENT_ANSWERED)
+
+
+def test_only_a_reviewer_lets_open_items_go():
+    incident = make_incident()
+    reach(incident, Phase.COLLECT)
+    with pytest.raises(PermissionRefused, match="“review: waive"):
+        waive_condition(
+            actor=make_user(),
+            incident_id=incident.pk,
+            condition=C.COLLECTION_ANSWERED,
+            reason="no time",
+        )

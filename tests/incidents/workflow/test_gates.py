@@ -20,9 +20,11 @@ from incidents.workflow.gate_facts import (
     Statement,
 )
 from incidents.workflow.gates import (
+    ANSWERED_IN,
     ITEM_OF_CONDITION,
     UNWAIVABLE,
     ConditionKey,
+    OpenItem,
     Waiver,
     condition_keys,
     evaluate_gate,
@@ -47,6 +49,12 @@ def make_item(**fields: object) -> ItemFact:
     return replace(item, **fields)  # type: ignore[arg-type]
 
 
+def items_of(phase: Phase, state: ItemState) -> tuple[ItemFact, ItemFact]:
+    """Return two required items of a phase, the first in this state."""
+    first = make_item(key=f"{phase}-first", phase=phase, state=state)
+    return first, make_item(key=f"{phase}-second", phase=phase)
+
+
 SIGNED = PostmortemFact(
     is_written=True,
     author=ANNA,
@@ -66,7 +74,9 @@ FACTS = GateFacts(
     snapshots=(SnapshotFact("settings.json"),),
     root_cause=SAID,
     replay_viewed=SAID,
-    items=(make_item(),),
+    items=tuple(
+        item for phase in ANSWERED_IN for item in items_of(phase, ItemState.DONE)
+    ),
     actions=(ROTATED,),
     choices=(CHOSEN,),
     postmortem=SIGNED,
@@ -148,12 +158,6 @@ FAILING: dict[ConditionKey, list[tuple[GateFacts, str]]] = {
     ConditionKey.REPLAY_VIEWED: [
         (replace(FACTS, replay_viewed=None), "open the forensic replay"),
     ],
-    ConditionKey.INVESTIGATION_ANSWERED: [
-        (
-            replace(FACTS, items=(make_item(state=ItemState.OPEN), make_item())),
-            "1 of 2 open: Identify the call.",
-        ),
-    ],
     ConditionKey.ACTION_PROVEN: [
         (replace(FACTS, actions=()), "record an action"),
     ],
@@ -193,6 +197,15 @@ FAILING: dict[ConditionKey, list[tuple[GateFacts, str]]] = {
             "archive",
         ),
     ],
+    **{
+        key: [
+            (
+                replace(FACTS, items=items_of(phase, ItemState.OPEN)),
+                "1 of 2 open: Identify the call.",
+            )
+        ]
+        for phase, key in ANSWERED_IN.items()
+    },
 }
 PHASE_OF = {key: phase for phase in PHASE_ORDER for key in condition_keys(phase)}
 CASES = [
@@ -212,7 +225,7 @@ def test_matrix_covers_every_condition() -> None:
 
 def test_conditions_of_each_phase_are_the_runbooks() -> None:
     counts = [len(condition_keys(phase)) for phase in PHASE_ORDER]
-    assert counts == [0, 2, 2, 2, 3, 2, 3]
+    assert counts == [0, 3, 3, 3, 3, 3, 4]
 
 
 @pytest.mark.parametrize("phase", PHASE_ORDER)
@@ -315,7 +328,7 @@ class TestWaiver:
 class TestOtherWaysToMeet:
     def test_extension_killed_by_stated_means(self) -> None:
         facts = replace(FACTS, kill_switched=frozenset(), killed_otherwise=SAID)
-        (killed, _) = evaluate_gate(Phase.CONTAIN, facts).conditions
+        killed, *_ = evaluate_gate(Phase.CONTAIN, facts).conditions
         assert killed.met
         assert killed.detail == f"stated by {ANNA}: {SAID.text}"
 
@@ -323,17 +336,17 @@ class TestOtherWaysToMeet:
         self,
     ) -> None:
         ordered = replace(FACTS, kill_confirmed=frozenset())
-        (refused, _) = evaluate_gate(Phase.CONTAIN, ordered).conditions
+        refused, *_ = evaluate_gate(Phase.CONTAIN, ordered).conditions
         assert (refused.met, refused.is_ordered) == (False, True)
         stated = replace(ordered, killed_otherwise=SAID)
-        (killed, _) = evaluate_gate(Phase.CONTAIN, stated).conditions
+        killed, *_ = evaluate_gate(Phase.CONTAIN, stated).conditions
         assert (killed.met, killed.is_ordered) == (True, True)
         assert killed.detail == (
             f"ordered, not confirmed: node-tools; stated by {ANNA}: {SAID.text}"
         )
 
     def test_confirmation_rests_on_no_order(self) -> None:
-        (killed, _) = evaluate_gate(Phase.CONTAIN, FACTS).conditions
+        killed, *_ = evaluate_gate(Phase.CONTAIN, FACTS).conditions
         assert (killed.met, killed.is_ordered) == (True, False)
         assert killed.detail == "kill switch confirmed for node-tools"
 
@@ -371,21 +384,54 @@ class TestOtherWaysToMeet:
         facts = replace(FACTS, items=(make_item(state=state),))
         assert evaluate_gate(Phase.ANALYZE, facts).passed
 
-    @pytest.mark.parametrize(
-        "fields",
-        [
-            {"required": False},
-            {"kind": ItemKind.ARTIFACT},
-            {"kind": ItemKind.VERIFICATION},
-            {"key": "root-cause"},
-            {"key": "forensic-replay"},
-        ],
-    )
-    def test_other_open_items_do_not_hold_up_analysis(
-        self, fields: dict[str, object]
+    @pytest.mark.parametrize("phase", ANSWERED_IN)
+    @pytest.mark.parametrize("kind", ItemKind)
+    def test_required_item_of_any_kind_holds_up_its_phase_and_no_other(
+        self, phase: Phase, kind: ItemKind
     ) -> None:
-        facts = replace(FACTS, items=(make_item(state=ItemState.OPEN, **fields),))
-        assert evaluate_gate(Phase.ANALYZE, facts).passed
+        item = make_item(key="asked", phase=phase, kind=kind, state=ItemState.OPEN)
+        facts = replace(FACTS, items=(item,))
+        refusing = [other for other in Phase if not evaluate_gate(other, facts).passed]
+        assert refusing == [phase]
+        (failed,) = evaluate_gate(phase, facts).failed
+        assert failed.key == ANSWERED_IN[phase]
+        assert failed.open_items == (OpenItem("asked", "Identify the call."),)
+
+    @pytest.mark.parametrize("phase", ANSWERED_IN)
+    def test_item_that_is_not_required_holds_nothing_up(self, phase: Phase) -> None:
+        item = make_item(phase=phase, state=ItemState.OPEN, required=False)
+        assert evaluate_gate(phase, replace(FACTS, items=(item,))).passed
+
+    @pytest.mark.parametrize("key", ITEM_OF_CONDITION)
+    def test_item_with_a_condition_of_its_own_is_asked_for_once(
+        self, key: ConditionKey
+    ) -> None:
+        phase = PHASE_OF[key]
+        item = make_item(key=ITEM_OF_CONDITION[key], phase=phase, state=ItemState.OPEN)
+        assert evaluate_gate(phase, replace(FACTS, items=(item,))).passed
+
+    @pytest.mark.parametrize("key", ITEM_OF_CONDITION)
+    def test_its_answer_taken_back_holds_its_phase_up(self, key: ConditionKey) -> None:
+        phase = PHASE_OF[key]
+        item = make_item(
+            key=ITEM_OF_CONDITION[key],
+            phase=phase,
+            state=ItemState.OPEN,
+            is_taken_back=True,
+        )
+        (failed,) = evaluate_gate(phase, replace(FACTS, items=(item,))).failed
+        assert failed.key == ANSWERED_IN[phase]
+
+    def test_containment_asks_for_no_boxes_of_its_own(self) -> None:
+        facts = replace(FACTS, items=())
+        keys = [
+            condition.key
+            for condition in evaluate_gate(Phase.CONTAIN, facts).conditions
+        ]
+        assert keys == [
+            ConditionKey.EXTENSION_KILLED,
+            ConditionKey.ISOLATION_VERIFIED,
+        ]
 
     def test_any_choice_will_do_where_none_is_required(self) -> None:
         facts = replace(
