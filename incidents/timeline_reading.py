@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import CharField, F, Q, QuerySet, Value
@@ -36,7 +36,8 @@ Key = tuple[dt.datetime, int, str]
 class TimelineLine:
     """One line of the timeline, from either table.
 
-    `entry` is the row that can be corrected; None for a line of the audit history.
+    `entry` is the row that can be corrected; None for a line of the audit history,
+    which has its action and what it left behind.
     """
 
     event_at: dt.datetime
@@ -48,6 +49,8 @@ class TimelineLine:
     reference: str
     body: str
     entry: TimelineEntry | None = None
+    action: str = ""
+    after: dict[str, Any] = field(default_factory=dict)
 
     @property
     def corrects(self) -> str:
@@ -202,12 +205,18 @@ def _audit_line(row: AuditEntry, phases: list[IncidentPhase]) -> TimelineLine:
         author_name=row.actor_name,
         reference=f"{row.stream}/{row.sequence}",
         body=_audit_body(row),
+        action=row.action,
+        after=_after(row),
     )
+
+
+def _after(row: AuditEntry) -> dict[str, Any]:
+    return row.after if isinstance(row.after, dict) else {}
 
 
 def _audit_body(row: AuditEntry) -> str:
     text = f"**{say_action(row.action)}**: {quote_name(row.object_label)}"
-    after = row.after if isinstance(row.after, dict) else {}
+    after = _after(row)
     if case := after.get("case"):
         text += f", ordered in {case}"
     if after.get("approved_by"):

@@ -70,6 +70,13 @@ class WaiverSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class OpenItemSerializer(serializers.Serializer):
+    """A required checklist item that nobody had answered."""
+
+    key = serializers.CharField()
+    text = serializers.CharField()
+
+
 class GateConditionSerializer(serializers.Serializer):
     """A condition as it was kept with its phase."""
 
@@ -83,6 +90,8 @@ class GateConditionSerializer(serializers.Serializer):
     waiver = serializers.DictField(
         child=serializers.CharField(), allow_null=True, help_text="by and reason"
     )
+    # Gates that were kept before items of every kind were asked for name none.
+    open_items = OpenItemSerializer(many=True, default=list)
 
 
 class PhaseSerializer(serializers.ModelSerializer):

@@ -133,7 +133,12 @@ class PlaybookDocument:
 
 def parse_playbook(text: str, *, file_name: str) -> PlaybookDocument:
     """Read a playbook from YAML; raise PlaybookError naming file and path."""
-    return read_playbook(_load_yaml(text, file_name), name=file_name)
+    document = read_playbook(_load_yaml(text, file_name), name=file_name)
+    # Only where it is loaded: a version that is stored has to stay readable.
+    problems = _required_of_nobody(document)
+    if problems:
+        raise PlaybookError(file_name, problems)
+    return document
 
 
 def read_playbook(content: object, *, name: str) -> PlaybookDocument:
@@ -230,6 +235,16 @@ def _repeated_keys(content: dict[str, Any]) -> tuple[Problem, ...]:
             path = ("checklist", index, "choices", place, "key")
             _note_key(choice["key"], path, choice_keys, problems)
     return tuple(problems)
+
+
+def _required_of_nobody(document: PlaybookDocument) -> tuple[Problem, ...]:
+    """Return a fault for each item that is required where no gate can ask for it."""
+    message = "expected false in detect, which completes by itself, got true"
+    return tuple(
+        Problem(json_path(("checklist", index, "required")), message)
+        for index, item in enumerate(document.checklist)
+        if item.required and item.phase is Phase.DETECT
+    )
 
 
 def _note_key(

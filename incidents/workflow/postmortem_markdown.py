@@ -240,9 +240,10 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
             (
                 item["phase"].upper(),
                 item["text"],
-                item["state"].replace("_", " "),
+                # Versions of 0.1.0 do not say how an open item passed.
+                (item.get("standing") or item["state"]).replace("_", " "),
                 item["answered_by"],
-                item["note"],
+                item["note"] or item.get("passed", ""),
             )
             for item in facts["checklist"]
         ),

@@ -18,6 +18,7 @@ from policy.models import (
     ScanReport,
     TrustTransition,
 )
+from policy.models.kill_switches import KillSwitchQuerySet
 from policy.rules.stops import Stop, StopKind
 from policy.rules.trust import TrustState
 from policy.rules.trust_replay import TrustFinding, TrustFindingCode
@@ -30,52 +31,67 @@ from policy.services.concerned_cases import remediate_reached_at
 
 @dataclass(frozen=True)
 class OwnRecord:
-    """What our own rows say: when calls had to be blocked, what was amiss."""
+    """What our own rows say: when calls had to be blocked, what was amiss.
+
+    `doubts` are what they leave open: orders that may have taken effect or not.
+    """
 
     stops: tuple[Stop, ...]
     moves: tuple[TrustFinding, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def own_record(incident: Any) -> OwnRecord:
     """Return the stops of the case's extensions, and our lifts that came too early.
 
-    A quarantine counts from its move; a kill switch from the moment at which it is
-    confirmed to have taken effect, since an order alone stops nothing. `line` is the
-    row's number: there is no file.
+    A kill switch counts from the moment at which it is confirmed to have taken effect,
+    since an order alone stops nothing, and so does the quarantine that the order put
+    down. A quarantine of its own counts from its move. `line` is the row's number:
+    there is no file.
     """
     stops = [*_quarantines(incident), *_confirmed_kills(incident)]
     stops.sort(key=lambda stop: (stop.started_at, stop.line))
-    return OwnRecord(tuple(stops), tuple(early_lifts(incident)))
+    doubts = tuple(_unconfirmed_kills(incident))
+    return OwnRecord(tuple(stops), tuple(early_lifts(incident)), doubts)
 
 
 def _quarantines(incident: Any) -> Iterator[Stop]:
     moves = TrustTransition.objects.filter(
         extension__in=incident.extensions.all()
-    ).select_related("extension")
+    ).select_related("extension", "kill_switch__confirmation")
     began: dict[str, TrustTransition] = {}
     for move in moves.order_by("id"):
         name = move.extension.extension_id
         if move.to_state == TrustState.QUARANTINED:
             began[name] = move
         elif name in began:
-            yield _quarantine(began.pop(name), move.moved_at)
+            yield from _quarantine(began.pop(name), move.moved_at)
     for move in began.values():
-        yield _quarantine(move, None)
+        yield from _quarantine(move, None)
 
 
-def _quarantine(move: TrustTransition, ended_at: dt.datetime | None) -> Stop:
-    return Stop(
-        StopKind.QUARANTINE,
-        move.extension.extension_id,
-        move.moved_at,
-        ended_at,
-        move.pk,
-    )
+def _quarantine(move: TrustTransition, ended_at: dt.datetime | None) -> Iterator[Stop]:
+    """Yield the time of a quarantine; none where it is not known to have begun."""
+    started_at = _effective_at(move)
+    if started_at is None or (ended_at is not None and ended_at <= started_at):
+        return
+    name = move.extension.extension_id
+    yield Stop(StopKind.QUARANTINE, name, started_at, ended_at, move.pk)
+
+
+def _effective_at(move: TrustTransition) -> dt.datetime | None:
+    """Return when a quarantine took effect; None: its order was never confirmed."""
+    if move.kill_switch is None:
+        return move.moved_at
+    confirmation = getattr(move.kill_switch, "confirmation", None)
+    if confirmation is None:
+        return None
+    # An extension noted later is held from then on, whenever the order took effect.
+    return max(move.moved_at, confirmation.effective_at)
 
 
 def _confirmed_kills(incident: Any) -> Iterator[Stop]:
-    about = Q(extension__isnull=True) | Q(extension__in=incident.extensions.all())
-    switches = KillSwitch.objects.filter(about, confirmation__isnull=False)
+    switches = _switches_of(incident).filter(confirmation__isnull=False)
     for switch in switches.with_people().order_by("pk"):
         lift = getattr(switch, "lift", None)
         yield Stop(
@@ -85,6 +101,22 @@ def _confirmed_kills(incident: Any) -> Iterator[Stop]:
             lift.lifted_at if lift is not None else None,
             switch.pk,
         )
+
+
+def _unconfirmed_kills(incident: Any) -> Iterator[str]:
+    """Say which orders stand without anybody knowing whether they took effect."""
+    for switch in _switches_of(incident).unconfirmed().with_people().order_by("pk"):
+        about = switch.extension.extension_id if switch.extension else "all extensions"
+        yield (
+            f"the kill switch for {about} was ordered at "
+            f"{switch.ordered_at:%Y-%m-%d %H:%M:%S} UTC and is not confirmed: whether "
+            "calls had to be blocked since is not known"
+        )
+
+
+def _switches_of(incident: Any) -> KillSwitchQuerySet:
+    about = Q(extension__isnull=True) | Q(extension__in=incident.extensions.all())
+    return KillSwitch.objects.filter(about)
 
 
 def early_lifts(incident: Any) -> list[TrustFinding]:
@@ -189,12 +221,14 @@ def records_keys(extensions: Mapping[int, Collection[int]]) -> dict[int, list[An
     moves = _grouped(TrustTransition.objects.filter(extension__in=every), "extension")
     about = Q(extension__isnull=True) | Q(extension__in=every)
     switches = KillSwitch.objects.filter(about)
+    ordered = _grouped(switches, "extension")
     confirmed = _grouped(switches.filter(confirmation__isnull=False), "extension")
     lifted = _grouped(switches.filter(lift__isnull=False), "extension")
     return {
         case: [
             sorted(scans[case]),
             sorted(pk for one in known for pk in moves[one]),
+            sorted(pk for one in {None, *known} for pk in ordered[one]),
             sorted(pk for one in {None, *known} for pk in confirmed[one]),
             sorted(pk for one in {None, *known} for pk in lifted[one]),
         ]

@@ -107,7 +107,7 @@ def test_case_from_posted_alert_to_signed_postmortem(
         take_on(rosa, case)
         contain(rosa, case)
         collect(rosa, case, bundle, live_worker)
-        verify(rosa, case)
+        verify(rosa, case, live_worker)
         analyze(rosa, case)
         remediate(rosa, case)
         write_postmortem(rosa, case, live_worker)
@@ -181,12 +181,15 @@ def collect(
     rosa.case(case, "evidence")
     rosa.reads("incident-bundle.json")
     rosa.shoot("06-evidence-verified")
+    # The worker answers what it has proved, nobody else: no box is ticked here.
+    worker.wait_for(lambda: not open_items(case, "collect"))
     complete(rosa, case, "COLLECT")
 
 
-def verify(rosa: Person, case: Incident) -> None:
+def verify(rosa: Person, case: Incident, worker: LiveWorker) -> None:
     report = VerificationReport.objects.get(item__kind="bundle")
     assert report.is_passing
+    worker.wait_for(lambda: not open_items(case, "verify"))
     complete(rosa, case, "VERIFY")
 
 
@@ -344,9 +347,9 @@ def complete(rosa: Person, case: Incident, phase: str) -> None:
 
 
 def open_items(case: Incident, phase: str) -> list[str]:
-    """Return the required investigation items that are still open."""
+    """Return the required items of a phase that are still open."""
     items = case.current_cycle.checklist.filter(
-        phase=phase, kind="investigation", required=True, state="open"
+        phase=phase, required=True, state="open"
     )
     return list(items.values_list("key", flat=True))
 

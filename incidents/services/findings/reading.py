@@ -184,10 +184,11 @@ class _Reader:
                     lift_allowed_from=allowed_from,
                 )
         own = case_records.own_record(self.incident)
-        if own.stops or own.moves:
-            digest = hash_value([*map(str, own.stops), *map(str, own.moves)])
+        if own.stops or own.moves or own.doubts:
+            said = [*map(str, own.stops), *map(str, own.moves), *own.doubts]
+            lines = len(own.stops + own.moves)
             yield HistoryInput(
-                OWN_RECORD, digest, own.stops, own.moves, len(own.stops + own.moves)
+                OWN_RECORD, hash_value(said), own.stops, own.moves, lines, own.doubts
             )
 
     def source(self) -> SourceInput | None:

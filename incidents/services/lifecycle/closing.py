@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
+from evidence.queue.sending import queue_on_commit
 from incidents.errors import IncidentError, TransitionError
 from incidents.models import Cycle, Incident
 from incidents.services.archives.requests import queue_archive
@@ -21,6 +22,7 @@ from incidents.services.changes import (
     record_change,
     require_reason,
 )
+from incidents.services.findings.gathering import ANSWER_TASK
 from incidents.services.gates.conditions import decide_gate
 from incidents.services.gates.gathering import gather_facts
 from incidents.services.gates.phases import mark_overdue
@@ -196,6 +198,8 @@ def reopen_incident(
         reason=text,
     )
     answer_what_holds(incident, cycle, actor=actor, now=moment)
+    # What else the case holds, a worker proves anew for the new cycle's checklist.
+    queue_on_commit(ANSWER_TASK, incident.pk)
     said = f"**The original {incident.reference} was opened again**"
     tell_duplicates(incident, said, actor=actor, reason=text, now=moment)
     if original_pk:

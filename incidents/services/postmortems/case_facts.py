@@ -18,7 +18,6 @@ from incidents.models import (
     GateWaiver,
     Incident,
     IncidentPhase,
-    TimelineEntry,
 )
 from incidents.services.findings.gathering import current_findings
 from incidents.services.findings.words import (
@@ -31,7 +30,9 @@ from incidents.services.gates.conditions import stored_gate
 from incidents.services.gates.gathering import find_current_reports
 from incidents.services.gates.late_evidence import find_late
 from incidents.services.lifecycle.endings import case_head, utc
+from incidents.services.postmortems.answered_items import item_fact
 from incidents.services.postmortems.decisions import gather_decisions
+from incidents.services.postmortems.timeline_facts import gather_timeline
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.postmortem import ActionItemState
 
@@ -53,11 +54,12 @@ def gather_case_facts(
     )
     reports = find_current_reports(items, until=until)
     late = find_late(items)
+    phases = {row.phase: row for row in _phases(cycle)}
     return {
         "gathered_at": utc(now),
         "incident": _head(incident, cycle),
-        "phases": [_phase(row) for row in _phases(cycle)],
-        "timeline": [_entry(row, incident.detected_at) for row in _timeline(cycle)],
+        "phases": [_phase(row) for row in phases.values()],
+        "timeline": gather_timeline(incident, cycle),
         "evidence": [
             _evidence(item, reports.get(item.pk), late.get(item.pk, ""))
             for item in items
@@ -73,7 +75,7 @@ def gather_case_facts(
             }
             for decision in gather_decisions(incident, cycle)
         ],
-        "checklist": [_item(row) for row in _checklist(cycle)],
+        "checklist": [item_fact(row, phases) for row in _checklist(cycle)],
         "action_items": [
             action_item_fact(row, until=until)
             for row in _until(
@@ -173,25 +175,6 @@ def _waiver(row: GateWaiver) -> dict[str, Any]:
     }
 
 
-def _timeline(cycle: Cycle) -> Iterable[TimelineEntry]:
-    rows = _until(cycle.timeline.all(), "entered_at", cycle.ended_at)
-    return rows.order_by("event_at", "id")
-
-
-def _entry(row: TimelineEntry, detected_at: dt.datetime) -> dict[str, Any]:
-    return {
-        "id": row.pk,
-        "offset_seconds": int((row.event_at - detected_at).total_seconds()),
-        "event_at": utc(row.event_at),
-        "entered_at": utc(row.entered_at),
-        "kind": row.kind,
-        "phase": row.phase,
-        "author": row.author_name,
-        "text": row.body,
-        "corrects": row.corrects_id,
-    }
-
-
 def _evidence(
     item: EvidenceItem, report: VerificationReport | None, late: str
 ) -> dict[str, Any]:
@@ -230,17 +213,3 @@ def _findings(incident: Incident, *, until: dt.datetime | None) -> list[dict[str
 
 def _checklist(cycle: Cycle) -> Iterable[ChecklistItem]:
     return cycle.checklist.asked().select_related("answered_by")
-
-
-def _item(row: ChecklistItem) -> dict[str, Any]:
-    return {
-        "key": row.key,
-        "phase": row.phase,
-        "kind": row.kind,
-        "required": row.required,
-        "text": row.text,
-        "state": row.state,
-        "answered_by": name_of(row.answered_by) if row.answered_by else "",
-        "answered_at": utc(row.answered_at),
-        "note": row.note,
-    }

@@ -13,6 +13,7 @@ from incidents.models import (
     RemediationAction,
     RemediationDecision,
 )
+from incidents.services.postmortems.answered_items import stand
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import ItemKind, ItemState
 from incidents.workflow.phases import Phase
@@ -51,11 +52,18 @@ def _duration(incident: Incident, cycle: Cycle) -> str:
 
 
 def _verification_lines(cycle: Cycle) -> Iterator[str]:
+    """Yield a line an item: ticked where it is done, and else how it stands."""
+    phases = {row.phase: row for row in cycle.phases.select_related("gate_record")}
     items = cycle.checklist.asked().filter(kind=ItemKind.VERIFICATION)
     for item in items.exclude(phase=Phase.POSTMORTEM):
         mark = "x" if item.state == ItemState.DONE else " "
-        state = "" if item.is_open else f" ({item.get_state_display().lower()})"
-        yield f"- [{mark}] {item.text}{state if mark == ' ' else ''}"
+        said = " ".join(item.note.split())
+        if item.is_open:
+            said = stand(item, phases[item.phase]).words
+        elif mark == " ":
+            label = item.get_state_display().lower()
+            said = f"{label}: {said}" if said else label
+        yield f"- [{mark}] {item.text}{f' ({said})' if said else ''}"
 
 
 def _remediation(cycle: Cycle) -> dict[str, str]:

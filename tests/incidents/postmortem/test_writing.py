@@ -17,6 +17,7 @@ from incidents.errors import (
     TransitionError,
 )
 from incidents.models import PostmortemVersion
+from incidents.services.checklists.proven_items import answer_proven_items
 from incidents.services.findings.gathering import gather_findings
 from incidents.services.postmortems.drafts import (
     current_draft,
@@ -25,7 +26,15 @@ from incidents.services.postmortems.drafts import (
     take_up_again,
 )
 from incidents.services.postmortems.reviews import submit_postmortem
-from tests.factories import close_false_alarm, make_evidence, make_user
+from incidents.workflow.phases import Phase
+from policy.services.kill_switches import activate_kill_switch, confirm_kill_switch
+from tests.factories import (
+    close_false_alarm,
+    make_evidence,
+    make_incident,
+    make_snapshot,
+    make_user,
+)
 from tests.incidents.postmortem.cases import (
     LATER,
     SOON,
@@ -36,6 +45,7 @@ from tests.incidents.postmortem.cases import (
     submit,
     write,
 )
+from tests.incidents.services.test_phases import pass_with_waivers, reach
 
 pytestmark = pytest.mark.django_db
 
@@ -245,3 +255,106 @@ def test_database_refuses_a_version_whose_hash_is_not_its_own():
             submitted_at=LATER,
             submitted_by=version.submitted_by,
         )
+
+
+class TestTimelineOfTheVersion:
+    @pytest.fixture
+    def texts(self):
+        incident = make_case()
+        make_snapshot(incident)
+        switch = activate_kill_switch(
+            actor=make_user(),
+            extension_pk=incident.extensions.get().pk,
+            incident_id=incident.pk,
+            reason="a secret got out",
+            now=SOON,
+        )
+        confirm_kill_switch(
+            actor=make_user(),
+            kill_switch_id=switch.pk,
+            effective_at=SOON + dt.timedelta(seconds=7),
+            means="The process list showed none.",
+            now=SOON + dt.timedelta(minutes=3),
+        )
+        version = make_version(incident)
+        return version.content["facts"]["timeline"]
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "**Kill switch ordered**",
+            "**Kill switch confirmed**",
+            "**Evidence received**: plain.json",
+            "**Evidence received**: settings.json",
+            "**Verification finished**",
+        ],
+    )
+    def test_it_has_what_was_done_to_policy_and_evidence(self, texts, words):
+        assert [line for line in texts if words in line["text"]], [
+            line["text"] for line in texts
+        ]
+
+    def test_confirmation_stands_at_the_moment_of_its_effect(self, texts):
+        times = {
+            word: line
+            for line in texts
+            for word in ("ordered", "confirmed")
+            if f"**Kill switch {word}**" in line["text"]
+        }
+        ordered, confirmed = times["ordered"], times["confirmed"]
+        assert confirmed["offset_seconds"] - ordered["offset_seconds"] == 7
+        assert confirmed["event_at"] < confirmed["entered_at"]
+
+    def test_it_is_in_the_order_of_events(self, texts):
+        moments = [line["event_at"] for line in texts]
+        assert moments == sorted(moments)
+
+    def test_it_leaves_out_what_was_only_asked_for(self, texts):
+        assert not [line for line in texts if "requested" in line["text"]]
+
+
+class TestHowAnItemPassed:
+    """What a version says of each item of the checklist."""
+
+    @pytest.fixture
+    def items(self):
+        incident = make_incident()
+        reach(incident, Phase.VERIFY)
+        make_evidence(incident)
+        answer_proven_items(incident_id=incident.pk)
+        pass_with_waivers(incident, Phase.VERIFY)
+        content = make_version(incident).content
+        return {item["key"]: item for item in content["facts"]["checklist"]}
+
+    def test_what_a_machine_proved_names_the_system_and_its_report(self, items):
+        passed = items["verify-bundle-hash"]
+        assert (passed["standing"], passed["answered_by"]) == ("done", "system")
+        assert passed["note"].startswith("Checked by report ")
+
+    def test_what_was_waived_names_the_reviewer_and_the_reason(self, items):
+        waived = items["secret-exposure-alert"]
+        assert (waived["state"], waived["standing"]) == ("open", "waived")
+        assert waived["passed"] == (
+            "not answered, waived by reviewer: the runtime is gone"
+        )
+
+    def test_what_is_not_required_says_so(self, items):
+        assert items["disable-all-extensions"]["passed"] == (
+            "not answered, and not required"
+        )
+
+    def test_what_waits_is_open(self, items):
+        assert items["identify-exposure"]["standing"] == "open"
+        assert items["identify-exposure"]["passed"] == ""
+
+
+def test_first_text_ticks_what_passed_and_says_how_the_rest_stands():
+    incident = make_incident()
+    reach(incident, Phase.VERIFY)
+    make_evidence(incident)
+    answer_proven_items(incident_id=incident.pk)
+    postmortem = open_postmortem(actor=make_user(), incident_id=incident.pk, now=SOON)
+    lines = current_draft(postmortem).sections["verification"].split("\n")
+    said = {line.split(". (")[0]: line for line in lines}
+    assert "(Checked by report" in said["- [x] The bundle hash is the recomputed one"]
+    assert "waived by reviewer" in said["- [ ] Kill the extension"]

@@ -165,7 +165,7 @@ def test_our_own_kill_switch(
         actor=who,
         now=moment(4.5),
     )
-    assert [stop.kind for stop in own_record(incident).stops] == ["quarantine"]
+    assert own_record(incident).stops == ()
     with recomputed(incident):
         confirm_kill_switch(
             kill_switch_id=switch.pk,
@@ -175,8 +175,42 @@ def test_our_own_kill_switch(
             now=moment(7),
         )
     stops = {str(stop.kind): stop.started_at for stop in own_record(incident).stops}
-    assert stops == {"quarantine": moment(4.5), "kill switch": moment(5.5)}
-    assert stopped(incident).verdict == "found"
+    assert stops == {"quarantine": moment(5.5), "kill switch": moment(5.5)}
+    found = stopped(incident)
+    assert found.verdict == "found"
+    # call-5 was executed between the order and its effect: nobody had to block it.
+    assert {one["call_id"] for one in found.pointers} == {"call-6"}
+
+
+def test_calls_after_an_order_that_nobody_confirmed_are_not_known_to_be_escapes(
+    incident: Incident, extension: Extension, recomputed: Watch
+) -> None:
+    with recomputed(incident):
+        activate_kill_switch(
+            incident_id=incident.pk,
+            extension_pk=extension.pk,
+            reason="r",
+            actor=make_user(),
+            now=moment(2.5),
+        )
+    said = stopped(incident)
+    assert said.verdict == "unknown"
+    assert "is not confirmed: whether calls had to be blocked since" in said.sentence
+
+
+def test_a_quarantine_before_the_order_counts_from_its_own_move(
+    incident: Incident, extension: Extension
+) -> None:
+    demote_extension(extension_pk=extension.pk, reason="r", actor=None, now=moment(2.5))
+    activate_kill_switch(
+        incident_id=incident.pk,
+        extension_pk=extension.pk,
+        reason="r",
+        actor=make_user(),
+        now=moment(4.5),
+    )
+    (stop,) = own_record(incident).stops
+    assert (stop.kind, stop.started_at) == ("quarantine", moment(2.5))
 
 
 def test_a_kill_all_of_another_case_counts_once_it_is_confirmed(

@@ -290,3 +290,12 @@ class TestContent:
 def test_schema_file_for_editors_is_the_schema() -> None:
     path = Path(incidents.workflow.__file__).parent / "playbook.schema.json"
     assert json.loads(path.read_text(encoding="utf-8")) == PLAYBOOK_SCHEMA
+
+
+def test_required_item_that_no_gate_asks_for_is_refused_where_it_is_loaded() -> None:
+    content = make_content()
+    content["checklist"][0]["phase"] = "detect"
+    with pytest.raises(PlaybookError, match=r"\$\.checklist\[0\]\.required: expected"):
+        parse_playbook(yaml.safe_dump(content), file_name="team.yaml")
+    # A version that was stored before is still read.
+    assert read_playbook(content, name="team.yaml").checklist[0].required
