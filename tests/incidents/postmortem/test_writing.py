@@ -284,8 +284,8 @@ class TestTimelineOfTheVersion:
         [
             "**Kill switch ordered**",
             "**Kill switch confirmed**",
-            "**Evidence received**: plain.json",
-            "**Evidence received**: settings.json",
+            "**Evidence received**: `plain.json",
+            "**Evidence received**: `settings.json",
             "**Verification finished**",
         ],
     )
