@@ -13,19 +13,18 @@ from evidence.queue.names import QueueName
 OLD_QUEUE = "celery"
 
 _TASKS: dict[QueueName, tuple[str, ...]] = {
-    QueueName.CLOCKS: (
+    # A burst of breaches makes every task below long; planning must not wait for them.
+    QueueName.CLOCKS: ("incidents.notify_kill_all", "incidents.plan_reminders"),
+    QueueName.FOLLOWUPS: (
         "evidence.grow_log",
         "evidence.requeue_lost_work",
-        "incidents.answer_proven_items",
         "incidents.check_reminders",
         "incidents.follow_diagnosis",
         "incidents.follow_store_faults",
         "incidents.mark_breaches",
         "incidents.notify_broken_history",
         "incidents.notify_changed_records",
-        "incidents.notify_kill_all",
         "incidents.notify_waiting",
-        "incidents.plan_reminders",
         "incidents.remind_action_items",
         "incidents.sweep_broken_history",
         "incidents.sweep_diagnoses",
@@ -53,6 +52,8 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "evidence.sweep_unclaimed",
         "evidence.verify_outdated_content",
         "evidence.verify_items",
+        # As many as there are bundles: evidence fills no queue of the clocks.
+        "incidents.answer_proven_items",
         "incidents.archive_postmortem",
         "incidents.gather_findings",
         "incidents.make_archive",
@@ -74,8 +75,9 @@ class Worker:
 
 
 WORKERS = {
-    # Two, so that planning goes on beside a check that walks through every case.
-    "clocks": Worker((QueueName.CLOCKS,), 2),
+    "clocks": Worker((QueueName.CLOCKS,), 1),
+    # Two, so that the rest goes on beside a check that walks through every case.
+    "followups": Worker((QueueName.FOLLOWUPS,), 2),
     "delivery": Worker((QueueName.DELIVERY,), 2),
     "small": Worker((QueueName.SMALL, QueueName.DOCUMENTS), 1),
     # Alone with its queue: it fetches one task ahead, which would wait for this one.

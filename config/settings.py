@@ -364,6 +364,8 @@ WEBHOOK_CA_FILE = read_certificates("WEBHOOK_CA_FILE")
 # How long one message may take in all, however slowly somebody answers: below the
 # limits of the task that sends it, which may begin one at the end of its time.
 SENDING_SECONDS = 25.0
+# How many messages a delivery process sends at once, each by its own connection.
+NOTIFICATION_SENDERS = read_whole_number("NOTIFICATION_SENDERS", default=4, least=1)
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]

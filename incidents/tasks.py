@@ -18,7 +18,7 @@ from incidents.services.notifications.notices import (
     sweep_broken_history,
 )
 from incidents.services.notifications.reminder_check import check_reminders
-from incidents.services.notifications.reminders import plan_reminders
+from incidents.services.notifications.reminders import follow_clocks
 from incidents.services.notifications.waiting import notify_waiting
 from incidents.services.postmortems.action_items import remind_action_items
 from incidents.services.postmortems.archiving import run_archiving
@@ -33,14 +33,14 @@ def mark_breaches_task() -> int:
 
 
 @shared_task(name="incidents.plan_reminders", **BY_THE_CLOCK.as_options())
-def plan_reminders_task() -> int:
+def plan_reminders_task(until: float | None = None) -> int:
     """Write down what the clocks owe by now; harmless to run twice, or late."""
-    return plan_reminders()
+    return follow_clocks(until=until)
 
 
 @shared_task(
     name="incidents.deliver_notifications",
-    soft_time_limit=delivery.HARD_LIMIT_SECONDS - 15,
+    soft_time_limit=delivery.SOFT_LIMIT_SECONDS,
     time_limit=delivery.HARD_LIMIT_SECONDS,
 )
 def deliver_notifications_task() -> int:

@@ -91,7 +91,7 @@ def _make_environment(
         "LOG_FORMAT": "console",
         "GUNICORN_BIND": f"{HOST}:{port}",
         "WEB_CONCURRENCY": "1",
-        "WORKER_CLOCKS": "1",
+        "WORKER_FOLLOWUPS": "1",
         "WORKER_DELIVERY": "1",
         "METRICS_ALLOWED": HOST,
         "PYTHONUNBUFFERED": "1",

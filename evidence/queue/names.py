@@ -16,7 +16,9 @@ if TYPE_CHECKING:  # settings.py imports this, before there are models
 
 class QueueName(StrEnum):
     CLOCKS = "clocks"
-    """Short tasks that somebody waits for by the clock."""
+    """Planning reminders, and what is told at once: nothing else, however short."""
+    FOLLOWUPS = "followups"
+    """Short tasks that follow what happened, and sweeps for what a message lost."""
     DELIVERY = "delivery"
     """Sending messages: as slow as other people's servers."""
     SMALL = "evidence.small"

@@ -69,16 +69,25 @@ def queue_on_commit(
     task_name: str,
     *args: object,
     queue: str = "",
+    countdown: float | None = None,
     on_unsent: Callable[[], object] | None = None,
 ) -> None:
     """Send a Celery task by name once the current transaction has committed.
 
     Arguments must be plain JSON values: ids, not rows. Without a queue it goes to the
-    task's own. A broker that cannot be reached is logged and not raised, because the
-    change it belongs to is committed; `on_unsent` is called then.
+    task's own; with `countdown` it starts no earlier than in so many seconds. A broker
+    that cannot be reached is logged and not raised, because the change it belongs to is
+    committed; `on_unsent` is called then.
     """
     transaction.on_commit(
-        partial(_send, task_name, list(args), queue=queue, on_unsent=on_unsent)
+        partial(
+            _send,
+            task_name,
+            list(args),
+            queue=queue,
+            countdown=countdown,
+            on_unsent=on_unsent,
+        )
     )
 
 
@@ -87,14 +96,25 @@ def _send(
     args: list[object],
     *,
     queue: str,
+    countdown: float | None,
     on_unsent: Callable[[], object] | None,
 ) -> None:
-    if not send_now(task_name, args, queue=queue) and on_unsent is not None:
+    is_sent = send_now(task_name, args, queue=queue, countdown=countdown)
+    if not is_sent and on_unsent is not None:
         on_unsent()
 
 
-def send_now(task_name: str, args: list[object], *, queue: str = "") -> bool:
-    """Send a task; return False where the broker does not take it in a few seconds."""
+def send_now(
+    task_name: str,
+    args: list[object],
+    *,
+    queue: str = "",
+    countdown: float | None = None,
+) -> bool:
+    """Send a task; return False where the broker does not take it in a few seconds.
+
+    With `countdown` it is done no earlier than in so many seconds.
+    """
     if not broker_rest.may_try():
         log.warning("could not queue %s: the broker did not answer before", task_name)
         return False
@@ -103,6 +123,7 @@ def send_now(task_name: str, args: list[object], *, queue: str = "") -> bool:
             task_name,
             args=args,
             queue=queue or None,
+            countdown=countdown,
             retry_policy=ONCE_MORE,
             confirm_timeout=SEND_SECONDS,
             **(AMONG_SMALL.as_options() if queue == QueueName.SMALL else {}),

@@ -368,11 +368,19 @@ class IsDistinct(Func):
 class ReminderCursorQuerySet(models.QuerySet["ReminderCursor"]):
     def stale(self, now: dt.datetime) -> ReminderCursorQuerySet:
         """Keep those of open cases that owe a reminder, or whose clock has changed."""
-        return self.filter(
+        return self._of_open_cases().filter(
             Q(next_at__lte=now)
             | Q(IsDistinct(F("seen_started_at"), F("phase__started_at")))
             | Q(IsDistinct(F("seen_due_at"), F("phase__due_at")))
             | Q(IsDistinct(F("seen_completed_at"), F("phase__completed_at"))),
+        )
+
+    def due(self, now: dt.datetime) -> ReminderCursorQuerySet:
+        """Keep those of open cases that owe a reminder by the clock as it was seen."""
+        return self._of_open_cases().filter(next_at__lte=now)
+
+    def _of_open_cases(self) -> ReminderCursorQuerySet:
+        return self.filter(
             phase__cycle__ended_at__isnull=True,
             phase__cycle__incident__status="open",
         )

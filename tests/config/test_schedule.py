@@ -40,9 +40,24 @@ def test_every_queue_has_one_worker() -> None:
 
 
 def test_no_reminder_waits_in_a_queue_of_evidence() -> None:
-    swift = {QueueName.CLOCKS, QueueName.DELIVERY}
+    swift = {QueueName.CLOCKS, QueueName.FOLLOWUPS, QueueName.DELIVERY}
     for worker in WORKERS.values():
         assert not swift & set(worker.queues) or swift >= set(worker.queues)
+
+
+def test_planning_waits_for_nothing_that_a_burst_makes_long() -> None:
+    """Marking breaches, checks and sweeps grow with what happens; planning may not."""
+    beside = {
+        name for name, to in TASK_ROUTES.items() if to["queue"] == QueueName.CLOCKS
+    }
+    assert beside == {"incidents.plan_reminders", "incidents.notify_kill_all"}
+    (worker,) = [one for one in WORKERS.values() if QueueName.CLOCKS in one.queues]
+    assert worker.queues == (QueueName.CLOCKS,)
+
+
+def test_what_each_bundle_leads_to_waits_where_evidence_does() -> None:
+    for name in ("incidents.gather_findings", "incidents.answer_proven_items"):
+        assert TASK_ROUTES[name] == {"queue": "documents"}
 
 
 def test_every_task_has_limits_within_the_longest() -> None:
@@ -57,7 +72,7 @@ def test_nothing_that_is_waited_for_by_the_clock_may_take_long() -> None:
     swift = {
         name
         for name, route in TASK_ROUTES.items()
-        if route["queue"] in (QueueName.CLOCKS, QueueName.DELIVERY)
+        if route["queue"] in (QueueName.CLOCKS, QueueName.FOLLOWUPS, QueueName.DELIVERY)
     }
     # The check walks through every open case, beside a second task of its worker.
     for name in swift - {"incidents.check_reminders"}:

@@ -6,6 +6,7 @@ log, beside the address; what that says is turned into words of ours and not kep
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import re
 import signal
@@ -22,6 +23,7 @@ STATUS = re.compile(r"error=([1-5][0-9]{2})\b")
 FAULT = "Socket Exception"
 AGAIN_SECONDS = 2.0
 """Where the library goes on after the limit, to a further request, it is told again."""
+TOLD_AT_MOST = 5
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,12 @@ def find_reason(fault: str) -> Reason:
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise TimeoutError in whatever the block waits for once the time is up.
 
-    A socket's own limit starts anew with every byte, so one that drips has none. Only
-    the main thread can be told, which is where a worker's process does its tasks.
+    A socket's own limit starts anew with every byte, so one that drips has none. A
+    thread beside the main one is told between two such steps.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        with _limit_of_thread(seconds):
+            yield
         return
     before = signal.signal(signal.SIGALRM, _end)
     signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
@@ -146,6 +149,42 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def _limit_of_thread(seconds: float) -> Iterator[None]:
+    """Do as `time_limit` where no signal arrives: in a thread that sends."""
+    thread, is_over, telling = (
+        threading.get_ident(),
+        threading.Event(),
+        threading.Lock(),
+    )
+
+    def watch() -> None:
+        pause = seconds
+        for _ in range(TOLD_AT_MOST):
+            if is_over.wait(pause):
+                return
+            with telling:
+                if not is_over.is_set():
+                    _raise_in(thread, TimeoutError)
+            pause = AGAIN_SECONDS
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        with telling:
+            is_over.set()
+            # What was told in the block's last moment must not end what comes after.
+            _raise_in(thread, None)
+
+
+def _raise_in(thread: int, error: type[Exception] | None) -> None:
+    """Have a thread raise an error at its next step, or none any more."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), ctypes.py_object(error) if error else None
+    )
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -8,13 +8,16 @@ takes cursors that no other holds, and a message that is there already stays the
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterable
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 
 from evidence.accounts.access import require_permission
+from evidence.queue.sending import queue_on_commit
 from incidents.errors import TransitionError
 from incidents.models import (
     Incident,
@@ -43,7 +46,16 @@ from incidents.workflow.reminders import (
     reminders_to_send,
 )
 
-PLAN_BATCH = 2_000
+PLAN_BATCH = 500
+"""A transaction plans so many clocks: who is told of the first waits for these only."""
+RUN_SECONDS = 8.0
+"""After this a run lets another go on, so that what is told at once waits no longer."""
+LOOK_AHEAD = dt.timedelta(seconds=10)
+"""The scheduler's interval: what is owed within it is planned at its moment."""
+WAKE_PAUSE_SECONDS = 0.5
+"""What is owed at nearly the same moment is planned together."""
+PLAN = "incidents.plan_reminders"
+CURSORS_AT_ONCE = 2_000
 CURSOR_FIELDS = (
     "seen_started_at",
     "seen_due_at",
@@ -69,13 +81,53 @@ def plan_reminders(*, now: dt.datetime | None = None) -> int:
     """
     moment = now or timezone.now()
     _add_cursors(moment)
+    written, _ = _plan(ReminderCursor.objects.stale(moment), moment)
+    return written
+
+
+def follow_clocks(*, until: float | None = None, now: dt.datetime | None = None) -> int:
+    """Plan what is owed, and have what is owed soon planned at its moment.
+
+    The scheduler asks every LOOK_AHEAD, for clocks that began or changed as well. In
+    between a run is queued for the next moment that is known, until `until` in seconds
+    of the epoch; such a run asks for clocks that owe something alone. A run that is
+    lost costs the time until the scheduler's next. Return how many messages.
+    """
+    moment = now or timezone.now()
+    if until is None:
+        _add_cursors(moment)
+        cursors, end = ReminderCursor.objects.stale(moment), moment + LOOK_AHEAD
+    else:
+        cursors = ReminderCursor.objects.due(moment)
+        end = dt.datetime.fromtimestamp(until, dt.UTC)
+    written, is_done = _plan(cursors, moment)
+    if is_done:
+        _wake_up(end, now=now or timezone.now())
+    else:
+        queue_on_commit(PLAN, end.timestamp())
+    return written
+
+
+def _wake_up(end: dt.datetime, *, now: dt.datetime) -> None:
+    """Queue a run for the next moment, by `end`, at which something is owed."""
+    coming = ReminderCursor.objects.due(end).filter(next_at__gt=now)
+    next_at = coming.aggregate(first=Min("next_at"))["first"]
+    if next_at is not None:
+        pause = (next_at - now).total_seconds() + WAKE_PAUSE_SECONDS
+        queue_on_commit(PLAN, end.timestamp(), countdown=pause)
+
+
+def _plan(cursors: QuerySet[ReminderCursor], now: dt.datetime) -> tuple[int, bool]:
+    """Plan these clocks; return how many messages, and whether none is left."""
     audience, plan = Audience(), current_settings().plan
+    ends_at = time.monotonic() + RUN_SECONDS
     written = 0
-    while True:
-        cursors, rows = _plan_batch(moment, plan, audience)
+    while time.monotonic() < ends_at:
+        planned, rows = _plan_batch(cursors, now, plan, audience)
         written += rows
-        if cursors < PLAN_BATCH:
-            return written
+        if planned < PLAN_BATCH:
+            return written, True
+    return written, False
 
 
 @transaction.atomic
@@ -199,25 +251,30 @@ def _add_cursors(now: dt.datetime) -> None:
     ReminderCursor.objects.bulk_create(
         [ReminderCursor(phase_id=pk, next_at=now) for pk in new],
         ignore_conflicts=True,
-        batch_size=PLAN_BATCH,
+        batch_size=CURSORS_AT_ONCE,
     )
 
 
 @transaction.atomic
 def _plan_batch(
-    now: dt.datetime, plan: ReminderPlan, audience: Audience
+    waiting: QuerySet[ReminderCursor],
+    now: dt.datetime,
+    plan: ReminderPlan,
+    audience: Audience,
 ) -> tuple[int, int]:
-    """Plan up to PLAN_BATCH phases; return how many, and how many messages."""
+    """Plan up to PLAN_BATCH phases; return how many, and how many messages.
+
+    Those first that have owed something for longest.
+    """
     cursors = list(
-        ReminderCursor.objects.stale(now)
-        .select_for_update(of=("self",), skip_locked=True)
+        waiting.select_for_update(of=("self",), skip_locked=True)
         .select_related(*PHASE_ROWS)
         .prefetch_related(
             "phase__waivers",
             "phase__acknowledgements",
             "phase__cycle__incident__team__members",
         )
-        .order_by("phase_id")[:PLAN_BATCH]
+        .order_by(F("next_at").asc(nulls_last=True), "phase_id")[:PLAN_BATCH]
     )
     rows = [
         row for cursor in cursors for row in _plan_cursor(cursor, now, plan, audience)

@@ -1,6 +1,7 @@
 """Sending: claimed once, tried again, given up visibly; what a message says."""
 
 import datetime as dt
+import json
 import logging
 import pkgutil
 import re
@@ -11,33 +12,40 @@ import pytest
 from django.core import mail
 from django.core.mail import backends
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from evidence.accounts.access import Role
 from evidence.errors import PermissionRefused
 from evidence.models import AuditEntry
 from incidents.errors import NotificationRefused
-from incidents.models import Notification, NotificationPreference, NotificationState
-from incidents.services.notifications import delivery
+from incidents.models import (
+    AttemptOutcome,
+    Notification,
+    NotificationPreference,
+    NotificationState,
+)
 from incidents.services.notifications.channels import (
     MAY_HAVE_ARRIVED,
     PRINTING_BACKENDS,
     MailSession,
     idempotency_key,
 )
+from incidents.services.notifications.claims import LEASE, claim_batch, give_back
 from incidents.services.notifications.delivery import (
-    LEASE,
-    claim_next,
     deliver_notifications,
     pause_after,
+    settle,
 )
 from incidents.services.notifications.outbox import retry_notification
 from incidents.services.notifications.reminder_check import count_by_state
 from incidents.services.notifications.reminders import plan_reminders
+from incidents.services.notifications.senders import Sent, send_row
 from tests.factories import make_evidence, make_incident, make_playbooks, make_user
 from tests.incidents.notifications.making import (
     SECRET_PATH,
     add_sink,
     after,
+    copy_case,
     poll,
     rows_named,
 )
@@ -50,6 +58,14 @@ def make_warning(case) -> Notification:
     """Write down the half-time warning of CONTAIN, for the lead by e-mail."""
     plan_reminders(now=after(minutes=2.5))
     return Notification.objects.get()
+
+
+def claim_next(*, now: dt.datetime) -> Notification | None:
+    """Claim the message that waits longest and is to be sent, if one is."""
+    while (rows := claim_batch(1, now=now)) is not None:
+        if rows:
+            return rows[0]
+    return None
 
 
 def fresh(row: Notification) -> Notification:
@@ -232,6 +248,36 @@ class TestWhatTheLogSays:
         poll(after(minutes=31))
         assert fresh(row).state == "sent"
 
+    @pytest.mark.parametrize("first", ["lost", "unanswered"])
+    def test_later_tries_do_not_make_it_overtaken(self, case, settings, first):
+        row = make_warning(case)
+        (claimed,) = claim_batch(1, now=after(minutes=2.5))
+        if first == "unanswered":
+            unanswered = f"TimeoutError. {MAY_HAVE_ARRIVED}"
+            sent = Sent(claimed, AttemptOutcome.FAILED, unanswered)
+            settle([sent], now=after(minutes=2.5))
+        before = settings.EMAIL_BACKEND
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+        deliver_notifications(now=after(minutes=4.6))
+        assert "ConnectionRefusedError" in fresh(row).problem
+        settings.EMAIL_BACKEND = before
+        poll(after(minutes=31))
+        assert fresh(row).state == "sent"
+
+    def test_last_failure_says_that_an_earlier_try_may_have_arrived(self, case):
+        row = make_warning(case)
+        claim_batch(1, now=after(minutes=2.5))
+        (again,) = claim_batch(1, now=after(minutes=2.5) + LEASE)
+        settle(
+            [Sent(again, AttemptOutcome.REFUSED, "the mail server answered 550")],
+            now=after(minutes=5),
+        )
+        assert fresh(row).state == "failed"
+        assert fresh(row).problem == (
+            f"the mail server answered 550. {MAY_HAVE_ARRIVED}"
+        )
+
     def test_what_may_have_arrived_at_somebody_who_left_says_so(self, case, lead):
         row = make_warning(case)
         claim_next(now=after(minutes=3))
@@ -339,6 +385,63 @@ class TestClaiming:
         assert idempotency_key(again) == idempotency_key(row)
         assert [delivery.outcome for delivery in row.tries.all()] == ["lost"]
 
+    def test_what_was_claimed_and_not_begun_is_given_back_as_it_was(self, case):
+        plan_reminders(now=after(minutes=5))
+        rows = claim_batch(9, now=after(minutes=5))
+        assert len(rows) == 2
+        assert give_back(rows, now=after(minutes=5)) == 2
+        for row in map(fresh, rows):
+            assert (row.state, row.attempts, row.attempts_left) == ("pending", 0, 8)
+            assert not row.tries.exists()
+        assert len(claim_batch(9, now=after(minutes=5))) == 2
+
+    def test_what_another_worker_took_over_is_not_given_back(self, case):
+        make_warning(case)
+        slow = claim_batch(1, now=after(minutes=2.5))
+        (row,) = claim_batch(1, now=after(minutes=2.5) + LEASE)
+        assert give_back(slow, now=after(minutes=4.6)) == 0
+        assert fresh(row).state == "sending"
+
+    def test_claims_cost_the_same_for_one_as_for_many(self, case, lead):
+        plan_reminders(now=after(minutes=2.5))
+        counts = []
+        for most in (1, 8):
+            with CaptureQueriesContext(connection) as queries:
+                rows = claim_batch(most, now=after(minutes=2.5))
+            counts.append((len(rows), len(queries)))
+            copy_case(case, 8)
+            plan_reminders(now=after(minutes=2.5))
+        assert [rows for rows, _ in counts] == [1, 8]
+        assert counts[0][1] == counts[1][1]
+
+    def test_burst_that_outruns_the_statistics_is_claimed_by_its_index(self, case):
+        plan_reminders(now=after(minutes=2.5))
+        deliver_notifications(now=after(minutes=2.5))
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE incidents_notification")
+        copy_case(case, 300)
+        plan_reminders(now=after(minutes=2.5))
+        with CaptureQueriesContext(connection) as queries:
+            assert len(claim_batch(8, now=after(minutes=2.5))) == 8
+        keys, *others = [
+            query["sql"] for query in queries if "SKIP LOCKED" in query["sql"]
+        ]
+        assert not others
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_sort = off")
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {keys}")
+            plan = json.dumps(cursor.fetchone()[0])
+        assert "notification_to_send" in plan
+        assert '"Sort' not in plan
+        assert "Seq Scan" not in plan
+
+    def test_planner_may_sort_again_after_a_claim(self, case):
+        make_warning(case)
+        claim_batch(1, now=after(minutes=3))
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW enable_sort")
+            assert cursor.fetchone() == ("on",)
+
     def test_message_over_which_workers_end_is_given_up(self, case):
         plan_reminders(now=after(minutes=5))
         row = rows_named("contain:breach")[0]
@@ -353,10 +456,9 @@ class TestClaiming:
         row = make_warning(case)
         slow = claim_next(now=after(minutes=2.5))
         taken_over = claim_next(now=after(minutes=2.5) + LEASE)
-        delivery._send_claimed(taken_over, MailSession(), now=after(minutes=4.6))
-        delivery._settle(
-            slow, delivery.AttemptOutcome.FAILED, "timed out", now=after(minutes=4.7)
-        )
+        settle([send_row(taken_over, MailSession())], now=after(minutes=4.6))
+        timed_out = Sent(slow, AttemptOutcome.FAILED, "timed out")
+        settle([timed_out], now=after(minutes=4.7))
         assert fresh(row).state == NotificationState.SENT
         assert row.tries.count() == 3
 
@@ -398,6 +500,32 @@ def test_four_connections_send_each_message_once(mail_sink, settings):
     assert sum(counts) == len(mail_sink.accepted) == 20
     assert len(set(mail_sink.accepted)) == 20
     assert set(Notification.objects.values_list("attempts", flat=True)) <= {0, 1}
+
+
+def test_server_that_hangs_holds_one_message_and_no_other(case, mail_sink, settings):
+    settings.SENDING_SECONDS = 1.0
+    copy_case(case, 6)
+    plan_reminders(now=after(minutes=5))
+    waiting = Notification.objects.filter(kind="breach").count()
+    mail_sink.hold_next()
+    assert deliver_notifications(now=after(minutes=5)) == waiting - 1
+    assert len(set(mail_sink.accepted)) == waiting - 1
+    held = Notification.objects.get(kind="breach", state="pending")
+    assert MAY_HAVE_ARRIVED in held.problem
+    assert held.attempts == 1
+
+
+@pytest.mark.parametrize("senders", [1, 2, 7])
+def test_any_number_of_senders_sends_each_message_once(
+    case, mail_sink, settings, senders
+):
+    settings.NOTIFICATION_SENDERS = senders
+    copy_case(case, 9)
+    plan_reminders(now=after(minutes=5))
+    waiting = Notification.objects.filter(kind="breach").count()
+    assert deliver_notifications(now=after(minutes=5)) == waiting
+    assert len(mail_sink.accepted) == len(set(mail_sink.accepted)) == waiting
+    assert not Notification.objects.unfinished().filter(kind="breach").exists()
 
 
 class TestWebhooks:

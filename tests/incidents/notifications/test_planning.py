@@ -3,6 +3,8 @@
 import datetime as dt
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,7 +24,10 @@ from incidents.models import (
 )
 from incidents.services.gates.phases import set_remediate_due
 from incidents.services.notifications.reminders import (
+    LOOK_AHEAD,
+    WAKE_PAUSE_SECONDS,
     acknowledge_reminders,
+    follow_clocks,
     plan_reminders,
 )
 from incidents.workflow.phases import Phase
@@ -342,3 +347,71 @@ def test_poll_leaves_cursors_that_another_poll_holds():
         thread.join(10)
         assert found == [0]
     assert plan_reminders(now=after(minutes=3)) == 1
+
+
+def test_what_is_owed_for_longest_is_planned_first(case, lead):
+    """Whatever begins in a burst, nobody waits behind it who waits already."""
+    copy_case(case, 150)
+    plan_reminders(now=after(minutes=1))
+    last = phase_of(Incident.objects.latest("pk"), "contain")
+    ReminderCursor.objects.filter(phase=last).update(next_at=after(minutes=2))
+    assert plan_reminders(now=after(minutes=2.5)) == 151
+    assert Notification.objects.earliest("pk").phase == last
+
+
+class TestWakingUp:
+    """The scheduler asks every ten seconds; what is owed between is told in time.
+
+    CONTAIN is half over after two minutes and a half.
+    """
+
+    @pytest.fixture(autouse=True)
+    def followed(self, case):
+        plan_reminders(now=after(minutes=1))
+
+    @pytest.fixture
+    def follow(self, django_capture_on_commit_callbacks):
+        def run(now: dt.datetime, **options: float) -> list[tuple[Any, ...]]:
+            """Return the runs that are queued: until when, and after how long."""
+            with django_capture_on_commit_callbacks() as callbacks:
+                follow_clocks(now=now, **options)
+            queued = [one for one in callbacks if isinstance(one, partial)]
+            return [
+                (*one.args[1], one.keywords["countdown"])
+                for one in queued
+                if one.args[0] == "incidents.plan_reminders"
+            ]
+
+        return run
+
+    def test_run_is_queued_for_the_moment_of_a_reminder(self, follow):
+        now = after(minutes=2.5) - 7 * SECOND
+        until = (now + LOOK_AHEAD).timestamp()
+        assert follow(now) == [(until, 7 + WAKE_PAUSE_SECONDS)]
+
+    def test_none_is_queued_where_nothing_is_owed_soon(self, follow):
+        assert follow(after(minutes=2.5) - 11 * SECOND) == []
+
+    def test_run_that_is_woken_plans_what_is_owed_and_ends_with_its_time(self, follow):
+        now = after(minutes=2.5)
+        until = (now + 3 * SECOND).timestamp()
+        assert follow(now + SECOND / 2, until=until) == []
+        assert len(rows_named("contain:1-2-left")) == 1
+
+    def test_it_wakes_the_next_within_its_time(self, case, follow):
+        copy_case(case, 1)
+        plan_reminders(now=after(minutes=1))
+        other = phase_of(Incident.objects.latest("pk"), "contain")
+        later = after(minutes=2.5) + 2 * SECOND
+        ReminderCursor.objects.filter(phase=other).update(next_at=later)
+        now = after(minutes=2.5)
+        until = (now + 3 * SECOND).timestamp()
+        assert follow(now, until=until) == [(until, 2 + WAKE_PAUSE_SECONDS)]
+
+    def test_none_is_queued_for_a_case_that_is_closed(self, case, follow):
+        close_false_alarm(case, now=after(minutes=2))
+        assert follow(after(minutes=2.5) - 7 * SECOND) == []
+
+    def test_message_of_a_broker_that_was_away_for_long_wakes_nobody(self, follow):
+        until = after(minutes=1).timestamp()
+        assert follow(after(minutes=2.5) - 7 * SECOND, until=until) == []

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -142,6 +143,31 @@ def test_service_that_drips_is_left_when_the_time_is_up(
     # It held the sender only: the next message goes out.
     webhook_sink.release.set()
     assert post_to(f"json://127.0.0.1:{webhook_sink.port}/x").sent
+
+
+def test_thread_is_told_when_the_time_is_up_and_goes_on(
+    webhook_sink: Sink, settings: Settings
+) -> None:
+    settings.SENDING_SECONDS = 1.0
+    webhook_sink.hold_next()
+    address = f"json://127.0.0.1:{webhook_sink.port}/x"
+    with ThreadPoolExecutor(1) as pool:
+        posted = pool.submit(post_to, address).result()
+        assert posted.reason.text == "The service did not answer in time."
+        assert posted.reason.may_have_arrived
+        webhook_sink.release.set()
+        assert pool.submit(post_to, address).result().sent
+
+
+def test_limit_of_a_thread_is_taken_away_with_the_block() -> None:
+    def wait_after_it() -> str:
+        with time_limit(0.2):
+            pass
+        threading.Event().wait(0.4)
+        return "untold"
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(wait_after_it).result() == "untold"
 
 
 def test_status_is_what_the_service_answered_and_not_what_the_text_says(
