@@ -21,6 +21,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "incidents.check_reminders",
         "incidents.follow_diagnosis",
         "incidents.follow_store_faults",
+        "incidents.lapse_loosenings",
         "incidents.mark_breaches",
         "incidents.notify_broken_history",
         "incidents.notify_changed_records",

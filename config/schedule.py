@@ -57,6 +57,10 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "policy.sweep_orders",
         "schedule": 30.0,
     },
+    "lapse-loosenings": {
+        "task": "incidents.lapse_loosenings",
+        "schedule": 300.0,
+    },
     "take-up-evidence": {"task": "policy.take_up_evidence", "schedule": 15.0},
     "mark-breaches": {"task": "incidents.mark_breaches", "schedule": 15.0},
     "plan-reminders": {

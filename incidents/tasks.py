@@ -10,6 +10,7 @@ from incidents.services.checklists.proven_items import answer_proven_items
 from incidents.services.findings.gathering import gather_findings, sweep_findings
 from incidents.services.gates.phases import mark_breaches
 from incidents.services.lifecycle.diagnosis import follow_diagnosis, sweep_diagnoses
+from incidents.services.lifecycle.marks import lapse_loosenings
 from incidents.services.notifications import delivery
 from incidents.services.notifications.notices import (
     notify_broken_history,
@@ -167,3 +168,9 @@ def remind_action_items_task() -> int:
 def make_archive_task(archive_id: int) -> None:
     """Make a case's archive; a repeat finds it made."""
     run_archive(archive_id=archive_id)
+
+
+@shared_task(name="incidents.lapse_loosenings", **BY_THE_CLOCK.as_options())
+def lapse_loosenings_task() -> int:
+    """End requests for a looser mark that nobody decided in time."""
+    return lapse_loosenings()

@@ -17,6 +17,7 @@ PURE = (
     "evidence/audit/chain.py",
     "evidence/audit/export_file.py",
     "evidence/errors.py",
+    "evidence/handling.py",
     "evidence/stored_moments.py",
     "evidence/proof",
     "evidence/text.py",
@@ -31,8 +32,9 @@ NOT_FOR_PURE = ("django", "celery", "rest_framework", "psycopg", "redis", "confi
 LAYERS = {
     # Values in, values out: no rows.
     "values": (
-        "errors findings fonts format lookalikes playbooks proof postmortem_pdf rules "
-        "scanner simulation storable_values stored_moments text wording workflow zones"
+        "errors findings fonts format handling lookalikes playbooks proof "
+        "postmortem_pdf rules scanner simulation storable_values stored_moments text "
+        "wording workflow zones"
     ),
     "models": "models",
     # What services stand on, and what reads rows for all of them.

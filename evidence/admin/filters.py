@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
 from evidence.audit.words import ACTIONS, CASE_PREFIX, find_stream
+from evidence.handling import CHOICES
 from evidence.models import Outcome
 from evidence.text import drop_unstorable
 
@@ -32,6 +33,25 @@ class OutcomeFilter(SimpleListFilter):
         if value == UNVERIFIED:
             return queryset.filter(latest_outcome__isnull=True)
         return queryset.filter(latest_outcome=value) if value else queryset
+
+
+class MarkFilter(SimpleListFilter):
+    """By how it is handled: its own mark, or its case's where that is stricter."""
+
+    title = "mark of handling"
+    parameter_name = "tlp"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        return CHOICES
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value not in dict(CHOICES):
+            return queryset
+        found: QuerySet[Any] = queryset.marked(value)  # type: ignore[attr-defined]
+        return found
 
 
 class StandingFilter(SimpleListFilter):

@@ -35,7 +35,7 @@ from evidence.admin.base import (
     person_of,
     read_key,
 )
-from evidence.admin.filters import OutcomeFilter
+from evidence.admin.filters import MarkFilter, OutcomeFilter
 from evidence.admin.form_answers import answer_form
 from evidence.admin.forms import ExportForm, KindForm
 from evidence.admin.item_page import (
@@ -59,7 +59,7 @@ from evidence.services import (
     request_verifications,
 )
 from evidence.services.remarks import find_remarks
-from evidence.templatetags.casefile import badge, show_moment
+from evidence.templatetags.casefile import badge, show_mark, show_moment
 from evidence.templatetags.evidence import integrity_badge
 
 
@@ -67,6 +67,7 @@ from evidence.templatetags.evidence import integrity_badge
 class EvidenceItemAdmin(ReadOnlyAdmin):
     list_display = (
         "name",
+        "mark",
         "integrity",
         "remarks",
         "kind",
@@ -77,7 +78,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         "short_sha256",
     )
     list_select_related = ("incident", "received_by")
-    list_filter = (OutcomeFilter, "kind", "channel", "received_at")
+    list_filter = (OutcomeFilter, MarkFilter, "kind", "channel", "received_at")
     list_per_page = 50
     list_filter_submit = False
     search_fields = ("original_name", "sha256_hex__startswith", "incident__reference")
@@ -120,6 +121,10 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
     @display(description="Name", ordering="original_name")
     def name(self, item: EvidenceItem) -> str:
         return item.shown_name
+
+    @display(description="Mark")
+    def mark(self, item: EvidenceItem) -> SafeString:
+        return show_mark(item.tlp)
 
     @display(description="Integrity", ordering="latest_outcome")
     def integrity(self, item: Any) -> SafeString:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evidence.api.base import filters
+from evidence.handling import CHOICES
 from evidence.models import (
     Channel,
     CustodyKind,
@@ -16,8 +17,12 @@ class EvidenceItemFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="incident__reference")
     kind = filters.MultipleChoiceFilter(choices=EvidenceKind.choices)
     sha256_hex = filters.CharFilter(lookup_expr="iexact")
+    tlp = filters.MultipleChoiceFilter(choices=CHOICES, method="filter_mark")
     received_after = filters.MomentFilter("received_at", "gte")
     received_before = filters.MomentFilter("received_at", "lt")
+
+    def filter_mark(self, queryset, name, value):  # type: ignore[no-untyped-def]
+        return queryset.marked(*value) if value else queryset
 
 
 class CustodyEventFilter(filters.FilterSet):

@@ -62,7 +62,9 @@ class ReportViewSet(ReadOnlyViewSet):
 class ExportViewSet(ReadOnlyViewSet):
     """Exports: the bundle that was made, or why none was, and where a leak is."""
 
-    queryset = ExportRequest.objects.select_related("source__incident", "requested_by")
+    queryset = ExportRequest.objects.select_related(
+        "source__incident", "result__incident", "requested_by"
+    )
     serializer_class = serializers.ExportSerializer
     filterset_class = filters.ExportFilter
     read_permission = "evidence.view_exportrequest"

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from evidence.audit.history import entry_document
+from evidence.handling import CHOICES
 from evidence.models import (
     AuditEntry,
     CustodyEvent,
@@ -37,6 +38,14 @@ class NameField(serializers.SlugRelatedField):
         super().__init__(slug_field="username", read_only=True, **kwargs)
 
 
+class MarkField(serializers.ChoiceField):
+    """How far a thing may be passed on: its own mark, or its case's if stricter."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        help_text = "TLP 2.0: its own mark, or its case's where that is stricter."
+        super().__init__(CHOICES, read_only=True, help_text=help_text, **kwargs)
+
+
 class LatestReportSerializer(serializers.Serializer):
     id = serializers.IntegerField(source="latest_report_id")
     outcome = serializers.ChoiceField(Outcome.choices, source="latest_outcome")
@@ -53,6 +62,7 @@ class RemarkSerializer(serializers.Serializer):
 class EvidenceItemSerializer(serializers.ModelSerializer):
     incident = ReferenceField()
     received_by = NameField()
+    tlp = MarkField()
     latest_report = serializers.SerializerMethodField()
     remarks = serializers.SerializerMethodField()
 
@@ -73,6 +83,7 @@ class EvidenceItemSerializer(serializers.ModelSerializer):
             "received_at",
             "received_by",
             "derived_from",
+            "tlp",
             "latest_report",
             "remarks",
         )
@@ -143,6 +154,7 @@ class ExportSerializer(serializers.ModelSerializer):
 
     incident = serializers.CharField(source="source.incident.reference", read_only=True)
     requested_by = NameField()
+    tlp = MarkField()
     leaks = serializers.SerializerMethodField()
 
     class Meta:
@@ -151,6 +163,7 @@ class ExportSerializer(serializers.ModelSerializer):
             "id",
             "incident",
             "source",
+            "tlp",
             "state",
             "filter",
             "redaction",

@@ -11,6 +11,7 @@ from evidence.models.items import (
     KindChange,
 )
 from evidence.models.log import LogCheckpoint, LogCopy, LogKey, LogLeaf, LogSubtree
+from evidence.models.marks import MarkChange
 from evidence.models.queued_work import (
     FINISHED_STATES,
     UNFINISHED_STATES,
@@ -60,6 +61,7 @@ __all__ = (
     "LogKey",
     "LogLeaf",
     "LogSubtree",
+    "MarkChange",
     "NotedHead",
     "Outcome",
     "QueuedWork",

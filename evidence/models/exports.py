@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from evidence.handling import Tlp, strictest
 from evidence.models.items import EvidenceItem
 from evidence.models.queued_work import QueuedWork, WorkState
 
@@ -45,6 +46,12 @@ class ExportRequest(QueuedWork):
                 name="export_failed_hands_out_nothing",
             ),
         ]
+
+    @property
+    def tlp(self) -> Tlp:
+        """The strictest mark of what it draws on, and of what was made."""
+        held = [self.source, self.result]
+        return strictest(*(item.tlp for item in held if item is not None))
 
     def __str__(self) -> str:
         return f"export of {self.source_id}: {self.get_state_display()}"

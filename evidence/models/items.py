@@ -11,21 +11,33 @@ from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 
 from evidence.format.wrapping import PACKED_NAMES
+from evidence.handling import CHOICES, Tlp, strictest
 from evidence.lookalikes import show_hidden
 from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
+from evidence.models.choices import values_of
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 
 SHA256_HEX = r"^[0-9a-f]{64}$"
-REFUSE_OTHER_KIND = """
-    SELECT to_kind INTO newest FROM evidence_kindchange
-     WHERE item_id = NEW.id AND from_kind = OLD.kind ORDER BY id DESC LIMIT 1;
-    IF NEW.kind = OLD.kind THEN
+REFUSE_UNRECORDED = """
+    IF NEW.kind = OLD.kind AND NEW.own_tlp = OLD.own_tlp THEN
         RAISE EXCEPTION 'append-only: evidence % stays as it was received', NEW.id
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
-    IF NEW.kind IS DISTINCT FROM newest THEN
-        RAISE EXCEPTION 'evidence % is %: no recorded change makes it %',
-            NEW.id, OLD.kind, NEW.kind
+    IF NEW.kind <> OLD.kind THEN
+        SELECT to_kind INTO newest FROM evidence_kindchange
+         WHERE item_id = NEW.id AND from_kind = OLD.kind ORDER BY id DESC LIMIT 1;
+        IF NEW.kind IS DISTINCT FROM newest THEN
+            RAISE EXCEPTION 'evidence % is %: no recorded change makes it %',
+                NEW.id, OLD.kind, NEW.kind
+                USING ERRCODE = 'integrity_constraint_violation';
+        END IF;
+    END IF;
+    IF NEW.own_tlp <> OLD.own_tlp AND NOT EXISTS (
+        SELECT 1 FROM evidence_markchange
+         WHERE id = (SELECT max(id) FROM evidence_markchange WHERE item_id = NEW.id)
+           AND from_tlp = OLD.own_tlp AND to_tlp = NEW.own_tlp) THEN
+        RAISE EXCEPTION 'evidence % is marked %: no recorded change makes it %',
+            NEW.id, OLD.own_tlp, NEW.own_tlp
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
@@ -63,6 +75,15 @@ class EvidenceItemQuerySet(models.QuerySet["EvidenceItem"]):
         incidents: Any = EvidenceItem._meta.get_field("incident").related_model
         return self.filter(incident__in=incidents.objects.visible_to(user))
 
+    def marked(self, *marks: Tlp | str) -> EvidenceItemQuerySet:
+        """Return what is handled by one of these marks, its case's included."""
+        found = Q()
+        for mark in map(Tlp, marks):
+            upto = [m.value for m in Tlp if m.rank <= mark.rank]
+            own = Q(own_tlp=mark.value, incident__tlp__in=upto)
+            found |= own | Q(incident__tlp=mark.value, own_tlp__in=upto)
+        return self.filter(found)
+
     def arrived(self) -> EvidenceItemQuerySet:
         """Return what came from outside: no export, and nothing a worker made here."""
         return self.filter(derived_from__isnull=True).exclude(channel=Channel.WORKER)
@@ -89,11 +110,11 @@ class EvidenceItem(AppendOnlyModel):
 
     `sha256_hex` is computed by the server while the bytes stream in and is the
     address they are stored under. What later happens to an item (reports, custody,
-    exports) are rows of their own. Of this row only the kind changes, and only to what
-    a KindChange says.
+    exports) are rows of their own. Of this row only the kind and the mark change, and
+    only to what a KindChange or a MarkChange says.
     """
 
-    changeable_columns = ("kind",)
+    changeable_columns = ("kind", "own_tlp")
 
     incident = models.ForeignKey(
         "incidents.Incident", on_delete=models.PROTECT, related_name="evidence_items"
@@ -136,6 +157,15 @@ class EvidenceItem(AppendOnlyModel):
         related_name="derived_items",
         help_text="The stored bundle that this one was exported from.",
     )
+    own_tlp = models.CharField(
+        "own mark",
+        max_length=10,
+        choices=CHOICES,
+        default=Tlp.CLEAR.value,
+        db_default=Tlp.CLEAR.value,
+        help_text="A mark of its own: it is handled by this or the case's, whichever "
+        "is stricter.",
+    )
 
     objects = EvidenceItemQuerySet.as_manager()
 
@@ -154,6 +184,9 @@ class EvidenceItem(AppendOnlyModel):
             models.CheckConstraint(
                 condition=Q(channel__in=Channel.values), name="evidence_channel_known"
             ),
+            models.CheckConstraint(
+                condition=Q(own_tlp__in=values_of(Tlp)), name="evidence_mark_known"
+            ),
         )
         indexes = (
             models.Index(fields=("sha256_hex",), name="evidence_sha256"),
@@ -161,14 +194,14 @@ class EvidenceItem(AppendOnlyModel):
         )
         triggers = (
             Protect(name="never_deleted", operation=pgtrigger.Delete),
-            ReadOnly(name="received_as_it_is", exclude=["kind"]),
+            ReadOnly(name="received_as_it_is", exclude=["kind", "own_tlp"]),
             Trigger(
                 name="kind_is_its_newest_change",
                 level=pgtrigger.Row,
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
                 declare=[("newest", "text")],
-                func=REFUSE_OTHER_KIND,
+                func=REFUSE_UNRECORDED,
             ),
             REFUSE_TRUNCATING,
         )
@@ -185,6 +218,11 @@ class EvidenceItem(AppendOnlyModel):
     def shown_name(self) -> str:
         """The name with direction and invisible characters as their code points."""
         return show_hidden(self.original_name)
+
+    @property
+    def tlp(self) -> Tlp:
+        """How it is handled: by its own mark or its case's, which may cost a query."""
+        return strictest(self.own_tlp, self.incident.tlp)
 
     @property
     def is_verifiable(self) -> bool:

@@ -212,6 +212,7 @@ def _hand_out(
                 actor=request.requested_by,
                 now=now,
                 derived_from=request.source,
+                tlp=request.source.tlp,
             )
             return _conclude(request, now, report=report, item=item)
 

@@ -20,12 +20,14 @@ from evidence.errors import (
     EvidenceMalformed,
     EvidenceNotFound,
 )
+from evidence.handling import Tlp
 from evidence.models import Channel, CustodyKind, EvidenceItem, EvidenceKind
 from evidence.models.items import SHA256_HEX
 from evidence.services.case_locks import incident_model, lock_case, touch_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import Recognised, recognise
 from evidence.services.kind_changes import correct_kind
+from evidence.services.marks import inherit_mark
 from evidence.services.store.claims import claim_bytes
 from evidence.services.store.faults import keep_received
 from evidence.services.verification import add_verification_request
@@ -131,11 +133,13 @@ def add_item(
     now: dt.datetime,
     derived_from: EvidenceItem | None = None,
     detail: str = "",
+    tlp: Tlp = Tlp.CLEAR,
 ) -> tuple[EvidenceItem, bool]:
     """Add the row of bytes that are kept, or one more receipt to the row there is.
 
     `detail` is what the chain of custody says of the receipt; "" for what the content
-    was recognised as, or that the bytes were there.
+    was recognised as, or that the bytes were there. `tlp` is the strictest mark of what
+    it was made from.
     """
     # Two uploads of the same bytes take turns here; the second finds the first's row.
     lock_case(incident_id)
@@ -151,6 +155,7 @@ def add_item(
         correct_kind(
             item, recognised.kind, actor=actor, channel=delivery.channel, now=now
         )
+        inherit_mark(item, tlp, actor=actor, now=now)
         record_entry(
             streams=[incident_stream(incident_id)],
             action="evidence.received_again",
@@ -178,6 +183,7 @@ def add_item(
         received_at=now,
         received_by=actor,
         derived_from=derived_from,
+        own_tlp=tlp.value,
     )
     _record_receipt(item, delivery, actor, now, detail or recognised.words)
     record_entry(

@@ -85,6 +85,7 @@ def _take(
         now=now,
         detail=f"taken over from {item.incident.reference}, which received it on "
         f"{when} from {sender}",
+        tlp=item.tlp,
     )
     record_custody(
         item,

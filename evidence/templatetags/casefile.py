@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from evidence.audit.words import say_action
+from evidence.handling import Tlp
 from evidence.shown_times import (
     read_moment,
     say_ago,
@@ -80,6 +81,21 @@ def badge(
         format_html(' title="{}"', title) if title else "",
         format_html(ICON, icon) if icon else "",
         shown or name[:1].upper() + name[1:],
+    )
+
+
+@register.simple_tag(name="mark")
+def show_mark(tlp: Any) -> SafeString:
+    """Show a mark of handling as TLP 2.0 draws it: its word, in its colour, on black.
+
+    It is a label and no light: it says how far a thing may go, not how it stands.
+    """
+    mark = Tlp(tlp)
+    return format_html(
+        '<span class="cf-tlp" data-tlp="{}" title="{}">{}</span>',
+        mark.value,
+        f"May be passed on {mark.meaning}",
+        mark.label,
     )
 
 

@@ -16,6 +16,7 @@ from incidents.admin import (
     teams,
 )
 from incidents.admin.item_findings import findings_panel
+from incidents.admin.mark_actions import mark_panel
 
 __all__ = (
     "action_items",
@@ -34,4 +35,5 @@ __all__ = (
 admin.site.index_template = "incidents/start.html"
 admin.site.index_title = "Dashboard"
 
+show_beside_evidence(mark_panel)
 show_beside_evidence(findings_panel)

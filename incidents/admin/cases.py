@@ -22,7 +22,7 @@ from evidence.admin.form_places import FormPlaces
 from evidence.admin.moment_columns import CasefileAdmin
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
-from evidence.templatetags.casefile import badge, show_moment
+from evidence.templatetags.casefile import badge, show_mark, show_moment
 from incidents.admin.case_actions import ACTIONS
 from incidents.admin.case_list import (
     AgeFilter,
@@ -34,6 +34,7 @@ from incidents.admin.case_list import (
 )
 from incidents.admin.cockpit import cockpit_context, find_incident
 from incidents.admin.forms import EditIncidentForm, OpenIncidentForm, initial_of
+from incidents.admin.mark_actions import MARK_ACTIONS
 from incidents.admin.overview_pages import my_items_view, preview_view
 from incidents.admin.response_times import response_times_csv, response_times_view
 from incidents.admin.system_page import repeat_view, system_view
@@ -59,6 +60,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
         "title",
         "class_code",
         "severity_label",
+        "mark",
         "phase_name",
         "clock",
         "lead",
@@ -71,6 +73,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
         UnverifiedFilter,
         "status",
         "severity",
+        "tlp",
         "resolution",
         "functional_impact",
         "information_impact",
@@ -86,7 +89,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
     search_help_text = "Reference, title, extension or call ID"
     list_filter_submit = False
     actions = None
-    page_actions = ACTIONS
+    page_actions = {**ACTIONS, **MARK_ACTIONS}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         return (
@@ -131,6 +134,10 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
     @display(description="Severity")
     def severity_label(self, incident: Incident) -> SafeString:
         return badge(incident.severity, incident.get_severity_display())
+
+    @display(description="Mark")
+    def mark(self, incident: Incident) -> SafeString:
+        return show_mark(incident.tlp)
 
     @display(description="Phase")
     def phase_name(self, incident: Incident) -> str:

@@ -19,6 +19,7 @@ from incidents.admin.case_head import CaseHead, head_of
 from incidents.admin.checklist_tab import checklist_tab
 from incidents.admin.evidence_tab import evidence_tab
 from incidents.admin.finding_views import view_findings
+from incidents.admin.mark_actions import waiting_loosenings
 from incidents.admin.policy_tab import policy_tab
 from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
@@ -166,6 +167,8 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         **(_shown_classes(incident) if is_live else {}),
         "is_emptied": is_live and _is_emptied(incident),
         "can_reopen": _can_reopen(request, incident, cycle),
+        "can_mark": not is_past and request.user.has_perm(WORK),
+        "loosenings": waiting_loosenings(incident, request.user),
         "can_take_over": _can_take_over(request, incident, cycle),
         "condition_titles": TITLES,
         **containment,

@@ -8,6 +8,7 @@ from typing import Any, cast
 from django.contrib.auth.models import User
 from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
@@ -32,6 +33,7 @@ from incidents.services.lifecycle.closing import (
     close_incident,
 )
 from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
+from incidents.services.lifecycle.marks import set_mark
 from incidents.workflow.incident_states import IncidentStatus, Severity
 from incidents.workflow.outcomes import read_outcome
 from policy.models import KillSwitch
@@ -136,6 +138,34 @@ class IncidentViewSet(ReadOnlyViewSet):
         form.is_valid(raise_exception=True)
         _close(person_of(request), incident.pk, form.validated_data)
         return _with_etag(self.get_object(), self.get_serializer)
+
+    @extend_schema(
+        request=serializers.MarkSerializer,
+        responses={
+            200: serializers.MarkAnswerSerializer,
+            202: serializers.MarkAnswerSerializer,
+        },
+    )
+    @action(detail=True, methods=["post"])
+    def tlp(self, request: Request, reference: str) -> Response:
+        """Mark a case or an item: 200 where it counts, 202 where a reviewer decides."""
+        incident = self.get_object()
+        form = serializers.MarkSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        values = form.validated_data
+        asked = set_mark(
+            actor=person_of(request),
+            incident_id=incident.pk,
+            tlp=values["tlp"],
+            item_id=values.get("item"),
+            reason=values.get("reason", ""),
+        )
+        answer = {
+            "tlp": asked.from_tlp if asked else values["tlp"],
+            "asked_for": asked.to_tlp if asked else None,
+        }
+        code = status.HTTP_202_ACCEPTED if asked else status.HTTP_200_OK
+        return Response(serializers.MarkAnswerSerializer(answer).data, status=code)
 
 
 class PhaseViewSet(ReadOnlyViewSet):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evidence.api.base import filters
+from evidence.handling import CHOICES
 from evidence.models.choices import choices_of
 from incidents.models import (
     AlertDecision,
@@ -21,6 +22,7 @@ from incidents.workflow.phases import Phase
 class IncidentFilter(filters.FilterSet):
     status = filters.MultipleChoiceFilter(choices=choices_of(IncidentStatus))
     severity = filters.MultipleChoiceFilter(choices=choices_of(Severity))
+    tlp = filters.MultipleChoiceFilter(choices=CHOICES)
     source = filters.MultipleChoiceFilter(choices=choices_of(IncidentSource))
     resolution = filters.MultipleChoiceFilter(choices=choices_of(Resolution))
     functional_impact = filters.MultipleChoiceFilter(

@@ -11,6 +11,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from evidence.api.serializers import LinesField, NameField, ReferenceField
+from evidence.handling import CHOICES
+from evidence.storable_values import BIGINT_MAX
 from evidence.text import REASON_LENGTH
 from incidents.models import (
     Alert,
@@ -245,6 +247,7 @@ class IncidentSerializer(serializers.ModelSerializer):
             "severity",
             "source",
             "status",
+            "tlp",
             "detected_at",
             "reported_at",
             "opened_by",
@@ -302,6 +305,26 @@ class IncidentEditSerializer(serializers.Serializer):
     reason = LinesField(
         required=False, allow_blank=True, help_text="Needed to lower the severity."
     )
+
+
+class MarkSerializer(serializers.Serializer):
+    """Another mark of handling, of the case or of one `item` of its evidence.
+
+    A stricter one counts at once; a looser one needs a `reason`, and a reviewer.
+    """
+
+    tlp = serializers.ChoiceField(CHOICES)
+    item = serializers.IntegerField(
+        required=False, min_value=1, max_value=BIGINT_MAX, help_text="ID of an item."
+    )
+    reason = LinesField(required=False, allow_blank=True, max_length=REASON_LENGTH)
+
+
+class MarkAnswerSerializer(serializers.Serializer):
+    """What became of it: `tlp` is the mark now, `asked_for` what a reviewer decides."""
+
+    tlp = serializers.ChoiceField(CHOICES)
+    asked_for = serializers.ChoiceField(CHOICES, allow_null=True)
 
 
 class CloseSerializer(serializers.Serializer):

@@ -30,6 +30,7 @@ from incidents.models.findings import (
     FindingReview,
     ReviewChoice,
 )
+from incidents.models.loosenings import LooseningRequest
 from incidents.models.notifications import (
     AttemptOutcome,
     Notification,
@@ -88,6 +89,7 @@ __all__ = (
     "GateWaiver",
     "Incident",
     "IncidentPhase",
+    "LooseningRequest",
     "Notification",
     "NotificationAttempt",
     "NotificationKind",

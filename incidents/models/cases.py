@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.functional import cached_property
 
+from evidence.handling import CASE_DEFAULT, CHOICES, Tlp
 from evidence.lookalikes import show_hidden
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of, values_of
@@ -101,6 +102,21 @@ REFUSE_UNFINISHED = """
 """Phases complete in order, so a complete POSTMORTEM has all before it complete."""
 
 
+REFUSE_UNRECORDED_MARK = """
+    IF NOT EXISTS (
+        SELECT 1 FROM evidence_markchange
+         WHERE id = (SELECT max(id) FROM evidence_markchange
+                      WHERE incident_id = NEW.id AND item_id IS NULL)
+           AND from_tlp = OLD.tlp AND to_tlp = NEW.tlp) THEN
+        RAISE EXCEPTION 'case % is marked %: no recorded change makes it %',
+            NEW.id, OLD.tlp, NEW.tlp
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+"""
+"""A mark is loosened only by a change that two people stand for."""
+
+
 class IncidentQuerySet(models.QuerySet["Incident"]):
     def visible_to(self, user: AbstractUser | AnonymousUser) -> IncidentQuerySet:
         """Return the incidents this person may see: the single gate to cases."""
@@ -176,6 +192,13 @@ class Incident(models.Model):
         related_name="+",
     )
     closing_reason = models.TextField(blank=True)
+    tlp = models.CharField(
+        "mark of handling",
+        max_length=10,
+        choices=CHOICES,
+        default=CASE_DEFAULT.value,
+        db_default=CASE_DEFAULT.value,
+    )
     resolution = outcome_field(Resolution)
     functional_impact = outcome_field(FunctionalImpact)
     information_impact = outcome_field(InformationImpact)
@@ -207,6 +230,9 @@ class Incident(models.Model):
                 condition=Q(status=IncidentStatus.OPEN.value, closed_at__isnull=True)
                 | (~Q(status=IncidentStatus.OPEN.value) & Q(closed_at__isnull=False)),
                 name="incident_closed_has_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(tlp__in=values_of(Tlp)), name="incident_mark_known"
             ),
             *outcome_constraints("incident"),
             models.CheckConstraint(
@@ -268,6 +294,19 @@ class Incident(models.Model):
                 ),
                 func=REFUSE_UNFINISHED,
             ),
+            Protect(
+                name="starts_with_the_default_mark",
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Q(new__tlp__df=CASE_DEFAULT.value),
+            ),
+            Trigger(
+                name="mark_is_its_newest_change",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("tlp"),
+                condition=pgtrigger.Q(new__tlp__df=pgtrigger.F("old__tlp")),
+                func=REFUSE_UNRECORDED_MARK,
+            ),
         )
 
     def __str__(self) -> str:
@@ -276,6 +315,10 @@ class Incident(models.Model):
     @property
     def is_open(self) -> bool:
         return self.status == IncidentStatus.OPEN
+
+    @property
+    def mark(self) -> Tlp:
+        return Tlp(self.tlp)
 
     @property
     def outcome(self) -> Outcome | None:

@@ -31,7 +31,8 @@ CODES = {
         second_person_missing
     """,
     404: """
-        no_such_evidence no_such_extension no_such_incident no_such_kill_switch
+        no_such_evidence no_such_extension no_such_incident no_such_item
+        no_such_kill_switch
         no_such_request no_such_snapshot no_such_waiver not_in_log
     """,
     409: """
@@ -40,7 +41,8 @@ CODES = {
         form_under_way not_read
         history_known incident_closed invalid_move invalid_transition
         kill_switch_active kill_switch_refused kill_unconfirmed kind_by_structure
-        kind_unchanged not_a_duplicate not_approved not_lifted not_newest_version
+        kind_unchanged looser_than_its_case mark_moved_on mark_unchanged
+        not_a_duplicate not_approved not_lifted not_newest_version
         nothing_held nothing_to_take_over
         phase_not_reached phase_out_of_order phase_refused request_lapsed
         trust_transition_refused unwaivable verification_unfinished waived_already
@@ -64,7 +66,7 @@ CODES = {
         proof_too_old quota_change_refused quota_out_of_range reason_missing
         reason_too_long records_refused reference_mismatch refused reviewer_missing
         reviewer_not_needed scope_beyond_role section_missing successor_missing
-        successor_refused target_not_earlier token_refused
+        successor_refused target_not_earlier token_refused unknown_mark
         workflow_error
     """,
     500: """

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db.models import Field, ForeignKey, Model, Q, QuerySet
 
 from evidence.audit.history import plain_json
-from evidence.models import CustodyEvent, Outcome, VerificationReport
+from evidence.models import CustodyEvent, MarkChange, Outcome, VerificationReport
 from evidence.stored_moments import to_ms
 from incidents.models import (
     ActionItem,
@@ -32,6 +32,7 @@ from incidents.models import (
     GateWaiver,
     Incident,
     IncidentPhase,
+    LooseningRequest,
     Notification,
     NotificationAttempt,
     Postmortem,
@@ -76,6 +77,8 @@ TABLES: dict[str, tuple[tuple[type[Model], str], ...]] = {
         (GateStatement, "phase__cycle__incident"),
         (RemediationDecision, "item__cycle__incident"),
         (RemediationAction, "cycle__incident"),
+        (MarkChange, "incident"),
+        (LooseningRequest, "incident"),
     ),
     "waivers": ((GateWaiver, "phase__cycle__incident"),),
     "timeline": ((TimelineEntry, "incident"),),
@@ -110,7 +113,7 @@ MOMENTS = (
     *("recorded_at", "entered_at", "finished_at", "happened_at", "answered_at"),
     *("reviewed_at", "submitted_at", "assigned_at", "ordered_at", "received_at"),
     *("taken_at", "decided_at", "stated_at", "confirmed_at", "lifted_at"),
-    *("moved_at", "given_at", "ended_at", "linked_at", "added_at"),
+    *("moved_at", "given_at", "ended_at", "linked_at", "added_at", "changed_at"),
 )
 # What follows from other rows, those after the archive's moment too.
 LEFT_OUT = frozenset({"last_activity_at"})

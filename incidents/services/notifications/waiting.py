@@ -1,7 +1,7 @@
 """What waits for a second person, over all cases: shown to them, and told once.
 
-Policy's requests (lifts, promotions, releases, rollbacks) and postmortems that were
-submitted. What was returned waits for its authors again.
+Policy's requests (lifts, promotions, releases, rollbacks), looser marks of handling,
+and postmortems that were submitted. What was returned waits for its authors again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from incidents.models import (
     Incident,
+    LooseningRequest,
     Notification,
     Postmortem,
     PostmortemDraft,
@@ -25,7 +26,9 @@ from incidents.services.changes import REVIEW, WORK
 from incidents.services.notifications.outbox import remind
 from incidents.services.notifications.recipients import people_with
 from incidents.workflow.postmortem import PostmortemState
+from policy.models import RequestState
 from policy.services.changes import REVIEW_POLICY
+from policy.services.requests import REQUEST_LIFETIME, lapses_at
 from policy.services.waiting_decisions import WaitingDecision, list_waiting
 
 WORDS = {
@@ -34,6 +37,7 @@ WORDS = {
     "release": "A release",
     "rollback": "A rollback",
     "signature": "A signature",
+    "loosening": "A looser mark",
 }
 """What waits, as messages and pages name it."""
 
@@ -90,6 +94,7 @@ def list_all_waiting(*, now: dt.datetime | None = None) -> list[Waiting]:
     )
     found = [_of_policy(decision, cases) for decision in decisions]
     found += _signatures()
+    found += _loosenings(now or timezone.now())
     return sorted(found, key=lambda waiting: waiting.since)
 
 
@@ -194,6 +199,27 @@ def _signatures() -> Iterator[Waiting]:
             lapses_at=None,
             about=row,
             barred=_authors(row),
+            permission=REVIEW,
+            incident=row.incident,
+        )
+
+
+def _loosenings(now: dt.datetime) -> Iterator[Waiting]:
+    rows = LooseningRequest.objects.filter(
+        state=RequestState.PENDING, requested_at__gt=now - REQUEST_LIFETIME
+    ).select_related("incident", "item", "requested_by")
+    for row in rows:
+        about = row.item.shown_name if row.item else row.incident.reference
+        yield Waiting(
+            kind="loosening",
+            key=f"loosening:{row.pk}",
+            text=f"Mark {about} {row.get_to_tlp_display()}, "
+            f"now {row.get_from_tlp_display()}",
+            asked_by=row.requested_by,
+            since=row.requested_at,
+            lapses_at=lapses_at(row),
+            about=row.item or row.incident,
+            barred=frozenset({row.requested_by_id}),
             permission=REVIEW,
             incident=row.incident,
         )

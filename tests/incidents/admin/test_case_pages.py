@@ -451,11 +451,11 @@ class TestQueryCounts:
         incident = self.fill(1)
         url = page_of(incident, tab=tab)
         client.get(url)
-        few = self.queries(client, url, django_assert_max_num_queries, 46)
+        few = self.queries(client, url, django_assert_max_num_queries, 47)
         for vector in ("empty", "tampered-removed-entry", "redacted-full"):
             make_evidence(incident, vector=vector)
         for number in range(3):
             values = {"body": f"note {number}", "kind": "note"}
             client.post(do_url(incident, "write"), values)
         client.get(url)
-        assert self.queries(client, url, django_assert_max_num_queries, 46) == few
+        assert self.queries(client, url, django_assert_max_num_queries, 47) == few
