@@ -29,14 +29,10 @@ from incidents.services.changes import (
 )
 from policy.models import RequestState
 from policy.services.requests import (
-    LAPSED_REASON,
     REQUEST_LIFETIME,
+    RequestKind,
     decide_request,
-    find_request,
-    lapse_request,
-    lock_request,
     require_requester,
-    require_waiting,
 )
 
 STATE_CHANGED = (
@@ -82,8 +78,7 @@ def approve_loosening(
     """Approve a looser mark, and mark it so."""
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
-    request = _lock_request(request_id)
-    require_waiting(request, moment)
+    request = LOOSENING.lock_waiting(request_id, now=moment)
     incident, item = request.incident, request.item
     held = item.tlp if item else incident.mark
     if held.value != request.from_tlp:
@@ -112,14 +107,11 @@ def decline_loosening(
     """Decline a looser mark, with a reason."""
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
-    request = _lock_request(request_id)
-    require_waiting(request, moment)
+    request = LOOSENING.lock_waiting(request_id, now=moment)
     text = require_reason(reason)
-    decide_request(request, RequestState.DECLINED, actor=actor, reason=text, now=moment)
-    _record_request(
-        request, "mark_loosening.declined", actor=actor, reason=text, now=moment
+    return LOOSENING.end(
+        request, RequestState.DECLINED, actor=actor, reason=text, now=moment
     )
-    return request
 
 
 @transaction.atomic
@@ -129,12 +121,11 @@ def withdraw_loosening(
     """Take back one's own request for a looser mark."""
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    request = _lock_request(request_id)
-    require_waiting(request, moment)
+    request = LOOSENING.lock_waiting(request_id, now=moment)
     require_requester(request, actor)
-    decide_request(request, RequestState.WITHDRAWN, actor=actor, reason="", now=moment)
-    _record_request(request, "mark_loosening.withdrawn", actor=actor, now=moment)
-    return request
+    return LOOSENING.end(
+        request, RequestState.WITHDRAWN, actor=actor, reason="", now=moment
+    )
 
 
 def lapse_loosenings(*, now: dt.datetime | None = None) -> int:
@@ -144,18 +135,7 @@ def lapse_loosenings(*, now: dt.datetime | None = None) -> int:
         state=RequestState.PENDING, requested_at__lte=moment - REQUEST_LIFETIME
     )
     keys = list(late.values_list("pk", flat=True))
-    return sum(_lapse(request_id=pk, now=moment) for pk in keys)
-
-
-@transaction.atomic
-def _lapse(*, request_id: int, now: dt.datetime) -> bool:
-    request = _lock_request(request_id)
-    if not lapse_request(request, now):
-        return False
-    _record_request(
-        request, "mark_loosening.lapsed", actor=None, reason=LAPSED_REASON, now=now
-    )
-    return True
+    return sum(LOOSENING.lapse(pk, now=moment) for pk in keys)
 
 
 def _ask(
@@ -181,7 +161,7 @@ def _ask(
         incident=incident, item=item, state=RequestState.PENDING
     ).first()
     # One request at a time; one that waited too long ends here and makes room.
-    if pending is not None and not _lapse(request_id=pending.pk, now=now):
+    if pending is not None and not LOOSENING.lapse(pending.pk, now=now):
         raise TransitionError(
             f"A looser mark is asked for already: {pending.wanted.label}. It waits for "
             "a reviewer.",
@@ -196,9 +176,7 @@ def _ask(
         requested_at=now,
         requested_by=actor,
     )
-    _record_request(
-        request, "mark_loosening.requested", actor=actor, reason=text, now=now
-    )
+    _record_request(request, "mark_loosening.requested", actor, now)
     return request
 
 
@@ -248,12 +226,7 @@ def _mark(
 
 
 def _record_request(
-    request: LooseningRequest,
-    action: str,
-    *,
-    actor: Actor,
-    now: dt.datetime,
-    reason: str = "",
+    request: LooseningRequest, action: str, actor: Actor, now: dt.datetime
 ) -> None:
     about = f" of {request.item}" if request.item else ""
     what = action.partition(".")[2]
@@ -271,20 +244,20 @@ def _record_request(
             "from": request.from_tlp,
             "to": request.to_tlp,
         },
-        reason=reason,
+        reason=request.decision_reason or request.reason,
     )
 
 
-def _lock_request(request_id: int) -> LooseningRequest:
-    """Return a request, locked with its case, in that order."""
-    found = find_request(LooseningRequest, request_id)
-    request = lock_request(
-        found, lock_subject=lambda row: lock_incident(row.incident_id)
-    )
-    request.incident = lock_incident(request.incident_id)
-    if request.item is not None:
-        request.item.incident = request.incident
-    return request
+LOOSENING = RequestKind(
+    LooseningRequest,
+    lock_subject=lambda request: lock_incident(request.incident_id),
+    actions={
+        RequestState.DECLINED: "mark_loosening.declined",
+        RequestState.WITHDRAWN: "mark_loosening.withdrawn",
+        RequestState.LAPSED: "mark_loosening.lapsed",
+    },
+    record=_record_request,
+)
 
 
 def _find_item(incident: Incident, item_id: int | None) -> EvidenceItem | None:

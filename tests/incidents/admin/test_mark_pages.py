@@ -1,4 +1,4 @@
-"""Marks of handling on pages: shown on each, changed from the case and from the item."""
+"""Marks of handling on pages: shown on each, changed from case and item."""
 
 import pytest
 from django.urls import reverse
