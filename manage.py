@@ -22,9 +22,14 @@ def main() -> None:
         for name in LIMITS:
             os.environ.setdefault(name, "0")
 
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as refusal:
+        # Where the code was at says nothing to who has to set a variable.
+        sys.exit(f"ImproperlyConfigured: {refusal}")
 
 
 def choose_settings(words: list[str]) -> str:

@@ -8,13 +8,14 @@ import sys
 import tempfile
 from typing import Any
 
-from config.logs import make_logging
+from config.environment import read_choice, read_folder, read_text, read_whole_number
+from config.logs import LEVELS, STYLES, make_logging
 
 wsgi_app = "config.wsgi:application"
-bind = os.environ.get("GUNICORN_BIND", "0.0.0.0:8000")
+bind = read_text("GUNICORN_BIND", default="0.0.0.0:8000")
 worker_class = "config.web_worker.ProbingWorker"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "8"))
+workers = read_whole_number("WEB_CONCURRENCY", default=2, least=1, most=1000)
+threads = read_whole_number("WEB_THREADS", default=8, least=1, most=1000)
 # Somebody waits for each answer. Half of the threads may wait for locks, not more.
 os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "30")
 os.environ.setdefault("DATABASE_WAITERS", str(max(1, threads // 2)))
@@ -29,13 +30,13 @@ forwarded_allow_ips = ""
 accesslog = None  # requests are logged by Django, with their ids
 control_socket_disable = True  # it would lie in the user's home
 logconfig_dict = make_logging(
-    level=os.environ.get("LOG_LEVEL") or "INFO",
-    as_json=os.environ.get("LOG_FORMAT", "json") == "json",
+    level=read_choice("LOG_LEVEL", default="INFO", choices=LEVELS),
+    as_json=read_choice("LOG_FORMAT", default="json", choices=STYLES) == "json",
 ) | {"loggers": {"gunicorn.error": {"handlers": [], "propagate": True}}}
 
 # Each worker keeps its own counts; /metrics adds up what they leave in this folder.
 _own_folder = None
-if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+if not read_folder("PROMETHEUS_MULTIPROC_DIR"):
     _own_folder = tempfile.mkdtemp(prefix="casefile-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _own_folder
 

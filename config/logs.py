@@ -7,6 +7,8 @@ from typing import Any
 import structlog
 import structlog.tracebacks
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+STYLES = ("json", "console")
 REQUEST_ID = "casefile_request_id"
 """The attribute of a request that keeps its id (config/request_ids.py)."""
 

@@ -12,21 +12,32 @@ from config.csp import POLICIES_BY_PATH, STRICT_POLICY
 from config.environment import (
     make_broker_url,
     make_cache_url,
+    read_broker,
     read_certificates,
+    read_choice,
     read_database,
     read_email,
+    read_file_path,
     read_flag,
+    read_folder,
+    read_folders,
     read_hosts,
     read_networks,
-    read_required,
+    read_new_folder,
+    read_origins,
+    read_redis,
+    read_required_folder,
     read_secret,
+    read_sender,
+    read_site,
     read_text,
+    read_token,
     read_whole_number,
     read_words,
 )
-from config.logs import make_logging
+from config.logs import LEVELS, STYLES, make_logging
 from config.parts import READINESS_PARTS  # noqa: F401  (read by evidence.health)
-from config.queues import TASK_QUEUES, TASK_ROUTES, QueueName
+from config.queues import TASK_QUEUES, TASK_ROUTES, WORKERS, QueueName
 from config.schedule import BEAT_SCHEDULE
 from config.storages import make_storages
 from config.unfold import UNFOLD  # noqa: F401  (a Django setting)
@@ -43,7 +54,7 @@ SECRET_KEY_FALLBACKS = read_words("SECRET_KEY_FALLBACKS")
 DEBUG = read_flag("DEBUG", default=False)
 ALLOWED_HOSTS = read_hosts("ALLOWED_HOSTS", example="casefile.example.org")
 CSRF_FAILURE_VIEW = "config.problems.form_out_of_date"
-CSRF_TRUSTED_ORIGINS = read_words("CSRF_TRUSTED_ORIGINS")
+CSRF_TRUSTED_ORIGINS = read_origins("CSRF_TRUSTED_ORIGINS")
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -142,11 +153,11 @@ else:
 
 # How long the queue's and the cache's server may take to answer: both are near.
 SERVER_SECONDS = 2.0
-REDIS_URL = read_required("REDIS_URL", example="redis://redis.example.org:6379/0")
+REDIS_URL = read_redis("REDIS_URL", example="redis://redis.example.org:6379/0")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": read_text("CACHE_URL", default=make_cache_url(REDIS_URL)),
+        "LOCATION": read_redis("CACHE_URL", default=make_cache_url(REDIS_URL)),
         "KEY_PREFIX": "casefile",
         "OPTIONS": {
             "socket_connect_timeout": SERVER_SECONDS,
@@ -155,12 +166,14 @@ CACHES = {
     }
 }
 
-CELERY_BROKER_URL = read_text("CELERY_BROKER_URL", default=make_broker_url(REDIS_URL))
+CELERY_BROKER_URL = read_broker("CELERY_BROKER_URL", default=make_broker_url(REDIS_URL))
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
-CELERY_TASK_TIME_LIMIT = read_whole_number("TASK_TIME_LIMIT_SECONDS", default=1800)
+CELERY_TASK_TIME_LIMIT = read_whole_number(
+    "TASK_TIME_LIMIT_SECONDS", default=1800, least=60, most=86_400
+)
 # What work on one file may ask for, beyond what its process has.
 TASK_MEMORY_MB = read_whole_number("TASK_MEMORY_MB", default=3072, least=64)
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT - 30
@@ -197,18 +210,33 @@ CELERY_TASK_DEFAULT_QUEUE = QueueName.DOCUMENTS.value
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line a request
 
-CASEFILE_BASE_URL = read_required(
+# How many tasks at once each worker takes, and where beat keeps its last runs.
+WORKER_CONCURRENCY = {
+    name: read_whole_number(
+        f"WORKER_{name.upper()}", default=worker.concurrency, least=1, most=1000
+    )
+    for name, worker in WORKERS.items()
+}
+BEAT_SCHEDULE_FILE = read_text("BEAT_SCHEDULE_FILE", default="beat-schedule")
+
+CASEFILE_BASE_URL = read_site(
     "CASEFILE_BASE_URL", example="https://casefile.example.org"
-).rstrip("/")
+)
 
 # --- Evidence and files -------------------------------------------------------------
 
+# The most that S3 takes in one request.
+MOST_BYTES = 5 * 1024**3
 EVIDENCE_MAX_BYTES = read_whole_number(
-    "EVIDENCE_MAX_BYTES", default=256 * 1024 * 1024, least=1
+    "EVIDENCE_MAX_BYTES", default=256 * 1024 * 1024, least=1, most=MOST_BYTES
 )
-EVIDENCE_ROOT = read_required("EVIDENCE_ROOT", example="/var/lib/casefile/evidence")
+EVIDENCE_ROOT = read_required_folder(
+    "EVIDENCE_ROOT", example="/var/lib/casefile/evidence"
+)
 # Everything stored is read and hashed again within these days, at this rate.
-EVIDENCE_CHECK_DAYS = read_whole_number("EVIDENCE_CHECK_DAYS", default=7, least=1)
+EVIDENCE_CHECK_DAYS = read_whole_number(
+    "EVIDENCE_CHECK_DAYS", default=7, least=1, most=3650
+)
 EVIDENCE_CHECK_MEGABYTES_PER_SECOND = read_whole_number(
     "EVIDENCE_CHECK_MEGABYTES_PER_SECOND", default=20
 )
@@ -216,7 +244,7 @@ STATIC_URL = "static/"
 # Without a manifest, files are served from the apps and nothing has to be collected.
 STATIC_MANIFEST = read_flag("STATIC_MANIFEST", default=True)
 STATIC_ROOT = (
-    read_text("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+    read_new_folder("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
     if STATIC_MANIFEST
     else None
 )
@@ -225,7 +253,7 @@ STORAGES = make_storages(EVIDENCE_ROOT, static_manifest=STATIC_MANIFEST)
 # A request's fields are read into memory; its files are not, above this size.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-FILE_UPLOAD_TEMP_DIR = read_text("UPLOAD_TEMP_DIR") or None
+FILE_UPLOAD_TEMP_DIR = read_folder("UPLOAD_TEMP_DIR") or None
 
 # --- The history log: docs/history-log.md --------------------------------------------
 
@@ -235,12 +263,14 @@ LOG_ORIGIN = read_text(
 )
 # The key that signs, newest first: in the environment, or else in a file.
 LOG_SIGNING_KEYS = read_words("LOG_SIGNING_KEYS")
-LOG_KEY_FILE = read_text("LOG_KEY_FILE", default=f"{EVIDENCE_ROOT.rstrip('/')}.log-key")
+LOG_KEY_FILE = read_file_path(
+    "LOG_KEY_FILE", default=f"{EVIDENCE_ROOT.rstrip('/')}.log-key"
+)
 LOG_IS_PUBLIC = read_flag("LOG_IS_PUBLIC", default=False)
 # Where checkpoints go, so that somebody else holds them.
 LOG_PLACES = read_words("LOG_PLACES")
 
-PLAYBOOK_FOLDERS = read_words("PLAYBOOK_FOLDERS")
+PLAYBOOK_FOLDERS = read_folders("PLAYBOOK_FOLDERS")
 
 # --- Sign-in ------------------------------------------------------------------------
 
@@ -260,11 +290,16 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
-SESSION_COOKIE_AGE = read_whole_number("SESSION_HOURS", default=12, least=1) * 3600
+HOURS_OF_A_YEAR = 366 * 24
+SESSION_COOKIE_AGE = 3600 * read_whole_number(
+    "SESSION_HOURS", default=12, least=1, most=HOURS_OF_A_YEAR
+)
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 
 AXES_FAILURE_LIMIT = read_whole_number("LOGIN_FAILURE_LIMIT", default=5, least=1)
-AXES_COOLOFF_TIME = read_whole_number("LOGIN_COOLOFF_HOURS", default=1, least=1)
+AXES_COOLOFF_TIME = read_whole_number(
+    "LOGIN_COOLOFF_HOURS", default=1, least=1, most=HOURS_OF_A_YEAR
+)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_CALLABLE = "config.problems.locked_out"
 AXES_RESET_ON_SUCCESS = True
@@ -274,14 +309,14 @@ AXES_IPWARE_META_PRECEDENCE_ORDER = ["REMOTE_ADDR"]
 
 # How many proxies in front are ours. Their X-Forwarded-… headers are believed, and
 # with none of ours in front, nobody's are.
-TRUSTED_PROXY_COUNT = read_whole_number("TRUSTED_PROXY_COUNT", default=0)
+TRUSTED_PROXY_COUNT = read_whole_number("TRUSTED_PROXY_COUNT", default=0, most=10)
 if TRUSTED_PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 HTTPS = read_flag("HTTPS", default=True)
 SECURE_SSL_REDIRECT = read_flag("SSL_REDIRECT", default=HTTPS)
 SECURE_HSTS_SECONDS = read_whole_number(
-    "HSTS_SECONDS", default=31_536_000 if HTTPS else 0
+    "HSTS_SECONDS", default=31_536_000 if HTTPS else 0, most=10 * 366 * 86_400
 )
 SECURE_HSTS_INCLUDE_SUBDOMAINS = read_flag("HSTS_INCLUDE_SUBDOMAINS", default=HTTPS)
 SECURE_HSTS_PRELOAD = read_flag("HSTS_PRELOAD", default=HTTPS)
@@ -337,28 +372,15 @@ SPECTACULAR_SETTINGS = {
 # --- Mail, links, language ----------------------------------------------------------
 
 globals().update(read_email("EMAIL_URL", default="consolemail://"))
-DEFAULT_FROM_EMAIL = read_text("DEFAULT_FROM_EMAIL", default="casefile@localhost")
+DEFAULT_FROM_EMAIL = read_sender("DEFAULT_FROM_EMAIL", default="casefile@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 # Chat rooms and pagers that notifications may go to, by apprise's URL schemes. Only
 # services that send out over TLS; "json" would be plain HTTP.
-WEBHOOK_SCHEMES = read_words(
-    "WEBHOOK_SCHEMES",
-    default=(
-        "discord",
-        "gchat",
-        "gotifys",
-        "jsons",
-        "mmosts",
-        "ntfys",
-        "opsgenie",
-        "pagerduty",
-        "rockets",
-        "slack",
-        "webex",
-        "workflows",
-        "zulip",
-    ),
+CHAT_SCHEMES = (
+    *("discord", "gchat", "gotifys", "jsons", "mmosts", "ntfys", "opsgenie"),
+    *("pagerduty", "rockets", "slack", "webex", "workflows", "zulip"),
 )
+WEBHOOK_SCHEMES = read_words("WEBHOOK_SCHEMES", default=CHAT_SCHEMES)
 # Whom certificates of webhooks may be from, where not from the public authorities.
 WEBHOOK_CA_FILE = read_certificates("WEBHOOK_CA_FILE")
 # How long one message may take in all, however slowly somebody answers: below the
@@ -378,8 +400,8 @@ USE_TZ = True
 # --- Logs, probes, metrics ----------------------------------------------------------
 
 LOGGING = make_logging(
-    level=read_text("LOG_LEVEL", default="INFO"),
-    as_json=read_text("LOG_FORMAT", default="json") == "json",
+    level=read_choice("LOG_LEVEL", default="INFO", choices=LEVELS),
+    as_json=read_choice("LOG_FORMAT", default="json", choices=STYLES) == "json",
 )
 READINESS_SECONDS = read_whole_number("READINESS_SECONDS", default=2)
 METRICS_COLLECTORS = [
@@ -387,6 +409,6 @@ METRICS_COLLECTORS = [
     "evidence.metrics.StoreCollector",
     "incidents.notification_metrics.NotificationCollector",
 ]
-METRICS_TOKEN = read_text("METRICS_TOKEN")
+METRICS_TOKEN = read_token("METRICS_TOKEN")
 METRICS_ALLOWED = read_networks("METRICS_ALLOWED")
 PROMETHEUS_EXPORT_MIGRATIONS = False

@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from config.environment import read_flag, read_text
+from django.core.exceptions import ImproperlyConfigured
+
+from config.environment import (
+    read_endpoint,
+    read_flag,
+    read_pattern,
+    read_token,
+)
+
+BUCKET = r"[A-Za-z0-9._-]{3,255}"
+REGION = r"[a-z0-9-]+"
 
 STATIC_BACKENDS = {
     True: "whitenoise.storage.CompressedManifestStaticFilesStorage",
@@ -31,9 +41,25 @@ def _make_file_storage(evidence_root: str) -> dict[str, Any]:
 
 
 def _make_s3_storage() -> dict[str, Any] | None:
-    bucket = read_text("EVIDENCE_S3_BUCKET")
+    bucket = read_pattern(
+        "EVIDENCE_S3_BUCKET", pattern=BUCKET, expected="the name of a bucket"
+    )
+    found = {
+        "endpoint_url": read_endpoint("EVIDENCE_S3_ENDPOINT"),
+        "region_name": read_pattern(
+            "EVIDENCE_S3_REGION", pattern=REGION, expected="a region, as eu-central-1"
+        ),
+        "access_key": read_token("EVIDENCE_S3_ACCESS_KEY"),
+        "secret_key": read_token("EVIDENCE_S3_SECRET_KEY"),
+    }
     if not bucket:
+        _require_no_bucket_meant(found)
         return None
+    if bool(found["access_key"]) != bool(found["secret_key"]):
+        raise ImproperlyConfigured(
+            "EVIDENCE_S3_ACCESS_KEY and EVIDENCE_S3_SECRET_KEY belong together: set "
+            "both, or neither for the machine's own role"
+        )
     options: dict[str, Any] = {
         "bucket_name": bucket,
         "default_acl": "private",
@@ -43,13 +69,14 @@ def _make_s3_storage() -> dict[str, Any] | None:
         if read_flag("EVIDENCE_S3_PATH_STYLE", default=False)
         else "auto",
     }
-    for option, variable in (
-        ("endpoint_url", "EVIDENCE_S3_ENDPOINT"),
-        ("region_name", "EVIDENCE_S3_REGION"),
-        ("access_key", "EVIDENCE_S3_ACCESS_KEY"),
-        ("secret_key", "EVIDENCE_S3_SECRET_KEY"),
-    ):
-        value = read_text(variable)
-        if value:
-            options[option] = value
+    options |= {name: value for name, value in found.items() if value}
     return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
+def _require_no_bucket_meant(found: dict[str, str]) -> None:
+    """Refuse half of a bucket: evidence would go to the disk without a word."""
+    if any(found.values()):
+        raise ImproperlyConfigured(
+            "EVIDENCE_S3_BUCKET is not set, and another EVIDENCE_S3_ variable is. Name "
+            "the bucket, or unset the others: evidence would be kept on the disk"
+        )

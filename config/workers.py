@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from celery import Celery
+from django.conf import settings
 
-from config.environment import read_text, read_whole_number
 from config.queues import WORKERS
 
 BEAT = "beat"
@@ -153,9 +153,7 @@ def _run_worker(app: Celery, name: str) -> int:
     worker = app.Worker(
         hostname=f"{name}-{os.getpid()}@{socket.gethostname()}",
         queues=",".join(chosen.queues),
-        concurrency=read_whole_number(
-            f"WORKER_{name.upper()}", default=chosen.concurrency, least=1
-        ),
+        concurrency=settings.WORKER_CONCURRENCY[name],
         pool_cls="prefork",
         loglevel="INFO",
         quiet=True,
@@ -168,8 +166,7 @@ def _run_worker(app: Celery, name: str) -> int:
 
 
 def _run_beat(app: Celery) -> int:
-    schedule = read_text("BEAT_SCHEDULE_FILE", default="beat-schedule")
-    app.Beat(schedule=schedule, loglevel="INFO", quiet=True).run()
+    app.Beat(schedule=settings.BEAT_SCHEDULE_FILE, loglevel="INFO", quiet=True).run()
     return 0
 
 

@@ -1,7 +1,7 @@
 """The database backend of settings.DATABASES: locks are waited for in turn, and not
 for ever.
 
-The limits themselves are the connection's (config/environment.py). Where one is
+The limits themselves are the connection's (config/environment/servers.py). Where one is
 reached, the error becomes one of our own refusals, so that every page and the API
 answer it as they answer any. At most DATABASE_WAITERS threads of a process wait for a
 lock as long as one may; those that come on top wait for a moment only, so that a

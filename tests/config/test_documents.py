@@ -34,7 +34,8 @@ ELSEWHERE = re.compile(r"[a-z][a-z+.-]*:|//")
 
 def find_variables() -> set[str]:
     names: set[str] = set()
-    for path in (ROOT / "config").glob("*.py"):
+    folder = ROOT / "config"
+    for path in (*folder.glob("*.py"), *folder.glob("environment/*.py")):
         text = path.read_text()
         names |= set(READING.findall(text)) | set(S3_OPTION.findall(text))
     # Read by a composed name: one for each worker.

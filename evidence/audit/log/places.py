@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import requests
 from cryptography.x509 import load_pem_x509_certificates
@@ -44,6 +44,15 @@ DEFAULT_SECONDS = {
     "s3": 3600,
     "mailto": 86400,
     "rfc3161": 86400,
+}
+EXAMPLES = {
+    "file": "file:///mnt/elsewhere",
+    "witness": "witness+https://example.org#<key>",
+    "https": "https://example.org/hook",
+    "http": "http://example.org/hook",
+    "s3": "s3://bucket/prefix",
+    "mailto": "mailto:auditor@example.org",
+    "rfc3161": "rfc3161+https://tsa.example.org#/etc/tsa.pem",
 }
 TIMEOUT_SECONDS = 20
 LOCK_DAYS = 3650
@@ -81,16 +90,45 @@ def read_places() -> list[Place]:
 def read_place(text: str) -> Place:
     scheme, _, _ = text.partition(":")
     kind, _, rest = scheme.partition("+")
-    parts = urlsplit(text.removeprefix(f"{kind}+") if rest else text)
-    if kind not in DEFAULT_SECONDS or (rest and rest not in ("http", "https")):
+    try:
+        parts = urlsplit(text.removeprefix(f"{kind}+") if rest else text)
+        _ = parts.port
+    except ValueError:
+        raise LogPlaceRefused("LOG_PLACES names a place that is no URL.") from None
+    carries = kind in ("witness", "rfc3161") and rest in ("http", "https")
+    if kind not in DEFAULT_SECONDS or (rest and not carries):
         known = ", ".join(sorted(DEFAULT_SECONDS))
         raise LogPlaceRefused(f"LOG_PLACES names the kind {kind!r}; known are {known}.")
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    if not query.get("every", "60").isdigit():
-        raise LogPlaceRefused("LOG_PLACES: every= is a number of seconds.")
+    _require_numbers(query)
+    _require_whole(kind, parts)
     own = {"every", "lock_days"} & set(query)
     url = parts._replace(fragment="", query="" if own else parts.query).geturl()
     return Place(text, kind, url, unquote(parts.fragment), query)
+
+
+def _require_numbers(query: dict[str, str]) -> None:
+    for name in ("every", "lock_days"):
+        text = query.get(name, "1")
+        if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) == int(text)):
+            raise LogPlaceRefused(
+                f"LOG_PLACES: {name}= is a whole number above 0, of "
+                f"{'seconds' if name == 'every' else 'days'}."
+            )
+
+
+def _require_whole(kind: str, parts: SplitResult) -> None:
+    """Refuse an address that lacks what its kind cannot do without."""
+    lacking = {
+        "file": not parts.path.startswith("/") or bool(parts.netloc),
+        "mailto": "@" not in parts.path.strip("@"),
+        "witness": not (parts.netloc and parts.fragment and parts.scheme != kind),
+        "rfc3161": not (parts.netloc and parts.fragment and parts.scheme != kind),
+    }.get(kind, not parts.netloc)
+    if lacking:
+        raise LogPlaceRefused(
+            f"LOG_PLACES: a place of the kind {kind} is written {EXAMPLES[kind]}."
+        )
 
 
 def send_checkpoint(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:

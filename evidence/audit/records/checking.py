@@ -30,7 +30,7 @@ from evidence.queue.sending import queue_on_commit
 log = logging.getLogger(__name__)
 
 PROGRAM = "casefile"
-"""What the application calls itself to the database; see config/environment.py."""
+"""What the application calls itself to the database (config/environment/servers.py)."""
 KEPT_FAULTS = 200
 LOGGED_FAULTS = 20
 NOTIFY_CHANGED = "incidents.notify_changed_records"

@@ -16,6 +16,7 @@ import datetime as dt
 import logging
 
 import apprise
+from apprise.manager_plugins import NotificationManager
 from apprise.utils.parse import parse_url
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -203,6 +204,11 @@ def require_plain_options(url: str, scheme: str) -> None:
                 f"takes {_listed(scheme, taken)}.",
                 field="url",
             )
+
+
+def find_known_schemes() -> set[str]:
+    """Return every scheme that the library makes a service of."""
+    return set(NotificationManager().schemas())
 
 
 def make_service(url: str) -> apprise.NotifyBase | None:

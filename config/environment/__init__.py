@@ -1,0 +1,73 @@
+"""Typed helpers that read the process environment, and refuse with a remedy."""
+
+from config.environment.folders import (
+    read_certificates,
+    read_file_path,
+    read_folder,
+    read_folders,
+    read_new_folder,
+    read_required_folder,
+)
+from config.environment.names import (
+    read_endpoint,
+    read_hosts,
+    read_networks,
+    read_origins,
+    read_sender,
+    read_site,
+)
+from config.environment.servers import (
+    make_broker_url,
+    make_cache_url,
+    read_broker,
+    read_database,
+    read_email,
+    read_redis,
+)
+from config.environment.values import (
+    FROM_FILES,
+    file_variable,
+    read_choice,
+    read_flag,
+    read_pattern,
+    read_required,
+    read_secret,
+    read_text,
+    read_token,
+    read_value,
+    read_whole_number,
+    read_words,
+)
+
+__all__ = (
+    "FROM_FILES",
+    "file_variable",
+    "make_broker_url",
+    "make_cache_url",
+    "read_broker",
+    "read_certificates",
+    "read_choice",
+    "read_database",
+    "read_email",
+    "read_endpoint",
+    "read_file_path",
+    "read_flag",
+    "read_folder",
+    "read_folders",
+    "read_hosts",
+    "read_networks",
+    "read_new_folder",
+    "read_origins",
+    "read_pattern",
+    "read_redis",
+    "read_required",
+    "read_required_folder",
+    "read_secret",
+    "read_sender",
+    "read_site",
+    "read_text",
+    "read_token",
+    "read_value",
+    "read_whole_number",
+    "read_words",
+)

@@ -1,0 +1,240 @@
+"""Every setting with a wrong value stops the start, by its name.
+
+The names are found in the code: a new setting fails here until somebody has said what
+is wrong for it, or why nothing is.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.config.test_documents import find_variables
+from tests.config.test_settings import PRODUCTION, ROOT
+
+FLAGS = ("perhaps", "2", "yes please")
+NUMBERS = ("-1", "many", "1.5", "1e3", "٣", "9" * 5000)
+COUNTS = (*NUMBERS, "0")
+PATHS = ("relative/folder", "/etc/passwd")
+SITES = ("casefile.example.org", "ftp://a.example.org", "https://", "https://a:b")
+HOSTS = ("*", ",", "https://a.example.org", "a.example.org:8000", "a.org/x", "*.a.org")
+REDIS = (
+    *("localhost:6379", "http://h:6379/0", "redis://", "redis://h:port/0"),
+    *("redis://h/first", "unix://run/socket", "unix:///s?db=x", "redis://:a#b@h/0"),
+)
+DATABASES = (
+    *(
+        "sqlite:///x",
+        "postgres://h",
+        "postgres://u:p@h:port/db",
+        "postgres://u:a/b@h/d",
+    ),
+    *("postgres://u:a#b@h/db", "postgres://h/db?sslmode=maybe"),
+    *("postgres://h/db?no_such_option=1", "postgres://h/db name"),
+)
+WRONG: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        (
+            *("DATABASE_POOL", "DEBUG", "EVIDENCE_S3_PATH_STYLE", "HSTS_PRELOAD"),
+            *("HSTS_INCLUDE_SUBDOMAINS", "HTTPS", "LOG_IS_PUBLIC", "SSL_REDIRECT"),
+            "STATIC_MANIFEST",
+        ),
+        FLAGS,
+    ),
+    **dict.fromkeys(
+        (
+            *("DATABASE_CONN_MAX_AGE_SECONDS", "DATABASE_IDLE_SECONDS"),
+            *("DATABASE_LOCK_SECONDS", "DATABASE_STATEMENT_SECONDS"),
+            *("DATABASE_WAITERS", "EVIDENCE_CHECK_MEGABYTES_PER_SECOND"),
+            *("HSTS_SECONDS", "READINESS_SECONDS", "TRUSTED_PROXY_COUNT"),
+        ),
+        NUMBERS,
+    ),
+    **dict.fromkeys(
+        (
+            *("API_ALERT_RATE", "API_EVIDENCE_RATE", "API_READ_RATE", "API_WRITE_RATE"),
+            *("EVIDENCE_CHECK_DAYS", "EVIDENCE_MAX_BYTES", "LOGIN_COOLOFF_HOURS"),
+            *("LOGIN_FAILURE_LIMIT", "SESSION_HOURS", "TASK_MEMORY_MB"),
+            *("TASK_TIME_LIMIT_SECONDS", "WEB_CONCURRENCY", "WEB_THREADS"),
+            *("WORKER_CLOCKS", "WORKER_DELIVERY", "WORKER_LARGE", "WORKER_SMALL"),
+        ),
+        COUNTS,
+    ),
+    "ALLOWED_HOSTS": HOSTS,
+    "CACHE_URL": REDIS,
+    "CASEFILE_BASE_URL": (*SITES, "https://a.example.org/casefile", "https://a b.org"),
+    "CELERY_BROKER_URL": ("rabbit:5672", "amqp://", "kafka://h", "amqp://h:port//"),
+    "CSRF_TRUSTED_ORIGINS": (*SITES, "https://a.example.org/path", "*"),
+    "DATABASE_URL": DATABASES,
+    "DEFAULT_FROM_EMAIL": ("casefile", "a@b@c", "Casefile <casefile>"),
+    "EMAIL_URL": (
+        *("mail.example.org:587", "smtp://", "smtps+tls://h", "smtp://u:p@h:port"),
+        *("smtp://h?tls=true", "smtp://u:a#b@h"),
+    ),
+    "EVIDENCE_ROOT": PATHS,
+    "EVIDENCE_S3_ACCESS_KEY": ("a b",),
+    "EVIDENCE_S3_BUCKET": ("https://s3.example.org/bucket", "a/b"),
+    "EVIDENCE_S3_ENDPOINT": ("s3.example.org", "https://"),
+    "EVIDENCE_S3_REGION": ("Frankfurt am Main",),
+    "EVIDENCE_S3_SECRET_KEY": ("a b",),
+    "LOG_FORMAT": ("xml",),
+    "LOG_KEY_FILE": ("relative.key", "/etc"),
+    "LOG_LEVEL": ("LOUD", "10"),
+    "LOG_ORIGIN": ("two words", "a+b"),
+    "LOG_PLACES": (
+        *("ftp://example.org", "file://relative", "mailto:nobody", "https://"),
+        *("s3:///x", "witness+https://h", "rfc3161://h", "file:///x?every=0"),
+        "https://[h",
+    ),
+    "LOG_SIGNING_KEYS": ("PRIVATE+KEY+nothing", "a,b"),
+    "METRICS_ALLOWED": ("10.0.0.0/8, inside", "10.0.0.1/8", "10.0.0.0/33"),
+    "METRICS_TOKEN": ("two words", "schlüssel"),
+    "PLAYBOOK_FOLDERS": ("/no/such/folder", "/tmp, relative", "/etc/passwd"),
+    "PROMETHEUS_MULTIPROC_DIR": ("/no/such/folder", "relative"),
+    "REDIS_URL": REDIS,
+    "SECRET_KEY": ("short", "ab" * 40),
+    "STATIC_ROOT": PATHS,
+    "UPLOAD_TEMP_DIR": (*PATHS, "/no/such/folder"),
+    "WEBHOOK_CA_FILE": ("/no/such/file", "/etc/passwd"),
+    "WEBHOOK_SCHEMES": ("dicsord", "slack, tls"),
+}
+ANYTHING_GOES = {
+    "BEAT_SCHEDULE_FILE": "a name in the working directory, made when it is missing",
+    "GUNICORN_BIND": "gunicorn itself refuses what is no address",
+    "SECRET_KEY_FALLBACKS": "keys of the past; the deployment check warns of weak ones",
+}
+# Evaluates the settings anew for each case, in one process, as each start would.
+SCRIPT = """
+import json, os, runpy, sys
+from django.core.exceptions import ImproperlyConfigured
+import django, config.startup
+import django.conf
+
+own = ("config.settings", "config.storages")
+base = json.loads(sys.argv[1])
+django.setup()
+for name, value in json.loads(sys.stdin.read()):
+    os.environ.clear()
+    os.environ.update({**base, name: value})
+    for module in own:
+        sys.modules.pop(module, None)
+    try:
+        if name.startswith(("WEB_", "GUNICORN", "PROMETHEUS")):
+            runpy.run_path("config/gunicorn.py")
+        import config.settings as found
+        if name.startswith(("LOG_", "WEBHOOK_")):
+            django.conf.settings._wrapped = django.conf.Settings("config.settings")
+            config.startup.require_settings()
+    except ImproperlyConfigured as refusal:
+        print(json.dumps([name, value, str(refusal)]))
+    except BaseException as other:
+        print(json.dumps([name, value, f"{type(other).__name__}: {other}"]))
+    else:
+        print(json.dumps([name, value, ""]))
+"""
+
+
+def evaluate(cases: list[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """Return (name, value, refusal) of each case; an empty one where it starts."""
+    base = {**PRODUCTION, "PATH": os.environ["PATH"], "EVIDENCE_S3_BUCKET": "evidence"}
+    base["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    told = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps(base)],
+        cwd=ROOT,
+        env=base,
+        input=json.dumps(cases),
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+    found: list[Any] = [json.loads(line) for line in told.stdout.splitlines()]
+    return [(name, value, refusal) for name, value, refusal in found]
+
+
+def test_somebody_has_said_what_is_wrong_for_every_setting() -> None:
+    assert find_variables() == WRONG.keys() | ANYTHING_GOES.keys()
+
+
+def test_wrong_values_are_refused_by_the_name_of_their_setting() -> None:
+    cases = [(name, value) for name, values in WRONG.items() for value in values]
+    answers = evaluate(cases)
+    assert len(answers) == len(cases)
+    taken = [answer for answer in answers if not answer[2].startswith(answer[0])]
+    assert taken == []
+
+
+def test_a_refusal_says_what_is_expected() -> None:
+    cases = [(name, values[0]) for name, values in WRONG.items()]
+    curt = [answer for answer in evaluate(cases) if len(answer[2].split()) < 6]
+    assert curt == []
+
+
+SECRETS = {
+    "DATABASE_URL": "postgres://casefile:hidden/word@db.example.org/casefile",
+    "REDIS_URL": "redis://:hidden/word@h:6379/0",
+    "CACHE_URL": "redis://:hidden#word@h:6379/0",
+    "CELERY_BROKER_URL": "amqp://u:hidden/word@h//",
+    "EMAIL_URL": "smtp://u:hidden/word@h:587",
+    "METRICS_TOKEN": "hidden word",
+    "EVIDENCE_S3_SECRET_KEY": "hidden word",
+    "LOG_SIGNING_KEYS": "PRIVATE+KEY+hidden+word",
+    "LOG_PLACES": "s3+https://u:hidden@h/word",
+    "SECRET_KEY": "hidden word",
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_refusal_repeats_no_secret(name: str) -> None:
+    environment = {**PRODUCTION, name: SECRETS[name], "PATH": os.environ["PATH"]}
+    told = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode != 0
+    assert name in told.stderr
+    assert "hidden" not in told.stdout + told.stderr
+    assert "Traceback" not in told.stderr
+
+
+RIGHT = {
+    "ALLOWED_HOSTS": "a.example.org, .b.org,[::1] ,10.0.0.1",
+    "CACHE_URL": "rediss://:p%2Fw@h:6380/3?ssl_cert_reqs=required",
+    "CASEFILE_BASE_URL": "https://casefile.example.org:8443/",
+    "CELERY_BROKER_URL": "amqp://u:p@h1:5672//;amqp://u:p@h2//",
+    "CSRF_TRUSTED_ORIGINS": "https://a.example.org, https://*.b.org:8443",
+    "DATABASE_URL": "postgres://u:p%2Fw%23@/casefile?host=/run/postgresql&sslmode=disable",
+    "DEFAULT_FROM_EMAIL": "Casefile <casefile@example.org>",
+    "EMAIL_URL": "smtp+tls://u:p%40w@mail.example.org:587",
+    "LOG_FORMAT": "Console",
+    "LOG_LEVEL": "debug",
+    "METRICS_ALLOWED": "10.0.0.0/8, fd00::/8",
+    "PLAYBOOK_FOLDERS": "/tmp, /usr",
+    "REDIS_URL": "unix:///run/valkey/valkey.sock?db=4",
+    "LOG_PLACES": "file:///mnt/a?every=300, mailto:auditor@example.org",
+    "WEBHOOK_SCHEMES": "slack, json",
+    "WEB_THREADS": "1",
+}
+
+
+def test_values_as_the_documents_write_them_are_taken() -> None:
+    refused = [answer for answer in evaluate(list(RIGHT.items())) if answer[2]]
+    assert refused == []
+
+
+def test_half_of_a_bucket_does_not_mean_the_disk(tmp_path: Path) -> None:
+    """A forgotten bucket would keep evidence on a machine's own disk, unsaid."""
+    from tests.config.test_settings import read_settings
+
+    told = read_settings("''", EVIDENCE_S3_ENDPOINT="https://s3.example.org")
+    assert "EVIDENCE_S3_BUCKET is not set" in told.stderr
+    told = read_settings(
+        "''", EVIDENCE_S3_BUCKET="evidence", EVIDENCE_S3_ACCESS_KEY="a"
+    )
+    assert "belong together" in told.stderr
