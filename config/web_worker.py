@@ -30,13 +30,13 @@ class ProbingWorker(ThreadWorker):
         }
         super().init_process()
 
-    def accept(self, listener: socket.socket) -> None:
-        """Accept a connection, and wait for its first bytes in this loop."""
+    def _accept_next(self, listener: socket.socket) -> bool:
+        """Take in one connection; return False where nobody waits."""
         try:
             client, address = listener.accept()
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.ECONNABORTED):
-                return
+                return error.errno == errno.ECONNABORTED
             raise
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
@@ -44,6 +44,24 @@ class ProbingWorker(ThreadWorker):
         self.pending_conns.append(conn)
         readable = partial(self.on_pending_socket_readable, conn)
         self.poller.register(client, selectors.EVENT_READ, readable)
+        return True
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Turn accepting on or off; one that ends takes in who waits, then refuses.
+
+        A socket that is left open goes on taking connections that nobody will answer:
+        a proxy would lose what it sent there. Where it is refused, it asks the next.
+        """
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                while self._accept_next(listener):
+                    pass
+                listener.close()
+
+    def accept(self, listener: socket.socket) -> None:
+        """Accept a connection, and wait for its first bytes in this loop."""
+        self._accept_next(listener)
 
     def enqueue_req(self, conn: Any) -> None:
         """Give the request to a thread: a probe to one of its own."""

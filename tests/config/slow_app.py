@@ -6,12 +6,14 @@ from typing import Any
 
 PROBES = ("/healthz", "/readyz", "/quick")
 HANGS_SECONDS = 30
+BRIEF_SECONDS = 6
 
 
 def application(
     environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
     if environ["PATH_INFO"] not in PROBES:
-        time.sleep(HANGS_SECONDS)
+        is_brief = environ["PATH_INFO"] == "/brief"
+        time.sleep(BRIEF_SECONDS if is_brief else HANGS_SECONDS)
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]

@@ -72,3 +72,37 @@ def test_probes_are_answered_while_every_thread_hangs(port: int) -> None:
         assert ask(port, path) == 200
     for client in silent:
         client.close()
+
+
+def test_a_web_that_ends_answers_who_is_in_and_refuses_who_comes() -> None:
+    """One that is taken in and not answered is a lost request; a refused one is not."""
+    number = find_free_port()
+    command = [sys.executable, "-m", "gunicorn", "tests.config.slow_app:application"]
+    command += ["--worker-class", "config.web_worker.ProbingWorker", "--workers", "2"]
+    command += ["--threads", str(THREADS), "--bind", f"127.0.0.1:{number}"]
+    command += ["--graceful-timeout", "60", "--log-level", "error"]
+    server = subprocess.Popen(command, cwd=ROOT)
+    answers: list[int] = []
+    try:
+        wait_until(lambda: ask(number, "/healthz") == 200)
+        inside = threading.Thread(
+            target=lambda: answers.append(ask(number, "/brief", timeout=60))
+        )
+        inside.start()
+        time.sleep(0.5)
+        server.terminate()
+        wait_until(lambda: not connects(number))
+        assert server.poll() is None, "it ended before it had answered"
+        inside.join(60)
+        assert answers == [200]
+    finally:
+        server.kill()
+        server.wait()
+
+
+def connects(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
