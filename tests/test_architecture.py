@@ -291,6 +291,27 @@ def test_every_constant_of_a_module_is_used() -> None:
     assert not found
 
 
+VERIFYING = ("evidence/format", "evidence/proof", "policy/rules", "policy/scanner")
+
+
+@pytest.mark.parametrize("place", VERIFYING)
+def test_every_function_that_verifies_says_what_it_does(place: str) -> None:
+    """Nested ones and stubs aside; `D401` holds the docstrings to the imperative."""
+    found = [
+        f"{relative(module)}:{node.lineno} {node.name}"
+        for module in modules_of(place)
+        if module.name != "verify_archive.py"  # stands in every archive, and is short
+        for owner in ast.walk(ast.parse(module.read_text()))
+        if isinstance(owner, ast.Module | ast.ClassDef)
+        for node in owner.body
+        if isinstance(node, ast.FunctionDef)
+        and not node.name.startswith("__")
+        and not (isinstance(node.body[0], ast.Expr) and node.end_lineno == node.lineno)
+        and ast.get_docstring(node) is None
+    ]
+    assert not found
+
+
 MIGRATION_LINES = 600
 FROZEN = {
     # A released migration runs it: write the next copy instead of changing one.

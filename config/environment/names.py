@@ -49,9 +49,9 @@ def split_url(name: str, url: str, *, schemes: tuple[str, ...]) -> SplitResult:
 def read_hosts(name: str, *, example: str) -> list[str]:
     """Return host names without blanks. Raise ImproperlyConfigured for `*` or none."""
     hosts = [
-        one
+        host
         for word in read_required(name, example=example).split(",")
-        if (one := word.strip())
+        if (host := word.strip())
     ]
     if not hosts or "*" in hosts:
         raise ImproperlyConfigured(

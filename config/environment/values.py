@@ -169,4 +169,4 @@ def read_words(name: str, *, default: tuple[str, ...] = ()) -> list[str]:
     if not value and name not in os.environ:
         return list(default)
     words = value.replace("\n", ",").split(",")
-    return [one for word in words if (one := word.strip())]
+    return [entry for word in words if (entry := word.strip())]

@@ -55,7 +55,7 @@ def enter_environment(requirements: tuple[str, ...], arguments: list[str]) -> No
 
 def find_interpreter() -> str:
     """Return a Python of a supported version. Raise LaunchError for none."""
-    names = [sys.executable, *(f"python{one}.{two}" for one, two in SUPPORTED)]
+    names = [sys.executable, *(f"python{major}.{minor}" for major, minor in SUPPORTED)]
     for name in names:
         path = shutil.which(name)
         if path and _read_version(path) in SUPPORTED:

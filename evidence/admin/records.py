@@ -66,7 +66,7 @@ class RecordCheckAdmin(ReadOnlyAdmin):
 
     @display(description="First differences")
     def shown_faults(self, check: RecordCheck) -> str:
-        lines = [(f"{show_hidden(one['message'])}.",) for one in check.faults]
+        lines = [(f"{show_hidden(fault['message'])}.",) for fault in check.faults]
         return format_html_join("", "<p>{}</p>", lines) or "–"
 
 

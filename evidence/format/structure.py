@@ -57,6 +57,7 @@ class Structure:
     is_whole: bool = False
 
     def has_text(self, name: str, start: str) -> bool:
+        """Return whether a member's text begins in a certain way."""
         return any(text.startswith(start) for text in self.texts.get(name, ()))
 
 
@@ -125,6 +126,7 @@ class _Scanner:
     # Each step returns where the next begins, or None where reading ends.
 
     def _begin(self, chunk: bytes, place: int) -> int | None:
+        """Read the document's first sign: an object or an array; None for others."""
         place = _skip_space(chunk, place)
         if place == len(chunk):
             return place
@@ -138,6 +140,7 @@ class _Scanner:
         return None
 
     def _next_member(self, chunk: bytes, place: int) -> int | None:
+        """Read up to a member's name, or to the object's end."""
         place = _skip_space(chunk, place)
         if place == len(chunk):
             return place
@@ -175,11 +178,13 @@ class _Scanner:
         return end.end()
 
     def _keep(self, chunk: bytes, start: int, end: int) -> int:
+        """Keep a piece of a text, up to `MAX_TEXT_BYTES`; return its end."""
         room = MAX_TEXT_BYTES - len(self._text)
         self._text += chunk[start : min(end, start + room)]
         return end
 
     def _colon(self, chunk: bytes, place: int) -> int | None:
+        """Read the colon after a member's name."""
         place = _skip_space(chunk, place)
         if place == len(chunk):
             return place
@@ -187,6 +192,7 @@ class _Scanner:
         return place + 1 if chunk[place : place + 1] == b":" else None
 
     def _value(self, chunk: bytes, place: int) -> int:
+        """Note the kind of a member's value, and go into it."""
         place = _skip_space(chunk, place)
         if place == len(chunk):
             return place
@@ -203,6 +209,7 @@ class _Scanner:
         return place
 
     def _scalar(self, chunk: bytes, place: int) -> int:
+        """Pass over a number or a word."""
         end = _SCALAR_END.search(chunk, place)
         if end is None:
             return len(chunk)
@@ -210,6 +217,7 @@ class _Scanner:
         return end.start()
 
     def _enter(self, place: int) -> int:
+        """Go into an object or an array, which is passed over."""
         self._depth, self._in_string, self._escaped = 1, False, False
         self._block, self._step = FIRST_BLOCK, self._nested
         return place
@@ -261,6 +269,7 @@ class _Scanner:
         return len(block)
 
     def _end_value(self, place: int, *, top: bool) -> int:
+        """Go on after a value; at the top, the document is whole."""
         self._step = self._after if top else self._next_member
         self.found.is_whole = top
         return place
@@ -289,5 +298,6 @@ def _read_text(raw: bytes) -> str:
 
 
 def _skip_space(chunk: bytes, place: int) -> int:
+    """Return the place after white space."""
     found = _SPACE.match(chunk, place)
     return found.end() if found else place

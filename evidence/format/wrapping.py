@@ -118,11 +118,13 @@ def name_packed(head: bytes) -> str:
 
 
 def _head_of(file: IO[bytes]) -> bytes:
+    """Return a file's first bytes."""
     file.seek(0)
     return file.read(_HEAD_BYTES)
 
 
 def _read_file(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield a file from its beginning, in pieces."""
     file.seek(0)
     yield from iter(partial(file.read, PIECE), b"")
 
@@ -138,6 +140,7 @@ def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 
 def _limited(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
+    """Yield chunks; refuse more than `max_bytes` of them together."""
     total = 0
     for chunk in chunks:
         total += len(chunk)
@@ -147,6 +150,7 @@ def _limited(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield what gzip data unpack to, member by member."""
     unpacker, members = zlib.decompressobj(_GZIP_WINDOW), 1
     for rest in _cut(chunks, _GZIP_PIECE):
         while rest:
@@ -165,12 +169,14 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _cut(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Yield chunks in pieces of at most `size` bytes."""
     for chunk in chunks:
         for place in range(0, len(chunk), size):
             yield chunk[place : place + size]
 
 
 def _inflate(unpacker: zlib._Decompress, packed: bytes) -> bytes:
+    """Return what a piece unpacks to; refuse damaged data."""
     try:
         return unpacker.decompress(packed, PIECE)
     except zlib.error:
@@ -196,6 +202,7 @@ def _only_member(file: IO[bytes]) -> Iterator[bytes] | None:
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield a zip's member in pieces; refuse a damaged one."""
     try:
         with archive.open(info) as member:
             yield from iter(partial(member.read, PIECE), b"")
@@ -206,6 +213,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[by
 
 
 def _bad_zip() -> DocumentRefused:
+    """Return the refusal of a damaged zip."""
     return DocumentRefused("bad_zip", "the file in the zip is damaged")
 
 
@@ -223,6 +231,7 @@ def _encoding_of(head: bytes) -> tuple[int, str, str]:
 
 
 def _recode(chunks: Iterator[bytes], mark: int, codec: str) -> Iterator[bytes]:
+    """Yield text as UTF-8, without its byte order mark; refuse a mixed encoding."""
     first = next(chunks)[mark:]
     if codec == "utf-8":
         yield from chain((first,), chunks)

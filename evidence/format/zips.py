@@ -96,6 +96,7 @@ def _find_end64(file: IO[bytes], end_place: int) -> tuple[int, int, int] | None:
 
 
 def _record_size(file: IO[bytes], place: int) -> int:
+    """Return the bytes that one record of the directory takes."""
     magic, name, extra, comment = _RECORD.unpack(_read(file, place, _RECORD.size))
     if magic != _RECORD_MAGIC:
         raise _damaged("its directory is damaged")
@@ -103,6 +104,7 @@ def _record_size(file: IO[bytes], place: int) -> int:
 
 
 def _read(file: IO[bytes], place: int, size: int) -> bytes:
+    """Return bytes from a place; refuse a file that ends before."""
     file.seek(place)
     data = file.read(size)
     if len(data) < size:
@@ -111,8 +113,10 @@ def _read(file: IO[bytes], place: int, size: int) -> bytes:
 
 
 def _too_many(most: int) -> ZipRefused:
+    """Return the refusal of a zip with more members than the limit."""
     return ZipRefused("too_many", f"it has more than {most} members")
 
 
 def _damaged(why: str) -> ZipRefused:
+    """Return the refusal of a zip that cannot be read."""
     return ZipRefused("damaged", f"the zip cannot be read: {why}")

@@ -69,6 +69,7 @@ def write_archive(
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, member: Member) -> None:
+    """Write a member with a fixed date and mode, so that bytes repeat."""
     info = zipfile.ZipInfo(name, EPOCH)
     info.create_system = UNIX
     info.external_attr = MODE
@@ -80,6 +81,7 @@ def _write_member(archive: zipfile.ZipFile, name: str, member: Member) -> None:
 
 
 def _statement(members: Sequence[Member], predicate: dict[str, Any]) -> dict[str, Any]:
+    """Return the in-toto statement about the members."""
     return {
         "_type": STATEMENT_TYPE,
         "subject": [

@@ -104,6 +104,7 @@ def _subtrees(start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _subtree_root(start: int, height: int, read: ReadHashes) -> bytes:
+    """Return a full subtree's root, folded from the tiles below it."""
     level = height // TILE_HEIGHT
     count = 1 << height - level * TILE_HEIGHT
     return fold(read(level, start >> level * TILE_HEIGHT, count))

@@ -52,7 +52,7 @@ def _head_of_today(incident: Incident) -> CaseHead:
         source=incident.source,
         detected_at=incident.detected_at,
         reported_at=incident.reported_at,
-        extensions=[one.extension_id for one in incident.extensions.all()],
+        extensions=[extension.extension_id for extension in incident.extensions.all()],
         tickets=[
             {"ticket": link.ticket, "url": link.url}
             for link in incident.ticket_links.all()

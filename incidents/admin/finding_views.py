@@ -65,7 +65,7 @@ def view_findings(
 def _first_of(finding: Finding, item: int | None) -> list[dict[str, Any]]:
     if item is None:
         return list(finding.pointers)
-    return sorted(finding.pointers, key=lambda one: one.get("item_id") != item)
+    return sorted(finding.pointers, key=lambda pointer: pointer.get("item_id") != item)
 
 
 def _pointer(pointer: dict[str, Any]) -> PointerView:

@@ -46,8 +46,12 @@ def _shown(item: EvidenceItem, found: list[Finding]) -> ItemFindings:
     incident = item.incident
     url = reverse("admin:incidents_incident_change", args=[incident.pk])
     code = _code_of(incident) if found else ""
-    first = [one for one in found if one.code == code or one.verdict == Verdict.FOUND]
-    rest = [one for one in found if one not in first]
+    first = [
+        finding
+        for finding in found
+        if finding.code == code or finding.verdict == Verdict.FOUND
+    ]
+    rest = [finding for finding in found if finding not in first]
     return ItemFindings(
         checklist_url=f"{url}?phase=analyze",
         code=code,

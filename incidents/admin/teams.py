@@ -76,4 +76,4 @@ class TeamAdmin(RefusableAdmin):
     def save_related(
         self, request: HttpRequest, form: forms.ModelForm, formsets: Any, change: bool
     ) -> None:
-        """The members are saved with the team, by the service."""
+        """Save nothing: the service saves the members with the team."""

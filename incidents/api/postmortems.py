@@ -82,7 +82,7 @@ class ReviewSerializer(serializers.ModelSerializer):
         return review.verdict == ReviewVerdict.SIGNED and not is_current
 
     def get_archived_sha256(self, review: PostmortemReview) -> list[str]:
-        """The evidence that a signed version was archived as."""
+        """Return the evidence that a signed version was archived as."""
         archive = getattr(review, "archive", None)
         return [item.sha256_hex for item in archive.items] if archive else []
 

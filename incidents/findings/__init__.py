@@ -20,16 +20,16 @@ from incidents.findings.case import (
     PolicyInput,
     SourceInput,
 )
-from incidents.findings.finding import Finding, Pointer, Question, Verdict
+from incidents.findings.finding import Answer, Pointer, Question, Verdict
 from incidents.findings.records import Document
 
 __all__ = (
     "CODES",
     "QUESTIONS",
+    "Answer",
     "CaseEvidence",
     "Document",
     "ExplanationInput",
-    "Finding",
     "HistoryInput",
     "Pointer",
     "PolicyInput",

@@ -78,29 +78,29 @@ def find_contradictions(documents: list[Document]) -> Agreement:
             sides.append(_Side(document, entries))
         elif not document.has_broken_ledger:
             result.agreements.append(f"{document.item} is empty")
-    for one, other in combinations(sides, 2):
-        _compare(one, other, result)
+    for left, right in combinations(sides, 2):
+        _compare(left, right, result)
     return result
 
 
-def _compare(one: _Side, other: _Side, result: Agreement) -> None:
-    names = f"{one.document.item} and {other.document.item}"
-    shared = sorted(one.entries.keys() & other.entries.keys())
-    differing = [n for n in shared if _hash(one, n) != _hash(other, n)]
-    links = [*_links(one, other), *_links(other, one)]
+def _compare(left: _Side, right: _Side, result: Agreement) -> None:
+    names = f"{left.document.item} and {right.document.item}"
+    shared = sorted(left.entries.keys() & right.entries.keys())
+    differing = [n for n in shared if _hash(left, n) != _hash(right, n)]
+    links = [*_links(left, right), *_links(right, left)]
     bad_links = [entries for entries, holds in links if not holds]
-    if not _is_one_runtime(one, other, shared, differing, links):
-        result.gaps.append(f"{names} have no entry in common: {_ranges(one, other)}")
+    if not _is_one_runtime(left, right, shared, differing, links):
+        result.gaps.append(f"{names} have no entry in common: {_ranges(left, right)}")
         return
     if differing:
-        _contradict(one, other, differing, result)
+        _contradict(left, right, differing, result)
     for earlier, later in bad_links if not differing else ():
         result.contradictions.append(
             f"sequence {later.sequence} of {later.item} links to another entry than "
             f"sequence {earlier.sequence} of {earlier.item}"
         )
         result.pointers += [earlier.pointer, later.pointer]
-    missing = [*_missing(one, other), *_missing(other, one)]
+    missing = [*_missing(left, right), *_missing(right, left)]
     for holder, lacking, entries in missing:
         numbers = _numbers([e.sequence for e in entries if e.sequence is not None])
         result.contradictions.append(
@@ -117,8 +117,8 @@ def _compare(one: _Side, other: _Side, result: Agreement) -> None:
 
 
 def _is_one_runtime(
-    one: _Side,
-    other: _Side,
+    left: _Side,
+    right: _Side,
     shared: list[int],
     differing: list[int],
     links: list[tuple[tuple[Record, Record], bool]],
@@ -130,36 +130,36 @@ def _is_one_runtime(
     """
     if len(differing) < len(shared) or any(holds for _, holds in links):
         return True
-    if one.calls() & other.calls():
+    if left.calls() & right.calls():
         return True
-    return not shared and bool(links) and bool(one.extensions() & other.extensions())
+    return not shared and bool(links) and bool(left.extensions() & right.extensions())
 
 
 def _contradict(
-    one: _Side, other: _Side, differing: list[int], result: Agreement
+    left: _Side, right: _Side, differing: list[int], result: Agreement
 ) -> None:
     """Note sequences with two hashes: those whose content differs, or the first."""
     changed = {
         n: members
         for n in differing
-        if (members := _changes(one.entries[n], other.entries[n]))
+        if (members := _changes(left.entries[n], right.entries[n]))
     }
     shown = list(changed) or differing[:1]
     details = listed(f"{n} ({', '.join(members)})" for n, members in changed.items())
     result.contradictions.append(
         f"sequence {_numbers(differing)} carries another hash in "
-        f"{other.document.item} than in {one.document.item}"
+        f"{right.document.item} than in {left.document.item}"
         + (f"; the records differ at {details}" if details else "")
     )
     for number in dict.fromkeys([differing[0], *shown]):
-        result.pointers += [one.entries[number].pointer, other.entries[number].pointer]
+        result.pointers += [left.entries[number].pointer, right.entries[number].pointer]
 
 
-def _changes(one: Record, other: Record) -> list[str]:
+def _changes(left: Record, right: Record) -> list[str]:
     """Return what differs in the content of two entries, redacted members left out."""
     found = []
     for name in _CONTENT:
-        ours, theirs = one.members.get(name), other.members.get(name)
+        ours, theirs = left.members.get(name), right.members.get(name)
         if ours != theirs and PLACEHOLDER not in (ours, theirs):
             found.append(f"{name} {_shown(ours)} and {_shown(theirs)}")
     return found
@@ -220,16 +220,16 @@ def _scope_of(document: Document) -> IncidentBundleFilter | None:
         return None
 
 
-def _is_later(one: Document, other: Document) -> bool:
-    made = integer_of(one.members.get("generated_at_ms"))
-    made_other = integer_of(other.members.get("generated_at_ms"))
+def _is_later(left: Document, right: Document) -> bool:
+    made = integer_of(left.members.get("generated_at_ms"))
+    made_other = integer_of(right.members.get("generated_at_ms"))
     return made is not None and made_other is not None and made > made_other
 
 
-def _ranges(one: _Side, other: _Side) -> str:
+def _ranges(left: _Side, right: _Side) -> str:
     return (
-        f"{one.document.item} holds sequence {one.first} to {one.last}, "
-        f"{other.document.item} {other.first} to {other.last}"
+        f"{left.document.item} holds sequence {left.first} to {left.last}, "
+        f"{right.document.item} {right.first} to {right.last}"
     )
 
 

@@ -14,7 +14,7 @@ from incidents.findings import (
     secret_exposure,
 )
 from incidents.findings.case import CaseEvidence, Reading
-from incidents.findings.finding import Finding, Question, Verdict
+from incidents.findings.finding import Answer, Question, Verdict
 
 _CLASSES = (
     capability_use,
@@ -24,7 +24,7 @@ _CLASSES = (
     quarantine_escape,
     quota_abuse,
 )
-_ANSWERS: Mapping[str, Callable[[Reading], Iterator[Finding]]] = {
+_ANSWERS: Mapping[str, Callable[[Reading], Iterator[Answer]]] = {
     module.CODE: module.answer for module in _CLASSES
 }
 CODES: tuple[str, ...] = tuple(_ANSWERS)
@@ -35,7 +35,7 @@ QUESTIONS: Mapping[tuple[str, str], Question] = {
 }
 
 
-def answer_all(evidence: CaseEvidence, codes: Iterable[str] = CODES) -> list[Finding]:
+def answer_all(evidence: CaseEvidence, codes: Iterable[str] = CODES) -> list[Answer]:
     """Return what the evidence says to the questions of the classes, in their order."""
     reading = Reading(evidence, evidence.library)
     wanted = set(codes)
@@ -52,19 +52,19 @@ class ShownClass:
     """A class whose incident the evidence shows, with the findings that show it."""
 
     code: str
-    findings: tuple[Finding, ...]
+    findings: tuple[Answer, ...]
 
     @property
     def record_count(self) -> int:
         return max(len(finding.pointers) for finding in self.findings)
 
 
-def shown_classes(findings: Iterable[Finding]) -> list[ShownClass]:
+def shown_classes(findings: Iterable[Answer]) -> list[ShownClass]:
     """Return the classes that findings show an incident of, most records first.
 
     The first of them is the class to propose for a case that has none.
     """
-    by_code: dict[str, list[Finding]] = {}
+    by_code: dict[str, list[Answer]] = {}
     for finding in findings:
         if finding.verdict is Verdict.FOUND and finding.question.is_incident:
             by_code.setdefault(finding.question.code, []).append(finding)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from incidents.findings.case import Reading
 from incidents.findings.finding import (
-    Finding,
+    Answer,
     Pointer,
     Question,
     conclude,
@@ -50,7 +50,7 @@ _BLOCKING = ("deny", "terminate")
 TELEMETRY, MEDIATION = "hostcall_telemetry", "exec_mediation"
 
 
-def answer(reading: Reading) -> Iterator[Finding]:
+def answer(reading: Reading) -> Iterator[Answer]:
     """Yield the answers to INC-1's questions."""
     yield _denied_and_executed(reading)
     yield _capability_as_needed(reading)
@@ -64,7 +64,7 @@ def answer(reading: Reading) -> Iterator[Finding]:
 # --- Denied, and executed all the same ----------------------------------------------
 
 
-def _denied_and_executed(reading: Reading) -> Finding:
+def _denied_and_executed(reading: Reading) -> Answer:
     library = reading.library
     layers = {id(e): _denied_by(e) for e in library.trusted(LEDGER)}
     telemetry = _by_call(library.trusted(TELEMETRY))
@@ -183,7 +183,7 @@ def _by_call(records: tuple[Record, ...]) -> dict[object, Record]:
 # --- The capability that a call needs -----------------------------------------------
 
 
-def _capability_as_needed(reading: Reading) -> Finding:
+def _capability_as_needed(reading: Reading) -> Answer:
     library = reading.library
     telemetry = _by_call(library.trusted(TELEMETRY))
     executed = _executed(reading)
@@ -262,7 +262,7 @@ def _why_wrong(entry: Record, seen: Record | None) -> str:
 # --- The policy in force ------------------------------------------------------------
 
 
-def _executed_against_policy(reading: Reading) -> Finding:
+def _executed_against_policy(reading: Reading) -> Answer:
     library, case = reading.library, reading.case
     telemetry = _by_call(library.trusted(TELEMETRY))
     against = []
@@ -321,7 +321,7 @@ def _needed(entry: Record, seen: Record | None) -> str:
     return normalise_name(entry.text("capability"))
 
 
-def _policy_in_force(reading: Reading) -> Finding:
+def _policy_in_force(reading: Reading) -> Answer:
     explanation = reading.case.explanation
     assert explanation is not None
     policy = [policy for policy in reading.case.policies if policy.knows_overrides][-1]

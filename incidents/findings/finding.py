@@ -70,7 +70,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Answer:
     """One answer. ``inputs`` are the SHA-256 of what it was read from, by item."""
 
     question: Question
@@ -100,7 +100,7 @@ def conclude(
     clear: str,
     gaps: Iterable[str] = (),
     inputs: Mapping[str, str],
-) -> Finding:
+) -> Answer:
     """Return the finding: found where its sentence is given, else unknown or clear.
 
     ``gaps`` say what is missing to know. They stand beside what was found, and turn
@@ -115,7 +115,7 @@ def conclude(
     else:
         verdict, sentence = Verdict.CLEAR, clear
     kept = tuple(dict.fromkeys(pointers))[:POINTERS_MAX]
-    return Finding(question, verdict, sentence, kept, inputs)
+    return Answer(question, verdict, sentence, kept, inputs)
 
 
 def listed(texts: Iterable[str], *, most: int = NAMED_MAX) -> str:

@@ -10,7 +10,7 @@ from evidence.format.json_numbers import integer_of
 from incidents.findings.agreement import find_contradictions
 from incidents.findings.case import Reading
 from incidents.findings.finding import (
-    Finding,
+    Answer,
     Pointer,
     Question,
     conclude,
@@ -50,7 +50,7 @@ _MEANINGS = {
 }
 
 
-def answer(reading: Reading) -> Iterator[Finding]:
+def answer(reading: Reading) -> Iterator[Answer]:
     """Yield the answers to INC-3's questions."""
     documents = [
         document
@@ -94,7 +94,7 @@ def _errors(document: Document) -> list[Mapping[str, Any]]:
 
 def _chain_break(
     reading: Reading, documents: list[Document], broken: list[Document]
-) -> Finding:
+) -> Answer:
     total = sum(len(document.entries or ()) for document in documents)
     return conclude(
         CHAIN_BREAK,
@@ -136,7 +136,7 @@ def _error_pointers(document: Document) -> Iterator[Pointer]:
             yield entries[index].pointer
 
 
-def _diagnosis(reading: Reading, broken: list[Document]) -> Finding:
+def _diagnosis(reading: Reading, broken: list[Document]) -> Answer:
     texts = []
     for document in broken:
         word = str((document.ledger_report or {}).get("diagnosis"))
@@ -151,7 +151,7 @@ def _diagnosis(reading: Reading, broken: list[Document]) -> Finding:
     )
 
 
-def _after_break(reading: Reading, broken: list[Document]) -> Finding:
+def _after_break(reading: Reading, broken: list[Document]) -> Answer:
     untrusted = [
         e for document in broken for e in document.entries or () if not e.is_trusted
     ]
@@ -186,7 +186,7 @@ def _after_text(document: Document) -> str:
     )
 
 
-def _agreement(reading: Reading, documents: list[Document]) -> Finding:
+def _agreement(reading: Reading, documents: list[Document]) -> Answer:
     result = find_contradictions(documents)
     return conclude(
         AGREEMENT,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from evidence.stored_moments import from_ms, to_ms
 from incidents.findings.case import HistoryInput, Reading
 from incidents.findings.finding import (
-    Finding,
+    Answer,
     Pointer,
     Question,
     conclude,
@@ -63,7 +63,7 @@ _RANKS = {
 }
 
 
-def answer(reading: Reading) -> Iterator[Finding]:
+def answer(reading: Reading) -> Iterator[Answer]:
     """Yield the answers to INC-5's questions."""
     yield _executed_while_stopped(reading)
     yield _refused_moves(reading)
@@ -93,7 +93,7 @@ class _Escape:
     history: HistoryInput | None
 
 
-def _executed_while_stopped(reading: Reading) -> Finding:
+def _executed_while_stopped(reading: Reading) -> Answer:
     library = reading.library
     executed = [
         entry
@@ -161,7 +161,7 @@ def _why(escape: _Escape) -> str:
     return f"{kind}{scope} since {began}"
 
 
-def _refused_moves(reading: Reading) -> Finding:
+def _refused_moves(reading: Reading) -> Answer:
     moves = [
         (history, move)
         for history in reading.case.histories
@@ -205,7 +205,7 @@ def _move_text(move: TrustFinding) -> str:
     )
 
 
-def _refused_lifts(reading: Reading) -> Finding:
+def _refused_lifts(reading: Reading) -> Answer:
     lifts = [
         (history, move)
         for history in reading.case.histories

@@ -9,7 +9,7 @@ from statistics import median
 from evidence.format.json_numbers import integer_of
 from incidents.findings.case import Reading
 from incidents.findings.finding import (
-    Finding,
+    Answer,
     Question,
     conclude,
     counted,
@@ -65,7 +65,7 @@ class Breach:
         return "memory" in self.resource.lower()
 
 
-def answer(reading: Reading) -> Iterator[Finding]:
+def answer(reading: Reading) -> Iterator[Answer]:
     """Yield the answers to INC-6's questions."""
     events = reading.library.trusted(EVENTS)
     read = [_read(record) for record in events]
@@ -117,7 +117,7 @@ def _breached(
     unrecorded: list[tuple[Record, float]],
     read: int,
     gaps: list[str],
-) -> Finding:
+) -> Answer:
     groups: dict[tuple[str, str], list[Breach]] = {}
     for breach in over:
         groups.setdefault((breach.record.extension, breach.resource), []).append(breach)
@@ -169,7 +169,7 @@ def _unrecorded_text(calls: list[tuple[Record, float]]) -> str:
 # --- The limit in force -------------------------------------------------------------
 
 
-def _limits(reading: Reading, over: list[Breach], gaps: list[str]) -> Finding:
+def _limits(reading: Reading, over: list[Breach], gaps: list[str]) -> Answer:
     memory = [breach for breach in over if breach.is_memory]
     other: list[tuple[Breach, str]] = []
     agreeing: list[tuple[Breach, str]] = []
@@ -238,7 +238,7 @@ class _Sample:
         )
 
 
-def _impact(reading: Reading, over: list[Breach], gaps: list[str]) -> Finding:
+def _impact(reading: Reading, over: list[Breach], gaps: list[str]) -> Answer:
     missing = list(gaps)
     if over:
         missing += reading.library.gaps(TELEMETRY)

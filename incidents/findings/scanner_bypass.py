@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from incidents.findings.case import Reading, SourceInput
 from incidents.findings.finding import (
-    Finding,
+    Answer,
     Pointer,
     Question,
     conclude,
@@ -52,7 +52,7 @@ _NO_SOURCE = "the source of the extension is not at hand"
 _ALERTS = "security_alerts"
 
 
-def answer(reading: Reading) -> Iterator[Finding]:
+def answer(reading: Reading) -> Iterator[Answer]:
     """Yield the answers to INC-4's questions."""
     source = reading.case.source
     gaps = list(_source_gaps(source))
@@ -85,7 +85,7 @@ def _place(source: SourceInput, index: int, entry: Entry) -> Pointer:
     )
 
 
-def _forbidden_uses(source: SourceInput | None, gaps: list[str]) -> Finding:
+def _forbidden_uses(source: SourceInput | None, gaps: list[str]) -> Answer:
     entries = list(enumerate(source.report.entries)) if source else []
     forbidden = [(i, e) for i, e in entries if e.classification == "forbidden"]
     flagged = Counter(e.rule for _, e in entries if e.classification == "flagged")
@@ -110,7 +110,7 @@ def _use_text(entry: Entry) -> str:
     return f"{entry.rule} in {where}: {excerpt} ({entry.why.rstrip('.')})"
 
 
-def _missed(source: SourceInput | None, gaps: list[str]) -> Finding:
+def _missed(source: SourceInput | None, gaps: list[str]) -> Answer:
     misses = source.report.misses if source else []
     by_place = {
         (e.file, e.line, e.column, e.rule): i
@@ -150,7 +150,7 @@ def _missed(source: SourceInput | None, gaps: list[str]) -> Finding:
 # --- Against what was executed ------------------------------------------------------
 
 
-def _against_ledger(reading: Reading, source: SourceInput | None) -> Iterator[Finding]:
+def _against_ledger(reading: Reading, source: SourceInput | None) -> Iterator[Answer]:
     library = reading.library
     gaps = [*_source_gaps(source), *library.gaps(LEDGER)]
     owners = _owners(reading, source)
@@ -208,7 +208,7 @@ def _shown_not_executed(
     executed: list[Record],
     gaps: list[str],
     inputs: dict[str, str],
-) -> Finding:
+) -> Answer:
     used = {find_capability(entry.text("capability")) for entry in executed}
     unused = [
         f"{capability.value} ({place.file} line {place.line})"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from incidents.findings.case import PolicyInput, Reading
 from incidents.findings.finding import (
-    Finding,
+    Answer,
     Pointer,
     Question,
     conclude,
@@ -94,7 +94,7 @@ class Passed:
         return self.is_secret and not self.is_on_purpose
 
 
-def answer(reading: Reading) -> Iterator[Finding]:
+def answer(reading: Reading) -> Iterator[Answer]:
     """Yield the answers to INC-2's questions."""
     passed = [_passed(reading, record) for record in _delivered(reading)]
     exposed = [given for given in passed if given.is_exposed]
@@ -190,7 +190,7 @@ def _receivers(passed: list[Passed]) -> str:
 
 def _secret_exposed(
     reading: Reading, exposed: list[Passed], passed: list[Passed], gaps: list[str]
-) -> Finding:
+) -> Answer:
     groups: dict[tuple[str, str, str], list[Passed]] = {}
     for given in exposed:
         path = given.record.text("exposure_path") or "an unknown path"
@@ -248,7 +248,7 @@ def _purpose_text(given: Passed) -> str:
     return f"{receiver}, which the broker's record calls allowlisted"
 
 
-def _broker_off(reading: Reading) -> Finding:
+def _broker_off(reading: Reading) -> Answer:
     case = reading.case
     off = [
         policy
@@ -288,7 +288,7 @@ def _since(policy: PolicyInput) -> str:
 
 def _pattern_gap(
     reading: Reading, exposed: list[Passed], passed: list[Passed], gaps: list[str]
-) -> Finding:
+) -> Answer:
     uncovered = [given for given in exposed if not given.pattern]
     secret = [given for given in passed if given.is_secret]
     missing = list(gaps)
@@ -321,7 +321,7 @@ def _pattern_gap(
     )
 
 
-def _exposure_path(reading: Reading, exposed: list[Passed], gaps: list[str]) -> Finding:
+def _exposure_path(reading: Reading, exposed: list[Passed], gaps: list[str]) -> Answer:
     by_path: dict[str, list[Passed]] = {}
     for given in exposed:
         path = given.record.text("exposure_path") or "an unknown path"

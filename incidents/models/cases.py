@@ -327,7 +327,7 @@ class Incident(models.Model):
 
     @cached_property
     def current_cycle(self) -> Cycle:
-        """The newest cycle. Costs a query unless `cycles` is prefetched."""
+        """Return the newest cycle; it costs a query unless `cycles` is prefetched."""
         return max(self.cycles.all(), key=lambda cycle: cycle.number)
 
     @property

@@ -127,5 +127,6 @@ def capabilities_of_method(method: str) -> frozenset[Capability]:
 
 
 def _text_parameter(params: Mapping[str, Any], name: str) -> str:
+    """Return a parameter in normal form; empty where it is no text."""
     value = params.get(name)
     return normalise_name(value) if isinstance(value, str) else ""

@@ -172,6 +172,7 @@ def _group_capability(
     general: tuple[Verdict, Verdict] | None,
     own: Mapping[str, tuple[Verdict, Verdict] | None],
 ) -> list[EffectGroup]:
+    """Return who gets the same change of one capability, the general case first."""
     groups = []
     if general is not None:
         others = tuple(name for name, change in own.items() if change != general)
@@ -185,6 +186,7 @@ def _group_capability(
 def _compare_settings(
     before: SettingsSnapshot, after: SettingsSnapshot
 ) -> list[SettingEffect]:
+    """Return what differs of risk, quotas and the secret broker."""
     return [
         *compare_risk(before.settings.risk, after.settings.risk),
         *_compare_quotas(before, after),
@@ -214,6 +216,7 @@ def compare_risk(before: RiskSettings, after: RiskSettings) -> list[SettingEffec
 def _compare_quotas(
     before: SettingsSnapshot, after: SettingsSnapshot
 ) -> list[SettingEffect]:
+    """Return the extensions whose memory quota differs, in MB."""
     effects = []
     for extension in named_extensions(before, after):
         old = effective_max_memory_mb(before.effective, extension)
@@ -234,6 +237,7 @@ def _compare_quotas(
 def compare_brokers(
     before: EffectivePolicy, after: EffectivePolicy
 ) -> list[SettingEffect]:
+    """Return what differs of the secret broker, with what each means."""
     old, new = before.secret_broker, after.secret_broker
     base = "$.extensionPolicy.secretBroker"
     pairs = (
@@ -276,10 +280,12 @@ def compare_brokers(
 
 
 def _effect(path: str, before: Any, after: Any, meaning: str) -> SettingEffect:
-    return SettingEffect(path, _show(before), _show(after), meaning)
+    """Return a setting's change, both values as text."""
+    return SettingEffect(path, show_value(before), show_value(after), meaning)
 
 
-def _show(value: Any) -> str:
+def show_value(value: Any) -> str:
+    """Return a setting's value as text: names in order, flags as JSON has them."""
     if isinstance(value, frozenset):
         return ", ".join(sorted(value)) or "none"
     if isinstance(value, bool):

@@ -16,6 +16,7 @@ from policy.rules.capabilities import (
     Capability,
     normalise_name,
 )
+from policy.rules.comparison import show_value
 from policy.rules.documents import read_object
 from policy.rules.errors import Fault
 from policy.rules.json_paths import child_path
@@ -122,6 +123,7 @@ def interpret_explanation(document: Mapping[str, Any]) -> ExplanationDocument:
 
 
 def _read_members(reader: ObjectReader) -> dict[str, Any]:
+    """Return the members of an explanation; None for those it lacks."""
     return {
         "requested_profile": reader.read_text("requested_profile"),
         "effective_profile": reader.read_text("effective_profile"),
@@ -137,11 +139,13 @@ def _read_members(reader: ObjectReader) -> dict[str, Any]:
 
 
 def _read_names(reader: ObjectReader, name: str) -> frozenset[str] | None:
+    """Return a list of names in normal form; None where it is missing."""
     names = reader.read_texts(name)
     return None if names is None else frozenset(map(normalise_name, names))
 
 
 def _read_decisions(reader: ObjectReader, name: str) -> tuple[ExplainedDecision, ...]:
+    """Return a list of decisions; a fault for each that is no object."""
     decisions = []
     for index, value in enumerate(reader.read_list(name) or ()):
         path = f"{reader.path_of(name)}[{index}]"
@@ -154,6 +158,7 @@ def _read_decisions(reader: ObjectReader, name: str) -> tuple[ExplainedDecision,
 
 
 def _read_decision(reader: ObjectReader) -> ExplainedDecision:
+    """Return one decision of the runtime, as far as it can be read."""
     reader.require("capability", "decision", "reason")
     decision = ExplainedDecision(
         path=reader.path,
@@ -243,6 +248,7 @@ def policy_of_explanation(explanation: ExplanationDocument) -> EffectivePolicy |
 def _compare_members(
     effective: EffectivePolicy, explanation: ExplanationDocument
 ) -> list[Disagreement]:
+    """Return the members in which the runtime says other than these rules."""
     pairs: dict[str, tuple[Any, Any]] = {
         "requested_profile": (
             _profile_name(effective.requested_profile),
@@ -263,7 +269,9 @@ def _compare_members(
         ),
     }
     return [
-        Disagreement(child_path("$", name), _show(ours), _show(theirs), _MEANINGS[name])
+        Disagreement(
+            child_path("$", name), show_value(ours), show_value(theirs), _MEANINGS[name]
+        )
         for name, (ours, theirs) in pairs.items()
         if theirs is not None and ours != theirs
     ]
@@ -272,6 +280,7 @@ def _compare_members(
 def _compare_decisions(
     effective: EffectivePolicy, explanation: ExplanationDocument
 ) -> list[Disagreement]:
+    """Return the decisions in which the runtime says other than these rules."""
     found = []
     explained = explanation.dangerous_capabilities + explanation.capability_decisions
     for theirs in explained:
@@ -299,6 +308,7 @@ def _compare_decisions(
 
 
 def _find_missing(explanation: ExplanationDocument) -> list[Disagreement]:
+    """Return the capabilities that an explanation does not decide on."""
     lists = (
         ("capability_decisions", explanation.capability_decisions, tuple(Capability)),
         (
@@ -325,11 +335,3 @@ def _profile_name(name: str | None) -> str | None:
     if name is None:
         return None
     return find_profile(name) or normalise_name(name)
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, frozenset):
-        return ", ".join(sorted(value)) or "none"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

@@ -164,10 +164,12 @@ class ObjectReader:
         )
 
     def _take(self, name: str) -> Any:
+        """Return a member, and note that it was asked for."""
         self._asked.add(name)
         return self.members.get(name, _ABSENT)
 
     def _wrong(self, name: str, expected: str, value: Any) -> None:
+        """Note a member of a wrong type."""
         self.add_wrong_type(self.path_of(name), expected, value)
 
 

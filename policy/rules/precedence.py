@@ -109,6 +109,7 @@ class ExtensionQuota:
 
 
 def _names(names: Iterable[str]) -> frozenset[str]:
+    """Return names in normal form, without empty ones."""
     return frozenset(map(normalise_name, names)) - {""}
 
 
@@ -280,6 +281,7 @@ def evaluate_all(
 
 
 def _find_override(policy: EffectivePolicy, extension: str | None) -> ExtensionOverride:
+    """Return an extension's override; an empty one where it has none."""
     if extension is None:
         return _NO_OVERRIDE
     return policy.per_extension.get(extension, _NO_OVERRIDE)

@@ -125,6 +125,7 @@ class _Redactor:
         self.redactions: list[Redaction] = []
 
     def redact(self, value: Any, path: str, *, name: str) -> Any:
+        """Return a value with its secrets replaced, however deep; note where."""
         if isinstance(value, Mapping):
             return self._redact_object(value, path, name=name)
         if isinstance(value, list):
@@ -133,12 +134,14 @@ class _Redactor:
         return value if kind is None else self._replace(path, kind)
 
     def _replace(self, path: str, kind: RedactionKind) -> str:
+        """Note a redaction; return what stands in the secret's place."""
         self.redactions.append(Redaction(path, kind))
         return PLACEHOLDER
 
     def _redact_object(
         self, value: Mapping[str, Any], path: str, *, name: str
     ) -> dict[str, Any]:
+        """Return an object redacted, also below names that are secret."""
         result: dict[str, Any] = {}
         for key, child in value.items():
             kept = self._keep_or_rename(key, value, result, path)
@@ -155,6 +158,7 @@ class _Redactor:
         after: Mapping[str, Any],
         path: str,
     ) -> str:
+        """Return a member's name, or one that is free where it is a secret itself."""
         if find_text_kind(key) is None:
             return key
         numbered = (f"{PLACEHOLDER}-{number}" for number in count(1))
@@ -165,6 +169,7 @@ class _Redactor:
         return renamed
 
     def _redact_list(self, value: list[Any], path: str, *, name: str) -> list[Any]:
+        """Return a list redacted, also values that follow a secret option."""
         result = []
         option = ""
         for index, child in enumerate(value):
@@ -229,10 +234,12 @@ def find_text_kind(text: str) -> RedactionKind | None:
 
 
 def _is_suspicious(name: str) -> bool:
+    """Return whether a name has a word that names of secrets have."""
     return not _SUSPICIOUS_WORDS.isdisjoint(_words(name))
 
 
 def _is_random(text: str) -> bool:
+    """Return whether a text has the entropy of a key."""
     if len(text) < _ENTROPY_MIN_LENGTH or any(char.isspace() for char in text):
         return False
     shares = [count / len(text) for count in Counter(text).values()]
@@ -240,4 +247,5 @@ def _is_random(text: str) -> bool:
 
 
 def _words(name: str) -> list[str]:
+    """Return the words of a name in capitals."""
     return [word.upper() for word in _WORD_BREAK.split(name) if word]

@@ -186,6 +186,7 @@ def _make_plan(
     commands: tuple[VerificationCommand, ...],
     notes: list[str],
 ) -> RollbackPlan:
+    """Return a plan with the decisions that it is to end in."""
     # The settings file must take effect for the plan to hold: no profile is
     # given beside it.
     target = SettingsSnapshot(interpret_settings(after))
@@ -207,6 +208,7 @@ def _make_plan(
 
 
 def _general_notes(before: SettingsSnapshot, after: Mapping[str, Any]) -> list[str]:
+    """Return what to mind beside the settings file."""
     notes = []
     if before.cli is not None and before.cli.strip():
         notes.append(
@@ -235,6 +237,7 @@ def _object_member(parent: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _apply_risk(after: dict[str, Any], choice: RiskChoice) -> None:
+    """Write the chosen risk settings into a document."""
     if choice is RiskChoice.UNCHANGED:
         return
     if choice is RiskChoice.DISABLED:
@@ -247,6 +250,7 @@ def _apply_risk(after: dict[str, Any], choice: RiskChoice) -> None:
 def _apply_overrides(
     policy: dict[str, Any], before: SettingsSnapshot, choice: OverrideChoice
 ) -> None:
+    """Keep, drop or tighten the overrides of extensions in a document."""
     if choice is OverrideChoice.KEEP or "perExtension" not in policy:
         return
     del policy["perExtension"]

@@ -109,12 +109,14 @@ def _explained_otherwise(
 def _contradictions(
     target: SettingsSnapshot, explanation: ExplanationDocument, part: str
 ) -> Iterator[RollbackDeviation]:
+    """Yield where an explanation says other than what is planned."""
     for point in compare_with_explanation(target.effective, explanation):
         yield _contradiction(part, point)
     yield from _explained_risk(target.settings.risk, explanation, part)
 
 
 def _contradiction(part: str, point: Disagreement) -> RollbackDeviation:
+    """Return one such point as a deviation."""
     return RollbackDeviation(
         f"{point.path} of {part}",
         point.ours,
@@ -147,6 +149,7 @@ def _explained_risk(
 
 
 def _is_same(value: object, wanted: object) -> bool:
+    """Return whether values are equal; 1 and true are not."""
     return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
 
 
@@ -220,6 +223,7 @@ def _stated_otherwise(
 
 
 def _means(name: str, value: str, wanted: str) -> bool:
+    """Return whether two words of an output mean the same; profiles have aliases."""
     if name.endswith("_profile"):
         return (find_profile(value) or value.lower()) == (
             find_profile(wanted) or wanted.lower()
@@ -230,6 +234,7 @@ def _means(name: str, value: str, wanted: str) -> bool:
 def _deviating_broker(
     planned: EffectivePolicy, actual: EffectivePolicy
 ) -> list[RollbackDeviation]:
+    """Return where the secret broker is not as planned."""
     return [
         RollbackDeviation(
             effect.path,
@@ -245,6 +250,7 @@ def _deviating_broker(
 def _deviating_risk(
     planned: RiskSettings, actual: RiskSettings
 ) -> list[RollbackDeviation]:
+    """Return where the risk settings are not as planned."""
     return [
         RollbackDeviation(
             effect.path,
@@ -257,6 +263,7 @@ def _deviating_risk(
 
 
 def _faults_as_deviations(faults: Iterable[Fault]) -> list[RollbackDeviation]:
+    """Return the faults of a settings file as deviations."""
     return [
         RollbackDeviation(
             fault.path,
@@ -271,6 +278,7 @@ def _faults_as_deviations(faults: Iterable[Fault]) -> list[RollbackDeviation]:
 def _deviating_decisions(
     planned: EffectivePolicy, actual: EffectivePolicy
 ) -> list[RollbackDeviation]:
+    """Return the capabilities that are decided otherwise than planned."""
     extensions = sorted(planned.per_extension.keys() | actual.per_extension.keys())
     found = []
     for extension in (None, *extensions):
@@ -294,6 +302,7 @@ def _deviating_decisions(
 def _deviating_quotas(
     planned: EffectivePolicy, actual: EffectivePolicy
 ) -> list[RollbackDeviation]:
+    """Return the memory quotas that are not as planned, in MB."""
     found = []
     for extension in sorted(planned.per_extension.keys() | actual.per_extension.keys()):
         wanted = effective_max_memory_mb(planned, extension)

@@ -132,12 +132,14 @@ def is_runtime_record(top: Structure) -> bool:
 
 
 def _numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that hold something, numbered from 1."""
     for number, line in enumerate(data.split(b"\n"), start=1):
         if line.strip():
             yield number, line
 
 
 def _read_line(number: int, line: bytes, findings: Findings) -> RuntimeRecord | None:
+    """Return a line as a record; note its faults and return None where it is none."""
     try:
         document = read_object(line)
     except DocumentError as error:
@@ -183,6 +185,7 @@ def _unalias(document: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
 
 
 def _read_event(reader: ObjectReader) -> RuntimeEvent | None:
+    """Return what a line records; a transition where it does not say."""
     if "event" in reader.members:
         return reader.read_choice("event", RuntimeEvent)
     if "activated" not in reader.members:
@@ -230,6 +233,7 @@ def _require_members(
 
 
 def _read_time(reader: ObjectReader, findings: Findings) -> datetime | None:
+    """Return a line's moment; a fault for any but epoch milliseconds and RFC 3339."""
     value = reader.members.get("time")
     if isinstance(value, str):
         moment = _parse_moment(value)
@@ -247,6 +251,7 @@ def _read_time(reader: ObjectReader, findings: Findings) -> datetime | None:
 
 
 def _parse_moment(text: str) -> datetime | None:
+    """Return a moment in UTC; None without a zone."""
     try:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo is not None else None
@@ -255,6 +260,7 @@ def _parse_moment(text: str) -> datetime | None:
 
 
 def _from_epoch_ms(milliseconds: int) -> datetime | None:
+    """Return a moment from milliseconds since the epoch; None beyond the year 9999."""
     try:
         return from_ms(milliseconds)
     except OverflowError:
@@ -269,6 +275,7 @@ def _text_or_blank(reader: ObjectReader, name: str) -> str:
 
 
 def _flag_or_false(reader: ObjectReader, name: str) -> bool:
+    """Return a flag; False where it is missing."""
     if reader.members.get(name) is None:
         return False
     return reader.read_flag(name) or False

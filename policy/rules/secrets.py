@@ -120,6 +120,7 @@ def name_for_hash(
 
 @lru_cache(maxsize=_DICTIONARIES_KEPT)
 def _name_dictionary(broker: SecretBrokerPolicy) -> dict[str, str]:
+    """Return the known names by their hashes."""
     return {hash_name(name): name for name in _known_names(broker)}
 
 

@@ -96,6 +96,7 @@ def interpret_settings(document: Mapping[str, Any]) -> SettingsDocument:
 
 
 def _read_policy(reader: ObjectReader) -> ExtensionPolicy:
+    """Return the policy; a fault for a profile that the runtime does not know."""
     profile = reader.read_text("profile")
     if profile is not None and find_profile(profile) is None:
         reader.findings.add_fault(
@@ -115,6 +116,7 @@ def _read_policy(reader: ObjectReader) -> ExtensionPolicy:
 
 
 def _read_overrides(reader: ObjectReader) -> Mapping[str, ExtensionOverride]:
+    """Return the overrides by extension."""
     overrides = {
         extension: _read_override(reader.read_object(extension))
         for extension in reader.members
@@ -123,6 +125,7 @@ def _read_overrides(reader: ObjectReader) -> Mapping[str, ExtensionOverride]:
 
 
 def _read_override(reader: ObjectReader) -> ExtensionOverride:
+    """Return what one extension is allowed and denied beside the profile."""
     override = ExtensionOverride(
         mode=reader.read_choice("mode", Mode),
         allow=_read_capabilities(reader, "allow"),
@@ -150,12 +153,14 @@ def _read_capabilities(reader: ObjectReader, name: str) -> frozenset[str]:
 
 
 def _read_quota(reader: ObjectReader) -> ExtensionQuota:
+    """Return an extension's quota, in MB."""
     quota = ExtensionQuota(max_memory_mb=reader.read_count("maxMemoryMb"))
     reader.close()
     return quota
 
 
 def _read_broker(reader: ObjectReader) -> SecretBrokerPolicy:
+    """Return the secret broker's settings, defaults for those not given."""
     enabled = reader.read_flag("enabled")
     broker = SecretBrokerPolicy(
         enabled=DEFAULT_BROKER.enabled if enabled is None else enabled,
@@ -171,11 +176,13 @@ def _read_broker(reader: ObjectReader) -> SecretBrokerPolicy:
 def _read_names(
     reader: ObjectReader, name: str, default: frozenset[str]
 ) -> frozenset[str]:
+    """Return a set of names, or the default where it is missing."""
     names = reader.read_texts(name)
     return default if names is None else frozenset(names)
 
 
 def _read_risk(reader: ObjectReader) -> RiskSettings:
+    """Return the risk settings, defaults for those not given."""
     members = {
         "enabled": reader.read_flag("enabled"),
         "enforce": reader.read_flag("enforce"),

@@ -69,6 +69,7 @@ def find_stops(records: Iterable[RuntimeRecord]) -> list[Stop]:
 
 
 def _begun(record: RuntimeRecord) -> Iterable[StopKind]:
+    """Yield the kinds of stop that a record begins."""
     if record.event is RuntimeEvent.KILL_SWITCH_ACTIVATED:
         yield StopKind.KILL_SWITCH
     if record.to_state is RuntimeState.QUARANTINED:
@@ -76,6 +77,7 @@ def _begun(record: RuntimeRecord) -> Iterable[StopKind]:
 
 
 def _ended(record: RuntimeRecord) -> Iterable[StopKind]:
+    """Yield the kinds of stop that a record ends."""
     if record.event is RuntimeEvent.KILL_SWITCH_LIFTED:
         yield StopKind.KILL_SWITCH
     if record.to_state in (RuntimeState.PROBATION, RuntimeState.TRUSTED):
@@ -83,4 +85,5 @@ def _ended(record: RuntimeRecord) -> Iterable[StopKind]:
 
 
 def _stop(kind: StopKind, began: RuntimeRecord, ended_at: datetime | None) -> Stop:
+    """Return a stop; it goes on where `ended_at` is None."""
     return Stop(kind, began.extension, began.at, ended_at, began.line)

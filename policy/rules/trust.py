@@ -134,6 +134,7 @@ def decide_transition(facts: TransitionFacts) -> Decision:
 
 
 def _promotion_requirements(facts: TransitionFacts) -> list[Requirement]:
+    """Return what a promotion requires of its approval, each with its refusal."""
     approver = (facts.approved_by or "").strip()
     return [
         (

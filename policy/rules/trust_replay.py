@@ -109,6 +109,7 @@ class ExtensionTrustTracker:
         return findings + self._observe_lift(record)
 
     def _check_time(self, record: RuntimeRecord) -> list[TrustFinding]:
+        """Return a finding where a line is older than the one before it."""
         last, self._last_at = self._last_at, record.at
         if last is None or record.at >= last:
             return []
@@ -145,6 +146,7 @@ class ExtensionTrustTracker:
     # --- transitions
 
     def _observe_transition(self, record: RuntimeRecord) -> list[TrustFinding]:
+        """Judge a move, and follow it."""
         track = self._track_of(record)
         findings = _check_claim(record, track)
         refusals = self._judge_move(record, track)
@@ -169,6 +171,7 @@ class ExtensionTrustTracker:
         return self._tracks[extension]
 
     def _judge_move(self, record: RuntimeRecord, track: _Track) -> list[TrustFinding]:
+        """Judge a move from where the rules have it, and from where it claims to be."""
         if record.to_state is RuntimeState.ACTIVE:
             return _judge_resumption(record, track)
         target = _as_trust(record.to_state)
@@ -185,6 +188,7 @@ class ExtensionTrustTracker:
     def _judge_metadata(
         self, record: RuntimeRecord, track: _Track, target: TrustState
     ) -> list[TrustFinding]:
+        """Return a finding where a move lacks what the audit needs of it."""
         claimed = _as_trust(record.from_state) or track.by_rules
         is_promotion = target is not TrustState.QUARANTINED and (
             needs_reviewer(track.by_rules, target) or needs_reviewer(claimed, target)
@@ -213,6 +217,7 @@ class ExtensionTrustTracker:
     # --- kill switches
 
     def _observe_activation(self, record: RuntimeRecord) -> list[TrustFinding]:
+        """Quarantine what a kill switch stops: one extension, or all."""
         if record.extension is None:
             self._all_killed = self._was_all_killed = True
             for track in self._tracks.values():
@@ -226,6 +231,7 @@ class ExtensionTrustTracker:
         )
 
     def _observe_lift(self, record: RuntimeRecord) -> list[TrustFinding]:
+        """Judge a lift by its activation, its metadata and its time."""
         findings = self._check_was_active(record)
         findings += _metadata_findings(
             record,
@@ -249,6 +255,7 @@ class ExtensionTrustTracker:
         return findings
 
     def _check_was_active(self, record: RuntimeRecord) -> list[TrustFinding]:
+        """Return a finding where nothing was active that could be lifted."""
         if record.extension is None:
             was_active = self._all_killed
         else:
@@ -265,6 +272,7 @@ class ExtensionTrustTracker:
         ]
 
     def _check_early(self, record: RuntimeRecord) -> list[TrustFinding]:
+        """Return a finding where a lift came before a case reached REMEDIATE."""
         allowed = self._lift_allowed_from
         if record.extension is not None:
             concerned = [record.extension] if record.extension in allowed else []
@@ -316,6 +324,7 @@ def _check_claim(record: RuntimeRecord, track: _Track) -> list[TrustFinding]:
 
 
 def _judge_resumption(record: RuntimeRecord, track: _Track) -> list[TrustFinding]:
+    """Return a finding where an extension runs again out of quarantine."""
     is_quarantined = (
         track.by_rules is TrustState.QUARANTINED
         or record.from_state is RuntimeState.QUARANTINED
@@ -335,6 +344,7 @@ def _judge_resumption(record: RuntimeRecord, track: _Track) -> list[TrustFinding
 def _refused_move(
     record: RuntimeRecord, sources: list[TrustState], target: TrustState
 ) -> TrustFinding:
+    """Return the finding of a move that does not exist."""
     if TrustState.QUARANTINED in sources:
         return _finding(
             record,
@@ -367,6 +377,7 @@ def _is_laundered(record: RuntimeRecord, track: _Track, target: TrustState) -> b
 def _laundered(
     record: RuntimeRecord, track: _Track, target: TrustState
 ) -> TrustFinding:
+    """Return the finding of a move that starts from a state it only claims."""
     is_quarantined = track.by_rules is TrustState.QUARANTINED
     return _finding(
         record,
@@ -391,6 +402,7 @@ def _follow(record: RuntimeRecord, track: _Track, *, is_refused: bool) -> None:
 
 
 def _quarantine(track: _Track) -> None:
+    """Put an extension into quarantine, whatever the record says of it."""
     track.by_rules = TrustState.QUARANTINED
     # Whether the runtime also writes a transition differs: either is right.
     track.claimed = None
@@ -404,6 +416,7 @@ def _metadata_findings(
     *,
     acknowledgement: bool = False,
 ) -> list[TrustFinding]:
+    """Return a finding that names what the audit needs and a record lacks."""
     missing = _missing_metadata(record, acknowledgement=acknowledgement)
     if not missing:
         return []
@@ -412,6 +425,7 @@ def _metadata_findings(
 
 
 def _missing_metadata(record: RuntimeRecord, *, acknowledgement: bool) -> list[str]:
+    """Return the names of what a record lacks."""
     present = {"reason": bool(record.reason), "operator": bool(record.operator)}
     if acknowledgement:
         present["acknowledgement"] = record.acknowledged
@@ -419,6 +433,7 @@ def _missing_metadata(record: RuntimeRecord, *, acknowledgement: bool) -> list[s
 
 
 def _is_before(at: datetime, allowed_from: datetime | None) -> bool:
+    """Return whether a moment comes before one that may never come (None)."""
     return allowed_from is None or at < allowed_from
 
 
@@ -432,6 +447,7 @@ def _as_trust(state: RuntimeState | None) -> TrustState | None:
 def _finding(
     record: RuntimeRecord, code: TrustFindingCode, message: str
 ) -> TrustFinding:
+    """Return a finding about a record."""
     return TrustFinding(
         code=code,
         line=record.line,

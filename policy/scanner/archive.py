@@ -113,6 +113,7 @@ def unpack_source(
 
 
 def _unpack(data: bytes, name: str, limits: ArchiveLimits) -> Iterator[SourceFile]:
+    """Return the files of an archive, or the one file that is none."""
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _unpack_zip(data, limits)
     opener = _decompressor(data)
@@ -125,6 +126,7 @@ def _unpack(data: bytes, name: str, limits: ArchiveLimits) -> Iterator[SourceFil
 
 
 def _decompressor(data: bytes) -> Callable[[IO[bytes]], IO[bytes]] | None:
+    """Return what opens gzip, bzip2 or xz data, by the first bytes; None for others."""
     if data.startswith(b"\x1f\x8b"):
         return lambda raw: cast(IO[bytes], gzip.GzipFile(fileobj=raw))
     if data.startswith(b"BZh"):
@@ -135,6 +137,7 @@ def _decompressor(data: bytes) -> Callable[[IO[bytes]], IO[bytes]] | None:
 
 
 def _is_tar(data: bytes) -> bool:
+    """Return whether the data begin with a POSIX tar header."""
     return len(data) >= _TAR_BLOCK_BYTES and data[257:262] == b"ustar"
 
 
@@ -161,9 +164,11 @@ class _Bounded(io.RawIOBase):
         self._raw, self._packed, self._limits, self._given = raw, packed, limits, 0
 
     def readable(self) -> bool:
+        """Return True: `io` asks before it reads."""
         return True
 
     def read(self, size: int = -1) -> bytes:
+        """Return the next bytes; refuse what unpacks to more than the limits allow."""
         wanted = _PIECE_BYTES if size is None or size < 0 else min(size, 16 * MIB)
         piece = self._raw.read(wanted)
         self._given += len(piece)
@@ -177,6 +182,7 @@ class _Bounded(io.RawIOBase):
 def _unpack_tar(
     stream: IO[bytes] | io.RawIOBase, packed: int, limits: ArchiveLimits
 ) -> Iterator[SourceFile]:
+    """Yield the regular files of a tar stream; refuse links, devices and bad paths."""
     ledger = _Ledger(packed, limits)
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
@@ -191,6 +197,7 @@ def _unpack_tar(
 
 
 def _require_regular_tar(member: tarfile.TarInfo) -> None:
+    """Refuse a member that is no file or folder: a link, a device, a pipe."""
     if member.issym() or member.islnk():
         kind = "symbolic" if member.issym() else "hard"
         raise _refused("archive_link", member.name, f"is a {kind} link")
@@ -199,6 +206,7 @@ def _require_regular_tar(member: tarfile.TarInfo) -> None:
 
 
 def _unpack_zip(data: bytes, limits: ArchiveLimits) -> Iterator[SourceFile]:
+    """Yield the regular files of a zip archive; refuse links, devices and bad paths."""
     ledger = _Ledger(len(data), limits)
     _require_sound_directory(data, limits)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -228,6 +236,7 @@ def _require_sound_directory(data: bytes, limits: ArchiveLimits) -> None:
 
 
 def _require_regular_zip(info: zipfile.ZipInfo) -> None:
+    """Refuse a member that is a link, a device, or encrypted."""
     mode = info.external_attr >> 16
     kind = stat.S_IFMT(mode)
     if stat.S_ISLNK(mode):
@@ -284,6 +293,7 @@ def require_safe_path(raw_name: str) -> str:
 
 
 def _read(stream: IO[bytes] | _Bounded, path: str, limits: ArchiveLimits) -> bytes:
+    """Return a member's bytes; count them, since headers lie about sizes."""
     pieces, size = [], 0
     while piece := stream.read(_PIECE_BYTES):
         size += len(piece)
@@ -293,11 +303,13 @@ def _read(stream: IO[bytes] | _Bounded, path: str, limits: ArchiveLimits) -> byt
 
 
 def _looks_like_archive(path: str, content: bytes) -> bool:
+    """Return whether a member is an archive itself, by its name or first bytes."""
     magic = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
     return path.lower().endswith(tuple(_ARCHIVE_SUFFIXES)) or content.startswith(magic)
 
 
 def _require_members(count: int, limits: ArchiveLimits) -> None:
+    """Refuse an archive of more members than the limit."""
     if count > limits.members:
         raise SourceRefusedError(
             "archive_members",
@@ -306,12 +318,14 @@ def _require_members(count: int, limits: ArchiveLimits) -> None:
 
 
 def _require_size(size: int, path: str, limits: ArchiveLimits) -> None:
+    """Refuse a member of more bytes than the limit."""
     if size > limits.member_bytes:
         reason = f"is larger than {limits.member_bytes} bytes"
         raise _refused("archive_member_size", path, reason)
 
 
 def _require_total(total: int, limits: ArchiveLimits) -> None:
+    """Refuse an archive that unpacks to more bytes than the limit."""
     if total > limits.total_bytes:
         raise SourceRefusedError(
             "archive_total_size",
@@ -320,6 +334,7 @@ def _require_total(total: int, limits: ArchiveLimits) -> None:
 
 
 def _require_ratio(unpacked: int, packed: int, limits: ArchiveLimits) -> None:
+    """Refuse what unpacks to many times its packed size, once it is large at all."""
     if unpacked > RATIO_FLOOR_BYTES and unpacked > packed * limits.ratio:
         raise SourceRefusedError(
             "archive_ratio",
@@ -329,6 +344,7 @@ def _require_ratio(unpacked: int, packed: int, limits: ArchiveLimits) -> None:
 
 
 def _refused(code: str, member: str, reason: str) -> SourceRefusedError:
+    """Return the refusal of a member, its name escaped and cut to 200 characters."""
     shown = member[:200].encode("unicode_escape", "replace").decode("ascii")
     message = (
         f"Member {shown!r} {reason}: expected plain files with relative paths. "

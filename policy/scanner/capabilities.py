@@ -89,6 +89,7 @@ def find_shown_capabilities(files: Iterable[SourceFile]) -> ShownCapabilities:
 
 
 def _shown_by(line: str) -> Iterable[Capability]:
+    """Yield the capabilities that a line of source shows by its words."""
     for capability, pattern in _PATTERNS.items():
         if pattern.search(line):
             yield capability

@@ -90,6 +90,7 @@ def to_number(value: Value) -> float | None:
 
 
 def _text_number(text: str) -> float:
+    """Return the number that JavaScript reads in trimmed text; NaN for none."""
     if not text:
         return 0.0
     try:

@@ -77,6 +77,7 @@ def compare_scanners(
 
 
 def _said(entry: Entry, by_line: dict[int, list[LineFinding]]) -> Classification:
+    """Return the worst that the line scanner said of the same on an entry's lines."""
     if entry.rule not in _SHARED_RULES:
         return Classification.SAFE
     last = min(entry.end_line, entry.line + 50)
@@ -86,12 +87,14 @@ def _said(entry: Entry, by_line: dict[int, list[LineFinding]]) -> Classification
 
 
 def _same_subject(rule: str, line_rule: str) -> bool:
+    """Return whether a rule of the line scanner speaks of what this rule finds."""
     if rule in ("harmless-code", "hidden-code", "code-from-text"):
         return line_rule == "code-from-text"
     return rule == line_rule
 
 
 def _miss(entry: Entry, said: Classification) -> Miss:
+    """Return an entry that the line scanner missed, with how it was hidden."""
     name = entry.family
     if name == DIRECT:
         is_plain = entry.rule in _SHARED_RULES and entry.end_line > entry.line

@@ -25,330 +25,326 @@ class Family:
     regression_test_idea: str
 
 
-def _family(name: str, what: str, pattern: str, idea: str) -> Family:
-    return Family(name, what, pattern, idea)
-
-
 _ALL = (
-    _family(
+    Family(
         "base64",
         "decoded from base64",
         "Fold atob(…) and Buffer.from(…, 'base64').toString() of constants; "
         "flag code or module names decoded from anything else.",
         "require(atob('dm0=')) and eval(Buffer.from('…','base64').toString()).",
     ),
-    _family(
+    Family(
         "hex-encoding",
         "decoded from hexadecimal",
         "Fold Buffer.from(…, 'hex').toString() of constants.",
         "require(Buffer.from('766d', 'hex').toString()).",
     ),
-    _family(
+    Family(
         "decoder-loop",
         "built up in a loop",
         "Follow counted loops over constants; flag text that a loop makes into code.",
         "let s=''; for (const c of [118,109]) s += String.fromCharCode(c); require(s).",
     ),
-    _family(
+    Family(
         "character-codes",
         "made from character codes",
         "Fold String.fromCharCode, fromCodePoint and byte arrays of constants.",
         "require(String.fromCharCode(118, 109)).",
     ),
-    _family(
+    Family(
         "escape-sequence",
         "spelled with coded escapes",
         "Resolve \\x, \\u and octal escapes in strings, templates and names first.",
         "require('\\x76m') and \\u0065val('1').",
     ),
-    _family(
+    Family(
         "uri-decoding",
         "decoded from percent escapes",
         "Fold decodeURIComponent, decodeURI and unescape of constants.",
         "require(unescape('%76%6d')).",
     ),
-    _family(
+    Family(
         "json-decoding",
         "read from JSON text",
         "Fold JSON.parse of constants.",
         "require(JSON.parse('\"vm\"')).",
     ),
-    _family(
+    Family(
         "reversed-string",
         "written backwards",
         "Fold split, reverse and join of constants.",
         "require('mv'.split('').reverse().join('')).",
     ),
-    _family(
+    Family(
         "number-base",
         "made from numbers in another base",
         "Fold number.toString(base) of constants.",
         "require((31).toString(36) + (22).toString(36)).",
     ),
-    _family(
+    Family(
         "coercion",
         "made by converting values to text",
         "Fold ![]+[], [][[]]+[] and the text of native functions.",
         "[]['fl'+'at']['constructor']('code')() and its bracket-only forms.",
     ),
-    _family(
+    Family(
         "string-rewrite",
         "cut or rewritten from another string",
         "Fold slice, substring, replace, repeat, trim and case changes of constants.",
         "require('xvmx'.slice(1, 3)).",
     ),
-    _family(
+    Family(
         "array-join",
         "joined from an array",
         "Fold join of arrays of constants.",
         "require(['v', 'm'].join('')).",
     ),
-    _family(
+    Family(
         "string-concatenation",
         "put together from pieces",
         "Fold +, += and concat of constants.",
         "require('v' + 'm') and eval('rm' + ' -rf').",
     ),
-    _family(
+    Family(
         "function-name",
         "taken from the name of a function",
         "Fold function.name.",
         "function vm() {} require(vm.name).",
     ),
-    _family(
+    Family(
         "constant-map",
         "looked up in an object of constants",
         "Fold members of object literals, maps and enums.",
         "const o = {m: 'vm'}; require(o.m).",
     ),
-    _family(
+    Family(
         "class-member",
         "kept in a class",
         "Fold static and instance fields with constant values.",
         "class A { static m = 'vm' } require(A.m).",
     ),
-    _family(
+    Family(
         "template-literal",
         "written as a template literal",
         "Read `…` as a string; fold constant substitutions.",
         "require(`vm`) and require(`v${'m'}`).",
     ),
-    _family(
+    Family(
         "code-in-text",
         "reached through code in a string",
         "Scan constant code arguments of eval and Function as sources of their own.",
         "new Function('return process')().binding('fs').",
     ),
-    _family(
+    Family(
         "string-timer",
         "run by a timer that is given text",
         "Treat setTimeout, setInterval and setImmediate of text as eval.",
         "setTimeout('require(\"vm\")', 0).",
     ),
-    _family(
+    Family(
         "blob-worker",
         "run as a worker made from text",
         "Forbid Worker of blob and data URLs and of code given with eval.",
         "new Worker(URL.createObjectURL(new Blob([code]))).",
     ),
-    _family(
+    Family(
         "data-url",
         "imported from a data URL",
         "Forbid imports of data URLs; scan their content.",
         "import('data:text/javascript,import \"vm\"').",
     ),
-    _family(
+    Family(
         "constructor-chain",
         "reached through a value's constructor",
         "Read .constructor of any function as Function, however it is spelled.",
         "[].filter.constructor('return process')() and "
         "(async () => {}).constructor('code').",
     ),
-    _family(
+    Family(
         "create-require",
         "loaded by a require made at run time",
         "Treat what createRequire returns as require.",
         "createRequire(import.meta.url)('vm').",
     ),
-    _family(
+    Family(
         "loader-object",
         "loaded through an object of the module loader",
         "Treat module.require, process.mainModule.require, Module._load and "
         "process.getBuiltinModule as require.",
         "process.mainModule.require('vm') and process.getBuiltinModule('vm').",
     ),
-    _family(
+    Family(
         "reflective-call",
         "called through Reflect, call, apply or bind",
         "See through Reflect.get/apply/construct and function.call/apply/bind.",
         "Reflect.apply(require, null, ['vm']) and eval.call(null, code).",
     ),
-    _family(
+    Family(
         "indirect-eval",
         "called indirectly",
         "See through (0, eval) and other sequences in the place of a callee.",
         "(0, eval)('code').",
     ),
-    _family(
+    Family(
         "with-statement",
         "named inside a with statement",
         "Resolve names inside with against its object.",
         "with (process) binding('fs').",
     ),
-    _family(
+    Family(
         "tagged-template",
         "called with a tagged template",
         "Treat Function`…` and eval`…` as calls.",
         "Function`return process```.",
     ),
-    _family(
+    Family(
         "escaping-eval",
         "handed on as a value",
         "Forbid eval as an argument; flag it as a value.",
         "['code'].map(eval).",
     ),
-    _family(
+    Family(
         "computed-member",
         "named by a computed member",
         "Fold the key of a computed member and read it as the plain name.",
         "process['bin' + 'ding']('fs') and globalThis['eval']('1').",
     ),
-    _family(
+    Family(
         "destructuring",
         "taken out by destructuring",
         "Follow destructuring patterns to the members that they read.",
         "const { binding: b } = process; b('fs').",
     ),
-    _family(
+    Family(
         "named-import",
         "imported by name from a module",
         "Follow named imports of process and module to the members that they are.",
         "import { binding } from 'process'; binding('fs').",
     ),
-    _family(
+    Family(
         "alias",
         "called by another name",
         "Follow assignments of require, eval, Function and process to new names.",
         "const r = require; r('vm').",
     ),
-    _family(
+    Family(
         "argument",
         "handed to a function as an argument",
         "Follow the arguments of calls that can be seen into the parameters.",
         "(r => r('vm'))(require).",
     ),
-    _family(
+    Family(
         "default-parameter",
         "hidden in a default value",
         "Fold defaults of parameters and patterns.",
         "function f(m = 'vm') { return require(m) }.",
     ),
-    _family(
+    Family(
         "function-return",
         "returned by a function",
         "Fold functions that return constants or the runtime's own functions.",
         "const f = () => 'vm'; require(f()).",
     ),
-    _family(
+    Family(
         "getter",
         "returned by a getter",
         "Fold getters like functions without arguments.",
         "const o = { get m() { return 'vm' } }; require(o.m).",
     ),
-    _family(
+    Family(
         "conditional-expression",
         "one branch of a condition",
         "Look at every branch of ?:, ||, && and ??.",
         "require(x ? 'fs' : 'vm').",
     ),
-    _family(
+    Family(
         "sequence-expression",
         "last in a sequence",
         "Read the last expression of a sequence.",
         "require((0, 'vm')).",
     ),
-    _family(
+    Family(
         "assignment-value",
         "the value of an assignment",
         "Read an assignment as the value that it assigns.",
         "let m; require(m = 'vm').",
     ),
-    _family(
+    Family(
         "dynamic-module",
         "a module name that only running would tell",
         "Flag require and import of anything that is not a constant.",
         "require(variable) and import(variable).",
     ),
-    _family(
+    Family(
         "obfuscated-code",
         "written by an obfuscator",
         "Flag programs of six signs, of signs alone, of names that are numbers, and "
         "packers, by their shape.",
         "The output of javascript-obfuscator and of JSFuck for require('vm').",
     ),
-    _family(
+    Family(
         "unproved",
         "reached by a value that other parts of the program may change",
         "Take a value for known only where nothing else can change it: no alias, no "
         "write in a closure or a loop, no member that may be overridden.",
         "const o = {m: 'fs'}; const p = o; p.m = 'vm'; require(o.m).",
     ),
-    _family(
+    Family(
         "dynamic-member",
         "a member of the runtime that only running would tell",
         "Flag process[…], globalThis[…] and module[…] with a key that is not constant.",
         "process[variable]('fs').",
     ),
-    _family(
+    Family(
         "variable",
         "kept in a variable",
         "Fold variables with constant values.",
         "const m = 'vm'; require(m).",
     ),
-    _family(
+    Family(
         "global-object",
         "reached through the global object",
         "Read members of globalThis, global, window and self as globals.",
         "globalThis.process.binding('fs').",
     ),
-    _family(
+    Family(
         "this-object",
         "reached through `this` outside of functions",
         "Read `this` outside of functions as the global object.",
         "this.process.binding('fs').",
     ),
-    _family(
+    Family(
         "prototype-pollution",
         "writes to the prototype of everything",
         "Flag writes through __proto__, constructor.prototype and "
         "Object.setPrototypeOf, and recursive merges without a guard.",
         "target.__proto__.polluted = 1 and a merge of JSON.parse('{\"__proto__\":…}').",
     ),
-    _family(
+    Family(
         "native-addon",
         "compiled code",
         "Forbid imports of .node files: loading one is process.dlopen.",
         "require('./addon.node').",
     ),
-    _family(
+    Family(
         "unreadable-code",
         "code that the scanner cannot read",
         "Flag WebAssembly, importScripts, archives and what was not fully analysed.",
         "new WebAssembly.Module(bytes).",
     ),
-    _family(
+    Family(
         LINE_BREAK,
         "spread over several lines",
         "Match across line ends, or read a syntax tree.",
         "require(\\n'vm'\\n).",
     ),
-    _family(
+    Family(
         OUTSIDE_LINE_RULES,
         "plain, but no rule of the line-based scanner covers it",
         "Add the rule.",
         "The excerpt as it stands.",
     ),
-    _family(
+    Family(
         DIRECT, "spelled out", "The line rules cover it.", "The excerpt as it stands."
     ),
 )

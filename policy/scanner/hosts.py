@@ -145,6 +145,7 @@ def get_member(value: Value, key: str) -> Value:
 
 
 def _find_member(value: Value, key: str) -> Value | None:
+    """Return a member of a value by its key; None where it is not known."""
     if key == "constructor":
         return _constructor(value)
     if isinstance(value, Host):
@@ -157,6 +158,7 @@ def _find_member(value: Value, key: str) -> Value | None:
 
 
 def _data_member(value: Value, key: str) -> Value | None:
+    """Return a member of an object, a text, an array or a pattern."""
     if isinstance(value, Object):
         if key in value.members:
             return value.members[key]
@@ -171,6 +173,7 @@ def _data_member(value: Value, key: str) -> Value | None:
 
 
 def _indexed_member(value: Text | Array | Bytes, key: str) -> Value:
+    """Return an item, a length, or a method of what has places."""
     if isinstance(value, Text):
         items: tuple[Value, ...] = ()
         size = len(value.text)
@@ -217,6 +220,7 @@ def _constructor(value: Value) -> Value | None:
 
 
 def _host_member(value: Host, key: str) -> Value | None:
+    """Return a member of one of the runtime's own objects."""
     name = value.name
     if name == "globalThis":
         found = find_global(key)
@@ -239,6 +243,7 @@ def _host_member(value: Host, key: str) -> Value | None:
 
 
 def _module_member(value: Module, key: str) -> Value | None:
+    """Return a member of a module that stands for a global or for loaders."""
     if key in ("default", "Module"):
         return value
     if value.name == "module":
@@ -252,6 +257,7 @@ def _module_member(value: Module, key: str) -> Value | None:
 
 
 def _function_member(value: Value, key: str) -> Value | None:
+    """Return a member that every function has."""
     if key in _CALLERS:
         return Method(value, key)
     if key in ("__proto__", "prototype"):

@@ -36,6 +36,7 @@ class Clock:
         return time.thread_time() - self.started
 
     def is_over(self) -> bool:
+        """Return whether more seconds were spent than the clock has."""
         return self.spent() > self.seconds
 
     def check(self) -> None:

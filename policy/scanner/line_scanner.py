@@ -72,6 +72,7 @@ def scan_lines(source: bytes) -> list[LineFinding]:
 
 
 def _scan_line(number: int, line: str) -> list[LineFinding]:
+    """Return what the line rules find in one line, from 1."""
     found = []
     for pattern in _MODULES:
         for match in pattern.finditer(line):
@@ -87,4 +88,5 @@ def _scan_line(number: int, line: str) -> list[LineFinding]:
 
 
 def _finding(number: int, rule: str, word: str, match: re.Match[str]) -> LineFinding:
+    """Return a finding with at most 160 characters of its match."""
     return LineFinding(number, rule, Classification(word), match[0][:160])

@@ -21,6 +21,7 @@ def unescape(text: str) -> str:
 
 
 def _resolve(match: re.Match[str]) -> str:
+    """Return the character that one escape stands for."""
     code = match[1] or match[2] or match[3]
     if code is not None:
         return chr(min(int(code, 16), _MAX_CODE_POINT))
@@ -48,6 +49,7 @@ def uses_coded_escapes(text: str) -> bool:
 
 
 def _is_plain_letter(character: str) -> bool:
+    """Return whether a character needs no escape to be read."""
     return character.isascii() and (character.isalnum() or character in "_:$/()'\"")
 
 

@@ -44,6 +44,7 @@ def is_unsafe_merge(function: Node, callee: str) -> bool:
 
 
 def _is_named(function: Node, text: bytes, name: bytes) -> bool:
+    """Return whether a function has a name, its own or that of its variable."""
     node = function.child_by_field_name("name")
     if node is not None:
         return node.text == name

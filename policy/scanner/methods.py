@@ -59,6 +59,7 @@ _DECODERS = {"reverse": ("reversed-string",), "join": ("array-join",)}
 def _call(
     owner: Value, name: str, arguments: list[Value], caller: Caller
 ) -> Value | None:
+    """Return what a method of a known value gives back; None where it is not known."""
     if name in ("toString", "valueOf", "toLocaleString") and not arguments:
         if isinstance(owner, Text) or name == "valueOf":
             return owner
@@ -86,6 +87,7 @@ def _call(
 def _call_text(
     owner: Text, name: str, arguments: list[Value], caller: Caller
 ) -> Value | None:
+    """Return what a method of a string gives back."""
     if name in ("replace", "replaceAll") and len(arguments) == 2:
         return _replace(owner.text, name, arguments, caller)
     if name in ("match", "matchAll") and arguments:
@@ -112,6 +114,7 @@ def _call_text(
 
 
 def _integers(arguments: list[Value]) -> list[int | None]:
+    """Return each argument as an integer; None for those that are none."""
     return [to_int(argument) for argument in arguments]
 
 
@@ -122,16 +125,19 @@ def _bounds(arguments: list[Value]) -> slice:
 
 
 def _slice(text: str, arguments: list[Value]) -> str:
+    """Return `slice` of a text."""
     return text[_bounds(arguments)]
 
 
 def _substring(text: str, arguments: list[Value]) -> str:
+    """Return `substring` of a text: its bounds are put in order."""
     bounds = [max(0, min(n or 0, len(text))) for n in _integers(arguments)[:2]]
     bounds += [len(text)] * (2 - len(bounds))
     return text[min(bounds) : max(bounds)]
 
 
 def _substr(text: str, arguments: list[Value]) -> str:
+    """Return `substr` of a text: a start and a length."""
     numbers = _integers(arguments)
     start = numbers[0] or 0 if numbers else 0
     start = max(0, start + len(text)) if start < 0 else start
@@ -140,15 +146,18 @@ def _substr(text: str, arguments: list[Value]) -> str:
 
 
 def _char_at(text: str, arguments: list[Value]) -> str:
+    """Return `charAt` of a text; empty outside of it."""
     index = (_integers(arguments) or [0])[0] or 0
     return text[index] if 0 <= index < len(text) else ""
 
 
 def _at(text: str, arguments: list[Value]) -> str:
+    """Return `at` of a text; a negative place counts from the end."""
     return text[(_integers(arguments) or [0])[0] or 0]
 
 
 def _repeat(text: str, arguments: list[Value]) -> str | None:
+    """Return a text repeated; None above `MAX_TEXT` characters."""
     count = (_integers(arguments) or [0])[0] or 0
     if count < 0 or count * len(text) > MAX_TEXT:
         return None
@@ -156,6 +165,7 @@ def _repeat(text: str, arguments: list[Value]) -> str | None:
 
 
 def _pad(text: str, arguments: list[Value], *, at_start: bool) -> str | None:
+    """Return a text padded to a width; None above `MAX_TEXT` characters."""
     width = _integers(arguments)[0] or 0
     fill = to_text(arguments[1]) if len(arguments) > 1 else " "
     if not fill or width > MAX_TEXT:
@@ -187,6 +197,7 @@ _TEXT_METHODS: dict[str, Callable[[str, list[Value]], str | None]] = {
 
 
 def _concat_text(owner: Text, arguments: list[Value]) -> Value:
+    """Return texts joined; text of unknown letters where one is unknown."""
     pieces = [to_text(argument) for argument in arguments]
     via = frozenset({"string-concatenation"})
     if None in pieces:
@@ -196,6 +207,7 @@ def _concat_text(owner: Text, arguments: list[Value]) -> Value:
 
 
 def _number_of(text: str, name: str, arguments: list[Value]) -> Value | None:
+    """Return the code of a letter, or the place of a text in another."""
     if name == "indexOf":
         wanted = to_text(arguments[0]) if arguments else None
         return None if wanted is None else Number(text.find(wanted))
@@ -206,6 +218,7 @@ def _number_of(text: str, name: str, arguments: list[Value]) -> Value | None:
 
 
 def _split(text: str, arguments: list[Value]) -> Value | None:
+    """Return the pieces of a text; None above `MAX_ITEMS`."""
     if not arguments:
         return Array((Text(text),))
     separator = arguments[0]
@@ -251,6 +264,7 @@ _QUANTIFIER = re.compile(r"(?<!\\)[*+{]")
 def _replace(
     text: str, name: str, arguments: list[Value], caller: Caller
 ) -> Value | None:
+    """Return a text with a pattern replaced, by a text or by a function's results."""
     wanted, new = arguments
     via = frozenset({"string-rewrite"})
     if isinstance(wanted, Pattern):
@@ -291,6 +305,7 @@ def _replace(
 
 
 def _expand(replacement: str, match: re.Match[str]) -> str:
+    """Return a replacement with its `$` references resolved."""
     if "$" not in replacement:
         return replacement
 
@@ -307,6 +322,7 @@ def _expand(replacement: str, match: re.Match[str]) -> str:
 
 
 def _match(subject: Value, wanted: Value) -> Value | None:
+    """Return what a regular expression finds in a text."""
     text = to_text(subject)
     if text is None or len(text) > _MAX_PATTERN_TEXT or not isinstance(wanted, Pattern):
         return None
@@ -326,6 +342,7 @@ def _match(subject: Value, wanted: Value) -> Value | None:
 def _call_array(
     owner: Array, name: str, arguments: list[Value], caller: Caller
 ) -> Value | None:
+    """Return what a method of an array gives back."""
     items = owner.items
     if name == "join":
         return _join(owner, arguments)
@@ -353,6 +370,7 @@ def _call_array(
 
 
 def _join(owner: Array, arguments: list[Value]) -> Value | None:
+    """Return the items joined; text of unknown letters where one is unknown."""
     separator = to_text(arguments[0]) if arguments else ","
     via = frozenset({"array-join"})
     if separator is None:
@@ -364,6 +382,7 @@ def _join(owner: Array, arguments: list[Value]) -> Value | None:
 
 
 def _concat_array(owner: Array, arguments: list[Value]) -> Value | None:
+    """Return arrays joined; None above `MAX_ITEMS` items."""
     items = list(owner.items)
     for argument in arguments:
         items.extend(argument.items if isinstance(argument, Array) else (argument,))
@@ -371,6 +390,7 @@ def _concat_array(owner: Array, arguments: list[Value]) -> Value | None:
 
 
 def _item(items: tuple[Value, ...], name: str, arguments: list[Value]) -> Value | None:
+    """Return the item that `at`, `pop` or `shift` gives; undefined outside."""
     index = {"pop": -1, "shift": 0}.get(name)
     if index is None:
         index = to_int(arguments[0]) if arguments else 0
@@ -380,6 +400,7 @@ def _item(items: tuple[Value, ...], name: str, arguments: list[Value]) -> Value 
 
 
 def _reshape(items: tuple[Value, ...], name: str) -> Value:
+    """Return keys, entries, values, or the items with nested arrays unrolled."""
     if name == "keys":
         return Array(tuple(Number(index) for index in range(len(items))))
     if name == "entries":
@@ -402,6 +423,7 @@ _MAX_CALLBACKS = 4096
 def _call_back(
     items: tuple[Value, ...], name: str, arguments: list[Value], caller: Caller
 ) -> Value | None:
+    """Return what a method with a callback gives; None above `_MAX_CALLBACKS` items."""
     if len(items) > _MAX_CALLBACKS:
         return None
     callback = arguments[0]
@@ -430,6 +452,7 @@ def _call_back(
 def _reduce(
     items: tuple[Value, ...], name: str, arguments: list[Value], caller: Caller
 ) -> Value | None:
+    """Return the total of a reduction, from either end."""
     ordered = list(items if name == "reduce" else items[::-1])
     if len(arguments) > 1:
         total = arguments[1]
@@ -455,6 +478,7 @@ _ENCODINGS = {
 
 
 def _call_bytes(owner: Bytes, name: str, arguments: list[Value]) -> Value | None:
+    """Return what a method of a buffer gives back."""
     if name == "toString":
         encoding = (to_text(arguments[0]) or "").lower() if arguments else "utf8"
         if encoding == "hex":

@@ -65,6 +65,7 @@ def call_native(name: str, arguments: list[Value], caller: Caller) -> Value:
 
 
 def _first_text(arguments: list[Value]) -> str | None:
+    """Return the first argument as text."""
     return to_text(arguments[0]) if arguments else None
 
 
@@ -76,6 +77,7 @@ def decode_base64(text: str) -> bytes:
 
 
 def _atob(arguments: list[Value], _: Caller) -> Value | None:
+    """Return base64 decoded, a character for each byte."""
     text = _first_text(arguments)
     if text is None or len(text) > MAX_TEXT:
         return None
@@ -83,6 +85,7 @@ def _atob(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _btoa(arguments: list[Value], _: Caller) -> Value | None:
+    """Return text encoded in base64."""
     text = _first_text(arguments)
     if text is None:
         return None
@@ -90,6 +93,7 @@ def _btoa(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _from_codes(arguments: list[Value], _: Caller) -> Value | None:
+    """Return the text of character codes, surrogates joined."""
     numbers = [to_number(argument) for argument in arguments]
     if not numbers or any(n is None or not math.isfinite(n) for n in numbers):
         return None
@@ -100,11 +104,13 @@ def _from_codes(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _encoding(arguments: list[Value]) -> str:
+    """Return the second argument as the name of an encoding; utf8 unless given."""
     text = to_text(arguments[1]) if len(arguments) > 1 else "utf8"
     return (text or "").lower()
 
 
 def _buffer_via(arguments: list[Value]) -> tuple[str, ...]:
+    """Return how a buffer's content was hidden: by base64, hex or character codes."""
     encoding = _encoding(arguments)
     if encoding in ("base64", "base64url"):
         return ("base64",)
@@ -116,6 +122,7 @@ def _buffer_via(arguments: list[Value]) -> tuple[str, ...]:
 
 
 def _buffer_from(arguments: list[Value], _: Caller) -> Value | None:
+    """Return `Buffer.from` of an array, bytes, or text in an encoding."""
     if not arguments:
         return None
     first = arguments[0]
@@ -136,6 +143,7 @@ def _buffer_from(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _bytes_of(array: Array) -> Value | None:
+    """Return an array of numbers as bytes."""
     numbers = [to_int(item) for item in array.items]
     if None in numbers or not numbers:
         return None
@@ -144,12 +152,14 @@ def _bytes_of(array: Array) -> Value | None:
 
 
 def _typed_array(arguments: list[Value], caller: Caller) -> Value | None:
+    """Return a typed array as bytes."""
     if len(arguments) == 1 and isinstance(arguments[0], Array):
         return _bytes_of(arguments[0])
     return _bytes_of(Array(tuple(arguments))) if len(arguments) > 1 else None
 
 
 def _unescape(arguments: list[Value], _: Caller) -> Value | None:
+    """Return text with its `%xx` and `%uxxxx` resolved."""
     text = _first_text(arguments)
     if text is None:
         return None
@@ -159,16 +169,19 @@ def _unescape(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _decode_uri(arguments: list[Value], _: Caller) -> Value | None:
+    """Return text with its percent signs resolved."""
     text = _first_text(arguments)
     return None if text is None else Text(urllib.parse.unquote(text))
 
 
 def _encode_uri(arguments: list[Value], _: Caller) -> Value | None:
+    """Return text with percent signs, as `encodeURIComponent` writes it."""
     text = _first_text(arguments)
     return None if text is None else Text(urllib.parse.quote(text, safe="!'()*-._~"))
 
 
 def _json_parse(arguments: list[Value], _: Caller) -> Value | None:
+    """Return a parsed document; None for one that is deep or long."""
     text = _first_text(arguments)
     if text is None or len(text) > MAX_TEXT or text.count("[") + text.count("{") > 2000:
         return None
@@ -194,16 +207,19 @@ def from_json(document: object, depth: int = 0) -> Value:
 
 
 def _json_stringify(arguments: list[Value], _: Caller) -> Value | None:
+    """Return text as a JSON string."""
     first = arguments[0] if arguments else None
     return Text(json.dumps(first.text)) if isinstance(first, Text) else None
 
 
 def _string(arguments: list[Value], _: Caller) -> Value | None:
+    """Return an argument as text; empty where none is given."""
     text = _first_text(arguments) if arguments else ""
     return None if text is None else Text(text)
 
 
 def _array_from(arguments: list[Value], caller: Caller) -> Value | None:
+    """Return an array of what can be listed, mapped where a function is given."""
     if not arguments:
         return None
     items = items_of(arguments[0])
@@ -234,11 +250,13 @@ def items_of(value: Value) -> tuple[Value, ...] | None:
 
 
 def _members(arguments: list[Value]) -> dict[str, Value] | None:
+    """Return the members of the first argument, an object."""
     first = arguments[0] if arguments else None
     return first.members if isinstance(first, Object) else None
 
 
 def _keys(arguments: list[Value], _: Caller) -> Value | None:
+    """Return an object's keys."""
     members = _members(arguments)
     if members is None:
         return None
@@ -247,6 +265,7 @@ def _keys(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _values(arguments: list[Value], _: Caller) -> Value | None:
+    """Return an object's values."""
     members = _members(arguments)
     if members is None:
         return None
@@ -254,6 +273,7 @@ def _values(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _entries(arguments: list[Value], _: Caller) -> Value | None:
+    """Return an object's keys with their values."""
     members = _members(arguments)
     if members is None:
         return None
@@ -262,6 +282,7 @@ def _entries(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _from_entries(arguments: list[Value], _: Caller) -> Value | None:
+    """Return the object of keys with their values."""
     first = arguments[0] if arguments else None
     if not isinstance(first, Array):
         return None
@@ -275,6 +296,7 @@ def _from_entries(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _map(arguments: list[Value], caller: Caller) -> Value | None:
+    """Return a Map, its entries apart from its members."""
     if not arguments:
         return Object({})
     entries = _from_entries(arguments, caller)
@@ -285,11 +307,13 @@ def _map(arguments: list[Value], caller: Caller) -> Value | None:
 
 
 def _set(arguments: list[Value], _: Caller) -> Value | None:
+    """Return a Set as the array of its items, repeats included."""
     items = items_of(arguments[0]) if arguments else ()
     return None if items is None else Array(items)
 
 
 def _assign(arguments: list[Value], _: Caller) -> Value | None:
+    """Return objects merged; open where one of them is unknown."""
     members: dict[str, Value] = {}
     is_open = False
     for argument in arguments:
@@ -302,10 +326,12 @@ def _assign(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _same(arguments: list[Value], _: Caller) -> Value | None:
+    """Return the first argument: the function hands on what it gets."""
     return arguments[0] if arguments else None
 
 
 def _reflect_get(arguments: list[Value], _: Caller) -> Value | None:
+    """Return a member by its name, as `Reflect.get` does."""
     if len(arguments) < 2:
         return None
     key = to_text(arguments[1])
@@ -315,11 +341,13 @@ def _reflect_get(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _descriptor(arguments: list[Value], caller: Caller) -> Value | None:
+    """Return a property's descriptor with its value."""
     value = _reflect_get(arguments, caller)
     return None if value is None else Object({"value": value})
 
 
 def _prototype(arguments: list[Value], _: Caller) -> Value | None:
+    """Return what an argument inherits from."""
     if not arguments:
         return None
     first = arguments[0]
@@ -331,6 +359,7 @@ def _prototype(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _parse_int(arguments: list[Value], _: Caller) -> Value | None:
+    """Return the integer at a text's beginning; NaN where there is none."""
     text = _first_text(arguments)
     base = to_int(arguments[1]) if len(arguments) > 1 else 10
     if text is None or base is None or not (2 <= base <= 36 or base == 0):
@@ -344,6 +373,8 @@ def _parse_int(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _math(function: Callable[[float], float]) -> Native:
+    """Return a native that applies a function to one finite number."""
+
     def call(arguments: list[Value], _: Caller) -> Value | None:
         number = to_number(arguments[0]) if arguments else None
         if number is None or not math.isfinite(number):
@@ -354,32 +385,38 @@ def _math(function: Callable[[float], float]) -> Native:
 
 
 def _number(arguments: list[Value], _: Caller) -> Value | None:
+    """Return an argument as a number; 0 where none is given."""
     number = to_number(arguments[0]) if arguments else 0.0
     return None if number is None else Number(number)
 
 
 def _boolean(arguments: list[Value], _: Caller) -> Value | None:
+    """Return an argument's truth."""
     truth = to_truth(arguments[0]) if arguments else False
     return None if truth is None else Constant(truth)
 
 
 def _regexp(arguments: list[Value], _: Caller) -> Value | None:
+    """Return a regular expression made of text and flags."""
     text = _first_text(arguments)
     flags = to_text(arguments[1]) if len(arguments) > 1 else ""
     return None if text is None else Pattern(text, flags or "")
 
 
 def _error(arguments: list[Value], _: Caller) -> Value | None:
+    """Return an error with its message; its other members are not known."""
     text = _first_text(arguments)
     return None if text is None else Object({"message": Text(text)}, True)
 
 
 def _symbol(arguments: list[Value], _: Caller) -> Value | None:
+    """Return a symbol with its description."""
     text = _first_text(arguments)
     return None if text is None else Object({"description": Text(text)}, True)
 
 
 def _buffer_concat(arguments: list[Value], _: Caller) -> Value | None:
+    """Return buffers joined."""
     first = arguments[0] if arguments else None
     if not isinstance(first, Array):
         return None
@@ -388,10 +425,12 @@ def _buffer_concat(arguments: list[Value], _: Caller) -> Value | None:
 
 
 def _promise(arguments: list[Value], _: Caller) -> Value | None:
+    """Return the value that a promise is made of."""
     return arguments[0] if arguments else None
 
 
 def _builtin_module(arguments: list[Value], _: Caller) -> Value | None:
+    """Return the module that `process.getBuiltinModule` gives."""
     text = _first_text(arguments)
     return None if text is None else Module(text.removeprefix("node:"))
 

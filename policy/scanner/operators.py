@@ -38,6 +38,7 @@ def binary(sign: str, left: Value, right: Value) -> Value:
 
 
 def _add(left: Value, right: Value) -> Value:
+    """Return a sum of numbers, or texts joined."""
     via = merge_via(left, right)
     if isinstance(left, (Number, Constant)) and isinstance(right, (Number, Constant)):
         first, second = to_number(left), to_number(right)
@@ -59,6 +60,7 @@ def _add(left: Value, right: Value) -> Value:
 
 
 def _compare(sign: str, left: Value, right: Value) -> Value:
+    """Return whether two plain values are equal; unknown where types are coerced."""
     scalars = (Text, Number, Constant)
     if not isinstance(left, scalars) or not isinstance(right, scalars):
         return unknown(left, right)
@@ -69,6 +71,7 @@ def _compare(sign: str, left: Value, right: Value) -> Value:
 
 
 def _int32(number: float) -> int:
+    """Return a number as JavaScript's signed 32-bit integer."""
     if not math.isfinite(number):
         return 0
     whole = int(number) & 0xFFFFFFFF
@@ -76,10 +79,12 @@ def _int32(number: float) -> int:
 
 
 def _bits(operator: Callable[[int, int], int]) -> Callable[[float, float], float]:
+    """Return an operator on integers as one on JavaScript's numbers."""
     return lambda a, b: float(_int32(operator(_int32(a), _int32(b))))
 
 
 def _power(base: float, exponent: float) -> float:
+    """Return a power; NaN for exponents that would take long."""
     return math.nan if abs(exponent) > 64 else base**exponent
 
 

@@ -71,6 +71,7 @@ _CODE_SUFFIXES = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 
 
 def _manifest(file: SourceFile) -> Mapping[str, Any]:
+    """Return a package's manifest; empty where it is no object, or too large."""
     if len(file.data) > MAX_MANIFEST_BYTES:
         return {}
     try:
@@ -83,6 +84,7 @@ def _manifest(file: SourceFile) -> Mapping[str, Any]:
 def _entries(
     manifest_path: str, manifest: Mapping[str, Any], files: Mapping[str, SourceFile]
 ) -> Iterator[str]:
+    """Yield the files that a manifest names as entries or runs by its scripts."""
     folder = posixpath.dirname(manifest_path)
     named = [leaf for name in _ENTRY_MEMBERS for leaf in _leaves(manifest.get(name))]
     scripts = manifest.get("scripts")
@@ -118,6 +120,7 @@ def _resolve(folder: str, name: str, files: Mapping[str, SourceFile]) -> Iterato
 
 
 def _loaded(path: str, files: Mapping[str, SourceFile]) -> Iterator[str]:
+    """Yield the files that a file's imports and requires name."""
     folder = posixpath.dirname(path)
     for match in _LOADED.finditer(files[path].data):
         name = match[1].decode("utf-8", "replace")
@@ -125,6 +128,7 @@ def _loaded(path: str, files: Mapping[str, SourceFile]) -> Iterator[str]:
 
 
 def _scripts(path: str, manifest: Mapping[str, Any]) -> Iterator[InstallScript]:
+    """Yield the scripts that an installation runs, with their inline code."""
     scripts = manifest.get("scripts")
     for name in INSTALL_SCRIPTS:
         command = scripts.get(name) if isinstance(scripts, dict) else None

@@ -78,6 +78,7 @@ class _Builder:
         self.hoisted: set[int] = set()
 
     def build(self) -> Program:
+        """Return a file's program: scopes, writes, calls and sites, in one walk."""
         stack: list[tuple[Node, Scope, Node | None]] = [
             (child, self.top, None) for child in reversed(self.top.node.named_children)
         ]
@@ -145,6 +146,7 @@ class _Builder:
         return scope
 
     def function(self, node: Node, kind: str, scope: Scope) -> Scope:
+        """Return a function's new scope, with its name and parameters declared."""
         name = node.child_by_field_name("name")
         inner = Scope(scope, node, is_function=True)
         self.program.scopes[node.id] = inner
@@ -163,6 +165,7 @@ class _Builder:
         return inner
 
     def parameter(self, function: Node, index: int, node: Node, scope: Scope) -> None:
+        """Note a parameter's write; a rest parameter has a place below 0."""
         default = None
         if node.type in ("required_parameter", "optional_parameter"):
             default = node.child_by_field_name("value")
@@ -178,6 +181,7 @@ class _Builder:
         self.pattern(node, Write("parameter", function, scope, path, extra), scope)
 
     def klass(self, node: Node, kind: str, scope: Scope) -> Scope:
+        """Return a class's new scope, with its name declared."""
         name = node.child_by_field_name("name")
         inner = Scope(scope, node, is_function=False)
         inner.this_class = node
@@ -189,9 +193,11 @@ class _Builder:
         return inner
 
     def hoist(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        """Note that a `var` declares for its whole function."""
         self.hoisted.update(child.id for child in node.named_children)
 
     def declarator(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        """Note the value that a declaration gives a name."""
         name = node.child_by_field_name("name")
         value = node.child_by_field_name("value")
         home = scope.function_scope() if node.id in self.hoisted else scope
@@ -204,6 +210,7 @@ class _Builder:
         self.pattern(name, Write("value", value, scope, loop=loop), home)
 
     def for_in(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        """Note the items or keys that a loop gives its names."""
         left = node.child_by_field_name("left")
         right = node.child_by_field_name("right")
         operator = node.child_by_field_name("operator")
@@ -217,6 +224,7 @@ class _Builder:
         self.pattern(left, Write(kind, right, scope, loop=loop or node), home)
 
     def assignment(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        """Note an assignment to a name, a pattern or a member."""
         left = unwrap(node.child_by_field_name("left"))
         right = node.child_by_field_name("right")
         if left is None or right is None:
@@ -255,12 +263,14 @@ class _Builder:
                 fields.setdefault(holder.this_class.id, []).append(site)
 
     def augmented(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        """Note an assignment such as `+=`."""
         left = unwrap(node.child_by_field_name("left"))
         if left is not None and left.type == "identifier":
             write = Write("augmented", node, scope, loop=loop)
             self.pending.append((name_of(left), write))
 
     def call(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        """Note a call by its callee's name, and a function given to it."""
         callee = unwrap(node.child_by_field_name("function"))
         if callee is None:
             return
@@ -278,6 +288,7 @@ class _Builder:
     def method_call(
         self, node: Node, callee: Node, scope: Scope, loop: Node | None
     ) -> None:
+        """Note a call of a member, and whether it changes its owner."""
         owner = unwrap(callee.child_by_field_name("object"))
         name = callee.child_by_field_name("property")
         if owner is None or name is None:
@@ -291,6 +302,7 @@ class _Builder:
             self.pending.append((name_of(owner), write))
 
     def imports(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        """Note the names that an import declares."""
         source = node.child_by_field_name("source")
         for clause in node.named_children:
             if clause.type == "import_require_clause":
@@ -301,6 +313,7 @@ class _Builder:
                 self.import_names(child, Write("import", source, scope), scope)
 
     def import_names(self, node: Node, write: Write, scope: Scope) -> None:
+        """Note one clause of an import: default, namespace or names."""
         if node.type == "identifier":
             write.extra = "default"
             scope.declare(name_of(node)).writes.append(write)
@@ -320,6 +333,7 @@ class _Builder:
                 scope.declare(name_of(alias)).writes.append(named)
 
     def methods(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        """Note the names and owners of an object's or a class's methods."""
         for child in node.named_children:
             method: Node | None = child
             key = child.child_by_field_name("name")
@@ -332,6 +346,7 @@ class _Builder:
                 self.program.method_owners[method.id] = Site(node, scope)
 
     def enum(self, node: Node, scope: Scope, loop: Node | None) -> None:
+        """Note a TypeScript enum."""
         name = node.child_by_field_name("name")
         if name is not None:
             scope.declare(name_of(name)).writes.append(Write("enum", node, scope))
@@ -370,6 +385,7 @@ class _Builder:
                 stack.append((part.named_children[0], path))
 
     def bind_name(self, name: str, write: Write, home: Scope | None) -> None:
+        """Note a write where it belongs; later, where the scope is not known yet."""
         if home is not None:
             home.declare(name).writes.append(write)
         else:
@@ -377,6 +393,7 @@ class _Builder:
 
     @staticmethod
     def object_parts(node: Node, path: tuple[Any, ...]) -> list[Any]:
+        """Return the parts of an object pattern, each with its path."""
         parts: list[Any] = []
         for child in node.named_children:
             if child.type != "pair_pattern":
@@ -390,6 +407,7 @@ class _Builder:
 
     @staticmethod
     def array_parts(node: Node, path: tuple[Any, ...]) -> list[Any]:
+        """Return the parts of an array pattern, each with its path."""
         parts: list[Any] = []
         index = 0
         for child in node.children:
@@ -426,6 +444,7 @@ class _Builder:
 
 
 def _position(write: Write) -> int:
+    """Return where a write takes effect, in bytes; functions come first, at -1."""
     # Functions are hoisted: they count as written first.
     if write.node is None or write.kind in ("function", "parameter"):
         return -1

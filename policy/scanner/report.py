@@ -78,10 +78,12 @@ class SourceReport:
 
     @property
     def entries(self) -> list[Entry]:
+        """Return the entries of all files, in their order."""
         return [entry for file in self.files for entry in file.entries]
 
     @property
     def misses(self) -> list[Miss]:
+        """Return what the line scanner missed in all files."""
         return [miss for file in self.files for miss in file.misses]
 
     def as_dict(self) -> dict[str, Any]:
@@ -214,6 +216,7 @@ def _was_read(file: SourceFile, report: FileReport) -> bool:
 
 
 def _nothing_read() -> SourceRefusedError:
+    """Return the refusal of a source that holds no code."""
     return SourceRefusedError(
         "no_code",
         "The source holds no JavaScript or TypeScript, so nothing was scanned. "
@@ -315,6 +318,7 @@ def _declared(entries: list[Entry]) -> list[Entry]:
 
 
 def _not_code(file: SourceFile) -> FileReport:
+    """Return the report of a file that is no text of a program."""
     entries: list[Entry] = []
     if file.is_archive:
         entries.append(_note(file, "nested-archive", "an archive, which is not opened"))
@@ -324,6 +328,7 @@ def _not_code(file: SourceFile) -> FileReport:
 
 
 def _note(file: SourceFile, rule: str, what: str) -> Entry:
+    """Return the entry of a file that was not analysed, or not fully."""
     family = FAMILIES["unreadable-code"]
     return Entry(
         file=file.path,
@@ -349,6 +354,7 @@ def _report(
     *,
     is_complete: bool = True,
 ) -> FileReport:
+    """Return a file's report, classified as its worst entry."""
     return FileReport(
         path=file.path,
         size_bytes=len(file.data),

@@ -48,9 +48,11 @@ class Scope:
     this_class: Node | None = None
 
     def declare(self, name: str) -> Binding:
+        """Return the binding of a name in this scope, made where it is new."""
         return self.bindings.setdefault(name, Binding(name))
 
     def function_scope(self) -> Scope:
+        """Return the scope that a `var` here belongs to."""
         scope = self
         while not scope.is_function and scope.parent is not None:
             scope = scope.parent

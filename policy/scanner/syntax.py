@@ -56,11 +56,13 @@ class Syntax:
 
     @property
     def root(self) -> Node:
+        """Return the root of the tree."""
         return self.tree.root_node
 
 
 @cache
 def _parser(language: str) -> Parser:
+    """Return a parser of a language's grammar."""
     grammar = {
         "javascript": tree_sitter_javascript.language,
         "typescript": tree_sitter_typescript.language_typescript,

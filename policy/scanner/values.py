@@ -142,6 +142,7 @@ def merge_via(*sources: Value) -> Via:
 
 
 def _inner(value: Value) -> Iterable[Value]:
+    """Return the values that a value holds."""
     if isinstance(value, Array):
         return value.items
     if isinstance(value, OneOf):

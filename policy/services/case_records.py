@@ -227,10 +227,10 @@ def records_keys(extensions: Mapping[int, Collection[int]]) -> dict[int, list[An
     return {
         case: [
             sorted(scans[case]),
-            sorted(pk for one in known for pk in moves[one]),
-            sorted(pk for one in {None, *known} for pk in ordered[one]),
-            sorted(pk for one in {None, *known} for pk in confirmed[one]),
-            sorted(pk for one in {None, *known} for pk in lifted[one]),
+            sorted(pk for extension in known for pk in moves[extension]),
+            sorted(pk for extension in {None, *known} for pk in ordered[extension]),
+            sorted(pk for extension in {None, *known} for pk in confirmed[extension]),
+            sorted(pk for extension in {None, *known} for pk in lifted[extension]),
         ]
         for case, known in extensions.items()
     }

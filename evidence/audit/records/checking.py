@@ -113,7 +113,7 @@ def accept_records(*, reason: str, actor: Actor) -> int:
     require_permission(actor, "evidence.view_auditentry")
     if not reason.strip():
         raise RecordsRefused("Say why the rows are as they are, and who found out.")
-    faults = [one for one in find_record_faults() if one.code in ACCEPTED]
+    faults = [fault for fault in find_record_faults() if fault.code in ACCEPTED]
     by_table: dict[str, set[str]] = {}
     for fault in faults:
         by_table.setdefault(fault.table, set()).add(fault.key)

@@ -120,7 +120,9 @@ def _judge(
         return RecordFault(table.name, key, "row_missing", said)
     # A column that an update of Casefile added or took away is no difference.
     shared = recorded.keys() & found.keys()
-    changed = tuple(sorted(one for one in shared if recorded[one] != found[one]))
+    changed = tuple(
+        sorted(column for column in shared if recorded[column] != found[column])
+    )
     if not changed:
         return None
     said = f"{what} is not as it was written: {', '.join(changed)}"

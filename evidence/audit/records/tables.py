@@ -76,7 +76,7 @@ def _tables() -> Iterator[RecordedTable]:
 def _links_of(model: Any) -> list[Any]:
     """Return the tables that Django makes by itself for a model's many-to-many."""
     throughs = [field.remote_field.through for field in model._meta.local_many_to_many]
-    return [one for one in throughs if one._meta.auto_created]
+    return [table for table in throughs if table._meta.auto_created]
 
 
 def _table_of(model: Any) -> RecordedTable:

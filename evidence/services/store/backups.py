@@ -68,7 +68,7 @@ def make_backup(folder: Path, *, tell: Tell) -> Manifest:
     # What was copied before is older than this dump, and so needs no dump of its own.
     _dump_database(dump)
     tell(f"database: {dump.stat().st_size} bytes")
-    unsound = [one for one in list_claimed() if not _copy_out(one, folder)]
+    unsound = [claim for claim in list_claimed() if not _copy_out(claim, folder)]
     names, size_bytes = _count_files(folder)
     manifest = Manifest(
         schema=SCHEMA,

@@ -159,7 +159,7 @@ def _assign(
 
 
 def _note_extensions(target: Incident, alerts: Iterable[Alert]) -> None:
-    """An alert's extension is part of the case that the alert belongs to."""
+    """Make the alerts' extensions part of the case that the alerts belong to."""
     target.extensions.add(*{alert.extension for alert in alerts})
 
 

@@ -99,17 +99,17 @@ def _answer_step(
 ) -> bool:
     """Answer an item about a step that every bundle's current report passes."""
     step = (item.content.get("expects") or {}).get("report_step")
-    bundles = [one for one in evidence if one.kind in VERIFIABLE_KINDS]
-    if not step or not bundles or any(one.pk not in reports for one in bundles):
+    bundles = [bundle for bundle in evidence if bundle.kind in VERIFIABLE_KINDS]
+    if not step or not bundles or any(bundle.pk not in reports for bundle in bundles):
         return False
-    said = {one.pk: reports[one.pk].steps.get(step) for one in bundles}
+    said = {bundle.pk: reports[bundle.pk].steps.get(step) for bundle in bundles}
     words = set(said.values()) - {None}
     if not words or not words <= {"pass", "not_applicable"}:
         return False
     checked = ", ".join(
-        f"report {reports[one.pk].pk} of {one.original_name}"
-        for one in bundles
-        if said[one.pk]
+        f"report {reports[bundle.pk].pk} of {bundle.original_name}"
+        for bundle in bundles
+        if said[bundle.pk]
     )
     if "pass" in words:
         state, note = ItemState.DONE, f"Checked by {checked}: passed."

@@ -18,8 +18,7 @@ from django.utils import timezone
 from evidence.models import EvidenceItem, VerificationReport
 from evidence.queue.sending import queue_on_commit
 from evidence.storable_values import safe_json
-from incidents.findings import QUESTIONS, answer_all
-from incidents.findings import Finding as Answer
+from incidents.findings import QUESTIONS, Answer, answer_all
 from incidents.models import EvidenceReading, Finding, Incident
 from incidents.services.changes import lock_incident
 from incidents.services.findings.reading import CaseReading, read_case, readable_reports

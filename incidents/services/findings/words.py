@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from evidence.accounts.access import name_of
-from incidents.findings import CODES, QUESTIONS, Pointer, Question, Verdict
-from incidents.findings import Finding as Answer
+from incidents.findings import CODES, QUESTIONS, Answer, Pointer, Question, Verdict
 from incidents.models import Finding, FindingReview, Incident
 
 CODE_OF_CATEGORY = dict(

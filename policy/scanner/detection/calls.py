@@ -84,6 +84,7 @@ _CALLBACK_METHODS = frozenset(
 
 
 def judge_call(detector: Detector, node: Node, scope: Scope) -> None:
+    """Judge a call or `new` by everything that its callee may be."""
     callee = node.child_by_field_name("function")
     if callee is None:
         callee = node.child_by_field_name("constructor")
@@ -102,6 +103,7 @@ def judge_call(detector: Detector, node: Node, scope: Scope) -> None:
 
 
 def judge_called(detector: Detector, node: Node, scope: Scope, target: Value) -> None:
+    """Judge a call of one value that its callee may be."""
     if type(target) is Value:
         judge_unknown_call(detector, node, scope, target)
         return
@@ -121,6 +123,7 @@ def judge_called(detector: Detector, node: Node, scope: Scope, target: Value) ->
 def judge_host_call(
     detector: Detector, node: Node, target: Host, arguments: list[Value]
 ) -> None:
+    """Judge a call of one of the runtime's own functions."""
     name, via = target.name, target.via
     first = arguments[0] if arguments else None
     if name in LOADERS:

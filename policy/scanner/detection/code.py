@@ -89,6 +89,7 @@ def is_disguised(node: Node, name: str, text: str | None, made: Via) -> bool:
 def judge_timer(
     detector: Detector, node: Node, name: str, first: Value, via: Via
 ) -> None:
+    """Judge a timer's first argument: text is run as code, and so is eval."""
     for option in options(first):
         if isinstance(option, Host) and option.name == "eval":
             why = f"{name} is given eval to run"
@@ -105,6 +106,7 @@ def judge_timer(
 def judge_worker(
     detector: Detector, node: Node, arguments: list[Value], via: Via
 ) -> None:
+    """Judge a new worker by where its code comes from: a file, a URL, or text."""
     first = arguments[0] if arguments else UNKNOWN
     second = arguments[1] if len(arguments) > 1 else UNKNOWN
     text = to_text(first) or ""
@@ -125,6 +127,7 @@ def judge_worker(
 
 
 def worker_via(value: Value) -> Via:
+    """Return the ways in which the worker's address was put together."""
     return merge_via(value)
 
 

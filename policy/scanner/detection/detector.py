@@ -66,6 +66,7 @@ def detect(
 
 
 def _run(detector: Detector, interest: Interest) -> None:
+    """Judge every site, escape, syntax error and shape of a file, up to the limit."""
     for site in detector.program.sites:
         handler = _HANDLERS.get(site.node.type)
         if handler is not None and interest.has(site.node):
@@ -108,6 +109,7 @@ def _judge_site(detector: Detector, handler: _SiteHandler, site: Site) -> None:
 
 
 def _conclude(detector: Detector) -> Findings:
+    """Return the entries by position, and why the analysis is incomplete, if it is."""
     reason = ""
     if not detector.program.is_complete:
         reason = "it has more nodes than are walked"
@@ -178,6 +180,7 @@ def judge_unknown_key(detector: Detector, node: Node, scope: Scope) -> None:
 
 
 def judge_with(detector: Detector, node: Node, scope: Scope) -> None:
+    """Flag a `with` statement: the names in it depend on an object."""
     why = "with makes names depend on an object: they cannot be told by reading"
     detector.add(node, "with-statement", FLAGGED, why, {"with-statement"})
 
@@ -193,6 +196,7 @@ def judge_escaping(detector: Detector, site: Site) -> None:
 
 
 def judge_shape(detector: Detector, shape: Shape) -> None:
+    """Flag a stretch of source that looks as obfuscators write it."""
     root = detector.syntax.root
     node = root.descendant_for_byte_range(shape.start, shape.start + 1) or root
     why = f"This is obfuscated code: {shape.what}"
@@ -200,6 +204,7 @@ def judge_shape(detector: Detector, shape: Shape) -> None:
 
 
 def judge_syntax_error(detector: Detector, node: Node) -> None:
+    """Flag what the grammar cannot read."""
     why = "The grammar cannot read this, so that what it does is not known"
     detector.add(node, "syntax-error", FLAGGED, why, {"unreadable-code"})
 

@@ -96,6 +96,7 @@ class Detector:
         self._nested(self, node, code, via)
 
     def position(self, node: Node) -> tuple[int, int]:
+        """Return line and column of a node, both from 1; columns count characters."""
         row, column_bytes = node.start_point
         start = node.start_byte - column_bytes
         prefix = self.syntax.source[start : node.start_byte]

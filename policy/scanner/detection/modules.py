@@ -46,6 +46,7 @@ def is_type_only(node: Node) -> bool:
 
 
 def judge_import(detector: Detector, node: Node, scope: Scope) -> None:
+    """Judge the module of an import statement that leaves something to run."""
     source = node.child_by_field_name("source")
     for clause in node.named_children:
         if clause.type == "import_require_clause":
@@ -56,6 +57,7 @@ def judge_import(detector: Detector, node: Node, scope: Scope) -> None:
 
 
 def judge_export(detector: Detector, node: Node, scope: Scope) -> None:
+    """Judge the module of an `export … from` that leaves something to run."""
     source = node.child_by_field_name("source")
     if source is not None and not is_type_only(node):
         judge_module(detector, node, detector.folder.fold(source, scope), "re-export")
@@ -77,6 +79,7 @@ def judge_module(
 def judge_dynamic(
     detector: Detector, node: Node, value: Value, how: str, via: Via
 ) -> None:
+    """Flag a module whose name is known only at run time."""
     is_unknown = type(value) is Value or isinstance(value, (Host, Method))
     if not is_unknown and not value.textual:
         return
@@ -92,6 +95,7 @@ def judge_dynamic(
 def judge_named_module(
     detector: Detector, node: Node, text: str, how: str, via: Via
 ) -> None:
+    """Judge a module by its name: built-in, compiled, a URL, or a file."""
     name = builtin_name(text)
     if name in FORBIDDEN_MODULES:
         why = f"This {how} loads the forbidden module {name}"
@@ -114,6 +118,7 @@ def judge_named_module(
 def judge_builtin(
     detector: Detector, node: Node, name: str, how: str, via: Via
 ) -> None:
+    """Judge a Node built-in by whether a rewrite covers it, and by how it is named."""
     if name in UNCOVERED_BUILTINS:
         why = f"This {how} loads the Node built-in {name}, which no rewrite covers"
         detector.add(node, "uncovered-builtin", FLAGGED, why, via)
@@ -126,6 +131,7 @@ def judge_builtin(
 
 
 def judge_data_url(detector: Detector, node: Node, text: str, via: Via) -> None:
+    """Flag code in a data URL, and judge that code as well."""
     why = "Code is loaded from a data URL, where no scanner of files sees it"
     detector.add(node, "data-url", FORBIDDEN, why, via | {"data-url"})
     head, _, body = text.partition(",")

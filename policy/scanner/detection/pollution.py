@@ -50,6 +50,7 @@ _PROTOTYPES = frozenset(("Object.prototype", "?.__proto__", "?.prototype"))
 def judge_prototype_call(
     detector: Detector, node: Node, name: str, arguments: list[Value], via: Via
 ) -> None:
+    """Flag a call that changes what objects inherit."""
     first = arguments[0] if arguments else UNKNOWN
     pollution = via | {"prototype-pollution"}
     if name in _SET_PROTOTYPE:
@@ -73,6 +74,7 @@ def judge_prototype_call(
 
 
 def judge_assignment(detector: Detector, node: Node, scope: Scope) -> None:
+    """Flag an assignment that reaches a prototype through its chain of members."""
     left = unwrap(node.child_by_field_name("left"))
     keys: list[tuple[str | None, Via]] = []
     target = left
@@ -97,6 +99,7 @@ def judge_assignment(detector: Detector, node: Node, scope: Scope) -> None:
 
 
 def writes_prototype(names: list[str | None], owner: Value, base: Node | None) -> bool:
+    """Return whether names of members, from the base on, end on a prototype."""
     if "__proto__" in names:
         return True
     if any(

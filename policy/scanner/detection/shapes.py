@@ -40,6 +40,7 @@ def find_shapes(source: bytes) -> list[Shape]:
 
 
 def _six_signs(source: bytes) -> Iterator[Shape]:
+    """Yield the first program written in the six signs of JSFuck."""
     for match in _SIX_SIGNS.finditer(source):
         text = b"".join(match[0].split())
         # Brackets of deep data have no `!` between them.
@@ -49,6 +50,7 @@ def _six_signs(source: bytes) -> Iterator[Shape]:
 
 
 def _hex_names(source: bytes) -> Iterator[Shape]:
+    """Yield the first of many names that are numbers in disguise."""
     names = set()
     first = None
     for match in _HEX_NAME.finditer(source):
@@ -61,6 +63,8 @@ def _hex_names(source: bytes) -> Iterator[Shape]:
 
 
 def _by_pattern(pattern: re.Pattern[bytes], what: str, least: int = 1) -> Finder:
+    """Return a finder of a pattern that occurs at least `least` times."""
+
     def find(source: bytes) -> Iterator[Shape]:
         matches = pattern.finditer(source)
         first = next(matches, None)

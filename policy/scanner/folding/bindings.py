@@ -54,6 +54,7 @@ _NAMED = (Host, Module, Method, Bound)
 
 
 def fold_identifier(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return the value of a name in the source, its escapes resolved."""
     written = text_of(node)
     name = unescape(written)
     value = fold_name(folder, name, scope)
@@ -63,6 +64,7 @@ def fold_identifier(folder: Folder, node: Node, scope: Scope) -> Value:
 
 
 def fold_name(folder: Folder, name: str, scope: Scope) -> Value:
+    """Return the value of a name in a scope; the global's where nothing binds it."""
     if name == "undefined":
         return UNDEFINED
     inside = find_with_member(folder, name, scope)
@@ -183,6 +185,7 @@ def apply_write(
 
 
 def source_of(folder: Folder, write: Write) -> Value:
+    """Return the value that one write gives a binding, its path not yet followed."""
     node, kind = write.node, write.kind
     if node is None or kind == "opaque":
         return UNKNOWN
@@ -243,6 +246,7 @@ def follow_path(folder: Folder, value: Value, write: Write) -> Value:
 def apply_default(
     folder: Folder, value: Value, default: Node | None, write: Write
 ) -> Value:
+    """Return a value, or the default where it is, or may be, undefined."""
     if value == UNDEFINED or type(value) is Value:
         other = add_via(folder.fold(default, write.scope), "default-parameter")
         return other if value == UNDEFINED else one_of((other, value))
@@ -250,6 +254,7 @@ def apply_default(
 
 
 def destructure(folder: Folder, value: Value, key: Node | str, scope: Scope) -> Value:
+    """Return the member of a value that one step of a pattern takes."""
     if isinstance(key, str):
         return get_member(value, key)
     found, via = property_key(folder, key, scope)
@@ -257,6 +262,7 @@ def destructure(folder: Folder, value: Value, key: Node | str, scope: Scope) -> 
 
 
 def fold_import(folder: Folder, write: Write) -> Value:
+    """Return what an imported name is: a module, or a member of one."""
     specifier = folder.fold(write.node, write.scope)
     name = to_text(specifier)
     if name is None:
@@ -268,6 +274,7 @@ def fold_import(folder: Folder, write: Write) -> Value:
 
 
 def fold_enum(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return a TypeScript enum as an object that may have other members."""
     body = node.child_by_field_name("body")
     members: dict[str, Value] = {}
     for item in body.named_children if body is not None else ():

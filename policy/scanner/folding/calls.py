@@ -64,11 +64,13 @@ def fold_arguments(folder: Folder, call: Node, scope: Scope) -> list[Value]:
 
 
 def is_tagged(call: Node) -> bool:
+    """Return whether a call is that of a template's tag."""
     arguments = call.child_by_field_name("arguments")
     return arguments is not None and arguments.type == "template_string"
 
 
 def fold_tagged(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return the one argument that a tag gets of a template: its text in an array."""
     text = fold_template(folder, node, scope)
     return Array((add_via(text, "tagged-template"),))
 
@@ -97,6 +99,7 @@ def fold_callee(folder: Folder, call: Node, scope: Scope) -> Value:
 
 
 def fold_call(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return what a call gives back, or unknown."""
     target = fold_callee(folder, node, scope)
     if isinstance(target, Host) and target.name == "String.raw":
         return raw_template(folder, node, scope)
@@ -106,6 +109,7 @@ def fold_call(folder: Folder, node: Node, scope: Scope) -> Value:
 
 
 def raw_template(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return the text of a template that `String.raw` is the tag of."""
     nodes = arguments_of(node)
     if is_tagged(node):
         return fold_template(folder, nodes[0], scope)
@@ -113,6 +117,7 @@ def raw_template(folder: Folder, node: Node, scope: Scope) -> Value:
 
 
 def fold_new(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return what a constructor makes: an instance, or what a host makes."""
     target = fold_callee(folder, node, scope)
     if isinstance(target, Class):
         return make_instance(folder, target)
@@ -146,6 +151,7 @@ def apply_value(folder: Folder, target: Value, arguments: list[Value]) -> Value:
 
 
 def apply_host(folder: Folder, target: Host, arguments: list[Value]) -> Value:
+    """Return what one of the runtime's own functions gives back."""
     name = target.name
     if name == "createRequire":
         return Host("require", via=target.via | {"create-require"})
@@ -171,6 +177,7 @@ def apply_host(folder: Folder, target: Host, arguments: list[Value]) -> Value:
 
 
 def apply_method(folder: Folder, target: Method, arguments: list[Value]) -> Value:
+    """Return what a method gives back; a promise counts as its value."""
     owner, name = target.owner, target.name
     if name == "bind" and arguments:
         if isinstance(owner, Method):

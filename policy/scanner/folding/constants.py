@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 def fold_string(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return a string's text, with a note where its escapes hide letters."""
     raw = text_of(node)[1:-1]
     via = frozenset({"escape-sequence"} if uses_coded_escapes(raw) else ())
     return Text(unescape(raw), via=via)
@@ -63,11 +64,13 @@ def fold_template(folder: Folder, node: Node, scope: Scope) -> Value:
 
 
 def fold_template_text(raw: str) -> Value:
+    """Return the plain part of a template, with the same note."""
     via = frozenset({"escape-sequence"} if uses_coded_escapes(raw) else ())
     return Text(unescape(raw), via=via)
 
 
 def join_parts(parts: Sequence[Value], technique: str) -> Value:
+    """Return parts joined to one text; text of unknown letters where one is unknown."""
     texts = [to_text(part) for part in parts]
     via = merge_via(*parts) | {technique}
     # Text joined with anything stays text, even where its letters are not known.
@@ -77,11 +80,13 @@ def join_parts(parts: Sequence[Value], technique: str) -> Value:
 
 
 def fold_number(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return the number that a literal is written for."""
     number = parse_number(text_of(node))
     return UNKNOWN if number is None else Number(number)
 
 
 def fold_regex(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return a regular expression with its flags."""
     pattern = node.child_by_field_name("pattern")
     flags = node.child_by_field_name("flags")
     return Pattern(
@@ -91,11 +96,13 @@ def fold_regex(folder: Folder, node: Node, scope: Scope) -> Value:
 
 
 def fold_word(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return the constant of one of JavaScript's words."""
     words = {"true": True, "false": False, "null": None, "undefined": ...}
     return Constant(words[node.type])
 
 
 def fold_array(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return an array, its spread parts unrolled; unknown above `MAX_ITEMS`."""
     items: list[Value] = []
     for child in node.named_children:
         if child.type == "comment":
@@ -112,6 +119,7 @@ def fold_array(folder: Folder, node: Node, scope: Scope) -> Value:
 
 
 def fold_object(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return an object; it is open where members may be missing from what is known."""
     members: dict[str, Value] = {}
     is_open = False
     for child in node.named_children:
@@ -152,6 +160,7 @@ def add_object_member(
 def add_object_method(
     folder: Folder, node: Node, scope: Scope, members: dict[str, Value]
 ) -> bool:
+    """Add a method or a getter's value; return False where its key is unknown."""
     key = node.child_by_field_name("name")
     name = property_key(folder, key, scope)[0] if key is not None else None
     if name is None:
@@ -166,10 +175,12 @@ def add_object_method(
 
 
 def fold_function(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return a function with the frame that it closes over."""
     return Function(node, scope, folder.frame)
 
 
 def fold_class(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return a class."""
     return Class(node, scope)
 
 

@@ -32,16 +32,19 @@ if TYPE_CHECKING:
 
 
 def fold_inner(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return the value inside brackets, casts and the like."""
     return folder.fold(unwrap(node), scope)
 
 
 def fold_awaited(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return the value that is awaited: a promise counts as its value."""
     return (
         folder.fold(node.named_children[0], scope) if node.named_children else UNKNOWN
     )
 
 
 def fold_sequence(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return the last of expressions that commas join."""
     children = [c for c in node.named_children if c.type != "comment"]
     if not children:
         return UNKNOWN
@@ -49,6 +52,7 @@ def fold_sequence(folder: Folder, node: Node, scope: Scope) -> Value:
 
 
 def fold_conditional(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return the branch that is taken, or either where the condition is unknown."""
     truth = to_truth(folder.fold(node.child_by_field_name("condition"), scope))
     # Both where the condition is unknown: either may be what is called in the end.
     branches = ["consequence", "alternative"]
@@ -81,6 +85,7 @@ def fold_binary(folder: Folder, node: Node, scope: Scope) -> Value:
 def fold_logical(
     folder: Folder, sign: str, left: Value, right: Node, scope: Scope
 ) -> Value:
+    """Return a short-circuit's value, or either side where the left is unknown."""
     truth = to_truth(left)
     # It asks for null and undefined alone: 0 and an empty text on the left stay.
     if sign == "??":
@@ -94,6 +99,7 @@ def fold_logical(
 
 
 def fold_unary(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return a sign applied to a value."""
     operator = node.child_by_field_name("operator")
     value = folder.fold(node.child_by_field_name("argument"), scope)
     sign = text_of(operator) if operator is not None else ""
@@ -112,11 +118,13 @@ def fold_unary(folder: Folder, node: Node, scope: Scope) -> Value:
 
 
 def fold_assignment(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return what is assigned: an assignment's own value."""
     value = folder.fold(node.child_by_field_name("right"), scope)
     return value if isinstance(value, Object) else add_via(value, "assignment-value")
 
 
 def augment(folder: Folder, current: Value, node: Node, scope: Scope) -> Value:
+    """Return a name's value after `+=` and its like."""
     operator = node.child_by_field_name("operator")
     right = folder.fold(node.child_by_field_name("right"), scope)
     sign = text_of(operator).removesuffix("=") if operator is not None else ""
@@ -124,6 +132,7 @@ def augment(folder: Folder, current: Value, node: Node, scope: Scope) -> Value:
 
 
 def fold_binary_values(folder: Folder, sign: str, left: Value, right: Value) -> Value:
+    """Return an operator applied to every pair of what the sides may be."""
     results = [
         binary(sign, option, other)
         for option in options(left)

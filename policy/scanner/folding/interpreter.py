@@ -118,6 +118,7 @@ def _reads_frame(folder: Folder, function: Function) -> bool:
 def _follow(
     folder: Folder, function: Function, body: Node, arguments: list[Value]
 ) -> Value:
+    """Return what a function's body returns for arguments, in a frame of its own."""
     outer = folder.frame
     inner = folder.program.scopes[function.node.id]
     folder.frame = {**(function.environment or {}), **(outer or {})}
@@ -132,6 +133,7 @@ def _follow(
 
 
 def _bind_parameters(folder: Folder, inner: Scope, arguments: list[Value]) -> None:
+    """Give each parameter its argument; a rest parameter all from its place on."""
     assert folder.frame is not None
     for binding in inner.bindings.values():
         for write in binding.writes:
@@ -148,6 +150,7 @@ def _bind_parameters(folder: Folder, inner: Scope, arguments: list[Value]) -> No
 
 
 def _body_value(folder: Folder, body: Node, scope: Scope) -> Value:
+    """Return a body's value: the expression's, or the first return's."""
     if body.type != "statement_block":
         return folder.fold(body, scope)
     try:
@@ -191,12 +194,14 @@ def run_loop(folder: Folder, binding: Binding, current: Value, write: Write) -> 
 
 
 def _block(folder: Folder, node: Node, scope: Scope) -> None:
+    """Follow the statements of a block in its own scope."""
     inner = folder.program.scopes.get(node.id, scope)
     for child in node.named_children:
         _statement(folder, child, inner)
 
 
 def _statement(folder: Folder, node: Node, scope: Scope) -> None:
+    """Follow one statement; give up on a kind that is not followed."""
     if not folder.budget.spend():
         raise _GiveUpError
     handler = _STATEMENTS.get(node.type)
@@ -210,6 +215,7 @@ def _skip(folder: Folder, node: Node, scope: Scope) -> None:
 
 
 def _declaration(folder: Folder, node: Node, scope: Scope) -> None:
+    """Give each plain name of a declaration its value."""
     for child in node.named_children:
         if child.type != "variable_declarator":
             continue
@@ -223,6 +229,7 @@ def _declaration(folder: Folder, node: Node, scope: Scope) -> None:
 
 
 def _assign(folder: Folder, name: str, scope: Scope, value: Value) -> None:
+    """Give a bound name a value in the frame; give up on one that is not bound."""
     binding = find_binding(name, scope)
     if binding is None or folder.frame is None:
         raise _GiveUpError
@@ -247,6 +254,7 @@ def _current(folder: Folder, name: str, scope: Scope, position: int) -> Value:
 
 
 def _expression(folder: Folder, node: Node, scope: Scope) -> None:
+    """Follow an expression statement for its effects."""
     for child in node.named_children:
         _effect(folder, unwrap(child), scope)
 
@@ -269,6 +277,7 @@ def _effect(folder: Folder, node: Node | None, scope: Scope) -> None:
 
 
 def _assignment(folder: Folder, node: Node, scope: Scope) -> None:
+    """Follow an assignment to a name, or to an element."""
     left = unwrap(node.child_by_field_name("left"))
     if left is None:
         raise _GiveUpError
@@ -297,6 +306,7 @@ def _element(folder: Folder, left: Node, node: Node, scope: Scope) -> None:
 
 
 def _update(folder: Folder, node: Node, scope: Scope) -> None:
+    """Follow `++` or `--` of a name that holds a number."""
     target = unwrap(node.child_by_field_name("argument"))
     operator = node.child_by_field_name("operator")
     if target is None or target.type != "identifier" or operator is None:
@@ -349,6 +359,7 @@ def _iterate(folder: Folder, node: Node, scope: Scope) -> None:
 
 
 def _if(folder: Folder, node: Node, scope: Scope) -> None:
+    """Follow the branch that a known condition takes."""
     truth = to_truth(folder.fold(node.child_by_field_name("condition"), scope))
     if truth is None:
         raise _GiveUpError
@@ -358,24 +369,29 @@ def _if(folder: Folder, node: Node, scope: Scope) -> None:
 
 
 def _else(folder: Folder, node: Node, scope: Scope) -> None:
+    """Follow the statements of an else branch."""
     for child in node.named_children:
         _statement(folder, child, scope)
 
 
 def _return(folder: Folder, node: Node, scope: Scope) -> None:
+    """End the body with a value."""
     value = node.named_children[0] if node.named_children else None
     raise _Return(folder.fold(value, scope))
 
 
 def _break(folder: Folder, node: Node, scope: Scope) -> None:
+    """End the innermost loop."""
     raise _Break
 
 
 def _continue(folder: Folder, node: Node, scope: Scope) -> None:
+    """End the innermost loop's round."""
     raise _Continue
 
 
 def _for(folder: Folder, node: Node, scope: Scope) -> None:
+    """Follow a counting loop, up to `MAX_ROUNDS` rounds."""
     inner = folder.program.scopes.get(node.id, scope)
     start = node.child_by_field_name("initializer")
     if start is not None and start.type != "empty_statement":
@@ -395,12 +411,14 @@ def _for(folder: Folder, node: Node, scope: Scope) -> None:
 
 
 def _plain(node: Node) -> Node:
+    """Return the expression of an expression statement."""
     if node.type == "expression_statement" and node.named_children:
         return node.named_children[0]
     return node
 
 
 def _holds(folder: Folder, condition: Node | None, scope: Scope) -> bool:
+    """Return whether a loop goes on; give up where its condition is unknown."""
     if condition is None or condition.type == "empty_statement":
         raise _GiveUpError
     truth = to_truth(_condition(folder, _plain(condition), scope))
@@ -447,6 +465,7 @@ def _round(folder: Folder, node: Node, scope: Scope) -> bool:
 
 
 def _for_in(folder: Folder, node: Node, scope: Scope) -> None:
+    """Follow a loop over known items or keys."""
     inner = folder.program.scopes.get(node.id, scope)
     left = node.child_by_field_name("left")
     operator = node.child_by_field_name("operator")
@@ -474,6 +493,7 @@ def _enumerated(folder: Folder, value: Value) -> Value:
 
 
 def _bind_pattern(folder: Folder, inner: Scope, item: Value) -> None:
+    """Give the names of a loop's pattern the parts of one item."""
     assert folder.frame is not None
     for binding in inner.bindings.values():
         for write in binding.writes:
@@ -482,6 +502,7 @@ def _bind_pattern(folder: Folder, inner: Scope, item: Value) -> None:
 
 
 def _while(folder: Folder, node: Node, scope: Scope) -> None:
+    """Follow a while or do loop, up to `MAX_ROUNDS` rounds."""
     inner = folder.program.scopes.get(node.id, scope)
     condition = node.child_by_field_name("condition")
     if node.type == "do_statement" and not _round(folder, node, inner):

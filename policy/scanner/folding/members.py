@@ -57,6 +57,7 @@ def member_key(
 
 
 def fold_member(folder: Folder, node: Node, scope: Scope) -> Value:
+    """Return a member of a value; any of them where its key is unknown."""
     owner = folder.fold(node.child_by_field_name("object"), scope)
     if node.type == "subscript_expression" and type(owner) is Value:
         # The key of an unknown owner matters only on the way to Function.
@@ -102,6 +103,7 @@ def any_member(folder: Folder, owner: Value, node: Node, scope: Scope) -> Value:
 
 
 def static_member(folder: Folder, owner: Class, node: Node, scope: Scope) -> Value:
+    """Return a member of a class itself."""
     key, via = member_key(folder, node, scope)
     if key is None:
         return UNKNOWN
@@ -136,6 +138,7 @@ def class_members(folder: Folder, klass: Class, *, is_static: bool) -> dict[str,
 
 
 def add_constructed(folder: Folder, klass: Class, members: dict[str, Value]) -> None:
+    """Add the members that a class's constructor assigns to `this`."""
     for site in folder.program.class_fields.get(klass.node.id, ()):
         left = unwrap(site.node.child_by_field_name("left"))
         key = member_key(folder, left, site.scope)[0] if left is not None else None

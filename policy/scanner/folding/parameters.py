@@ -73,6 +73,7 @@ def called_back_with(folder: Folder, function: Node) -> list[Value]:
 
 
 def parameter_name(function: Node, index: int) -> str:
+    """Return the name of a function's parameter; empty for a pattern or none."""
     parameters = function.child_by_field_name("parameters")
     if parameters is None or index < 0:
         return ""
@@ -111,6 +112,7 @@ def calls_of_member(folder: Folder, function: Node) -> list[Site]:
 
 
 def is_call_of(folder: Folder, site: Site, function: Node) -> bool:
+    """Return whether a call may be one of this function."""
     targets = options(folder.callee(site.node, site.scope))
     return any(isinstance(t, Function) and t.node.id == function.id for t in targets)
 

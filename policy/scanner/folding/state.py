@@ -27,6 +27,7 @@ class Budget:
     clock: Clock = field(default_factory=Clock)
 
     def spend(self) -> bool:
+        """Take a step; return False once none are left. Look at the clock at times."""
         self.steps -= 1
         if self.steps % _STEPS_BETWEEN_LOOKS == 0:
             self.clock.check()

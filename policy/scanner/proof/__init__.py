@@ -8,6 +8,7 @@ Does not: find out what a doubtful place does. Folding does that (folding/), and
 answers may only make a doubt worse.
 """
 
-from policy.scanner.proof.prover import Doubt, Load, Proof, prove
+from policy.scanner.proof.doubts import Doubt, Load, Proof
+from policy.scanner.proof.proving import prove
 
 __all__ = ["Doubt", "Load", "Proof", "prove"]

@@ -100,6 +100,7 @@ def doubt_computed(prover: Prover) -> None:
 
 
 def _subscript(prover: Prover, node: Node) -> None:
+    """Judge one computed read; a write gives nothing away."""
     use = Use(node, prover.source.path_of(node))
     owner = child_use(use, node.child_by_field_name("object"))
     if owner is None or _is_written(use):
@@ -112,11 +113,13 @@ def _subscript(prover: Prover, node: Node) -> None:
 
 
 def _read(prover: Prover, use: Use, owner: Use) -> None:
+    """Follow what an unknown key may have read."""
     kind = "of a function" if is_function(prover.source, owner) else "of something"
     follow(prover, kind, use)
 
 
 def _is_written(use: Use) -> bool:
+    """Return whether a use is the target of an assignment."""
     left = use.parent.child_by_field_name("left")
     return (
         left is not None
@@ -205,12 +208,14 @@ def follow(prover: Prover, kind: str, use: Use) -> None:
 
 
 def _named(prover: Prover, kind: str, use: Use) -> None:
+    """Follow a value through the uses of the name it is kept in."""
     name = text_of(use.node)
-    for one in prover.uses_of_name(kind, use, name):
-        follow(prover, kind, one)
+    for named in prover.uses_of_name(kind, use, name):
+        follow(prover, kind, named)
 
 
 def _called(prover: Prover, kind: str, call: Use) -> None:
+    """Doubt a call of what an unknown key may have read."""
     if not arguments_of(call.node) and kind != "called":
         return
     if kind in ("of a function", "called"):

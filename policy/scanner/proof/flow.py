@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from tree_sitter import Node
 
-from policy.scanner.proof.source import Use
+from policy.scanner.proof.source import Use, is_in_field
 from policy.scanner.scopes import FUNCTIONS, arguments_of, text_of, unwrap
 
 
@@ -63,6 +63,7 @@ _ASKING = frozenset(
         "update_expression",
     ]
 )
+_AUGMENTED = "augmented_assignment_expression"
 _COMPARING = frozenset(("===", "!==", "==", "!=", "in", "<", ">", "<=", ">="))
 
 
@@ -74,7 +75,7 @@ def flows_of(use: Use) -> list[Flow]:
         if kind in _WRAPPERS and kind != "yield_expression":
             use = use.up()
         elif kind == "ternary_expression":
-            if _is(parent, "condition", node):
+            if is_in_field(parent, "condition", node):
                 break
             use = use.up()
         elif kind == "sequence_expression":
@@ -86,11 +87,11 @@ def flows_of(use: Use) -> list[Flow]:
                 found += _compared(use)
                 break
             use = use.up()
-        elif kind == "assignment_expression" and _is(parent, "right", node):
+        elif kind == "assignment_expression" and is_in_field(parent, "right", node):
             # The value is kept, and is the value of the assignment as well.
             found.append(_kept(use))
             use = use.up()
-        elif kind == "augmented_assignment_expression" and _is(parent, "right", node):
+        elif kind == _AUGMENTED and is_in_field(parent, "right", node):
             found.append(_kept(use))
             use = use.up()
         else:
@@ -99,32 +100,29 @@ def flows_of(use: Use) -> list[Flow]:
     return found
 
 
-def _is(parent: Node, field: str, child: Node) -> bool:
-    found = parent.child_by_field_name(field)
-    return found is not None and found.id == child.id
-
-
 def _passes(parent: Node, node: Node) -> bool:
     """Return whether the value of an operand may be the value of the operation."""
     operator = parent.child_by_field_name("operator")
     sign = text_of(operator) if operator is not None else ""
     if sign in ("||", "??"):
         return True
-    return sign == "&&" and _is(parent, "right", node)
+    return sign == "&&" and is_in_field(parent, "right", node)
 
 
 def _compared(use: Use) -> list[Flow]:
+    """Return where a value goes from a comparison: nowhere, unless a class is asked."""
     operator = use.parent.child_by_field_name("operator")
     sign = text_of(operator) if operator is not None else ""
     if sign in _COMPARING or sign == "&&":
         return []
     # A class may say what it is to be an instance, and gets the value to say so.
-    if sign == "instanceof" and _is(use.parent, "right", use.node):
+    if sign == "instanceof" and is_in_field(use.parent, "right", use.node):
         return []
     return [Flow(Way.ESCAPE, use)]
 
 
 def _kept(use: Use) -> Flow:
+    """Return where an assignment keeps a value."""
     left = unwrap(use.parent.child_by_field_name("left"))
     if left is None:
         return Flow(Way.ESCAPE, use)
@@ -137,19 +135,20 @@ def _kept(use: Use) -> Flow:
 
 
 def _ended(use: Use) -> Flow:
+    """Return what becomes of a value where its expression ends."""
     node, parent, kind = use.node, use.parent, use.parent.type
     if kind in _ASKING:
         return Flow(Way.HARMLESS, use)
     if kind == "unary_expression":
         return Flow(Way.HARMLESS, use)
     if kind in ("member_expression", "subscript_expression"):
-        is_owner = _is(parent, "object", node)
+        is_owner = is_in_field(parent, "object", node)
         return Flow(Way.MEMBER if is_owner else Way.ESCAPE, use.up())
-    if kind == "call_expression" and _is(parent, "function", node):
+    if kind == "call_expression" and is_in_field(parent, "function", node):
         return Flow(Way.CALL, use.up())
-    if kind == "new_expression" and _is(parent, "constructor", node):
+    if kind == "new_expression" and is_in_field(parent, "constructor", node):
         return Flow(Way.NEW, use.up())
-    if kind == "variable_declarator" and _is(parent, "value", node):
+    if kind == "variable_declarator" and is_in_field(parent, "value", node):
         return _declared(use)
     if kind == "arguments":
         return _passed(use)
@@ -160,12 +159,13 @@ def _ended(use: Use) -> Flow:
     if kind == "for_in_statement":
         operator = parent.child_by_field_name("operator")
         by_key = operator is not None and operator.type == "in"
-        harmless = by_key or _is(parent, "left", node)
+        harmless = by_key or is_in_field(parent, "left", node)
         return Flow(Way.HARMLESS if harmless else Way.ESCAPE, use)
     return Flow(Way.ESCAPE, use)
 
 
 def _declared(use: Use) -> Flow:
+    """Return where a declaration keeps a value; an exported one escapes."""
     name = use.parent.child_by_field_name("name")
     is_exported = any(n.type in _SHOWN for n in use.path)
     if name is None or (is_exported and use.path[-3].type in _SHOWN):
@@ -200,6 +200,7 @@ def _passed(use: Use) -> Flow:
 
 
 def _called_in_place(call: Node) -> tuple[Node | None, int]:
+    """Return a function that is called where it stands, and its arguments' shift."""
     callee = unwrap(call.child_by_field_name("function"))
     if callee is None:
         return None, 0
@@ -232,3 +233,32 @@ def parameter_at(function: Node, index: int) -> Node | None:
         return None
     node = kinds[index].child_by_field_name("pattern") or kinds[index]
     return node if node.type == "identifier" else None
+
+
+def is_assigned(use: Use) -> bool:
+    """Return whether a name or member is written, not read."""
+    is_left = is_in_field(use.parent, "left", use.node)
+    return is_left and use.parent.type.endswith("assignment_expression")
+
+
+def is_type(use: Use) -> bool:
+    """Return whether a name stands where only types are."""
+    return any(node.type in _TYPES for node in use.path)
+
+
+_TYPES = frozenset(
+    [
+        "type_annotation",
+        "type_arguments",
+        "type_parameters",
+        "interface_declaration",
+        "type_alias_declaration",
+        "ambient_declaration",
+        "implements_clause",
+        "call_signature",
+        "construct_signature",
+        "function_signature",
+        "function_type",
+        "method_signature",
+    ]
+)

@@ -47,6 +47,7 @@ def function_of(source: Source, callee: Node) -> Node | None:
 
 
 def _made(declaration: Declaration) -> Node | None:
+    """Return the function that a declaration makes; None for any other value."""
     if declaration.kind == "function":
         return declaration.holder
     if declaration.kind not in ("const", "let", "var") or declaration.is_pattern:

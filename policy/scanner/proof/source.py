@@ -68,9 +68,11 @@ class Use:
 
     @property
     def parent(self) -> Node:
+        """Return the node right above."""
         return self.path[-1]
 
     def up(self) -> Use:
+        """Return the parent as a use."""
         return Use(self.path[-1], self.path[:-1])
 
 
@@ -144,6 +146,7 @@ class Source:
         return self._places[name]
 
     def _token(self, place: int, name: str) -> Use | None:
+        """Return the name at a place as a use; None inside text or a comment."""
         span = (place, place + len(name.encode()))
         if span not in self._tokens:
             node = self.root.descendant_for_byte_range(*span)
@@ -204,6 +207,7 @@ class Source:
 
 
 def _keeps_value(declaration: Declaration, name: str) -> bool:
+    """Return whether a `var` at the top keeps a value of Node's module wrapper."""
     is_top = declaration.scope.type == "program"
     return is_top and declaration.kind == "var" and name in WRAPPER_NAMES
 
@@ -220,15 +224,17 @@ def declaration_of(use: Use) -> Declaration | None:
         parent = path.pop()
         kind = parent.type
         if kind in _PATTERNS or (
-            kind == "pair_pattern" and _is(parent, "value", child)
+            kind == "pair_pattern" and is_in_field(parent, "value", child)
         ):
             is_pattern = True
         elif kind in _DEFAULTS:
-            if not _is(parent, "left", child):
+            if not is_in_field(parent, "left", child):
                 return None
             is_pattern = True
         elif kind in _PARAMETERS:
-            if _is(parent, "value", child) or _is(parent, "type", child):
+            if is_in_field(parent, "value", child) or is_in_field(
+                parent, "type", child
+            ):
                 return None
         else:
             return _declared(use, child, parent, tuple(path), is_pattern=is_pattern)
@@ -239,6 +245,7 @@ def declaration_of(use: Use) -> Declaration | None:
 def _declared(
     use: Use, child: Node, parent: Node, above: tuple[Node, ...], *, is_pattern: bool
 ) -> Declaration | None:
+    """Return the declaration that a name's place in the tree makes; None for a use."""
     kind = parent.type
     if kind == "formal_parameters":
         return Declaration("parameter", above[-1], use, above[-1], is_pattern)
@@ -247,18 +254,18 @@ def _declared(
     if kind == "for_in_statement":
         return _loop_variable(use, child, parent, above, is_pattern=is_pattern)
     if kind == "catch_clause":
-        named = _is(parent, "parameter", child)
+        named = is_in_field(parent, "parameter", child)
         return Declaration("catch", parent, use, parent, is_pattern) if named else None
     if kind in FUNCTIONS:
-        if _is(parent, "parameter", child):
+        if is_in_field(parent, "parameter", child):
             return Declaration("parameter", parent, use, parent, is_pattern)
-        if not _is(parent, "name", child):
+        if not is_in_field(parent, "name", child):
             return None
         is_declared = kind.endswith("declaration")
         scope = _block(above) if is_declared else parent
         return Declaration("function", scope, use, parent, is_pattern=False)
     if kind in CLASSES:
-        if not _is(parent, "name", child):
+        if not is_in_field(parent, "name", child):
             return None
         scope = _block(above) if kind.endswith("declaration") else parent
         return Declaration("class", scope, use, parent, is_pattern=False)
@@ -268,6 +275,7 @@ def _declared(
 def _imported(
     use: Use, child: Node, parent: Node, above: tuple[Node, ...]
 ) -> Declaration | None:
+    """Return the declaration that an import, a class or the like makes."""
     kind = parent.type
     if kind in _IMPORTS:
         return Declaration("import", _block(above), use, parent, is_pattern=False)
@@ -276,7 +284,7 @@ def _imported(
         if alias is not None and alias.id != child.id:
             return None
         return Declaration("import", _block(above), use, parent, is_pattern=False)
-    if kind in _OTHER_NAMED and _is(parent, "name", child):
+    if kind in _OTHER_NAMED and is_in_field(parent, "name", child):
         if any(node.type == "ambient_declaration" for node in above):
             return None
         return Declaration("other", _block(above), use, parent, is_pattern=False)
@@ -286,8 +294,9 @@ def _imported(
 def _variable(
     use: Use, child: Node, parent: Node, above: tuple[Node, ...], *, is_pattern: bool
 ) -> Declaration | None:
+    """Return the declaration of a `var`, `let` or `const`."""
     # `declare const require` leaves nothing to run.
-    if not _is(parent, "name", child):
+    if not is_in_field(parent, "name", child):
         return None
     if any(node.type == "ambient_declaration" for node in above):
         return None
@@ -302,14 +311,16 @@ def _variable(
 def _loop_variable(
     use: Use, child: Node, parent: Node, above: tuple[Node, ...], *, is_pattern: bool
 ) -> Declaration | None:
+    """Return the declaration of a loop's variable."""
     keyword = parent.child_by_field_name("kind")
-    if keyword is None or not _is(parent, "left", child):
+    if keyword is None or not is_in_field(parent, "left", child):
         return None
     scope = _function_body(above) if keyword.type == "var" else parent
     return Declaration("loop", scope, use, parent, is_pattern)
 
 
 def _block(above: tuple[Node, ...]) -> Node:
+    """Return the innermost block above."""
     return next(node for node in reversed(above) if node.type in _BLOCKS)
 
 
@@ -325,6 +336,7 @@ def _function_body(above: tuple[Node, ...]) -> Node:
     return above[0]
 
 
-def _is(parent: Node, field: str, child: Node) -> bool:
+def is_in_field(parent: Node, field: str, child: Node) -> bool:
+    """Return whether a child stands in a field of its parent."""
     found = parent.child_by_field_name(field)
     return found is not None and found.id == child.id

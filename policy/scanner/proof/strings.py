@@ -38,15 +38,18 @@ def child_use(use: Use, child: Node | None) -> Use | None:
 
 
 def _field(source: Source, use: Use, field: str, depth: int) -> Texts | None:
+    """Return the texts that a field of a node may have."""
     child = child_use(use, use.node.child_by_field_name(field))
     return None if child is None else prove_texts(source, child, depth)
 
 
 def _string(source: Source, use: Use, depth: int) -> Texts | None:
+    """Return a string's one text."""
     return frozenset((unescape(text_of(use.node)[1:-1]),))
 
 
 def _template(source: Source, use: Use, depth: int) -> Texts | None:
+    """Return the texts of a template: every combination of its parts'."""
     raw, start = use.node.text or b"", use.node.start_byte
     position, texts = 1, frozenset(("",))
     for child in use.node.named_children:
@@ -67,10 +70,12 @@ def _template(source: Source, use: Use, depth: int) -> Texts | None:
 
 
 def _joined(left: Texts, right: Texts) -> Texts:
+    """Return every text of the left with every text of the right."""
     return frozenset(a + b for a in left for b in right)
 
 
 def _inner(source: Source, use: Use, depth: int) -> Texts | None:
+    """Return the texts inside brackets, casts and the like."""
     node = unwrap(use.node)
     if node is None or node.id == use.node.id:
         return None
@@ -78,17 +83,20 @@ def _inner(source: Source, use: Use, depth: int) -> Texts | None:
 
 
 def _sequence(source: Source, use: Use, depth: int) -> Texts | None:
+    """Return the texts of the last of expressions that commas join."""
     last = child_use(use, use.node.named_children[-1])
     return None if last is None else prove_texts(source, last, depth)
 
 
 def _conditional(source: Source, use: Use, depth: int) -> Texts | None:
-    one = _field(source, use, "consequence", depth)
+    """Return the texts of both branches."""
+    then = _field(source, use, "consequence", depth)
     other = _field(source, use, "alternative", depth)
-    return None if one is None or other is None else one | other
+    return None if then is None or other is None else then | other
 
 
 def _binary(source: Source, use: Use, depth: int) -> Texts | None:
+    """Return the texts of a sum, or of both sides of `||` and `??`."""
     operator = use.node.child_by_field_name("operator")
     sign = text_of(operator) if operator is not None else ""
     if sign not in ("+", "||", "??"):
@@ -101,6 +109,7 @@ def _binary(source: Source, use: Use, depth: int) -> Texts | None:
 
 
 def _identifier(source: Source, use: Use, depth: int) -> Texts | None:
+    """Return the texts of every value that a name is given."""
     return texts_of_name(source, use, text_of(use.node), depth)
 
 
@@ -117,9 +126,9 @@ def texts_of_name(source: Source, use: Use, name: str, depth: int) -> Texts | No
         return None
     found: Texts = frozenset()
     own = {d.use.node.id: d for d in declared}
-    for one in uses:
-        declaration = own.get(one.node.id)
-        written = _written(one) if declaration is None else _declared(declaration)
+    for named in uses:
+        declaration = own.get(named.node.id)
+        written = _written(named) if declaration is None else _declared(declaration)
         if written is None:
             return None
         if written:
@@ -153,6 +162,7 @@ def _is_parameter_too(source: Source, declaration: Declaration) -> bool:
 
 
 def _declared(declaration: Declaration) -> list[Use] | None:
+    """Return the values that a declaration gives its name."""
     value = declaration.holder.child_by_field_name("value")
     above = declaration.use.path
     # `for (let x of …)` and its like have their own kind.
@@ -195,6 +205,7 @@ def _written_in_wrapper(use: Use) -> list[Use] | None:
 
 
 def _member(source: Source, use: Use, depth: int) -> Texts | None:
+    """Return the texts of a literal's member, by the keys it may be read by."""
     owner = use.node.child_by_field_name("object")
     if owner is None or owner.type != "identifier":
         return None
@@ -297,6 +308,7 @@ def _own_value(literal: Use, key: str) -> Use | None:
 
 
 def _item(literal: Use, key: str) -> Use | None:
+    """Return an array literal's item; None where a hole or a spread moves places."""
     items = [c for c in literal.node.named_children if c.type != "comment"]
     commas = sum(child.type == "," for child in literal.node.children)
     if not key.isdecimal() or int(key) >= len(items) or commas > len(items):

@@ -73,6 +73,7 @@ def is_called_plainly(prover: Prover, function: Use) -> bool:
 
 
 def _called(prover: Prover, function: Use) -> bool:
+    """Return whether a function may be called without an owner: `this` is global."""
     name = function.node.child_by_field_name("name")
     uses = [function]
     if name is not None:
@@ -88,6 +89,7 @@ def _called(prover: Prover, function: Use) -> bool:
 
 
 def _follow_plain(prover: Prover, use: Use) -> None:
+    """Follow `this` as the global object, unless it is only asked about."""
     parent = use.parent
     if parent.type == "binary_expression":
         operator = parent.child_by_field_name("operator")

@@ -14,7 +14,7 @@ from evidence.format import (
     seal_bundle,
     seal_ledger_entries,
 )
-from incidents.findings import CaseEvidence, Finding, answer_all, inputs
+from incidents.findings import Answer, CaseEvidence, answer_all, inputs
 from incidents.findings.finding import Verdict
 
 START_MS = 1_787_000_000_000
@@ -173,7 +173,7 @@ def read(
     )
 
 
-def ask(code: str, *bundles: dict[str, Any], **facts: Any) -> dict[str, Finding]:
+def ask(code: str, *bundles: dict[str, Any], **facts: Any) -> dict[str, Answer]:
     """Return the answers of a class by their question."""
     found = answer_all(read(*bundles, **facts), [code])
     answers = {finding.question.key: finding for finding in found}
@@ -181,11 +181,11 @@ def ask(code: str, *bundles: dict[str, Any], **facts: Any) -> dict[str, Finding]
     return answers
 
 
-def verdicts(answers: dict[str, Finding]) -> dict[str, Verdict]:
+def verdicts(answers: dict[str, Answer]) -> dict[str, Verdict]:
     return {key: finding.verdict for key, finding in answers.items()}
 
 
-def calls(finding: Finding, section: str | None = None) -> set[str | None]:
+def calls(finding: Answer, section: str | None = None) -> set[str | None]:
     """Return the calls that an answer points at."""
     return {
         pointer.call_id

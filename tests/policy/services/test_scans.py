@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from evidence import storage
 from evidence.models import EvidenceItem, EvidenceKind, WorkState
 from evidence.queue.sweeping import requeue_lost_work
-from incidents.findings import Finding, answer_all
+from incidents.findings import Answer, answer_all
 from incidents.models import Incident
 from incidents.services.findings.reading import read_case
 from policy.errors import PolicyRefused
@@ -41,7 +41,7 @@ def scan(item: EvidenceItem, actor: User) -> ScanReport:
     return report
 
 
-def find_answers(incident: Incident) -> dict[str, Finding]:
+def find_answers(incident: Incident) -> dict[str, Answer]:
     answers = answer_all(read_case(incident).evidence, ["INC-4"])
     return {answer.question.key: answer for answer in answers}
 
