@@ -15,8 +15,8 @@ from evidence.format import DocumentRefused
 from evidence.management.files import printable, read_file
 from incidents.findings import (
     CODES,
+    Answer,
     CaseEvidence,
-    Finding,
     PolicyInput,
     Verdict,
     answer_all,
@@ -152,7 +152,7 @@ def _gather(
     )
 
 
-def _json_lines(findings: Iterable[Finding]) -> Iterator[str]:
+def _json_lines(findings: Iterable[Answer]) -> Iterator[str]:
     for finding in findings:
         yield json.dumps(finding.as_dict(), ensure_ascii=False)
 
@@ -160,7 +160,7 @@ def _json_lines(findings: Iterable[Finding]) -> Iterator[str]:
 # --- For people ---------------------------------------------------------------------
 
 
-def _lines(findings: list[Finding]) -> Iterator[str]:
+def _lines(findings: list[Answer]) -> Iterator[str]:
     code = ""
     for finding in findings:
         if finding.question.code != code:
@@ -175,7 +175,7 @@ def _lines(findings: list[Finding]) -> Iterator[str]:
     yield f"The evidence shows {names}." if shown else "The evidence shows no incident."
 
 
-def _pointer_lines(finding: Finding) -> Iterator[str]:
+def _pointer_lines(finding: Answer) -> Iterator[str]:
     for pointer in finding.pointers[:_MAX_LISTED]:
         index = "" if pointer.index is None else f"[{pointer.index}]"
         call = f", call {pointer.call_id}" if pointer.call_id else ""
