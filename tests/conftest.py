@@ -5,6 +5,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,8 +139,8 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 
-@pytest.fixture(scope="session")
-def chromium() -> "Iterator[Browser]":
+@contextmanager
+def running_chromium() -> "Iterator[Browser]":
     """Run this machine's Chromium, without a network of its own and a fresh profile."""
     program = find_chromium()
     if program is None:
@@ -149,16 +150,23 @@ def chromium() -> "Iterator[Browser]":
         )
     from playwright.sync_api import sync_playwright
 
-    # Playwright's own loop runs in this thread, where the tests use the database.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     options = list(CHROMIUM_OPTIONS)
     if os.geteuid() == 0:
         options.append("--no-sandbox")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    """Share one browser between the tests."""
+    # Playwright's own loop runs in this thread, where the tests use the database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=program, args=options)
+        with running_chromium() as browser:
             yield browser
-            browser.close()
     finally:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models
+from django.utils.text import capfirst
 
 from evidence.models.append_only import AppendOnlyModel
 
@@ -41,7 +43,16 @@ class RecordedRow(AppendOnlyModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.table_name} {self.row_key}: {self.get_operation_display()}"
+        operation = self.get_operation_display().lower()
+        return f"{_say_table(self.table_name)} {self.row_key}, {operation}"
+
+
+def _say_table(table: str) -> str:
+    """Return what a row of the table is called; the table's name if no model has it."""
+    for model in apps.get_models(include_auto_created=True):
+        if model._meta.db_table == table:
+            return capfirst(model._meta.verbose_name)
+    return table
 
 
 class RecordCheck(AppendOnlyModel):
