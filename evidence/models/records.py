@@ -51,7 +51,7 @@ def _say_table(table: str) -> str:
     """Return what a row of the table is called; the table's name if no model has it."""
     for model in apps.get_models(include_auto_created=True):
         if model._meta.db_table == table:
-            return capfirst(model._meta.verbose_name)
+            return str(capfirst(str(model._meta.verbose_name)))
     return table
 
 
