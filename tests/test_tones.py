@@ -50,8 +50,8 @@ def test_no_module_draws_a_badge_of_its_own(path: Path) -> None:
 def test_every_tone_of_the_table_has_a_colour_in_both_themes() -> None:
     styles = (ROOT / "evidence/static/evidence/casefile.css").read_text()
     for tone in set(TONES.values()) - {"quiet"}:
-        assert f'\n.cf [data-tone="{tone}"]' in styles
-        assert f'html.dark .cf [data-tone="{tone}"]' in styles
+        assert f'\n:is(.cf, .ev-page) [data-tone="{tone}"]' in styles
+        assert f'html.dark :is(.cf, .ev-page) [data-tone="{tone}"]' in styles
     assert set(TONES.values()) <= NAMES
 
 
