@@ -29,6 +29,7 @@ SCOPE_PERMISSIONS = {
     TokenScope.ALERTS_WRITE: ("incidents.add_alert",),
     TokenScope.CASES_WRITE: ("incidents.work_incident", "incidents.add_incident"),
     TokenScope.POLICY_WRITE: ("policy.confirm_killswitch", "policy.add_policysnapshot"),
+    TokenScope.UNREDACTED: ("evidence.export_unredacted",),
 }
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -10,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evidence.api import filters, serializers
+from evidence.api.base.permissions import require_scope
 from evidence.api.base.views import (
     ReadOnlyViewSet,
     ReportPartViewSet,
@@ -17,16 +21,19 @@ from evidence.api.base.views import (
 )
 from evidence.api.log import EntryProofSerializer
 from evidence.audit.log.reading import entry_proof, newest_checkpoint
+from evidence.format.redaction import flags_set
 from evidence.models import (
+    ApiToken,
     AuditEntry,
     CustodyEvent,
+    EvidenceItem,
     ExportRequest,
     ReplayStep,
     TokenScope,
     VerificationError,
     VerificationReport,
 )
-from evidence.services.exports import repeat_export
+from evidence.services.exports import repeat_export, request_export
 
 
 class CustodyEventViewSet(ReadOnlyViewSet):
@@ -72,15 +79,44 @@ class ExportViewSet(ReadOnlyViewSet):
     write_scope = TokenScope.EVIDENCE_WRITE
     ordering_fields = ("id", "requested_at")
 
+    @extend_schema(
+        request=serializers.ExportAskingSerializer,
+        responses={202: serializers.ExportSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Ask for an export; nothing redacted takes the scope `copies:unredacted`."""
+        form = serializers.ExportAskingSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        values = form.validated_data
+        visible = EvidenceItem.objects.visible_to(request.user)
+        item = get_object_or_404(visible, pk=values["item"])
+        _require_unredacted_scope(request, values["redaction"])
+        export = request_export(
+            item_id=item.pk,
+            filter=values["filter"],
+            redaction=values["redaction"],
+            actor=person_of(request),
+        )
+        return self._answer(export)
+
     @extend_schema(request=None, responses={202: serializers.ExportSerializer})
     @action(detail=True, methods=["post"])
     def again(self, request: Request, pk: str) -> Response:
         """Ask once more for an export that failed or was given up: a new one."""
         failed = self.get_object()
+        _require_unredacted_scope(request, failed.redaction)
         export = repeat_export(export_id=failed.pk, actor=person_of(request))
+        return self._answer(export)
+
+    def _answer(self, export: ExportRequest) -> Response:
         made = self.get_queryset().get(pk=export.pk)
         data = self.get_serializer(made).data
         return Response(data, status=status.HTTP_202_ACCEPTED)
+
+
+def _require_unredacted_scope(request: Request, redaction: dict[str, Any]) -> None:
+    if isinstance(request.auth, ApiToken) and not flags_set(redaction):
+        require_scope(request.auth, TokenScope.UNREDACTED)
 
 
 class VerificationErrorViewSet(ReportPartViewSet):

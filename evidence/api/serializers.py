@@ -21,6 +21,7 @@ from evidence.models import (
     VerificationReport,
 )
 from evidence.services.remarks import RemarkKind, find_remarks
+from evidence.storable_values import BIGINT_MAX
 from evidence.text import unify_lines
 
 
@@ -147,6 +148,20 @@ class KindSerializer(serializers.Serializer):
 class LeakSerializer(serializers.Serializer):
     path = serializers.CharField(help_text="Where: a JSON path, never the value.")
     kind = serializers.CharField()
+
+
+class ExportAskingSerializer(serializers.Serializer):
+    """What to export, narrowed by which filter, with which members redacted.
+
+    `filter` and `redaction` are the bundle's own members; without flags nothing is
+    redacted, which takes a right and a scope of its own.
+    """
+
+    item = serializers.IntegerField(min_value=1, max_value=BIGINT_MAX)
+    filter = serializers.DictField(required=False, default=dict)
+    redaction = serializers.DictField(
+        child=serializers.BooleanField(), required=False, default=dict
+    )
 
 
 class ExportSerializer(serializers.ModelSerializer):

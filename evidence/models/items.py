@@ -209,6 +209,7 @@ class EvidenceItem(AppendOnlyModel):
             ("verify_evidenceitem", "Can have evidence verified"),
             ("download_evidenceitem", "Can download evidence"),
             ("export_evidenceitem", "Can export evidence"),
+            ("export_unredacted", "Can export evidence unredacted"),
         )
 
     def __str__(self) -> str:

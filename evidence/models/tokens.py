@@ -22,6 +22,7 @@ class TokenScope(models.TextChoices):
     ALERTS_WRITE = "alerts:write", "Post alerts"
     CASES_WRITE = "cases:write", "Work cases"
     POLICY_WRITE = "policy:write", "Confirm kill switches, send policy snapshots"
+    UNREDACTED = "copies:unredacted", "Ask for copies with nothing redacted"
 
 
 class ApiToken(AbstractAuthToken):

@@ -49,6 +49,7 @@ from evidence.stored_moments import from_ms, to_ms
 # Of an export's file name: the whole, and one part of it.
 EXPORT_NAME_LENGTH, SLUG_LENGTH = 200, 60
 SHOWN_LEAKS = 20
+UNREDACTED = "evidence.export_unredacted"
 
 
 @transaction.atomic
@@ -63,7 +64,8 @@ def request_export(
     """Ask for a bundle made from a stored one; a worker makes it.
 
     `filter` and `redaction` are the members of docs/evidence-format.md, sections 4
-    and 5. Raise EvidenceError where they say what the format does not know.
+    and 5. A copy with nothing redacted takes a right of its own. Raise EvidenceError
+    where they say what the format does not know.
     """
     require_permission(actor, "evidence.export_evidenceitem")
     item = EvidenceItem.objects.get(pk=item_id)
@@ -75,6 +77,8 @@ def request_export(
         )
     moment = now or timezone.now()
     scope, policy = _read_choices(filter, redaction)
+    if not policy.flags:
+        require_permission(actor, UNREDACTED)
     request = ExportRequest.objects.create(
         source=item,
         filter=scope.as_dict(),
@@ -177,6 +181,7 @@ def export_name(
     given = len(policy.flags)
     redacted = "partly-redacted" if given < len(REDACTION_FLAGS) else "redacted"
     parts.append(redacted if given else "unredacted")
+    parts.append(source.tlp.in_file_name)
     return f"{'_'.join(parts)[:EXPORT_NAME_LENGTH]}.json"
 
 

@@ -37,6 +37,7 @@ def given_up() -> ExportRequest:
     item = make_evidence(make_incident())
     return ExportRequest.objects.create(
         source=item,
+        redaction={"redact_name_hash": True},
         generated_at_ms=0,
         state=WorkState.GAVE_UP,
         requested_at=item.received_at,

@@ -28,7 +28,7 @@ class ScopePermission(BasePermission):
             scope = TokenScope.READ if is_read else getattr(view, "write_scope", None)
             if scope is None:
                 raise MethodNotAllowed(str(request.method))
-            _require_scope(request.auth, scope)
+            require_scope(request.auth, scope)
         elif not is_read:
             raise PermissionDenied(
                 "A session only reads here. Changes need an API token.",
@@ -39,7 +39,7 @@ class ScopePermission(BasePermission):
         return True
 
 
-def _require_scope(token: ApiToken, scope: TokenScope) -> None:
+def require_scope(token: ApiToken, scope: TokenScope) -> None:
     """Raise PermissionDenied unless the token has the scope."""
     if scope not in token.scopes:
         raise PermissionDenied(

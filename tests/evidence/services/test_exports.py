@@ -10,6 +10,7 @@ from evidence.format import (
     read_document,
     verify_document,
 )
+from evidence.handling import Tlp
 from evidence.models import (
     AuditEntry,
     CustodyEvent,
@@ -22,6 +23,7 @@ from evidence.models import (
 from evidence.queue.claiming import MAX_ATTEMPTS, start_work
 from evidence.services import request_export, run_export, run_verification
 from evidence.services.carried_faults import find_carried_faults
+from incidents.services.lifecycle.marks import set_mark
 from tests.evidence.helpers import read_expected, read_vector, receive
 from tests.factories import make_incident
 
@@ -30,7 +32,10 @@ FULL = dict.fromkeys(REDACTION_FLAGS, True)
 
 def export(item, actor, *, filter=None, redaction=None):
     request = request_export(
-        item_id=item.pk, filter=filter or {}, redaction=redaction or {}, actor=actor
+        item_id=item.pk,
+        filter=filter or {},
+        redaction=FULL if redaction is None else redaction,
+        actor=actor,
     )
     return run_export(request_id=request.pk)
 
@@ -164,7 +169,7 @@ def test_second_delivery_makes_no_second_export(db, responder):
 
 def test_export_that_ends_its_workers_fails(db, responder):
     request = request_export(
-        item_id=receive_source().pk, filter={}, redaction={}, actor=responder
+        item_id=receive_source().pk, filter={}, redaction=FULL, actor=responder
     )
     for _ in range(MAX_ATTEMPTS):
         start_work(ExportRequest, request.pk)
@@ -206,3 +211,47 @@ def test_who_may_not_export_is_refused(db, request, person):
     actor = request.getfixturevalue(person)
     with pytest.raises(PermissionRefused, match="export evidence"):
         request_export(item_id=item.pk, filter={}, redaction={}, actor=actor)
+
+
+@pytest.mark.parametrize("role", ["responder", "auditor", "administrator", "machine"])
+def test_only_with_the_right_is_a_copy_made_with_nothing_redacted(db, request, role):
+    item, actor = receive_source(), request.getfixturevalue(role)
+    with pytest.raises(PermissionRefused):
+        request_export(item_id=item.pk, filter={}, redaction={}, actor=actor)
+    nothing = dict.fromkeys(REDACTION_FLAGS, False)
+    with pytest.raises(PermissionRefused):
+        request_export(item_id=item.pk, filter={}, redaction=nothing, actor=actor)
+    assert not ExportRequest.objects.exists()
+
+
+def test_a_reviewer_has_copies_made_with_nothing_redacted(db, reviewer):
+    done = export(receive_source(), reviewer, redaction={})
+    assert done.state == WorkState.DONE
+    assert "_unredacted_TLP-AMBER" in done.result.original_name
+
+
+def test_an_export_says_and_inherits_the_mark_of_its_source(db, responder):
+    source = receive_source()
+    set_mark(
+        actor=responder, incident_id=source.incident_id, tlp="red", item_id=source.pk
+    )
+    done = export(source, responder)
+    assert "_redacted_TLP-RED" in done.result.original_name
+    assert done.result.own_tlp == done.tlp == Tlp.RED
+
+
+def test_the_same_bytes_made_again_from_a_stricter_source_are_stricter(db, responder):
+    source = receive_source()
+    first = export(source, responder)
+    set_mark(
+        actor=responder, incident_id=source.incident_id, tlp="red", item_id=source.pk
+    )
+    again = request_export(
+        item_id=source.pk, filter={}, redaction=FULL, actor=responder
+    )
+    ExportRequest.objects.filter(pk=again.pk).update(
+        generated_at_ms=first.generated_at_ms
+    )
+    done = run_export(request_id=again.pk)
+    assert done.result == first.result
+    assert EvidenceItem.objects.get(pk=first.result_id).tlp is Tlp.RED
