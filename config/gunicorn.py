@@ -19,6 +19,8 @@ threads = read_whole_number("WEB_THREADS", default=8, least=1, most=1000)
 # Somebody waits for each answer. Half of the threads may wait for locks, not more.
 os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "30")
 os.environ.setdefault("DATABASE_WAITERS", str(max(1, threads // 2)))
+# And as many for the evidence store.
+os.environ.setdefault("STORE_WAITERS", str(max(1, threads // 2)))
 # A thread worker tells that it lives between requests; this is for one that hangs.
 timeout = 120
 graceful_timeout = 20
@@ -27,6 +29,10 @@ keepalive = 5
 max_requests = 5000
 max_requests_jitter = 500
 forwarded_allow_ips = ""
+# In memory where there is some to share: writing to a mapped file on a full disk would
+# end the process (SIGBUS).
+MEMORY = "/dev/shm"  # noqa: S108  (a private folder is made in it)
+worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK | os.X_OK) else None
 accesslog = None  # requests are logged by Django, with their ids
 control_socket_disable = True  # it would lie in the user's home
 logconfig_dict = make_logging(
@@ -37,7 +43,7 @@ logconfig_dict = make_logging(
 # Each worker keeps its own counts; /metrics adds up what they leave in this folder.
 _own_folder = None
 if not read_folder("PROMETHEUS_MULTIPROC_DIR"):
-    _own_folder = tempfile.mkdtemp(prefix="casefile-metrics-")
+    _own_folder = tempfile.mkdtemp(prefix="casefile-metrics-", dir=worker_tmp_dir)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _own_folder
 
 PR_SET_PDEATHSIG = 1

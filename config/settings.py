@@ -240,6 +240,8 @@ EVIDENCE_CHECK_DAYS = read_whole_number(
 EVIDENCE_CHECK_MEGABYTES_PER_SECOND = read_whole_number(
     "EVIDENCE_CHECK_MEGABYTES_PER_SECOND", default=20
 )
+# How many threads of a process wait for the store at once; 0: any number.
+STORE_WAITERS = read_whole_number("STORE_WAITERS", default=0)
 STATIC_URL = "static/"
 # Without a manifest, files are served from the apps and nothing has to be collected.
 STATIC_MANIFEST = read_flag("STATIC_MANIFEST", default=True)

@@ -189,6 +189,12 @@ class StoreNotReady(StorageUnavailable):
     code = "store_not_ready"
 
 
+class StorageBusy(StorageUnavailable):
+    """The evidence store is slow, and as many wait for it as may."""
+
+    code = "storage_busy"
+
+
 def as_refusal(error: Exception) -> Exception:
     """Return what a full disk raised as the refusal that it is; the rest as it is.
 

@@ -23,18 +23,13 @@ from evidence.storage.places import (
     object_status,
     storage_errors,
 )
+from evidence.storage.turns import turns
 
 
 def open_stored(sha256_hex: str) -> IO[bytes]:
     """Open stored bytes for reading. Raise EvidenceMissing where there are none."""
-    with storage_errors():
-        try:
-            return open_key(key_of(sha256_hex))
-        except FileNotFoundError as error:
-            raise EvidenceMissing(
-                f"The store has no bytes for SHA-256 {sha256_hex}: they were removed "
-                "or the store is not the one they were received into."
-            ) from error
+    with turns.turn():
+        return _open(sha256_hex)
 
 
 def open_key(key: str) -> IO[bytes]:
@@ -81,8 +76,11 @@ def read_verified(sha256_hex: str) -> bytes:
 
 
 def require_intact(sha256_hex: str) -> None:
-    """Recompute the digest of stored bytes in a stream; raise as read_verified does."""
-    open_intact(sha256_hex).close()
+    """Recompute the digest of stored bytes in a stream; raise as read_verified does.
+
+    It takes no turn: probes and workers ask, nobody waits.
+    """
+    _open_intact(sha256_hex).close()
 
 
 def open_intact(sha256_hex: str) -> IO[bytes]:
@@ -91,7 +89,23 @@ def open_intact(sha256_hex: str) -> IO[bytes]:
     Flat in memory; what is read then is the file that was checked. Raise as
     read_verified does.
     """
-    file = open_stored(sha256_hex)
+    with turns.turn():
+        return _open_intact(sha256_hex)
+
+
+def _open(sha256_hex: str) -> IO[bytes]:
+    with storage_errors():
+        try:
+            return open_key(key_of(sha256_hex))
+        except FileNotFoundError as error:
+            raise EvidenceMissing(
+                f"The store has no bytes for SHA-256 {sha256_hex}: they were removed "
+                "or the store is not the one they were received into."
+            ) from error
+
+
+def _open_intact(sha256_hex: str) -> IO[bytes]:
+    file = _open(sha256_hex)
     with ExitStack() as stack:
         stack.enter_context(file)
         with storage_errors():

@@ -22,6 +22,7 @@ from evidence.errors import UploadBroken, UploadTooLarge
 from evidence.storage.keeping import Keeping, keep_bytes
 from evidence.storage.mark import require_marked
 from evidence.storage.places import CHUNK_BYTES, incoming_folder, storage_errors
+from evidence.storage.turns import turns
 
 READ_ONLY = 0o400
 # Long enough for any upload to have got its lock; the lock itself tells the rest.
@@ -47,7 +48,8 @@ class Incoming:
 
     def keep(self) -> Keeping:
         """Give the bytes their name. Keeping what is there already changes nothing."""
-        return keep_bytes(self)
+        with turns.turn():
+            return keep_bytes(self)
 
 
 @contextmanager
@@ -68,7 +70,8 @@ def receive_stream(stream: Readable, *, is_limited: bool = True) -> Iterator[Inc
         with file:
             with storage_errors():
                 sha256_hex, size_bytes = _write_through(stream, file, is_limited)
-                _sync_file(file)
+                with turns.turn():
+                    _sync_file(file)
             yield Incoming(path, sha256_hex, size_bytes)
     finally:
         path.unlink(missing_ok=True)

@@ -74,8 +74,8 @@ CODES = {
         history_broken
     """,
     503: """
-        database_full record_busy storage_unavailable store_not_ready took_too_long
-        log_key_missing unavailable
+        database_full record_busy storage_busy storage_unavailable store_not_ready
+        took_too_long log_key_missing unavailable
     """,
 }
 
