@@ -45,7 +45,7 @@ archive = request_archive(incident_id=case.pk, actor=None)
 print("FILES", export.pk, archive.pk)
 """
 UPLOADS = 24
-TRIES = 30
+TRIES = 180
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,16 @@ def count_told(casefile: Installation, kind: str, references: list[str]) -> int:
     )
 
 
+def wait_until_told(
+    casefile: Installation, references: list[str], *, seconds: float
+) -> float:
+    """Wait until the breach of every case was told; return how long it took."""
+    return casefile.wait(
+        lambda: count_told(casefile, "breach", references) == len(references),
+        seconds=seconds,
+    )
+
+
 def upload_patiently(
     casefile: Installation, reference: str, data: bytes, name: str
 ) -> Answer:
@@ -134,7 +144,7 @@ def upload_many(
 
 @contextmanager
 def sending(
-    casefile: Installation, reference: str, *, senders: int = 4
+    casefile: Installation, reference: str, *, senders: int = 4, mark: str = "sent"
 ) -> Iterator[dict[str, Answer]]:
     """Upload one after the other, from several sides, for as long as the block runs."""
     answers: dict[str, Answer] = {}
@@ -144,7 +154,7 @@ def sending(
         for number in itertools.count():
             if stop.is_set():
                 return
-            name = f"{sender}-{number}.log"
+            name = f"{mark}-{sender}-{number}.log"
             data = f"{reference} {name}".encode()
             answers[name] = casefile.upload(reference, data, name)
 

@@ -17,7 +17,6 @@ from tests.faults.counting import (
     UPLOADS,
     ask_for_files,
     ask_while,
-    count_told,
     count_verified,
     is_well,
     read_messages,
@@ -25,12 +24,13 @@ from tests.faults.counting import (
     stored_names,
     upload_many,
     upload_patiently,
+    wait_until_told,
 )
 from tests.faults.installation import Answer, Installation, running_installation, vector
 from tests.faults.object_store import ObjectStore, running_object_store
 
 pytestmark = pytest.mark.faults
-SLOW_SECONDS = 8.0
+SLOW_SECONDS = 15.0
 BREACHES = 10
 ITEMS = "SELECT item.id, item.sha256_hex FROM evidence_evidenceitem AS item" + IN_CASE
 
@@ -125,9 +125,7 @@ def test_a_slow_bucket_holds_only_what_needs_it(
         time.sleep(1)
         breaching = casefile.open_cases(BREACHES, title="slow", opened_seconds_ago=290)
         others = ask_while(casefile, crowd.is_alive)
-        told = casefile.wait(
-            lambda: count_told(casefile, "breach", breaching) == BREACHES, seconds=60
-        )
+        told = wait_until_told(casefile, breaching, seconds=60)
         crowd.join()
     finally:
         bucket.delay_seconds = 0

@@ -15,7 +15,6 @@ from tests.faults.conftest import Counted
 from tests.faults.counting import (
     DOUBLE_REPORTS,
     UPLOADS,
-    count_told,
     count_verified,
     is_well,
     read_messages,
@@ -23,6 +22,7 @@ from tests.faults.counting import (
     sending,
     stored_names,
     upload_many,
+    wait_until_told,
 )
 from tests.faults.installation import Answer, Installation, vector
 
@@ -198,7 +198,7 @@ def test_a_second_beat_doubles_nothing(
     )
     reference = casefile.open_case("two beats")
     answers = upload_many(casefile, reference, "beats", patiently=True)
-    casefile.wait(lambda: count_told(casefile, "breach", cases) == CASES, seconds=180)
+    wait_until_told(casefile, cases, seconds=180)
     casefile.wait(lambda: count_verified(casefile, reference) == UPLOADS, seconds=120)
     time.sleep(BEATS_SECONDS / 2)
     messages = read_messages(casefile)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Sink:
     accepted: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     holding: bool = False
+    slow_seconds: int = 0
+    """How long every message is kept waiting for its answer, a drip a second."""
     release: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -57,6 +60,10 @@ class Sink:
             hold, self.holding = self.holding, False
             if hold:
                 self.held.append(got.key)
+        with contextlib.suppress(OSError):
+            for _ in range(self.slow_seconds):
+                drip()
+                time.sleep(1)
         if not hold:
             return True
         with contextlib.suppress(OSError):
