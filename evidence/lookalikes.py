@@ -17,8 +17,6 @@ from collections.abc import Iterable
 from functools import cache
 from string import ascii_uppercase
 
-from confusable_homoglyphs.confusables import confusables_data
-
 # What `str.isprintable` calls printable and nobody sees: default ignorable letters
 # and marks (DerivedCoreProperties.txt), and the blank Braille pattern.
 _IGNORABLE = re.compile(
@@ -101,6 +99,9 @@ def _prototypes() -> dict[str, str]:
     group's ASCII text stands for it, the longest where there are several: `m` reads
     as `rn`.
     """
+    # A large table, read on import: only where names are compared.
+    from confusable_homoglyphs.confusables import confusables_data
+
     groups: dict[str, set[str]] = defaultdict(set)
     pairs = [
         [source, *(other["c"].replace(_DIRECTION_MARK, "") for other in others)]

@@ -16,25 +16,21 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import requests
-from cryptography.x509 import load_pem_x509_certificates
 from django.conf import settings
 from django.core.mail import EmailMessage
-from rfc3161_client import (
-    TimeStampRequest,
-    TimestampRequestBuilder,
-    VerificationError,
-    VerifierBuilder,
-    decode_timestamp_response,
-)
 
 from evidence.audit.log.reading import prove_consistency
 from evidence.errors import LogPlaceRefused
 from evidence.models import LogCheckpoint
 from evidence.proof.notes import find_cosignature, parse_witness_key
 from evidence.proof.verify_archive import split_note
+
+if TYPE_CHECKING:
+    from rfc3161_client import TimeStampRequest
 
 DEFAULT_SECONDS = {
     "file": 60,
@@ -212,6 +208,8 @@ def _post(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
 
 def _ask_time(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
     """Have an authority stamp the checkpoint's bytes (RFC 3161); return its answer."""
+    from rfc3161_client import TimestampRequestBuilder
+
     data = checkpoint.note.encode()
     request = TimestampRequestBuilder().data(data).build()
     answer = requests.post(
@@ -232,6 +230,14 @@ def require_time_stamp(
     token: bytes, data: bytes, roots: bytes, request: TimeStampRequest | None = None
 ) -> None:
     """Raise LogPlaceRefused unless a token stamps the data under these roots (PEM)."""
+    # Certificates take long to load, and only stamps need them.
+    from cryptography.x509 import load_pem_x509_certificates
+    from rfc3161_client import (
+        VerificationError,
+        VerifierBuilder,
+        decode_timestamp_response,
+    )
+
     builder = (
         VerifierBuilder.from_request(request)
         if request is not None

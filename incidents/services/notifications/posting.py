@@ -15,9 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import TYPE_CHECKING
 
-import apprise
 from django.conf import settings
+
+if TYPE_CHECKING:
+    import apprise
 
 STATUS = re.compile(r"error=([1-5][0-9]{2})\b")
 FAULT = "Socket Exception"

@@ -14,10 +14,8 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import logging
+from typing import TYPE_CHECKING
 
-import apprise
-from apprise.manager_plugins import NotificationManager
-from apprise.utils.parse import parse_url
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -32,6 +30,10 @@ from evidence.audit.history import record_entry
 from evidence.text import one_line
 from incidents.errors import NotificationRefused
 from incidents.models import Team, WebhookChannel
+
+if TYPE_CHECKING:
+    # The library takes long to load, and few processes ever send: see where it is used.
+    import apprise
 
 ADD = "incidents.add_webhookchannel"
 CHANGE = "incidents.change_webhookchannel"
@@ -191,6 +193,8 @@ def require_plain_options(url: str, scheme: str) -> None:
     The library's own reader splits the address, so that both see the same options. The
     message names the option and never its value.
     """
+    from apprise.utils.parse import parse_url
+
     parsed = parse_url(url, verify_host=False)
     if not parsed or parsed["schema"] != scheme:
         raise NotificationRefused(
@@ -208,6 +212,8 @@ def require_plain_options(url: str, scheme: str) -> None:
 
 def find_known_schemes() -> set[str]:
     """Return every scheme that the library makes a service of."""
+    from apprise.manager_plugins import NotificationManager
+
     return set(NotificationManager().schemas())
 
 
@@ -217,6 +223,8 @@ def make_service(url: str) -> apprise.NotifyBase | None:
     It keeps nothing on disk, follows no redirect (which would leave the address that
     was allowed) and tries once: retries are ours, with a row for each.
     """
+    import apprise
+
     asset = apprise.AppriseAsset(
         app_id="Casefile", http_redirects=False, storage_mode="memory"
     )

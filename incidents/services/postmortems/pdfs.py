@@ -21,7 +21,6 @@ from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.services.store.claims import claim_bytes
 from evidence.services.store.faults import keep_received
 from incidents.models import PostmortemPdf, PostmortemReview, PostmortemVersion
-from incidents.postmortem_pdf import write_pdf
 from incidents.services.changes import lock_incident
 from incidents.services.postmortems.signatures import describe_signature, signature_of
 
@@ -114,6 +113,9 @@ def pdf_bytes(version: PostmortemVersion, review: PostmortemReview | None) -> by
 
 def render_pdf(version: PostmortemVersion, signature: str) -> bytes:
     """Return a version as PDF."""
+    # reportlab takes long to load, and few processes ever draw.
+    from incidents.postmortem_pdf import write_pdf
+
     return write_pdf(
         version.content, sha256_hex=version.content_sha256, signature=signature
     )

@@ -61,7 +61,7 @@ def test_pdf_that_takes_too_long_is_given_up_at_once_and_says_so(
     def run_out(*args: object, **options: object) -> bytes:
         raise SoftTimeLimitExceeded  # As a worker's pool raises it, wherever it is.
 
-    monkeypatch.setattr("incidents.services.postmortems.pdfs.write_pdf", run_out)
+    monkeypatch.setattr("incidents.postmortem_pdf.write_pdf", run_out)
     version = submit(write(make_postmortem()))
     pdf = request_pdf(actor=make_user(), version_id=version.pk)
     run_pdf(pdf_id=pdf.pk)
