@@ -99,6 +99,18 @@ TONES = {
     "ordered": "warn",
     "confirmed": "done",
     "kill all confirmed": "waived",
+    # what a picture of a case marks: a fact of the record, and no light but for what
+    # somebody has to look at
+    "call executed": "calm",
+    "call failed": "watch",
+    "act harden": "watch",
+    "act deny": "warn",
+    "act terminate": "late",
+    "mediation allow": "calm",
+    "mediation deny": QUIET,
+    "secret disclosed": "warn",
+    "kill stopped": "calm",
+    "due": "watch",
     # decisions of a policy, and what is dangerous
     "allow": "warn",
     "prompt": "watch",

@@ -27,14 +27,15 @@ PURE = (
     "policy/scanner",
     "incidents/workflow",
     "incidents/findings",
+    "incidents/picture",
 )
 NOT_FOR_PURE = ("django", "celery", "rest_framework", "psycopg", "redis", "config")
 LAYERS = {
     # Values in, values out: no rows.
     "values": (
-        "errors findings fonts format handling lookalikes playbooks proof "
-        "postmortem_pdf rules scanner simulation storable_values stored_moments text "
-        "wording workflow zones"
+        "errors findings fonts format handling lookalikes picture picture_pdf playbooks "
+        "proof postmortem_pdf rules scanner simulation storable_values stored_moments "
+        "text tones wording workflow zones"
     ),
     "models": "models",
     # What services stand on, and what reads rows for all of them.
@@ -77,11 +78,11 @@ ROOMS = {
     **dict.fromkeys(GROUND, GROUND),
     "gates": GROUND,
     "notifications": GROUND,
-    **dict.fromkeys(("archives", "findings"), MIDDLE),
+    **dict.fromkeys(("archives", "findings", "picture"), MIDDLE),
     "lifecycle": MIDDLE | {"archives", "findings"},
     **dict.fromkeys(
         ("alerts", "checklists", "postmortems"),
-        MIDDLE | {"archives", "findings", "lifecycle"},
+        MIDDLE | {"archives", "findings", "lifecycle", "picture"},
     ),
 }
 

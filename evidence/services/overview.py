@@ -8,6 +8,7 @@ many marks per action: nothing above the rest is averaged away.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from evidence.storable_values import safe_bigint, safe_float, safe_json, safe_text
@@ -17,6 +18,8 @@ MARKED_ACTIONS = ("harden", "deny", "terminate")
 MAX_CATEGORIES = 50
 MAX_EXTENSIONS = 200
 OTHER_CATEGORIES = "(other names)"
+OTHER_WORD = "other"
+SEVERITIES = ("critical", "error", "warning", "info")
 
 Point = tuple[int, int, float, str]
 """Index, ts_ms, risk_score, selected_action."""
@@ -35,6 +38,7 @@ def make_overview(
         "alerts": count_alerts(alerts if isinstance(alerts, list) else []),
         "extensions": count_extensions(entries),
         "plot": plot_risk(entries, break_index=break_index),
+        "records": time_records(document),
     }
 
 
@@ -103,6 +107,71 @@ def plot_risk(entries: list[Any], *, break_index: int | None) -> dict[str, Any]:
         "break_ts_ms": _moment_of_break(points, break_index),
         "break_index": break_index,
     }
+
+
+def time_records(document: dict[str, Any]) -> dict[str, Any]:
+    """Return when the records of each section were, by what they say in a word.
+
+    By section: `first_ts_ms`, `last_ts_ms`, `count`, how many are `undated`, and as
+    `marks` [word, first ts_ms, last ts_ms, index of the first, count] for each stretch
+    of time. A section that is no list is left out: nothing is known of it.
+    """
+    return {
+        name: _time_section(document[name], word_of)
+        for name, word_of in TIMED_SECTIONS.items()
+        if isinstance(document.get(name), list)
+    }
+
+
+def _time_section(
+    records: list[Any], word_of: Callable[[dict[str, Any]], str]
+) -> dict[str, Any]:
+    dated = [
+        (moment, index, word_of(record))
+        for index, record in enumerate(records)
+        if isinstance(record, dict)
+        and (moment := safe_bigint(record.get("ts_ms"))) is not None
+    ]
+    first = min((moment for moment, *_ in dated), default=None)
+    last = max((moment for moment, *_ in dated), default=None)
+    stretches: dict[tuple[int, str], list[tuple[int, int]]] = {}
+    for moment, index, word in dated if first is not None and last is not None else ():
+        stretch = (moment - first) * PLOT_BUCKETS // max(1, last - first + 1)
+        stretches.setdefault((stretch, word), []).append((moment, index))
+    return {
+        "first_ts_ms": first,
+        "last_ts_ms": last,
+        "count": len(records),
+        "undated": len(records) - len(dated),
+        "marks": [
+            [word, min(found)[0], max(found)[0], min(found)[1], len(found)]
+            for (_, word), found in sorted(stretches.items())
+        ],
+    }
+
+
+def _one_of(member: str, known: tuple[str, ...]) -> Callable[[dict[str, Any]], str]:
+    """Return what reads a member's word; what is none of the format's is "other"."""
+
+    def word_of(record: dict[str, Any]) -> str:
+        value = record.get(member)
+        return value if isinstance(value, str) and value in known else OTHER_WORD
+
+    return word_of
+
+
+def _disclosure(record: dict[str, Any]) -> str:
+    redacted = record.get("redacted")
+    if not isinstance(redacted, bool):
+        return OTHER_WORD
+    return "redacted" if redacted else "disclosed"
+
+
+TIMED_SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "security_alerts": _one_of("severity", SEVERITIES),
+    "exec_mediation": _one_of("decision", ("allow", "deny")),
+    "secret_broker": _disclosure,
+}
 
 
 def _point(index: int, entry: Any) -> Point | None:

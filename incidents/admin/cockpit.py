@@ -20,6 +20,7 @@ from incidents.admin.checklist_tab import checklist_tab
 from incidents.admin.evidence_tab import evidence_tab
 from incidents.admin.finding_views import view_findings
 from incidents.admin.mark_actions import waiting_loosenings
+from incidents.admin.picture_tab import picture_tab
 from incidents.admin.policy_tab import policy_tab
 from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
@@ -87,6 +88,7 @@ def postmortem_tab(
 TABS: tuple[Tab, ...] = (
     Tab("checklist", "Checklist", checklist_tab),
     Tab("timeline", "Timeline", timeline_tab, is_of_today=True),
+    Tab("picture", "What happened", picture_tab, is_of_today=True),
     Tab("evidence", "Evidence", evidence_tab, is_of_today=True),
     Tab("policy", "Policy and trust", policy_tab, is_of_today=True),
     Tab("alerts", "Alerts", alerts_tab, is_of_today=True),

@@ -1,0 +1,1 @@
+"""Gathering one picture of what happened from the rows of a case."""
