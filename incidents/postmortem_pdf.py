@@ -25,9 +25,17 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.platypus import LongTable, Paragraph, SimpleDocTemplate, TableStyle
+from reportlab.platypus import (
+    Flowable,
+    LongTable,
+    Paragraph,
+    SimpleDocTemplate,
+    TableStyle,
+)
 
-from incidents.workflow.postmortem_markdown import render_postmortem
+from incidents.picture.model import read_picture
+from incidents.picture_pdf import PictureFlowable
+from incidents.workflow.postmortem_markdown import PICTURE_TITLE, render_postmortem
 
 FONT_FOLDER = Path(__file__).parent / "fonts"
 PLAIN, BOLD, FIXED = "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono"
@@ -75,11 +83,20 @@ def write_pdf(
     )
     footer = f"{content['reference']} · version {content['version']} · {sha256_hex}"
     document.build(
-        _story(_PARSER.parse(text), document.width),
+        _story(_PARSER.parse(text), document.width, _drawing_of(content)),
         onFirstPage=lambda canvas, page: _footer(canvas, page, footer),
         onLaterPages=lambda canvas, page: _footer(canvas, page, footer),
     )
     return out.getvalue()
+
+
+def _drawing_of(content: Mapping[str, Any]) -> Flowable | None:
+    """Return the picture of what happened, drawn; None where the version holds none."""
+    stored = content["facts"].get("picture")
+    if not stored:
+        return None
+    picture = read_picture(stored)
+    return PictureFlowable(picture, font=PLAIN, write=writable)
 
 
 @cache
@@ -135,8 +152,10 @@ def _style(name: str, **values: Any) -> ParagraphStyle:
     return ParagraphStyle(name, **{**defaults, **values})
 
 
-def _story(tokens: Sequence[Token], width: float) -> list[Any]:
-    """Return the flowables of a parsed document."""
+def _story(
+    tokens: Sequence[Token], width: float, drawing: Flowable | None
+) -> list[Any]:
+    """Return the flowables of a parsed document, the drawing under its heading."""
     story: list[Any] = []
     depth: list[str] = []
     quote = 0
@@ -153,6 +172,8 @@ def _story(tokens: Sequence[Token], width: float) -> list[Any]:
             # A chain of headings that must all stay together fits no page.
             heading.keepWithNext = not is_after_heading
             story.append(heading)
+            if token.tag == "h3" and tokens[position + 1].content == PICTURE_TITLE:
+                story += [drawing] if drawing else []
             position += 2
         elif token.type in ("bullet_list_open", "ordered_list_open"):
             depth.append("•" if token.type.startswith("bullet") else "1")

@@ -83,6 +83,19 @@ class TimelineReader:
     def count(self) -> int:
         return self._entries().count() + self._audit().count()
 
+    def count_before(self, entry_pk: int) -> int:
+        """Return how many lines a newest-first reading has before a written entry."""
+        entry = self._entries().filter(pk=entry_pk).first()
+        if entry is None:
+            return 0
+        later = Q(event_at__gt=entry.event_at)
+        same = Q(event_at=entry.event_at, pk__gt=entry.pk)
+        # At one moment the history's lines come below what was written.
+        return (
+            self._entries().filter(later | same).count()
+            + self._audit().filter(recorded_at__gt=entry.event_at).count()
+        )
+
     def __len__(self) -> int:
         return self.count()
 

@@ -48,7 +48,7 @@ LAYERS = {
     "pages": (
         "exports figure_words form_keys markdown metrics notification_metrics plots "
         "phase_views reader_zone shown_times spreadsheets static templates "
-        "templatetags timeline_export tones"
+        "templatetags timeline_export"
     ),
     "doors": "admin api apps checks management tasks",
 }

@@ -132,15 +132,15 @@ def _time_section(
         if isinstance(record, dict)
         and (moment := safe_bigint(record.get("ts_ms"))) is not None
     ]
-    first = min((moment for moment, *_ in dated), default=None)
-    last = max((moment for moment, *_ in dated), default=None)
+    first = min((moment for moment, *_ in dated), default=0)
+    last = max((moment for moment, *_ in dated), default=0)
     stretches: dict[tuple[int, str], list[tuple[int, int]]] = {}
-    for moment, index, word in dated if first is not None and last is not None else ():
+    for moment, index, word in dated:
         stretch = (moment - first) * PLOT_BUCKETS // max(1, last - first + 1)
         stretches.setdefault((stretch, word), []).append((moment, index))
     return {
-        "first_ts_ms": first,
-        "last_ts_ms": last,
+        "first_ts_ms": first if dated else None,
+        "last_ts_ms": last if dated else None,
         "count": len(records),
         "undated": len(records) - len(dated),
         "marks": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -11,7 +12,14 @@ from django.urls import reverse
 from evidence.tones import tone_of
 from incidents.notification_texts import page_of
 from incidents.picture.layout import Box, Drawing, LaneDrawing, Shape, lay_out
-from incidents.picture.model import Band, Lane, Mark, Picture, Target
+from incidents.picture.model import (
+    Band,
+    Lane,
+    Mark,
+    Picture,
+    Target,
+    read_picture,
+)
 from incidents.workflow.phases import PHASE_ORDER
 
 ROWS = {
@@ -83,6 +91,11 @@ def view_picture(picture: Picture) -> PictureView:
     drawing = lay_out(picture)
     lanes = [_lane_view(drawn) for drawn in drawing.lanes]
     return PictureView(picture, drawing, lanes, list(_rows(picture)))
+
+
+def stored_view(stored: dict[str, Any] | None) -> PictureView | None:
+    """Return the picture that a postmortem holds; versions of 0.1.0 hold none."""
+    return view_picture(read_picture(stored)) if stored else None
 
 
 def _lane_view(drawn: LaneDrawing) -> LaneView:
@@ -157,7 +170,8 @@ def _page(target: Target | None) -> str:
         query = urlencode({"view": "replay", "from": target.index})
         item = reverse("admin:evidence_evidenceitem_change", args=[target.id])
         return f"{item}?{query}"
-    case = reverse("admin:incidents_incident_change", args=[target.id])
     if target.kind == "phase" and target.index is not None:
+        case = reverse("admin:incidents_incident_change", args=[target.id])
         return f"{case}?{urlencode({'phase': PHASE_ORDER[target.index]})}"
-    return f"{case}?tab=timeline"
+    # An entry of the timeline, of the case whose page this is.
+    return f"?{urlencode({'tab': 'timeline', 'entry': target.id})}#entry-{target.id}"

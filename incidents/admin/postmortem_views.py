@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import name_of
 from evidence.admin.base import read_key
+from incidents.admin.picture_views import stored_view
 from incidents.models import (
     Cycle,
     Postmortem,
@@ -166,6 +167,7 @@ def page_context(request: HttpRequest, postmortem: Postmortem) -> dict[str, Any]
         "content": content,
         "groups": section_groups(content["sections"]),
         "facts": content["facts"],
+        "view": stored_view(content["facts"].get("picture")),
         "missing": missing_sections(draft.sections),
         "authors": author_names(postmortem),
         "gate": read_gate(incident, phase),

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest
 
+from evidence.admin.base import read_key
 from incidents.models import Cycle, Incident, TimelineKind
 from incidents.models.phases import PHASE_CHOICES
 from incidents.services.policy_records import CaseSwitches
@@ -21,7 +22,8 @@ def timeline_tab(
 ) -> dict[str, Any]:
     """Return the lines that were asked for, newest first."""
     lines = read_timeline(request, incident, newest_first=True)
-    page: Page[TimelineLine] = Paginator(lines, PAGE).get_page(request.GET.get("page"))
+    wanted = request.GET.get("page") or _page_with(request, lines)
+    page: Page[TimelineLine] = Paginator(lines, PAGE).get_page(wanted)
     asked = {"tab": "timeline", "kind": lines.kind, "entry_phase": lines.phase}
     return {
         "page": page,
@@ -31,6 +33,12 @@ def timeline_tab(
         "entry_phase": lines.phase,
         "filtered": f"?{urlencode(asked)}",
     }
+
+
+def _page_with(request: HttpRequest, lines: TimelineReader) -> int:
+    """Return the page that holds the entry that the query names; 1 without one."""
+    entry = read_key(request.GET.get("entry", ""))
+    return 1 if entry is None else lines.count_before(entry) // PAGE + 1
 
 
 def read_timeline(

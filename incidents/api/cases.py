@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from django.contrib.auth.models import User
 from django.db.models import Prefetch, QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -18,6 +19,7 @@ from evidence.api.base.parsers import PlainJsonParser
 from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.models import TokenScope
 from incidents.api import filters, serializers
+from incidents.api.picture import PARAMETERS, PictureSerializer, WindowSerializer
 from incidents.models import (
     Cycle,
     GateWaiver,
@@ -34,6 +36,8 @@ from incidents.services.lifecycle.closing import (
 )
 from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
 from incidents.services.lifecycle.marks import set_mark
+
+from incidents.services.picture.gathering import gather_picture
 from incidents.workflow.incident_states import IncidentStatus, Severity
 from incidents.workflow.outcomes import read_outcome
 from policy.models import KillSwitch
@@ -166,6 +170,19 @@ class IncidentViewSet(ReadOnlyViewSet):
         }
         code = status.HTTP_202_ACCEPTED if asked else status.HTTP_200_OK
         return Response(serializers.MarkAnswerSerializer(answer).data, status=code)
+
+    @extend_schema(parameters=PARAMETERS, responses=PictureSerializer)
+    @action(detail=True, methods=["get"])
+    def picture(self, request: Request, reference: str) -> Response:
+        """Return what happened as lanes on one axis, put into stretches of the window.
+
+        However much happened, the answer has a bounded number of marks.
+        """
+        incident = self.get_object()
+        form = WindowSerializer(data=request.query_params)
+        form.is_valid(raise_exception=True)
+        picture = gather_picture(incident, window=form.window, now=timezone.now())
+        return Response(PictureSerializer(picture).data)
 
 
 class PhaseViewSet(ReadOnlyViewSet):

@@ -19,6 +19,8 @@ DAY_MS = 24 * 60 * 60 * 1000
 LEAST_WIDTH = 2.5
 """A band of a moment is still seen."""
 SIZE = 5.0
+LETTER, LEAST_LETTERS = 6.0, 7
+"""The width of a letter in a band, and how many are worth being read."""
 
 # Corners around the middle of a mark, in halves of its size.
 OUTLINES: dict[str, tuple[tuple[float, float], ...]] = {
@@ -60,6 +62,14 @@ class Box:
     look: str
     words: str
     band: Band | None = None
+
+    @property
+    def label(self) -> str:
+        """As much of its words as it has room for; "" where that says nothing."""
+        room = int((self.width - 8) / LETTER)
+        if len(self.words) <= room:
+            return self.words
+        return f"{self.words[: room - 1]}…" if room >= LEAST_LETTERS else ""
 
 
 @dataclass(frozen=True)

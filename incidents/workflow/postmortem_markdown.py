@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from evidence.lookalikes import show_hidden
+from evidence.stored_moments import from_ms
+from incidents.picture.model import read_picture
+from incidents.picture.words import say_picture
 from incidents.workflow.postmortem import SECTIONS, describe_offset
 
 _MARKS = re.compile(r"([\\`*_\[\]#|~])")
@@ -23,6 +26,8 @@ HEADING_SHIFT = 3
 _TASK = {"[ ]": "☐", "[x]": "☑", "[X]": "☑"}
 _TASK_LINE = re.compile(r"^(\s*[-*+] )(\[[ xX]\])(?= )")
 
+PICTURE_TITLE = "What happened"
+"""The one heading of its level with these words: what people write stands deeper."""
 TYPE_NAMES = {
     "detective": "Detective",
     "preventative": "Preventative",
@@ -188,6 +193,7 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
             for entry in facts["timeline"]
         ),
     )
+    yield from _picture(facts.get("picture"))
     yield from ("### Evidence", "")
     yield from _table(
         ("Item", "Kind", "Bytes", "Received", "Verified", "SHA-256"),
@@ -248,6 +254,34 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
             for item in facts["checklist"]
         ),
     )
+
+
+def _picture(stored: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield what the drawing shows, in words; versions of 0.1.0 hold none."""
+    if not stored:
+        return
+    picture = read_picture(stored)
+    window = picture.window
+    yield from (f"### {PICTURE_TITLE}", "")
+    yield from (f"From {_utc(window.from_ms)} to {_utc(window.to_ms)}.", "")
+    for note in picture.notes:
+        yield from (plain(note), "")
+    yield from _table(
+        ("Lane", "From", "To", "What"),
+        (
+            (
+                row.lane,
+                _utc(row.from_ms),
+                "still" if row.to_ms is None else _utc(row.to_ms),
+                row.words,
+            )
+            for row in say_picture(picture)
+        ),
+    )
+
+
+def _utc(at_ms: int) -> str:
+    return f"{from_ms(at_ms):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:

@@ -138,7 +138,7 @@ def marks_of(
     )
 
 
-def outside(bins: Iterable[Bin]) -> dict[str, int]:
+def outside(bins: Iterable[Bin]) -> dict[str, Any]:
     """Return how many lie before the window and after it."""
     listed = list(bins)
     return {

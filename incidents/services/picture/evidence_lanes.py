@@ -50,13 +50,15 @@ ITEMS_MAX = 50
 _STEP_BITS = 2**32
 """A report's number and a step's place make one key: the least is the first record."""
 NO_RECORD = "No record: what happened here is not known"
-LEDGER_LANES = ("calls", "risk", "actions")
+LEDGER_LANES = ("executed", "blocked", "risk", "actions")
 SECTIONS = {
     "evidence-alerts": ("security_alerts", "Alerts in the evidence", "alert"),
     "mediation": ("exec_mediation", "Commands mediated", "mediation"),
     "secrets": ("secret_broker", "Secrets asked for", "secret"),
 }
 """By lane: the section of a bundle, its title, and the kind of its states."""
+SECTION_LANES = (*SECTIONS, "quotas")
+EVIDENCE_LANES = (*LEDGER_LANES, *SECTION_LANES)
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def read_sources(incident: Incident) -> tuple[list[Source], list[str]]:
             )
             continue
         sources.append(Source(item, report))
+    notes += [said for source in sources if (said := _say_filter(source))]
     return sources, notes
 
 
@@ -153,13 +156,13 @@ def ledger_lanes(sources: Sequence[Source], window: Window) -> Iterator[Lane]:
             "target": Target("step", items[report], index),
         }
 
-    yield Lane(
-        "calls",
-        "Hostcalls",
-        marks_of(calls, "call", say),
-        gaps=gaps,
-        **outside(calls),
-    )
+    executed = [found for found in calls if found.word == "executed"]
+    rest = [found for found in calls if found.word != "executed"]
+    for lane, title, some in (
+        ("executed", "Hostcalls executed", executed),
+        ("blocked", "Hostcalls not executed", rest),
+    ):
+        yield Lane(lane, title, marks_of(some, "call", say), gaps=gaps, **outside(some))
     yield Lane("risk", "Risk score", gaps=gaps, line=_risk_line(steps, window))
     yield Lane(
         "actions",
@@ -204,11 +207,12 @@ def section_lanes(sources: Sequence[Source], window: Window) -> Iterator[Lane]:
             if times is not None
             for bin in _section_bins(source, times, window)
         ]
+        # A bundle tells of a section for as long as it tells of anything: no record in
+        # it then is known to be none.
         known = [
             span
             for source, times in kept
-            if times is not None
-            and (span := _span_of(times) or source.ledger_span) is not None
+            if times is not None and (span := source.span()) is not None
         ]
         merged = _merge(found)
         yield Lane(
@@ -303,19 +307,43 @@ def quota_lane(incident: Incident, sources: Sequence[Source], window: Window) ->
 
 
 def untrusted(sources: Sequence[Source]) -> Iterator[Shade]:
-    """Yield what cannot be trusted: after a break, or all of what failed otherwise."""
+    """Yield what cannot be trusted: all after a break, and what no hash stands for.
+
+    Sections have no chain: the bundle's hash stands for them, and no further than its
+    ledger holds.
+    """
     for source in sources:
         if source.report.outcome != Outcome.FAILED:
             continue
         name, begins = source.item.original_name, source.plot.get("break_ts_ms")
-        span, ledger = source.span(), source.ledger_span
-        if begins is not None and ledger is not None:
-            at = source.report.break_index
-            words = f"Untrusted: {name} breaks at entry {at}"
-            yield Shade(begins, ledger[1], words, LEDGER_LANES)
-        elif span is not None:
-            words = f"Untrusted: {name} failed its verification"
-            yield Shade(*span, words, (*LEDGER_LANES, *SECTIONS, "quotas"))
+        span = source.span()
+        if begins is not None and span is not None:
+            words = f"Untrusted: {name} breaks at entry {source.report.break_index}"
+            yield Shade(begins, max(begins, span[1]), words, EVIDENCE_LANES)
+        if span is None or (begins is not None and not _has_wrong_hash(source)):
+            continue
+        lanes = EVIDENCE_LANES if begins is None else SECTION_LANES
+        yield Shade(*span, f"Untrusted: {name} failed its verification", lanes)
+
+
+def _has_wrong_hash(source: Source) -> bool:
+    return bool(source.report.steps.get("bundle_hash") == "fail")
+
+
+def _say_filter(source: Source) -> str:
+    """Return what a bundle left out by its own filter; "" where it left out nothing."""
+    kept = source.report.overview.get("filter")
+    limits = (
+        [f"{name} {limit}" for name, limit in sorted(kept.items()) if limit]
+        if isinstance(kept, dict)
+        else []
+    )
+    if not limits:
+        return ""
+    return (
+        f"{source.item.original_name} holds only what its filter let through "
+        f"({', '.join(limits)[:200]}): what that left out is not known."
+    )
 
 
 def _span_of(times: Mapping[str, Any] | None) -> tuple[int, int] | None:

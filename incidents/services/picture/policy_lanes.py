@@ -70,7 +70,8 @@ def _trust_lane(
     if first is None or known < first:
         state = own[0].from_state if own else extension.trust_state
         bands.append(Band(known, first, state, "", state, target=_page(extension)))
-    for move, start, end in zip(own, starts, [*starts[1:], None], strict=True):
+    ends = [*starts[1:], None]
+    for move, start, end in zip(own, starts, ends, strict=False):
         bands += _state_bands(move, start, end)
     gaps = (
         (Gap(window.from_ms, known, "No record: Casefile did not know it yet"),)

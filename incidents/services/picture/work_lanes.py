@@ -113,13 +113,13 @@ def _entry_lane(incident: Incident, window: Window) -> Lane:
         bins,
         "line",
         lambda found: _say(
-            found, f"entry: {str(labels[found.word]).lower()}", "timeline", incident.pk
+            found, f"entry: {str(labels[found.word]).lower()}", "timeline"
         ),
     )
     return Lane("people", "What people did", marks, **outside(bins))
 
 
-def _say(found: Bin, noun: str, kind: str, key: int | None = None) -> dict[str, Any]:
+def _say(found: Bin, noun: str, kind: str) -> dict[str, Any]:
     words = noun if found.count == 1 else f"{found.count:,} × {noun}"
-    pk = found.first_pk if key is None else key
-    return {"words": words[:1].upper() + words[1:], "target": Target(kind, pk)}
+    target = Target(kind, found.first_pk)
+    return {"words": words[:1].upper() + words[1:], "target": target}

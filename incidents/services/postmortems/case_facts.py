@@ -30,6 +30,7 @@ from incidents.services.gates.conditions import stored_gate
 from incidents.services.gates.gathering import find_current_reports
 from incidents.services.gates.late_evidence import find_late
 from incidents.services.lifecycle.endings import case_head, utc
+from incidents.services.picture.gathering import gather_picture
 from incidents.services.postmortems.answered_items import item_fact
 from incidents.services.postmortems.decisions import gather_decisions
 from incidents.services.postmortems.timeline_facts import gather_timeline
@@ -60,6 +61,7 @@ def gather_case_facts(
         "incident": _head(incident, cycle),
         "phases": [_phase(row) for row in phases.values()],
         "timeline": gather_timeline(incident, cycle),
+        "picture": _picture(incident, cycle, now=now),
         "evidence": [
             _evidence(item, reports.get(item.pk), late.get(item.pk, ""))
             for item in items
@@ -85,6 +87,18 @@ def gather_case_facts(
             )
         ],
     }
+
+
+def _picture(
+    incident: Incident, cycle: Cycle, *, now: dt.datetime
+) -> dict[str, Any] | None:
+    """Return what happened as lanes on one axis; None for a cycle that has ended.
+
+    What the case holds by now is not what was known then.
+    """
+    if cycle.ended_at is not None:
+        return None
+    return gather_picture(incident, now=now).as_json()
 
 
 def action_items_of(cycle: Cycle) -> QuerySet[ActionItem]:

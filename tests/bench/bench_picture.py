@@ -1,0 +1,107 @@
+"""What the picture of a case costs: `python -m tests.bench.bench_picture`.
+
+Starts PostgreSQL and Valkey in a folder of its own, verifies ledgers of 100, 10,000 and
+100,000 entries, and asks for the page *What happened* of their cases, whole and
+narrowed to a hundredth. Prints one Markdown table. Ends with code 1 where the queries or
+the size of the page grow with the ledger, or the whole page at 100,000 steps takes longer
+than reading that ledger once: the database puts the steps into stretches, and nothing
+else sees them all.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from tests.bench.sizes import choose
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+SIZES = choose((100, 10_000, 100_000), (60, 120))
+ROUNDS = choose(7, 1)
+MOST_GROWTH = choose(6.0, float("inf"))
+"""Of the page's bytes: 100 steps fill few of the stretches."""
+
+
+def main() -> int:
+    if "DATABASE_URL" not in os.environ:
+        from config.launcher.testing import run_beside_servers
+
+        command = [sys.executable, "-m", "tests.bench.bench_picture", *sys.argv[1:]]
+        return run_beside_servers(command)
+    import django
+
+    django.setup()
+    from django.test.utils import setup_databases, setup_test_environment
+
+    setup_test_environment()
+    setup_databases(verbosity=0, interactive=False)
+    return _measure()
+
+
+def _measure() -> int:
+    from django.test import Client
+
+    from tests.conftest import make_user
+
+    client = Client()
+    client.force_login(make_user("auditor", "auditor"))
+    print("| steps | read once in | queries | page | bytes | a hundredth of it |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: |")
+    found = [_measure_size(client, size) for size in SIZES]
+    queries = {count for count, _, _, _ in found}
+    growth = found[-1][1] / found[0][1]
+    is_quick = found[-1][2] <= found[-1][3] or MOST_GROWTH == float("inf")
+    print(f"\nbytes at {SIZES[-1]:,} steps against {SIZES[0]}: {growth:.2f} times")
+    return 0 if len(queries) == 1 and growth <= MOST_GROWTH and is_quick else 1
+
+
+def _measure_size(client: Client, size: int) -> tuple[int, int, float, float]:
+    """Return queries, bytes, seconds of the page, and of reading the ledger once."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+    from django.urls import reverse
+
+    from evidence.services import run_verification
+    from evidence.services.downloads import load_document
+    from tests.evidence.helpers import make_ledger, receive
+    from tests.factories import make_incident
+
+    case = make_incident()
+    item = receive(case.pk, make_ledger(size), "ledger.json")
+    run_verification(request_id=item.verification_requests.get().pk)
+    started = time.perf_counter()
+    load_document(item)
+    read = time.perf_counter() - started
+    page = reverse("admin:incidents_incident_change", args=[case.pk]) + "?tab=picture"
+    with CaptureQueriesContext(connection) as queries:
+        length = len(client.get(page).content)
+    whole = _median(client, page)
+    plot = item.reports.get().overview["plot"]
+    first, last = plot["first_ts_ms"], plot["last_ts_ms"]
+    end = first + max(1_000, (last - first) // 100)
+    narrow = _median(client, f"{page}&from_ms={first}&to_ms={end}")
+    print(
+        f"| {size:,} | {read:.2f} s | {len(queries)} | {whole * 1000:.0f} ms | "
+        f"{length:,} | {narrow * 1000:.0f} ms |",
+        flush=True,
+    )
+    return len(queries), length, whole, read
+
+
+def _median(client: Client, page: str) -> float:
+    client.get(page)
+    times = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        client.get(page)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
