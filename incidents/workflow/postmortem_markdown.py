@@ -28,6 +28,11 @@ _TASK_LINE = re.compile(r"^(\s*[-*+] )(\[[ xX]\])(?= )")
 
 PICTURE_TITLE = "What happened"
 """The one heading of its level with these words: what people write stands deeper."""
+PICTURE_KEY = (
+    "Where it is drawn, a dashed frame is what was ordered and not known to be in "
+    "effect; grey hatching a stretch without a record, of which nothing is known; red "
+    "hatching what cannot be trusted."
+)
 TYPE_NAMES = {
     "detective": "Detective",
     "preventative": "Preventative",
@@ -264,6 +269,7 @@ def _picture(stored: Mapping[str, Any] | None) -> Iterator[str]:
     window = picture.window
     yield from (f"### {PICTURE_TITLE}", "")
     yield from (f"From {_utc(window.from_ms)} to {_utc(window.to_ms)}.", "")
+    yield from (PICTURE_KEY, "")
     for note in picture.notes:
         yield from (plain(note), "")
     yield from _table(

@@ -55,7 +55,7 @@ def _measure() -> int:
     found = [_measure_size(client, size) for size in SIZES]
     queries = {count for count, _, _, _ in found}
     growth = found[-1][1] / found[0][1]
-    is_quick = found[-1][2] <= found[-1][3] or MOST_GROWTH == float("inf")
+    is_quick = found[-1][2] <= found[-1][3] or float("inf") == MOST_GROWTH
     print(f"\nbytes at {SIZES[-1]:,} steps against {SIZES[0]}: {growth:.2f} times")
     return 0 if len(queries) == 1 and growth <= MOST_GROWTH and is_quick else 1
 
