@@ -172,7 +172,8 @@ class IncidentViewSet(ReadOnlyViewSet):
         return Response(serializers.MarkAnswerSerializer(answer).data, status=code)
 
     @extend_schema(parameters=PARAMETERS, responses=PictureSerializer)
-    @action(detail=True, methods=["get"])
+    # Its query is a window, and no filter of cases.
+    @action(detail=True, methods=["get"], filter_backends=())
     def picture(self, request: Request, reference: str) -> Response:
         """Return what happened as lanes on one axis, put into stretches of the window.
 

@@ -2,10 +2,10 @@
 
 Starts PostgreSQL and Valkey in a folder of its own, verifies ledgers of 100, 10,000 and
 100,000 entries, and asks for the page *What happened* of their cases, whole and
-narrowed to a hundredth. Prints one Markdown table. Ends with code 1 where the queries or
-the size of the page grow with the ledger, or the whole page at 100,000 steps takes longer
-than reading that ledger once: the database puts the steps into stretches, and nothing
-else sees them all.
+narrowed to a hundredth. Prints one Markdown table. Ends with code 1 where the picture's
+queries or the size of the page grow with the ledger, or the whole page at 100,000 steps
+takes longer than reading that ledger once: the database puts the steps into stretches,
+and nothing else sees them all.
 """
 
 from __future__ import annotations
@@ -65,9 +65,11 @@ def _measure_size(client: Client, size: int) -> tuple[int, int, float, float]:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
     from django.urls import reverse
+    from django.utils import timezone
 
     from evidence.services import run_verification
     from evidence.services.downloads import load_document
+    from incidents.services.picture.gathering import gather_picture
     from tests.evidence.helpers import make_ledger, receive
     from tests.factories import make_incident
 
@@ -78,8 +80,10 @@ def _measure_size(client: Client, size: int) -> tuple[int, int, float, float]:
     load_document(item)
     read = time.perf_counter() - started
     page = reverse("admin:incidents_incident_change", args=[case.pk]) + "?tab=picture"
+    case.refresh_from_db()
     with CaptureQueriesContext(connection) as queries:
-        length = len(client.get(page).content)
+        gather_picture(case, now=timezone.now())
+    length = len(client.get(page).content)
     whole = _median(client, page)
     plot = item.reports.get().overview["plot"]
     first, last = plot["first_ts_ms"], plot["last_ts_ms"]
