@@ -33,9 +33,9 @@ NOT_FOR_PURE = ("django", "celery", "rest_framework", "psycopg", "redis", "confi
 LAYERS = {
     # Values in, values out: no rows.
     "values": (
-        "errors findings fonts format handling lookalikes picture picture_pdf playbooks "
-        "proof postmortem_pdf rules scanner simulation storable_values stored_moments "
-        "text tones wording workflow zones"
+        "errors findings fonts format handling lookalikes picture picture_pdf "
+        "playbooks proof postmortem_pdf rules scanner simulation storable_values "
+        "stored_moments text tones wording workflow zones"
     ),
     "models": "models",
     # What services stand on, and what reads rows for all of them.

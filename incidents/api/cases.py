@@ -19,7 +19,11 @@ from evidence.api.base.parsers import PlainJsonParser
 from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.models import TokenScope
 from incidents.api import filters, serializers
-from incidents.api.picture import PARAMETERS, PictureSerializer, WindowSerializer
+from incidents.api.picture import (
+    PARAMETERS,
+    PictureSerializer,
+    PictureWindowSerializer,
+)
 from incidents.models import (
     Cycle,
     GateWaiver,
@@ -36,7 +40,6 @@ from incidents.services.lifecycle.closing import (
 )
 from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
 from incidents.services.lifecycle.marks import set_mark
-
 from incidents.services.picture.gathering import gather_picture
 from incidents.workflow.incident_states import IncidentStatus, Severity
 from incidents.workflow.outcomes import read_outcome
@@ -180,7 +183,7 @@ class IncidentViewSet(ReadOnlyViewSet):
         However much happened, the answer has a bounded number of marks.
         """
         incident = self.get_object()
-        form = WindowSerializer(data=request.query_params)
+        form = PictureWindowSerializer(data=request.query_params)
         form.is_valid(raise_exception=True)
         picture = gather_picture(incident, window=form.window, now=timezone.now())
         return Response(PictureSerializer(picture).data)

@@ -17,7 +17,7 @@ PARAMETERS = [
 ]
 
 
-class WindowSerializer(serializers.Serializer):
+class PictureWindowSerializer(serializers.Serializer):
     """`since` and `until`, or neither: then what fits the case."""
 
     since = serializers.DateTimeField(required=False)
@@ -42,7 +42,7 @@ class WindowSerializer(serializers.Serializer):
         return Window(to_ms(since), to_ms(self.validated_data["until"]))
 
 
-class TargetSerializer(serializers.Serializer):
+class PictureTargetSerializer(serializers.Serializer):
     """The record that something is drawn from."""
 
     kind = serializers.CharField()
@@ -50,7 +50,7 @@ class TargetSerializer(serializers.Serializer):
     index = serializers.IntegerField(allow_null=True)
 
 
-class MarkSerializer(serializers.Serializer):
+class PictureMarkSerializer(serializers.Serializer):
     """Something that happened, or `count` of it in one stretch."""
 
     at_ms = serializers.IntegerField()
@@ -58,10 +58,10 @@ class MarkSerializer(serializers.Serializer):
     state = serializers.CharField()
     words = serializers.CharField()
     count = serializers.IntegerField()
-    target = TargetSerializer(allow_null=True)
+    target = PictureTargetSerializer(allow_null=True)
 
 
-class BandSerializer(serializers.Serializer):
+class PictureBandSerializer(serializers.Serializer):
     """Something that held for a time; `to_ms` null: it still does."""
 
     from_ms = serializers.IntegerField()
@@ -71,10 +71,10 @@ class BandSerializer(serializers.Serializer):
     is_ordered = serializers.BooleanField(
         help_text="Ordered, and not known to be in effect."
     )
-    target = TargetSerializer(allow_null=True)
+    target = PictureTargetSerializer(allow_null=True)
 
 
-class GapSerializer(serializers.Serializer):
+class PictureGapSerializer(serializers.Serializer):
     """A stretch of which there is no record: nothing is known."""
 
     from_ms = serializers.IntegerField()
@@ -82,14 +82,14 @@ class GapSerializer(serializers.Serializer):
     words = serializers.CharField()
 
 
-class LaneSerializer(serializers.Serializer):
+class PictureLaneSerializer(serializers.Serializer):
     """One subject; `before` and `after` count what lies outside the window."""
 
     key = serializers.CharField()
     title = serializers.CharField()
-    marks = MarkSerializer(many=True)
-    bands = BandSerializer(many=True)
-    gaps = GapSerializer(many=True)
+    marks = PictureMarkSerializer(many=True)
+    bands = PictureBandSerializer(many=True)
+    gaps = PictureGapSerializer(many=True)
     line = serializers.ListField(
         child=serializers.ListField(child=serializers.FloatField()),
         help_text="Pairs of a moment and a height from 0 to 1.",
@@ -99,7 +99,7 @@ class LaneSerializer(serializers.Serializer):
     note = serializers.CharField()
 
 
-class ShadeSerializer(GapSerializer):
+class PictureShadeSerializer(PictureGapSerializer):
     """A stretch whose records cannot be trusted, on these lanes."""
 
     lanes = serializers.ListField(child=serializers.CharField())
@@ -109,8 +109,8 @@ class PictureSerializer(serializers.Serializer):
     """Lanes of bands and marks on one axis of time, in milliseconds since 1970."""
 
     window = serializers.DictField(child=serializers.IntegerField())
-    lanes = LaneSerializer(many=True)
-    shades = ShadeSerializer(many=True)
+    lanes = PictureLaneSerializer(many=True)
+    shades = PictureShadeSerializer(many=True)
     notes = serializers.ListField(child=serializers.CharField())
 
     def to_representation(self, instance: Picture) -> dict[str, Any]:

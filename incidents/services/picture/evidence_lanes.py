@@ -80,14 +80,14 @@ class Source:
         return self.plot["first_ts_ms"], self.plot["last_ts_ms"]
 
     def section(self, name: str) -> Mapping[str, Any] | None:
-        """What the verification kept of a section; None where it kept nothing."""
+        """Return what the verification kept of a section; None: it kept nothing."""
         found: Mapping[str, Any] | None = (
             self.report.overview.get("records") or {}
         ).get(name)
         return found
 
     def span(self) -> tuple[int, int] | None:
-        """The stretch that all of its records lie in."""
+        """Return the stretch that all of its records lie in; None without any."""
         spans = [self.ledger_span] + [
             _span_of(self.section(name)) for name, *_ in SECTIONS.values()
         ]
