@@ -19,6 +19,7 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseRedirect,
+    JsonResponse,
     QueryDict,
 )
 from django.urls import URLPattern, path, reverse
@@ -34,6 +35,8 @@ NOTHING_SENT = (
     "Nothing was saved: this address only takes what a form sends. If you were writing "
     "when your sign-in ended, write it again."
 )
+# What the page's script sends along, to lay the answer over the page on screen.
+IN_PLACE = "X-Casefile-In-Place"
 Run = Callable[[HttpRequest, Any, dict[str, Any]], str | HttpResponse]
 
 
@@ -116,7 +119,7 @@ class ActionPages:
             messages.warning(request, NOTHING_SENT)
             return HttpResponseRedirect(_with_query(request, self.page_of(obj)))
         _require(request, chosen)
-        return answer_form(
+        response = answer_form(
             request,
             make=lambda data, files: chosen.form(
                 data, files, obj=obj, user=request.user
@@ -125,6 +128,7 @@ class ActionPages:
             show=lambda form, error: self._show_again(request, obj, action, form),
             fields=chosen.fields,
         )
+        return _lead_in_place(request, response)
 
     def _carry_out(
         self, request: HttpRequest, obj: Any, chosen: PageAction, form: forms.Form
@@ -171,6 +175,18 @@ def way_back(request: HttpRequest, data: Any, page: str) -> str:
         target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
     return target if is_ours else page
+
+
+def _lead_in_place(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Tell the page's script where an answer leads.
+
+    It would follow a redirect unseen, and read what the next page has to say.
+    """
+    if IN_PLACE not in request.headers or "Location" not in response.headers:
+        return response
+    answer = JsonResponse({"location": response.headers["Location"]})
+    answer.cookies = response.cookies
+    return answer
 
 
 def _require(request: HttpRequest, action: PageAction) -> None:

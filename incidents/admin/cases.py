@@ -14,6 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_GET
 from unfold.decorators import display
 
 from evidence.admin.base import person_of
@@ -32,6 +33,7 @@ from incidents.admin.case_list import (
     PhaseTimeFilter,
     UnverifiedFilter,
 )
+from incidents.admin.case_watch import changes_view
 from incidents.admin.cockpit import cockpit_context, find_incident
 from incidents.admin.forms import EditIncidentForm, OpenIncidentForm, initial_of
 from incidents.admin.mark_actions import MARK_ACTIONS
@@ -170,6 +172,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
             page("system/repeat/", repeat_view, "repeat_work"),
             page("metrics/", response_times_view, "metrics"),
             page("metrics/<slug:table>.csv", response_times_csv, "metrics_csv"),
+            page("<path:object_id>/changes/", require_GET(changes_view), "changes"),
             page("<path:object_id>/edit/", self.edit_view, "edit"),
             page("<path:object_id>/timeline.csv", self.csv_view, "timeline_csv"),
             page("<path:object_id>/timeline.md", self.markdown_view, "timeline_md"),

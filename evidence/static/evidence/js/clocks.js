@@ -76,4 +76,8 @@
     tick();
     setInterval(tick, 1000);
   });
+  document.addEventListener("casefile:shown", () => {
+    readSkew();
+    tick();
+  });
 })();

@@ -160,14 +160,27 @@
     if (changed.size && !leaving) event.preventDefault();
   });
 
+  const begin = (form) => {
+    const draft = isRefused(form) ? load(idOf(form)) ?? { typed: {} } : null;
+    for (const field of fieldsOf(form)) starts.set(field, draft ? startOf(field, draft) : read(field));
+    if (draft) keep(form, false);
+    else restore(form);
+  };
+
   // After the scripts that fill in what a form starts with.
   addEventListener("DOMContentLoaded", () => setTimeout(() => {
     forgetDone();
-    for (const form of forms()) {
-      const draft = isRefused(form) ? load(idOf(form)) ?? { typed: {} } : null;
-      for (const field of fieldsOf(form)) starts.set(field, draft ? startOf(field, draft) : read(field));
-      if (draft) keep(form, false);
-      else restore(form);
-    }
+    forms().forEach(begin);
   }));
+
+  // A page that changes in place: what was sent is settled, what is half written goes on.
+  document.addEventListener("casefile:sending", (event) => {
+    if (isKept(event.detail.form)) keep(event.detail.form, true);
+  });
+  document.addEventListener("casefile:shown", (event) => {
+    forgetDone();
+    changed.delete(event.detail.sent);
+    for (const form of changed) if (!form.isConnected) changed.delete(form);
+    for (const form of forms()) if (!changed.has(form)) begin(form);
+  });
 })();

@@ -46,4 +46,5 @@
   });
 
   addEventListener("DOMContentLoaded", showRefused);
+  document.addEventListener("casefile:shown", (event) => { if (event.detail.sent) showRefused(); });
 })();

@@ -20,12 +20,20 @@
     return new Intl.DateTimeFormat("sv-SE", style).format(servedNow()).replace(" ", "T");
   };
 
+  const fillIn = () => {
+    for (const input of document.querySelectorAll("input[data-zone]")) {
+      const moment = input.form?.querySelector("input[data-now]");
+      if (!moment || moment.value) continue;
+      moment.value = wallClock(input.value || "UTC");
+      // What a script filled in is nothing that a person wrote.
+      moment.dataset.filled = moment.value;
+    }
+  };
+
   addEventListener("DOMContentLoaded", () => {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     if (zone) tellZone(zone);
-    for (const input of document.querySelectorAll("input[data-zone]")) {
-      const moment = input.form?.querySelector("input[data-now]");
-      if (moment && !moment.value) moment.value = wallClock(input.value || "UTC");
-    }
+    fillIn();
   });
+  document.addEventListener("casefile:shown", fillIn);
 })();
