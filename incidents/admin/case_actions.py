@@ -152,6 +152,13 @@ def _confirm(request: HttpRequest, incident: Incident, data: Data) -> str:
     return "Confirmed: the item is answered with what the evidence says."
 
 
+def _confirm_shown(request: HttpRequest, incident: Incident, data: Data) -> str:
+    items = finding_reviews.confirm_shown(
+        actor=person_of(request), incident_id=incident.pk, finding_ids=data["findings"]
+    )
+    return f"Confirmed: {len(items)} items are answered with what the evidence says."
+
+
 def _overrule(request: HttpRequest, incident: Incident, data: Data) -> str:
     finding_reviews.overrule_finding(
         actor=person_of(request),
@@ -491,6 +498,13 @@ ACTIONS: dict[str, PageAction] = {
         _confirm,
         WORK,
         about=_item_text,
+    ),
+    "confirm-shown": PageAction(
+        "Confirm the findings shown",
+        "Confirm the findings shown",
+        case_forms.ConfirmShownForm,
+        _confirm_shown,
+        WORK,
     ),
     "overrule": PageAction(
         "Overrule a finding",

@@ -151,24 +151,39 @@ def checklist_tab(
         is_confirmed=switches.are_all_confirmed,
     )
     state, words = _gate_state(row, gate, conditions, is_open=is_open)
+    views = _item_views(
+        incident,
+        [item for item in items if not item.retired_at],
+        until=row.completed_at or cycle.ended_at,
+        is_past=cycle.ended_at is not None,
+    )
     return {
         "shown_phase": row,
+        "confirmable": _confirmable(views) if is_open else [],
         "is_shown_running": incident.is_open and is_open and row == cycle.running_phase,
         "gate": gate,
         "gate_state": state,
         "gate_words": words,
         "gate_is_refused": request.GET.get("refused") == row.phase,
         "conditions": conditions,
-        "items": _item_views(
-            incident,
-            [item for item in items if not item.retired_at],
-            until=row.completed_at or cycle.ended_at,
-            is_past=cycle.ended_at is not None,
-        ),
+        "items": views,
         "retired": [item for item in items if item.retired_at],
         "progress": _progress(cycle),
         "actions": _actions(cycle) if row.name is Phase.REMEDIATE else (),
     }
+
+
+def _confirmable(views: list[ItemView]) -> list[int]:
+    """Return the findings to confirm at once: those on the page, of several items."""
+    several = [view for view in views if view.item.is_open and view.can_confirm]
+    if len(several) < 2:
+        return []
+    return [
+        shown.finding.pk
+        for view in several
+        for shown in view.findings
+        if shown.can_be_confirmed
+    ]
 
 
 def _chosen_phase(

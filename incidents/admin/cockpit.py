@@ -16,7 +16,7 @@ from evidence.audit.history import incident_stream
 from evidence.models import AuditEntry
 from evidence.tones import tone_of
 from incidents.admin.case_head import CaseHead, head_of
-from incidents.admin.case_watch import watch_context
+from incidents.admin.case_watch import watch_context, with_mark
 from incidents.admin.checklist_tab import checklist_tab
 from incidents.admin.evidence_tab import evidence_tab
 from incidents.admin.finding_views import view_findings
@@ -114,7 +114,7 @@ def find_incident(request: HttpRequest, incident_id: str) -> Incident:
         ).prefetch_related(Prefetch("waivers", people)),
     )
     found = (
-        Incident.objects.visible_to(request.user)
+        with_mark(Incident.objects.visible_to(request.user), read_key(incident_id) or 0)
         .select_related(
             "playbook_version__playbook",
             "lead",
@@ -125,7 +125,6 @@ def find_incident(request: HttpRequest, incident_id: str) -> Incident:
         )
         .prefetch_related("extensions", "ticket_links", "related", "duplicates")
         .prefetch_related(Prefetch("cycles", endings), phases)
-        .filter(pk=read_key(incident_id))
         .first()
     )
     if found is None:
@@ -136,7 +135,6 @@ def find_incident(request: HttpRequest, incident_id: str) -> Incident:
 def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     """Return everything that the incident page shows."""
     now = timezone.now()
-    watched = watch_context(incident)
     cycle = _chosen_cycle(request, incident)
     is_past = cycle != incident.current_cycle
     is_live = incident.is_open and not is_past
@@ -149,7 +147,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     head = head_of(incident, cycle)
     running = next((phase for phase in phases if phase.is_running), None)
     return {
-        **watched,
+        **watch_context(incident),
         "incident": incident,
         "head": head,
         "cycle": cycle,

@@ -359,6 +359,17 @@ class ConfirmForm(PageForm):
     item = _hidden_number("Item")
 
 
+class ConfirmShownForm(PageForm):
+    """The findings that the page showed, by their numbers: no other is confirmed."""
+
+    findings = forms.RegexField(
+        r"\A\d{1,18}(?:-\d{1,18}){0,99}\Z", widget=forms.HiddenInput
+    )
+
+    def clean_findings(self) -> list[int]:
+        return [int(number) for number in self.cleaned_data["findings"].split("-")]
+
+
 class OpenShownForm(PageForm):
     code = forms.CharField(max_length=10, widget=forms.HiddenInput)
 

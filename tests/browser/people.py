@@ -46,10 +46,9 @@ class Person:
         self.visit("incidents_incident_change", incident.pk, query=query)
 
     def press(self, button: str, *, within: Locator | None = None) -> None:
-        """Press a button and wait for the page that follows."""
-        place = within or self.page
-        with self.page.expect_navigation():
-            place.get_by_role("button", name=button).first.click()
+        """Press a button and wait for what follows: another page, or this one anew."""
+        with follows(self.page):
+            (within or self.page).get_by_role("button", name=button).first.click()
 
     def fill_in(self, summary: str, button: str, **fields: str) -> None:
         """Open a small form by its label, fill it in and send it."""
@@ -69,6 +68,19 @@ class Person:
         """Keep a picture of the whole page."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+@contextmanager
+def follows(page: Page) -> Iterator[None]:
+    """Wait until another page is there, or this one was changed in place."""
+    page.evaluate(
+        "() => { window.wasShown = false; document.addEventListener("
+        "'casefile:shown', () => { window.wasShown = true; }, { once: true }); }"
+    )
+    yield
+    # A page that was loaded anew knows nothing of it.
+    page.wait_for_function("window.wasShown !== false")
+    page.wait_for_load_state()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Role
 from incidents.models import Incident
+from tests.browser.people import follows
 from tests.conftest import sign_in
 from tests.factories import make_incident, make_user
 
@@ -35,11 +36,11 @@ def test_a_note_outlives_another_button_and_goes_when_it_is_written(
     page.goto(f"{live_server.url}{url}?tab=timeline")
     note = page.locator("section[aria-labelledby=write-title] textarea[name=body]")
     note.fill("Half a\nnote")
-    page.get_by_role("button", name="Take the lead").click()
-    page.wait_for_load_state()
+    with follows(page):
+        page.get_by_role("button", name="Take the lead").click()
     assert note.input_value() == "Half a\nnote"
-    page.get_by_role("button", name="Write to the timeline").last.click()
-    page.wait_for_load_state()
+    with follows(page):
+        page.get_by_role("button", name="Write to the timeline").last.click()
     assert note.input_value() == ""
     assert incident.timeline.filter(body="Half a\nnote").count() == 1
 
@@ -91,8 +92,8 @@ def test_refused_form_is_in_sight_with_the_cursor_at_its_fault(
     card = page.locator("section[aria-labelledby=write-title]")
     card.locator("textarea[name=body]").fill("It began in the night.")
     card.locator("input[name=zone]").fill("CEST")
-    card.get_by_role("button", name="Write to the timeline").click()
-    page.wait_for_load_state()
+    with follows(page):
+        card.get_by_role("button", name="Write to the timeline").click()
     zone = card.locator("input[name=zone]")
     assert zone.evaluate("field => field === document.activeElement")
     assert zone.input_value() == "CEST"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection, Iterable
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -21,7 +22,7 @@ from incidents.models import (
     ReviewChoice,
     TimelineKind,
 )
-from incidents.services.changes import WORK, require_reason
+from incidents.services.changes import WORK, lock_incident, require_reason
 from incidents.services.checklists.answers import answer_item, lock_item
 from incidents.services.findings.gathering import current_findings
 from incidents.services.findings.words import code_of, newest_review, title_of
@@ -49,11 +50,7 @@ def confirm_findings(
     require_permission(actor, WORK)
     moment = now or timezone.now()
     incident, item = lock_item(item_id)
-    waiting = [
-        finding
-        for finding in findings_of(incident).get(item.key, [])
-        if finding.verdict != Verdict.UNKNOWN and newest_review(finding) is None
-    ]
+    waiting = _waiting(findings_of(incident).get(item.key, []))
     if not waiting:
         raise IncidentError(
             "There is nothing to confirm here: no finding says anything that was not "
@@ -68,6 +65,49 @@ def confirm_findings(
     return answer_item(
         actor=actor, item_id=item_id, state=ItemState.DONE, note=note, now=moment
     )
+
+
+@transaction.atomic
+def confirm_shown(
+    *,
+    actor: User,
+    incident_id: int,
+    finding_ids: Collection[int],
+    now: dt.datetime | None = None,
+) -> list[ChecklistItem]:
+    """Confirm the findings that a person was shown, all or none; return their items.
+
+    Raise IncidentError where one of them was replaced or reviewed meanwhile, or another
+    one came to its item: nobody confirms what they did not see.
+    """
+    require_permission(actor, WORK)
+    moment = now or timezone.now()
+    incident = lock_incident(incident_id)
+    shown = set(finding_ids)
+    waiting = {
+        key: {finding.pk for finding in _waiting(findings)}
+        for key, findings in findings_of(incident).items()
+    }
+    keys = [key for key, ids in waiting.items() if ids & shown]
+    if not shown or set().union(*(waiting[key] for key in keys)) != shown:
+        raise IncidentError(
+            "The findings changed since this page was drawn, or somebody reviewed one "
+            "of them. Nothing was confirmed: read the page again.",
+            code="findings_changed",
+        )
+    items = incident.current_cycle.checklist.asked().filter(key__in=keys)
+    return [
+        confirm_findings(actor=actor, item_id=item.pk, now=moment) for item in items
+    ]
+
+
+def _waiting(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the answers that say something and that nobody reviewed yet."""
+    return [
+        finding
+        for finding in findings
+        if finding.verdict != Verdict.UNKNOWN and newest_review(finding) is None
+    ]
 
 
 @transaction.atomic

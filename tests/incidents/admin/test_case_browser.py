@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from incidents.models import Incident
+from tests.browser.people import follows
 from tests.conftest import sign_in
 from tests.factories import make_evidence, make_incident
 
@@ -48,8 +49,8 @@ def state(page: Page, condition: str, text: str) -> None:
     if not field.is_visible():
         row.get_by_text("Make a statement").click()
     field.fill(text)
-    row.get_by_role("button", name="Record my statement").click()
-    page.wait_for_load_state()
+    with follows(page):
+        row.get_by_role("button", name="Record my statement").click()
 
 
 def test_refused_phase_links_its_conditions_and_passes_once_they_are_met(
