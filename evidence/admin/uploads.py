@@ -191,8 +191,8 @@ def _first_error(form: UploadForm) -> str:
 
 
 def _case_page(incident_id: int) -> str:
-    page = reverse("admin:incidents_incident_change", args=[incident_id])
-    return f"{page}?tab=evidence"
+    """Return the case as it stands: its checklist, where one goes on."""
+    return reverse("admin:incidents_incident_change", args=[incident_id])
 
 
 def _page_of(row: Any) -> str:

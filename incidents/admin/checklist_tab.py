@@ -8,8 +8,10 @@ from typing import Any
 
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest
+from django.urls import reverse
 
 from evidence.models import EvidenceItem, VerificationReport
+from incidents.admin.evidence_tab import upload_url
 from incidents.admin.finding_views import FindingView, view_findings
 from incidents.models import (
     ArtifactLink,
@@ -52,6 +54,8 @@ class ConditionView:
     is_statable: bool
     item_anchor: str
     failed_reports: list[VerificationReport] = field(default_factory=list)
+    replay_url: str = ""
+    """Where the replay is that was not looked at yet."""
     waiver_id: int | None = None
     """The waiver in force, where there is one."""
     is_confirmed_since: bool = False
@@ -120,14 +124,14 @@ class ItemView:
         return self.item.kind == ItemKind.ARTIFACT
 
     @property
-    def source_tab(self) -> tuple[str, str]:
-        """The tab where the artifact comes from, and what to do there."""
+    def source(self) -> tuple[str, str]:
+        """The page where the artifact comes from, and what to do there."""
         expects = self.item.content.get("expects") or {}
         if "alert_category" in expects or "alert_of_extension" in expects:
-            return "alerts", "See the alerts"
+            return "?tab=alerts", "See the alerts"
         if "record" in expects:
-            return "policy", "See policy and trust"
-        return "evidence", "Attach evidence"
+            return "?tab=policy", "See policy and trust"
+        return upload_url(self.item.cycle.incident_id), "Attach evidence"
 
 
 def checklist_tab(
@@ -226,6 +230,9 @@ def _condition_views(
         failed: list[VerificationReport] = []
         if is_open and condition.key == "failures-explained" and not condition.met:
             failed = _failed_reports(incident)
+        replay = ""
+        if is_open and condition.key == "replay-viewed" and not condition.met:
+            replay = _replay_url(incident)
         key = ITEM_OF_CONDITION.get(condition.key)
         views.append(
             ConditionView(
@@ -233,6 +240,7 @@ def _condition_views(
                 is_statable=condition.key in STATED and not failed,
                 item_anchor=f"item-{key}" if key else "",
                 failed_reports=failed,
+                replay_url=replay,
                 is_confirmed_since=condition.is_ordered and is_confirmed,
                 waiver_id=waived.get(condition.key),
             )
@@ -267,6 +275,15 @@ def _gate_state(
 def _failed_reports(incident: Incident) -> list[VerificationReport]:
     reports = find_current_reports(incident.evidence_items.filter(kind="bundle"))
     return [report for report in reports.values() if not report.is_passing]
+
+
+def _replay_url(incident: Incident) -> str:
+    """Return the replay of the newest bundle, "" where there is none to look at."""
+    bundle = incident.evidence_items.arrived().filter(kind="bundle").last()
+    if bundle is None:
+        return ""
+    page = reverse("admin:evidence_evidenceitem_change", args=[bundle.pk])
+    return f"{page}?view=replay"
 
 
 def _item_views(

@@ -76,15 +76,15 @@ def evidence_tab(
         "evidence": [
             _view(item, newest.get(item.pk), remarks.get(item.pk, ())) for item in items
         ],
-        "upload_url": upload_url(incident),
+        "upload_url": upload_url(incident.pk),
         "status_url": _status_url(incident, newest),
     }
 
 
-def upload_url(incident: Incident) -> str:
+def upload_url(incident_id: int) -> str:
     """Return the page that attaches evidence to a case."""
     page = reverse("admin:evidence_evidenceitem_upload")
-    return f"{page}?incident={incident.pk}"
+    return f"{page}?incident={incident_id}"
 
 
 def _status_url(

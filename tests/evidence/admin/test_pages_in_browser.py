@@ -41,7 +41,7 @@ def test_files_are_sent_one_by_one_and_each_says_how_it_went(
     assert "broken.json is not a readable evidence bundle" in refused
     assert page.input_value("#id_source") == ""
     back = page.get_by_role("link", name="Back to the case")
-    assert back.get_attribute("href").endswith(f"/{incident.pk}/change/?tab=evidence")
+    assert back.get_attribute("href").endswith(f"/{incident.pk}/change/")
     page.click("[data-state=received] a")
     page.wait_for_selector(".ev-name")
     assert page.inner_text(".ev-name") == "ledger.json"

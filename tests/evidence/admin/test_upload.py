@@ -51,7 +51,7 @@ def test_several_files_without_a_script(client, responder):
     )
     assert response.status_code == 302
     case = reverse("admin:incidents_incident_change", args=[incident.pk])
-    assert response["Location"] == f"{case}?tab=evidence"
+    assert response["Location"] == case
     items = EvidenceItem.objects.filter(incident=incident)
     assert {item.kind for item in items} == {"bundle", "ledger"}
     assert {item.channel for item in items} == {Channel.ADMIN}

@@ -91,7 +91,8 @@ def test_without_a_script_each_file_has_its_line_and_the_case_follows(
     said = [str(message) for message in answer.context["messages"]]
     assert "settings.json is taken as the policy snapshot" in said[0]
     assert "l.json is received as" in said[1]
-    assert answer.request["QUERY_STRING"] == "tab=evidence"
+    case = reverse("admin:incidents_incident_change", args=[incident.pk])
+    assert answer.request["PATH_INFO"] == case
 
 
 @pytest.mark.parametrize("pack", [lambda data: data, gzip.compress])
