@@ -279,7 +279,9 @@ def _failed_reports(incident: Incident) -> list[VerificationReport]:
 
 def _replay_url(incident: Incident) -> str:
     """Return the replay of the newest bundle, "" where there is none to look at."""
-    bundle = incident.evidence_items.arrived().filter(kind="bundle").last()
+    bundle = (
+        incident.evidence_items.arrived().filter(kind="bundle").order_by("-pk").first()
+    )
     if bundle is None:
         return ""
     page = reverse("admin:evidence_evidenceitem_change", args=[bundle.pk])

@@ -188,6 +188,6 @@ def _door(sending: Sending) -> dict[str, Any]:
 def _said_of(snapshot: PolicySnapshot) -> str:
     count = len(snapshot.redactions)
     if not count:
-        return "It holds no secret that is known by its looks."
+        return "No secret was recognised in it."
     noun = "secret was" if count == 1 else "secrets were"
     return f"{count} {noun} taken out of it first."

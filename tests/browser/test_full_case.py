@@ -1,5 +1,7 @@
 """One INC-2 case from a posted alert to a signed postmortem, by three people.
 
+What the middle phases cost in clicks and page loads is counted, printed and held to.
+
 Nothing here calls a service for them: a machine posts the alert over HTTP, a worker on
 a real broker verifies and archives, and people press what the pages offer.
 """
@@ -29,12 +31,14 @@ from incidents.models import (
     PostmortemArchive,
 )
 from incidents.services.alerts.rules import load_default_rules
+from tests.browser.counting import Counter
 from tests.browser.people import Person, person
 from tests.factories import make_playbooks
 from tests.live import LiveWorker
+from tests.policy.explaining import explain_settings
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, FilePayload
     from pytest_django.live_server_helper import LiveServer
 
 pytestmark = [
@@ -42,7 +46,10 @@ pytestmark = [
     pytest.mark.live,
     pytest.mark.django_db(transaction=True),
 ]
+AT_MOST = {"COLLECT": (5, 3), "VERIFY": (1, 0), "ANALYZE": (6, 3)}
+"""Clicks and page loads, with evidence and settings at hand: promised to responders."""
 SETTINGS = {"extensionPolicy": {"profile": "permissive", "allowDangerous": True}}
+EXPLANATION = explain_settings(SETTINGS, secret_broker_enabled=True)
 WRITTEN = {
     "summary": "node-tools read a **credential** from its environment.",
     "control_failed": "The secret broker's blocklist (INV-009).",
@@ -106,9 +113,14 @@ def test_case_from_posted_alert_to_signed_postmortem(
     with person(chromium, base, responder) as rosa:
         take_on(rosa, case)
         contain(rosa, case)
-        collect(rosa, case, bundle, live_worker)
-        verify(rosa, case, live_worker)
-        analyze(rosa, case)
+        counter = Counter(rosa.page)
+        with counter.phase("COLLECT"):
+            collect(rosa, case, bundle, live_worker)
+        with counter.phase("VERIFY"):
+            verify(rosa)
+        with counter.phase("ANALYZE"):
+            analyze(rosa, case)
+        check_costs(counter)
         remediate(rosa, case)
         write_postmortem(rosa, case, live_worker)
 
@@ -153,59 +165,75 @@ def contain(rosa: Person, case: Incident) -> None:
     rosa.shoot("04-kill-switch-confirmed")
     rosa.case(case)
     state(rosa, "isolation-verified", "I watched the telemetry: no call since.")
-    complete(rosa, case, "CONTAIN")
+    complete(rosa, "CONTAIN")
 
 
 def collect(
     rosa: Person, case: Incident, bundle: dict[str, Any], worker: LiveWorker
 ) -> None:
-    rosa.visit("evidence_evidenceitem_upload", query=f"?incident={case.pk}")
-    rosa.page.set_input_files(
-        "#id_file",
-        {
-            "name": "incident-bundle.json",
-            "mimeType": "application/json",
-            "buffer": serialize_document(bundle),
-        },
+    """Send bundle, settings and explanation in one go, from the page of the case."""
+    rosa.page.get_by_role("link", name="Attach evidence").first.click()
+    with rosa.page.expect_file_chooser() as chooser:
+        rosa.page.click("#id_file")
+    chooser.value.set_files(
+        [
+            json_file("incident-bundle.json", bundle),
+            json_file("settings.json", SETTINGS),
+            json_file("explanation.json", EXPLANATION),
+        ]
     )
     rosa.page.get_by_role("button", name="Add as evidence").click()
-    rosa.page.wait_for_selector("[data-state=received]")
-    rosa.visit("policy_policysnapshot_add", query=f"?incident={case.pk}")
-    rosa.page.fill("[name=settings_text]", json.dumps(SETTINGS))
-    rosa.press("Take the snapshot")
-    rosa.reads("The snapshot is taken")
-    rosa.shoot("05-policy-snapshot")
-    worker.wait_for(
-        lambda: VerificationReport.objects.filter(item__kind="bundle").exists()
-    )
-    rosa.case(case, "evidence")
-    rosa.reads("incident-bundle.json")
-    rosa.shoot("06-evidence-verified")
+    rosa.page.locator("[data-state=received]").nth(2).wait_for()
+    rosa.shoot("05-received-in-one-go")
     # The worker answers what it has proved, nobody else: no box is ticked here.
-    worker.wait_for(lambda: not open_items(case, "collect"))
-    complete(rosa, case, "COLLECT")
+    worker.wait_for(lambda: not open_items(case, "collect", "verify"))
+    worker.wait_for(EvidenceReading.objects.exists)
+    with rosa.page.expect_navigation():
+        rosa.page.get_by_role("link", name="Back to the case").click()
+    rosa.shoot("06-collect-answered")
+    complete(rosa, "COLLECT")
 
 
-def verify(rosa: Person, case: Incident, worker: LiveWorker) -> None:
+def verify(rosa: Person) -> None:
     report = VerificationReport.objects.get(item__kind="bundle")
     assert report.is_passing
-    worker.wait_for(lambda: not open_items(case, "verify"))
-    complete(rosa, case, "VERIFY")
+    rosa.reads("VERIFY checklist")
+    rosa.shoot("07-verify-answered")
+    complete(rosa, "VERIFY")
 
 
 def analyze(rosa: Person, case: Incident) -> None:
-    item = case.evidence_items.get(kind="bundle")
-    rosa.visit("evidence_evidenceitem_change", item.pk, query="?view=replay")
+    rosa.reads("ANALYZE checklist")
+    rosa.shoot("08-analyze-findings")
+    rosa.press("Confirm the 4 findings shown")
+    rosa.reads("4 items are answered with what the evidence says")
+    rosa.page.get_by_role("link", name="Open the replay").click()
     rosa.reads("Forensic replay")
-    rosa.shoot("07-forensic-replay")
-    rosa.case(case, phase="analyze")
-    state(rosa, "root-cause-written", "The broker's blocklist missed the variable.")
-    for item_key in open_items(case, "analyze"):
-        rosa.case(case, phase="analyze")
-        row = rosa.page.locator(f"#item-{item_key}")
-        rosa.press("Done", within=row)
-    rosa.shoot("08-analyze-answered")
-    complete(rosa, case, "ANALYZE")
+    rosa.shoot("09-forensic-replay")
+    with rosa.page.expect_navigation():
+        rosa.page.get_by_role("link", name="Back to").click()
+    row = rosa.page.locator("#condition-root-cause-written")
+    row.get_by_text("Make a statement").click()
+    # The field that opens has the cursor.
+    rosa.page.keyboard.type("The broker's blocklist missed the variable.")
+    rosa.press("Record my statement", within=row)
+    rosa.shoot("10-analyze-answered")
+    complete(rosa, "ANALYZE")
+
+
+def check_costs(counter: Counter) -> None:
+    print(f"\n{counter.table()}")
+    assert [cost.phase for cost in counter.costs] == list(AT_MOST)
+    for cost in counter.costs:
+        clicks, loads = AT_MOST[cost.phase]
+        assert 1 <= cost.clicks <= clicks, counter.table()
+        assert cost.loads <= loads, counter.table()
+
+
+def json_file(name: str, document: dict[str, Any]) -> FilePayload:
+    """Return a document as the browser's file dialog gives it."""
+    data = serialize_document(document)
+    return {"name": name, "mimeType": "application/json", "buffer": data}
 
 
 def remediate(rosa: Person, case: Incident) -> None:
@@ -222,8 +250,8 @@ def remediate(rosa: Person, case: Incident) -> None:
     act.locator("[name=description]").fill("Rotated the credential.")
     act.locator("[name=proof]").fill("The provider's log, 14:02 UTC.")
     rosa.press("Record the action", within=act)
-    rosa.shoot("09-remediated")
-    complete(rosa, case, "REMEDIATE")
+    rosa.shoot("11-remediated")
+    complete(rosa, "REMEDIATE")
 
 
 def write_postmortem(rosa: Person, case: Incident, worker: LiveWorker) -> None:
@@ -236,7 +264,7 @@ def write_postmortem(rosa: Person, case: Incident, worker: LiveWorker) -> None:
         rosa.page.locator(f"textarea[name={name}]").fill(text)
     saved = rosa.page.locator("[data-saved]")
     saved.filter(has_text=re.compile(r"Draft [2-9]\d*, saved")).wait_for()
-    rosa.shoot("10-postmortem-written")
+    rosa.shoot("12-postmortem-written")
     rosa.visit("incidents_actionitem_new", case.pk)
     form = rosa.page.locator("form", has_text="Add the action item")
     form.locator("[name=text]").fill("Review the allowlist every quarter")
@@ -244,11 +272,11 @@ def write_postmortem(rosa: Person, case: Incident, worker: LiveWorker) -> None:
     form.locator("[name=due_on]").fill("2999-01-31")
     form.locator("[name=ticket]").fill("bd-2kle2")
     rosa.press("Add the action item")
-    rosa.shoot("11-postmortem-draft")
+    rosa.shoot("13-postmortem-draft")
     rosa.press("Submit for review")
     rosa.reads("is submitted: a reviewer can sign it now")
     assert rosa.page.get_by_role("button", name="Sign").count() == 0
-    rosa.shoot("12-postmortem-submitted")
+    rosa.shoot("14-postmortem-submitted")
 
 
 def sign(remy: Person, case: Incident, worker: LiveWorker) -> None:
@@ -256,27 +284,28 @@ def sign(remy: Person, case: Incident, worker: LiveWorker) -> None:
     with remy.page.expect_navigation():
         remy.page.get_by_role("link", name="Review the postmortem").click()
     remy.reads("node-tools read a")
-    remy.shoot("13-postmortem-review")
+    remy.shoot("15-postmortem-review")
     remy.page.locator("summary").filter(has_text="Sign").click()
     remy.press("Yes, sign version 1")
     remy.reads("Signed by reviewer")
     worker.wait_for(CaseArchive.objects.filter(state=WorkState.DONE).exists)
     remy.page.reload()
     remy.reads("Archived as evidence")
-    remy.shoot("14-postmortem-signed")
+    remy.shoot("16-postmortem-signed")
     remy.page.emulate_media(color_scheme="dark")
-    remy.shoot("15-postmortem-signed-dark")
+    remy.shoot("17-postmortem-signed-dark")
     remy.page.set_viewport_size({"width": 390, "height": 844})
     assert remy.page.evaluate("document.documentElement.scrollWidth") <= 390
-    remy.shoot("16-postmortem-signed-phone")
+    remy.shoot("18-postmortem-signed-phone")
     remy.page.set_viewport_size({"width": 1280, "height": 900})
     remy.page.emulate_media(color_scheme="light", media="print")
-    remy.shoot("17-postmortem-print")
+    remy.shoot("19-postmortem-print")
     remy.page.emulate_media(media="screen")
 
 
 def close(rosa: Person, case: Incident) -> None:
-    complete(rosa, case, "POSTMORTEM")
+    rosa.case(case, phase="postmortem")
+    complete(rosa, "POSTMORTEM")
     opener = rosa.page.locator("summary").filter(has_text="Close the case")
     opener.click()
     form = rosa.page.locator("details[open] form", has_text="Close the case")
@@ -285,7 +314,7 @@ def close(rosa: Person, case: Incident) -> None:
         form.locator(f"[name={name}]").select_option(index=1)
     rosa.press("Close the case", within=form)
     rosa.reads(f"{case.reference} is closed")
-    rosa.shoot("18-case-closed")
+    rosa.shoot("20-case-closed")
 
 
 def look_and_change_nothing(ada: Person, case: Incident) -> None:
@@ -299,11 +328,11 @@ def look_and_change_nothing(ada: Person, case: Incident) -> None:
         assert changing_forms(ada) == [], tab
     ada.case(case, "history")
     ada.reads("Postmortem signed")
-    ada.shoot("19-auditor-history")
+    ada.shoot("21-auditor-history")
     ada.visit("incidents_postmortem_change", postmortem.pk)
     ada.reads("Signed by reviewer")
     assert changing_forms(ada) == []
-    ada.shoot("20-auditor-postmortem")
+    ada.shoot("22-auditor-postmortem")
     refused = ada.page.request.post(
         f"{ada.base}/admin/incidents/postmortem/{postmortem.pk}/do/take-up/",
         form={"reason": "x", "csrfmiddlewaretoken": csrf_token(ada)},
@@ -340,16 +369,16 @@ def state(rosa: Person, condition: str, text: str) -> None:
     rosa.press("Record my statement", within=row)
 
 
-def complete(rosa: Person, case: Incident, phase: str) -> None:
-    rosa.case(case, phase=phase.lower())
+def complete(rosa: Person, phase: str) -> None:
+    """Complete the phase that the page shows."""
     rosa.press(f"Complete {phase}")
     rosa.reads(f"{phase} is complete.")
 
 
-def open_items(case: Incident, phase: str) -> list[str]:
-    """Return the required items of a phase that are still open."""
+def open_items(case: Incident, *phases: str) -> list[str]:
+    """Return the required items of some phases that nobody answered yet."""
     items = case.current_cycle.checklist.filter(
-        phase=phase, required=True, state="open"
+        phase__in=phases, required=True, state="open"
     )
     return list(items.values_list("key", flat=True))
 

@@ -92,8 +92,7 @@ def confirm_shown(
     if not shown or set().union(*(waiting[key] for key in keys)) != shown:
         raise IncidentError(
             "The findings changed since this page was drawn, or somebody reviewed one "
-            "of them. Nothing was confirmed: read the page again.",
-            code="findings_changed",
+            "of them. Nothing was confirmed: read the page again."
         )
     items = incident.current_cycle.checklist.asked().filter(key__in=keys)
     return [

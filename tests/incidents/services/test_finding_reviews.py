@@ -16,6 +16,7 @@ from incidents.errors import IncidentError, ReasonMissing
 from incidents.models import EvidenceReading, Finding, FindingReview, Incident
 from incidents.services.checklists.finding_reviews import (
     confirm_findings,
+    confirm_shown,
     findings_of,
     overrule_finding,
 )
@@ -106,6 +107,55 @@ def test_confirming_answers_the_item_with_the_finding(incident: Incident) -> Non
     assert AuditEntry.objects.filter(action="finding.confirmed").count() == 1
     with pytest.raises(IncidentError, match="nothing to confirm"):
         confirm_findings(actor=actor, item_id=item_of(incident))
+
+
+def shown(incident: Incident) -> list[int]:
+    """Return what a page of ANALYZE shows to be confirmed."""
+    return [
+        finding.pk
+        for findings in findings_of(incident).values()
+        for finding in findings
+        if finding.verdict != "unknown"
+    ]
+
+
+def test_what_a_page_showed_is_confirmed_at_once(incident: Incident) -> None:
+    ids = shown(incident)
+    assert len(ids) > 1
+    items = confirm_shown(actor=make_user(), incident_id=incident.pk, finding_ids=ids)
+    assert {item.state for item in items} == {"done"}
+    assert all(item.note for item in items)
+    reviewed = FindingReview.objects.values_list("finding_id", flat=True)
+    assert sorted(reviewed) == sorted(ids)
+
+
+def test_what_was_not_shown_is_confirmed_by_nobody(incident: Incident) -> None:
+    who, ids = make_user(), shown(incident)
+    reviewed = confirm_findings(actor=who, item_id=item_of(incident))
+    unknown = findings_of(incident)["verify-broker-enabled"][0].pk
+    for given in (ids, [unknown], [], [0], [*ids[1:], unknown]):
+        with pytest.raises(IncidentError, match="read the page again"):
+            confirm_shown(actor=who, incident_id=incident.pk, finding_ids=given)
+    items = incident.current_cycle.checklist.filter(phase="analyze", state="done")
+    assert [item.pk for item in items] == [reviewed.pk]
+
+
+def test_a_finding_that_was_replaced_since_is_not_confirmed(incident: Incident) -> None:
+    ids = shown(incident)
+    make_evidence(incident, content=BUNDLE + b"\n", name="again.json")
+    gather_findings(incident_id=incident.pk)
+    with pytest.raises(IncidentError, match="Nothing was confirmed"):
+        confirm_shown(actor=make_user(), incident_id=incident.pk, finding_ids=ids)
+    assert not FindingReview.objects.exists()
+
+
+def test_who_only_looks_confirms_nothing_at_once(incident: Incident) -> None:
+    with pytest.raises(PermissionRefused):
+        confirm_shown(
+            actor=make_user(Role.AUDITOR),
+            incident_id=incident.pk,
+            finding_ids=shown(incident),
+        )
 
 
 def test_what_is_unknown_cannot_be_confirmed(incident: Incident) -> None:
