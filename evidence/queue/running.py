@@ -60,7 +60,7 @@ class WorkKind(Generic[Work, Answer]):
     `run` does the work outside any transaction and ends it with its answer, a refusal
     included; whatever it raises is a try that came to nothing. `give_up` ends it with
     the reason. `find_answer` returns what a finished piece came to. `find_queue` says
-    which queue a piece waits in.
+    which queue a piece waits in, and `follows` which rows it looks at for that.
     """
 
     model: type[Work]
@@ -69,6 +69,7 @@ class WorkKind(Generic[Work, Answer]):
     give_up: Callable[[Work, str], Answer]
     find_answer: Callable[[Work], Answer | None]
     find_queue: Callable[[Work], QueueName]
+    follows: tuple[str, ...] = ()
 
 
 _kinds: dict[type[QueuedWork], WorkKind[Any, Any]] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ QUEUED_IS_LOST_AFTER = dt.timedelta(seconds=20)
 PUT_BACK_IS_LOST_AFTER = dt.timedelta(minutes=6)
 """Longer than a task pauses before its next try (retry_backoff_max)."""
 SWEEP_SIZE = 500
+"""Of each queue, in one run; the next comes in seconds."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,7 @@ def requeue_lost_work(*, now: dt.datetime | None = None) -> int:
     """Queue again what was asked for and has been lost; return how much."""
     moment = now or timezone.now()
     lost = [work for kind in registered_kinds() for work in _find_broken(kind, moment)]
-    lost += _find_missing(
-        [waiter for kind in registered_kinds() for waiter in _find_quiet(kind, moment)]
-    )
+    lost += _find_missing(moment)
     for work in lost:
         rows = type(work)._default_manager.filter(pk=work.pk)
         rows.filter(last_problem=UNSENT).update(last_problem="")
@@ -60,6 +59,16 @@ def requeue_lost_work(*, now: dt.datetime | None = None) -> int:
     if lost:
         log.warning("queued %d lost pieces of work again", len(lost))
     return len(lost)
+
+
+def find_oldest_waiting() -> dict[QueueName, dt.datetime]:
+    """Return when the oldest piece was asked for that waits in each queue."""
+    oldest: dict[QueueName, dt.datetime] = {}
+    for kind in registered_kinds():
+        for waiter in _by_queue(kind, Q(state=WorkState.QUEUED)):
+            asked_at = waiter.work.requested_at
+            oldest[waiter.queue] = min(oldest.get(waiter.queue, asked_at), asked_at)
+    return oldest
 
 
 def count_waiting(queue: QueueName) -> int | None:
@@ -81,25 +90,48 @@ def _find_broken(kind: WorkKind[Any, Any], now: dt.datetime) -> Iterator[QueuedW
             yield work
 
 
-def _find_quiet(kind: WorkKind[Any, Any], now: dt.datetime) -> Iterator[Waiting]:
+def _is_quiet(now: dt.datetime) -> Q:
+    """Return the condition of what waits, by its row, and may be in no queue."""
     fresh = Q(last_problem="", touched_at__lt=now - QUEUED_IS_LOST_AFTER)
     tried = ~Q(last_problem__in=("", UNSENT)) & Q(
         touched_at__lt=now - PUT_BACK_IS_LOST_AFTER
     )
-    for work in _lock(kind, Q(state=WorkState.QUEUED) & (fresh | tried)):
+    return Q(state=WorkState.QUEUED) & (fresh | tried)
+
+
+def _by_queue(kind: WorkKind[Any, Any], condition: Q) -> Iterator[Waiting]:
+    """Yield all that waits, with its queue: what is behind a long one is seen too."""
+    rows = kind.model._default_manager.filter(condition).select_related(*kind.follows)
+    for work in rows.order_by("touched_at").iterator(SWEEP_SIZE):
         yield Waiting(work, kind.find_queue(work))
 
 
-def _find_missing(quiet: list[Waiting]) -> list[QueuedWork]:
+def _find_missing(now: dt.datetime) -> list[QueuedWork]:
     """Return of each queue as many rows, the quietest first, as it has too few."""
+    is_quiet = _is_quiet(now)
+    quiet: dict[QueueName, list[tuple[dt.datetime, type[QueuedWork], int]]] = {}
+    for kind in registered_kinds():
+        for waiter in _by_queue(kind, is_quiet):
+            place = (waiter.work.touched_at, kind.model, waiter.work.pk)
+            quiet.setdefault(waiter.queue, []).append(place)
     missing: list[QueuedWork] = []
-    for queue in QueueName:
-        rows = [waiter.work for waiter in quiet if waiter.queue is queue]
-        waiting = count_waiting(queue) if rows else None
-        if waiting is not None:
-            rows.sort(key=lambda work: work.touched_at)
-            missing += rows[: max(0, len(rows) - waiting)]
+    for queue, places in quiet.items():
+        waiting = count_waiting(queue)
+        if waiting is not None and waiting < len(places):
+            places.sort(key=lambda place: place[0])
+            few = places[: min(len(places) - waiting, SWEEP_SIZE)]
+            missing += _lock_chosen(few, is_quiet)
     return missing
+
+
+def _lock_chosen(
+    places: Sequence[tuple[dt.datetime, type[QueuedWork], int]], condition: Q
+) -> Iterator[QueuedWork]:
+    """Lock what still waits of these, as far as nobody else has it."""
+    for kind in registered_kinds():
+        keys = [pk for _, model, pk in places if model is kind.model]
+        if keys:
+            yield from _lock(kind, condition & Q(pk__in=keys))
 
 
 def _lock(kind: WorkKind[Any, Any], condition: Q) -> QuerySet[Any]:

@@ -329,5 +329,6 @@ EXPORT = register_kind(
         give_up=_give_up,
         find_answer=lambda request: request,
         find_queue=lambda request: queue_of_item(request.source),
+        follows=("source",),
     )
 )

@@ -434,5 +434,6 @@ VERIFICATION = register_kind(
             request=request
         ).first(),
         find_queue=lambda request: queue_of_item(request.item),
+        follows=("item",),
     )
 )

@@ -15,11 +15,10 @@ from django.views.decorators.http import require_POST
 
 from evidence.admin.base import call_service, person_of
 from evidence.health import read_answers
-from evidence.models import QueuedWork, WorkState
+from evidence.models import QueuedWork
 from evidence.queue.names import QueueName
-from evidence.queue.running import registered_kinds
 from evidence.queue.signs import read_heartbeats, read_task_signs
-from evidence.queue.sweeping import count_waiting
+from evidence.queue.sweeping import count_waiting, find_oldest_waiting
 from evidence.services.repeats import OPERATE, find_given_up, repeat_work
 from incidents.models import Notification, NotificationState
 
@@ -93,13 +92,7 @@ def _list_queues() -> list[dict[str, Any]]:
 
 def _oldest_of_queues() -> dict[QueueName, dt.datetime]:
     """Return when the oldest piece was asked for that waits in each queue."""
-    oldest: dict[QueueName, dt.datetime] = {}
-    for kind in registered_kinds():
-        waiting = kind.model._default_manager.filter(state=WorkState.QUEUED)
-        for work in waiting.order_by("requested_at")[:100]:
-            queue = kind.find_queue(work)
-            known = oldest.get(queue, work.requested_at)
-            oldest[queue] = min(known, work.requested_at)
+    oldest = find_oldest_waiting()
     unsent = Notification.objects.filter(
         state=NotificationState.PENDING, next_try_at__lte=timezone.now()
     ).order_by("next_try_at")

@@ -31,6 +31,13 @@ def lock_incident(incident_id: int) -> Any:
     return incident
 
 
+def find_free_incident(incident_id: int) -> Any:
+    """Return the case, locked; None where somebody else holds it, or none is there."""
+    incidents: QuerySet[Any] = incident_model().objects
+    free = incidents.select_for_update(no_key=True, skip_locked=True)
+    return free.filter(pk=incident_id).first()
+
+
 def lock_open_incident(incident_id: int) -> Any:
     """Return the case, locked; refuse a closed one."""
     incident = lock_incident(incident_id)

@@ -30,9 +30,7 @@ from evidence.stored_moments import from_ms
 from policy.errors import PolicyConflict, PolicyNotFound
 from policy.models import BundleReading, ExtensionAppearance, QuotaBreach, ScanRequest
 from policy.services.changes import WORK_POLICY, record_change
-from policy.services.concerned_cases import (
-    lock_incident,
-)
+from policy.services.concerned_cases import find_free_incident, lock_incident
 from policy.services.extensions import clean_extension_id, note_extension
 from policy.services.scans import add_scan_request
 
@@ -50,29 +48,47 @@ SECTIONS = (
 )
 
 
-@transaction.atomic
 def take_up_evidence(*, now: dt.datetime | None = None) -> int:
     """Queue what has come in since: bundles to read, sources to scan; return how many.
 
-    Evidence knows nothing of policy and so cannot ask: the scheduler calls this.
+    Evidence knows nothing of policy and so cannot ask: the scheduler calls this. A case
+    that somebody works in is left to the next call, and holds up no other.
     """
     moment = now or timezone.now()
+    taken = 0
+    while read := _queue_readings(moment):
+        taken += read
+    sources: dict[int, list[int]] = {}
+    for incident_id, pk in _unscanned_sources().values_list("incident_id", "pk"):
+        sources.setdefault(incident_id, []).append(pk)
+    for incident_id, keys in sorted(sources.items()):
+        taken += _queue_scans(incident_id, keys, moment)
+    return taken
+
+
+@transaction.atomic
+def _queue_readings(now: dt.datetime) -> int:
+    """Queue some of the bundles that nobody reads yet; return how many."""
     items = list(_unread_bundles()[:SWEEP_SIZE])
     BundleReading.objects.bulk_create(
-        (
-            BundleReading(item=item, requested_at=moment, touched_at=moment)
-            for item in items
-        ),
+        (BundleReading(item=item, requested_at=now, touched_at=now) for item in items),
         ignore_conflicts=True,
     )
-    for reading in BundleReading.objects.filter(item__in=items):
+    readings = BundleReading.objects.filter(item__in=items).select_related("item")
+    for reading in readings:
         queue_work(reading)
-    sources = list(_unscanned_sources()[:SWEEP_SIZE])
-    for item in sorted(sources, key=lambda item: (item.incident_id, item.pk)):
-        lock_incident(item.incident_id)
-        if not item.scan_requests.exists():
-            add_scan_request(item, actor=None, now=moment)
-    return len(items) + len(sources)
+    return len(items)
+
+
+@transaction.atomic
+def _queue_scans(incident_id: int, keys: list[int], now: dt.datetime) -> int:
+    """Queue scans of a case's sources; none where somebody holds the case."""
+    if find_free_incident(incident_id) is None:
+        return 0
+    sources = _unscanned_sources().filter(pk__in=keys)
+    for item in sources:
+        add_scan_request(item, actor=None, now=now)
+    return len(sources)
 
 
 def run_reading(*, reading_id: int) -> BundleReading | None:
@@ -318,5 +334,6 @@ READING = register_kind(
         give_up=_give_up,
         find_answer=lambda reading: reading,
         find_queue=lambda reading: queue_of_item(reading.item),
+        follows=("item",),
     )
 )

@@ -262,5 +262,6 @@ SCAN = register_kind(
         give_up=_give_up,
         find_answer=lambda request: ScanReport.objects.filter(request=request).first(),
         find_queue=lambda request: queue_of_item(request.item),
+        follows=("item",),
     )
 )

@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from evidence.database.busy import unless_busy
 from policy.models import (
     Extension,
     KillSwitch,
@@ -72,7 +73,8 @@ def list_waiting(*, now: dt.datetime | None = None) -> list[WaitingDecision]:
 def lapse_requests(*, now: dt.datetime | None = None) -> int:
     """End the requests that nobody decided in time; return how many there were.
 
-    Each in its own transaction, and none twice, however many run at once.
+    Each in its own transaction, and none twice, however many run at once; one whose
+    case somebody holds is left to the next run.
     """
     moment = now or timezone.now()
     late = {
@@ -81,7 +83,7 @@ def lapse_requests(*, now: dt.datetime | None = None) -> int:
     }
     kinds: tuple[RequestKind[Any], ...] = (LIFTS, PROMOTIONS, ROLLBACKS)
     return sum(
-        kind.lapse(pk, now=moment)
+        unless_busy(kind.lapse, pk, now=moment)
         for kind in kinds
         for pk in kind.model._default_manager.filter(**late).values_list(
             "pk", flat=True

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from operator import attrgetter
 
 from django.db import transaction
 from django.utils import timezone
 
 from evidence.audit.history import incident_stream
+from evidence.database.busy import unless_busy
 from evidence.models import AuditEntry, VerificationReport
-from incidents.models import Incident
+from incidents.models import Incident, PlaybookVersion
 from incidents.services.changes import lock_incident
 from incidents.services.cycle_plan import document_of
 from incidents.services.gates.gathering import find_current_reports
@@ -53,15 +55,60 @@ def follow_diagnosis(*, incident_id: int, now: dt.datetime | None = None) -> boo
 def sweep_diagnoses(*, now: dt.datetime | None = None) -> int:
     """Follow what was diagnosed of late, where the message about it was lost.
 
-    Return how many cases became more severe.
+    A case that somebody holds is left to the next sweep. Return how many cases became
+    more severe.
     """
     moment = now or timezone.now()
-    recent = VerificationReport.objects.filter(
-        finished_at__gt=moment - SWEPT_BACK,
-        item__incident__in=Incident.objects.open(),
-    ).exclude(diagnosis="")
-    concerned = set(recent.values_list("item__incident", flat=True))
-    return sum(follow_diagnosis(incident_id=pk, now=moment) for pk in sorted(concerned))
+    return sum(
+        unless_busy(follow_diagnosis, incident_id=pk, now=moment)
+        for pk in _find_less_severe(moment)
+    )
+
+
+def _find_less_severe(now: dt.datetime) -> list[int]:
+    """Return the open cases that are less severe than a diagnosis of late means."""
+    reports = (
+        VerificationReport.objects.filter(
+            finished_at__gt=now - SWEPT_BACK,
+            item__incident__in=Incident.objects.open(),
+        )
+        .exclude(diagnosis="")
+        .select_related("item__incident")
+        .only(
+            "diagnosis", "item__incident__severity", "item__incident__playbook_version"
+        )
+    )
+    found = list(reports)
+    versions = PlaybookVersion.objects.select_related("playbook").in_bulk(
+        {report.item.incident.playbook_version_id for report in found}
+    )
+    meant = {pk: _severities(version) for pk, version in versions.items()}
+    behind = set()
+    for report in found:
+        case, condition = report.item.incident, condition_of(report.diagnosis)
+        worse = meant[case.playbook_version_id].get(condition)
+        if worse is not None and worse.rank > Severity(case.severity).rank:
+            behind.add(case.pk)
+    return sorted(behind)
+
+
+def _severities(version: PlaybookVersion) -> dict[str, Severity]:
+    """Return the severity, the worst, that a playbook sets on each condition."""
+    found: dict[str, Severity] = {}
+    for choice in _choices_that_raise(version):
+        if (severity := choice.sets_severity) is not None:
+            known = found.get(choice.condition, severity)
+            found[choice.condition] = max(known, severity, key=attrgetter("rank"))
+    return found
+
+
+def _choices_that_raise(version: PlaybookVersion) -> list[RemediationChoice]:
+    return [
+        choice
+        for item in document_of(version).checklist
+        for choice in item.choices
+        if choice.sets_severity
+    ]
 
 
 def diagnoses_of(incident: Incident) -> dict[str, VerificationReport]:
@@ -94,13 +141,8 @@ def _meant_by(
         condition_of(diagnosis): report
         for diagnosis, report in diagnoses_of(incident).items()
     }
-    choices = [
-        choice
-        for item in document_of(incident.playbook_version).checklist
-        for choice in item.choices
-    ]
     return [
         (choice, by_condition[choice.condition])
-        for choice in choices
-        if choice.sets_severity and choice.condition in by_condition
+        for choice in _choices_that_raise(incident.playbook_version)
+        if choice.condition in by_condition
     ]

@@ -17,7 +17,13 @@ from incidents.errors import (
     IncidentError,
     TransitionError,
 )
-from incidents.models import ActionItem, Incident, Notification, TimelineKind
+from incidents.models import (
+    ActionItem,
+    Incident,
+    Notification,
+    NotificationKind,
+    TimelineKind,
+)
 from incidents.services.changes import (
     WORK,
     lock_incident,
@@ -26,13 +32,19 @@ from incidents.services.changes import (
     require_worker,
 )
 from incidents.services.lifecycle.links import TICKET_LENGTH, require_web_address
-from incidents.services.notifications.outbox import notify_assignment, remind
-from incidents.services.notifications.recipients import people_with
+from incidents.services.notifications.outbox import (
+    Message,
+    make_rows,
+    notify_assignment,
+    write_down,
+)
+from incidents.services.notifications.recipients import Audience
 from incidents.workflow.postmortem import ActionItemState, ActionItemType
 
 TEXT_LENGTH = 500
 REMIND_BEFORE = dt.timedelta(days=3)
 REPEAT_EVERY = dt.timedelta(days=7)
+ITEMS_AT_ONCE = 1_000
 REMIND_AT = dt.time(8, 0, tzinfo=dt.UTC)
 LABELS = {
     "text": "Action item",
@@ -42,6 +54,16 @@ LABELS = {
     "ticket": "Ticket",
     "ticket_url": "Web address",
 }
+
+
+@dataclass(frozen=True)
+class Debt:
+    """A reminder that an action item owes: which item, the reminder's key and text."""
+
+    item: int
+    key: str
+    headline: str
+    owed_at: dt.datetime
 
 
 @dataclass(frozen=True)
@@ -202,53 +224,75 @@ def remind_action_items(*, now: dt.datetime | None = None) -> int:
     rows = (
         ActionItem.objects.open()
         .filter(due_on__lte=(moment + REMIND_BEFORE).date())
-        .select_related("owner", "incident__lead")
+        .order_by("pk")
+        .values_list("pk", "due_on", "incident__reference")
     )
-    owed = [debt for row in rows if (debt := _owed(row, moment)) is not None]
-    known = set(
-        Notification.objects.filter(key__in=[key for _, key, _, _ in owed]).values_list(
-            "key", flat=True
-        )
-    )
-    new = [debt for debt in owed if debt[1] not in known]
-    for row, key, headline, owed_at in new:
-        remind(
-            key=key,
-            people=_people_of(row, is_overdue=row.due_on < moment.date()),
-            headline=headline
-            if row.owner.is_active
-            else f"{headline}, and its owner is switched off",
-            about=row,
-            owed_at=owed_at,
-            incident=row.incident,
-            now=moment,
-        )
-    return len(new)
+    audience = Audience()
+    last = count = 0
+    while page := list(rows.filter(pk__gt=last)[:ITEMS_AT_ONCE]):
+        owed = [debt for row in page if (debt := _owed(*row, now=moment)) is not None]
+        count += _write_reminders(_not_known(owed), audience, moment)
+        last = page[-1][0]
+    return count
 
 
-def _people_of(row: ActionItem, *, is_overdue: bool) -> list[User]:
+def _not_known(owed: list[Debt]) -> list[Debt]:
+    """Return the reminders that were not written down before."""
+    rows = Notification.objects.filter(key__in=[debt.key for debt in owed])
+    known = set(rows.values_list("key", flat=True))
+    return [debt for debt in owed if debt.key not in known]
+
+
+def _write_reminders(debts: list[Debt], audience: Audience, now: dt.datetime) -> int:
+    items = ActionItem.objects.select_related("owner", "incident__lead").in_bulk(
+        [debt.item for debt in debts]
+    )
+    rows: list[Notification] = []
+    for debt in debts:
+        item = items[debt.item]
+        headline = debt.headline
+        if not item.owner.is_active:
+            headline = f"{headline}, and its owner is switched off"
+        message = Message(
+            debt.key,
+            NotificationKind.REMINDER,
+            headline,
+            item,
+            debt.owed_at,
+            incident=item.incident,
+        )
+        people = _people_of(item, audience, is_overdue=item.due_on < now.date())
+        targets = audience.targets_of(people, kind=message.kind)
+        rows += make_rows(message, targets, now=now)
+    write_down(rows)
+    return len(debts)
+
+
+def _people_of(row: ActionItem, audience: Audience, *, is_overdue: bool) -> list[User]:
     """Return who is reminded of an item: never nobody while there is a reviewer."""
     lead = row.incident.lead
     people = [row.owner] if row.owner.is_active else []
     if lead is not None and lead.is_active and lead != row.owner:
         people += [lead] if is_overdue or not people else []
-    return people or list(people_with("review_incident"))
+    return people or audience.reviewers
 
 
 def _owed(
-    row: ActionItem, now: dt.datetime
-) -> tuple[ActionItem, str, str, dt.datetime] | None:
-    """Return the newest reminder that an item owes: row, key, headline and time."""
-    due_at = dt.datetime.combine(row.due_on, REMIND_AT)
-    base = f"{row.incident.reference}:action-item:{row.pk}:{row.due_on.isoformat()}"
+    item: int, due_on: dt.date, reference: str, *, now: dt.datetime
+) -> Debt | None:
+    """Return the newest reminder that an item owes."""
+    due_at = dt.datetime.combine(due_on, REMIND_AT)
+    base = f"{reference}:action-item:{item}:{due_on.isoformat()}"
     if now >= due_at + dt.timedelta(days=1):
         weeks = (now - due_at - dt.timedelta(days=1)) // REPEAT_EVERY
         owed_at = due_at + dt.timedelta(days=1) + weeks * REPEAT_EVERY
-        return row, f"{base}:overdue:{weeks}", "An action item is overdue", owed_at
+        key = f"{base}:overdue:{weeks}"
+        return Debt(item, key, "An action item is overdue", owed_at)
     if now >= due_at:
-        return row, f"{base}:due", "An action item is due today", due_at
+        return Debt(item, f"{base}:due", "An action item is due today", due_at)
     if now >= due_at - REMIND_BEFORE:
-        return row, f"{base}:soon", "An action item is due soon", due_at - REMIND_BEFORE
+        key, soon = f"{base}:soon", due_at - REMIND_BEFORE
+        return Debt(item, key, "An action item is due soon", soon)
     return None
 
 
