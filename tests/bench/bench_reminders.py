@@ -1,10 +1,12 @@
 """How late a breach is told: `python -m tests.bench.bench_reminders`.
 
-Cases breach over two minutes, with and without evidence that waits to be verified,
-before real workers, a real scheduler and a mail server on loopback. Prints a Markdown
-table: how long after its moment a message went out, what is missing and what came
-twice. Ends with code 1 where anything is. In the smallest size this process plans and
-sends by itself.
+Before real workers, a real scheduler and a mail server on loopback: cases that breach
+within two minutes, the same cases at one moment, and a few of them while bundles wait
+to be verified; a number after the module's name chooses one of these. Each case owes
+three messages: a warning and the breach to its lead, and the breach to the reviewer.
+Prints a Markdown table: how long after its moment a message went out, what is missing
+and what came twice. Ends with code 1 where anything is. In the smallest size this
+process plans and sends by itself.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import django
 from django.core.management import call_command
@@ -27,74 +31,154 @@ from config.launcher.processes import start_process
 from tests.bench.sizes import choose, is_smallest
 from tests.incidents.notifications.sinks import Sink, run_mail_sink
 
-CASES = choose(2_000, 3)
-BUNDLES = choose(1_000, 1)
-SPREAD = dt.timedelta(minutes=2)
-LEAD_TIME = dt.timedelta(minutes=choose(3, 0))
-"""From making the cases until the first of them breaches: they have to be made."""
+MESSAGES_A_CASE = 3
+STARTED_BEFORE = dt.timedelta(seconds=100)
+"""Of CONTAIN's five minutes: less than half is left, more than a fifth."""
 PATIENCE_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Burst:
+    """What happens: how many cases breach, within how long, before how many bundles."""
+
+    cases: int
+    spread: dt.timedelta
+    bundles: int = 0
+
+
+BURSTS = (
+    Burst(choose(2_000, 3), dt.timedelta(minutes=2)),
+    Burst(choose(2_000, 3), dt.timedelta(0)),
+    Burst(choose(20, 1), dt.timedelta(minutes=2), choose(1_000, 2)),
+)
 
 
 def main() -> int:
     django.setup()
     call_command("migrate", verbosity=0)
-    print(f"\n### {CASES:,} cases that breach within {SPREAD.seconds} s\n")
-    print("| Evidence waiting | Messages | Missing | Twice | Median | 95th | Slowest |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("\n### From its moment until a message went out\n")
+    print(
+        "| Cases | Breach within | Bundles waiting | Messages | Missing | Twice "
+        "| Median | 95th | Slowest | Last breach told | A second | Load |"
+    )
+    print(f"|{' ---: |' * 12}")
     with run_mail_sink() as sink:
-        return max(measure(bundles, sink) for bundles in (0, BUNDLES))
+        return max([measure(burst, sink) for burst in chosen()])
 
 
-def measure(bundles: int, sink: Sink) -> int:
+def chosen() -> Sequence[Burst]:
+    """Return the bursts that are named by their places, such as `1 3`, or all."""
+    places = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    return [BURSTS[place - 1] for place in places] or BURSTS
+
+
+def measure(burst: Burst, sink: Sink) -> int:
     """Let the cases breach, wait for the mail, print a row; 1 where it is not whole."""
     from incidents.models import Notification
 
-    known = set(Notification.objects.values_list("pk", flat=True))
-    cases = make_cases(bundles)
-    expected = 2 * cases  # the lead of each, and the reviewer
-    run(sink, lambda: count_sent(known) >= expected)
-    rows = Notification.objects.filter(kind="breach").exclude(pk__in=known)
-    late = [
-        (row.finished_at - row.owed_at).total_seconds()
-        for row in rows.filter(state="sent")
-        if row.finished_at
-    ]
-    twice = sum(count > 1 for count in Counter(sink.accepted).values())
-    missing = expected - len(late)
-    ranked = sorted(late) or [0.0]
-    figures = (statistics.median(ranked), ranked[int(len(ranked) * 0.95)], ranked[-1])
-    seconds = " | ".join(f"{figure:.1f} s" for figure in figures)
-    counts = f"{bundles:,} | {len(late):,} | {missing} | {twice}"
-    print(f"| {counts} | {seconds} |", flush=True)
+    newest = Notification.objects.order_by("-pk").values_list("pk", flat=True).first()
+    rows = Notification.objects.filter(pk__gt=newest or 0, phase__phase="contain")
+    case = make_cases(burst)
+    received = len(sink.accepted)
+    put_bundles(case, burst.bundles)
+    run(sink, rows, MESSAGES_A_CASE * burst.cases)
+    late = [(row.finished_at - row.owed_at).total_seconds() for row in went_out(rows)]
+    twice = sum(count > 1 for count in Counter(sink.accepted[received:]).values())
+    missing = MESSAGES_A_CASE * burst.cases - len(late)
+    print(f"| {' | '.join(describe(burst, rows, late, missing, twice))} |", flush=True)
     silence()
     return int(bool(missing or twice))
 
 
-def make_cases(bundles: int) -> int:
-    """Open the cases, put the bundles into the queue, and return how many cases."""
+def describe(
+    burst: Burst, rows: Any, late: Sequence[float], missing: int, twice: int
+) -> list[str]:
+    """Return the cells of a row."""
+    ranked = sorted(late) or [0.0]
+    moments = sorted(row.finished_at for row in went_out(rows))
+    seconds = (moments[-1] - moments[0]).total_seconds() if moments else 0.0
+    breaches = went_out(rows.filter(kind="breach")).order_by("owed_at")
+    last = breaches.last()
+    figures = (
+        statistics.median(ranked),
+        ranked[int(len(ranked) * 0.95)],
+        ranked[-1],
+        (last.finished_at - last.owed_at).total_seconds() if last else 0.0,
+    )
+    return [
+        *(f"{burst.cases:,}", f"{burst.spread.seconds} s", f"{burst.bundles:,}"),
+        *(f"{len(late):,}", str(missing), str(twice)),
+        *(f"{figure:.1f} s" for figure in figures),
+        f"{len(late) / seconds:.0f}" if seconds else "n.a.",
+        f"{os.getloadavg()[0]:.0f}",
+    ]
+
+
+def went_out(rows: Any) -> Any:
+    return rows.filter(state="sent")
+
+
+def make_cases(burst: Burst) -> Any:
+    """Open the cases, as rows; return one of them, which is none that breaches."""
     from django.utils import timezone
 
     from evidence.accounts.access import Role
+    from incidents.models import IncidentPhase
+    from tests.factories import make_incident, make_user
+    from tests.incidents.notifications.making import copy_case
+
+    if not _has_reviewer():
+        make_user(Role.REVIEWER)
+    lead, now = make_user(), timezone.now()
+    due_at = now + STARTED_BEFORE
+    case = make_incident(
+        actor=lead, lead=lead, detected_at=due_at - dt.timedelta(minutes=5), now=now
+    )
+    copy_case(case, burst.cases, spread=burst.spread)
+    running = IncidentPhase.objects.filter(cycle__incident=case, completed_at=None)
+    running.update(due_at=None)
+    return case
+
+
+def _has_reviewer() -> bool:
+    from incidents.services.notifications.recipients import people_with
+
+    return people_with("review_incident").exists()
+
+
+def put_bundles(case: Any, count: int) -> None:
+    """Have bundles of 10,000 calls wait: one file, as evidence of so many cases."""
+    from evidence.models import EvidenceItem, VerificationRequest
+    from evidence.services.verification import (
+        queue_verifications,
+        request_verifications,
+    )
+    from incidents.models import Incident
     from tests.evidence.helpers import receive
-    from tests.factories import make_incident, make_playbooks, make_user
+    from tests.incidents.notifications.making import copy_case
 
-    make_user(Role.REVIEWER)
-    lead, version = make_user(), make_playbooks()["INC-2"]
-    now = timezone.now()
-    for number in range(CASES):
-        moment = now - dt.timedelta(minutes=5) + LEAD_TIME + SPREAD * (number / CASES)
-        case = make_incident(
-            playbook_version=version, actor=lead, lead=lead, detected_at=moment, now=now
-        )
+    if not count:
+        return
     path = Path(ROOT) / "tests/data/vectors/big.json.gz"
-    bundle = gzip.decompress(path.read_bytes())
-    for number in range(bundles):
-        receive(case.pk, bundle + b" " * number, f"{number}.json")
-    return CASES
+    item = receive(case.pk, gzip.decompress(path.read_bytes()), "big.json")
+    copy_case(case, count)
+    copies = Incident.objects.filter(pk__gt=case.pk).order_by("-pk")[:count]
+    values = {
+        field.attname: getattr(item, field.attname)
+        for field in EvidenceItem._meta.concrete_fields
+        if field.attname not in ("id", "incident_id")
+    }
+    EvidenceItem.objects.bulk_create(
+        EvidenceItem(**values | {"incident_id": copy.pk}) for copy in copies
+    )
+    items = EvidenceItem.objects.exclude(pk=item.pk)
+    request_verifications(item_ids=items.values_list("pk", flat=True), actor=None)
+    waiting = VerificationRequest.objects.filter(state="queued")
+    queue_verifications(request_ids=list(waiting.values_list("pk", flat=True)))
 
 
-def run(sink: Sink, is_done: Callable[[], bool]) -> None:
-    """Let workers and the scheduler work until it is done, or nobody believes it."""
+def run(sink: Sink, rows: Any, expected: int) -> None:
+    """Let workers and the scheduler work until all went out, or nobody believes it."""
     if is_smallest():
         send_here(sink)
         return
@@ -109,14 +193,15 @@ def run(sink: Sink, is_done: Callable[[], bool]) -> None:
     )
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not is_done() and time.monotonic() < deadline:
+        ended = rows.exclude(finished_at=None)
+        while ended.count() < expected and time.monotonic() < deadline:
             time.sleep(1)
     finally:
         workers.stop()
 
 
 def send_here(sink: Sink) -> None:
-    """Plan and send in this process, once."""
+    """Plan and send in this process: the warnings, then the breaches."""
     from django.conf import settings
     from django.utils import timezone
 
@@ -125,17 +210,11 @@ def send_here(sink: Sink) -> None:
 
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", sink.port
-    later = timezone.now() + SPREAD
-    plan_reminders(now=later)
-    deliver_notifications(now=later)
-
-
-def count_sent(known: set[int]) -> int:
-    """Return how many breaches went out of this measurement."""
-    from incidents.models import Notification
-
-    rows = Notification.objects.filter(kind="breach", state="sent")
-    return rows.exclude(pk__in=known).count()
+    now = timezone.now()
+    for seconds in range(0, 241, 10):
+        moment = now + dt.timedelta(seconds=seconds)
+        plan_reminders(now=moment)
+        deliver_notifications(now=moment)
 
 
 def silence() -> None:

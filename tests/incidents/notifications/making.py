@@ -9,6 +9,7 @@ from incidents.models import (
     Incident,
     IncidentPhase,
     Notification,
+    ReferenceCounter,
     WebhookChannel,
 )
 from incidents.services.notifications.delivery import deliver_notifications
@@ -65,8 +66,14 @@ def phase_of(incident: Incident, name: str):
     return incident.current_cycle.phases.get(phase=name)
 
 
-def copy_case(incident: Incident, count: int) -> None:
-    """Open a case many times over, as rows: a thousand openings take a minute."""
+def copy_case(
+    incident: Incident, count: int, *, spread: dt.timedelta = dt.timedelta(0)
+) -> None:
+    """Open a case many times over, as rows: a thousand openings take a minute.
+
+    The clocks of the last are `spread` later than those of the first, with the others
+    between them.
+    """
     taken = Incident.objects.count()
     values = {
         field.attname: getattr(incident, field.attname)
@@ -79,21 +86,31 @@ def copy_case(incident: Incident, count: int) -> None:
         )
         for n in range(count)
     )
+    counters = ReferenceCounter.objects.filter(year=2026, last_number__lt=taken + count)
+    counters.update(last_number=taken + count)
     cycle = incident.current_cycle
     cycles = type(cycle).objects.bulk_create(
         type(cycle)(incident=case, number=1, started_at=cycle.started_at)
         for case in cases
     )
+    phases = list(cycle.phases.all())
     IncidentPhase.objects.bulk_create(
         IncidentPhase(
             cycle=new_cycle,
             phase=phase.phase,
             position=phase.position,
-            counted_from=phase.counted_from,
-            started_at=phase.started_at,
-            due_at=phase.due_at,
             completed_at=phase.completed_at,
+            **_clock_of(phase, later=spread * (place / count)),
         )
-        for new_cycle in cycles
-        for phase in cycle.phases.all()
+        for place, new_cycle in enumerate(cycles)
+        for phase in phases
     )
+
+
+def _clock_of(
+    phase: IncidentPhase, *, later: dt.timedelta
+) -> dict[str, dt.datetime | None]:
+    moments = {
+        name: getattr(phase, name) for name in ("counted_from", "started_at", "due_at")
+    }
+    return {name: moment and moment + later for name, moment in moments.items()}
