@@ -229,11 +229,14 @@ def remind_action_items(*, now: dt.datetime | None = None) -> int:
     )
     audience = Audience()
     last = count = 0
-    while page := list(rows.filter(pk__gt=last)[:ITEMS_AT_ONCE]):
+    while True:
+        page = list(rows.filter(pk__gt=last)[:ITEMS_AT_ONCE])
         owed = [debt for row in page if (debt := _owed(*row, now=moment)) is not None]
-        count += _write_reminders(_not_known(owed), audience, moment)
+        if new := _not_known(owed):
+            count += _write_reminders(new, audience, moment)
+        if len(page) < ITEMS_AT_ONCE:
+            return count
         last = page[-1][0]
-    return count
 
 
 def _not_known(owed: list[Debt]) -> list[Debt]:
