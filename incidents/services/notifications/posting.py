@@ -12,7 +12,7 @@ import re
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -27,6 +27,8 @@ FAULT = "Socket Exception"
 AGAIN_SECONDS = 2.0
 """Where the library goes on after the limit, to a further request, it is told again."""
 TOLD_AT_MOST = 5
+STEPS = 100
+"""In which a thread is bound to come to what it was told."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +159,9 @@ def time_limit(seconds: float) -> Iterator[None]:
 @contextmanager
 def _limit_of_thread(seconds: float) -> Iterator[None]:
     """Do as `time_limit` where no signal arrives: in a thread that sends."""
-    thread, is_over, telling = (
-        threading.get_ident(),
-        threading.Event(),
-        threading.Lock(),
-    )
+    thread = threading.get_ident()
+    is_over, was_told = threading.Event(), threading.Event()
+    telling = threading.Lock()
 
     def watch() -> None:
         pause = seconds
@@ -170,23 +170,31 @@ def _limit_of_thread(seconds: float) -> Iterator[None]:
                 return
             with telling:
                 if not is_over.is_set():
-                    _raise_in(thread, TimeoutError)
+                    was_told.set()
+                    _raise_in(thread)
             pause = AGAIN_SECONDS
 
     threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     finally:
-        with telling:
-            is_over.set()
-            # What was told in the block's last moment must not end what comes after.
-            _raise_in(thread, None)
+        while not is_over.is_set():
+            with suppress(TimeoutError), telling:
+                is_over.set()
+        # What was told in the block's last moment ends here, and not what comes after.
+        with suppress(TimeoutError):
+            for _ in range(STEPS if was_told.is_set() else 0):
+                pass
 
 
-def _raise_in(thread: int, error: type[Exception] | None) -> None:
-    """Have a thread raise an error at its next step, or none any more."""
+def _raise_in(thread: int) -> None:
+    """Have a thread raise TimeoutError at its next step.
+
+    Nothing takes that back: an empty error in its place would leave the interpreter
+    looking for one at every step of every thread, for good.
+    """
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread), ctypes.py_object(error) if error else None
+        ctypes.c_ulong(thread), ctypes.py_object(TimeoutError)
     )
 
 
