@@ -17,6 +17,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.utils import timezone
 
+from evidence.errors import as_refusal
 from evidence.models import QueuedWork, WorkState
 from evidence.queue.claiming import (
     MAX_ATTEMPTS,
@@ -145,10 +146,11 @@ def _try(kind: WorkKind[Work, Answer], work: Work) -> Answer | None:
     except MemoryError:
         return _give_up(kind, work, why_too_large())
     except TRANSIENT_ERRORS as error:
-        if put_back(work, error):
-            raise WorkPutBack(describe_problem(error)) from error
-        return _give_up(kind, work, why_given_up(error))
+        return _put_back(kind, work, error)
     except Exception as error:
+        refusal = as_refusal(error)
+        if isinstance(refusal, TRANSIENT_ERRORS):
+            return _put_back(kind, work, refusal)
         # The boundary that can act: whatever the work makes of its material, it ends
         # after some tries with a reason, and not as a retry loop.
         log.exception("%s %s failed, try %d", kind.task, work.pk, work.attempts)
@@ -158,6 +160,15 @@ def _try(kind: WorkKind[Work, Answer], work: Work) -> Answer | None:
             return _give_up(kind, work, why)
         note_failure(work, error)
         raise WorkPutBack(describe_problem(error)) from error
+
+
+def _put_back(
+    kind: WorkKind[Work, Answer], work: Work, problem: Exception
+) -> Answer | None:
+    """Let work wait for what is away; where it has waited long enough, give it up."""
+    if put_back(work, problem):
+        raise WorkPutBack(describe_problem(problem)) from problem
+    return _give_up(kind, work, why_given_up(problem))
 
 
 def _move_to_large(kind: WorkKind[Work, Answer], work: Work) -> None:

@@ -1,4 +1,5 @@
 import datetime as dt
+import errno
 import gzip
 
 import pytest
@@ -13,6 +14,7 @@ from evidence.errors import StorageUnavailable
 from evidence.models import ExportRequest, VerificationRequest, WorkState
 from evidence.queue.claiming import (
     DATABASE_MAY_FAIL,
+    MAX_ATTEMPTS,
     STORE_MAY_BE_AWAY,
     end_work,
     lock_name,
@@ -233,6 +235,20 @@ def test_work_that_fails_three_times_gives_up_and_says_why(request_made):
     assert "secret" not in ended.failure
     # A fourth delivery finds it ended, and changes nothing.
     assert run_work(kind, request_made.pk).finished_at == ended.finished_at
+
+
+def test_work_that_meets_a_full_disk_waits_for_room_and_loses_no_try(request_made):
+    """Where a worker spools, and not only in the store, the disk may be full."""
+
+    def fill(work):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for _ in range(MAX_ATTEMPTS + 1):
+        with pytest.raises(WorkPutBack, match="disk of this server is full"):
+            run_work(kind_that(fill), request_made.pk)
+    request_made.refresh_from_db()
+    assert (request_made.state, request_made.attempts) == (WorkState.QUEUED, 0)
+    assert "disk of this server is full" in request_made.last_problem
 
 
 def test_work_that_succeeds_at_its_third_try_is_done(request_made):
