@@ -31,8 +31,8 @@ live: ## Run the tests that start whole programs: runs, servers, real workers
 slow: ## Run the tests that take long, fuzzing above all
 	@$(LAUNCH) test -- -m slow $(ARGS)
 
-faults: ## Hold a case, hang the queue, kill workers, restart the database; print the cost
-	@$(LAUNCH) test -- -m faults -n 0 $(ARGS)
+faults: ## Break what can break and print a table of what that cost (FULL=1: at full length)
+	@FAULTS_BROKER_SECONDS=$(if $(FULL),300,75) $(LAUNCH) test -- -m faults -n 0 $(ARGS)
 
 documents: ## Type every command of the documents into a shell, beside a run
 	@$(LAUNCH) test -- -m documents $(ARGS)

@@ -66,7 +66,10 @@ def test_a_case_that_is_held_stops_nobody_else(
         crowd.join()
         database.rollback()
     assert {answer.status for answer in answers} == {503}
-    assert all(answer.json()["code"] == "record_busy" for answer in answers)
+    codes = {answer.json()["code"] for answer in answers}
+    # On a machine whose disk is slow, some are told so before they ask for the case.
+    assert "record_busy" in codes
+    assert codes <= {"record_busy", "storage_busy"}
     assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
     assert {answer.status for answer in elsewhere} == {201}
     slowest = max(answer.seconds for answer in answers)
