@@ -3,9 +3,12 @@
 import os
 
 from celery import Celery
+from celery.signals import beat_init, worker_init
+from django.core.exceptions import ImproperlyConfigured
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from config.heartbeat import HeartbeatStep
+from config.startup import require_own_sessions
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -15,3 +18,14 @@ app.autodiscover_tasks()
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.steps["worker"].add(HeartbeatStep)
 app.set_default()
+
+
+@worker_init.connect
+@beat_init.connect
+def refuse_shared_sessions(**kwargs: object) -> None:
+    """End a worker or a scheduler whose database it could not work with."""
+    try:
+        require_own_sessions()
+    except ImproperlyConfigured as refusal:
+        # Celery logs what a receiver raises, and goes on.
+        raise SystemExit(f"Casefile does not start: {refusal}") from None

@@ -25,6 +25,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from config.heartbeat import STALE_SECONDS
+from evidence.database.errors import PooledByTransaction
 from evidence.errors import HealthFailure, HealthWarning, StorageUnavailable
 from evidence.health import Answer, Part, PartState, read_answers
 from evidence.queue.names import QueueName
@@ -79,8 +80,11 @@ def _sum_up(answers: dict[Part, Answer]) -> str:
 
 def check_database() -> str:
     """Ask the database for a row."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except PooledByTransaction as error:
+        raise HealthFailure(error.message) from error
     return "answers"
 
 

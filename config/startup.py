@@ -27,6 +27,26 @@ def require_settings() -> None:
     _require_schemes(settings.WEBHOOK_SCHEMES)
 
 
+def require_own_sessions() -> None:
+    """Raise ImproperlyConfigured where a pooler shares out the database's sessions.
+
+    A database that is away is none of that: it is waited for. Leaves no connection,
+    since what starts here forks.
+    """
+    from django.db import DatabaseError, connections
+
+    from evidence.database.errors import PooledByTransaction
+
+    try:
+        connections["default"].ensure_connection()
+    except PooledByTransaction as refusal:
+        raise ImproperlyConfigured(refusal.message) from None
+    except DatabaseError:
+        return
+    finally:
+        connections.close_all()
+
+
 def _require_schemes(schemes: list[str]) -> None:
     from incidents.services.notifications.webhooks import find_known_schemes
 

@@ -27,8 +27,10 @@ from typing import NoReturn
 
 from celery import Celery
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from config.queues import WORKERS
+from config.startup import require_own_sessions
 
 BEAT = "beat"
 NAMES = (*WORKERS, BEAT)
@@ -212,7 +214,13 @@ def main(words: Sequence[str]) -> int:
         return 2
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "300")
-    Keeper(_load(), words or NAMES).run()
+    app = _load()
+    try:
+        require_own_sessions()
+    except ImproperlyConfigured as refusal:
+        _say(str(refusal))
+        return 1
+    Keeper(app, words or NAMES).run()
     return 0
 
 

@@ -24,9 +24,11 @@ from django.db.utils import Error as DatabaseError
 from evidence.database.errors import (
     DatabaseFull,
     DatabaseRefusal,
+    PooledByTransaction,
     QueryTooLong,
     RecordBusy,
 )
+from evidence.database.pooling import require_own_session
 
 BUSY = (
     "Somebody is changing this case, or what belongs to it, at this moment. Nothing "
@@ -81,6 +83,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.execute_wrappers = [_answer, _wait_in_turn]
+
+    def _configure_connection(self, connection: Any) -> bool:
+        """Make a connection ready, Django's pool's too; refuse one that is shared."""
+        commit = super()._configure_connection(connection)
+        if commit and not connection.autocommit:
+            connection.commit()
+        limits = str(self.settings_dict["OPTIONS"].get("options", ""))
+        try:
+            require_own_session(connection, limits)
+        except PooledByTransaction:
+            # Django would take what it holds for ready.
+            connection.close()
+            if self.connection is connection:
+                self.close()
+            raise
+        return False
 
 
 def _answer(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 
 from evidence.errors import CasefileError
@@ -39,3 +40,9 @@ class DatabaseFull(DatabaseRefusal):
 
     code = "database_full"
     heading = "The database takes nothing in"
+
+
+class PooledByTransaction(DatabaseRefusal, ImproperlyConfigured):
+    """A pooler between here and the database shares out its sessions."""
+
+    heading = "The database cannot be used this way"

@@ -2,8 +2,8 @@
 
 While a worker works it holds a PostgreSQL session lock for the piece. The lock goes
 with its connection: a worker that is killed lets go by dying, and a second delivery
-meanwhile finds the lock taken and returns. (A pooler between the workers and the
-database must therefore pool by session.)
+meanwhile finds the lock taken and returns. A pooler that pools by transaction is
+therefore refused: evidence/database/pooling.py.
 """
 
 from __future__ import annotations

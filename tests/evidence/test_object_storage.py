@@ -14,8 +14,10 @@ from evidence.errors import (
     UploadTooLarge,
 )
 from evidence.services import run_verification
+from tests.bench.bench_object_store import Zeros
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import make_incident
+from tests.object_store import running_object_store, storage_options
 
 boto3 = pytest.importorskip("boto3", reason="needs requirements-s3.txt")
 moto = pytest.importorskip("moto", reason="needs moto, the stand-in for S3")
@@ -133,3 +135,67 @@ def test_bundle_is_received_and_verified(db, bucket):
     report = run_verification(request_id=item.verification_requests.get().pk)
     assert report.outcome == "verified"
     assert keys(bucket) == [storage.key_of(item.sha256_hex)]
+
+
+MOST_BYTES = 2 * storage.CHUNK_BYTES
+
+
+def test_a_file_passes_in_chunks_in_both_directions(
+    settings, tmp_path, monkeypatch
+) -> None:
+    """Whatever its size, a file is never in memory as a whole: 24 chunks, none larger
+    than two."""
+    size = 24 * storage.CHUNK_BYTES
+    reads: list[int] = []
+    note_reads(monkeypatch, reads)
+    (tmp_path / "store").mkdir()
+    with running_object_store(tmp_path / "store") as address:
+        settings.STORAGES = {
+            **settings.STORAGES,
+            "evidence": {
+                "BACKEND": "storages.backends.s3.S3Storage",
+                "OPTIONS": storage_options(address),
+            },
+        }
+        settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
+        with storage.receive_stream(Zeros(size)) as incoming:
+            incoming.open = lambda: Watched(incoming.path, reads)
+            incoming.keep()
+        assert reads, "the client read nothing"
+        assert max(reads) <= MOST_BYTES, "the client read a whole file to send it"
+        sent, reads[:] = sum(reads), []
+        assert sent >= size
+        with storage.open_intact(incoming.sha256_hex) as file:
+            assert sum(map(len, storage.iter_open(file))) == size
+        assert sum(reads) == size
+        assert max(reads) <= MOST_BYTES, "the client took a whole file at once"
+
+
+class Watched(io.FileIO):
+    """A file that notes how much is read of it at once."""
+
+    def __init__(self, path: Path, reads: list[int]) -> None:
+        super().__init__(path)
+        self.reads = reads
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = super().read(size)
+        self.reads.append(len(data))
+        return data
+
+    def readall(self) -> bytes:
+        return self.read(-1)
+
+
+def note_reads(monkeypatch: pytest.MonkeyPatch, reads: list[int]) -> None:
+    """Note how much the client takes of an answer's body at once."""
+    from botocore.response import StreamingBody
+
+    plain = StreamingBody.read
+
+    def read(body: StreamingBody, amt: int | None = None) -> bytes:
+        data: bytes = plain(body, amt)
+        reads.append(len(data))
+        return data
+
+    monkeypatch.setattr(StreamingBody, "read", read)

@@ -1,0 +1,118 @@
+"""PgBouncer, the real one: by session it serves, otherwise nothing starts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from config.health import check_database
+from config.launcher.folders import ROOT
+from evidence.database.errors import PooledByTransaction
+from evidence.errors import HealthFailure
+from tests.config.test_settings import PRODUCTION
+from tests.deploy.poolers import behind, running_pooler
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+STARTS = {
+    "web": ["-m", "gunicorn", "-c", "config/gunicorn.py"],
+    "workers": ["-m", "config.workers", "clocks"],
+    "worker": ["-m", "celery", "-A", "config", "worker", "--queues", "clocks"],
+    "beat": ["-m", "celery", "-A", "config", "beat", "--pidfile="],
+    "command": ["manage.py", "verify_audit"],
+    "deployment check": [
+        *("manage.py", "check", "--deploy", "--database", "default"),
+        *("--fail-level", "WARNING"),
+    ],
+}
+
+
+def read_limits(through: object) -> dict[str, str]:
+    found = {}
+    with through.cursor() as cursor:  # type: ignore[attr-defined]
+        for name in LIMITS:
+            cursor.execute(f"SHOW {name}")
+            found[name] = cursor.fetchone()[0]
+    return found
+
+
+def test_a_direct_connection_is_taken() -> None:
+    connection.close()
+    assert check_database() == "answers"
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_a_shared_session_is_refused_before_anything_is_done(mode: str) -> None:
+    with behind(mode) as through:
+        with pytest.raises(PooledByTransaction, match="pool_mode=session"):
+            through.ensure_connection()
+        # It is not taken the second time either.
+        with pytest.raises(PooledByTransaction):
+            through.ensure_connection()
+
+
+def test_a_session_of_its_own_is_taken_with_the_limits_of_a_direct_one() -> None:
+    with behind("session") as through:
+        through.settings_dict["OPTIONS"]["options"] = (
+            "-c lock_timeout=7s -c statement_timeout=31s"
+        )
+        found = read_limits(through)
+        assert (found["lock_timeout"], found["statement_timeout"]) == ("7s", "31s")
+        assert through.get_autocommit()
+        with through.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(1), pg_backend_pid()")
+            held, session = cursor.fetchone()
+            cursor.execute("SELECT pg_advisory_unlock(1), pg_backend_pid()")
+            assert (held, *cursor.fetchone()) == (True, True, session)
+
+
+def test_a_full_pool_by_session_is_not_taken_for_a_shared_one() -> None:
+    with behind("session", size=1) as through, through.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+
+
+def test_readiness_says_what_to_do(settings: object) -> None:
+    with behind("transaction") as through:
+        known = dict(connection.settings_dict)
+        connection.close()
+        connection.settings_dict.update(through.settings_dict)
+        try:
+            with pytest.raises(HealthFailure, match="pool_mode=session"):
+                check_database()
+        finally:
+            connection.close()
+            connection.settings_dict.update(known)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("part", STARTS)
+def test_nothing_starts_behind_one_that_pools_by_transaction(
+    part: str, tmp_path: Path
+) -> None:
+    with running_pooler("transaction") as url:
+        environment = {
+            **PRODUCTION,
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": url,
+            "REDIS_URL": os.environ["REDIS_URL"],
+            "EVIDENCE_ROOT": str(tmp_path),
+            "GUNICORN_BIND": f"unix:{tmp_path}/web",
+            "BEAT_SCHEDULE_FILE": str(tmp_path / "beat"),
+        }
+        told = subprocess.run(
+            [sys.executable, *STARTS[part]],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+    said = told.stdout + told.stderr
+    assert told.returncode != 0, said
+    assert "pool_mode=session" in said
