@@ -86,7 +86,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _configure_connection(self, connection: Any) -> bool:
         """Make a connection ready, Django's pool's too; refuse one that is shared."""
-        commit = super()._configure_connection(connection)
+        commit = super()._configure_connection(connection)  # type: ignore[misc]
         if commit and not connection.autocommit:
             connection.commit()
         limits = str(self.settings_dict["OPTIONS"].get("options", ""))
