@@ -27,6 +27,7 @@ AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 TABS = (
     "checklist",
     "timeline",
+    "picture",
     "evidence",
     "alerts",
     "policy",

@@ -15,7 +15,15 @@ from incidents.models import Incident, Postmortem
 from policy.models import Extension, KillSwitch, PolicySnapshot, Rollback, ScanReport
 
 pytestmark = pytest.mark.django_db
-TABS = ("checklist", "timeline", "evidence", "policy", "alerts", "postmortem")
+TABS = (
+    "checklist",
+    "timeline",
+    "picture",
+    "evidence",
+    "policy",
+    "alerts",
+    "postmortem",
+)
 OPEN = (200, 302)
 
 

@@ -60,7 +60,8 @@ def addresses(case: Incident) -> Iterator[str]:
         assert row is not None, view
         yield reverse(view, args=[row.pk])
     page = reverse("admin:incidents_incident_change", args=[case.pk])
-    for tab in ("timeline", "evidence", "alerts", "policy", "postmortem", "history"):
+    tabs = ("timeline", "picture", "evidence", "alerts", "policy", "postmortem")
+    for tab in (*tabs, "history"):
         yield f"{page}?tab={tab}"
 
 
