@@ -34,6 +34,7 @@ def set_reader_zone(
             f"“{name[:40]}” is no time zone. Choose one such as Europe/Berlin, or UTC.",
             field="time_zone",
         )
+    # Made first, then locked: two pages of one person may both find none.
     ReaderSettings.objects.get_or_create(user=actor)
     row = ReaderSettings.objects.select_for_update().get(user=actor)
     if row.time_zone == name:

@@ -203,6 +203,8 @@ def _append(entry: AuditEntry) -> AuditEntry:
 
 
 def _lock_stream(stream: str) -> None:
+    # A chain has one end, so its writers take turns, until their transactions end. A
+    # new stream has no row to lock. Two names with one hash only wait needlessly.
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK_NAMESPACE, stream]

@@ -52,6 +52,8 @@ PROGRESS_SECONDS = 1.0
 @contextmanager
 def session_lock(name: str) -> Iterator[bool]:
     """Hold a lock for as long as the block runs; yield False where another has it."""
+    # Of the session, not of a transaction: work takes many. It ends with the
+    # connection, so that a worker that was killed holds nothing.
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
         held = bool(cursor.fetchone()[0])
@@ -89,6 +91,7 @@ def start_work(model: type[Work], pk: int) -> Work | None:
 
 def lock_unfinished(work: Work) -> Work | None:
     """Lock a piece inside the caller's transaction; None where it is finished."""
+    # Read anew under the lock: another worker may have finished it meanwhile.
     locked = type(work)._default_manager.select_for_update().get(pk=work.pk)
     return locked if locked.is_pending else None
 

@@ -53,6 +53,8 @@ def repeat_work(
             "became of it.",
             code="not_given_up",
         )
+    # A constraint lets one piece of a kind wait for a thing. Who asks by another door
+    # at this moment wins by it; the inner block keeps this transaction usable then.
     try:
         with transaction.atomic():
             repeated = type(work)._default_manager.create(
@@ -80,6 +82,7 @@ def repeat_work(
 def _find(work_type: str, pk: int) -> QueuedWork:
     for kind in registered_kinds():
         if kind.model._meta.label_lower == work_type:
+            # Two who ask at once: the second waits here, then finds the successor.
             work: QueuedWork | None = (
                 kind.model._default_manager.select_for_update().filter(pk=pk).first()
             )

@@ -153,6 +153,8 @@ def request_verifications(
     pks = list(made.order_by("pk").values_list("pk", flat=True))
     if pks:
         _record_many(chosen, actor, moment)
+        # One message for all, and only on commit: a worker that is quicker than this
+        # transaction would find no rows.
         queue_on_commit(VERIFY_MANY, pks)
     return len(pks)
 
@@ -289,6 +291,8 @@ def _finish(
     gave_up: str = "",
 ) -> VerificationReport:
     now = timezone.now()
+    # A second worker may have the same piece, where the first was thought dead: the
+    # answer that comes first stays.
     locked = lock_unfinished(request)
     if locked is None:
         return VerificationReport.objects.get(request_id=request.pk)

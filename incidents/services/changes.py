@@ -45,6 +45,7 @@ def lock_open_incident(incident_id: int) -> Incident:
 
 def lock_cases(incident_ids: Iterable[int]) -> dict[int, Incident]:
     """Return cases by ID, locked in the one order that everybody keeps."""
+    # One by one: a query for all would lock them in the order of its plan.
     return {pk: lock_incident(pk) for pk in sorted(set(incident_ids))}
 
 

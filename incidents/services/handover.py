@@ -46,6 +46,7 @@ def hand_over_work(
         *_items(person).values_list("cycle__incident", flat=True),
         *_action_items(person).values_list("incident", flat=True),
     }
+    # In the one order of cases: two people may leave at once, with cases in common.
     for pk in sorted(concerned):
         incident = lock_incident(pk)
         taken = [

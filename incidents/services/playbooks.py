@@ -81,6 +81,8 @@ def load_playbook(
 
 
 def _lock_playbook(document: PlaybookDocument) -> Playbook:
+    # Two that load the same at once, as two servers do at their start: one makes the
+    # row, both then wait for it in turn.
     Playbook.objects.bulk_create(
         [Playbook(code=document.code, title=document.title)], ignore_conflicts=True
     )

@@ -63,6 +63,7 @@ def _find_case() -> Incident | None:
         .order_by("-pk")
         .first()
     )
+    # It may be closed while this waits; the faults still are that case's, then.
     return lock_incident(found.pk) if found else None
 
 

@@ -29,6 +29,7 @@ def save_team(
     permission = "incidents.add_team" if team_id is None else "incidents.change_team"
     require_permission(actor, permission)
     moment = now or timezone.now()
+    # Locked, so that the entry says what this change changed, not another's.
     team = (
         Team() if team_id is None else Team.objects.select_for_update().get(pk=team_id)
     )

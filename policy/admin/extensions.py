@@ -37,7 +37,7 @@ from policy.admin import forms
 from policy.admin.case_pages import take_in
 from policy.admin.kill_orders import order_views
 from policy.admin.pages import PageAction, PageAdmin
-from policy.admin.reasoned import on_request
+from policy.admin.reasoned import on_request, while_waiting
 from policy.errors import PolicyRefused
 from policy.models import (
     Extension,
@@ -127,17 +127,6 @@ def _request(request: HttpRequest, extension: Extension, data: dict[str, Any]) -
 
 def _pending(extension: Extension) -> PromotionRequest | None:
     return extension.promotion_requests.filter(state=RequestState.PENDING).first()
-
-
-def _is_others(extension: Extension, user: Any) -> bool:
-    """Return whether a waiting request is another's: one's own is not for oneself."""
-    pending = _pending(extension)
-    return pending is not None and pending.requested_by_id != user.pk
-
-
-def _is_own(extension: Extension, user: Any) -> bool:
-    pending = _pending(extension)
-    return pending is not None and pending.requested_by_id == user.pk
 
 
 def _approve(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
@@ -254,33 +243,32 @@ class ExtensionAdmin(PageAdmin):
                 bool(_promotion_of(extension)) and not _pending(extension)
             ),
         ),
-        "approve": PageAction(
-            "Approve the promotion",
-            "Approve it",
-            forms.ApproveForm,
-            _approve,
-            REVIEW_POLICY,
-            tone="main",
-            applies=lambda extension: _pending(extension) is not None,
-            offered_to=_is_others,
-        ),
-        "decline": PageAction(
-            "Decline the promotion",
-            "Decline it",
-            forms.DeclineForm,
-            _decline,
-            REVIEW_POLICY,
-            applies=lambda extension: _pending(extension) is not None,
-            offered_to=_is_others,
-        ),
-        "withdraw": PageAction(
-            "Withdraw the request",
-            "Withdraw it",
-            forms.WithdrawForm,
-            _withdraw,
-            WORK_POLICY,
-            applies=lambda extension: _pending(extension) is not None,
-            offered_to=_is_own,
+        **while_waiting(
+            _pending,
+            {
+                "approve": PageAction(
+                    "Approve the promotion",
+                    "Approve it",
+                    forms.ApproveForm,
+                    _approve,
+                    REVIEW_POLICY,
+                    tone="main",
+                ),
+                "decline": PageAction(
+                    "Decline the promotion",
+                    "Decline it",
+                    forms.DeclineForm,
+                    _decline,
+                    REVIEW_POLICY,
+                ),
+                "withdraw": PageAction(
+                    "Withdraw the request",
+                    "Withdraw it",
+                    forms.WithdrawForm,
+                    _withdraw,
+                    WORK_POLICY,
+                ),
+            },
         ),
         "quota": PageAction(
             "Change the quota",

@@ -21,7 +21,7 @@ from evidence.templatetags.casefile import badge
 from policy.admin import forms
 from policy.admin.kill_orders import order_views
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
-from policy.admin.reasoned import on_request, on_row
+from policy.admin.reasoned import on_request, on_row, while_waiting
 from policy.exports import list_events, write_csv, write_json
 from policy.models import KillSwitch, LiftRequest, PromotionRequest, RequestState
 from policy.rules.kill_switch import KillSwitchScope, KillSwitchState
@@ -66,29 +66,13 @@ def _pending(switch: KillSwitch) -> LiftRequest | None:
     return switch.lift_requests.filter(state=RequestState.PENDING).first()
 
 
-def _is_others(switch: KillSwitch, user: Any) -> bool:
-    """Return whether a waiting request is another's: one's own is not for oneself."""
-    pending = _pending(switch)
-    return pending is not None and pending.requested_by_id != user.pk
-
-
 def _may_approve(switch: KillSwitch, user: Any) -> bool:
-    return _is_others(switch, user) and switch.ordered_by_id != user.pk
-
-
-def _is_own(switch: KillSwitch, user: Any) -> bool:
-    pending = _pending(switch)
-    return pending is not None and pending.requested_by_id == user.pk
+    return bool(switch.ordered_by_id != user.pk)
 
 
 def _release(switch: KillSwitch) -> PromotionRequest | None:
     """Return one of the requests of a release that waits; all are one person's."""
     return releases.pending_release(switch).first()
-
-
-def _asks(switch: KillSwitch) -> int | None:
-    release = _release(switch)
-    return release.requested_by_id if release else None
 
 
 def _holds(switch: KillSwitch) -> bool:
@@ -200,33 +184,33 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
                 and _pending(kill_switch) is None
             ),
         ),
-        "approve": PageAction(
-            "Approve the lift",
-            "Lift the kill switch",
-            forms.ApproveForm,
-            _approve,
-            REVIEW_POLICY,
-            tone="main",
-            applies=lambda kill_switch: _pending(kill_switch) is not None,
-            offered_to=_may_approve,
-        ),
-        "decline": PageAction(
-            "Decline the lift",
-            "Decline it",
-            forms.DeclineForm,
-            _decline,
-            REVIEW_POLICY,
-            applies=lambda kill_switch: _pending(kill_switch) is not None,
-            offered_to=_is_others,
-        ),
-        "withdraw": PageAction(
-            "Withdraw the request",
-            "Withdraw it",
-            forms.WithdrawForm,
-            _withdraw,
-            WORK_POLICY,
-            applies=lambda kill_switch: _pending(kill_switch) is not None,
-            offered_to=_is_own,
+        **while_waiting(
+            _pending,
+            {
+                "approve": PageAction(
+                    "Approve the lift",
+                    "Lift the kill switch",
+                    forms.ApproveForm,
+                    _approve,
+                    REVIEW_POLICY,
+                    tone="main",
+                    offered_to=_may_approve,
+                ),
+                "decline": PageAction(
+                    "Decline the lift",
+                    "Decline it",
+                    forms.DeclineForm,
+                    _decline,
+                    REVIEW_POLICY,
+                ),
+                "withdraw": PageAction(
+                    "Withdraw the request",
+                    "Withdraw it",
+                    forms.WithdrawForm,
+                    _withdraw,
+                    WORK_POLICY,
+                ),
+            },
         ),
         "release": PageAction(
             "Release all that it holds",
@@ -238,33 +222,32 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
             icon="lock_open",
             applies=_holds,
         ),
-        "approve-release": PageAction(
-            "Approve the release",
-            "Put all on probation",
-            forms.ApproveReleaseForm,
-            _approve_release,
-            REVIEW_POLICY,
-            tone="main",
-            applies=lambda kill_switch: _release(kill_switch) is not None,
-            offered_to=lambda kill_switch, user: _asks(kill_switch) != user.pk,
-        ),
-        "decline-release": PageAction(
-            "Decline the release",
-            "Decline it",
-            forms.ReasonForm,
-            _decline_release,
-            REVIEW_POLICY,
-            applies=lambda kill_switch: _release(kill_switch) is not None,
-            offered_to=lambda kill_switch, user: _asks(kill_switch) != user.pk,
-        ),
-        "withdraw-release": PageAction(
-            "Withdraw the release",
-            "Withdraw it",
-            forms.OptionalReasonForm,
-            _withdraw_release,
-            WORK_POLICY,
-            applies=lambda kill_switch: _release(kill_switch) is not None,
-            offered_to=lambda kill_switch, user: _asks(kill_switch) == user.pk,
+        **while_waiting(
+            _release,
+            {
+                "approve-release": PageAction(
+                    "Approve the release",
+                    "Put all on probation",
+                    forms.ApproveReleaseForm,
+                    _approve_release,
+                    REVIEW_POLICY,
+                    tone="main",
+                ),
+                "decline-release": PageAction(
+                    "Decline the release",
+                    "Decline it",
+                    forms.ReasonForm,
+                    _decline_release,
+                    REVIEW_POLICY,
+                ),
+                "withdraw-release": PageAction(
+                    "Withdraw the release",
+                    "Withdraw it",
+                    forms.OptionalReasonForm,
+                    _withdraw_release,
+                    WORK_POLICY,
+                ),
+            },
         ),
     }
 

@@ -1,14 +1,21 @@
-"""Actions that only give a service the row, a reason, and who acts."""
+"""Actions that only give a service the row, a reason, and who acts.
+
+And those that end a request, which only show while it waits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest
 
 from evidence.admin.base import person_of
+from evidence.admin.page_actions import PageAction
 from policy.admin.forms import chosen_request
+from policy.models import ReviewedRequest
+from policy.services.changes import WORK_POLICY
 
 Act = Callable[[HttpRequest, Any, dict[str, Any]], str]
 
@@ -36,3 +43,29 @@ def on_request(service: Callable[..., object], told: str) -> Act:
         return told
 
     return act
+
+
+def while_waiting(
+    waits: Callable[[Any], ReviewedRequest | None], actions: Mapping[str, PageAction]
+) -> dict[str, PageAction]:
+    """Return actions on the request of a page, offered only while one waits.
+
+    Who asked is offered what takes `WORK_POLICY`: to withdraw; a reviewer decides on
+    what somebody else asked for.
+    """
+    return {key: _while_waiting(waits, action) for key, action in actions.items()}
+
+
+def _while_waiting(
+    waits: Callable[[Any], ReviewedRequest | None], action: PageAction
+) -> PageAction:
+    def is_offered(obj: Any, user: Any) -> bool:
+        request = waits(obj)
+        if request is None or not action.offered_to(obj, user):
+            return False
+        is_own = request.requested_by_id == user.pk
+        return bool(is_own == (action.permission == WORK_POLICY))
+
+    return replace(
+        action, applies=lambda obj: waits(obj) is not None, offered_to=is_offered
+    )

@@ -17,7 +17,7 @@ from evidence.admin.base import person_of
 from evidence.templatetags.casefile import badge
 from policy.admin import forms
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
-from policy.admin.reasoned import on_row
+from policy.admin.reasoned import on_row, while_waiting
 from policy.models import Rollback, RollbackState
 from policy.models.rollbacks import STATES_TO_PROVE
 from policy.services import rollbacks
@@ -53,12 +53,8 @@ def _apply(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> st
     return ""
 
 
-def _is_own(rollback: Rollback, user: Any) -> bool:
-    return bool(rollback.requested_by_id == user.pk)
-
-
-def _is_others(rollback: Rollback, user: Any) -> bool:
-    return not _is_own(rollback, user)
+def _proposed(rollback: Rollback) -> Rollback | None:
+    return rollback if rollback.state == RollbackState.PROPOSED else None
 
 
 @admin.register(Rollback)
@@ -90,35 +86,34 @@ class RollbackAdmin(OfVisibleIncident, PageAdmin):
         "closed_by",
     )
     page_actions = {
-        "approve": PageAction(
-            "Approve",
-            "Approve this plan",
-            forms.OptionalReasonForm,
-            _approve,
-            REVIEW_POLICY,
-            help="By somebody other than who proposed it.",
-            tone="main",
-            applies=lambda rollback: rollback.state == RollbackState.PROPOSED,
-            offered_to=_is_others,
-        ),
-        "decline": PageAction(
-            "Decline",
-            "Decline this plan",
-            forms.ReasonForm,
-            _decline,
-            REVIEW_POLICY,
-            applies=lambda rollback: rollback.state == RollbackState.PROPOSED,
-            offered_to=_is_others,
-        ),
-        "withdraw": PageAction(
-            "Withdraw",
-            "Withdraw this plan",
-            forms.OptionalReasonForm,
-            _withdraw,
-            WORK_POLICY,
-            help="By who proposed it, before it is decided on.",
-            applies=lambda rollback: rollback.state == RollbackState.PROPOSED,
-            offered_to=_is_own,
+        **while_waiting(
+            _proposed,
+            {
+                "approve": PageAction(
+                    "Approve",
+                    "Approve this plan",
+                    forms.OptionalReasonForm,
+                    _approve,
+                    REVIEW_POLICY,
+                    help="By somebody other than who proposed it.",
+                    tone="main",
+                ),
+                "decline": PageAction(
+                    "Decline",
+                    "Decline this plan",
+                    forms.ReasonForm,
+                    _decline,
+                    REVIEW_POLICY,
+                ),
+                "withdraw": PageAction(
+                    "Withdraw",
+                    "Withdraw this plan",
+                    forms.OptionalReasonForm,
+                    _withdraw,
+                    WORK_POLICY,
+                    help="By who proposed it, before it is decided on.",
+                ),
+            },
         ),
         "apply": PageAction(
             "Mark applied",

@@ -22,6 +22,7 @@ def incident_model() -> Any:
 def lock_incident(incident_id: int) -> Any:
     """Return the case, locked until the transaction ends; refuse a missing one."""
     incidents: QuerySet[Any] = incident_model().objects
+    # No key: rows that point at the case can be written while this holds it.
     incident = incidents.select_for_update(no_key=True).filter(pk=incident_id).first()
     if incident is None:
         raise PolicyNotFound(

@@ -100,6 +100,7 @@ def record_quota_change(
     """
     require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
+    # The case before the extension, as everywhere; what is in force is read after both.
     if incident_id is not None:
         lock_incident(incident_id)
     extension = lock_extension(extension_pk)

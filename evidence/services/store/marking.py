@@ -30,6 +30,8 @@ def settle_store() -> str:
 
 @transaction.atomic
 def _settle() -> str:
+    # Web and workers of a new installation come here at once. There is no row to lock
+    # yet, so they take turns by number: the second finds the mark of the first.
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
     noted = StoreMark.objects.first()

@@ -84,5 +84,6 @@ def save_rule(
 def _lock_values(row: AlertRule) -> dict[str, Any] | None:
     if row._state.adding:
         return None
+    # What stood before is read under the lock: the form's copy may be older.
     stored = AlertRule.objects.select_for_update().get(pk=row.pk)
     return {name: getattr(stored, name) for name in FIELDS}

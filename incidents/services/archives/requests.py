@@ -64,6 +64,7 @@ def run_archive(*, archive_id: int) -> CaseArchive | None:
 
 def _make(archive: CaseArchive) -> CaseArchive:
     made = make_archive(archive, note=progress_recorder(archive, first=2, last=98))
+    # Only now: to make it takes minutes, in which people go on with the case.
     with transaction.atomic():
         incident = lock_incident(archive.incident_id)
         locked = lock_unfinished(archive)

@@ -38,6 +38,7 @@ def answer_proven_items(*, incident_id: int, now: dt.datetime | None = None) -> 
     The system acts; harmless to run twice.
     """
     moment = now or timezone.now()
+    # A person may answer the same item now: who has the case first, answers it.
     incident = lock_incident(incident_id)
     if not incident.is_open:
         return 0

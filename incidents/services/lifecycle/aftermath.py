@@ -84,6 +84,8 @@ def lock_with_neighbours(incident_id: int, *, also: Collection[int] = ()) -> Inc
             Q(incidents=incident_id) | Q(kill_switches__incident=incident_id)
         )
         concerned = concerned.filter(extensions__in=shared)
+    # Every case that lifting or demoting may touch, in the one order and before any
+    # extension: to find one later, with others locked, could wait in a circle.
     rows = Incident.objects.filter(own | Q(pk__in=concerned.values("pk")))
     list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
     return lock_incident(incident_id)

@@ -33,6 +33,8 @@ def follow_kill_switch(switch: KillSwitch, actor: Actor, now: dt.datetime) -> No
     concerns has had activity, and its checklist item is answered once every extension
     of the case is confirmed to be stopped: an order alone answers nothing.
     """
+    # Policy's service has locked all of these cases, in their order: this waits for
+    # nobody.
     own = lock_incident(switch.incident_id)
     if switch.state is KillSwitchState.ORDERED and own.is_open:
         _name_extension(own, switch, actor=actor, now=now)

@@ -35,6 +35,8 @@ def follow_diagnosis(*, incident_id: int, now: dt.datetime | None = None) -> boo
     incident = lock_incident(incident_id)
     if not incident.is_open:
         return False
+    # A message may come twice or late: what it says is read from the reports as they
+    # are now, and what was done for one is not done again.
     raised = False
     for choice, report in _meant_by(incident):
         if _was_raised_for(incident, report):

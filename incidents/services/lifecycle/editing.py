@@ -76,6 +76,7 @@ def edit_incident(
     require_permission(actor, WORK)
     moment = now or timezone.now()
     incident = lock_open_incident(incident_id)
+    # By number, not by time: two saves within one tick of the clock differ too.
     if incident.revision != revision:
         raise _conflict(incident, revision, changes)
     return _apply(incident, changes, actor=actor, reason=reason, now=moment)

@@ -139,6 +139,8 @@ def clean_labels(labels: Sequence[str]) -> list[str]:
 
 
 def _next_reference(year: int) -> dict[str, object]:
+    # Not a sequence: those leave gaps where a transaction is rolled back, and
+    # references have none. Who opens a case waits for who opens one just now.
     ReferenceCounter.objects.bulk_create(
         [ReferenceCounter(year=year)], ignore_conflicts=True
     )

@@ -148,6 +148,7 @@ def retry_notification(
     """Let what reached nobody be tried again, at once and as often as a new one."""
     require_permission(actor, RETRY)
     moment = now or timezone.now()
+    # A delivery that is at it holds the row: this waits, and sees how it ended.
     row = (
         Notification.objects.select_for_update(of=("self",))
         .select_related("recipient", "webhook")
@@ -217,5 +218,6 @@ def write_down(rows: Sequence[Notification]) -> None:
     """Write rows that are not there yet and wake the workers on commit."""
     if not rows:
         return
+    # Several may plan the same message; its key is unique, and the first stays.
     Notification.objects.bulk_create(rows, ignore_conflicts=True, batch_size=BATCH_SIZE)
     queue_on_commit(DELIVER)

@@ -44,6 +44,7 @@ def set_preferences(
     chosen = {webhook.pk for webhook in webhooks}
     _require_choice(by_email=by_email, chosen=chosen, own=set(own))
     _require_hours(quiet_from, quiet_until)
+    # A form holds all of it: of two tabs that save at once, the later stands whole.
     preference, _ = NotificationPreference.objects.select_for_update().get_or_create(
         user=user
     )

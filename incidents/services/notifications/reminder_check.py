@@ -242,6 +242,8 @@ def _count_stuck(now: dt.datetime) -> int:
 
 @transaction.atomic
 def _note(result: CheckResult, now: dt.datetime) -> None:
+    # One row for all, made where it is missing, then locked: of two checks that end
+    # at once, both count.
     ReminderCheckState.objects.bulk_create(
         [ReminderCheckState(pk=1)], ignore_conflicts=True
     )

@@ -301,6 +301,7 @@ def _owed(
 
 def _lock(action_item_id: int) -> tuple[Incident, ActionItem]:
     found = ActionItem.objects.get(pk=action_item_id)
+    # Which case is read first and never changes; then the case, then the row, anew.
     incident = lock_incident(found.incident_id)
     row = (
         ActionItem.objects.select_for_update(of=("self",))

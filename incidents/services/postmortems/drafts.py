@@ -176,6 +176,7 @@ def lock_postmortem(postmortem_id: int) -> tuple[Incident, Postmortem]:
     Raise TransitionError once the phase POSTMORTEM is complete: it stays as signed.
     """
     found = Postmortem.objects.select_related("cycle").get(pk=postmortem_id)
+    # The case before its postmortem, as everywhere: a close ends both.
     incident = lock_open_incident(found.cycle.incident_id)
     postmortem = Postmortem.objects.select_for_update().get(pk=postmortem_id)
     if postmortem.cycle_id != incident.current_cycle.pk:
