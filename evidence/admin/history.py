@@ -6,11 +6,8 @@ import json
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
 from unfold.contrib.filters.admin import RangeDateTimeFilter
@@ -21,6 +18,7 @@ from evidence.admin.base import (
     call_service,
     person_of,
 )
+from evidence.admin.check_pages import FaultCheckAdmin
 from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
 from evidence.admin.log import download_entry_proof
 from evidence.audit.history_checks import check_history
@@ -172,10 +170,13 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
 
 @admin.register(HistoryCheck)
-class HistoryCheckAdmin(ReadOnlyAdmin):
-    class Media:
-        css = {"all": ("evidence/evidence.css",)}
-
+class HistoryCheckAdmin(FaultCheckAdmin):
+    check_title = "Verify the whole history"
+    check_explained = (
+        "Every stream of the audit history is read and its hash chain recomputed. What "
+        "is found is recorded, and the head of each stream that holds is noted, so "
+        "that a later check sees if its newest entries were cut off."
+    )
     list_display = (
         "started_at",
         "verdict",
@@ -184,8 +185,6 @@ class HistoryCheckAdmin(ReadOnlyAdmin):
         "fault_count",
         "requested_by",
     )
-    list_select_related = ("requested_by",)
-    readonly_fields = ("verdict", "shown_faults")
     fields = (
         "verdict",
         "started_at",
@@ -197,27 +196,8 @@ class HistoryCheckAdmin(ReadOnlyAdmin):
         "shown_faults",
     )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("evidence.view_auditentry")
-
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Ask, and on POST recompute every stream."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        if request.method == "POST":
-            _check(request, None)
-            return redirect("admin:evidence_historycheck_changelist")
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Verify the whole history",
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "evidence/check_history.html", context)
+    def run_check(self, request: HttpRequest) -> None:
+        _check(request, None)
 
     @display(description="Result", label={"Holds": "success", "Broken": "danger"})
     def verdict(self, check: HistoryCheck) -> str:

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import models
 
 from evidence.models.append_only import AppendOnlyModel
+from evidence.models.fault_checks import FaultCheck
 from evidence.models.triggers import Trigger
 
 CONTINUE_THE_CHAIN = """
@@ -88,35 +89,18 @@ class AuditEntry(AppendOnlyModel):
         return f"{self.stream} #{self.sequence} {self.action}"
 
 
-class HistoryCheck(AppendOnlyModel):
+class HistoryCheck(FaultCheck):
     """One recomputation of every stream, with what it found."""
 
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
     stream_count = models.PositiveIntegerField()
     entry_count = models.PositiveBigIntegerField()
-    fault_count = models.PositiveIntegerField()
     faults = models.JSONField(
         default=list, help_text="The first faults: stream, sequence, code, message."
     )
 
-    class Meta(AppendOnlyModel.Meta):
-        ordering = ("-id",)
-
     def __str__(self) -> str:
         found = f"{self.fault_count} faults" if self.fault_count else "holds"
         return f"history check {self.pk}: {found}"
-
-    @property
-    def is_passing(self) -> bool:
-        return self.fault_count == 0
 
 
 class NotedHead(AppendOnlyModel):

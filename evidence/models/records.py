@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from django.apps import apps
-from django.conf import settings
 from django.db import models
 from django.utils.text import capfirst
 
 from evidence.models.append_only import AppendOnlyModel
+from evidence.models.fault_checks import FaultCheck
 
 
 class RowOperation(models.TextChoices):
@@ -55,32 +55,15 @@ def _say_table(table: str) -> str:
     return table
 
 
-class RecordCheck(AppendOnlyModel):
+class RecordCheck(FaultCheck):
     """One comparison of every recorded row with what was recorded of it."""
 
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
     table_count = models.PositiveIntegerField()
     row_count = models.PositiveBigIntegerField()
-    fault_count = models.PositiveIntegerField()
     faults = models.JSONField(
         default=list, help_text="The first faults: table, key, code, message."
     )
 
-    class Meta(AppendOnlyModel.Meta):
-        ordering = ("-id",)
-
     def __str__(self) -> str:
         found = f"{self.fault_count} differences" if self.fault_count else "holds"
         return f"record check {self.pk}: {found}"
-
-    @property
-    def is_passing(self) -> bool:
-        return self.fault_count == 0

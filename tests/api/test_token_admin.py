@@ -104,7 +104,7 @@ def test_owner_whose_role_allows_nothing_is_offered_nothing(
 ) -> None:
     client = sign_in(administrator)
     page = client.get(f"{LIST}add/?user={outsider.pk}").content.decode()
-    assert "lets a token do nothing" in page
+    assert "allows no scope of a token" in page
     assert 'name="scopes"' not in page
 
 
