@@ -104,7 +104,7 @@ def _confirmed_kills(incident: Any) -> Iterator[Stop]:
 
 
 def _unconfirmed_kills(incident: Any) -> Iterator[str]:
-    """Say which orders stand without anybody knowing whether they took effect."""
+    """Yield a sentence for each order that nobody knows the effect of."""
     for switch in _switches_of(incident).unconfirmed().with_people().order_by("pk"):
         about = switch.extension.extension_id if switch.extension else "all extensions"
         yield (
