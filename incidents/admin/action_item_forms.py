@@ -13,7 +13,7 @@ from evidence.admin.base import person_of
 from evidence.admin.form_fields import LongTextField, PageForm, TextField
 from evidence.admin.page_actions import PageAction
 from evidence.text import REASON_LENGTH
-from incidents.admin.forms import WebAddressField, WorkerField, words
+from incidents.admin.form_fields import WebAddressField, WorkerField, words
 from incidents.errors import EditConflict, IncidentError
 from incidents.models import ActionItem
 from incidents.services.changes import WORK

@@ -25,6 +25,7 @@ from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
 from evidence.templatetags.casefile import badge, show_mark, show_moment
 from incidents.admin.case_actions import ACTIONS
+from incidents.admin.case_forms import EditIncidentForm, OpenIncidentForm, initial_of
 from incidents.admin.case_list import (
     AgeFilter,
     BreachedFilter,
@@ -35,7 +36,6 @@ from incidents.admin.case_list import (
 )
 from incidents.admin.case_watch import changes_view
 from incidents.admin.cockpit import cockpit_context, find_incident
-from incidents.admin.forms import EditIncidentForm, OpenIncidentForm, initial_of
 from incidents.admin.mark_actions import MARK_ACTIONS
 from incidents.admin.overview_pages import my_items_view, preview_view
 from incidents.admin.response_times import response_times_csv, response_times_view
