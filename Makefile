@@ -11,7 +11,7 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser live slow faults documents bench lint manage install clean
+.PHONY: help run test browser live walk slow faults documents bench lint manage install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,9 @@ browser: ## Run the tests of pages in a real browser
 
 live: ## Run the tests that start whole programs: runs, servers, real workers
 	@$(LAUNCH) test -- $(PARALLEL) -m "live and not browser" $(ARGS)
+
+walk: ## Run every command; send hostile values to every page, form and filter
+	@$(LAUNCH) test -- $(PARALLEL) -m walk $(ARGS)
 
 slow: ## Run the tests that take long, fuzzing above all
 	@$(LAUNCH) test -- -m slow $(ARGS)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-# Each is a mark and a command: `make browser`, `make live`. `.ci/run` runs all of them.
-APART = ("browser", "live")
+# Each is a mark and a command, such as `make browser`. `.ci/run` runs all of them.
+APART = ("browser", "live", "walk")
 # A test that takes one of these needs what the mark says, whether it says so or not.
 MARK_OF_FIXTURE = {"chromium": "browser", "live_worker": "live"}
 # They walk every page or start programs, the longest first.
 LONG_FILES = (
-    *("test_every_page.py", "test_commands.py", "test_refused_forms.py"),
+    *("test_every_page.py", "test_refused_forms.py", "test_commands.py"),
     *("test_links.py", "test_hostile_input.py"),
 )
 
@@ -38,7 +38,7 @@ def name_commands(config: pytest.Config) -> str:
     if _chooses_by_mark(config):
         return ""
     commands = " and ".join(f"`make {mark}`" for mark in APART)
-    return f"suites: whole programs and pages in a browser are tested by {commands}"
+    return f"suites: what takes long is tested by {commands}"
 
 
 def _mark_by_fixtures(item: pytest.Item) -> None:

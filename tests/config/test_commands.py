@@ -29,6 +29,8 @@ from config.commands import (
 from tests.backend.template import name_template
 from tests.config.launching import make_environment
 
+pytestmark = pytest.mark.walk
+
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("evidence", "policy", "incidents")
 OURS = {name: app for name, app in get_commands().items() if app in APPS}

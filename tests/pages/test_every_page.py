@@ -24,7 +24,7 @@ from incidents.models import Incident
 from tests.pages import hostile
 from tests.pages.world import PEOPLE, empty_lists
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.walk, pytest.mark.django_db]
 
 Browse = Callable[[str], Client]
 Asked = Iterator[tuple[str, int]]
@@ -76,10 +76,12 @@ class WithoutRendering:
         return response
 
 
+@pytest.mark.essential
 def test_everything_with_a_page_has_a_row(everything: Incident) -> None:
     assert empty_lists() == []
 
 
+@pytest.mark.essential
 @pytest.mark.parametrize("name", [*NAMES, "root"])
 def test_every_page_opens_or_refuses(browse: Browse, name: str) -> None:
     client = browse(name)
