@@ -5,6 +5,8 @@ import datetime as dt
 import ipaddress
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -168,6 +170,35 @@ def test_limit_of_a_thread_is_taken_away_with_the_block() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(wait_after_it).result() == "untold"
+
+
+TRACED = """
+import cProfile, threading
+from concurrent.futures import ThreadPoolExecutor
+import django
+django.setup()
+from incidents.services.notifications.posting import time_limit
+
+def hold():
+    with time_limit(60):
+        pass
+
+with ThreadPoolExecutor(1) as pool:
+    pool.submit(hold).result()
+profile = cProfile.Profile()
+profile.enable()
+threading.Event().wait(0.01)
+profile.disable()
+print("went on")
+"""
+
+
+def test_limit_of_a_thread_leaves_the_interpreter_nothing_to_look_for() -> None:
+    """A mark that is left behind costs every step, and a traced one never ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "went on\n", done.stderr
 
 
 def test_status_is_what_the_service_answered_and_not_what_the_text_says(
