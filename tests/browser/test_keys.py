@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from incidents.admin.cockpit import TABS as CASE_TABS
 from incidents.models import ChecklistItem, Finding, Incident
 from incidents.workflow.incident_states import ItemState
 from tests.browser.people import Person, follows, person
@@ -21,15 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 ITEMS = ("kill-extension", "verify-isolation", "disable-all-extensions")
-TABS = (
-    "checklist",
-    "timeline",
-    "evidence",
-    "policy",
-    "alerts",
-    "postmortem",
-    "history",
-)
+TABS = [tab.key for tab in CASE_TABS]
 
 
 @pytest.fixture
