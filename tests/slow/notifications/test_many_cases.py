@@ -20,8 +20,8 @@ def test_thousand_cases_are_polled_and_checked_in_few_queries(
     lead = make_user()
     make_user(Role.REVIEWER)
     copy_case(make_incident(actor=lead, lead=lead), CASES - 1)
-    # Three batches of clocks that begin, and two thousand messages to write down.
-    with django_assert_max_num_queries(36):
+    # Eight batches of clocks that begin, and two thousand messages to write down.
+    with django_assert_max_num_queries(120):
         plan_reminders(now=after(minutes=4))
     assert Notification.objects.count() == CASES * 2
     with connection.cursor() as cursor:
