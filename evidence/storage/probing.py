@@ -26,8 +26,11 @@ def probe() -> None:
     require_marked()
     with storage_errors():
         path = incoming_folder() / f"probe-{uuid.uuid4()}.part"
-        path.write_bytes(PROBE)
-        path.unlink()
+        try:
+            path.write_bytes(PROBE)
+        finally:
+            # A full disk lets a file be made and not be written.
+            path.unlink(missing_ok=True)
     try:
         require_intact(PROBE_SHA256)
     except EvidenceMissing:

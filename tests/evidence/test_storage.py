@@ -1,6 +1,7 @@
 import hashlib
 import io
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -257,3 +258,16 @@ def test_probe_says_when_the_store_cannot_be_written(evidence_folder):
     # It does not try again and again while somebody waits for the answer.
     with pytest.raises(StorageUnavailable), at_most(2_000):
         storage.probe()
+
+
+def test_probe_that_cannot_write_leaves_nothing(evidence_folder):
+    storage.probe()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As on a full disk, a file can be made and nothing be written to it.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(StorageUnavailable):
+            storage.probe()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list((evidence_folder / "incoming").iterdir()) == []
