@@ -57,6 +57,9 @@ lint: install ## Check format, style, types, migrations and production settings
 	@$(LAUNCH) beside $(VENV)/python manage.py makemigrations --check --dry-run
 	@$(LAUNCH) beside $(VENV)/python -m config.launcher.deploy_check
 
+deploy-check: install ## Run what deploy/ ships, step by step (ARGS="nginx")
+	@$(LAUNCHER) beside $(VENV)/python -m tests.deploy.check $(ARGS)
+
 manage: ## Run a management command, beside a run or without (ARGS="verify_audit")
 	@$(LAUNCH) manage -- $(ARGS)
 
