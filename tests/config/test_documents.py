@@ -28,7 +28,7 @@ DOCUMENTS = [
 LINK = re.compile(r"\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 CODE = re.compile(r"^```.*?^```|(?<!`)`[^`]+`", re.MULTILINE | re.DOTALL)
 MANAGED = re.compile(r"""(?:manage\.py|make\s+manage\s+ARGS=["'])\s*([a-z]\w*)""")
-MADE = re.compile(r"X")
+MADE = re.compile(r"(?<![\w./-])make\s+([a-z][a-z-]*)\b")
 ELSEWHERE = re.compile(r"[a-z][a-z+.-]*:|//")
 
 
