@@ -115,6 +115,12 @@ class ArtifactRefused(IncidentError):
     code = "artifact_not_expected"
 
 
+class ArchiveLeaks(IncidentError):
+    """A redacted archive would tell what it was to hide, so it is not kept."""
+
+    code = "archive_leaks"
+
+
 class ArchiveUnsound(IncidentError):
     """A case's archive does not pass its own checker, so it is not kept."""
 

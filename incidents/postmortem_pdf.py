@@ -33,6 +33,7 @@ from reportlab.platypus import (
     TableStyle,
 )
 
+from evidence.handling import Tlp
 from incidents.picture.model import read_picture
 from incidents.picture_pdf import PictureFlowable
 from incidents.workflow.postmortem_markdown import PICTURE_TITLE, render_postmortem
@@ -43,6 +44,13 @@ INK = colors.HexColor("#18181b")
 SOFT = colors.HexColor("#52525b")
 LINE = colors.HexColor("#d4d4d8")
 GROUND = colors.HexColor("#f4f4f5")
+MARK_SIZE = 12
+MARK_COLOURS = {
+    Tlp.RED: colors.HexColor("#ff2b2b"),
+    Tlp.AMBER: colors.HexColor("#ffc000"),
+    Tlp.GREEN: colors.HexColor("#33ff00"),
+    Tlp.CLEAR: colors.white,
+}
 HEADING_SIZES = {1: 18, 2: 13, 3: 10.5}
 PAGE_MARGIN = 18 * mm
 CELL_SIZE = 7
@@ -63,11 +71,20 @@ _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethro
 
 
 def write_pdf(
-    content: Mapping[str, Any], *, sha256_hex: str, signature: str = ""
+    content: Mapping[str, Any],
+    *,
+    sha256_hex: str,
+    signature: str = "",
+    text: str | None = None,
+    tlp: Tlp | None = None,
 ) -> bytes:
-    """Return the document as PDF."""
+    """Return the document as PDF, with its mark of handling on every page.
+
+    `text` stands in place of the document's own Markdown, `tlp` None for no mark.
+    """
     _register_fonts()
-    text = render_postmortem(content, sha256_hex=sha256_hex, signature=signature)
+    if text is None:
+        text = render_postmortem(content, sha256_hex=sha256_hex, signature=signature)
     out = io.BytesIO()
     document = SimpleDocTemplate(
         out,
@@ -84,8 +101,8 @@ def write_pdf(
     footer = f"{content['reference']} · version {content['version']} · {sha256_hex}"
     document.build(
         _story(_PARSER.parse(text), document.width, _drawing_of(content)),
-        onFirstPage=lambda canvas, page: _footer(canvas, page, footer),
-        onLaterPages=lambda canvas, page: _footer(canvas, page, footer),
+        onFirstPage=lambda canvas, page: _frame(canvas, page, footer, tlp),
+        onLaterPages=lambda canvas, page: _frame(canvas, page, footer, tlp),
     )
     return out.getvalue()
 
@@ -129,6 +146,24 @@ def _written(char: str, known: frozenset[int]) -> str:
         return char
     name = unicodedata.name(char, "")
     return f"[U+{ord(char):04X}{' ' if name else ''}{name}]"
+
+
+def _frame(canvas: Any, page: Any, footer: str, tlp: Tlp | None) -> None:
+    """Draw what stands on every page: the mark at both ends, and the footer."""
+    _footer(canvas, page, footer)
+    if tlp is None:
+        return
+    canvas.saveState()
+    canvas.setFont(BOLD, MARK_SIZE)
+    width = pdfmetrics.stringWidth(tlp.label, BOLD, MARK_SIZE)
+    right = A4[0] - PAGE_MARGIN
+    # TLP 2.0: at both ends of the page, to the right, in 12 points, on black.
+    for base in (A4[1] - 13 * mm, 13.5 * mm):
+        canvas.setFillColor(colors.black)
+        canvas.rect(right - width - 4, base - 3, width + 8, MARK_SIZE + 3, 0, 1)
+        canvas.setFillColor(MARK_COLOURS[tlp])
+        canvas.drawString(right - width, base, tlp.label)
+    canvas.restoreState()
 
 
 def _footer(canvas: Any, page: Any, text: str) -> None:

@@ -28,9 +28,12 @@ from django.views.decorators.http import require_GET
 from unfold.decorators import display
 
 from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.admin.forms import FLAG_LABELS
 from evidence.errors import CasefileError, PermissionRefused
+from evidence.format import REDACTION_FLAGS
 from evidence.models import WorkState
-from evidence.templatetags.casefile import badge, show_moment
+from evidence.templatetags.casefile import badge, show_mark, show_moment
+from evidence.text import drop_unstorable
 from incidents.models import CaseArchive, Incident
 from incidents.services.archives.checking import BroughtArchive, check_brought
 from incidents.services.archives.requests import (
@@ -48,21 +51,68 @@ HISTORY_WORDS = {
 }
 
 
+class AskForm(forms.Form):
+    """Which case, and what is redacted in the archive."""
+
+    case = forms.CharField(label="Reference of the case")
+    redaction = forms.ChoiceField(
+        label="Redaction",
+        choices=[
+            ("none", "None: the whole case, for inside"),
+            ("full", "Full: for sharing outside"),
+            ("chosen", "Chosen below"),
+        ],
+        initial="none",
+        required=False,
+    )
+    flags = forms.MultipleChoiceField(
+        label="Redact",
+        choices=FLAG_LABELS.items(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    deep = forms.BooleanField(
+        label="Deep redaction",
+        required=False,
+        help_text="Takes out what leaks, too: a value or name that stands in a note, a "
+        "postmortem or a file's name. Without it, a leak fails the archive.",
+    )
+
+    def redaction_members(self) -> dict[str, bool] | None:
+        """Return the flags as asked for; None for the whole case."""
+        choice = self.cleaned_data["redaction"] or "none"
+        if choice == "chosen":
+            chosen = self.cleaned_data["flags"]
+            return {flag: flag in chosen for flag in REDACTION_FLAGS}
+        return dict.fromkeys(REDACTION_FLAGS, True) if choice == "full" else None
+
+
 class CheckForm(forms.Form):
     archive = forms.FileField(label="Archive (ZIP)")
 
 
 @admin.register(CaseArchive)
 class CaseArchiveAdmin(ReadOnlyAdmin):
-    list_display = ("name", "verdict", "asked", "requested_by", "size")
+    list_display = ("name", "mark", "verdict", "asked", "requested_by", "size")
     list_select_related = ("incident", "requested_by")
     list_filter = ("state",)
     search_fields = ("incident__reference", "sha256_hex")
     fields = (
-        *("case", "verdict", "sha256_hex", "size", "checkpoint_size", "asked"),
+        *(
+            "case",
+            "mark",
+            "copy",
+            "verdict",
+            "sha256_hex",
+            "size",
+            "checkpoint_size",
+            "asked",
+        ),
         *("requested_by", "last_problem", "failure", "download"),
     )
-    readonly_fields = ("case", "verdict", "size", "asked", "download")
+    readonly_fields = (
+        *("case", "mark", "copy", "verdict", "size", "asked", "download"),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CaseArchive]:
         visible = Incident.objects.visible_to(request.user)
@@ -92,21 +142,30 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
         """Ask for which case, and on POST have it archived."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        asked = request.POST.get("case", "") or request.GET.get("case", "")
-        if request.method == "POST":
+        initial = {"case": request.GET.get("case", ""), "redaction": "none"}
+        form = AskForm(request.POST or None, initial=initial, label_suffix="")
+        if request.method == "POST" and form.is_valid():
             visible = Incident.objects.visible_to(request.user)
-            incident = visible.filter(reference=asked.strip().replace("\0", "")).first()
+            reference = drop_unstorable(form.cleaned_data["case"]).strip()
+            incident = visible.filter(reference=reference).first()
             if incident is not None:
-                return self._request(request, incident)
-            messages.error(request, "There is no case of this reference. Check it.")
+                return self._request(request, incident, form)
+            form.add_error("case", "There is no case of this reference. Check it.")
         return self._page(
-            request, "incidents/archives/ask.html", "Archive a case", asked=asked
+            request, "incidents/archives/ask.html", "Archive a case", form=form
         )
 
-    def _request(self, request: HttpRequest, incident: Incident) -> HttpResponse:
+    def _request(
+        self, request: HttpRequest, incident: Incident, form: AskForm
+    ) -> HttpResponse:
         made = call_service(
             request,
-            lambda: request_archive(incident_id=incident.pk, actor=person_of(request)),
+            lambda: request_archive(
+                incident_id=incident.pk,
+                actor=person_of(request),
+                redaction=form.redaction_members(),
+                deep=form.cleaned_data["deep"],
+            ),
             success="The archive is being made. It counts once its own checker passes.",
         )
         if made is None:
@@ -167,6 +226,15 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
     def name(self, archive: CaseArchive) -> str:
         return archive.file_name
 
+    @display(description="Mark")
+    def mark(self, archive: CaseArchive) -> str:
+        return show_mark(archive.tlp)
+
+    @display(description="Copy")
+    def copy(self, archive: CaseArchive) -> str:
+        words = archive.redaction_words.replace("-", " ")
+        return f"{'External' if archive.is_redacted else 'Internal'}, {words}"
+
     @display(description="Case")
     def case(self, archive: CaseArchive) -> str:
         url = reverse("admin:incidents_incident_change", args=[archive.incident_id])
@@ -198,10 +266,11 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
         if archive.state != WorkState.DONE:
             return "–"
         url = reverse("admin:incidents_casearchive_file", args=[archive.pk])
+        held = (
+            "redacted" if archive.is_redacted else "with everything of the case in it"
+        )
         return format_html(
-            '<a class="ev-link" href="{}">Download the archive</a>, with everything of '
-            "the case in it",
-            url,
+            '<a class="ev-link" href="{}">Download the archive</a>, {}', url, held
         )
 
 

@@ -3,7 +3,10 @@
 from django.db import models
 from django.db.models import Q
 
+from evidence.format import REDACTION_FLAGS
+from evidence.handling import CHOICES, Tlp, strictest
 from evidence.models import QueuedWork, WorkState
+from evidence.models.choices import values_of
 from incidents.models.cases import Incident
 
 
@@ -16,6 +19,24 @@ class CaseArchive(QueuedWork):
     """
 
     noun = "Archive"
+    redaction = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="The six flags of docs/evidence-format.md, section 5; none: whole.",
+    )
+    deep = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Whether what leaks is taken out, where else it fails the archive.",
+    )
+    own_tlp = models.CharField(
+        "own mark",
+        max_length=10,
+        choices=CHOICES,
+        default=Tlp.CLEAR.value,
+        db_default=Tlp.CLEAR.value,
+        help_text="The strictest mark of what is in it, when it was asked for.",
+    )
     incident = models.ForeignKey(
         Incident, on_delete=models.PROTECT, related_name="archives"
     )
@@ -35,6 +56,13 @@ class CaseArchive(QueuedWork):
                 ),
                 name="case_archive_done_has_bytes",
             ),
+            models.CheckConstraint(
+                condition=Q(own_tlp__in=values_of(Tlp)), name="case_archive_mark_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(redaction__isnull=False) | Q(deep=False),
+                name="case_archive_deep_is_redacted",
+            ),
         ]
         permissions = (
             ("make_casearchive", "Can have a case archived"),
@@ -45,5 +73,24 @@ class CaseArchive(QueuedWork):
         return f"archive {self.pk} of {self.incident.reference}"
 
     @property
+    def is_redacted(self) -> bool:
+        return self.redaction is not None
+
+    @property
+    def tlp(self) -> Tlp:
+        """How it is handled: as what is in it, or as its case by now if stricter."""
+        return strictest(self.own_tlp, self.incident.tlp)
+
+    @property
+    def redaction_words(self) -> str:
+        """How it is redacted, in a word that names and pages tell it apart by."""
+        if self.redaction is None:
+            return "unredacted"
+        is_full = all(self.redaction.get(flag) for flag in REDACTION_FLAGS)
+        words = "redacted" if is_full else "partly-redacted"
+        return f"deeply-{words}" if self.deep else words
+
+    @property
     def file_name(self) -> str:
-        return f"{self.incident.reference}-archive-{self.pk}.zip"
+        name = f"{self.incident.reference}-archive-{self.pk}_{self.redaction_words}"
+        return f"{name}_{Tlp(self.own_tlp).in_file_name}.zip"

@@ -53,11 +53,12 @@ CODES = {
     """,
     422: """
         contradicts_diagnosis lead_missing outcome_refused
-        alert_refused artifact_not_expected backup_refused digest_mismatch
+        alert_refused archive_leaks artifact_not_expected backup_refused digest_mismatch
         document_refused
         email_invalid evidence_refused extension_id_invalid extension_id_missing
         extension_looks_alike findings_missing incident_refused invalid_alert
         invalid_alert_rule invalid_document invalid_filter invalid_playbook
+        invalid_redaction nothing_redacted
         log_place_refused
         invalid_postmortem invalid_reminder_plan invalid_waiver moment_refused
         naive_moment name_looks_alike not_a_bundle not_a_kill_all not_source

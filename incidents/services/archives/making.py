@@ -82,7 +82,10 @@ class MadeArchive:
 
 
 def make_archive(
-    archive: CaseArchive, *, note: Callable[[float], None] = lambda fraction: None
+    archive: CaseArchive,
+    *,
+    make_contents: Callable[[CaseArchive, ExitStack], Contents],
+    note: Callable[[float], None] = lambda fraction: None,
 ) -> MadeArchive:
     """Write a case's archive into the evidence store and return what it is.
 
@@ -91,7 +94,7 @@ def make_archive(
     """
     grow_log(state_now=True)
     with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as file:
-        size = write_case(archive, file, note=note)
+        size = write_case(archive, file, make_contents=make_contents, note=note)
         file.seek(0)
         with storage.receive_stream(file, is_limited=False) as incoming:
             note(CHECKED_SHARE)
@@ -117,18 +120,21 @@ def write_case(
     archive: CaseArchive,
     file: IO[bytes],
     *,
+    make_contents: Callable[[CaseArchive, ExitStack], Contents],
     note: Callable[[float], None] = lambda fraction: None,
 ) -> int:
     """Write the archive of a case as of its moment; return the checkpoint's size."""
     with ExitStack() as stack, _noting_apart(note) as note_apart, transaction.atomic():
         _read_one_moment()
-        contents = _Contents(archive, stack)
+        contents = make_contents(archive, stack)
         members = contents.members(note_apart)
+        predicate = contents.predicate()
+        contents.require_no_leak()
         write_archive(
             file,
             folder=archive.incident.reference,
             members=members,
-            predicate=contents.predicate(),
+            predicate=predicate,
             keys=signing_keys(now=contents.moment),
         )
     return contents.checkpoint.tree_size
@@ -159,8 +165,12 @@ def _read_one_moment() -> None:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
-class _Contents:
-    """The members of one archive, and the manifest's figures over them."""
+class Contents:
+    """The members of one archive, and the manifest's figures over them.
+
+    Whole, as everything was received; a redacted archive's differ in what is public
+    here.
+    """
 
     def __init__(self, archive: CaseArchive, stack: ExitStack) -> None:
         self.archive = archive
@@ -170,32 +180,60 @@ class _Contents:
         self.streams = list(self._find_streams())
         self.case = self.streams[0]
         self.items = self._find_items()
+        self.prepare()
         self.checkpoint = self._find_checkpoint()
         self.counts: dict[str, int] = {}
+
+    def prepare(self) -> None:
+        """Read what the members are made from, before any is made."""
+
+    def require_no_leak(self) -> None:
+        """Raise ArchiveLeaks where something is in the members that may not be."""
 
     def members(self, note: Callable[[float], None]) -> list[Member]:
         """Return every member but the manifest, its envelope and SHA256SUMS."""
         chain = self._checkpoint_chain()
         checker = Path(verify_archive.__file__).read_bytes()
         made = [
-            member_of("README.txt", write_readme(self.archive).encode()),
+            member_of("README.txt", self._readme().encode()),
             member_of("verify_archive.py", checker),
             member_of("history/checkpoint.txt", self.checkpoint.note.encode()),
             member_of("history/consistency.json", canonical_bytes(chain)),
-            self._spool("history/proofs.ndjson", document_lines(self._proofs())),
+            self._spool("history/proofs.ndjson", document_lines(self.proofs())),
             *(self._key_member(key) for key in LogKey.objects.order_by("id")),
-            *self._postmortem_members(),
+            *self.postmortem_members(),
             *self._time_stamps(),
         ]
         for stream in self.streams:
-            lines = document_lines(map(entry_document, stream.entries().iterator()))
+            lines = document_lines(self.history_lines(stream.entries().iterator()))
             made.append(self._spool(stream_file(stream.name), lines))
+        made += self.evidence_members(lambda share: note(CHECKED_SHARE * share))
         made += [self._record_member(kind) for kind in RECORD_KINDS]
-        for place, item in enumerate(self.items.values()):
-            note(CHECKED_SHARE * place / len(self.items))
-            name = f"evidence/{item.sha256_hex}/{member_name(item.original_name)}"
-            made.append(Member(name, partial(storage.iter_stored, item.sha256_hex)))
         return made
+
+    def evidence_members(self, note: Callable[[float], None]) -> Iterator[Member]:
+        """Yield every piece of evidence, once; `note` is told the share that is."""
+        for place, item in enumerate(self.items.values()):
+            note(place / len(self.items))
+            name = f"evidence/{item.sha256_hex}/{member_name(item.original_name)}"
+            yield Member(name, partial(storage.iter_stored, item.sha256_hex))
+
+    def record_lines(self, kind: str) -> Iterable[dict[str, Any]]:
+        """Yield the documents of a list."""
+        return record_documents(
+            kind,
+            self.incident,
+            moment=self.moment,
+            kill_switches=self.case.kill_switches,
+        )
+
+    def history_lines(self, entries: Iterable[AuditEntry]) -> Iterator[dict[str, Any]]:
+        """Yield the documents of a stream's entries."""
+        return map(entry_document, entries)
+
+    def readme_title(self) -> str:
+        """Return the case's title for README.txt."""
+        return self.incident.title
 
     def predicate(self) -> dict[str, Any]:
         """Return the manifest's predicate: docs/proof-format.md, section 4."""
@@ -253,19 +291,20 @@ class _Contents:
             row.sha256_hex: row for row in rows if row.sha256_hex in self.case.evidence
         }
 
-    def _proved_entries(self) -> list[AuditEntry]:
+    def proved_entries(self) -> list[AuditEntry]:
         """Return the entries that need a proof, in order, each once."""
         chosen = {stream.last.pk: stream.last for stream in self.streams}
         for entry in self.case.entries().filter(action__in=PROVED_ACTIONS):
             chosen[entry.pk] = entry
         return [chosen[pk] for pk in sorted(chosen)]
 
-    def _proofs(self) -> Iterator[dict[str, Any]]:
-        return (entry_proof(entry, self.checkpoint) for entry in self._proved_entries())
+    def proofs(self) -> Iterator[dict[str, Any]]:
+        """Yield the proof of each entry that needs one."""
+        return (entry_proof(entry, self.checkpoint) for entry in self.proved_entries())
 
     def _find_checkpoint(self) -> LogCheckpoint:
         """Return the first checkpoint over all that is proved: always the same one."""
-        entries = [entry.pk for entry in self._proved_entries()]
+        entries = [entry.pk for entry in self.proved_entries()]
         leaves = LogLeaf.objects.filter(entry__in=entries)
         places = list(leaves.values_list("leaf_index", flat=True))
         covering = LogCheckpoint.objects.filter(tree_size__gt=max(places, default=0))
@@ -294,16 +333,13 @@ class _Contents:
     # --- Members ---------------------------------------------------------------------
 
     def _record_member(self, kind: str) -> Member:
-        documents = record_documents(
-            kind,
-            self.incident,
-            moment=self.moment,
-            kill_switches=self.case.kill_switches,
-        )
-        lines = document_lines(documents)
+        lines = document_lines(self.record_lines(kind))
         member, count = self._spool_counted(f"records/{kind}.ndjson", lines)
         self.counts[kind] = count
         return member
+
+    def _readme(self) -> str:
+        return write_readme(self.archive, title=self.readme_title())
 
     def _key_member(self, key: LogKey) -> Member:
         return member_of(f"keys/{key.key_id_hex}.pub", f"{key.verifier}\n".encode())
@@ -315,17 +351,23 @@ class _Contents:
             name = f"timestamps/checkpoint-{number}.tsr"
             yield member_of(name, base64.b64decode(copy.answer))
 
-    def _postmortem_members(self) -> Iterator[Member]:
+    def postmortem_members(self) -> Iterator[Member]:
+        """Yield the signed versions as JSON, Markdown and PDF."""
+        for name, archive in self.signed_versions():
+            for item, ending in zip(archive.items, ("json", "md", "pdf"), strict=True):
+                read = partial(storage.iter_stored, item.sha256_hex)
+                yield Member(f"{name}.{ending}", read)
+
+    def signed_versions(self) -> Iterator[tuple[str, PostmortemArchive]]:
+        """Yield what was archived by the moment, each with its members' name."""
         archives = PostmortemArchive.objects.filter(
             review__version__postmortem__cycle__incident=self.incident,
             archived_at__lte=self.moment,
         ).select_related("review__version__postmortem__cycle")
         for archive in archives.order_by("pk"):
             version = archive.review.version
-            name = f"postmortem/{version.postmortem.cycle.number}-v{version.number}"
-            for item, ending in zip(archive.items, ("json", "md", "pdf"), strict=True):
-                read = partial(storage.iter_stored, item.sha256_hex)
-                yield Member(f"{name}.{ending}", read)
+            cycle = version.postmortem.cycle.number
+            yield f"postmortem/{cycle}-v{version.number}", archive
 
     def _spool(self, name: str, pieces: Iterable[bytes]) -> Member:
         return self._spool_counted(name, pieces)[0]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from evidence.accounts.access import name_of
+from evidence.handling import Tlp
 from evidence.stored_moments import to_ms
 from incidents.models import CaseArchive
 
 README = """\
+{mark}, {copy}
+{mark} may be passed on {meaning}.
+
 {reference}: {title}
 
 This folder is the archive of a security incident's case: every piece of evidence as
@@ -49,11 +53,32 @@ What is not proved
 """
 
 
-def write_readme(archive: CaseArchive) -> str:
-    """Return README.txt of an archive."""
-    return README.format(
+INTERNAL = "INTERNAL COPY: nothing in it is redacted."
+EXTERNAL = "EXTERNAL COPY: redacted."
+REDACTED = """
+What was taken out
+
+manifest.json says which members are redacted (`redaction.flags`), which evidence was
+left out because it cannot be redacted (`left_out`, by its SHA-256), and what else was
+replaced where (`replaced`). Bundles are redacted copies, made anew from what was
+received; of the history each entry's place and hash are here and not its content, and
+no other stream. A redacted postmortem is not the text that was signed. Names of
+accounts, times and what people wrote stay, but for what gives a redacted value away.
+What the records say is not held against the history.
+"""
+
+
+def write_readme(archive: CaseArchive, *, title: str) -> str:
+    """Return README.txt of an archive; `title` is the case's, as it may stand there."""
+    mark = Tlp(archive.own_tlp)
+    redacted = REDACTED if archive.is_redacted else ""
+    whole = README.format(
+        mark=mark.label,
+        meaning=mark.meaning,
+        copy=EXTERNAL if archive.is_redacted else INTERNAL,
         reference=archive.incident.reference,
-        title=archive.incident.title,
+        title=title,
         person=name_of(archive.requested_by),
         moment=to_ms(archive.requested_at),
     )
+    return whole + redacted

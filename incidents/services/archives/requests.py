@@ -11,13 +11,17 @@ from django.utils import timezone
 
 from evidence import storage
 from evidence.accounts.access import Actor, require_permission
+from evidence.format import DocumentRefused, IncidentBundleRedactionPolicy
+from evidence.handling import strictest
 from evidence.models import WorkState
 from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
 from evidence.queue.names import QueueName
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.services.store.claims import claim_bytes
+from incidents.errors import ArchiveLeaks, IncidentError
 from incidents.models import CaseArchive, Incident, TimelineKind
-from incidents.services.archives.making import make_archive
+from incidents.services.archives.copies import RedactedContents
+from incidents.services.archives.making import Contents, make_archive
 from incidents.services.changes import lock_incident, record_change
 from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.gates.gathering import gather_postmortem
@@ -30,18 +34,50 @@ DOWNLOAD = "incidents.download_casearchive"
 
 @transaction.atomic
 def request_archive(
-    *, incident_id: int, actor: Actor, now: dt.datetime | None = None
+    *,
+    incident_id: int,
+    actor: Actor,
+    redaction: dict[str, Any] | None = None,
+    deep: bool = False,
+    now: dt.datetime | None = None,
 ) -> CaseArchive:
-    """Ask for an archive of a case as it stands now; a worker makes it."""
+    """Ask for an archive of a case as it stands now; a worker makes it.
+
+    `redaction` are the flags of docs/evidence-format.md, section 5; None, or without a
+    flag that is set, it is whole. `deep` takes out what leaks, where a leak fails the
+    archive otherwise. Raise IncidentError for flags that the format does not know.
+    """
     require_permission(actor, MAKE)
+    flags = _read_flags(redaction)
+    if deep and flags is None:
+        raise IncidentError(
+            "Choose what is to be redacted: without a flag, nothing can leak.",
+            code="nothing_redacted",
+            field="redaction",
+        )
     incident = lock_incident(incident_id)
-    return queue_archive(incident, actor=actor, now=now or timezone.now())
+    moment = now or timezone.now()
+    return queue_archive(incident, actor=actor, now=moment, redaction=flags, deep=deep)
 
 
-def queue_archive(incident: Incident, *, actor: Actor, now: dt.datetime) -> CaseArchive:
+def queue_archive(
+    incident: Incident,
+    *,
+    actor: Actor,
+    now: dt.datetime,
+    redaction: dict[str, bool] | None = None,
+    deep: bool = False,
+) -> CaseArchive:
     """Have a locked case archived, inside the caller's transaction."""
+    own = incident.evidence_items.values_list("own_tlp", flat=True).distinct()
     archive = CaseArchive.objects.create(
-        incident=incident, requested_by=actor, requested_at=now, touched_at=now
+        incident=incident,
+        requested_by=actor,
+        requested_at=now,
+        touched_at=now,
+        redaction=redaction,
+        deep=deep,
+        own_tlp=strictest(incident.tlp, *own).value,
     )
     if actor is not None:
         record_change(
@@ -50,8 +86,8 @@ def queue_archive(incident: Incident, *, actor: Actor, now: dt.datetime) -> Case
             actor=actor,
             now=now,
             kind=TimelineKind.EVIDENCE,
-            body="**Archive of the case asked for**",
-            after={"archive": archive.pk},
+            body=f"**Archive of the case asked for**, {archive.redaction_words}",
+            after={"archive": archive.pk, "redaction": redaction, "deep": deep},
         )
     queue_work(archive)
     return archive
@@ -63,7 +99,12 @@ def run_archive(*, archive_id: int) -> CaseArchive | None:
 
 
 def _make(archive: CaseArchive) -> CaseArchive:
-    made = make_archive(archive, note=progress_recorder(archive, first=2, last=98))
+    note = progress_recorder(archive, first=2, last=98)
+    make = RedactedContents if archive.is_redacted else Contents
+    try:
+        made = make_archive(archive, make_contents=make, note=note)
+    except ArchiveLeaks as error:
+        return _end_without(archive, WorkState.FAILED, error.message)
     # Only now: to make it takes minutes, in which people go on with the case.
     with transaction.atomic():
         incident = lock_incident(archive.incident_id)
@@ -82,13 +123,15 @@ def _make(archive: CaseArchive) -> CaseArchive:
             actor=None,
             now=now,
             kind=TimelineKind.EVIDENCE,
-            body="**The case was archived**, and the archive's own checker found "
-            f"nothing\n\nSHA-256 `{made.sha256_hex}`",
+            body=f"**The case was archived**, {locked.redaction_words}, and the "
+            f"archive's own checker found nothing\n\nSHA-256 `{made.sha256_hex}`",
             after={
                 "archive": locked.pk,
                 "sha256_hex": made.sha256_hex,
                 "size_bytes": made.size_bytes,
                 "checkpoint_size": made.checkpoint_size,
+                "redaction": locked.redaction,
+                "deep": locked.deep,
             },
         )
         _answer_item(incident, locked, now)
@@ -118,14 +161,31 @@ def _answer_item(incident: Incident, archive: CaseArchive, now: dt.datetime) -> 
         )
 
 
-@transaction.atomic
+def _read_flags(redaction: dict[str, Any] | None) -> dict[str, bool] | None:
+    """Return all six flags; None where none is set."""
+    try:
+        policy = IncidentBundleRedactionPolicy.from_dict(redaction or {})
+    except DocumentRefused as refusal:
+        raise IncidentError(
+            str(refusal), code="invalid_redaction", field="redaction"
+        ) from refusal
+    return policy.as_dict() if policy.flags else None
+
+
 def _give_up(archive: CaseArchive, why: str) -> CaseArchive | None:
+    _end_without(archive, WorkState.GAVE_UP, why)
+    return None
+
+
+@transaction.atomic
+def _end_without(archive: CaseArchive, state: WorkState, why: str) -> CaseArchive:
+    """End the work with no archive, and say why."""
     incident = lock_incident(archive.incident_id)
     locked = lock_unfinished(archive)
     if locked is None:
         return CaseArchive.objects.get(pk=archive.pk)
     now = timezone.now()
-    end_work(locked, WorkState.GAVE_UP, now=now, failure=why)
+    end_work(locked, state, now=now, failure=why)
     record_change(
         incident,
         action="archive.given_up",
@@ -136,7 +196,7 @@ def _give_up(archive: CaseArchive, why: str) -> CaseArchive | None:
         reason=f"{why[:1].upper()}{why[1:]}",
         after={"archive": locked.pk},
     )
-    return None
+    return locked
 
 
 ARCHIVE = register_kind(
@@ -152,9 +212,13 @@ ARCHIVE = register_kind(
 
 
 def open_archive(*, archive_id: int, actor: Actor) -> storage.Chunks:
-    """Open an archive for download, its digest checked, and record who took it."""
-    require_permission(actor, DOWNLOAD)
+    """Open an archive for download, its digest checked, and record who took it.
+
+    An unredacted one takes a right of its own; a redacted one may be taken by whoever
+    may have it made.
+    """
     archive = CaseArchive.objects.get(pk=archive_id, state=WorkState.DONE)
+    require_permission(actor, MAKE if archive.is_redacted else DOWNLOAD)
     file = storage.open_intact(archive.sha256_hex)
     try:
         _record_download(archive, actor=actor)
@@ -173,6 +237,6 @@ def _record_download(archive: CaseArchive, *, actor: Actor) -> None:
         actor=actor,
         now=timezone.now(),
         kind=TimelineKind.EVIDENCE,
-        body="**Archive of the case downloaded**",
+        body=f"**Archive of the case downloaded**, {archive.redaction_words}",
         after={"archive": archive.pk, "sha256_hex": archive.sha256_hex},
     )

@@ -259,6 +259,7 @@ def _archives_of(signature: PostmortemReview) -> QuerySet[CaseArchive]:
     return CaseArchive.objects.filter(
         incident__cycles=signature.version.postmortem.cycle_id,
         requested_at__gte=signature.archive.archived_at,
+        redaction__isnull=True,
     )
 
 

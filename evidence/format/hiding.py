@@ -1,0 +1,272 @@
+"""Finding replaced values wherever they still stand, however they are written there.
+
+The format's own search (leaks.py) looks for a value as it is. A copy for outsiders is
+looked through for more: a value or a name in other letters' case, in base64, in hex,
+URL-encoded, with escapes, or broken over lines. What is found is one span of the text
+as it stands, so that it can be taken out. It is a search for known values: what nobody
+redacted anywhere is not found.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import html
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from .leaks import SEARCHED_LENGTH, LeakKind
+from .names import PLACEHOLDER
+
+DEEPEST = 3
+"""How many codings inside each other are taken off: base64 of URL-encoded hex."""
+LONGEST_NAME = 256
+"""Of a variable: more fragments of a broken word than make this are no name."""
+_WORD = re.compile(r"[A-Za-z0-9_]+")
+_BREAK = re.compile(r"[ \t]*[\\-]?[ \t]*(?:\r\n|\r|\n)[\s>|*#]*")
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|&#?\w{2,8};")
+_PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
+_BASE64 = re.compile(
+    r"[A-Za-z0-9+/_-](?:[A-Za-z0-9+/_-]|\s*\n\s*(?=[A-Za-z0-9+/_=-])){7,}"
+)
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2}[\s:-]*){6,}")
+_READABLE = re.compile(rb"[\x20-\x7e\r\n\t]{6}")
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A span of a text that gives something away, and in which way."""
+
+    start: int
+    end: int
+    kind: LeakKind
+
+
+class Secrets:
+    """What was replaced in the sources of a copy: values, and hashes of names."""
+
+    def __init__(self, values: Iterable[str] = (), names: Iterable[str] = ()) -> None:
+        kept = {value for value in values if value and value != PLACEHOLDER}
+        self.short = frozenset(v.casefold() for v in kept if len(v) < SEARCHED_LENGTH)
+        self.long = {_squeeze(v)[0] for v in kept if len(v) >= SEARCHED_LENGTH}
+        self.names = frozenset(name.lower() for name in names)
+
+    @classmethod
+    def of_members(cls, documents: Iterable[Any], flagged: Collection[str]) -> Secrets:
+        """Collect what the flagged members hold, anywhere in these documents."""
+        values: set[str] = set()
+        names: set[str] = set()
+        for document in documents:
+            for name, value in _strings_of(document, flagged):
+                values.add(value)
+                names.update([value] if name == "name_hash" else [])
+        return cls(values, names)
+
+    def __bool__(self) -> bool:
+        return bool(self.short or self.long or self.names)
+
+    @cached_property
+    def _by_head(self) -> dict[str, list[str]]:
+        heads: dict[str, list[str]] = {}
+        for value in sorted(self.long, key=len):
+            if len(value) >= SEARCHED_LENGTH // 2:
+                heads.setdefault(value[: SEARCHED_LENGTH // 2], []).append(value)
+        return heads
+
+    def find(self, text: str) -> list[Found]:
+        """Return what gives something away, in order, none overlapping another."""
+        if not self or text == PLACEHOLDER:
+            return []
+        if text.casefold().strip() in self.short:
+            return [Found(0, len(text), LeakKind.RAW_VALUE)]
+        return _merge(self._search(text, DEEPEST))
+
+    def hide(self, text: str) -> tuple[str, list[LeakKind]]:
+        """Return the text with the placeholder in each such place, and of which kind.
+
+        What is left is looked through again: taking something out may join the rest.
+        """
+        kinds: list[LeakKind] = []
+        for _ in range(DEEPEST):
+            found = self.find(text)
+            if not found:
+                return text, kinds
+            kinds += [one.kind for one in found]
+            for one in reversed(found):
+                text = f"{text[: one.start]}{PLACEHOLDER}{text[one.end :]}"
+        return (text, kinds) if not self.find(text) else (PLACEHOLDER, kinds)
+
+    # --- Looking -----------------------------------------------------------------
+
+    def _search(self, text: str, depth: int) -> Iterator[Found]:
+        yield from self._plain(text)
+        if depth:
+            for part, decode in _codings(text):
+                for shown, places in decode:
+                    for found in self._search(shown, depth - 1):
+                        yield Found(*_spread(part, places, found), found.kind)
+
+    def _plain(self, text: str) -> Iterator[Found]:
+        squeezed, places = _squeeze(text)
+        heads, width = self._by_head, SEARCHED_LENGTH // 2
+        for start in range(len(squeezed) - width + 1 if heads else 0):
+            for value in heads.get(squeezed[start : start + width], ()):
+                if squeezed.startswith(value, start):
+                    end = places[start + len(value) - 1] + 1
+                    yield Found(places[start], end, LeakKind.RAW_VALUE)
+        if self.names:
+            for begin, end, word in _words(text):
+                if self._is_name(word):
+                    yield Found(begin, end, LeakKind.NAME_SPELLED)
+
+    def _is_name(self, word: str) -> bool:
+        return any(
+            hashlib.sha256(one.encode()).hexdigest() in self.names
+            for one in {word, word.upper(), word.lower()}
+        )
+
+
+def _strings_of(value: Any, members: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield (name, value) of each named member that holds a string, at any depth."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _strings_of(each, members)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if name in members and isinstance(each, str) and each != PLACEHOLDER:
+                yield name, each
+            else:
+                yield from _strings_of(each, members)
+
+
+def _squeeze(text: str) -> tuple[str, list[int]]:
+    """Return a text without white space and case, and where each character was."""
+    shown: list[str] = []
+    places: list[int] = []
+    for place, char in enumerate(text):
+        if char.isspace() or char in "\\>|-":
+            continue
+        for folded in char.casefold():
+            shown.append(folded)
+            places.append(place)
+    return "".join(shown), places
+
+
+def _words(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield the words of a text, and those that a break over lines divides."""
+    found = [(m.start(), m.end(), m[0]) for m in _WORD.finditer(text)]
+    for place, (begin, end, word) in enumerate(found):
+        yield begin, end, word
+        joined = word
+        for after, upto, more in found[place + 1 :]:
+            if len(joined) > LONGEST_NAME or not _BREAK.fullmatch(text[end:after]):
+                break
+            joined, end = joined + more, upto
+            yield begin, end, joined
+
+
+# --- Taking codings off ---------------------------------------------------------------
+
+Decoded = Iterator[tuple[str, list[int] | None]]
+
+
+def _codings(text: str) -> Iterator[tuple[Span, Decoded]]:
+    """Yield each part of a text that may be coded, with what it may say."""
+    if _PERCENT.search(text) or "+" in text:
+        yield (0, len(text)), _mapped(text, _PERCENT, _unquote)
+    if _ESCAPE.search(text):
+        yield (0, len(text)), _mapped(text, _ESCAPE, _unescape)
+    for match in _BASE64.finditer(text):
+        yield match.span(), ((shown, None) for shown in _unbase64(match[0]))
+    for match in _HEX.finditer(text):
+        yield match.span(), ((shown, None) for shown in _unhex(match[0]))
+
+
+def _mapped(text: str, coded: re.Pattern[str], decode: Callable[[str], str]) -> Decoded:
+    """Yield the text with the coded parts decoded, and where each character was."""
+    shown: list[str] = []
+    places: list[int] = []
+    last = 0
+    for match in coded.finditer(text):
+        shown.append(text[last : match.start()])
+        places.extend(range(last, match.start()))
+        part = decode(match[0])
+        shown.append(part)
+        width = (match.end() - match.start()) / max(1, len(part))
+        places.extend(match.start() + int(n * width) for n in range(len(part)))
+        last = match.end()
+    shown.append(text[last:])
+    places.extend(range(last, len(text)))
+    places.append(len(text))
+    whole = "".join(shown)
+    if whole != text:
+        yield whole, places
+
+
+def _unquote(part: str) -> str:
+    return unquote_to_bytes(part).decode("utf-8", "replace")
+
+
+def _unescape(part: str) -> str:
+    if part.startswith("\\"):
+        return chr(int(part[2:], 16))
+    return html.unescape(part)
+
+
+def _unbase64(part: str) -> Iterator[str]:
+    """Yield what a run of letters may say, from each of its first four places."""
+    letters = re.sub(r"\s", "", part).translate(str.maketrans("-_", "+/")).rstrip("=")
+    for start in range(4):
+        run = letters[start:]
+        run = run[: len(run) - (len(run) % 4 == 1)]
+        try:
+            data = base64.b64decode(run + "=" * (-len(run) % 4))
+        except (binascii.Error, ValueError):
+            continue
+        yield from _readable(data)
+        yield from _readable(data.replace(b"\0", b"")) if b"\0" in data else ()
+
+
+def _unhex(part: str) -> Iterator[str]:
+    digits = re.sub(r"[\s:-]", "", part)
+    for start in range(2):
+        run = digits[start:]
+        yield from _readable(bytes.fromhex(run[: len(run) - len(run) % 2]))
+
+
+def _readable(data: bytes) -> Iterator[str]:
+    """Yield what bytes say, unless it is noise, as that of most digests is."""
+    try:
+        yield data.decode("utf-8")
+    except UnicodeDecodeError:
+        if _READABLE.search(data):
+            yield data.decode("utf-8", "replace")
+
+
+def _spread(part: Span, places: list[int] | None, found: Found) -> Span:
+    """Return where something found in what a part says stands in the text itself.
+
+    A coded run goes as a whole: cutting into it would leave the rest readable.
+    """
+    if places is None:
+        return part
+    return places[found.start], places[min(found.end, len(places) - 1)]
+
+
+def _merge(found: Iterable[Found]) -> list[Found]:
+    """Return spans in order, those that overlap as one, of the first one's kind."""
+    merged: list[Found] = []
+    for one in sorted(found, key=lambda f: (f.start, -f.end)):
+        if merged and one.start < merged[-1].end:
+            last = merged[-1]
+            merged[-1] = Found(last.start, max(last.end, one.end), last.kind)
+        else:
+            merged.append(one)
+    return merged

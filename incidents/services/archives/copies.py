@@ -1,0 +1,195 @@
+"""The contents of an archive for outsiders: docs/proof-format.md, section 3.
+
+Redacted copies of bundles stand in place of what was received; what cannot be redacted
+is left out. Entries of the history are skeletons, whose links and proofs are checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from evidence.audit.history import entry_document
+from evidence.audit.log.reading import entry_proof
+from evidence.format import (
+    DocumentRefused,
+    IncidentBundleRedactionPolicy,
+    canonical_bytes,
+    serialize_document,
+    verify_document,
+)
+from evidence.format.hiding import Secrets
+from evidence.format.redaction import redacted_members
+from evidence.models import AuditEntry, EvidenceItem, EvidenceKind
+from evidence.proof.archive_file import Member, member_of
+from evidence.proof.verify_archive import SKELETON_SCHEMA, member_name
+from evidence.services.downloads import load_document
+from evidence.stored_moments import to_ms
+from incidents.errors import ArchiveLeaks
+from incidents.models import Alert, PostmortemArchive
+from incidents.postmortem_pdf import write_pdf
+from incidents.services.archives.making import Contents
+from incidents.services.archives.records import record_documents
+from incidents.services.archives.redacting import Redactor
+from incidents.workflow.postmortem_markdown import render_postmortem
+
+SHOWN_LEAKS = 20
+SIGNED_WHOLE = "signed is the unredacted text, of which this is a redacted copy"
+
+
+class RedactedContents(Contents):
+    """The members of a redacted archive, and what was taken out of them."""
+
+    def prepare(self) -> None:
+        """Read the bundles, and collect what the flags hide, wherever it stands."""
+        # Streams of extensions tell of other cases too: they are left out.
+        self.streams = [self.case]
+        self.documents = dict(self._read_bundles())
+        policy = IncidentBundleRedactionPolicy.from_dict(self.archive.redaction)
+        flagged = {name for _, name in redacted_members(policy.flags)}
+        secrets = Secrets.of_members(self._sources(), flagged)
+        self.redactor = Redactor(policy, secrets, deep=self.archive.deep)
+        self.evidence: list[dict[str, Any]] = []
+        self.reports: list[dict[str, Any]] = []
+
+    def evidence_members(self, note: Callable[[float], None]) -> Iterator[Member]:
+        """Yield the redacted copies of the case's bundles."""
+        for place, (item, document) in enumerate(self._bundles()):
+            note(place / len(self.documents))
+            where = f"evidence/{item.sha256_hex}"
+            made = self.redactor.bundle(
+                document, file=where, generated_at_ms=to_ms(self.moment)
+            )
+            name = self.redactor.text(item.original_name, path=f"{where} name")
+            data = serialize_document(made)
+            copy = member_of(member_name(name), data)
+            self._note_copy(item, name, copy, data)
+            yield member_of(f"evidence/{copy.sha256_hex}/{copy.name}", data)
+
+    def record_lines(self, kind: str) -> Iterable[dict[str, Any]]:
+        """Yield a list's documents without what they must not tell."""
+        file = f"records/{kind}.ndjson"
+        documents = record_documents(
+            kind,
+            self.incident,
+            moment=self.moment,
+            kill_switches=self.case.kill_switches,
+        )
+        for line, document in enumerate(documents, 1):
+            yield self.redactor.document(document, file=file, line=line)
+        if kind == "reports":
+            yield from self.reports
+
+    def history_lines(self, entries: Iterable[AuditEntry]) -> Iterator[dict[str, Any]]:
+        return (_skeleton(entry_document(entry)) for entry in entries)
+
+    def proofs(self) -> Iterator[dict[str, Any]]:
+        for entry in self.proved_entries():
+            proof = entry_proof(entry, self.checkpoint)
+            yield {**proof, "entry": _skeleton(proof["entry"])}
+
+    def postmortem_members(self) -> Iterator[Member]:
+        """Yield the signed versions, laid out anew from their redacted documents."""
+        for name, archive in self.signed_versions():
+            yield from self._redacted_version(name, archive)
+
+    def predicate(self) -> dict[str, Any]:
+        kept = {row["derived_from"] for row in self.evidence}
+        whole = super().predicate()
+        return {
+            **whole,
+            "title": self.redactor.text(whole["title"], path="manifest.json title"),
+            "evidence": self.evidence,
+            "redaction": {
+                "flags": self.redactor.policy.as_dict(),
+                "deep": self.archive.deep,
+                "left_out": sorted({*self.items, *kept}),
+                "replaced": self.redactor.listing(),
+            },
+        }
+
+    def readme_title(self) -> str:
+        return self.redactor.text(self.incident.title, path="README.txt title")
+
+    def require_no_leak(self) -> None:
+        """Raise ArchiveLeaks where something leaks that was not to be replaced."""
+        leaks = list(dict.fromkeys(self.redactor.leaks))
+        if not leaks:
+            return
+        shown = ", ".join(f"{path} ({kind})" for path, kind in leaks[:SHOWN_LEAKS])
+        more = len(leaks) - SHOWN_LEAKS
+        rest = f" and {more} more" if more > 0 else ""
+        raise ArchiveLeaks(
+            "Something that is to be redacted stands elsewhere too, so the archive was "
+            f"not kept. What leaks, and where: {shown}{rest}. Have it made with deep "
+            "redaction, which takes that out as well."
+        )
+
+    def _read_bundles(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for sha256_hex, item in self.items.items():
+            if item.kind == EvidenceKind.BUNDLE:
+                try:
+                    yield sha256_hex, load_document(item)
+                except DocumentRefused:
+                    # What cannot be read cannot be redacted: it is left out.
+                    continue
+
+    def _bundles(self) -> Iterator[tuple[EvidenceItem, dict[str, Any]]]:
+        for sha256_hex, document in self.documents.items():
+            yield self.items[sha256_hex], document
+
+    def _sources(self) -> Iterator[Any]:
+        """Yield every document whose flagged members hold what is to be hidden."""
+        yield from self.documents.values()
+        alerts = Alert.objects.filter(incident=self.incident)
+        yield from alerts.values_list("document", flat=True).iterator()
+        for item in self.items.values():
+            if item.kind == EvidenceKind.LEDGER:
+                try:
+                    yield load_document(item)
+                except DocumentRefused:
+                    continue
+
+    def _note_copy(
+        self, item: EvidenceItem, name: str, copy: Member, data: bytes
+    ) -> None:
+        report = verify_document(data).as_dict()["report"]
+        self.evidence.append(
+            {
+                "sha256": copy.sha256_hex,
+                "name": name,
+                "kind": str(item.kind),
+                "size_bytes": copy.size_bytes,
+                "received_at_ms": to_ms(item.received_at),
+                "derived_from": item.sha256_hex,
+            }
+        )
+        self.reports.append(
+            {
+                "record": "redacted_copy",
+                "id": f"copy-{len(self.evidence)}",
+                "sha256": copy.sha256_hex,
+                "outcome": "valid" if report["valid"] else "invalid",
+                "document_kind": "bundle",
+                "steps": report["steps"],
+            }
+        )
+
+    def _redacted_version(
+        self, name: str, archive: PostmortemArchive
+    ) -> Iterator[Member]:
+        version = archive.review.version
+        content = self.redactor.document(version.content, file=f"{name}.json")
+        told = {"sha256_hex": version.content_sha256, "signature": SIGNED_WHOLE}
+        # What stands in two fields may stand side by side in the text.
+        whole = render_postmortem(content, **told)
+        text = self.redactor.text(whole, path=f"{name}.md")
+        yield member_of(f"{name}.json", canonical_bytes(content))
+        yield member_of(f"{name}.md", text.encode())
+        pdf = write_pdf(content, **told, text=text, tlp=self.archive.tlp)
+        yield member_of(f"{name}.pdf", pdf)
+
+
+def _skeleton(entry: dict[str, Any]) -> dict[str, Any]:
+    kept = ("stream", "sequence", "previous_hash", "entry_hash")
+    return {"schema": SKELETON_SCHEMA, **{name: entry[name] for name in kept}}

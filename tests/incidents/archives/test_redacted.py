@@ -1,0 +1,359 @@
+"""Archives for outsiders: what they hold, and that nothing hidden is in any byte."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import models
+from pypdf import PdfReader
+
+from evidence import storage
+from evidence.accounts.access import Role
+from evidence.audit.log.keys import verifier_keys
+from evidence.errors import PermissionRefused
+from evidence.format import REDACTION_FLAGS, read_document
+from evidence.format.hiding import Secrets
+from evidence.format.names import REDACTED_MEMBERS
+from evidence.format.redaction import IncidentBundleRedactionPolicy
+from evidence.handling import Tlp
+from evidence.models import AuditEntry, WorkState
+from evidence.proof.verify_archive import check_archive
+from incidents.errors import IncidentError
+from incidents.models import CaseArchive, Incident
+from incidents.services.archives.copies import RedactedContents
+from incidents.services.archives.making import write_case
+from incidents.services.archives.records import TABLES, row_document
+from incidents.services.archives.redacting import Redactor
+from incidents.services.archives.requests import (
+    open_archive,
+    request_archive,
+    run_archive,
+)
+from incidents.services.gates.gathering import gather_postmortem
+from incidents.services.lifecycle.marks import set_mark
+from incidents.services.postmortems.archive import archive_postmortem
+from incidents.services.timeline import write_entry
+from tests.evidence.helpers import read_vector, receive
+from tests.factories import NOON, make_incident, make_user
+from tests.incidents.postmortem.cases import (
+    TEXTS,
+    make_postmortem,
+    sign,
+    submit,
+    write,
+)
+
+pytestmark = pytest.mark.django_db
+FULL = dict.fromkeys(REDACTION_FLAGS, True)
+NAME = "CANARY_DATABASE_URL"
+MEMBERS = sorted({m for pairs in REDACTED_MEMBERS.values() for _, m in pairs})
+VALUES = {
+    member: f"Kanarie:{member}/0815-voGel"
+    for member in MEMBERS
+    if member != "name_hash"
+}
+VALUES["name_hash"] = hashlib.sha256(NAME.encode()).hexdigest()
+CANARIES = [*VALUES.values(), NAME]
+
+
+def forms(canary: str) -> Iterator[str]:
+    """Yield a canary in every form that none may be left in."""
+    data = canary.encode()
+    yield from (canary, canary.upper(), canary.lower())
+    for before in (b"", b" ", b": "):
+        yield base64.b64encode(before + data + b" end").decode()
+    yield base64.urlsafe_b64encode(data).decode().rstrip("=")
+    yield from (data.hex(), data.hex().upper(), data.hex(":"))
+    yield from (quote(canary, safe=""), "".join(f"%{byte:02X}" for byte in data))
+    yield f"{canary[:7]}\n{canary[7:]}"
+    yield f"{canary[:4]}\r\n  {canary[4:9]}\r\n  {canary[9:]}"
+
+
+@cache
+def song() -> str:
+    """Return a text with every canary in every form, each on lines of its own."""
+    return "\n\n".join(f"Note: {form} so." for one in CANARIES for form in forms(one))
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s+", "", text).lower()
+
+
+def traces(text: str) -> list[str]:
+    """Return which canaries a text still gives away, decoding all that it can."""
+    shown = {squeezed(text)}
+    for run in re.findall(r"[A-Za-z0-9+/_-]{8,}", re.sub(r"\s*\n\s*", "", text)):
+        plain = run.translate(str.maketrans("-_", "+/")).rstrip("=")
+        for start in range(4):
+            part = plain[start:]
+            part = part[: len(part) - (len(part) % 4 == 1)]
+            data = base64.b64decode(part + "=" * (-len(part) % 4))
+            shown.add(squeezed(data.decode("latin-1")))
+    for run in re.findall(r"(?:[0-9a-fA-F]{2}:?){8,}", text):
+        data = bytes.fromhex(run.replace(":", ""))
+        shown.add(squeezed(data.decode("latin-1")))
+    shown.add(squeezed(re.sub("%([0-9A-Fa-f]{2})", lambda m: chr(int(m[1], 16)), text)))
+    return [c for c in CANARIES if any(c.lower() in one for one in shown)]
+
+
+def planted_bundle() -> bytes:
+    """Return a bundle with a canary in each redactable field, and in each free text."""
+    document = json.loads(read_vector("redaction.source"))
+    for flag_members in REDACTED_MEMBERS.values():
+        for section, member in flag_members:
+            held = document[section]
+            records = held["entries"] if section == "risk_ledger" else held
+            assert records, f"the sample has no {section}"
+            for record in records:
+                record[member] = VALUES[member]
+    for alert in document["security_alerts"]:
+        alert["summary"] = song()
+    for record in document["exec_mediation"]:
+        record["reason"] = song()
+        record["an_unknown_member"] = {song(): [song()]}
+    for entry in document["risk_ledger"]["entries"][:1]:
+        entry["triggers"] = [song()]
+    return json.dumps(document).encode()
+
+
+def planted_case() -> Incident:
+    """Return a case with the canaries in its evidence, notes, names and postmortem."""
+    incident = make_incident(title=f"Case of {NAME}"[:200])
+    receive(incident.pk, planted_bundle(), f"bundle {NAME}.json")
+    receive(incident.pk, song().encode(), f"{NAME}.log")
+    write_entry(actor=make_user(), incident_id=incident.pk, body=song(), event_at=NOON)
+    return incident
+
+
+def make(incident: Incident, *, redaction: Any = FULL, deep: bool = True) -> Any:
+    asked = request_archive(
+        incident_id=incident.pk,
+        actor=make_user(Role.REVIEWER),
+        redaction=redaction,
+        deep=deep,
+    )
+    run_archive(archive_id=asked.pk)
+    return CaseArchive.objects.get(pk=asked.pk)
+
+
+def read(archive: CaseArchive) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(storage.read_verified(archive.sha256_hex)))
+
+
+def texts_of(archive: CaseArchive) -> Iterator[tuple[str, str]]:
+    """Yield every member's name and its text, a PDF's as a reader sees it."""
+    with read(archive) as file:
+        for name in file.namelist():
+            data = file.read(name)
+            yield name, name
+            if name.endswith(".pdf"):
+                pages = PdfReader(io.BytesIO(data)).pages
+                yield name, "\n".join(page.extract_text() for page in pages)
+            else:
+                yield name, data.decode()
+
+
+def predicate_of(archive: CaseArchive) -> Any:
+    with read(archive) as file:
+        name = f"{archive.incident.reference}/manifest.json"
+        return json.loads(file.read(name))["predicate"]
+
+
+def test_no_canary_is_left_in_any_byte_of_a_deeply_redacted_archive(tmp_path) -> None:
+    incident = planted_case()
+    postmortem = make_postmortem(incident)
+    write(postmortem, **dict.fromkeys(TEXTS, song()[:18_000]))
+    review = sign(submit(postmortem))
+    archive_postmortem(review_id=review.pk)
+    archive = make(incident)
+
+    assert (archive.state, archive.failure) == (WorkState.DONE, "")
+    names = [name for name, _ in texts_of(archive)]
+    assert any(name.endswith(".pdf") for name in names)
+    left = {name: traces(text) for name, text in texts_of(archive) if traces(text)}
+    assert left == {}
+    path = tmp_path / "archive.zip"
+    path.write_bytes(storage.read_verified(archive.sha256_hex))
+    assert check_archive(str(path), verifier_keys(), []) == []
+
+
+@pytest.mark.parametrize(
+    "model",
+    [model for pairs in TABLES.values() for model, _ in pairs],
+    ids=lambda model: model._meta.label_lower,
+)
+def test_no_text_of_any_record_keeps_a_canary(model: type[models.Model]) -> None:
+    """A field that is added later is planted too: it is handled, or this fails."""
+    row = model()
+    for column in model._meta.concrete_fields:
+        if isinstance(column, models.JSONField):
+            setattr(row, column.attname, {**VALUES, song(): [song(), {"a": song()}]})
+        elif isinstance(column, (models.TextField, models.CharField)):
+            setattr(row, column.attname, song())
+    try:
+        document = row_document(row)
+    except (ObjectDoesNotExist, ValueError):
+        # A row that was never written has no other rows to name: its own columns.
+        document = {
+            column.name: getattr(row, column.attname)
+            for column in model._meta.concrete_fields
+        }
+    assert traces(json.dumps(document, default=str)) or not _has_text(model)
+    secrets = Secrets.of_members([VALUES], MEMBERS)
+    redactor = Redactor(IncidentBundleRedactionPolicy.full(), secrets, deep=True)
+    shown = redactor.document(document, file="records/x.ndjson", line=1)
+    assert traces(json.dumps(shown, default=str, ensure_ascii=False)) == []
+
+
+def _has_text(model: type[models.Model]) -> bool:
+    kinds = (models.JSONField, models.TextField, models.CharField)
+    return any(isinstance(one, kinds) for one in model._meta.concrete_fields)
+
+
+@pytest.mark.parametrize("flag", REDACTION_FLAGS)
+def test_each_flag_hides_its_members_alone(flag: str) -> None:
+    incident = make_incident()
+    receive(incident.pk, read_vector("redaction.source"), "bundle.json")
+    archive = make(incident, redaction={flag: True})
+    assert archive.state == WorkState.DONE, archive.failure
+    with read(archive) as file:
+        (name,) = [n for n in file.namelist() if "/evidence/" in n]
+        document = read_document(file.read(name))
+    assert [f for f in REDACTION_FLAGS if document["redaction"][f]] == [flag]
+    for section, member in REDACTED_MEMBERS[flag]:
+        held = document[section]
+        records = held["entries"] if section == "risk_ledger" else held
+        assert {record[member] for record in records} == {"[REDACTED]"}
+
+
+def test_without_deep_redaction_a_leak_fails_it_and_says_where() -> None:
+    incident = planted_case()
+    archive = make(incident, deep=False)
+    assert (archive.state, archive.sha256_hex) == (WorkState.FAILED, "")
+    assert "records/timeline.ndjson" in archive.failure or (
+        "more" in archive.failure and "(raw_value)" in archive.failure
+    )
+    assert traces(archive.failure) == []
+    said = AuditEntry.objects.filter(action__startswith="archive.").latest("id")
+    assert traces(said.reason) == []
+
+
+def test_deep_redaction_lists_what_it_replaced_by_path_and_kind() -> None:
+    incident = make_incident(title=f"Case of {NAME}")
+    receive(incident.pk, planted_bundle(), f"{NAME}.json")
+    redaction = predicate_of(make(incident))["redaction"]
+    assert redaction["deep"] is True
+    assert redaction["flags"] == FULL
+    found = {(row["path"].split(" ")[-1], row["kind"]) for row in redaction["replaced"]}
+    assert ("$.title", "name_spelled") in found
+    assert ("$.security_alerts[].summary", "raw_value") in found
+    assert all(row["count"] > 0 for row in redaction["replaced"])
+    assert traces(json.dumps(redaction)) == []
+
+
+def test_a_redacted_archive_holds_copies_skeletons_and_says_what_it_left_out() -> None:
+    incident = make_incident()
+    item = receive(incident.pk, read_vector("redaction.source"), "bundle.json")
+    log = receive(incident.pk, b"a line\n", "runtime.log")
+    archive = make(incident, deep=False)
+    assert archive.state == WorkState.DONE, archive.failure
+    predicate = predicate_of(archive)
+    (evidence,) = predicate["evidence"]
+    assert evidence["derived_from"] == item.sha256_hex
+    assert (
+        sorted([item.sha256_hex, log.sha256_hex])
+        == (predicate["redaction"]["left_out"])
+    )
+    assert list(predicate["heads"]) == [f"incident:{incident.pk}"]
+    with read(archive) as file:
+        streams = [n for n in file.namelist() if "/history/incident" in n]
+        lines = file.read(streams[0]).splitlines()
+        readme = file.read(f"{incident.reference}/README.txt").decode()
+    assert {tuple(sorted(json.loads(line))) for line in lines} == {
+        ("entry_hash", "previous_hash", "schema", "sequence", "stream")
+    }
+    assert readme.startswith("TLP:AMBER, EXTERNAL COPY")
+
+
+def test_copies_are_told_apart_at_a_glance() -> None:
+    incident = make_incident()
+    item = receive(incident.pk, read_vector("redaction.source"), "bundle.json")
+    whole = make(incident, redaction=None, deep=False)
+    set_mark(actor=make_user(), incident_id=incident.pk, tlp=Tlp.RED, item_id=item.pk)
+    names = [
+        whole.file_name,
+        make(incident, deep=False).file_name,
+        make(incident, redaction={REDACTION_FLAGS[0]: True}, deep=False).file_name,
+        make(incident).file_name,
+    ]
+    assert [name.split("_", 1)[1] for name in names] == [
+        "unredacted_TLP-AMBER.zip",
+        "redacted_TLP-RED.zip",
+        "partly-redacted_TLP-RED.zip",
+        "deeply-redacted_TLP-RED.zip",
+    ]
+    with read(whole) as file:
+        readme = file.read(f"{incident.reference}/README.txt").decode()
+    assert readme.startswith("TLP:AMBER, INTERNAL COPY")
+
+
+def test_a_redacted_archive_is_the_same_bytes_when_made_again() -> None:
+    archive = make(planted_case())
+    again = io.BytesIO()
+    write_case(
+        CaseArchive.objects.get(pk=archive.pk), again, make_contents=RedactedContents
+    )
+    assert again.getvalue() == storage.read_verified(archive.sha256_hex)
+
+
+def test_a_redacted_archive_meets_no_condition() -> None:
+    incident = make_incident()
+    review = sign(submit(write(make_postmortem(incident))))
+    archive_postmortem(review_id=review.pk)
+    make(incident, deep=False)
+    fact = gather_postmortem(incident.current_cycle)
+    assert fact is not None
+    assert not fact.artifacts_archived
+
+
+def test_who_may_have_archives_made_takes_redacted_ones_and_no_whole_one() -> None:
+    incident = make_incident()
+    responder = make_user(Role.RESPONDER)
+    whole, redacted = make(incident, redaction=None, deep=False), make(incident)
+    open_archive(archive_id=redacted.pk, actor=responder).close()
+    with pytest.raises(PermissionRefused):
+        open_archive(archive_id=whole.pk, actor=responder)
+    for role in (Role.REVIEWER, Role.AUDITOR):
+        open_archive(archive_id=whole.pk, actor=make_user(role)).close()
+    for role in (Role.ADMINISTRATOR, Role.MACHINE, None):
+        with pytest.raises(PermissionRefused):
+            open_archive(archive_id=redacted.pk, actor=make_user(role))
+
+
+@pytest.mark.parametrize(
+    ("redaction", "deep", "code"),
+    [
+        ({"redact_everything": True}, False, "invalid_redaction"),
+        ({"redact_name_hash": "yes"}, False, "invalid_redaction"),
+        (None, True, "nothing_redacted"),
+        (dict.fromkeys(REDACTION_FLAGS, False), True, "nothing_redacted"),
+    ],
+)
+def test_what_cannot_be_redacted_so_is_refused(redaction, deep, code) -> None:
+    incident = make_incident()
+    with pytest.raises(IncidentError) as refused:
+        make(incident, redaction=copy.deepcopy(redaction), deep=deep)
+    assert refused.value.code == code
+    assert not CaseArchive.objects.exists()
