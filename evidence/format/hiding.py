@@ -74,6 +74,7 @@ class Secrets:
 
     @cached_property
     def _by_head(self) -> dict[str, list[str]]:
+        """The long values by their first characters."""
         heads: dict[str, list[str]] = {}
         for value in sorted(self.long, key=len):
             if len(value) >= SEARCHED_LENGTH // 2:
@@ -106,6 +107,7 @@ class Secrets:
     # --- Looking -----------------------------------------------------------------
 
     def _search(self, text: str, depth: int) -> Iterator[Found]:
+        """Yield what is found in a text, and in what its codings say."""
         yield from self._plain(text)
         if depth:
             for part, decode in _codings(text):
@@ -114,6 +116,7 @@ class Secrets:
                         yield Found(*_spread(part, places, found), found.kind)
 
     def _plain(self, text: str) -> Iterator[Found]:
+        """Yield what is found in a text as it stands."""
         squeezed, places = _squeeze(text)
         heads, width = self._by_head, SEARCHED_LENGTH // 2
         for start in range(len(squeezed) - width + 1 if heads else 0):
@@ -127,6 +130,7 @@ class Secrets:
                     yield Found(begin, end, LeakKind.NAME_SPELLED)
 
     def _is_name(self, word: str) -> bool:
+        """Return whether a word is a hidden name, in some letters' case."""
         return any(
             hashlib.sha256(one.encode()).hexdigest() in self.names
             for one in {word, word.upper(), word.lower()}
@@ -211,10 +215,12 @@ def _mapped(text: str, coded: re.Pattern[str], decode: Callable[[str], str]) -> 
 
 
 def _unquote(part: str) -> str:
+    """Return what a run of percent signs and digits says."""
     return unquote_to_bytes(part).decode("utf-8", "replace")
 
 
 def _unescape(part: str) -> str:
+    """Return the character that an escape of JSON or HTML stands for."""
     if part.startswith("\\"):
         return chr(int(part[2:], 16))
     return html.unescape(part)
@@ -235,6 +241,7 @@ def _unbase64(part: str) -> Iterator[str]:
 
 
 def _unhex(part: str) -> Iterator[str]:
+    """Yield what a run of hex digits may say, from each of its first two places."""
     digits = re.sub(r"[\s:-]", "", part)
     for start in range(2):
         run = digits[start:]
