@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
+from django.core.wsgi import get_wsgi_application
 from django.test import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from rest_framework.test import APIClient
@@ -22,7 +23,6 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from config.wsgi import application
 from evidence.accounts.tokens import create_token
 from evidence.models import TokenScope
 from tests.incidents.alerts.samples import make_rules, receive_one
@@ -115,7 +115,7 @@ def api_schema(db: None, same_connection: None, settings: Any) -> Any:
         user=user, name="x", scopes=TokenScope.values, days=1, actor=None
     )
     return schemathesis.openapi.from_wsgi(
-        SCHEMA, application, headers={"Authorization": f"Bearer {secret}"}
+        SCHEMA, get_wsgi_application(), headers={"Authorization": f"Bearer {secret}"}
     )
 
 

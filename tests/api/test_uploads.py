@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.wsgi import get_wsgi_application
 from django.test import RequestFactory, override_settings
 from rest_framework.test import APIClient
 
-from config.wsgi import application
 from evidence.accounts.tokens import create_token
 from evidence.api.evidence import WholeStream
 from evidence.errors import UploadBroken
@@ -198,7 +198,7 @@ def send_cut_off(machine: User, address: str, method: str, **environ: Any) -> An
     request = RequestFactory().generic(method, address)
     data: bytes = environ.pop("data")
     answer: dict[str, Any] = {}
-    body = application(
+    body = get_wsgi_application()(
         {
             **request.environ,
             **environ,
