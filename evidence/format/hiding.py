@@ -18,7 +18,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from .leaks import SEARCHED_LENGTH, LeakKind
 from .names import PLACEHOLDER
@@ -216,7 +215,7 @@ def _mapped(text: str, coded: re.Pattern[str], decode: Callable[[str], str]) -> 
 
 def _unquote(part: str) -> str:
     """Return what a run of percent signs and digits says."""
-    return unquote_to_bytes(part).decode("utf-8", "replace")
+    return bytes.fromhex(part.replace("%", "")).decode("utf-8", "replace")
 
 
 def _unescape(part: str) -> str:

@@ -214,8 +214,8 @@ ARCHIVE = register_kind(
 def open_archive(*, archive_id: int, actor: Actor) -> storage.Chunks:
     """Open an archive for download, its digest checked, and record who took it.
 
-    An unredacted one takes a right of its own; a redacted one may be taken by whoever
-    may have it made.
+    An unredacted one takes a right of its own; a redacted one may be taken by those
+    who may have it made.
     """
     archive = CaseArchive.objects.get(pk=archive_id, state=WorkState.DONE)
     require_permission(actor, MAKE if archive.is_redacted else DOWNLOAD)
