@@ -13,7 +13,7 @@ from incidents.services.gates.phases import mark_breaches
 from incidents.services.gates.waivers import revoke_waiver
 from incidents.services.lifecycle.closing import close_as_duplicate, reopen_incident
 from incidents.services.notifications.reminder_check import check_reminders
-from incidents.services.notifications.reminders import plan_reminders
+from incidents.services.notifications.reminders import follow_clocks
 from incidents.workflow.gates import ConditionKey
 from incidents.workflow.phases import Phase
 from tests.factories import NOON, close_false_alarm, make_incident, make_user
@@ -72,7 +72,7 @@ def test_clocks_of_an_ended_cycle_stand_still(reader: APIClient, end) -> None:
 @pytest.mark.parametrize("end", [end_as_duplicate, end_as_false_alarm])
 def test_nobody_is_reminded_of_a_case_that_has_ended(end) -> None:
     incident = end()
-    plan_reminders(now=MONTHS_LATER)
+    follow_clocks(now=MONTHS_LATER)
     assert check_reminders(now=MONTHS_LATER).owed == 0
     assert mark_breaches(now=MONTHS_LATER) == 0
     about = Notification.objects.filter(phase__cycle__incident=incident)
@@ -81,7 +81,7 @@ def test_nobody_is_reminded_of_a_case_that_has_ended(end) -> None:
 
 def test_reminders_of_a_reopened_case_are_of_its_new_cycle() -> None:
     incident = reopened()
-    plan_reminders(now=MONTHS_LATER + dt.timedelta(days=1))
+    follow_clocks(now=MONTHS_LATER + dt.timedelta(days=1))
     about = Notification.objects.filter(phase__cycle__incident=incident)
     assert {row.phase.cycle.number for row in about} == {2}
 

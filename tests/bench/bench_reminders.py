@@ -206,14 +206,14 @@ def send_here(sink: Sink) -> None:
     from django.utils import timezone
 
     from incidents.services.notifications.delivery import deliver_notifications
-    from incidents.services.notifications.reminders import plan_reminders
+    from incidents.services.notifications.reminders import follow_clocks
 
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", sink.port
     now = timezone.now()
     for seconds in range(0, 241, 10):
         moment = now + dt.timedelta(seconds=seconds)
-        plan_reminders(now=moment)
+        follow_clocks(now=moment)
         deliver_notifications(now=moment)
 
 

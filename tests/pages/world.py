@@ -22,7 +22,7 @@ from evidence.storage import remove_stored
 from incidents.models import Incident
 from incidents.services.findings.gathering import gather_findings
 from incidents.services.notifications.reminder_settings import set_reminders
-from incidents.services.notifications.reminders import plan_reminders
+from incidents.services.notifications.reminders import follow_clocks
 from incidents.services.notifications.webhooks import add_webhook
 from incidents.services.postmortems.action_items import (
     ActionItemFields,
@@ -67,7 +67,7 @@ def make_everything() -> Incident:
     save_team(actor=root, name="Night watch", members=list(people.values())[1:3])
     add_webhook(actor=root, name="room", url="jsons://hooks.example.org/secret")
     set_reminders(actor=root, plan=write_plan(ReminderPlan()), hold_minutes=30)
-    plan_reminders()
+    follow_clocks()
     create_token(
         user=people[Role.RESPONDER],
         name="a tool",

@@ -59,12 +59,6 @@ def sweep_findings() -> int:
     return len(behind)
 
 
-def is_up_to_date(incident: Incident) -> bool:
-    """Return whether the newest reading knows of all evidence; a case may have none."""
-    has_evidence = incident.evidence_items.exists()
-    return not has_evidence or find_reading(incident, state_key(incident)) is not None
-
-
 def reports_without_findings(incident: Incident) -> list[VerificationReport]:
     """Return the current reports of bundles that no worker has read yet."""
     newest = incident.evidence_readings.order_by("-id").first()

@@ -74,24 +74,14 @@ KINDS = {
 }
 
 
-def plan_reminders(*, now: dt.datetime | None = None) -> int:
-    """Write down every reminder that is owed by now; return how many messages.
-
-    Messages that were there already count too: another poll was as fast.
-    """
-    moment = now or timezone.now()
-    _add_cursors(moment)
-    written, _ = _plan(ReminderCursor.objects.stale(moment), moment)
-    return written
-
-
 def follow_clocks(*, until: float | None = None, now: dt.datetime | None = None) -> int:
     """Plan what is owed, and have what is owed soon planned at its moment.
 
     The scheduler asks every LOOK_AHEAD, for clocks that began or changed as well. In
     between a run is queued for the next moment that is known, until `until` in seconds
     of the epoch; such a run asks for clocks that owe something alone. A run that is
-    lost costs the time until the scheduler's next. Return how many messages.
+    lost costs the time until the scheduler's next. Return how many messages; those
+    that were there already count too, as another poll was as fast.
     """
     moment = now or timezone.now()
     if until is None:

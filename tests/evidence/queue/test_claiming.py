@@ -135,7 +135,7 @@ def test_lost_exports_are_queued_again_and_finished_work_is_not(
     export = request_export(
         item_id=request_made.item_id,
         filter={},
-        redaction={},
+        redaction={"redact_name_hash": True},
         actor=responder,
         now=NOON,
     )

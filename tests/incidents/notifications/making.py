@@ -13,7 +13,7 @@ from incidents.models import (
     WebhookChannel,
 )
 from incidents.services.notifications.delivery import deliver_notifications
-from incidents.services.notifications.reminders import plan_reminders
+from incidents.services.notifications.reminders import follow_clocks
 from incidents.services.notifications.webhooks import add_webhook
 from tests.factories import NOON, make_user
 from tests.incidents.notifications.sinks import Sink
@@ -28,7 +28,7 @@ def after(**length: float) -> dt.datetime:
 
 def poll(now: dt.datetime) -> list[str]:
     """Plan and deliver at a moment; return the keys of reminders sent by then."""
-    plan_reminders(now=now)
+    follow_clocks(now=now)
     deliver_notifications(now=now)
     return sent_keys()
 

@@ -19,7 +19,7 @@ from incidents.services.notifications.reminder_check import (
 )
 from incidents.services.notifications.reminders import (
     acknowledge_reminders,
-    plan_reminders,
+    follow_clocks,
 )
 from incidents.workflow.phases import Phase
 from tests.factories import make_incident, make_user
@@ -40,7 +40,7 @@ def test_reminders_that_no_poll_planned_are_found_and_sent_late(case):
 
 def test_a_cursor_that_skipped_ahead_is_no_excuse(case):
     """The poll trusts its cursors; the check reads the clocks."""
-    plan_reminders(now=after(minutes=1))
+    follow_clocks(now=after(minutes=1))
     ReminderCursor.objects.update(planned_until=after(hours=9), next_at=after(hours=9))
     assert poll(after(minutes=20)) == []
     result = check_reminders(now=after(minutes=20))
@@ -62,7 +62,7 @@ def test_repair_is_made_once(case):
     second = check_reminders(now=after(minutes=11))
     assert first.repaired == Notification.objects.count()
     assert (second.missed, second.repaired) == (0, 0)
-    plan_reminders(now=after(minutes=11))
+    follow_clocks(now=after(minutes=11))
     assert Notification.objects.count() == first.repaired
 
 
@@ -82,7 +82,7 @@ def test_repeats_that_were_acknowledged_are_not_missed(case, lead):
 
 
 def test_messages_that_nobody_sends_count_as_stuck(case):
-    plan_reminders(now=after(minutes=5))
+    follow_clocks(now=after(minutes=5))
     result = check_reminders(now=after(minutes=9))
     assert result.stuck == Notification.objects.unfinished().count() > 0
 
@@ -155,6 +155,6 @@ def test_checking_does_not_ask_the_database_for_each_case(
     for _ in range(12):
         make_incident(actor=lead, lead=lead)
     for minutes in (2.5, 4, 5):
-        plan_reminders(now=after(minutes=minutes))
+        follow_clocks(now=after(minutes=minutes))
     with django_assert_max_num_queries(24):
         check_reminders(now=after(minutes=8))

@@ -38,7 +38,7 @@ from incidents.services.notifications.delivery import (
 )
 from incidents.services.notifications.outbox import retry_notification
 from incidents.services.notifications.reminder_check import count_by_state
-from incidents.services.notifications.reminders import plan_reminders
+from incidents.services.notifications.reminders import follow_clocks
 from incidents.services.notifications.senders import Sent, send_row
 from tests.factories import make_evidence, make_incident, make_playbooks, make_user
 from tests.incidents.notifications.making import (
@@ -56,7 +56,7 @@ SECOND = dt.timedelta(seconds=1)
 
 def make_warning(case) -> Notification:
     """Write down the half-time warning of CONTAIN, for the lead by e-mail."""
-    plan_reminders(now=after(minutes=2.5))
+    follow_clocks(now=after(minutes=2.5))
     return Notification.objects.get()
 
 
@@ -132,7 +132,7 @@ def test_reminder_missed_while_workers_were_down_comes_late_once_and_says_so(cas
 
 
 def test_reminder_within_two_minutes_is_not_called_late(case):
-    plan_reminders(now=after(minutes=5))
+    follow_clocks(now=after(minutes=5))
     deliver_notifications(now=after(minutes=7))
     assert "late" not in rows_named("contain:breach")[0].body
 
@@ -140,7 +140,7 @@ def test_reminder_within_two_minutes_is_not_called_late(case):
 def test_moment_that_the_readers_zone_does_not_have_is_told_in_utc(case, lead):
     NotificationPreference.objects.create(user=lead, time_zone="Asia/Tokyo")
     end = dt.datetime.max.replace(microsecond=0, tzinfo=dt.UTC)
-    plan_reminders(now=after(minutes=5))
+    follow_clocks(now=after(minutes=5))
     case.current_cycle.phases.filter(phase="contain").update(due_at=end)
     deliver_notifications(now=after(minutes=5))
     (breach,) = rows_named("contain:breach")[:1]
@@ -154,7 +154,7 @@ class TestMessageThatCannotBeComposed:
     @pytest.fixture
     def healthy(self, case, lead) -> list[Notification]:
         other = make_incident(actor=lead, lead=lead)
-        plan_reminders(now=after(minutes=5))
+        follow_clocks(now=after(minutes=5))
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute(
@@ -312,7 +312,7 @@ class TestRetrying:
     def test_it_ends_as_a_visible_failure(self, case, settings):
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
-        plan_reminders(now=after(minutes=5))
+        follow_clocks(now=after(minutes=5))
         row = rows_named("contain:breach")[0]
         for hour in range(1, 12):
             deliver_notifications(now=after(hours=hour))
@@ -386,7 +386,7 @@ class TestClaiming:
         assert [delivery.outcome for delivery in row.tries.all()] == ["lost"]
 
     def test_what_was_claimed_and_not_begun_is_given_back_as_it_was(self, case):
-        plan_reminders(now=after(minutes=5))
+        follow_clocks(now=after(minutes=5))
         rows = claim_batch(9, now=after(minutes=5))
         assert len(rows) == 2
         assert give_back(rows, now=after(minutes=5)) == 2
@@ -403,24 +403,24 @@ class TestClaiming:
         assert fresh(row).state == "sending"
 
     def test_claims_cost_the_same_for_one_as_for_many(self, case, lead):
-        plan_reminders(now=after(minutes=2.5))
+        follow_clocks(now=after(minutes=2.5))
         counts = []
         for most in (1, 8):
             with CaptureQueriesContext(connection) as queries:
                 rows = claim_batch(most, now=after(minutes=2.5))
             counts.append((len(rows), len(queries)))
             copy_case(case, 8)
-            plan_reminders(now=after(minutes=2.5))
+            follow_clocks(now=after(minutes=2.5))
         assert [rows for rows, _ in counts] == [1, 8]
         assert counts[0][1] == counts[1][1]
 
     def test_burst_that_outruns_the_statistics_is_claimed_by_its_index(self, case):
-        plan_reminders(now=after(minutes=2.5))
+        follow_clocks(now=after(minutes=2.5))
         deliver_notifications(now=after(minutes=2.5))
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE incidents_notification")
         copy_case(case, 300)
-        plan_reminders(now=after(minutes=2.5))
+        follow_clocks(now=after(minutes=2.5))
         with CaptureQueriesContext(connection) as queries:
             assert len(claim_batch(8, now=after(minutes=2.5))) == 8
         keys, *others = [
@@ -443,7 +443,7 @@ class TestClaiming:
             assert cursor.fetchone() == ("on",)
 
     def test_message_over_which_workers_end_is_given_up(self, case):
-        plan_reminders(now=after(minutes=5))
+        follow_clocks(now=after(minutes=5))
         row = rows_named("contain:breach")[0]
         for hour in range(1, 10):
             while claim_next(now=after(hours=hour)):
@@ -485,7 +485,7 @@ def test_four_connections_send_each_message_once(mail_sink, settings):
         make_incident(
             actor=make_user(), lead=make_user(), playbook_version=versions["INC-2"]
         )
-    plan_reminders(now=after(minutes=6))
+    follow_clocks(now=after(minutes=6))
     start = threading.Barrier(4)
 
     def run(_: int) -> int:
@@ -505,7 +505,7 @@ def test_four_connections_send_each_message_once(mail_sink, settings):
 def test_server_that_hangs_holds_one_message_and_no_other(case, mail_sink, settings):
     settings.SENDING_SECONDS = 1.0
     copy_case(case, 6)
-    plan_reminders(now=after(minutes=5))
+    follow_clocks(now=after(minutes=5))
     waiting = Notification.objects.filter(kind="breach").count()
     mail_sink.hold_next()
     assert deliver_notifications(now=after(minutes=5)) == waiting - 1
@@ -521,7 +521,7 @@ def test_any_number_of_senders_sends_each_message_once(
 ):
     settings.NOTIFICATION_SENDERS = senders
     copy_case(case, 9)
-    plan_reminders(now=after(minutes=5))
+    follow_clocks(now=after(minutes=5))
     waiting = Notification.objects.filter(kind="breach").count()
     assert deliver_notifications(now=after(minutes=5)) == waiting
     assert len(mail_sink.accepted) == len(set(mail_sink.accepted)) == waiting
@@ -594,7 +594,7 @@ class TestWebhooks:
 
     def test_channel_switched_off_sends_nothing_more(self, case, webhook_sink):
         channel = add_sink(webhook_sink)
-        plan_reminders(now=after(minutes=5))
+        follow_clocks(now=after(minutes=5))
         type(channel).objects.update(is_active=False)
         deliver_notifications(now=after(minutes=5))
         assert webhook_sink.received == []

@@ -23,7 +23,6 @@ from incidents.services.checklists.finding_reviews import (
 from incidents.services.findings.gathering import (
     current_findings,
     gather_findings,
-    is_up_to_date,
 )
 from incidents.services.lifecycle.shown_classes import (
     open_shown_case,
@@ -37,6 +36,7 @@ from tests.factories import (
 )
 from tests.incidents.findings.bundles import entry, make_bundle
 from tests.incidents.findings.test_secret_exposure import passed
+from tests.incidents.services.readings import is_up_to_date
 
 pytestmark = pytest.mark.django_db
 BUNDLE = json.dumps(make_bundle(secret_broker=[passed()])).encode()

@@ -16,7 +16,6 @@ from incidents.models import Finding, Incident
 from incidents.services.findings.gathering import (
     current_findings,
     gather_findings,
-    is_up_to_date,
 )
 from policy.models import Extension
 from policy.services.case_records import own_record
@@ -31,6 +30,7 @@ from policy.services.trust import demote_extension
 from tests.factories import make_evidence, make_incident, make_user
 from tests.incidents.alerts.samples import make_rules, receive_one
 from tests.incidents.findings.bundles import SAFE, START_MS, entry, make_bundle
+from tests.incidents.services.readings import is_up_to_date
 from tests.policy.samples import take
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from django.db import connection
 from evidence.accounts.access import Role
 from incidents.models import Notification
 from incidents.services.notifications.reminder_check import check_reminders
-from incidents.services.notifications.reminders import plan_reminders
+from incidents.services.notifications.reminders import follow_clocks
 from tests.factories import make_incident, make_user
 from tests.incidents.notifications.making import after, copy_case
 
@@ -22,13 +22,13 @@ def test_thousand_cases_are_polled_and_checked_in_few_queries(
     copy_case(make_incident(actor=lead, lead=lead), CASES - 1)
     # Eight batches of clocks that begin, and two thousand messages to write down.
     with django_assert_max_num_queries(120):
-        plan_reminders(now=after(minutes=4))
+        follow_clocks(now=after(minutes=4))
     assert Notification.objects.count() == CASES * 2
     with connection.cursor() as cursor:
         # As autovacuum does, within a minute of so many new rows.
         cursor.execute("ANALYZE")
     with django_assert_max_num_queries(5):
-        plan_reminders(now=after(minutes=4, seconds=30))
+        follow_clocks(now=after(minutes=4, seconds=30))
     with django_assert_max_num_queries(70):
         check_reminders(now=after(minutes=7))
     assert Notification.objects.filter(found_by_check=True).exists()
