@@ -148,7 +148,7 @@ def retry_notification(
     """Let what reached nobody be tried again, at once and as often as a new one."""
     require_permission(actor, RETRY)
     moment = now or timezone.now()
-    # A delivery that is at it holds the row: this waits, and sees how it ended.
+    # A delivery under way holds the row: this waits, and sees how it ended.
     row = (
         Notification.objects.select_for_update(of=("self",))
         .select_related("recipient", "webhook")
