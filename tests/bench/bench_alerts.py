@@ -137,7 +137,7 @@ def make_environment(
         "HTTPS": "false",
         "STATIC_MANIFEST": "false",
         "LOG_LEVEL": "ERROR",
-        "API_ALERT_RATE": "10000000",
+        "API_ALERT_RATE": "2000000",
         "GUNICORN_BIND": f"unix:{path}",
         "WEB_CONCURRENCY": str(WORKERS),
         "WEB_THREADS": "4",

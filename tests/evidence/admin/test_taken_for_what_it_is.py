@@ -12,6 +12,7 @@ from evidence.format import IncidentBundleFilter, IncidentBundleRedactionPolicy
 from evidence.models import CustodyKind, EvidenceItem, ExportRequest, WorkState
 from evidence.services import receipt
 from evidence.services.exports import export_name
+from incidents.models import Incident
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import make_evidence, make_incident
 
@@ -208,14 +209,15 @@ def test_the_evidence_tab_watches_what_is_being_verified(client, responder):
 def test_after_an_upload_there_is_a_way_back_to_the_case(client, responder):
     incident = make_incident()
     client.force_login(responder)
+    case = reverse("admin:incidents_incident_change", args=[incident.pk])
     assert tab_of(incident) in text_of(client, f"{UPLOAD}?incident={incident.pk}")
     file = SimpleUploadedFile("a.log", b"x")
     data = {"incident": incident.pk, "file": file}
     answer = client.post(UPLOAD, data, follow=True)
-    assert tab_of(incident) in answer.content.decode()
+    assert f'"{case}"' in answer.content.decode()
     file.seek(0)
     answer = client.post(UPLOAD, data, headers={"Accept": "application/json"})
-    assert answer.json()["case_url"] == tab_of(incident)
+    assert answer.json()["case_url"] == case
 
 
 def test_after_a_refused_upload_there_is_a_way_back_to_the_case(client, responder):
@@ -256,13 +258,14 @@ def test_the_page_of_a_zip_of_several_files_says_how_to_go_on(client, responder)
 @pytest.mark.parametrize(
     ("filter", "flags", "name"),
     [
-        ({}, "full", "case_redacted.json"),
-        ({}, "none", "case_unredacted.json"),
-        ({}, "some", "case_partly-redacted.json"),
+        ({}, "full", "case_redacted_TLP-AMBER.json"),
+        ({}, "none", "case_unredacted_TLP-AMBER.json"),
+        ({}, "some", "case_partly-redacted_TLP-AMBER.json"),
         (
             {"extension_id": "ext/\u202ea", "start_ms": 0, "min_severity": "error"},
             "full",
-            "case_ext-U-202E-a_from-19700101T000000Z_error-and-up_redacted.json",
+            "case_ext-U-202E-a_from-19700101T000000Z_error-and-up_redacted"
+            "_TLP-AMBER.json",
         ),
     ],
 )
@@ -275,7 +278,7 @@ def test_an_export_is_named_after_what_it_holds(filter, flags, name):
         "some": {**dict.fromkeys(members, False), next(iter(members)): True},
     }[flags]
     made = export_name(
-        EvidenceItem(original_name="case.json.gz"),
+        EvidenceItem(original_name="case.json.gz", incident=Incident()),
         IncidentBundleFilter.from_dict(filter),
         IncidentBundleRedactionPolicy.from_dict(chosen),
     )
@@ -304,6 +307,7 @@ def test_an_export_that_came_to_nothing_is_asked_for_again(client, responder):
     item = make_evidence(make_incident())
     failed = ExportRequest.objects.create(
         source=item,
+        redaction={"redact_name_hash": True},
         generated_at_ms=0,
         state=WorkState.GAVE_UP,
         requested_at=item.received_at,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from incidents.models import Incident
-from incidents.services.findings.state import state_key
 from incidents.services.findings.gathering import find_reading
+from incidents.services.findings.state import state_key
 
 
 def is_up_to_date(incident: Incident) -> bool:

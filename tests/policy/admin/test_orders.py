@@ -257,7 +257,7 @@ def test_a_lifted_switch_says_how_to_let_it_run_and_not_how_to_kill(
     approve_lift(request_id=request.pk, actor=reviewer, exception="The wrong one.")
     client.force_login(responder)
     page = get(client, url_of(switch))
-    assert "nothing is to be run to stop it" in page
+    assert "no command is needed to stop it any more" in page
     assert "To let it run again" in page
     assert "&quot;ext.weather&quot;: null" in page
     assert "&quot;deny&quot;" not in page
