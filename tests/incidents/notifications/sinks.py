@@ -39,8 +39,6 @@ class Sink:
     accepted: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     holding: bool = False
-    slow_seconds: int = 0
-    """How long every message is kept waiting for its answer, a drip a second."""
     release: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -60,10 +58,6 @@ class Sink:
             hold, self.holding = self.holding, False
             if hold:
                 self.held.append(got.key)
-        with contextlib.suppress(OSError):
-            for _ in range(self.slow_seconds):
-                drip()
-                time.sleep(1)
         if not hold:
             return True
         with contextlib.suppress(OSError):
