@@ -50,8 +50,11 @@ def policy_lanes(incident: Incident, window: Window) -> tuple[list[Lane], list[s
         *(_trust_lane(one, moves, window) for one in extensions),
         _kill_lane(switches),
     ]
-    histories = RuntimeHistoryImport.objects.filter(incident=incident)
-    for row in histories.select_related("item").order_by("-pk")[:HISTORIES_MAX]:
+    rows = RuntimeHistoryImport.objects.filter(incident=incident)
+    histories = list(rows.select_related("item").order_by("-pk")[: HISTORIES_MAX + 1])
+    if len(histories) > HISTORIES_MAX:
+        notes.append(f"Only the newest {HISTORIES_MAX} imported records are drawn.")
+    for row in histories[:HISTORIES_MAX]:
         lane, note = _history_lane(row)
         lanes += [lane] if lane else []
         notes += [note] if note else []
@@ -61,11 +64,16 @@ def policy_lanes(incident: Incident, window: Window) -> tuple[list[Lane], list[s
 def _trust_lane(
     extension: Extension, moves: Sequence[TrustTransition], window: Window
 ) -> Lane:
-    own = [move for move in moves if move.extension_id == extension.pk][-BANDS_MAX:]
+    every = [move for move in moves if move.extension_id == extension.pk]
+    own = every[-BANDS_MAX:]
     seen = to_ms(extension.first_seen_at)
     starts = [to_ms(move.moved_at) for move in own]
     first = starts[0] if starts else None
     known = min(seen, first) if first is not None else seen
+    why = "No record: Casefile did not know it yet"
+    if first is not None and len(every) > len(own):
+        # What came before is not one state, and is drawn as none.
+        known, why = first, f"Older moves: the newest {BANDS_MAX} are drawn"
     bands = []
     if first is None or known < first:
         state = own[0].from_state if own else extension.trust_state
@@ -73,11 +81,7 @@ def _trust_lane(
     ends = [*starts[1:], None]
     for move, start, end in zip(own, starts, ends, strict=False):
         bands += _state_bands(move, start, end)
-    gaps = (
-        (Gap(window.from_ms, known, "No record: Casefile did not know it yet"),)
-        if known > window.from_ms
-        else ()
-    )
+    gaps = (Gap(window.from_ms, known, why),) if known > window.from_ms else ()
     title = f"Trust: {extension.shown_id}"
     return Lane(f"trust-{extension.pk}", title, bands=tuple(bands), gaps=gaps)
 
@@ -120,7 +124,8 @@ def _kill_lane(switches: Sequence[KillSwitch]) -> Lane:
         if lifted is not None:
             words = f"{about}: kill switch lifted"
             marks.append(Mark(lifted, lifted, "lifted", "kill", words, target=target))
-    return Lane("kills", "Kill switches", tuple(marks), tuple(bands))
+    note = "" if len(switches) <= BANDS_MAX else f"The newest {BANDS_MAX} are drawn."
+    return Lane("kills", "Kill switches", tuple(marks), tuple(bands), note=note)
 
 
 def _history_lane(row: RuntimeHistoryImport) -> tuple[Lane | None, str]:

@@ -16,10 +16,13 @@ from evidence.models import VerificationReport
 from evidence.services.overview import time_records
 from incidents.models import Incident
 from incidents.picture.model import BINS, Lane, Picture, Window
+from incidents.services.picture import policy_lanes
 from incidents.services.picture.evidence_lanes import Source, section_lanes
 from incidents.services.picture.gathering import gather_picture
+from policy.rules.trust import TrustState
+from policy.services.trust import move_trust
 from tests.factories import NOON, make_evidence, make_incident, make_user
-from tests.incidents.picture.making import make_story
+from tests.incidents.picture.making import import_history, make_story
 
 pytestmark = pytest.mark.django_db
 LATER = NOON + dt.timedelta(days=400)
@@ -127,6 +130,25 @@ def test_after_a_break_everything_the_bundle_says_is_untrusted():
     report = VerificationReport.objects.get()
     assert shade.from_ms == report.overview["plot"]["break_ts_ms"]
     assert {"executed", "blocked", "risk", "secrets", "mediation"} <= set(shade.lanes)
+
+
+def test_what_is_past_a_limit_is_said_and_not_drawn_as_something_else(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    case = make_incident(extension_ids=("ext.one",))
+    who, extension = make_user(), case.extensions.get()
+    for state in (TrustState.PROBATION, TrustState.QUARANTINED):
+        move_trust(extension_pk=extension.pk, to_state=state, reason="risk", actor=who)
+    for name in ("ext.one", "ext.two"):
+        import_history(case, name, NOON, dt.timedelta(hours=1))
+    assert len(lane(draw(case), "trust-").bands) > 1
+    monkeypatch.setattr(policy_lanes, "BANDS_MAX", 1)
+    monkeypatch.setattr(policy_lanes, "HISTORIES_MAX", 1)
+    picture = draw(case)
+    trust = lane(picture, "trust-")
+    assert [band.state for band in trust.bands] == ["quarantined"]
+    assert trust.gaps[-1].words == "Older moves: the newest 1 are drawn"
+    assert "Only the newest 1 imported records are drawn." in picture.notes
 
 
 def test_case_without_evidence_says_that_nothing_is_known_of_its_calls():
