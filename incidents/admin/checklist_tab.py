@@ -115,9 +115,13 @@ class ItemView:
         return is_gating(self.item)
 
     @property
+    def confirmable(self) -> list[int]:
+        """Return the findings that say something and that nobody reviewed yet."""
+        return [view.finding.pk for view in self.findings if view.can_be_confirmed]
+
+    @property
     def can_confirm(self) -> bool:
-        """Return whether the evidence says something that nobody reviewed yet."""
-        return any(view.can_be_confirmed for view in self.findings)
+        return bool(self.confirmable)
 
     @property
     def is_artifact(self) -> bool:
@@ -182,12 +186,7 @@ def _confirmable(views: list[ItemView]) -> list[int]:
     several = [view for view in views if view.item.is_open and view.can_confirm]
     if len(several) < 2:
         return []
-    return [
-        shown.finding.pk
-        for view in several
-        for shown in view.findings
-        if shown.can_be_confirmed
-    ]
+    return [key for view in several for key in view.confirmable]
 
 
 def _chosen_phase(

@@ -43,10 +43,6 @@ class ItemForm(PageForm):
     note = reason_field("Note", required=False)
 
 
-class ConfirmForm(PageForm):
-    item = hidden_number("Item")
-
-
 class ConfirmShownForm(PageForm):
     """The findings that the page showed, by their numbers: no other is confirmed."""
 
@@ -56,6 +52,10 @@ class ConfirmShownForm(PageForm):
 
     def clean_findings(self) -> list[int]:
         return [int(number) for number in self.cleaned_data["findings"].split("-")]
+
+
+class ConfirmForm(ConfirmShownForm):
+    item = hidden_number("Item")
 
 
 class OverruleForm(ReasonForm):
@@ -146,7 +146,9 @@ def _undo(request: HttpRequest, incident: Incident, data: dict[str, Any]) -> str
 
 def _confirm(request: HttpRequest, incident: Incident, data: dict[str, Any]) -> str:
     finding_reviews.confirm_findings(
-        actor=person_of(request), item_id=_own_item(incident, data["item"])
+        actor=person_of(request),
+        item_id=_own_item(incident, data["item"]),
+        shown=data["findings"],
     )
     return "Confirmed: the item is answered with what the evidence says."
 

@@ -29,6 +29,11 @@ from incidents.services.findings.words import code_of, newest_review, title_of
 from incidents.services.timeline import add_entry
 from incidents.workflow.incident_states import ItemState
 
+CHANGED = (
+    "The findings changed since this page was drawn, or somebody reviewed one of them. "
+    "Nothing was confirmed: read the page again."
+)
+
 
 def findings_of(incident: Incident) -> dict[str, list[Finding]]:
     """Return the newest answers to the case's class, by the checklist item."""
@@ -40,12 +45,17 @@ def findings_of(incident: Incident) -> dict[str, list[Finding]]:
 
 @transaction.atomic
 def confirm_findings(
-    *, actor: User, item_id: int, now: dt.datetime | None = None
+    *,
+    actor: User,
+    item_id: int,
+    shown: Collection[int] | None = None,
+    now: dt.datetime | None = None,
 ) -> ChecklistItem:
     """Confirm what the evidence says to an item; an open item is answered with it.
 
     Confirmed are the newest answers that say something and that nobody reviewed yet.
-    Raise IncidentError where there are none.
+    Raise IncidentError where there are none, or where they are not those that a person
+    was `shown`, by their keys.
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
@@ -56,6 +66,8 @@ def confirm_findings(
             "There is nothing to confirm here: no finding says anything that was not "
             "reviewed yet. Answer the item with a note."
         )
+    if shown is not None and {finding.pk for finding in waiting} != set(shown):
+        raise IncidentError(CHANGED)
     for finding in waiting:
         _review(finding, ReviewChoice.CONFIRMED, actor=actor, reason="", now=moment)
     _record(incident, item, "finding.confirmed", waiting, "", actor=actor, now=moment)
@@ -90,10 +102,7 @@ def confirm_shown(
     }
     keys = [key for key, ids in waiting.items() if ids & shown]
     if not shown or set().union(*(waiting[key] for key in keys)) != shown:
-        raise IncidentError(
-            "The findings changed since this page was drawn, or somebody reviewed one "
-            "of them. Nothing was confirmed: read the page again."
-        )
+        raise IncidentError(CHANGED)
     items = incident.current_cycle.checklist.asked().filter(key__in=keys)
     return [
         confirm_findings(actor=actor, item_id=item.pk, now=moment) for item in items

@@ -149,6 +149,19 @@ def test_a_finding_that_was_replaced_since_is_not_confirmed(incident: Incident) 
     assert not FindingReview.objects.exists()
 
 
+def test_confirming_one_item_confirms_what_its_page_showed_of_it(
+    incident: Incident,
+) -> None:
+    who, item = make_user(), item_of(incident)
+    asked = findings_of(incident)["identify-exposure"]
+    ids = [finding.pk for finding in asked if finding.verdict != "unknown"]
+    for given in ([], [0], [*ids, 0], ids[1:]):
+        with pytest.raises(IncidentError, match="Nothing was confirmed"):
+            confirm_findings(actor=who, item_id=item, shown=given)
+    assert not FindingReview.objects.exists()
+    assert confirm_findings(actor=who, item_id=item, shown=ids).state == "done"
+
+
 def test_who_only_looks_confirms_nothing_at_once(incident: Incident) -> None:
     with pytest.raises(PermissionRefused):
         confirm_shown(
