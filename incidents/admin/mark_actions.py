@@ -10,50 +10,41 @@ from django.http import Http404, HttpRequest
 from django.urls import reverse
 
 from evidence.admin.base import person_of
-from evidence.admin.form_fields import LongTextField, PageForm
+from evidence.admin.form_fields import PageForm
 from evidence.admin.item_panels import Panel
 from evidence.admin.page_actions import PageAction
-from evidence.handling import MEANINGS, Tlp
+from evidence.handling import Tlp
 from evidence.models import EvidenceItem
 from evidence.storable_values import BIGINT_MAX
-from evidence.text import REASON_LENGTH
+from incidents.admin.form_fields import hidden_number, reason_field
 from incidents.models import Incident, LooseningRequest
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.lifecycle import marks
 from policy.models import RequestState
 
 Data = dict[str, Any]
+CHOICES = [(mark.value, f"{mark.label}, {mark.meaning}") for mark in reversed(Tlp)]
+"""The strictest first, each with whom it lets something go to."""
 ASKED_OF_A_REVIEWER = "Asked for. The mark stays as it is until a reviewer approves."
 
 
 class MarkForm(PageForm):
     """Another mark; a looser one is asked for, with a reason."""
 
-    item = forms.IntegerField(
-        required=False, max_value=BIGINT_MAX, widget=forms.HiddenInput
-    )
-    tlp = forms.ChoiceField(
-        label="Mark",
-        choices=[
-            (mark.value, f"{mark.label}, {MEANINGS[mark]}") for mark in reversed(Tlp)
-        ],
-    )
-    reason = LongTextField(
-        label="Why",
+    item = hidden_number("Item", required=False, max_value=BIGINT_MAX)
+    tlp = forms.ChoiceField(label="Mark", choices=CHOICES)
+    reason = reason_field(
         required=False,
-        max_length=REASON_LENGTH,
         help_text="Needed for a looser mark, which a reviewer has to approve.",
     )
 
 
 class DecisionForm(PageForm):
-    request_id = forms.IntegerField(
-        label="Request", min_value=1, max_value=BIGINT_MAX, widget=forms.HiddenInput
-    )
+    request_id = hidden_number("Request", min_value=1, max_value=BIGINT_MAX)
 
 
 class DeclineForm(DecisionForm):
-    reason = LongTextField(label="Why not", max_length=REASON_LENGTH)
+    reason = reason_field("Why not")
 
 
 @dataclass(frozen=True)
@@ -121,9 +112,9 @@ def mark_panel(request: HttpRequest, item: EvidenceItem) -> Panel | None:
         return None
     held = item.tlp
     choices = [
-        (mark.value, f"{mark.label}, {MEANINGS[mark]}")
-        for mark in reversed(Tlp)
-        if mark is not held and mark.rank >= item.incident.mark.rank
+        (value, words)
+        for value, words in CHOICES
+        if value != held and Tlp(value).rank >= item.incident.mark.rank
     ]
     page = reverse("admin:evidence_evidenceitem_change", args=[item.pk])
     shown = ItemMark(item, choices, waiting, can_mark and bool(choices), page)
