@@ -141,20 +141,18 @@ def ledger_lanes(sources: Sequence[Source], window: Window) -> Iterator[Lane]:
         key=key,
     )
 
-    def say(found: Bin) -> dict[str, Any]:
+    def target(found: Bin) -> Target:
         report, index = divmod(found.first_pk, _STEP_BITS)
+        return Target("step", items[report], index)
+
+    def say(found: Bin) -> dict[str, Any]:
         word = "of another outcome" if found.word == OTHER else found.word
-        return {
-            "words": _counted(found.count, "call") + f" {word}",
-            "target": Target("step", items[report], index),
-        }
+        words = _counted(found.count, "call") + f" {word}"
+        return {"words": words, "target": target(found)}
 
     def say_action(found: Bin) -> dict[str, Any]:
-        report, index = divmod(found.first_pk, _STEP_BITS)
-        return {
-            "words": f"{found.word}: " + _counted(found.count, "decision"),
-            "target": Target("step", items[report], index),
-        }
+        words = f"{found.word}: " + _counted(found.count, "decision")
+        return {"words": words, "target": target(found)}
 
     executed = [found for found in calls if found.word == "executed"]
     rest = [found for found in calls if found.word != "executed"]
