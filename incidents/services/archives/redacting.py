@@ -84,8 +84,7 @@ class Redactor:
 
     def _value(self, value: Any, file: str, line: int | None, place: str) -> Any:
         if isinstance(value, str):
-            exact = f"{file}:{line} {place}" if line else f"{file} {place}"
-            return self.text(value, path=f"{file} {_of_all(place)}", place=exact)
+            return self._at(value, file, line, place)
         if isinstance(value, list):
             return [
                 self._value(each, file, line, f"{place}[{number}]")
@@ -104,14 +103,18 @@ class Redactor:
                 held[shown] = self._value(each, file, line, below)
         return held
 
+    def _at(self, text: str, file: str, line: int | None, place: str) -> str:
+        """Return a text of a JSON document for the copy."""
+        exact = f"{file}:{line} {place}" if line else f"{file} {place}"
+        return self.text(text, path=f"{file} {_of_all(place)}", place=exact)
+
     def _name(
         self, name: str, file: str, line: int | None, place: str, held: dict[str, Any]
     ) -> str:
         """Return a member's name for the copy; one that gives something away goes."""
         if name in FORMAT_MEMBERS:
             return name
-        exact = f"{file}:{line} {place}" if line else f"{file} {place}"
-        shown = self.text(name, path=f"{file} {_of_all(place)}", place=exact)
+        shown = self._at(name, file, line, place)
         if shown == name and not self.secrets.find(name):
             return name
         unique, number = PLACEHOLDER, 2
