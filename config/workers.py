@@ -6,7 +6,9 @@
 Django is loaded once, and the workers are forked from there: they share its memory. A
 worker that ends by itself (out of memory, a broker that broke off its start, a child
 that was killed while the pool came up) is started again, after a pause that grows while
-it keeps ending. SIGTERM lets running tasks end, for as long as it takes.
+it keeps ending. SIGTERM lets running tasks end, for as long as it takes. Where nobody
+waits for that any more (the keeper was killed, or the worker has failed), the end is
+limited: a pool that nobody reads from would wait for ever.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from celery import Celery
+from celery import Celery, signals
+from celery.worker import WorkController
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -52,6 +55,8 @@ SHARED_MODULES = (
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 HEALTHY_AFTER_SECONDS = 60.0
+# What a worker gets to end in, once its keeper is gone or it has failed itself.
+LAST_SECONDS = 8
 POLL_SECONDS = 0.2
 
 
@@ -136,7 +141,7 @@ def _become(app: Celery, name: str, keeper: int) -> NoReturn:
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        _die_with(keeper)
+        _die_with(keeper, signal.SIGTERM)
         code = _run_beat(app) if name == BEAT else _run_worker(app, name)
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 1
@@ -152,7 +157,7 @@ def _become(app: Celery, name: str, keeper: int) -> NoReturn:
 def _run_worker(app: Celery, name: str) -> int:
     """Work until told to end; WORKER_<NAME> says how many tasks at once."""
     chosen = WORKERS[name]
-    worker = app.Worker(
+    worker = _limit_failed_stops(app.Worker)(
         hostname=f"{name}-{os.getpid()}@{socket.gethostname()}",
         queues=",".join(chosen.queues),
         concurrency=settings.WORKER_CONCURRENCY[name],
@@ -163,8 +168,37 @@ def _run_worker(app: Celery, name: str) -> int:
         without_gossip=True,
         without_mingle=True,
     )
+    keeper, own = os.getppid(), os.getpid()
+
+    def limit_end_of_an_orphan(**message: object) -> None:
+        if os.getppid() != keeper:
+            signal.alarm(LAST_SECONDS)
+
+    def tie_pool_process(**message: object) -> None:
+        _die_with(own, signal.SIGKILL)
+
+    signals.worker_shutting_down.connect(limit_end_of_an_orphan, weak=False)
+    signals.worker_process_init.connect(tie_pool_process, weak=False)
     worker.start()
     return worker.exitcode or 0
+
+
+def _limit_failed_stops(worker: type[WorkController]) -> type[WorkController]:
+    """Return the worker with a limit for its stop where it stops because it failed.
+
+    Its loop no longer reads what the pool writes, and a pool process that waits for
+    that is waited for: the keeper would never start this worker again.
+    """
+
+    class Limited(worker):
+        def stop(
+            self, in_sighandler: bool = False, exitcode: int | None = None
+        ) -> None:
+            if exitcode:
+                signal.alarm(LAST_SECONDS)
+            super().stop(in_sighandler=in_sighandler, exitcode=exitcode)
+
+    return Limited
 
 
 def _run_beat(app: Celery) -> int:
@@ -172,11 +206,11 @@ def _run_beat(app: Celery) -> int:
     return 0
 
 
-def _die_with(keeper: int) -> None:
-    """Ask to be told to end when the keeper is killed: nobody else would do it."""
+def _die_with(parent: int, number: signal.Signals) -> None:
+    """Ask for this signal when the parent is killed: nobody else would send it."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != keeper:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
+    if os.getppid() != parent:
         os._exit(1)
 
 
