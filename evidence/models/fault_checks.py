@@ -1,9 +1,9 @@
 """What every recorded check of the whole history, or of all rows, has."""
 
-from django.conf import settings
 from django.db import models
 
 from evidence.models.append_only import AppendOnlyModel
+from evidence.models.columns import optional_person_field
 
 
 class FaultCheck(AppendOnlyModel):
@@ -11,13 +11,7 @@ class FaultCheck(AppendOnlyModel):
 
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    requested_by = optional_person_field()
     fault_count = models.PositiveIntegerField()
 
     class Meta(AppendOnlyModel.Meta):

@@ -1,10 +1,10 @@
 """The audit history: one hash chain for each incident, each extension, the system."""
 
 import pgtrigger
-from django.conf import settings
 from django.db import models
 
 from evidence.models.append_only import AppendOnlyModel
+from evidence.models.columns import optional_person_field
 from evidence.models.fault_checks import FaultCheck
 from evidence.models.triggers import Trigger
 
@@ -34,13 +34,8 @@ class AuditEntry(AppendOnlyModel):
     stream = models.CharField(max_length=300)
     sequence = models.PositiveBigIntegerField()
     recorded_at = models.DateTimeField()
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-        help_text="Who acted; empty where the system itself did.",
+    actor = optional_person_field(
+        help_text="Who acted; empty where the system itself did."
     )
     actor_name = models.CharField(max_length=150)
     action = models.CharField(max_length=80)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pgtrigger
-from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
@@ -14,7 +13,7 @@ from evidence.format.wrapping import PACKED_NAMES
 from evidence.handling import CHOICES, Tlp, strictest
 from evidence.lookalikes import show_hidden
 from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
-from evidence.models.choices import values_of
+from evidence.models.columns import has_text, known, optional_person_field
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 
 SHA256_HEX = r"^[0-9a-f]{64}$"
@@ -142,13 +141,7 @@ class EvidenceItem(AppendOnlyModel):
         help_text="Where the sender says it comes from: a host, a gate, a person.",
     )
     received_at = models.DateTimeField()
-    received_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    received_by = optional_person_field()
     derived_from = models.ForeignKey(
         "self",
         null=True,
@@ -178,15 +171,9 @@ class EvidenceItem(AppendOnlyModel):
             models.CheckConstraint(
                 condition=Q(sha256_hex__regex=SHA256_HEX), name="evidence_sha256_hex"
             ),
-            models.CheckConstraint(
-                condition=Q(kind__in=EvidenceKind.values), name="evidence_kind_known"
-            ),
-            models.CheckConstraint(
-                condition=Q(channel__in=Channel.values), name="evidence_channel_known"
-            ),
-            models.CheckConstraint(
-                condition=Q(own_tlp__in=values_of(Tlp)), name="evidence_mark_known"
-            ),
+            known("evidence_kind_known", "kind", EvidenceKind),
+            known("evidence_channel_known", "channel", Channel),
+            known("evidence_mark_known", "own_tlp", Tlp),
         )
         indexes = (
             models.Index(fields=("sha256_hex",), name="evidence_sha256"),
@@ -246,13 +233,7 @@ class KindChange(AppendOnlyModel):
     to_kind = models.CharField(max_length=30, choices=EvidenceKind)
     reason = models.TextField()
     changed_at = models.DateTimeField()
-    changed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    changed_by = optional_person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
@@ -266,9 +247,7 @@ class KindChange(AppendOnlyModel):
             models.CheckConstraint(
                 condition=~Q(from_kind=models.F("to_kind")), name="kind_change_changes"
             ),
-            models.CheckConstraint(
-                condition=~Q(reason=""), name="kind_change_has_reason"
-            ),
+            has_text("kind_change_has_reason"),
         )
 
     def __str__(self) -> str:
@@ -295,13 +274,7 @@ class CustodyEvent(AppendOnlyModel):
     )
     kind = models.CharField(max_length=12, choices=CustodyKind)
     happened_at = models.DateTimeField()
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    actor = optional_person_field()
     actor_name = models.CharField(max_length=150)
     channel = models.CharField(max_length=10, choices=Channel)
     ip_address = models.GenericIPAddressField(null=True, blank=True)
@@ -316,12 +289,8 @@ class CustodyEvent(AppendOnlyModel):
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-happened_at", "-id")
         constraints = (
-            models.CheckConstraint(
-                condition=Q(kind__in=CustodyKind.values), name="custody_kind_known"
-            ),
-            models.CheckConstraint(
-                condition=Q(channel__in=Channel.values), name="custody_channel_known"
-            ),
+            known("custody_kind_known", "kind", CustodyKind),
+            known("custody_channel_known", "channel", Channel),
         )
 
     def __str__(self) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
 from evidence.handling import CHOICES, LOOSENINGS, Tlp
 from evidence.models.append_only import AppendOnlyModel
 from evidence.models.choices import values_of
+from evidence.models.columns import optional_person_field
 from evidence.models.items import EvidenceItem
 
 
@@ -41,20 +41,8 @@ class MarkChange(AppendOnlyModel):
     to_tlp = models.CharField(max_length=10, choices=CHOICES)
     reason = models.TextField(blank=True)
     changed_at = models.DateTimeField()
-    changed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    approved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    changed_by = optional_person_field()
+    approved_by = optional_person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)

@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 import pgtrigger
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from evidence.models.columns import known, optional_person_field
 from evidence.models.triggers import Protect
 
 
@@ -46,13 +46,7 @@ class QueuedWork(models.Model):
         blank=True, help_text="Why it ended without a result, in plain words."
     )
     requested_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    requested_by = optional_person_field()
     started_at = models.DateTimeField(null=True, blank=True)
     touched_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -61,9 +55,7 @@ class QueuedWork(models.Model):
         abstract = True
         ordering = ("-id",)
         constraints = [
-            models.CheckConstraint(
-                condition=Q(state__in=WorkState.values), name="%(class)s_state_known"
-            ),
+            known("%(class)s_state_known", "state", WorkState),
             models.CheckConstraint(
                 condition=Q(progress_percent__lte=100), name="%(class)s_percent"
             ),

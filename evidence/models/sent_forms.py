@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.conf import settings
 from django.db import models
+
+from evidence.models.columns import person_field
 
 
 class SentForm(models.Model):
@@ -15,9 +16,7 @@ class SentForm(models.Model):
     stood in it: a form that is corrected and sent again is another one.
     """
 
-    sender = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    sender = person_field()
     key = models.CharField(max_length=64)
     digest = models.CharField(max_length=64)
     answer_url = models.CharField(max_length=2000, blank=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pgtrigger
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
+from evidence.models.columns import known, optional_person_field
 from evidence.models.items import SHA256_HEX
 from evidence.models.triggers import Protect, ReadOnly
 
@@ -105,9 +105,7 @@ class StoreFault(AppendOnlyModel):
                 condition=Q(sha256_hex__regex=SHA256_HEX),
                 name="store_fault_sha256_hex",
             ),
-            models.CheckConstraint(
-                condition=Q(kind__in=FaultKind.values), name="store_fault_kind_known"
-            ),
+            known("store_fault_kind_known", "kind", FaultKind),
             models.CheckConstraint(
                 condition=Q(ended_at__isnull=True, ending="")
                 | Q(ended_at__isnull=False, ending__in=FaultEnding.values),
@@ -167,13 +165,7 @@ class UnclaimedBytes(models.Model):
     found_at = models.DateTimeField()
     choice = models.CharField(max_length=10, choices=UnclaimedChoice, blank=True)
     chosen_at = models.DateTimeField(null=True, blank=True)
-    chosen_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    chosen_by = optional_person_field()
 
     class Meta:
         verbose_name = "bytes without a row"

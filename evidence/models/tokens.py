@@ -6,13 +6,13 @@ import datetime as dt
 from typing import ClassVar
 
 import pgtrigger
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from knox.models import AbstractAuthToken, AuthTokenManager
 from knox.settings import CONSTANTS
 
+from evidence.models.columns import optional_person_field, person_field
 from evidence.models.triggers import Protect, ReadOnly
 
 
@@ -35,30 +35,14 @@ class ApiToken(AbstractAuthToken):
     digest = models.CharField(
         max_length=CONSTANTS.DIGEST_LENGTH, unique=True, editable=False
     )
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.PROTECT,
-        related_name="auth_token_set",
-    )
+    user = person_field(related_name="auth_token_set")
     name = models.CharField(max_length=100)
     scopes = ArrayField(models.CharField(max_length=30, choices=TokenScope))
     expiry = models.DateTimeField("expires at")
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    created_by = optional_person_field()
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
-    revoked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    revoked_by = optional_person_field()
 
     objects: ClassVar[AuthTokenManager] = AuthTokenManager()
 

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models.append_only import AppendOnlyModel
+from evidence.models.columns import known
 from evidence.models.items import EvidenceItem
 from evidence.models.queued_work import UNFINISHED_STATES, QueuedWork
 
@@ -84,12 +85,7 @@ class VerificationReport(AppendOnlyModel):
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(outcome__in=Outcome.values),
-                name="verification_report_outcome_known",
-            ),
-        )
+        constraints = (known("verification_report_outcome_known", "outcome", Outcome),)
 
     def __str__(self) -> str:
         return f"report {self.pk}: {self.get_outcome_display()}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pgtrigger
-from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel
-from evidence.models.choices import choices_of, values_of
+from evidence.models.choices import choices_of
+from evidence.models.columns import known, optional_person_field
 from evidence.models.triggers import Protect, ReadOnly
 from evidence.wording import label_of
 from incidents.models.cases import Incident, Team
@@ -80,22 +80,13 @@ class AlertRule(models.Model):
     class Meta:
         ordering = ("category", "key")
         constraints = (
-            models.CheckConstraint(
-                condition=Q(least_severity__in=values_of(AlertSeverity)),
-                name="alert_rule_severity_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(opens_severity__in=values_of(Severity)),
-                name="alert_rule_opens_severity_known",
-            ),
+            known("alert_rule_severity_known", "least_severity", AlertSeverity),
+            known("alert_rule_opens_severity_known", "opens_severity", Severity),
             models.CheckConstraint(
                 condition=Q(count__gte=1, window_seconds__gte=1),
                 name="alert_rule_counts_from_one",
             ),
-            models.CheckConstraint(
-                condition=Q(tell__in=values_of(KeptNotice)),
-                name="alert_rule_tell_known",
-            ),
+            known("alert_rule_tell_known", "tell", KeptNotice),
             models.CheckConstraint(
                 condition=Q(tell=KeptNotice.TEAM.value, tell_team__isnull=False)
                 | (~Q(tell=KeptNotice.TEAM.value) & Q(tell_team__isnull=True)),
@@ -147,13 +138,7 @@ class Alert(models.Model):
     document = models.JSONField()
     document_sha256 = models.CharField("document SHA-256", max_length=64)
     received_at = models.DateTimeField()
-    received_from = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    received_from = optional_person_field()
     decision = models.CharField(max_length=10, choices=AlertDecision)
     decided_incident = models.ForeignKey(
         Incident,
@@ -192,10 +177,7 @@ class Alert(models.Model):
                 condition=Q(source__in=[source.value for source in ALERT_SOURCES]),
                 name="alert_source_known",
             ),
-            models.CheckConstraint(
-                condition=Q(severity__in=values_of(AlertSeverity)),
-                name="alert_severity_known",
-            ),
+            known("alert_severity_known", "severity", AlertSeverity),
             models.CheckConstraint(
                 condition=Q(decision=AlertDecision.KEPT, decided_incident__isnull=True)
                 | Q(
@@ -256,22 +238,13 @@ class AlertAssignment(AppendOnlyModel):
         AlertRule, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     assigned_at = models.DateTimeField()
-    assigned_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-        help_text="Empty where a rule decided.",
-    )
+    assigned_by = optional_person_field(help_text="Empty where a rule decided.")
     reason = models.TextField(blank=True)
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("id",)
         constraints = (
-            models.CheckConstraint(
-                condition=Q(kind__in=AlertMove.values), name="alert_move_known"
-            ),
+            known("alert_move_known", "kind", AlertMove),
             models.CheckConstraint(
                 condition=Q(incident__isnull=True, kind=AlertMove.SPLIT)
                 | (Q(incident__isnull=False) & ~Q(kind=AlertMove.SPLIT)),

@@ -6,7 +6,7 @@ from django.db.models import Q
 from evidence.format import REDACTION_FLAGS
 from evidence.handling import CHOICES, Tlp, strictest
 from evidence.models import QueuedWork, WorkState
-from evidence.models.choices import values_of
+from evidence.models.columns import known
 from incidents.models.cases import Incident
 
 
@@ -56,9 +56,7 @@ class CaseArchive(QueuedWork):
                 ),
                 name="case_archive_done_has_bytes",
             ),
-            models.CheckConstraint(
-                condition=Q(own_tlp__in=values_of(Tlp)), name="case_archive_mark_known"
-            ),
+            known("case_archive_mark_known", "own_tlp", Tlp),
             models.CheckConstraint(
                 condition=Q(redaction__isnull=False) | Q(deep=False),
                 name="case_archive_deep_is_redacted",

@@ -15,7 +15,8 @@ from django.utils.functional import cached_property
 from evidence.handling import CASE_DEFAULT, CHOICES, Tlp
 from evidence.lookalikes import show_hidden
 from evidence.models import AppendOnlyModel
-from evidence.models.choices import choices_of, values_of
+from evidence.models.choices import choices_of
+from evidence.models.columns import known, optional_person_field
 from evidence.models.triggers import Protect, ReadOnly, StateMachine, Trigger
 from evidence.stored_moments import EARLIEST
 from incidents.models.outcome_fields import (
@@ -156,20 +157,8 @@ class Incident(models.Model):
     )
     detected_at = models.DateTimeField()
     reported_at = models.DateTimeField()
-    opened_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    lead = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="led_incidents",
-    )
+    opened_by = optional_person_field()
+    lead = optional_person_field(related_name="led_incidents")
     team = models.ForeignKey(
         Team, null=True, blank=True, on_delete=models.PROTECT, related_name="incidents"
     )
@@ -184,13 +173,7 @@ class Incident(models.Model):
     )
     related = models.ManyToManyField("self", blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
-    closed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    closed_by = optional_person_field()
     closing_reason = models.TextField(blank=True)
     tlp = models.CharField(
         "mark of handling",
@@ -214,26 +197,15 @@ class Incident(models.Model):
             models.UniqueConstraint(
                 fields=("year", "number"), name="incident_number_unique_in_year"
             ),
-            models.CheckConstraint(
-                condition=Q(severity__in=values_of(Severity)),
-                name="incident_severity_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(source__in=values_of(IncidentSource)),
-                name="incident_source_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(status__in=values_of(IncidentStatus)),
-                name="incident_status_known",
-            ),
+            known("incident_severity_known", "severity", Severity),
+            known("incident_source_known", "source", IncidentSource),
+            known("incident_status_known", "status", IncidentStatus),
             models.CheckConstraint(
                 condition=Q(status=IncidentStatus.OPEN.value, closed_at__isnull=True)
                 | (~Q(status=IncidentStatus.OPEN.value) & Q(closed_at__isnull=False)),
                 name="incident_closed_has_time",
             ),
-            models.CheckConstraint(
-                condition=Q(tlp__in=values_of(Tlp)), name="incident_mark_known"
-            ),
+            known("incident_mark_known", "tlp", Tlp),
             *outcome_constraints("incident"),
             models.CheckConstraint(
                 condition=Q(
@@ -346,13 +318,7 @@ class TicketLink(AppendOnlyModel):
     ticket = models.CharField(max_length=100)
     url = models.URLField(blank=True)
     added_at = models.DateTimeField()
-    added_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    added_by = optional_person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("ticket",)
@@ -374,13 +340,7 @@ class Cycle(models.Model):
     )
     number = models.PositiveSmallIntegerField()
     started_at = models.DateTimeField()
-    started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    started_by = optional_person_field()
     reason = models.TextField(blank=True, help_text="Why it was reopened.")
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -436,13 +396,7 @@ class TimelineEntry(AppendOnlyModel):
     phase = models.CharField(max_length=12, blank=True)
     event_at = models.DateTimeField()
     entered_at = models.DateTimeField()
-    author = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    author = optional_person_field()
     author_name = models.CharField(max_length=150)
     body = models.TextField()
     corrects = models.ForeignKey(
@@ -457,9 +411,7 @@ class TimelineEntry(AppendOnlyModel):
         verbose_name_plural = "timeline entries"
         ordering = ("event_at", "id")
         constraints = (
-            models.CheckConstraint(
-                condition=Q(kind__in=TimelineKind.values), name="timeline_kind_known"
-            ),
+            known("timeline_kind_known", "kind", TimelineKind),
             models.CheckConstraint(
                 condition=Q(event_at__gte=EARLIEST),
                 name="timeline_event_at_plausible",

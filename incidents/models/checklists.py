@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pgtrigger
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem
-from evidence.models.choices import choices_of, values_of
+from evidence.models.choices import choices_of
+from evidence.models.columns import known, optional_person_field
 from evidence.models.triggers import Protect
 from incidents.models.cases import Cycle
 from incidents.models.phases import PHASE_CHOICES, refuse_ended_cycle
@@ -53,21 +53,9 @@ class ChecklistItem(models.Model):
         max_length=14, choices=choices_of(ItemState), default=ItemState.OPEN.value
     )
     answered_at = models.DateTimeField(null=True, blank=True)
-    answered_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    answered_by = optional_person_field()
     note = models.TextField(blank=True)
-    assignee = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="checklist_items",
-    )
+    assignee = optional_person_field(related_name="checklist_items")
     retired_at = models.DateTimeField(null=True, blank=True)
 
     objects = ChecklistItemQuerySet.as_manager()
@@ -80,18 +68,9 @@ class ChecklistItem(models.Model):
                 condition=Q(retired_at__isnull=True),
                 name="checklist_item_key_unique",
             ),
-            models.CheckConstraint(
-                condition=Q(kind__in=values_of(ItemKind)),
-                name="checklist_item_kind_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(phase__in=values_of(Phase)),
-                name="checklist_item_phase_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=values_of(ItemState)),
-                name="checklist_item_state_known",
-            ),
+            known("checklist_item_kind_known", "kind", ItemKind),
+            known("checklist_item_phase_known", "phase", Phase),
+            known("checklist_item_state_known", "state", ItemState),
             models.CheckConstraint(
                 condition=Q(state=ItemState.OPEN.value, answered_at__isnull=True)
                 | (~Q(state=ItemState.OPEN.value) & Q(answered_at__isnull=False)),
@@ -136,35 +115,17 @@ class ChecklistEntry(AppendOnlyModel):
     action = models.CharField(max_length=10, choices=EntryAction)
     state = models.CharField(max_length=14, choices=choices_of(ItemState))
     note = models.TextField(blank=True)
-    assignee = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    assignee = optional_person_field()
     recorded_at = models.DateTimeField()
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    actor = optional_person_field()
     actor_name = models.CharField(max_length=150)
 
     class Meta(AppendOnlyModel.Meta):
         verbose_name_plural = "checklist entries"
         ordering = ("id",)
         constraints = (
-            models.CheckConstraint(
-                condition=Q(action__in=EntryAction.values),
-                name="checklist_entry_action_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=values_of(ItemState)),
-                name="checklist_entry_state_known",
-            ),
+            known("checklist_entry_action_known", "action", EntryAction),
+            known("checklist_entry_state_known", "state", ItemState),
         )
 
     def __str__(self) -> str:
@@ -197,13 +158,7 @@ class ArtifactLink(models.Model):
     )
     label = models.CharField(max_length=300)
     linked_at = models.DateTimeField()
-    linked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    linked_by = optional_person_field()
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import models
 
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of
+from evidence.models.columns import optional_person_field
 from incidents.models.cases import Cycle, Incident
 from incidents.models.outcome_fields import (
     outcome_constraints,
@@ -41,25 +41,13 @@ class CycleEnding(AppendOnlyModel):
     original = models.ForeignKey(
         Incident, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
-    lead = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    lead = optional_person_field()
     severity = models.CharField(max_length=10, choices=choices_of(Severity))
     playbook_version = models.ForeignKey(
         PlaybookVersion, on_delete=models.PROTECT, related_name="+"
     )
     head = models.JSONField()
-    ended_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    ended_by = optional_person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("id",)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem
-from evidence.models.choices import choices_of, values_of
+from evidence.models.choices import choices_of
+from evidence.models.columns import known, person_field
 from incidents.findings import Verdict
 from incidents.models.cases import Incident
 
@@ -102,12 +102,7 @@ class Finding(AppendOnlyModel):
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(verdict__in=values_of(Verdict)),
-                name="finding_verdict_known",
-            ),
-        )
+        constraints = (known("finding_verdict_known", "verdict", Verdict),)
         indexes = (
             models.Index(
                 fields=("incident", "code", "key", "-id"), name="finding_newest"
@@ -132,17 +127,12 @@ class FindingReview(AppendOnlyModel):
     choice = models.CharField(max_length=10, choices=ReviewChoice)
     reason = models.TextField(blank=True)
     reviewed_at = models.DateTimeField()
-    reviewed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    reviewed_by = person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("id",)
         constraints = (
-            models.CheckConstraint(
-                condition=Q(choice__in=ReviewChoice.values),
-                name="finding_review_choice_known",
-            ),
+            known("finding_review_choice_known", "choice", ReviewChoice),
             models.CheckConstraint(
                 condition=~Q(choice=ReviewChoice.OVERRULED) | ~Q(reason=""),
                 name="finding_overruled_with_reason",

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import BooleanField, F, Func, Q
 
 from evidence.models import AppendOnlyModel
+from evidence.models.columns import known, optional_person_field, person_field
 from evidence.models.triggers import Protect
 from incidents.models.cases import Incident, Team
 from incidents.models.phases import IncidentPhase
@@ -68,13 +69,7 @@ class ReminderSettings(AppendOnlyModel):
         help_text="How long an acknowledgement holds back the repeats of a breach."
     )
     set_at = models.DateTimeField()
-    set_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    set_by = optional_person_field()
 
     class Meta(AppendOnlyModel.Meta):
         verbose_name_plural = "reminder settings"
@@ -97,13 +92,8 @@ class WebhookChannel(models.Model):
     """
 
     name = models.CharField(max_length=100, unique=True)
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="webhook_channels",
-        help_text="Whose it is. Empty: shared.",
+    owner = optional_person_field(
+        related_name="webhook_channels", help_text="Whose it is. Empty: shared."
     )
     team = models.ForeignKey(
         Team,
@@ -214,13 +204,7 @@ class Notification(models.Model):
 
     key = models.CharField(max_length=200)
     kind = models.CharField(max_length=10, choices=NotificationKind)
-    recipient = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="notifications",
-    )
+    recipient = optional_person_field(related_name="notifications")
     webhook = models.ForeignKey(
         WebhookChannel,
         null=True,
@@ -276,10 +260,7 @@ class Notification(models.Model):
                 condition=Q(recipient__isnull=False) | Q(webhook__isnull=False),
                 name="notification_reaches_somebody",
             ),
-            models.CheckConstraint(
-                condition=Q(kind__in=NotificationKind.values),
-                name="notification_kind_known",
-            ),
+            known("notification_kind_known", "kind", NotificationKind),
             models.CheckConstraint(
                 condition=Q(state__in=UNFINISHED_STATES, finished_at__isnull=True)
                 | Q(
@@ -346,12 +327,7 @@ class NotificationAttempt(AppendOnlyModel):
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("id",)
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(outcome__in=AttemptOutcome.values),
-                name="attempt_outcome_known",
-            ),
-        )
+        constraints = (known("attempt_outcome_known", "outcome", AttemptOutcome),)
 
     def __str__(self) -> str:
         return f"{self.number}: {self.get_outcome_display()}"
@@ -422,9 +398,7 @@ class ReminderAcknowledgement(AppendOnlyModel):
         IncidentPhase, on_delete=models.PROTECT, related_name="acknowledgements"
     )
     acknowledged_at = models.DateTimeField()
-    acknowledged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    acknowledged_by = person_field()
     holds_until = models.DateTimeField()
 
     class Meta(AppendOnlyModel.Meta):

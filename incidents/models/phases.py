@@ -3,13 +3,13 @@
 import datetime as dt
 
 import pgtrigger
-from django.conf import settings
 from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
+from evidence.models.columns import has_text, optional_person_field, person_field
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 from evidence.stored_moments import EARLIEST
 from incidents.models.cases import Cycle
@@ -109,21 +109,9 @@ class IncidentPhase(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)
     due_reason = models.TextField(blank=True)
-    due_set_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    due_set_by = optional_person_field()
     completed_at = models.DateTimeField(null=True, blank=True)
-    completed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    completed_by = optional_person_field()
     breached_at = models.DateTimeField(null=True, blank=True)
 
     objects = IncidentPhaseQuerySet.as_manager()
@@ -244,9 +232,7 @@ class GateStatement(AppendOnlyModel):
         related_name="+",
     )
     stated_at = models.DateTimeField()
-    stated_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    stated_by = person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
@@ -299,17 +285,9 @@ class GateWaiver(models.Model):
     condition_key = models.CharField(max_length=60)
     reason = models.TextField()
     waived_at = models.DateTimeField()
-    waived_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    waived_by = person_field()
     revoked_at = models.DateTimeField(null=True, blank=True)
-    revoked_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    revoked_by = optional_person_field()
     revocation_reason = models.TextField(blank=True)
 
     class Meta:
@@ -332,9 +310,7 @@ class GateWaiver(models.Model):
                 ),
                 name="gate_waiver_revoked_with_reason",
             ),
-            models.CheckConstraint(
-                condition=~Q(reason=""), name="gate_waiver_has_reason"
-            ),
+            has_text("gate_waiver_has_reason"),
             models.CheckConstraint(
                 condition=~Q(condition_key__in=sorted(key.value for key in UNWAIVABLE)),
                 name="gate_waiver_not_of_postmortem",

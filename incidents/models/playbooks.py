@@ -1,10 +1,10 @@
 """Playbooks and their versions. A case keeps the version it was opened with."""
 
 import pgtrigger
-from django.conf import settings
 from django.db import models
 
 from evidence.models import AppendOnlyModel
+from evidence.models.columns import optional_person_field
 from evidence.models.triggers import Protect, ReadOnly
 
 
@@ -41,13 +41,7 @@ class PlaybookVersion(AppendOnlyModel):
     document = models.JSONField()
     file_name = models.CharField(max_length=255)
     loaded_at = models.DateTimeField()
-    loaded_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    loaded_by = optional_person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("playbook__code", "-number")

@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pgtrigger
-from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import F, Func, Q, Value
@@ -20,6 +19,7 @@ from evidence.models import (
     WorkState,
 )
 from evidence.models.choices import choices_of, values_of
+from evidence.models.columns import known, optional_person_field, person_field
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 from incidents.models.cases import Cycle, Incident
 from incidents.workflow.postmortem import (
@@ -120,25 +120,14 @@ class Postmortem(models.Model):
     )
     draft_revision = models.PositiveIntegerField(default=1)
     opened_at = models.DateTimeField()
-    opened_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    opened_by = optional_person_field()
     changed_at = models.DateTimeField()
 
     objects = PostmortemQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(state__in=values_of(PostmortemState)),
-                name="postmortem_state_known",
-            ),
-        )
+        constraints = (known("postmortem_state_known", "state", PostmortemState),)
         triggers = (
             Protect(name="never_deleted", operation=pgtrigger.Delete),
             ReadOnly(name="case_is_fixed", fields=["cycle", "opened_at", "opened_by"]),
@@ -181,13 +170,7 @@ class PostmortemDraft(AppendOnlyModel):
     revision = models.PositiveIntegerField()
     sections = models.JSONField()
     saved_at = models.DateTimeField()
-    saved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    saved_by = optional_person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-revision",)
@@ -216,11 +199,7 @@ class PostmortemVersion(AppendOnlyModel):
     document = models.TextField()
     content_sha256 = models.CharField("SHA-256", max_length=64)
     submitted_at = models.DateTimeField()
-    submitted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    submitted_by = person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-number",)
@@ -264,17 +243,12 @@ class PostmortemReview(AppendOnlyModel):
     content_sha256 = models.CharField("SHA-256", max_length=64)
     comment = models.TextField(blank=True)
     reviewed_at = models.DateTimeField()
-    reviewer = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    reviewer = person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
         constraints = (
-            models.CheckConstraint(
-                condition=Q(verdict__in=ReviewVerdict.values),
-                name="postmortem_review_verdict_known",
-            ),
+            known("postmortem_review_verdict_known", "verdict", ReviewVerdict),
             models.CheckConstraint(
                 condition=Q(verdict=ReviewVerdict.SIGNED) | ~Q(comment=""),
                 name="postmortem_return_has_comment",
@@ -418,9 +392,7 @@ class ActionItem(models.Model):
     item_type = models.CharField(
         "type", max_length=14, choices=choices_of(ActionItemType)
     )
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="action_items"
-    )
+    owner = person_field(related_name="action_items")
     due_on = models.DateField()
     ticket = models.CharField(max_length=100, blank=True)
     ticket_url = models.URLField(blank=True)
@@ -431,21 +403,9 @@ class ActionItem(models.Model):
     )
     outcome = models.TextField(blank=True, help_text="What was done, or why not.")
     created_at = models.DateTimeField()
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    created_by = optional_person_field()
     closed_at = models.DateTimeField(null=True, blank=True)
-    closed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    closed_by = optional_person_field()
     revision = models.PositiveIntegerField(default=1)
 
     objects = ActionItemQuerySet.as_manager()
@@ -453,10 +413,7 @@ class ActionItem(models.Model):
     class Meta:
         ordering = ("due_on", "id")
         constraints = (
-            models.CheckConstraint(
-                condition=Q(item_type__in=values_of(ActionItemType)),
-                name="action_item_type_known",
-            ),
+            known("action_item_type_known", "item_type", ActionItemType),
             models.CheckConstraint(
                 condition=Q(state=ActionItemState.OPEN.value, closed_at__isnull=True)
                 | (

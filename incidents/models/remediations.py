@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem
-from evidence.models.choices import choices_of, values_of
+from evidence.models.choices import choices_of
+from evidence.models.columns import has_text, known, optional_person_field
 from incidents.models.cases import Cycle, TicketLink
 from incidents.models.checklists import ChecklistItem
 from incidents.workflow.incident_states import RemediationKind
@@ -23,22 +23,12 @@ class RemediationDecision(AppendOnlyModel):
     chosen = models.BooleanField()
     reason = models.TextField()
     decided_at = models.DateTimeField()
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    decided_by = optional_person_field()
     decided_by_name = models.CharField(max_length=150)
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("id",)
-        constraints = (
-            models.CheckConstraint(
-                condition=~Q(reason=""), name="remediation_decision_has_reason"
-            ),
-        )
+        constraints = (has_text("remediation_decision_has_reason"),)
 
     def __str__(self) -> str:
         return f"{self.choice_key}: {'chosen' if self.chosen else 'not chosen'}"
@@ -70,22 +60,13 @@ class RemediationAction(AppendOnlyModel):
     )
     done_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
-    recorded_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    recorded_by = optional_person_field()
     recorded_by_name = models.CharField(max_length=150)
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("id",)
         constraints = (
-            models.CheckConstraint(
-                condition=Q(kind__in=values_of(RemediationKind)),
-                name="remediation_action_kind_known",
-            ),
+            known("remediation_action_kind_known", "kind", RemediationKind),
             models.CheckConstraint(
                 condition=~Q(proof="")
                 | Q(ticket__isnull=False)

@@ -5,7 +5,8 @@ from django.db import models
 
 from evidence.lookalikes import show_hidden
 from evidence.models import AppendOnlyModel
-from evidence.models.choices import choices_of, values_of
+from evidence.models.choices import choices_of
+from evidence.models.columns import known
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 from policy.rules.trust import TrustState
 
@@ -52,12 +53,7 @@ class Extension(models.Model):
 
     class Meta:
         ordering = ("extension_id",)
-        constraints = (
-            models.CheckConstraint(
-                condition=models.Q(trust_state__in=values_of(TrustState)),
-                name="extension_trust_state_known",
-            ),
-        )
+        constraints = (known("extension_trust_state_known", "trust_state", TrustState),)
         triggers = (
             Protect(name="never_deleted", operation=pgtrigger.Delete),
             ReadOnly(

@@ -1,12 +1,12 @@
 """Kill switches: ordered, confirmed, asked to be lifted, lifted; each its own row."""
 
 import pgtrigger
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
 from evidence.models import AppendOnlyModel
-from evidence.models.choices import choices_of, values_of
+from evidence.models.choices import choices_of
+from evidence.models.columns import has_text, known, person_field
 from evidence.models.triggers import Trigger
 from policy.models.extensions import Extension
 from policy.models.requests import (
@@ -95,9 +95,7 @@ class KillSwitch(AppendOnlyModel):
         "incidents.Incident", on_delete=models.PROTECT, related_name="kill_switches"
     )
     ordered_at = models.DateTimeField()
-    ordered_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    ordered_by = person_field()
     previous_trust = models.CharField(
         max_length=12,
         blank=True,
@@ -110,18 +108,13 @@ class KillSwitch(AppendOnlyModel):
         verbose_name_plural = "kill switches"
         ordering = ("-id",)
         constraints = (
-            models.CheckConstraint(
-                condition=Q(scope__in=values_of(KillSwitchScope)),
-                name="kill_switch_scope_known",
-            ),
+            known("kill_switch_scope_known", "scope", KillSwitchScope),
             models.CheckConstraint(
                 condition=Q(scope=KillSwitchScope.ALL.value, extension__isnull=True)
                 | Q(scope=KillSwitchScope.EXTENSION.value, extension__isnull=False),
                 name="kill_switch_names_its_extension",
             ),
-            models.CheckConstraint(
-                condition=~Q(reason=""), name="kill_switch_has_reason"
-            ),
+            has_text("kill_switch_has_reason"),
         )
         permissions = (
             ("confirm_killswitch", "Can confirm that a kill switch took effect"),
@@ -148,9 +141,7 @@ class KillSwitchConfirmation(AppendOnlyModel):
     )
     effective_at = models.DateTimeField()
     confirmed_at = models.DateTimeField()
-    confirmed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    confirmed_by = person_field()
     means = models.TextField(help_text="What was run, and what it showed.")
 
     class Meta(AppendOnlyModel.Meta):
@@ -208,12 +199,8 @@ class KillSwitchLift(AppendOnlyModel):
         blank=True, help_text="Why it is lifted before the case reached REMEDIATE."
     )
     lifted_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
-    approved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    requested_by = person_field()
+    approved_by = person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
@@ -222,7 +209,7 @@ class KillSwitchLift(AppendOnlyModel):
                 condition=~Q(approved_by=F("requested_by")),
                 name="lift_approver_is_second_person",
             ),
-            models.CheckConstraint(condition=~Q(reason=""), name="lift_has_reason"),
+            has_text("lift_has_reason"),
         )
         triggers = (
             *AppendOnlyModel.Meta.triggers,

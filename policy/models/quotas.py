@@ -1,10 +1,10 @@
 """Quotas: what was changed and why, and what was exceeded."""
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.columns import has_text, person_field
 from policy.models.extensions import Extension
 
 
@@ -26,16 +26,12 @@ class QuotaChange(AppendOnlyModel):
         related_name="quota_changes",
     )
     changed_at = models.DateTimeField()
-    changed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    changed_by = person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
         constraints = (
-            models.CheckConstraint(
-                condition=~Q(reason=""), name="quota_change_has_reason"
-            ),
+            has_text("quota_change_has_reason"),
             models.CheckConstraint(
                 condition=Q(to_mb__lte=models.F("from_mb")) | ~Q(documentation=""),
                 name="quota_raise_has_documentation",

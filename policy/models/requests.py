@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pgtrigger
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from evidence.models.columns import has_text, known, optional_person_field, person_field
 from evidence.models.triggers import Protect, ReadOnly, StateMachine
 
 
@@ -49,17 +49,9 @@ class ReviewedRequest(models.Model):
         max_length=10, choices=RequestState, default=RequestState.PENDING
     )
     requested_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    requested_by = person_field()
     decided_at = models.DateTimeField(null=True, blank=True)
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    decided_by = optional_person_field()
     decision_reason = models.TextField(blank=True)
 
     class Meta:
@@ -80,10 +72,8 @@ def request_constraints(
     or is overtaken.
     """
     return (
-        models.CheckConstraint(
-            condition=Q(state__in=states.values), name=f"{prefix}_state_known"
-        ),
-        models.CheckConstraint(condition=~Q(reason=""), name=f"{prefix}_has_reason"),
+        known(f"{prefix}_state_known", "state", states),
+        has_text(f"{prefix}_has_reason"),
         models.CheckConstraint(
             condition=Q(state=waiting, decided_at__isnull=True)
             | (~Q(state=waiting) & Q(decided_at__isnull=False)),

@@ -1,11 +1,11 @@
 """Rollbacks: planned, approved, applied with proof, verified against a snapshot."""
 
 import pgtrigger
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel
+from evidence.models.columns import has_text, optional_person_field, person_field
 from evidence.models.triggers import Protect, Trigger
 from policy.models.requests import (
     ReviewedRequest,
@@ -95,13 +95,7 @@ class Rollback(ReviewedRequest):
         max_length=10, choices=RollbackState, default=RollbackState.PROPOSED
     )
     closed_at = models.DateTimeField(null=True, blank=True)
-    closed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    closed_by = optional_person_field()
     closing_reason = models.TextField(blank=True)
 
     class Meta(ReviewedRequest.Meta):
@@ -197,17 +191,11 @@ class RollbackProof(AppendOnlyModel):
     )
     deviations = models.JSONField(default=list, blank=True)
     given_at = models.DateTimeField()
-    given_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
+    given_by = person_field()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
-        constraints = (
-            models.CheckConstraint(
-                condition=~Q(command_output=""), name="rollback_proof_has_output"
-            ),
-        )
+        constraints = (has_text("rollback_proof_has_output", "command_output"),)
         triggers = (
             *AppendOnlyModel.Meta.triggers,
             Trigger(

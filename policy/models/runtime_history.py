@@ -1,9 +1,9 @@
 """Imports of the runtime's own record of trust moves and kill switches."""
 
-from django.conf import settings
 from django.db import models
 
 from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.columns import optional_person_field
 
 
 class RuntimeHistoryImport(AppendOnlyModel):
@@ -19,13 +19,7 @@ class RuntimeHistoryImport(AppendOnlyModel):
         EvidenceItem, on_delete=models.PROTECT, related_name="runtime_histories"
     )
     imported_at = models.DateTimeField()
-    imported_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    imported_by = optional_person_field()
     record_count = models.PositiveIntegerField(default=0)
     finding_count = models.PositiveIntegerField(default=0)
     refused_count = models.PositiveIntegerField(

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem, QueuedWork
+from evidence.models.columns import known
 from evidence.models.queued_work import UNFINISHED_STATES
 
 
@@ -65,9 +66,8 @@ class ScanReport(AppendOnlyModel):
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
         constraints = (
-            models.CheckConstraint(
-                condition=Q(classification__in=ScanClassification.values),
-                name="scan_report_classification_known",
+            known(
+                "scan_report_classification_known", "classification", ScanClassification
             ),
         )
 
@@ -106,9 +106,8 @@ class ScanEntry(AppendOnlyModel):
             models.UniqueConstraint(
                 fields=("report", "position"), name="scan_entry_position_unique"
             ),
-            models.CheckConstraint(
-                condition=Q(classification__in=ScanClassification.values),
-                name="scan_entry_classification_known",
+            known(
+                "scan_entry_classification_known", "classification", ScanClassification
             ),
         )
         indexes = (

@@ -1,9 +1,9 @@
 """Policy snapshots: what the runtime's settings were at a moment."""
 
-from django.conf import settings
 from django.db import models
 
 from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.columns import optional_person_field
 from evidence.stored_moments import EARLIEST
 
 
@@ -30,13 +30,7 @@ class PolicySnapshot(AppendOnlyModel):
     )
     captured_at = models.DateTimeField(help_text="The moment that it shows.")
     taken_at = models.DateTimeField()
-    taken_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    taken_by = optional_person_field()
     cli_profile = models.CharField(max_length=60, blank=True)
     env_profile = models.CharField(max_length=60, blank=True)
     document = models.JSONField()

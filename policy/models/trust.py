@@ -1,12 +1,12 @@
 """Trust: who asked for a move, who approved it, and the history that follows."""
 
 import pgtrigger
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
 from evidence.models import AppendOnlyModel
-from evidence.models.choices import choices_of, values_of
+from evidence.models.choices import choices_of
+from evidence.models.columns import has_text, known, optional_person_field
 from evidence.models.triggers import Trigger
 from policy.models.extensions import Extension
 from policy.models.requests import (
@@ -110,10 +110,7 @@ class PromotionRequest(ReviewedRequest):
         abstract = False
         constraints = (
             *request_constraints("promotion"),
-            models.CheckConstraint(
-                condition=Q(to_state__in=values_of(TrustState)),
-                name="promotion_to_state_known",
-            ),
+            known("promotion_to_state_known", "to_state", TrustState),
             models.UniqueConstraint(
                 fields=("extension",),
                 condition=Q(state=RequestState.PENDING),
@@ -161,21 +158,9 @@ class TrustTransition(AppendOnlyModel):
         related_name="trust_transitions",
     )
     moved_at = models.DateTimeField()
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    requested_by = optional_person_field()
     requested_by_name = models.CharField(max_length=150)
-    approved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
+    approved_by = optional_person_field()
     request = models.OneToOneField(
         PromotionRequest,
         null=True,
@@ -202,9 +187,7 @@ class TrustTransition(AppendOnlyModel):
             models.CheckConstraint(
                 condition=is_listed_move(), name="trust_move_exists"
             ),
-            models.CheckConstraint(
-                condition=~Q(reason=""), name="trust_move_has_reason"
-            ),
+            has_text("trust_move_has_reason"),
             models.CheckConstraint(
                 condition=Q(approved_by__isnull=True)
                 | (Q(requested_by__isnull=False) & ~Q(approved_by=F("requested_by"))),
