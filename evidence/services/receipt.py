@@ -79,6 +79,7 @@ def receive_evidence(
     source: str = "",
     declared_sha256: str | None = None,
     ip_address: str | None = None,
+    tlp: Tlp = Tlp.CLEAR,
     now: dt.datetime | None = None,
 ) -> tuple[EvidenceItem, bool]:
     """Take in a stream as evidence of an incident; return (item, created).
@@ -88,7 +89,7 @@ def receive_evidence(
     chain of custody. Raise UploadTooLarge, UploadBroken,
     DigestMismatch, UnreadableDocument or StorageUnavailable; nothing is kept then.
     Bundles and ledgers are verified by a worker after the commit, the digest of
-    everything else likewise.
+    everything else likewise. `tlp` is the strictest mark of what it was made from.
     """
     require_permission(actor, "evidence.add_evidenceitem")
     delivery = Delivery(
@@ -119,6 +120,7 @@ def receive_evidence(
             recognised=recognised,
             actor=actor,
             now=now or timezone.now(),
+            tlp=tlp,
         )
 
 

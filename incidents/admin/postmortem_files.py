@@ -9,19 +9,21 @@ from django.urls import reverse
 from evidence.models import UNFINISHED_STATES, QueuedWork
 from incidents.admin.postmortem_views import VersionView
 from incidents.models import Postmortem, PostmortemArchiving, PostmortemPdf
-from incidents.services.postmortems.pdfs import find_pdf
+from incidents.services.postmortems.marks import mark_of_version
+from incidents.services.postmortems.pdfs import find_archive, find_pdf
 
 
 def files_context(postmortem: Postmortem, shown: VersionView | None) -> dict[str, Any]:
     """Return what the card of exports shows: the PDF, the archive, the work on both."""
     if shown is None:
         return {}
-    review = shown.signature
-    archive = getattr(review, "archive", None)
+    review, tlp = shown.signature, mark_of_version(shown.version)
+    archived_pdf = find_archive(review, tlp)
     return {
-        "archive": archive,
+        "archive": getattr(review, "archive", None),
+        "archived_pdf": archived_pdf,
         "archiving": review.archivings.first() if review else None,
-        "pdf": None if archive else find_pdf(shown.version, review),
+        "pdf": None if archived_pdf else find_pdf(shown.version, review, tlp),
         "pending": pending_files(postmortem),
         "status_url": reverse(
             "admin:incidents_postmortem_status", args=[postmortem.pk]

@@ -27,6 +27,7 @@ from incidents.services.postmortems.case_facts import (
     gather_case_facts,
 )
 from incidents.services.postmortems.drafts import author_names, current_draft
+from incidents.services.postmortems.marks import mark_of_facts
 from incidents.services.postmortems.reviews import is_author
 from incidents.workflow.phases import Phase
 from incidents.workflow.postmortem import (
@@ -167,6 +168,7 @@ def page_context(request: HttpRequest, postmortem: Postmortem) -> dict[str, Any]
         "content": content,
         "groups": section_groups(content["sections"]),
         "facts": content["facts"],
+        "mark": mark_of_facts(incident, content["facts"]),
         "view": stored_view(content["facts"].get("picture")),
         "missing": missing_sections(draft.sections),
         "authors": author_names(postmortem),

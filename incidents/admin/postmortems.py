@@ -53,6 +53,7 @@ from incidents.services.postmortems.drafts import (
     open_postmortem,
     save_draft,
 )
+from incidents.services.postmortems.marks import mark_of_facts
 from incidents.services.postmortems.pdfs import stored_pdf
 from incidents.workflow.postmortem import (
     SECTION_KEYS,
@@ -248,6 +249,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
             draft=draft,
             content=content,
             facts=content["facts"],
+            mark=mark_of_facts(postmortem.incident, content["facts"]),
             groups=section_groups(context.pop("sections")),
             **{"conflict": None, **context},
         )

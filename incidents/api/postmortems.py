@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from evidence.api.base import filters
 from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.api.serializers import NameField, ReferenceField
+from evidence.handling import CHOICES
 from evidence.models import TokenScope, WorkState
 from evidence.models.choices import choices_of
 from incidents.models import (
@@ -42,6 +43,14 @@ class FileWorkSerializer(serializers.Serializer):
     failure = serializers.CharField(help_text='"" unless the workers gave it up.')
     requested_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class PdfWorkSerializer(FileWorkSerializer):
+    """How far a PDF is, and which mark of handling it has on its pages."""
+
+    tlp = serializers.ChoiceField(
+        [*CHOICES, ("", "None")], help_text='"" where it was made before there were.'
+    )
 
 
 def _newest_work(rows: Any) -> dict[str, Any] | None:
@@ -116,10 +125,11 @@ class VersionSerializer(serializers.ModelSerializer):
         )
         read_only_fields = fields
 
-    @extend_schema_field(FileWorkSerializer(allow_null=True))
+    @extend_schema_field(PdfWorkSerializer(allow_null=True))
     def get_pdf(self, version: PostmortemVersion) -> dict[str, Any] | None:
         """How far the worker is with the newest PDF; null where none was asked for."""
-        return _newest_work(version.pdfs.all())
+        newest = next(iter(version.pdfs.all()), None)
+        return dict(PdfWorkSerializer(newest).data) if newest else None
 
 
 class VersionDetailSerializer(VersionSerializer):

@@ -11,6 +11,7 @@ from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
+from evidence.handling import CHOICES, Tlp
 from evidence.models import (
     UNFINISHED_STATES,
     AppendOnlyModel,
@@ -272,6 +273,19 @@ class PostmortemReview(AppendOnlyModel):
         return f"{self.get_verdict_display()} by {self.reviewer}"
 
 
+def mark_on_pages() -> models.CharField[str, str]:
+    """Return the field of the mark that a PDF has on its pages."""
+    return models.CharField(
+        "mark",
+        max_length=10,
+        blank=True,
+        choices=CHOICES,
+        default="",
+        db_default="",
+        help_text='On every page of the PDF; "" where it was made before there were.',
+    )
+
+
 class PostmortemArchive(AppendOnlyModel):
     """The files that a signed version was archived as: evidence items of the case."""
 
@@ -287,10 +301,17 @@ class PostmortemArchive(AppendOnlyModel):
     pdf_item = models.ForeignKey(
         EvidenceItem, on_delete=models.PROTECT, related_name="+"
     )
+    tlp = mark_on_pages()
     archived_at = models.DateTimeField()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(tlp__in=("", *values_of(Tlp))),
+                name="postmortem_archive_mark_known",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"archive of {self.review}"
@@ -330,8 +351,8 @@ class PostmortemArchiving(QueuedWork):
 class PostmortemPdf(QueuedWork):
     """A version as PDF, made by a worker and kept in the evidence store.
 
-    `content_key` is the SHA-256 over what the PDF shows, the version's hash and the
-    words of its signature: the same content is made once.
+    `content_key` is the SHA-256 over what the PDF shows, the version's hash, the words
+    of its signature and its mark: the same content is made once.
     """
 
     noun = "PDF"
@@ -341,6 +362,7 @@ class PostmortemPdf(QueuedWork):
     signature = models.TextField(
         blank=True, help_text="Who signed, and when, as the PDF says it."
     )
+    tlp = mark_on_pages()
     content_key = models.CharField(max_length=64)
     sha256_hex = models.CharField("SHA-256", max_length=64, blank=True)
 
@@ -357,6 +379,10 @@ class PostmortemPdf(QueuedWork):
             models.CheckConstraint(
                 condition=~Q(state=WorkState.DONE) | ~Q(sha256_hex=""),
                 name="postmortem_pdf_done_has_bytes",
+            ),
+            models.CheckConstraint(
+                condition=Q(tlp__in=("", *values_of(Tlp))),
+                name="postmortem_pdf_mark_known",
             ),
         ]
 

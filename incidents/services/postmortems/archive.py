@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from evidence.handling import Tlp
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services.receipt import receive_evidence
 from incidents.models import (
@@ -21,6 +22,7 @@ from incidents.models import (
 )
 from incidents.services.archives.requests import queue_archive
 from incidents.services.changes import lock_incident, record_change
+from incidents.services.postmortems.marks import mark_of_version
 from incidents.services.postmortems.pdfs import pdf_bytes
 from incidents.services.postmortems.signatures import (
     current_signature,
@@ -34,8 +36,9 @@ def archive_postmortem(
 ) -> PostmortemArchive:
     """Store a signed version's files as evidence; twice is once.
 
-    The files depend on nothing but the version and its signature, so that a repeat
-    makes the same bytes, and the same bytes are the same evidence item.
+    The files depend on nothing but the version, its signature and, the PDF, its mark,
+    so that a repeat makes the same bytes, and the same bytes are the same evidence
+    item. The mark is the one of now: the PDF says it on every page.
     """
     review = PostmortemReview.objects.select_related(
         "version__postmortem__cycle__incident", "reviewer"
@@ -45,10 +48,15 @@ def archive_postmortem(
         return existing
     version = review.version
     # The bytes are stored before the rows: outside the transaction, as all uploads.
-    json_item = _store(version, "json", version.document.encode())
-    markdown_item = _store(version, "md", render_version(version, review).encode())
-    pdf_item = _store(version, "pdf", pdf_bytes(version, review))
-    return _record(review, json_item, markdown_item, pdf_item, now or timezone.now())
+    tlp = mark_of_version(version)
+    files = {
+        "json_item": _store(version, "json", version.document.encode(), tlp),
+        "markdown_item": _store(
+            version, "md", render_version(version, review).encode(), tlp
+        ),
+        "pdf_item": _store(version, "pdf", pdf_bytes(version, review, tlp), tlp),
+    }
+    return _record(review, files, tlp, now or timezone.now())
 
 
 def find_void_files(items: Collection[EvidenceItem]) -> dict[int, str]:
@@ -78,7 +86,9 @@ def render_version(version: PostmortemVersion, review: PostmortemReview | None) 
     )
 
 
-def _store(version: PostmortemVersion, ending: str, data: bytes) -> EvidenceItem:
+def _store(
+    version: PostmortemVersion, ending: str, data: bytes, tlp: Tlp
+) -> EvidenceItem:
     incident = version.postmortem.incident
     item, _ = receive_evidence(
         incident_id=incident.pk,
@@ -88,6 +98,7 @@ def _store(version: PostmortemVersion, ending: str, data: bytes) -> EvidenceItem
         actor=None,
         kind=EvidenceKind.OTHER,
         source=f"postmortem version {version.number}, {version.content_sha256}",
+        tlp=tlp,
     )
     return item
 
@@ -95,21 +106,15 @@ def _store(version: PostmortemVersion, ending: str, data: bytes) -> EvidenceItem
 @transaction.atomic
 def _record(
     review: PostmortemReview,
-    json_item: EvidenceItem,
-    markdown_item: EvidenceItem,
-    pdf_item: EvidenceItem,
+    files: dict[str, EvidenceItem],
+    tlp: Tlp,
     now: dt.datetime,
 ) -> PostmortemArchive:
     version = review.version
     incident = lock_incident(version.postmortem.cycle.incident_id)
     archive, is_new = PostmortemArchive.objects.get_or_create(
         review=review,
-        defaults={
-            "json_item": json_item,
-            "markdown_item": markdown_item,
-            "pdf_item": pdf_item,
-            "archived_at": now,
-        },
+        defaults={**files, "tlp": tlp.value, "archived_at": now},
     )
     if is_new:
         record_change(
@@ -122,6 +127,7 @@ def _record(
             "and PDF",
             after={
                 "version": version.number,
+                "tlp": archive.tlp,
                 "items": {
                     item.original_name: item.sha256_hex for item in archive.items
                 },

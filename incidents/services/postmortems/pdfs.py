@@ -14,14 +14,21 @@ from django.utils import timezone
 from evidence import storage
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.history import incident_stream, record_entry
+from evidence.handling import Tlp
 from evidence.models import UNFINISHED_STATES, WorkState
 from evidence.queue.claiming import end_work, lock_unfinished
 from evidence.queue.names import QueueName
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
 from evidence.services.store.claims import claim_bytes
 from evidence.services.store.faults import keep_received
-from incidents.models import PostmortemPdf, PostmortemReview, PostmortemVersion
+from incidents.models import (
+    PostmortemArchive,
+    PostmortemPdf,
+    PostmortemReview,
+    PostmortemVersion,
+)
 from incidents.services.changes import lock_incident
+from incidents.services.postmortems.marks import mark_of_version
 from incidents.services.postmortems.signatures import describe_signature, signature_of
 
 READ = "incidents.view_postmortem"
@@ -35,10 +42,10 @@ def request_pdf(
     version_id: int,
     now: dt.datetime | None = None,
 ) -> PostmortemPdf:
-    """Ask for a version as PDF, with the signature that counts for it, if any.
+    """Ask for a version as PDF, with its mark and the signature that counts, if any.
 
     What is under way or made already is the answer as it is; what gave up is asked
-    for again.
+    for again. A mark that was changed since asks for another PDF.
     """
     require_permission(actor, READ)
     moment = now or timezone.now()
@@ -47,13 +54,15 @@ def request_pdf(
     )
     incident = lock_incident(version.postmortem.cycle.incident_id)
     review = signature_of(version)
-    found = find_pdf(version, review)
+    tlp = mark_of_version(version)
+    found = find_pdf(version, review, tlp)
     if found is not None and found.state in STANDING:
         return found
     pdf = PostmortemPdf.objects.create(
         version=version,
         signature=describe_signature(review),
-        content_key=content_key(version, review),
+        tlp=tlp.value,
+        content_key=content_key(version, review, tlp),
         requested_by=actor,
         requested_at=moment,
         touched_at=moment,
@@ -63,7 +72,7 @@ def request_pdf(
         action="postmortem.pdf_requested",
         actor=actor,
         obj=incident,
-        after={"version": version.number, "pdf": pdf.pk},
+        after={"version": version.number, "pdf": pdf.pk, "tlp": pdf.tlp},
         now=moment,
     )
     queue_work(pdf)
@@ -76,11 +85,17 @@ def run_pdf(*, pdf_id: int) -> PostmortemPdf | None:
 
 
 def find_pdf(
-    version: PostmortemVersion, review: PostmortemReview | None
+    version: PostmortemVersion, review: PostmortemReview | None, tlp: Tlp
 ) -> PostmortemPdf | None:
     """Return the newest PDF of just this content, made or not; None before one."""
-    key = content_key(version, review)
+    key = content_key(version, review, tlp)
     return PostmortemPdf.objects.filter(version=version, content_key=key).first()
+
+
+def find_archive(review: PostmortemReview | None, tlp: Tlp) -> PostmortemArchive | None:
+    """Return the archive whose PDF has just this mark; None while there is none."""
+    archive = getattr(review, "archive", None)
+    return archive if archive is not None and archive.tlp == tlp.value else None
 
 
 def stored_pdf(
@@ -88,43 +103,56 @@ def stored_pdf(
 ) -> bytes | None:
     """Return the PDF of just this content: the archived one, or the one made for it.
 
-    None while there is none. Raise EvidenceDamaged or EvidenceMissing where the store
-    no longer has its bytes.
+    None while there is none, as after a change of the mark. Raise EvidenceDamaged or
+    EvidenceMissing where the store no longer has its bytes.
     """
-    archive = getattr(review, "archive", None)
-    if archive is not None:
-        return storage.read_verified(archive.pdf_item.sha256_hex)
-    found = find_pdf(version, review)
-    if found is None or found.state != WorkState.DONE:
-        return None
-    return storage.read_verified(found.sha256_hex)
+    return _stored(version, review, mark_of_version(version))
 
 
-def pdf_bytes(version: PostmortemVersion, review: PostmortemReview | None) -> bytes:
-    """Return the PDF as it is stored; lay it out where there is none yet.
+def pdf_bytes(
+    version: PostmortemVersion, review: PostmortemReview | None, tlp: Tlp
+) -> bytes:
+    """Return the PDF with this mark as it is stored; lay it out where there is none.
 
     For workers: laying out a long postmortem takes long.
     """
-    stored = stored_pdf(version, review)
+    stored = _stored(version, review, tlp)
     if stored is not None:
         return stored
-    return render_pdf(version, describe_signature(review))
+    return render_pdf(version, describe_signature(review), tlp)
 
 
-def render_pdf(version: PostmortemVersion, signature: str) -> bytes:
-    """Return a version as PDF."""
+def render_pdf(version: PostmortemVersion, signature: str, tlp: Tlp | None) -> bytes:
+    """Return a version as PDF, its mark of handling, if any, on every page."""
     # reportlab takes long to load, and few processes ever draw.
     from incidents.postmortem_pdf import write_pdf
 
     return write_pdf(
-        version.content, sha256_hex=version.content_sha256, signature=signature
+        version.content,
+        sha256_hex=version.content_sha256,
+        signature=signature,
+        tlp=tlp,
     )
 
 
-def content_key(version: PostmortemVersion, review: PostmortemReview | None) -> str:
+def content_key(
+    version: PostmortemVersion, review: PostmortemReview | None, tlp: Tlp
+) -> str:
     """Return the SHA-256 over what the PDF shows."""
-    shown = f"{version.content_sha256}\n{describe_signature(review)}"
+    shown = f"{version.content_sha256}\n{describe_signature(review)}\n{tlp.label}"
     return hashlib.sha256(shown.encode()).hexdigest()
+
+
+def _stored(
+    version: PostmortemVersion, review: PostmortemReview | None, tlp: Tlp
+) -> bytes | None:
+    archive = find_archive(review, tlp)
+    if archive is not None:
+        return storage.read_verified(archive.pdf_item.sha256_hex)
+    found = find_pdf(version, review, tlp)
+    if found is None or found.state != WorkState.DONE:
+        return None
+    return storage.read_verified(found.sha256_hex)
 
 
 def list_stored_pdfs() -> QuerySet[PostmortemPdf, Any]:
@@ -134,7 +162,9 @@ def list_stored_pdfs() -> QuerySet[PostmortemPdf, Any]:
 
 
 def _make(pdf: PostmortemPdf) -> PostmortemPdf:
-    data = render_pdf(pdf.version, pdf.signature)
+    # What was asked for before there were marks is made without one, as its key says.
+    tlp = Tlp(pdf.tlp) if pdf.tlp else None
+    data = render_pdf(pdf.version, pdf.signature, tlp)
     # The bytes before the row: a row that is done always has them.
     with storage.receive_stream(io.BytesIO(data)) as incoming:
         keep_received(incoming)
