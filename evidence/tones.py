@@ -129,6 +129,8 @@ TONES = {
     "quarantine_escape": "late",
     "move refused": "warn",
     "move odd": "watch",
+    # a case that is kept as it is
+    "on hold": "watch",
     # requests and rollbacks
     "pending": "watch",
     "proposed": "watch",

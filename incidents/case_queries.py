@@ -22,7 +22,7 @@ from evidence.models import (
     VerificationReport,
 )
 from evidence.text import drop_unstorable
-from incidents.models import Incident, IncidentPhase
+from incidents.models import CaseHold, Incident, IncidentPhase
 from incidents.workflow.incident_states import IncidentStatus, Severity
 
 OPEN_RANK = Case(
@@ -51,6 +51,20 @@ WORST_FIRST = (
 )
 """Expressions, not names of annotations: other admins' fields that point at a case take
 this order for rows of their own query."""
+
+
+def on_hold(incidents: QuerySet[Incident], *, held: bool = True) -> QuerySet[Incident]:
+    """Narrow cases to those on hold, or to those that are not."""
+    standing = Exists(
+        CaseHold.objects.filter(incident=OuterRef("pk"), released_at=None)
+    )
+    return incidents.filter(standing if held else ~standing)
+
+
+def with_hold(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
+    """Read with each case the ID of the hold that stands on it, as `hold_id`."""
+    standing = CaseHold.objects.filter(incident=OuterRef("pk"), released_at=None)
+    return incidents.annotate(hold_id=Subquery(standing.values("pk")[:1]))
 
 
 def worst_first(incidents: QuerySet[Incident]) -> QuerySet[Incident]:

@@ -40,6 +40,12 @@ class TransitionError(Conflict, IncidentError):
     code = "invalid_transition"
 
 
+class SecondPersonMissing(Forbidden, IncidentError):
+    """Who did the first half of it cannot do the second."""
+
+    code = "second_person_missing"
+
+
 class AlertRefused(IncidentError):
     """Alerts cannot be moved as asked."""
 

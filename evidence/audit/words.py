@@ -57,6 +57,8 @@ ACTIONS = {
     "gate.waived": "Condition of a gate waived",
     "gate.waiver_revoked": "Waiver revoked",
     "history.alive": "A day without an entry",
+    "hold.placed": "Case put on hold",
+    "hold.released": "Hold of the case released",
     "history.checked": "History checked",
     "incident.closed": "Case closed",
     "incident.duplicate_told": "Duplicate told about its original",

@@ -34,13 +34,14 @@ from evidence.format import REDACTION_FLAGS
 from evidence.models import WorkState
 from evidence.templatetags.casefile import badge, show_mark, show_moment
 from evidence.text import drop_unstorable
-from incidents.models import CaseArchive, Incident
+from incidents.models import CaseArchive, CaseHold, Incident
 from incidents.services.archives.checking import BroughtArchive, check_brought
 from incidents.services.archives.requests import (
     MAKE,
     open_archive,
     request_archive,
 )
+from incidents.services.lifecycle.holds import find_hold
 
 HISTORY_WORDS = {
     "extends": "Today's history extends the archive's newest checkpoint.",
@@ -100,6 +101,7 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
     fields = (
         *(
             "case",
+            "hold",
             "mark",
             "copy",
             "verdict",
@@ -111,7 +113,7 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
         *("requested_by", "last_problem", "failure", "download"),
     )
     readonly_fields = (
-        *("case", "mark", "copy", "verdict", "size", "asked", "download"),
+        *("case", "hold", "mark", "copy", "verdict", "size", "asked", "download"),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CaseArchive]:
@@ -152,7 +154,11 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
                 return self._request(request, incident, form)
             form.add_error("case", "There is no case of this reference. Check it.")
         return self._page(
-            request, "incidents/archives/ask.html", "Archive a case", form=form
+            request,
+            "incidents/archives/ask.html",
+            "Archive a case",
+            form=form,
+            hold=_hold_of_named(request),
         )
 
     def _request(
@@ -235,6 +241,17 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
         words = archive.redaction_words.replace("-", " ")
         return f"{'External' if archive.is_redacted else 'Internal'}, {words}"
 
+    @display(description="Hold")
+    def hold(self, archive: CaseArchive) -> str:
+        hold = find_hold(archive.incident)
+        if hold is None:
+            return "Not on hold"
+        return format_html(
+            "{} since {}: nothing of the case is pruned",
+            badge("on hold", "On hold"),
+            show_moment(hold.held_at),
+        )
+
     @display(description="Case")
     def case(self, archive: CaseArchive) -> str:
         url = reverse("admin:incidents_incident_change", args=[archive.incident_id])
@@ -272,6 +289,14 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
         return format_html(
             '<a class="ev-link" href="{}">Download the archive</a>, {}', url, held
         )
+
+
+def _hold_of_named(request: HttpRequest) -> CaseHold | None:
+    """Return the hold on the case that the address names."""
+    reference = drop_unstorable(request.GET.get("case", "")).strip()
+    visible = Incident.objects.visible_to(request.user)
+    incident = visible.filter(reference=reference).first()
+    return find_hold(incident) if incident else None
 
 
 def _check_upload(upload: UploadedFile, request: HttpRequest) -> BroughtArchive:

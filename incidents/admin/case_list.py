@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from incidents.case_queries import breached, unverified
+from incidents.case_queries import breached, on_hold, unverified
 from incidents.models import Incident, IncidentPhase
 from incidents.services.metrics import is_of_age
 from incidents.workflow.metrics import AGE_GROUPS
@@ -64,6 +64,15 @@ class UnverifiedFilter(YesFilter):
         self, request: HttpRequest, queryset: QuerySet[Incident]
     ) -> QuerySet[Incident]:
         return unverified(queryset)
+
+
+class HoldFilter(YesFilter):
+    title, parameter_name, words = "hold", "on_hold", "On hold"
+
+    def chosen(
+        self, request: HttpRequest, queryset: QuerySet[Incident]
+    ) -> QuerySet[Incident]:
+        return on_hold(queryset)
 
 
 class PhaseTimeFilter(admin.SimpleListFilter):

@@ -30,12 +30,14 @@ from incidents.admin.case_list import (
     AgeFilter,
     BreachedFilter,
     DetectedFilter,
+    HoldFilter,
     MineFilter,
     PhaseTimeFilter,
     UnverifiedFilter,
 )
 from incidents.admin.case_watch import changes_view
 from incidents.admin.cockpit import cockpit_context, find_incident
+from incidents.admin.hold_actions import HOLD_ACTIONS
 from incidents.admin.mark_actions import MARK_ACTIONS
 from incidents.admin.overview_pages import my_items_view, preview_view
 from incidents.admin.response_times import response_times_csv, response_times_view
@@ -73,6 +75,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
         MineFilter,
         BreachedFilter,
         UnverifiedFilter,
+        HoldFilter,
         "status",
         "severity",
         "tlp",
@@ -91,7 +94,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
     search_help_text = "Reference, title, extension or call ID"
     list_filter_submit = False
     actions = None
-    page_actions = {**ACTIONS, **MARK_ACTIONS}
+    page_actions = {**ACTIONS, **MARK_ACTIONS, **HOLD_ACTIONS}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         return (

@@ -20,11 +20,13 @@ from incidents.admin.case_watch import watch_context, with_mark
 from incidents.admin.checklist_tab import checklist_tab
 from incidents.admin.evidence_tab import evidence_tab
 from incidents.admin.finding_views import view_findings
+from incidents.admin.hold_actions import hold_context
 from incidents.admin.mark_actions import waiting_loosenings
 from incidents.admin.picture_tab import picture_tab
 from incidents.admin.policy_tab import policy_tab
 from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.timeline_tab import timeline_tab
+from incidents.case_queries import with_hold
 from incidents.models import AlertAssignment, Cycle, GateWaiver, Incident, IncidentPhase
 from incidents.phase_views import PhaseView, view_phase
 from incidents.services.alerts.taking_over import find_leftovers
@@ -114,7 +116,11 @@ def find_incident(request: HttpRequest, incident_id: str) -> Incident:
         ).prefetch_related(Prefetch("waivers", people)),
     )
     found = (
-        with_mark(Incident.objects.visible_to(request.user), read_key(incident_id) or 0)
+        with_hold(
+            with_mark(
+                Incident.objects.visible_to(request.user), read_key(incident_id) or 0
+            )
+        )
         .select_related(
             "playbook_version__playbook",
             "lead",
@@ -171,6 +177,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "is_emptied": is_live and _is_emptied(incident),
         "can_reopen": _can_reopen(request, incident, cycle),
         "can_mark": not is_past and request.user.has_perm(WORK),
+        **hold_context(request, incident),
         "loosenings": waiting_loosenings(incident, request.user),
         "can_take_over": _can_take_over(request, incident, cycle),
         "condition_titles": TITLES,

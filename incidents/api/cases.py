@@ -19,12 +19,14 @@ from evidence.api.base.parsers import PlainJsonParser
 from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.models import TokenScope
 from incidents.api import filters, serializers
+from incidents.api.holds import HoldReasonSerializer, HoldSerializer
 from incidents.api.picture import (
     PARAMETERS,
     PictureSerializer,
     PictureWindowSerializer,
 )
 from incidents.models import (
+    CaseHold,
     Cycle,
     GateWaiver,
     Incident,
@@ -39,6 +41,7 @@ from incidents.services.lifecycle.closing import (
     close_incident,
 )
 from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
+from incidents.services.lifecycle.holds import place_hold, release_hold
 from incidents.services.lifecycle.marks import set_mark
 from incidents.services.picture.gathering import gather_picture
 from incidents.workflow.incident_states import IncidentStatus, Severity
@@ -54,6 +57,7 @@ OUTCOME_FIELDS = (
 )
 # A proxy that compresses answers makes a strong tag weak on the way.
 ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
+HOLD_PEOPLE = ("held_by", "released_by")
 IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
@@ -108,6 +112,7 @@ class IncidentViewSet(ReadOnlyViewSet):
             "related",
             "ticket_links",
             Prefetch("cycles", cycles),
+            Prefetch("holds", CaseHold.objects.select_related(*HOLD_PEOPLE)),
             Prefetch("kill_switches", KillSwitch.objects.with_people()),
         )
 
@@ -173,6 +178,30 @@ class IncidentViewSet(ReadOnlyViewSet):
         }
         code = status.HTTP_202_ACCEPTED if asked else status.HTTP_200_OK
         return Response(serializers.MarkAnswerSerializer(answer).data, status=code)
+
+    @extend_schema(request=HoldReasonSerializer, responses={201: HoldSerializer})
+    @action(detail=True, methods=["post"])
+    def hold(self, request: Request, reference: str) -> Response:
+        """Put a case on hold: nothing of it is pruned while the hold stands."""
+        placed = self._decide_hold(request, place_hold)
+        return Response(placed, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=HoldReasonSerializer, responses=HoldSerializer)
+    @action(detail=True, methods=["post"], url_path="release-hold")
+    def release_hold(self, request: Request, reference: str) -> Response:
+        """Release a hold that somebody else placed."""
+        return Response(self._decide_hold(request, release_hold))
+
+    def _decide_hold(self, request: Request, decide: Any) -> Any:
+        incident = self.get_object()
+        form = HoldReasonSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        hold = decide(
+            actor=person_of(request),
+            incident_id=incident.pk,
+            reason=form.validated_data.get("reason", ""),
+        )
+        return HoldSerializer(hold).data
 
     @extend_schema(parameters=PARAMETERS, responses=PictureSerializer)
     # Its query is a window, and no filter of cases.

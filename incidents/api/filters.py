@@ -5,6 +5,7 @@ from __future__ import annotations
 from evidence.api.base import filters
 from evidence.handling import CHOICES
 from evidence.models.choices import choices_of
+from incidents.case_queries import on_hold
 from incidents.models import (
     AlertDecision,
 )
@@ -37,8 +38,12 @@ class IncidentFilter(filters.FilterSet):
     lead = filters.CharFilter(field_name="lead__username")
     team = filters.CharFilter(field_name="team__name")
     label = filters.CharFilter(method="filter_label")
+    on_hold = filters.TruthFilter(method="filter_on_hold")
     detected_after = filters.MomentFilter("detected_at", "gte")
     detected_before = filters.MomentFilter("detected_at", "lt")
+
+    def filter_on_hold(self, queryset, name, value):  # type: ignore[no-untyped-def]
+        return on_hold(queryset, held=value)
 
     def filter_label(self, queryset, name, value):  # type: ignore[no-untyped-def]
         return queryset.filter(labels__contains=[value])

@@ -14,6 +14,7 @@ from evidence.api.serializers import LinesField, NameField, ReferenceField
 from evidence.handling import CHOICES
 from evidence.storable_values import BIGINT_MAX
 from evidence.text import REASON_LENGTH
+from incidents.api.holds import HoldSerializer
 from incidents.models import (
     Alert,
     AlertAssignment,
@@ -232,6 +233,7 @@ class IncidentSerializer(serializers.ModelSerializer):
     closed_by = NameField()
     duplicate_of = ReferenceField()
     related = ReferenceField(many=True)
+    holds = HoldSerializer(many=True, read_only=True)
     tickets = TicketSerializer(source="ticket_links", many=True, read_only=True)
     cycles = CycleSerializer(many=True, read_only=True)
     kill_switches = KillOrderSerializer(many=True, read_only=True)
@@ -248,6 +250,7 @@ class IncidentSerializer(serializers.ModelSerializer):
             "source",
             "status",
             "tlp",
+            "holds",
             "detected_at",
             "reported_at",
             "opened_by",

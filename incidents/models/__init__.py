@@ -30,6 +30,7 @@ from incidents.models.findings import (
     FindingReview,
     ReviewChoice,
 )
+from incidents.models.holds import CaseHold
 from incidents.models.loosenings import LooseningRequest
 from incidents.models.notifications import (
     AttemptOutcome,
@@ -76,6 +77,7 @@ __all__ = (
     "ArtifactLink",
     "AttemptOutcome",
     "CaseArchive",
+    "CaseHold",
     "ChecklistEntry",
     "ChecklistItem",
     "Cycle",
