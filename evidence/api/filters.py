@@ -69,3 +69,9 @@ class AuditEntryFilter(filters.FilterSet):
     recorded_after = filters.MomentFilter("recorded_at", "gte")
     recorded_before = filters.MomentFilter("recorded_at", "lt")
     after_sequence = filters.WholeNumberFilter("sequence", "gt")
+
+
+class AuditStreamFilter(filters.FilterSet):
+    stream = filters.CharFilter()
+    recorded_after = filters.MomentFilter("recorded_at", "gte")
+    recorded_before = filters.MomentFilter("recorded_at", "lt")

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import status
+from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,9 +17,11 @@ from evidence.api.base.permissions import require_scope
 from evidence.api.base.views import (
     ReadOnlyViewSet,
     ReportPartViewSet,
+    ResourceViewSet,
     person_of,
 )
 from evidence.api.log import EntryProofSerializer
+from evidence.audit.history import newest_of_streams
 from evidence.audit.log.reading import entry_proof, newest_checkpoint
 from evidence.format.redaction import flags_set
 from evidence.models import (
@@ -141,6 +143,16 @@ class ReplayStepViewSet(ReportPartViewSet):
     filterset_class = filters.ReplayStepFilter
     ordering_fields = ("index",)
     default_ordering = "index"
+
+
+class AuditStreamViewSet(mixins.ListModelMixin, ResourceViewSet):
+    """The streams of the history: how long each is, and its newest entry's hash."""
+
+    queryset = newest_of_streams()
+    serializer_class = serializers.AuditStreamSerializer
+    filterset_class = filters.AuditStreamFilter
+    read_permission = "evidence.view_auditentry"
+    ordering_fields = ("id", "recorded_at")
 
 
 class AuditEntryViewSet(ReadOnlyViewSet):

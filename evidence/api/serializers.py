@@ -317,3 +317,15 @@ class AuditEntrySerializer(serializers.Serializer):
 
     def to_representation(self, instance: AuditEntry) -> dict[str, Any]:
         return entry_document(instance)
+
+
+class AuditStreamSerializer(serializers.ModelSerializer):
+    """A stream by its newest entry, which covers all before it."""
+
+    length = serializers.IntegerField(source="sequence", read_only=True)
+    newest_hash = serializers.CharField(source="entry_hash", read_only=True)
+
+    class Meta:
+        model = AuditEntry
+        fields = ("stream", "length", "newest_hash", "recorded_at")
+        read_only_fields = fields

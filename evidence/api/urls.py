@@ -4,14 +4,18 @@ from rest_framework.routers import SimpleRouter
 
 from evidence.api import resources
 from evidence.api.base.parsers import PlainJsonParser
+from evidence.api.base.records import register_kinds
 from evidence.api.evidence import EvidenceViewSet
 from evidence.api.log import ConsistencyView, NewestCheckpointView
+from evidence.api.records import EVIDENCE_KINDS
 
 router = SimpleRouter()
 router.register("custody-events", resources.CustodyEventViewSet)
 router.register("reports", resources.ReportViewSet, basename="report")
 router.register("exports", resources.ExportViewSet)
 router.register("audit-entries", resources.AuditEntryViewSet)
+router.register("audit-streams", resources.AuditStreamViewSet, basename="audit-stream")
+register_kinds(router, EVIDENCE_KINDS)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path(

@@ -192,6 +192,14 @@ def read_heads() -> list[AuditEntry]:
     return list(AuditEntry.objects.order_by("stream", "-sequence").distinct("stream"))
 
 
+def newest_of_streams() -> models.QuerySet[AuditEntry]:
+    """Return the newest entry of every stream as rows to be ordered and paged."""
+    later = AuditEntry.objects.filter(
+        stream=OuterRef("stream"), sequence=OuterRef("sequence") + 1
+    )
+    return AuditEntry.objects.filter(~Exists(later))
+
+
 def _append(entry: AuditEntry) -> AuditEntry:
     _lock_stream(entry.stream)
     last = AuditEntry.objects.filter(stream=entry.stream).order_by("-sequence").first()

@@ -1,9 +1,11 @@
 from django.urls import URLPattern, URLResolver, path
 from rest_framework.routers import SimpleRouter
 
+from evidence.api.base.records import register_kinds
 from incidents.api import cases, findings, postmortems
 from incidents.api.alerts import AlertRuleViewSet, AlertViewSet
 from incidents.api.metrics import CaseAgesView, CaseWeeksView, PhaseTimesView
+from incidents.api.records import INCIDENT_KINDS
 
 router = SimpleRouter()
 router.register("incidents", cases.IncidentViewSet, basename="incident")
@@ -22,6 +24,7 @@ router.register(
     basename="postmortem-version",
 )
 router.register("action-items", postmortems.ActionItemViewSet, basename="action-item")
+register_kinds(router, INCIDENT_KINDS)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics/phase-times/", PhaseTimesView.as_view(), name="phase-times"),

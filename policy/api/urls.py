@@ -1,7 +1,9 @@
 from django.urls import URLPattern, URLResolver, path
 from rest_framework.routers import SimpleRouter
 
+from evidence.api.base.records import register_kinds
 from policy.api import views
+from policy.api.records import POLICY_KINDS
 
 router = SimpleRouter()
 router.register("extensions", views.ExtensionViewSet, basename="extension")
@@ -14,6 +16,7 @@ router.register(
 )
 router.register("rollbacks", views.RollbackViewSet, basename="rollback")
 router.register("scans", views.ScanReportViewSet, basename="scan")
+register_kinds(router, POLICY_KINDS)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path(

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import mixins, viewsets
@@ -65,13 +65,18 @@ class ResourceViewSet(viewsets.GenericViewSet[Any]):
     default_ordering = "-id"
     incident_lookup = ""
     """Where a row has its case; of what has none, everybody who may read sees all."""
+    is_shown_without_case = False
+    """Whether a row that could have a case, and has none, is shown."""
 
     def get_queryset(self) -> QuerySet[Any]:
         rows = super().get_queryset()
         if not self.incident_lookup:
             return rows
         visible = visible_incidents(self.request.user)
-        return rows.filter(**{f"{self.incident_lookup}__in": visible})
+        found = Q(**{f"{self.incident_lookup}__in": visible})
+        if self.is_shown_without_case:
+            found |= Q(**{f"{self.incident_lookup}__isnull": True})
+        return rows.filter(found)
 
 
 class ReadOnlyViewSet(
