@@ -1,6 +1,7 @@
 """The Celery application. Its settings are Django's `CELERY_…` settings."""
 
 import os
+import sys
 
 from celery import Celery
 from celery.signals import beat_init, worker_init
@@ -8,8 +9,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from config.heartbeat import HeartbeatStep
-from config.startup import require_own_sessions
+from config.startup import end_in_words, require_own_sessions
 
+# Celery's own commands begin here; the settings are read only after this.
+sys.excepthook = end_in_words
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("casefile", task_cls="config.tasks:NotedTask")

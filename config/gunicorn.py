@@ -6,11 +6,21 @@ import shutil
 import signal
 import sys
 import tempfile
+from importlib import import_module
 from typing import Any
 
-from config.environment import read_choice, read_folder, read_text, read_whole_number
+from django.core.exceptions import ImproperlyConfigured
+
+from config.environment import (
+    gather_faults,
+    read_choice,
+    read_folder,
+    read_text,
+    read_whole_number,
+)
 from config.logs import LEVELS, STYLES, make_logging
 
+gather_faults()
 wsgi_app = "config.wsgi:application"
 bind = read_text("GUNICORN_BIND", default="0.0.0.0:8000")
 worker_class = "config.web_worker.ProbingWorker"
@@ -42,7 +52,15 @@ logconfig_dict = make_logging(
 
 # Each worker keeps its own counts; /metrics adds up what they leave in this folder.
 _own_folder = None
-if not read_folder("PROMETHEUS_MULTIPROC_DIR"):
+_folder = read_folder("PROMETHEUS_MULTIPROC_DIR")
+# Django's settings refuse what is wrong here too. Before a worker is made: each would
+# fail by itself, and say so with the whole way there.
+_settings = os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+try:
+    import_module(_settings)
+except ImproperlyConfigured as refusal:
+    raise SystemExit(f"Casefile does not start: {refusal}") from None
+if not _folder:
     _own_folder = tempfile.mkdtemp(prefix="casefile-metrics-", dir=worker_tmp_dir)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _own_folder
 

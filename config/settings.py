@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from config.csp import POLICIES_BY_PATH, STRICT_POLICY
 from config.environment import (
+    gather_faults,
     make_broker_url,
     make_cache_url,
     read_broker,
@@ -25,6 +26,7 @@ from config.environment import (
     read_networks,
     read_new_folder,
     read_origins,
+    read_pattern,
     read_redis,
     read_required_folder,
     read_secret,
@@ -34,6 +36,7 @@ from config.environment import (
     read_token,
     read_whole_number,
     read_words,
+    require_no_faults,
 )
 from config.logs import LEVELS, STYLES, make_logging
 from config.parts import READINESS_PARTS  # noqa: F401  (read by evidence.health)
@@ -45,6 +48,9 @@ from config.unfold import UNFOLD  # noqa: F401  (a Django setting)
 BASE_DIR = Path(__file__).resolve().parent.parent
 _PROJECT = tomllib.loads((BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))
 CASEFILE_VERSION: str = _PROJECT["project"]["version"]
+
+# All that is wrong is told at once, at the end.
+gather_faults()
 
 # --- Core -------------------------------------------------------------------------
 
@@ -260,8 +266,11 @@ FILE_UPLOAD_TEMP_DIR = read_folder("UPLOAD_TEMP_DIR") or None
 # --- The history log: docs/history-log.md --------------------------------------------
 
 # The log's name, in every checkpoint and key; a log never changes it.
-LOG_ORIGIN = read_text(
-    "LOG_ORIGIN", default=f"{urlsplit(CASEFILE_BASE_URL).hostname}/log"
+LOG_ORIGIN = read_pattern(
+    "LOG_ORIGIN",
+    pattern=r"[^\s+]+",
+    expected="a name without blanks and plus signs, such as casefile.example.org/log",
+    default=f"{urlsplit(CASEFILE_BASE_URL).hostname}/log",
 )
 # The key that signs, newest first: in the environment, or else in a file.
 LOG_SIGNING_KEYS = read_words("LOG_SIGNING_KEYS")
@@ -414,3 +423,5 @@ METRICS_COLLECTORS = [
 METRICS_TOKEN = read_token("METRICS_TOKEN")
 METRICS_ALLOWED = read_networks("METRICS_ALLOWED")
 PROMETHEUS_EXPORT_MIGRATIONS = False
+
+require_no_faults()

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-
 from config.environment import (
     read_endpoint,
     read_flag,
     read_pattern,
     read_token,
+    refuse,
 )
 
 BUCKET = r"[A-Za-z0-9._-]{3,255}"
@@ -52,22 +51,22 @@ def _make_s3_storage() -> dict[str, Any] | None:
         "access_key": read_token("EVIDENCE_S3_ACCESS_KEY"),
         "secret_key": read_token("EVIDENCE_S3_SECRET_KEY"),
     }
+    is_path_style = read_flag("EVIDENCE_S3_PATH_STYLE", default=False)
     if not bucket:
         _require_no_bucket_meant(found)
         return None
     if bool(found["access_key"]) != bool(found["secret_key"]):
-        raise ImproperlyConfigured(
+        refuse(
             "EVIDENCE_S3_ACCESS_KEY and EVIDENCE_S3_SECRET_KEY belong together: set "
-            "both, or neither for the machine's own role"
+            "both, or neither for the machine's own role",
+            *("EVIDENCE_S3_ACCESS_KEY", "EVIDENCE_S3_SECRET_KEY"),
         )
     options: dict[str, Any] = {
         "bucket_name": bucket,
         "default_acl": "private",
         "file_overwrite": False,
         "querystring_auth": True,
-        "addressing_style": "path"
-        if read_flag("EVIDENCE_S3_PATH_STYLE", default=False)
-        else "auto",
+        "addressing_style": "path" if is_path_style else "auto",
     }
     options |= {name: value for name, value in found.items() if value}
     return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
@@ -76,7 +75,8 @@ def _make_s3_storage() -> dict[str, Any] | None:
 def _require_no_bucket_meant(found: dict[str, str]) -> None:
     """Refuse half of a bucket: evidence would go to the disk without a word."""
     if any(found.values()):
-        raise ImproperlyConfigured(
+        refuse(
             "EVIDENCE_S3_BUCKET is not set, and another EVIDENCE_S3_ variable is. Name "
-            "the bucket, or unset the others: evidence would be kept on the disk"
+            "the bucket, or unset the others: evidence would be kept on the disk",
+            "EVIDENCE_S3_BUCKET",
         )

@@ -248,8 +248,8 @@ def main(words: Sequence[str]) -> int:
         return 2
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "300")
-    app = _load()
     try:
+        app = _load()
         require_own_sessions()
     except ImproperlyConfigured as refusal:
         _say(str(refusal))

@@ -1,5 +1,11 @@
 """Typed helpers that read the process environment, and refuse with a remedy."""
 
+from config.environment.faults import (
+    gather_faults,
+    refuse,
+    refuse_all,
+    require_no_faults,
+)
 from config.environment.folders import (
     read_certificates,
     read_file_path,
@@ -42,6 +48,7 @@ from config.environment.values import (
 __all__ = (
     "FROM_FILES",
     "file_variable",
+    "gather_faults",
     "make_broker_url",
     "make_cache_url",
     "read_broker",
@@ -70,4 +77,7 @@ __all__ = (
     "read_value",
     "read_whole_number",
     "read_words",
+    "refuse",
+    "refuse_all",
+    "require_no_faults",
 )

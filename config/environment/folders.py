@@ -8,30 +8,36 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config.environment.faults import gathered
 from config.environment.values import read_required, read_text, read_words
 
 
+@gathered()
 def read_required_folder(name: str, *, example: str) -> str:
     """Return the path of a folder, which may be made later."""
     return _require_folder(name, read_required(name, example=example))
 
 
+@gathered()
 def read_new_folder(name: str, *, default: str) -> str:
     """Return the path of a folder that may be made later, or the default."""
     return _require_folder(name, read_text(name, default=default))
 
 
+@gathered()
 def read_folder(name: str) -> str:
     """Return the path of a folder that is there, or ""."""
     path = read_text(name)
     return _require_existing(name, path) if path else ""
 
 
+@gathered()
 def read_folders(name: str) -> list[str]:
     """Return comma-separated paths of folders that are there."""
     return [_require_existing(name, path) for path in read_words(name)]
 
 
+@gathered()
 def read_file_path(name: str, *, default: str) -> str:
     """Return the path of a file that may be made later, in whatever folder."""
     path = read_text(name, default=default)
@@ -41,6 +47,7 @@ def read_file_path(name: str, *, default: str) -> str:
     return path
 
 
+@gathered()
 def read_certificates(name: str) -> str:
     """Return the path of a file of authorities (PEM), or "" where none is named.
 

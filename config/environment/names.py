@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 
+from config.environment.faults import gathered
 from config.environment.values import read_required, read_text, read_words
 
 # Django's own grammar of the header (django.http.request), without a port; a dot in
@@ -46,6 +47,7 @@ def split_url(name: str, url: str, *, schemes: tuple[str, ...]) -> SplitResult:
     return parts
 
 
+@gathered()
 def read_hosts(name: str, *, example: str) -> list[str]:
     """Return host names without blanks. Raise ImproperlyConfigured for `*` or none."""
     hosts = [
@@ -67,6 +69,7 @@ def read_hosts(name: str, *, example: str) -> list[str]:
     return hosts
 
 
+@gathered()
 def read_site(name: str, *, example: str) -> str:
     """Return the address of a site, without a slash at its end."""
     url = read_required(name, example=example).rstrip("/")
@@ -78,6 +81,7 @@ def read_site(name: str, *, example: str) -> str:
     return url
 
 
+@gathered()
 def read_origins(name: str) -> list[str]:
     """Return comma-separated origins; `https://*.example.org` is every name below."""
     origins = read_words(name)
@@ -91,6 +95,7 @@ def read_origins(name: str) -> list[str]:
     return origins
 
 
+@gathered()
 def read_endpoint(name: str) -> str:
     """Return the address of a service of the web, or ""."""
     url = read_text(name)
@@ -101,6 +106,7 @@ def read_endpoint(name: str) -> str:
     return url
 
 
+@gathered()
 def read_networks(name: str) -> list[str]:
     """Return comma-separated IP networks. Raise ImproperlyConfigured for any other."""
     networks = read_words(name)
@@ -114,6 +120,7 @@ def read_networks(name: str) -> list[str]:
     return networks
 
 
+@gathered()
 def read_sender(name: str, *, default: str) -> str:
     """Return an address of mail, alone or as `Name <name@example.org>`."""
     sender = read_text(name, default=default)

@@ -9,6 +9,7 @@ import environ
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
 
+from config.environment.faults import gathered
 from config.environment.names import split_url
 from config.environment.values import (
     read_required,
@@ -27,6 +28,7 @@ POSTGRESQL = ("postgres", "postgresql")
 MAIL_OPTIONS = {"email_use_tls", "email_use_ssl"}
 
 
+@gathered()
 def read_redis(name: str, *, default: str = "", example: str = "") -> str:
     """Return the URL of a Redis; `example` is given where it has to be set."""
     url = read_required(name, example=example) if example else read_text(name)
@@ -37,6 +39,7 @@ def read_redis(name: str, *, default: str = "", example: str = "") -> str:
     return url
 
 
+@gathered()
 def read_broker(name: str, *, default: str) -> str:
     """Return the URL of the broker, or several of one kind with semicolons."""
     urls = read_text(name)
@@ -70,6 +73,7 @@ def make_cache_url(redis_url: str) -> str:
     return urlunsplit(parts._replace(path=f"/{number}"))
 
 
+@gathered(example="postgres://casefile@db.example.org/casefile")
 def read_database(name: str) -> dict[str, Any]:
     """Return Django's database settings for a libpq-style URL.
 
@@ -107,6 +111,7 @@ def read_database(name: str) -> dict[str, Any]:
     return database
 
 
+@gathered()
 def read_email(name: str, *, default: str) -> dict[str, Any]:
     """Return Django's `EMAIL_…` settings for a mail URL such as smtp+tls://u:p@host."""
     url = read_value(name) or default

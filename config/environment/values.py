@@ -12,6 +12,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config.environment.faults import gathered
+
 # Django's own threshold (security.W009), applied as a condition to start.
 SECRET_MIN_LENGTH = 50
 SECRET_MIN_UNIQUE = 5
@@ -69,6 +71,7 @@ def _read_file(variable: str, path: str) -> str:
     return text
 
 
+@gathered()
 def read_required(name: str, *, example: str) -> str:
     """Return the value of the variable. Raise ImproperlyConfigured if it is empty."""
     value = read_value(name)
@@ -79,6 +82,7 @@ def read_required(name: str, *, example: str) -> str:
     return value
 
 
+@gathered(example="0123456789 stands in for a key, and signs nothing at all")
 def read_secret(name: str) -> str:
     """Return the secret. Raise ImproperlyConfigured if it is missing or weak."""
     value = read_value(name)
@@ -98,6 +102,7 @@ def _find_weakness(value: str) -> str:
     return ""
 
 
+@gathered()
 def read_flag(name: str, *, default: bool) -> bool:
     """Return a yes-or-no variable. Raise ImproperlyConfigured for any other word."""
     value = os.environ.get(name, "").strip().lower()
@@ -110,6 +115,7 @@ def read_flag(name: str, *, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} must be true or false, got {value!r}")
 
 
+@gathered()
 def read_whole_number(
     name: str, *, default: int, least: int = 0, most: int = MOST
 ) -> int:
@@ -126,6 +132,7 @@ def read_whole_number(
     return int(value)
 
 
+@gathered()
 def read_choice(name: str, *, default: str, choices: tuple[str, ...]) -> str:
     """Return one of a few words, as it is written there. Capitals do not matter."""
     value = read_value(name) or default
@@ -137,11 +144,13 @@ def read_choice(name: str, *, default: str, choices: tuple[str, ...]) -> str:
     )
 
 
+@gathered()
 def read_text(name: str, *, default: str = "") -> str:
     """Return an optional variable."""
     return read_value(name) or default
 
 
+@gathered()
 def read_pattern(name: str, *, pattern: str, expected: str, default: str = "") -> str:
     """Return an optional variable that a whole pattern matches. Not for secrets."""
     value = read_value(name) or default
@@ -150,6 +159,7 @@ def read_pattern(name: str, *, pattern: str, expected: str, default: str = "") -
     return value
 
 
+@gathered()
 def read_token(name: str) -> str:
     """Return an optional secret that goes into a header: no blanks, plain ASCII."""
     value = read_value(name)
@@ -160,6 +170,7 @@ def read_token(name: str) -> str:
     return value
 
 
+@gathered()
 def read_words(name: str, *, default: tuple[str, ...] = ()) -> list[str]:
     """Return a comma-separated variable as a list without blanks.
 

@@ -131,8 +131,9 @@ for name, value in json.loads(sys.stdin.read()):
         if name.startswith(("LOG_", "WEBHOOK_")):
             django.conf.settings._wrapped = django.conf.Settings("config.settings")
             config.startup.require_settings()
-    except ImproperlyConfigured as refusal:
-        print(json.dumps([name, value, str(refusal)]))
+    except (ImproperlyConfigured, SystemExit) as refusal:
+        said = str(refusal).removeprefix("Casefile does not start: ")
+        print(json.dumps([name, value, said]))
     except BaseException as other:
         print(json.dumps([name, value, f"{type(other).__name__}: {other}"]))
     else:
@@ -240,3 +241,68 @@ def test_half_of_a_bucket_does_not_mean_the_disk(tmp_path: Path) -> None:
         "''", EVIDENCE_S3_BUCKET="evidence", EVIDENCE_S3_ACCESS_KEY="a"
     )
     assert "belong together" in told.stderr
+
+
+# What can be judged only once the apps are loaded is told together too, after the rest.
+OF_LOADED_APPS = ("LOG_PLACES", "LOG_SIGNING_KEYS", "WEBHOOK_SCHEMES")
+OF_THE_WEB = ("PROMETHEUS_MULTIPROC_DIR", "WEB_CONCURRENCY", "WEB_THREADS")
+STARTS = {
+    "web": ["-m", "gunicorn", "-c", "config/gunicorn.py"],
+    "workers": ["-m", "config.workers", "clocks"],
+    "worker": ["-m", "celery", "-A", "config", "worker", "--queues", "clocks"],
+    "beat": ["-m", "celery", "-A", "config", "beat", "--pidfile="],
+    "command": ["manage.py", "verify_audit"],
+}
+
+
+def start_with(part: str, wrong: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Start a part with all of these values, and wait for its end."""
+    return subprocess.run(
+        [sys.executable, *STARTS[part]],
+        cwd=ROOT,
+        env={**PRODUCTION, "PATH": os.environ["PATH"], **wrong},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def require_told(told: subprocess.CompletedProcess[str], wrong: dict[str, str]) -> None:
+    said = told.stdout + told.stderr
+    assert told.returncode != 0
+    assert f"{len(wrong)} settings are wrong:" in said
+    # Each has a line of its own, once.
+    lines = [line for line in said.splitlines() if line.startswith("- ")]
+    assert sorted(line.split()[1].rstrip(":") for line in lines) == sorted(wrong)
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("part", STARTS)
+def test_every_wrong_setting_is_told_at_once(part: str) -> None:
+    others = OF_LOADED_APPS if part == "web" else (*OF_LOADED_APPS, *OF_THE_WEB)
+    wrong = {name: values[0] for name, values in WRONG.items() if name not in others}
+    if part == "web":
+        # What is no number at all, gunicorn refuses by itself, before it reads ours.
+        wrong["WEB_CONCURRENCY"] = "0"
+    require_told(start_with(part, wrong), wrong)
+
+
+def test_every_missing_setting_is_told_at_once() -> None:
+    missing = dict.fromkeys(PRODUCTION, "")
+    require_told(start_with("command", missing), missing)
+
+
+def test_what_only_the_loaded_apps_can_judge_is_told_at_once() -> None:
+    wrong = {name: WRONG[name][0] for name in OF_LOADED_APPS}
+    require_told(start_with("command", wrong), wrong)
+
+
+def test_a_setting_that_is_wrong_by_itself_is_not_blamed_for_a_pair() -> None:
+    wrong = {
+        "EVIDENCE_S3_BUCKET": "evidence",
+        "EVIDENCE_S3_ACCESS_KEY": "access",
+        "EVIDENCE_S3_SECRET_KEY": "two words",
+    }
+    told = start_with("command", wrong)
+    assert "EVIDENCE_S3_SECRET_KEY must be" in told.stderr
+    assert "belong together" not in told.stderr
