@@ -25,7 +25,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from config.heartbeat import STALE_SECONDS
-from evidence.database.errors import PooledByTransaction
+from evidence.database.errors import DatabaseRefusal
 from evidence.errors import HealthFailure, HealthWarning, StorageUnavailable
 from evidence.health import Answer, Part, PartState, read_answers
 from evidence.queue.names import QueueName
@@ -83,7 +83,7 @@ def check_database() -> str:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except PooledByTransaction as error:
+    except DatabaseRefusal as error:
         raise HealthFailure(error.message) from error
     return "answers"
 

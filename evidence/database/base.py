@@ -24,7 +24,6 @@ from django.db.utils import Error as DatabaseError
 from evidence.database.errors import (
     DatabaseFull,
     DatabaseRefusal,
-    PooledByTransaction,
     QueryTooLong,
     RecordBusy,
 )
@@ -92,7 +91,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         limits = str(self.settings_dict["OPTIONS"].get("options", ""))
         try:
             require_own_session(connection, limits)
-        except PooledByTransaction:
+        except Exception:
             # Django would take what it holds for ready.
             connection.close()
             if self.connection is connection:

@@ -46,3 +46,9 @@ class PooledByTransaction(DatabaseRefusal, ImproperlyConfigured):
     """A pooler between here and the database shares out its sessions."""
 
     heading = "The database cannot be used this way"
+
+
+class PoolFull(DatabaseRefusal):
+    """A pooler has no free session; how it pools could not be told."""
+
+    heading = "The database has no free session"

@@ -14,11 +14,15 @@ from contextlib import closing
 from typing import Any
 
 import psycopg
+from django.db import OperationalError
+from psycopg.pq import ExecStatus
 
-from evidence.database.errors import PooledByTransaction
+from evidence.database.errors import PooledByTransaction, PoolFull
 
 ROUNDS = 3
 ANSWER_SECONDS = 3.0
+TURN_SECONDS = 1.0
+"""How long an answer may be on its way that another's has overtaken."""
 PROVEN_SECONDS = 600.0
 """How long a pooler that was found to pool by session is not asked again."""
 PID = "SELECT pg_backend_pid()"
@@ -28,11 +32,18 @@ SHARED = (
     "PgBouncer, or connect past it (docs/deploy.md, Many machines)."
 )
 
+FULL = (
+    "The pooler that DATABASE_URL leads to has no free session, so nobody can tell "
+    "whether it pools by session. Give the pool as many sessions as Casefile makes "
+    "connections (docs/deploy.md, Many machines), or wait until some are free."
+)
+
 _proven: dict[str, float] = {}
 
 
 def require_own_session(connection: Any, limits: str) -> None:
-    """Raise PooledByTransaction where a fresh connection shares its sessions.
+    """Raise PooledByTransaction where a fresh connection shares its sessions, and
+    PoolFull where nobody can tell now.
 
     A pooler makes up the process number that a client is told, so a direct connection
     is known by one query. A pooler does not pass on the limits either (`options` of
@@ -53,21 +64,35 @@ def require_own_session(connection: Any, limits: str) -> None:
 def _is_shared(first: Any) -> bool:
     """Tell by a second connection: by session, each keeps one that is no other's.
 
-    A pool without a free session lets the second one wait. That shows nothing, and
-    nobody waits for it.
+    Raise PoolFull where the pool has no free session, and nobody can tell.
     """
     password = first.info.password
     made = psycopg.connect(first.info.dsn, password=password, autocommit=True)
     with closing(made) as second:
         known = _ask(first)
         for _ in range(ROUNDS):
-            other = _ask_briefly(second)
+            _send(second)
+            other = _answer_of(second, ANSWER_SECONDS)
             if other is None:
-                return False
+                return _is_shared_while_full(first, second, known)
             again = _ask(first)
             if other in (known, again) or known != again:
                 return True
     return False
+
+
+def _is_shared_while_full(first: Any, second: Any, known: int) -> bool:
+    """Tell while the second waits for a session, and stands in the line before us.
+
+    Who has a session of its own is answered at once. Who shares has to wait behind the
+    second; when both have waited, either may be so.
+    """
+    _send(first)
+    again = _answer_of(first, ANSWER_SECONDS)
+    if again is None:
+        raise PoolFull(FULL)
+    other = _answer_of(second, TURN_SECONDS)
+    return again != known or other == again
 
 
 def _ask(connection: Any) -> int:
@@ -82,21 +107,27 @@ def _settle(connection: Any) -> None:
         connection.commit()
 
 
-def _ask_briefly(connection: Any) -> int | None:
-    """Return the session's number, or None where the answer takes too long."""
+def _send(connection: Any) -> None:
+    """Ask for the session's number, and wait for nothing."""
+    connection.pgconn.send_query(PID.encode())
+    connection.pgconn.flush()
+
+
+def _answer_of(connection: Any, seconds: float) -> int | None:
+    """Return what was asked for, or None where the answer takes longer."""
     raw = connection.pgconn
-    raw.send_query(PID.encode())
-    raw.flush()
-    deadline = time.monotonic() + ANSWER_SECONDS
+    deadline = time.monotonic() + seconds
     while raw.is_busy():
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([raw.socket], [], [], left)[0]:
             return None
         raw.consume_input()
-    found = int(raw.get_result().get_value(0, 0))
+    result = raw.get_result()
+    if result is None or result.status != ExecStatus.TUPLES_OK:
+        raise OperationalError("the pooler ended a connection that was just made")
     while raw.get_result():
         pass
-    return found
+    return int(result.get_value(0, 0))
 
 
 def _read_options(limits: str) -> list[tuple[str, str]]:

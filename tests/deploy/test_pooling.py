@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.db import connection
 
 from config.health import check_database
 from config.launcher.folders import ROOT
-from evidence.database.errors import PooledByTransaction
+from evidence.database import pooling
+from evidence.database.errors import PooledByTransaction, PoolFull
 from evidence.errors import HealthFailure
 from tests.config.test_settings import PRODUCTION
 from tests.deploy.poolers import behind, running_pooler
@@ -71,10 +75,41 @@ def test_a_session_of_its_own_is_taken_with_the_limits_of_a_direct_one() -> None
             assert (held, *cursor.fetchone()) == (True, True, session)
 
 
+@contextmanager
+def held(url: str) -> Iterator[None]:
+    """Hold one of the pool's sessions, by a transaction."""
+    with psycopg.connect(url) as holder:
+        holder.execute("SELECT 1")
+        yield
+        holder.rollback()
+
+
 def test_a_full_pool_by_session_is_not_taken_for_a_shared_one() -> None:
     with behind("session", size=1) as through, through.cursor() as cursor:
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)
+
+
+def test_a_full_pool_by_transaction_is_not_taken_for_one_by_session() -> None:
+    """Who was answered once waits like everybody else: nobody can tell, and so it says.
+
+    The two are closed without a commit, which they could not say while they wait.
+    """
+    with (
+        running_pooler("transaction", size=1) as url,
+        closing(psycopg.connect(url, autocommit=True)) as first,
+        closing(psycopg.connect(url, autocommit=True)) as second,
+    ):
+        known = pooling._ask(first)
+        with held(url):
+            pooling._send(second)
+            with pytest.raises(PoolFull, match="no free session"):
+                pooling._is_shared_while_full(first, second, known)
+        with (
+            psycopg.connect(url, autocommit=True) as third,
+            pytest.raises(PooledByTransaction, match="pool_mode=session"),
+        ):
+            pooling.require_own_session(third, "")
 
 
 def test_readiness_says_what_to_do(settings: object) -> None:
