@@ -41,7 +41,8 @@ class Command(BaseCommand):
         except ProgrammingError as error:
             raise CommandError(
                 f"The rights of {options['role']} were not set: {_said(error)} "
-                "Run this as the owner of the tables, for a role that exists."
+                "Run this as the owner of the tables, for a role that exists: on a new "
+                "server, make it first (createuser; docs/deploy.md, Database roles)."
             ) from error
         self.stdout.write(
             f"The rights of {options['role']} are up to date.", self.style.NOTICE

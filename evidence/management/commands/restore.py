@@ -40,7 +40,8 @@ class Command(BaseCommand):
             self.stdout.write(f"restored, and not sound: {', '.join(failed)}")
             sys.exit(1)
         self.stdout.write(
-            "restored and verified. Now run grant_app_role for the application's role."
+            "restored and verified. Now run load_playbooks, and grant_app_role for the "
+            "application's role; on a new server make that role first."
         )
 
     def _verify(self, name: str) -> bool:

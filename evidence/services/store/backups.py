@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
@@ -36,6 +36,15 @@ MANIFEST = "backup.json"
 DUMP = "database.dump"
 FILES = "evidence"
 CHUNK_BYTES = 1024 * 1024
+IS_OWNER = (
+    "SELECT current_user, pg_has_role(current_user, datdba, 'USAGE') FROM pg_database"
+    " WHERE datname = current_database()"
+)
+ROLES = (
+    "Roles are not in a backup, since they belong to the server: make the owner's and "
+    "the application's, and an empty database of the owner's (docs/deploy.md, Database "
+    "roles), then restore as the owner. Nothing was restored."
+)
 TABLES_OF_PEOPLE = {"auth_user", "incidents_incident", "evidence_evidenceitem"}
 
 Tell = Callable[[str], None]
@@ -107,10 +116,12 @@ def restore_backup(folder: Path, *, tell: Tell) -> Manifest:
     """Restore a backup into an empty installation, and bring it up to this version.
 
     Everything is read before anything is written. Raise BackupRefused for a backup
-    that is damaged, or an installation that has data; it is left as it was then.
+    that is damaged, an installation that has data, and a role that is missing or does
+    not own the database; all is left as it was then.
     """
     manifest = read_manifest(folder)
     _require_sound(folder, manifest)
+    _require_owner()
     _require_empty_store(manifest)
     _require_empty_database()
     # The files first: a restore that breaks among them can simply be run again.
@@ -214,6 +225,23 @@ def _require_empty_store(manifest: Manifest) -> None:
     if found is None and storage.has_content():
         raise BackupRefused(
             "The evidence folder has files and no mark. Restore into an empty one."
+        )
+
+
+def _require_owner() -> None:
+    """Raise BackupRefused where the database does not let us in, or is another's."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(IS_OWNER)
+            role, is_owner = cursor.fetchone()
+    except OperationalError as error:
+        said = str(error).strip().splitlines()[-1].rpartition("FATAL:")[2].strip()
+        raise BackupRefused(
+            f"The database of DATABASE_URL cannot be reached: {said}. {ROLES}"
+        ) from error
+    if not is_owner:
+        raise BackupRefused(
+            f"The role {role} does not own the database of DATABASE_URL. {ROLES}"
         )
 
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,6 +21,8 @@ from tests.backend.template import name_template
 from tests.test_architecture import ROOT
 
 COUNTED = ("incidents_incident", "evidence_evidenceitem", "evidence_recordedrow")
+PASSWORD = "only-for-tests"
+MAKE_ROLE = sql.SQL(f"CREATE ROLE {{}} LOGIN PASSWORD '{PASSWORD}'")
 FILL = """
 import django
 django.setup()
@@ -132,6 +134,74 @@ def test_everything_comes_back_and_verifies(source, backup, empty):
     again = empty.manage("restore", str(backup))
     assert again.returncode == 2
     assert "The database has data" in again.stderr
+
+
+def as_role(installation: Installation, role: str) -> Installation:
+    """The same installation, reached as somebody else."""
+    server = urlsplit(installation.url)
+    place = server.netloc.rpartition("@")[2]
+    url = urlunsplit(server._replace(netloc=f"{role}:{PASSWORD}@{place}"))
+    return replace(installation, url=url)
+
+
+@pytest.fixture
+def stranger(empty) -> Iterator[str]:
+    """A role of the server that owns nothing."""
+    role = f"stranger_{os.getpid()}"
+    name = sql.Identifier(role)
+    with psycopg.connect(empty.url, autocommit=True) as connection:
+        connection.execute(MAKE_ROLE.format(name))
+        try:
+            yield role
+        finally:
+            connection.execute(sql.SQL("DROP OWNED BY {}").format(name))
+            connection.execute(sql.SQL("DROP ROLE {}").format(name))
+
+
+def require_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    for said in (*words, "Roles are not in a backup", "Nothing was restored"):
+        assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_without_the_role_is_told_what_to_make_and_left_alone(backup, empty):
+    done = as_role(empty, "casefile_nobody").manage("restore", str(backup))
+    require_refused(done, "casefile_nobody", "cannot be reached")
+    assert not empty.evidence.exists()
+
+
+def test_a_role_that_does_not_own_the_database_restores_nothing(
+    backup, empty, stranger
+):
+    done = as_role(empty, stranger).manage("restore", str(backup))
+    require_refused(done, f"The role {stranger} does not own")
+    assert not empty.evidence.exists()
+
+
+def test_the_applications_role_is_made_and_given_its_rights_after_a_restore(
+    backup, empty
+):
+    """The backup names no role: the one that the source had need not be there."""
+    done = empty.manage("restore", str(backup))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "grant_app_role" in done.stdout
+    role = f"restored_app_{os.getpid()}"
+    refused = empty.manage("grant_app_role", role)
+    assert refused.returncode == 1
+    assert "does not exist" in refused.stderr
+    assert "createuser" in refused.stderr
+    name = sql.Identifier(role)
+    with psycopg.connect(empty.url, autocommit=True) as connection:
+        connection.execute(MAKE_ROLE.format(name))
+        try:
+            granted = empty.manage("grant_app_role", role)
+            assert granted.returncode == 0, granted.stderr
+            verified = as_role(empty, role).manage("verify_audit")
+            assert verified.returncode == 0, verified.stdout + verified.stderr
+        finally:
+            connection.execute(sql.SQL("DROP OWNED BY {}").format(name))
+            connection.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
 def test_a_finished_backup_stays_as_it_is(source, backup):
