@@ -124,7 +124,7 @@ def _answer_of(connection: Any, seconds: float) -> int | None:
         raw.consume_input()
     result = raw.get_result()
     if result is None or result.status != ExecStatus.TUPLES_OK:
-        raise OperationalError("the pooler ended a connection that was just made")
+        raise OperationalError("The pooler ended a connection that was just made.")
     while raw.get_result():
         pass
     return int(result.get_value(0, 0))
