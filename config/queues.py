@@ -42,6 +42,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "policy.scan_source",
     ),
     QueueName.DOCUMENTS: (
+        "evidence.catch_up_checks",
         "evidence.check_bytes",
         "evidence.check_history",
         "evidence.check_records",

@@ -39,6 +39,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "evidence.check_history",
         "schedule": crontab(hour=3, minute=17),
     },
+    "catch-up-checks": {"task": "evidence.catch_up_checks", "schedule": 30.0},
     # An entry is in the tree, and under a checkpoint, within a minute.
     "grow-log": {
         "task": "evidence.grow_log",

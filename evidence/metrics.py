@@ -1,6 +1,7 @@
 """Figures about the audit history and the evidence store, read when asked for."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -57,6 +58,9 @@ class StoreCollector(Collector):
         )
 
 
+NOT_CHECKED = math.nan
+
+
 class HistoryCollector(Collector):
     """Gives Prometheus what the newest check of the audit history found."""
 
@@ -66,7 +70,7 @@ class HistoryCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            check = HistoryCheck.objects.first()
+            check = HistoryCheck.objects.standing()
             records = RecordCheck.objects.first()
         except DatabaseError:
             # The other figures are worth having while the database is away.
@@ -74,13 +78,13 @@ class HistoryCollector(Collector):
             return
         yield GaugeMetricFamily(
             "casefile_history_faults",
-            "Faults that the newest check of the audit history found; alert on any.",
-            value=check.fault_count if check else 0,
+            "Faults of the audit history that stand; alert on any. NaN: never checked.",
+            value=check.fault_count if check else NOT_CHECKED,
         )
         yield GaugeMetricFamily(
             "casefile_record_differences",
-            "Rows that the newest check found changed past Casefile; alert on any.",
-            value=records.fault_count if records else 0,
+            "Rows found changed past Casefile; alert on any. NaN: never checked.",
+            value=records.fault_count if records else NOT_CHECKED,
         )
         yield GaugeMetricFamily(
             "casefile_history_last_check_timestamp_seconds",

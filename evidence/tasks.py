@@ -4,7 +4,7 @@ from celery import shared_task
 from django.core.cache import cache
 
 from evidence import services, storage
-from evidence.audit import history_checks
+from evidence.audit import history_checks, nightly
 from evidence.audit.log import growing, publishing
 from evidence.audit.records import checking, seals
 from evidence.queue import running, sweeping
@@ -91,6 +91,11 @@ def check_records() -> None:
 @shared_task(name="evidence.check_history", acks_late=True)
 def check_history() -> None:
     history_checks.check_history(actor=None)
+
+
+@shared_task(name="evidence.catch_up_checks")
+def catch_up_checks() -> int:
+    return nightly.begin_overdue_checks()
 
 
 @shared_task(

@@ -180,6 +180,7 @@ class HistoryCheckAdmin(FaultCheckAdmin):
     list_display = (
         "started_at",
         "verdict",
+        "is_whole",
         "stream_count",
         "entry_count",
         "fault_count",
@@ -190,6 +191,7 @@ class HistoryCheckAdmin(FaultCheckAdmin):
         "started_at",
         "finished_at",
         "requested_by",
+        "is_whole",
         "stream_count",
         "entry_count",
         "fault_count",

@@ -17,6 +17,7 @@ from evidence.audit.history import (
     record_entry,
     stream_documents,
 )
+from evidence.audit.nightly import require_recent
 from evidence.audit.turned_clocks import find_turned_clocks
 from evidence.errors import HistoryError
 from evidence.models import AuditEntry, HistoryCheck, NotedHead
@@ -54,6 +55,7 @@ def check_history(
     check = _record(
         actor=actor,
         started_at=started_at,
+        is_whole=streams is None,
         stream_count=len(names),
         entry_count=entry_count,
         faults=faults,
@@ -69,17 +71,16 @@ def check_history(
 def read_history_health() -> str:
     """Return what the newest check found, for a probe; raise HistoryError for faults.
 
+    Raise HealthWarning where nothing was checked yet, or not for too long.
     A broken history keeps nobody from working: it is no reason to take a web process
     out of service, and every reason to look at once.
     """
-    check = HistoryCheck.objects.first()
-    if check is None:
-        return "not checked yet"
-    if not check.is_passing:
+    check = HistoryCheck.objects.standing()
+    if check is not None and not check.is_passing:
         raise HistoryError(
             f"History check {check.pk} found {check.fault_count} faults."
         )
-    return f"holds, checked {check.finished_at:%Y-%m-%d %H:%M} UTC"
+    return f"holds, checked {require_recent(check):%Y-%m-%d %H:%M} UTC"
 
 
 def _lost_streams(names: list[str]) -> list[ChainFault]:
@@ -93,6 +94,7 @@ def _record(
     *,
     actor: Actor,
     started_at: dt.datetime,
+    is_whole: bool,
     stream_count: int,
     entry_count: int,
     faults: list[ChainFault],
@@ -103,6 +105,7 @@ def _record(
         started_at=started_at,
         finished_at=now,
         requested_by=actor,
+        is_whole=is_whole,
         stream_count=stream_count,
         entry_count=entry_count,
         fault_count=len(faults),

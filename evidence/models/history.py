@@ -1,5 +1,7 @@
 """The audit history: one hash chain for each incident, each extension, the system."""
 
+from __future__ import annotations
+
 import pgtrigger
 from django.db import models
 
@@ -84,14 +86,39 @@ class AuditEntry(AppendOnlyModel):
         return f"{self.stream} #{self.sequence} {self.action}"
 
 
-class HistoryCheck(FaultCheck):
-    """One recomputation of every stream, with what it found."""
+class HistoryCheckQuerySet(models.QuerySet["HistoryCheck"]):
+    def newest_whole(self) -> HistoryCheck | None:
+        """Return the newest check of every stream."""
+        return self.filter(is_whole=True).first()
 
+    def standing(self) -> HistoryCheck | None:
+        """Return the check that says how the history stands.
+
+        A fault stands until every stream was found to hold: a later check of other
+        streams says nothing about it.
+        """
+        whole = self.newest_whole()
+        broken = self.filter(fault_count__gt=0).first()
+        if broken and (whole is None or broken.pk >= whole.pk):
+            return broken
+        return whole
+
+
+class HistoryCheck(FaultCheck):
+    """One recomputation of every stream, or of chosen ones, with what it found."""
+
+    is_whole = models.BooleanField(
+        "of every stream",
+        default=False,
+        help_text="Whether every stream was read, and not chosen ones only.",
+    )
     stream_count = models.PositiveIntegerField()
     entry_count = models.PositiveBigIntegerField()
     faults = models.JSONField(
         default=list, help_text="The first faults: stream, sequence, code, message."
     )
+
+    objects = HistoryCheckQuerySet.as_manager()
 
     def __str__(self) -> str:
         found = f"{self.fault_count} faults" if self.fault_count else "holds"

@@ -83,10 +83,10 @@ def _kill_orders(user: User | AnonymousUser, now: dt.datetime) -> list[OrderView
 
 
 def _broken_history(user: User | AnonymousUser) -> HistoryCheck | None:
-    """Return the newest check of the audit history where it found faults."""
+    """Return the check of the audit history whose faults stand."""
     if not user.has_perm("evidence.view_historycheck"):
         return None
-    check = HistoryCheck.objects.first()
+    check = HistoryCheck.objects.standing()
     return check if check and not check.is_passing else None
 
 

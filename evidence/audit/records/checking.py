@@ -14,6 +14,7 @@ from psycopg import sql
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.history import record_entry
+from evidence.audit.nightly import require_recent
 from evidence.audit.records.comparing import (
     SESSION,
     RecordFault,
@@ -135,15 +136,16 @@ ACCEPTED = frozenset(
 
 
 def read_records_health() -> str:
-    """Return what the newest check found, for a probe; raise HealthFailure for any."""
+    """Return what the newest check found, for a probe; raise HealthFailure for any.
+
+    Raise HealthWarning where nothing was checked yet, or not for too long.
+    """
     check = RecordCheck.objects.first()
-    if check is None:
-        return "not checked yet"
-    if not check.is_passing:
+    if check is not None and not check.is_passing:
         raise HealthFailure(
             f"record check {check.pk} found {check.fault_count} differences"
         )
-    return f"hold, checked {check.finished_at:%Y-%m-%d %H:%M} UTC"
+    return f"hold, checked {require_recent(check):%Y-%m-%d %H:%M} UTC"
 
 
 def _find_lost_objects() -> Iterator[RecordFault]:

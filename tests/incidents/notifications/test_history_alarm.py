@@ -8,8 +8,9 @@ from django.urls import reverse
 from prometheus_client import CollectorRegistry, generate_latest
 
 from evidence.audit.history_checks import check_history, read_history_health
-from evidence.errors import HistoryError
+from evidence.errors import HealthWarning, HistoryError
 from evidence.metrics import HistoryCollector
+from evidence.models import HistoryCheck
 from incidents.models import Notification
 from incidents.services.notifications.delivery import deliver_notifications
 from incidents.services.notifications.notices import notify_broken_history
@@ -56,8 +57,22 @@ def test_probe_and_figures_tell_of_them(broken):
     assert float(seconds) == pytest.approx(check.finished_at.timestamp())
 
 
+def test_faults_stand_until_every_stream_was_found_to_hold(broken, auditor, client):
+    check, _ = broken
+    check_history(actor=None, streams=["system"])
+    with pytest.raises(HistoryError, match=f"check {check.pk} found"):
+        read_history_health()
+    assert "casefile_history_faults 1.0" in figures()
+    client.force_login(auditor)
+    page = client.get(reverse("admin:index")).content.decode()
+    assert "Faults in the audit history" in page
+    again = check_history(actor=None)
+    assert HistoryCheck.objects.standing() == again
+
+
 def test_history_that_holds_raises_no_alarm(case, django_capture_on_commit_callbacks):
-    assert read_history_health() == "not checked yet"
+    with pytest.raises(HealthWarning, match="not checked yet"):
+        read_history_health()
     with django_capture_on_commit_callbacks() as callbacks:
         check = check_history(actor=None)
     assert callbacks == []
