@@ -4,11 +4,12 @@
     python verify_archive.py [ARCHIVE or FOLDER] [--key FILE or VKEY]...
                              [--checkpoint FILE]... [--json]
 
-Without ARCHIVE, the folder in which this program lies is checked. What follows can be
-read from top to bottom: JSON and hashes, signatures (RFC 8032), the history's tree
-(RFC 6962), checkpoints (C2SP), the archive's members, and then each check by itself.
-Nothing but Python's standard library is used. Memory does not grow with the archive;
-it is that of the largest single bundle of evidence in it.
+Without ARCHIVE, the folder in which this program lies is checked. Read it from the top:
+the program; `Checker`, whose `run` names every check in order; then what the checks
+rest on: evidence, keys and checkpoints (C2SP), the tree (RFC 6962), Ed25519 (RFC 8032),
+JSON (RFC 8785), and the reading of ZIPs and folders. Nothing but Python's standard
+library is used. Memory does not grow with the archive; it is that of the largest single
+bundle of evidence in it.
 
 It proves that what is here is what was signed, in which order the history was written,
 and, held against a key and a checkpoint that you kept yourself, that nobody has
@@ -22,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import binascii
 import gzip
 import hashlib
 import io
@@ -35,330 +35,883 @@ import sys
 import unicodedata
 import zipfile
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from decimal import Decimal
 from functools import partial
-from json.encoder import encode_basestring
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NamedTuple
 
-
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
+Json = dict[str, Any]
+words = str.split
 PIECE = 1024 * 1024
 MAX_LINE = 16 * PIECE  # of a list; a longer one is no line this format has
 MAX_WHOLE = 64 * PIECE  # of a member that is read in one go: manifest, envelope
 MAX_BUNDLE = 256 * PIECE  # of a bundle or ledger, unpacked
-MAX_DEPTH = 64
-SAFE_INTEGER = 2**53 - 1
 DSSE_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:x-casefile:case-archive:v1"
 ENTRY_SCHEMA = "casefile.audit_entry.v1"
 SKELETON_SCHEMA = "casefile.audit_entry_skeleton.v1"
+SKELETON_MEMBERS = words("schema stream sequence previous_hash entry_hash")
 PROOF_SCHEMA = "casefile.entry_proof.v1"
-SKELETON_MEMBERS = {"schema", "stream", "sequence", "previous_hash", "entry_hash"}
-RECORD_KINDS = _words(
+RECORD_KINDS = words(
     "incident phases checklist decisions waivers timeline alerts findings reports "
     "custody trust kill_switches snapshots rollbacks scans postmortems signatures "
     "action_items notifications"
 )
-VERDICTS = ("valid", "invalid", "refused")
-UNLISTED = ("SHA256SUMS", "manifest.json", "manifest.dsse.json")
-REQUIRED = (
-    *("README.txt", "verify_archive.py", *UNLISTED),
-    *("history/proofs.ndjson", "history/checkpoint.txt", "history/consistency.json"),
-    *(f"records/{kind}.ndjson" for kind in RECORD_KINDS),
+UNLISTED = SUMS, MANIFEST, ENVELOPE = words(
+    "SHA256SUMS manifest.json manifest.dsse.json"
 )
-PROVED_ACTIONS = frozenset(
-    ("postmortem.signed", "kill_switch.activated", "kill_switch.lifted", "gate.waived")
+PROOFS, NEWEST = "history/proofs.ndjson", "history/checkpoint.txt"
+CHAIN = "history/consistency.json"
+REQUIRED = ["README.txt", "verify_archive.py", *UNLISTED, PROOFS, NEWEST, CHAIN]
+REQUIRED += [f"records/{kind}.ndjson" for kind in RECORD_KINDS]
+PROVED_ACTIONS = words(
+    "postmortem.signed kill_switch.activated kill_switch.lifted gate.waived"
 )
+RECORDED = {  # by the case's stream: where its entry has a key, and what lists the same
+    "evidence.received": ("after", "sha256_hex", MANIFEST),
+    "postmortem.signed": ("after", "content_sha256", "records/signatures.ndjson"),
+    "kill_switch.activated": ("object", "id", "records/kill_switches.ndjson"),
+}
+RECORD_KEYS = {"signatures": "content_sha256", "kill_switches": "id"}
 
 
-class Unreadable(Exception):
-    """A member, or the archive, that is not of this form."""
+class Unreadable(ValueError):
+    """What is not of the form that it should have."""
 
 
-# --- JSON and its canonical form (RFC 7493, RFC 8785) ------------------------------
+def require(holds: Any, why: str) -> None:
+    if not holds:
+        raise Unreadable(why)
 
 
-class _Reader:
-    """Reads JSON strictly; `odd` where a number is not written as Python writes it."""
-
-    def __init__(self) -> None:
-        self.odd = False
-
-    def read_object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members = dict(pairs)
-        if len(members) != len(pairs):
-            raise ValueError("a member name occurs twice")
-        return members
-
-    def read_integer(self, text: str) -> int | float:
-        number = int(text) if len(text) < 311 else SAFE_INTEGER
-        if -SAFE_INTEGER <= number <= SAFE_INTEGER and len(text) < 311:
-            return number
-        self.odd = True
-        if len(text) >= 311 or float(text) != number:
-            raise ValueError("an integer that no double equals")
-        return float(text)
-
-    def read_float(self, text: str) -> int | float:
-        number = float(text)
-        if not math.isfinite(number):
-            raise ValueError("a number beyond the range of a double")
-        if number.is_integer() and abs(number) <= SAFE_INTEGER:
-            return int(number)
-        self.odd = self.odd or not 1e-4 <= abs(number) <= SAFE_INTEGER
-        return number
+# --- The program ---------------------------------------------------------------------
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _require_depth(value: Any) -> None:
-    level, inside = 0, [value]
-    while inside:
-        level += 1
-        if level > MAX_DEPTH:
-            raise ValueError(f"nested beyond {MAX_DEPTH} levels")
-        below: list[Any] = []
-        for one in inside:
-            children = one.values() if type(one) is dict else one
-            below += [child for child in children if type(child) in (dict, list)]
-        inside = below
-
-
-def read_json(data: bytes) -> tuple[dict[str, Any], bool]:
-    """Return (document, plain): an object of I-JSON; `plain` allows the fast writer."""
-    reader = _Reader()
+def main(arguments: list[str] | None = None) -> int:
+    """Check what the arguments name, print what was found, return the exit status."""
+    parser = argparse.ArgumentParser(description="Check a case archive.")
+    own = os.path.dirname(os.path.abspath(__file__))
+    parser.add_argument("archive", nargs="?", default=own, metavar="ARCHIVE or FOLDER")
+    parser.add_argument("--key", action="append", default=[], metavar="FILE or VKEY")
+    parser.add_argument("--checkpoint", action="append", default=[], metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="print faults as JSON")
     try:
-        text = data.decode("utf-8")
-        value = json.loads(
-            text,
-            object_pairs_hook=reader.read_object,
-            parse_int=reader.read_integer,
-            parse_float=reader.read_float,
-            parse_constant=_refuse_constant,
-        )
-        if type(value) is not dict:
-            raise ValueError("it is no JSON object")
-        _require_depth(value)
-        if "\\u" in text:  # an escape can hold half of a surrogate pair
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"no document: {error}") from None
-    high = not text.isascii() and max(text) > "\ud7ff"
-    return value, not (reader.odd or high or "\\u" in text)
-
-
-def canonical(value: Any, plain: bool = False) -> bytes:
-    """Return the RFC 8785 form; `plain` is read_json's word on the document."""
-    if plain:
-        text = json.dumps(
-            value, ensure_ascii=False, sort_keys=True, separators=(",", ":")
-        )
-        return text.encode("utf-8")
-    parts: list[str] = []
-    _write(value, parts.append)
-    return "".join(parts).encode("utf-8")
-
-
-def hash_value(value: Any, plain: bool = False) -> str:
-    return hashlib.sha256(canonical(value, plain)).hexdigest()
-
-
-def _write(value: Any, emit: Callable[[str], None]) -> None:
-    if type(value) is dict:
-        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
-        for place, name in enumerate(names):
-            emit(f"{',' if place else '{'}{encode_basestring(name)}:")
-            _write(value[name], emit)
-        emit("}" if value else "{}")
-    elif type(value) is list:
-        emit("[")
-        for place, item in enumerate(value):
-            emit("," if place else "")
-            _write(item, emit)
-        emit("]")
-    elif type(value) is str:
-        emit(encode_basestring(value))
-    elif type(value) is float:
-        emit(_es6_number(value))
+        options = parser.parse_args(arguments)
+        trusted = [key for text in options.key for key in _read_keys(text)]
+        for path in options.checkpoint:
+            _read_file(path)
+        if not os.access(options.archive, os.R_OK):
+            raise OSError(f"{options.archive} is not there, or may not be read")
+    except SystemExit as end:
+        return 4 if end.code else 0
+    except (OSError, ValueError) as error:
+        print(f"verify_archive.py: {error}", file=sys.stderr)
+        return 4
+    faults = check_archive(options.archive, trusted, options.checkpoint)
+    status = exit_status(faults)
+    if options.json:
+        print(json.dumps({"faults": faults, "status": status}))
     else:
-        emit(json.dumps(value))
+        _print_answer(faults, bool(trusted))
+    return status
 
 
-def _es6_number(number: float) -> str:
-    """Write a double as ECMAScript does (RFC 8785, section 3.2.2.3)."""
-    if number == 0:
-        return "0"
-    mantissa, _, exponent = repr(abs(number)).partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    point = len(digits) + int(exponent or 0) - len(fraction)
-    digits = digits.rstrip("0")
-    count, sign = len(digits), "-" if number < 0 else ""
-    if count <= point <= 21:
-        return sign + digits + "0" * (point - count)
-    if 0 < point <= 21:
-        return f"{sign}{digits[:point]}.{digits[point:]}"
-    if -6 < point <= 0:
-        return f"{sign}0.{'0' * -point}{digits}"
-    return f"{sign}{digits[0]}{'.' if count > 1 else ''}{digits[1:]}e{point - 1:+d}"
+def check_archive(path: str, trusted: list[Key], kept: list[str]) -> list[Json]:
+    """Return every fault of an archive, each {code, path, message}.
 
-
-def decode_base64(text: Any) -> bytes | None:
-    """Return the bytes of base64 in its one right form, None for anything else."""
+    `kept`: files of checkpoints, or of chains of them, that the reader has.
+    """
     try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
-    except (AttributeError, ValueError):
+        checker = Checker(Members(path), trusted)
+    except Unreadable as error:
+        return [{"code": "unreadable", "path": "", "message": str(error)}]
+    checker.run(kept)
+    return [{"code": c, "path": p, "message": m} for c, p, m in checker.faults]
+
+
+def exit_status(faults: list[Json]) -> int:
+    codes = {fault["code"] for fault in faults}
+    if codes - {"unreadable", "member_missing", "checkpoint_unproved"}:
+        return 1
+    return 3 if codes - {"member_missing"} else 2 if codes else 0
+
+
+def _read_file(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(MAX_LINE)
+
+
+def _read_keys(text: str) -> list[Key]:
+    lines = _read_file(text).decode() if os.path.exists(text) else text
+    keys = [parse_key(line) for line in lines.split("\n") if line.strip()]
+    require(keys, f"{text} holds no key")
+    return keys
+
+
+def _print_answer(faults: list[Json], has_key: bool) -> None:
+    for fault in faults:
+        line = "{code}: {path}: {message}".format(**fault)
+        print(line.encode(sys.stdout.encoding or "ascii", "replace").decode())
+    print(f"{len(faults)} faults." if faults else "Nothing wrong was found.")
+    if not has_key:
+        print(
+            "Only keys inside the archive were used: they prove that it agrees with "
+            "itself, not where it comes from. Give --key with a key you got elsewhere."
+        )
+
+
+# --- The checks ----------------------------------------------------------------------
+
+
+class Checker:
+    """Runs every check over one archive and collects the faults.
+
+    What is missing is one fault, and so is what cannot be read: the checks that would
+    need it are left out. A value of another type than it should have is as if absent.
+    """
+
+    def __init__(self, members: Members, trusted: list[Key]) -> None:
+        self.members, self.trusted = members, trusted
+        self.faults: dict[tuple[str, str, str], None] = {}  # in order, each once
+        self.opened: dict[bytes, Checkpoint] = {}  # by their notes, which recur
+
+    def run(self, kept: list[str]) -> None:
+        """Run every check."""
+        self.check_manifest()
+        self.check_members()
+        self.take_keys()
+        self.check_envelope()
+        self.check_checkpoints()
+        self.check_proofs()
+        self.check_history()
+        self.check_heads()
+        self.check_records()
+        self.check_evidence()
+        for path in kept:
+            self.check_kept(os.path.basename(path), _read_file(path))
+        for name, why in self.members.unreadable.items():
+            self.fault("unreadable", name, why)
+
+    def fault(self, code: str, path: str, message: str) -> None:
+        self.faults[code, path, message] = None
+
+    def can_judge(self, name: str) -> bool:
+        """Return whether a member can be read; note it where it is missing."""
+        if name not in self.members.openers and name not in self.members.unreadable:
+            self.fault("member_missing", name, "it is missing")
+        return name in self.members
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Note a member as unreadable where the block finds it so."""
+        try:
+            yield
+        except (Unreadable, UnicodeDecodeError) as error:
+            self.members.unreadable.setdefault(name, str(error))
+
+    def read(self, name: str, limit: int = MAX_WHOLE) -> bytes | None:
+        """Return a member's bytes, None where it cannot be judged."""
+        if self.can_judge(name):
+            with self.reading(name):
+                return self.members.read(name, limit)
         return None
-    return data if base64.b64encode(data).decode() == text else None
 
+    def read_document(self, name: str) -> Json | None:
+        """Return a member that is one document, None where it cannot be judged."""
+        data, document = self.read(name), None
+        with self.reading(name):
+            if data is not None:
+                document = read_json(data)
+        return document
 
-def is_sha256(text: Any) -> bool:
-    return type(text) is str and re.fullmatch("[0-9a-f]{64}", text) is not None
+    def documents(self, name: str) -> Iterator[Json]:
+        """Yield the documents of a list up to a line that is none, if it is there."""
+        if self.can_judge(name):
+            with self.reading(name):
+                for number, line in enumerate(self.members.lines(name), 1):
+                    yield read_json(line, f"line {number}: ")
 
+    # Manifest, members and signatures ------------------------------------------------
 
-# --- Ed25519 (RFC 8032, section 5.1) ------------------------------------------------
+    def check_manifest(self) -> None:
+        """Check that the manifest is a Statement about a case archive, and take it."""
+        self.manifest, document = self.read(MANIFEST), self.read_document(MANIFEST)
+        self.predicate = typed(document or {}, "predicate", dict)
+        self.is_whole = bool(self.predicate) and self.predicate.get("redaction") is None
+        self.evidence = objects(self.predicate, "evidence")
+        self.subject: list[tuple[str, str]] | None = None
+        if document is None:
+            return
+        with suppress(TypeError, KeyError):
+            subject = document["subject"]
+            rows = [(row["name"], row["digest"]["sha256"]) for row in subject]
+            if all(type(name) is str and is_sha256(digest) for name, digest in rows):
+                self.subject = rows
+        kinds = document.get("_type"), document.get("predicateType")
+        is_statement = kinds == (STATEMENT_TYPE, PREDICATE_TYPE)
+        if not is_statement or not self.predicate or self.subject is None:
+            self.fault("manifest_mismatch", MANIFEST, "no Statement about an archive")
+        if canonical(document) != self.manifest:
+            self.fault("manifest_not_canonical", MANIFEST, "not in canonical form")
 
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, P - 2, P) % P
-Point = tuple[int, int, int, int]  # X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z
-IDENTITY: Point = (0, 1, 1, 0)
+    def check_members(self) -> None:
+        """Hold every member's name and digest against the manifest and SHA256SUMS."""
+        sums = self.read_sums()
+        lists = [rows for rows in (self.subject, sums) if rows is not None]
+        if len(lists) == 2 and sums != self.subject:
+            self.fault("manifest_mismatch", SUMS, "not what the manifest lists")
+        digests: defaultdict[str, set[str]] = defaultdict(set)
+        for name, digest in (row for rows in lists for row in rows):
+            digests[name].add(digest)
+        self.names = {*digests, *self.members.openers}
+        self.listed = {*digests}
+        for name in sorted(self.listed.union(REQUIRED)):
+            self.can_judge(name)
+        named = self.names.intersection(*({name for name, _ in rows} for rows in lists))
+        for name in sorted(self.members.openers):
+            is_stamp = re.fullmatch(r"timestamps/[^/]+\.tsr", name)
+            if name not in named and name not in UNLISTED and not is_stamp:
+                self.fault("member_extra", name, "not in the manifest or SHA256SUMS")
+            top, _, rest = name.partition("/")
+            own = {rest.partition("/")[0]} if top == "evidence" and rest else set()
+            with self.reading(name):
+                digest = self.members.digest(name)
+                if (digests[name] | own) - {digest}:
+                    self.fault("digest_mismatch", name, f"its digest is {digest}")
 
+    def read_sums(self) -> list[tuple[str, str]] | None:
+        """Return [(name, sha256)] of SHA256SUMS, None where it cannot be judged."""
+        data, rows = self.read(SUMS), None
+        with self.reading(SUMS):
+            if data is not None:
+                *lines, rest = data.decode("utf-8").split("\n")
+                found = [re.fullmatch("([0-9a-f]{64})  (.+)", line) for line in lines]
+                if rest or not all(found):
+                    self.fault("manifest_mismatch", SUMS, "a line is not sha256sum's")
+                rows = [(row[2], row[1]) for row in found if row]
+        return rows
 
-def _add(a: Point, b: Point) -> Point:
-    m, n = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
-    c, d = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
-    e, f, g, h = n - m, d - c, d + c, n + m
-    return e * f % P, g * h % P, f * g % P, e * h % P
+    def take_keys(self) -> None:
+        """Take the keys inside; where no --key was given, they are the trusted ones."""
+        names = (n for n in sorted(self.names) if re.fullmatch(r"keys/[^/]+\.pub", n))
+        found = [self.read(name) for name in names]
+        self.known = list(self.trusted)
+        for data in found:
+            with suppress(ValueError):  # what is no key verifies nothing: no fault
+                self.known.append(parse_key((data or b"").decode("utf-8")))
+        self.has_all_keys = bool(self.trusted) or None not in found
+        self.trusted = self.trusted or self.known
 
+    def check_envelope(self) -> None:
+        """Check that a trusted key signed the manifest, in a DSSE envelope."""
+        envelope = self.read_document(ENVELOPE)
+        if envelope is None:
+            return
+        payload = decode_base64(envelope.get("payload"))
+        if self.manifest is not None and payload != self.manifest:
+            self.fault("manifest_mismatch", ENVELOPE, "it holds another manifest")
+        is_ours = envelope.get("payloadType") == DSSE_TYPE and payload is not None
+        rows = objects(envelope, "signatures") if is_ours else []
+        signatures = [decode_base64(row.get("sig")) or b"" for row in rows]
+        signed = pae(DSSE_TYPE, payload or b"")
+        signers = {
+            key
+            for key in self.known
+            if any(verify_ed25519(key.public, signed, data) for data in signatures)
+        }
+        if not signers and (self.has_all_keys or not signatures):
+            self.fault("signature_invalid", ENVELOPE, "no known key verifies it")
+        elif signers and not signers & set(self.trusted):
+            self.fault("signature_untrusted", ENVELOPE, "signed by no key you trust")
 
-def _multiply(scalar: int, point: Point) -> Point:
-    result = IDENTITY
-    while scalar:
-        if scalar & 1:
-            result = _add(result, point)
-        point = _add(point, point)
-        scalar >>= 1
-    return result
+    # Checkpoints ---------------------------------------------------------------------
 
+    def open_note(self, note: Any) -> Checkpoint:
+        """Return a checkpoint that a trusted key signed, or raise ValueError.
 
-def _decode_point(data: bytes) -> Point | None:
-    """Decode a point (section 5.1.3); None where the encoding is not the right one."""
-    y = int.from_bytes(data, "little")
-    sign, y = y >> 255, y & (2**255 - 1)
-    if y >= P:
-        return None
-    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
-    x = pow(square, (P + 3) // 8, P)
-    if (x * x - square) % P:
-        x = x * pow(2, (P - 1) // 4, P) % P
-    if (x * x - square) % P or (x == 0 and sign):
-        return None
-    x = P - x if x & 1 != sign else x
-    return x, y, 1, x * y % P
+        Where a key of the archive is missing, the signature is not judged.
+        """
+        data = note.encode("utf-8") if type(note) is str else note
+        require(type(data) is bytes, "it is no text")
+        if data not in self.opened:
+            found = parse_checkpoint(split_note(data)[0])
+            if self.has_all_keys:
+                verify_note(data, self.trusted, found.origin)
+            self.opened[data] = found
+        return self.opened[data]
 
+    def take_checkpoint(self, note: Any, path: str) -> Checkpoint | None:
+        """Return a sound checkpoint; note any other as a fault."""
+        try:
+            return self.open_note(note)
+        except ValueError as error:
+            self.fault("checkpoint_invalid", path, f"a checkpoint: {error}")
+            return None
 
-BASE = _decode_point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")) or IDENTITY
+    def check_checkpoints(self) -> None:
+        """Check the newest checkpoint, and the chain of those that lead to it."""
+        data, document = self.read(NEWEST), self.read_document(CHAIN)
+        newest = None if data is None else self.take_checkpoint(data, NEWEST)
+        chain = [] if document is None else self.check_chain(document, CHAIN)
+        size = self.predicate.get("checkpoint_size")
+        if newest and self.predicate and not is_same(size, newest.size):
+            self.fault("manifest_mismatch", MANIFEST, "another checkpoint_size")
+        if newest and chain and chain[-1] not in (newest, None):
+            self.fault("proof_invalid", CHAIN, "it does not end at checkpoint.txt")
+        self.checkpoints = {one for one in (newest, *chain) if one is not None}
+        self.has_checkpoints = data is not None and document is not None
 
+    def check_chain(self, document: Json, path: str) -> list[Checkpoint | None]:
+        """Check that checkpoints extend each other; None stands for an invalid one."""
+        texts, proofs = (typed(document, n, list) for n in ("checkpoints", "proofs"))
+        chain = [self.take_checkpoint(text, path) for text in texts]
+        if not texts or len(proofs) != len(texts) - 1:
+            message = f"{len(texts)} checkpoints have {len(proofs)} proofs"
+            self.fault("proof_invalid", path, message)
+        for older, newer, proof in zip(chain, chain[1:], proofs, strict=False):
+            hashes = hashes_of(proof)
+            if (
+                older
+                and newer
+                and not (
+                    hashes is not None
+                    and consistency_holds(*older[1:], *newer[1:], hashes)
+                )
+            ):
+                message = f"size {newer.size} is not proved to extend {older.size}"
+                self.fault("proof_invalid", path, message)
+        return chain
 
-def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Return whether a signature holds (section 5.1.7), wrong encodings refused."""
-    if len(public) != 32 or len(signature) != 64:
-        return False
-    a, r = _decode_point(public), _decode_point(signature[:32])
-    s = int.from_bytes(signature[32:], "little")
-    if a is None or r is None or s >= L:
-        return False
-    digest = hashlib.sha512(signature[:32] + public + message).digest()
-    k = int.from_bytes(digest, "little") % L
-    left, right = _multiply(s, BASE), _add(r, _multiply(k, a))
-    return (left[0] * right[2] - right[0] * left[2]) % P == 0 and (
-        left[1] * right[2] - right[1] * left[2]
-    ) % P == 0
-
-
-# --- The tree (RFC 6962, section 2.1; proofs checked as RFC 9162 writes it down) ----
-
-EMPTY_ROOT = hashlib.sha256(b"").digest()
-
-
-def leaf_hash(data: bytes) -> bytes:
-    return hashlib.sha256(b"\x00" + data).digest()
-
-
-def node_hash(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(b"\x01" + left + right).digest()
-
-
-def inclusion_holds(
-    leaf: bytes, index: int, size: int, proof: list[bytes], root: bytes
-) -> bool:
-    """Return whether the leaf hash stands at the index of the tree with that root."""
-    if not 0 <= index < size:
-        return False
-    place, last, found = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            return False
-        if place & 1 or place == last:
-            found = node_hash(sibling, found)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
+    def check_kept(self, name: str, data: bytes) -> None:
+        """Hold the archive against a checkpoint, or a chain of them, that was kept."""
+        try:
+            document = read_json(data) if data.lstrip()[:1] == b"{" else None
+        except Unreadable as error:
+            self.fault("checkpoint_invalid", name, str(error))
+            return
+        if document is None:
+            chain = [self.take_checkpoint(data, name)]
         else:
-            found = node_hash(found, sibling)
-        place, last = place >> 1, last >> 1
-    return last == 0 and found == root
+            chain = self.check_chain(document, name)
+        if not chain or None in chain:
+            return
+        for one in filter(None, chain):
+            for own in self.checkpoints:
+                is_other = one.size == own.size and one.root != own.root
+                if is_other or one.origin != own.origin:
+                    message = f"this log's tree of size {one.size} is another one"
+                    self.fault("checkpoint_conflict", name, message)
+                    return
+        sizes = {0, *(own.size for own in self.checkpoints)}
+        if not any(one.size in sizes for one in filter(None, chain)):
+            message = (
+                "the archive has no checkpoint of that size: ask for a proof that "
+                "leads from yours to the archive's, and give both in a file"
+            )
+            self.fault("checkpoint_unproved", name, message)
 
+    # The history ---------------------------------------------------------------------
 
-def consistency_holds(
-    size1: int, root1: bytes, size2: int, root2: bytes, proof: list[bytes]
-) -> bool:
-    """Return whether the second tree extends the first."""
-    if not 0 <= size1 <= size2:
-        return False
-    if size1 in (0, size2):
-        expected = EMPTY_ROOT if size1 == 0 else root2
-        return not proof and root1 == expected and (size2 > 0 or root2 == EMPTY_ROOT)
-    rest = [root1, *proof] if size1 & (size1 - 1) == 0 else list(proof)
-    if not rest:
-        return False
-    place, last = size1 - 1, size2 - 1
-    while place & 1:
-        place, last = place >> 1, last >> 1
-    first = second = rest[0]
-    for sibling in rest[1:]:
-        if last == 0:
-            return False
-        if place & 1 or place == last:
-            first, second = node_hash(sibling, first), node_hash(sibling, second)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
+    def check_proofs(self) -> None:
+        """Check each proof of an entry by itself."""
+        self.proved: dict[str, str] = {}  # the stream of each proved entry, by its hash
+        for number, document in enumerate(self.documents(PROOFS), 1):
+            entry = typed(document, "entry", dict)
+            if is_sha256(entry.get("entry_hash")):
+                self.proved[entry["entry_hash"]] = str(entry.get("stream"))
+            try:
+                self.require_proof(document, entry)
+            except ValueError as error:
+                self.fault("proof_invalid", PROOFS, f"line {number}: {error}")
+
+    def require_proof(self, document: Json, entry: Json) -> None:
+        """Raise ValueError where the proof of an entry does not hold."""
+        require(document.get("schema") == PROOF_SCHEMA, "it is no entry proof")
+        self.require_content(entry)
+        found = self.open_note(document.get("checkpoint"))
+        index, hashes = document.get("leaf_index"), hashes_of(document.get("inclusion"))
+        if type(index) is not int or hashes is None:
+            raise Unreadable("it has no index, or no hashes")
+        leaf = leaf_hash(bytes.fromhex(entry["entry_hash"]))
+        holds = inclusion_holds(leaf, index, found.size, hashes, found.root)
+        require(holds, "it does not lead to the checkpoint's root")
+        is_ours = found in self.checkpoints or not self.has_checkpoints
+        require(is_ours, "its checkpoint is none of the archive's")
+
+    def require_content(self, entry: Json) -> None:
+        """Raise ValueError where an entry is not what its own hash was made of."""
+        stated, schema = entry.get("entry_hash"), entry.get("schema")
+        require(is_sha256(stated), "hash_mismatch: entry_hash is no hash")
+        if schema == SKELETON_SCHEMA:
+            require(
+                not self.is_whole, "hash_mismatch: a skeleton of what is not redacted"
+            )
+            is_bare = entry.keys() == {*SKELETON_MEMBERS}
+            require(is_bare, "hash_mismatch: a skeleton of another form")
         else:
-            second = node_hash(second, sibling)
-        place, last = place >> 1, last >> 1
-    return last == 0 and first == root1 and second == root2
+            require(schema == ENTRY_SCHEMA, "hash_mismatch: it is no audit entry")
+            is_same_hash = hash_without(entry, "entry_hash") == stated
+            require(is_same_hash, "hash_mismatch: the content does not give the hash")
+
+    def check_history(self) -> None:
+        """Check every stream, and that what must be proved is, in its stream."""
+        self.heads: dict[str, Json] = {}  # of the streams that can be judged
+        self.recorded: dict[str, set[str]] | None = None  # by the case's stream
+        self.to_prove: set[str] = set()
+        self.seen: set[str] = set()  # what is proved and stands in its stream
+        self.skipped: set[str] = set()
+        for path in sorted(self.names):
+            stream = stream_of(path)
+            if stream is not None and not self.check_stream(path, stream):
+                self.skipped.add(stream)
+        if PROOFS not in self.members:
+            return
+        for found in sorted(self.to_prove - self.proved.keys()):
+            self.fault("proof_invalid", PROOFS, f"the entry {found} has no proof")
+        for found in sorted(self.proved.keys() - self.seen):
+            if self.proved[found] not in self.skipped:
+                message = f"the entry {found} that is proved is not in its stream"
+                self.fault("proof_invalid", PROOFS, message)
+
+    def check_stream(self, path: str, stream: str) -> bool:
+        """Follow a stream from its first entry; return whether it could be judged."""
+        sequence, head, to_prove = 0, None, set()
+        recorded: dict[str, set[str]] = {action: set() for action in RECORDED}
+        for entry in self.documents(path):
+            for why in self.find_entry_faults(entry, stream, sequence + 1, head):
+                self.fault("chain_fault", path, f"#{entry.get('sequence')}: {why}")
+            number, head = entry.get("sequence"), str(entry.get("entry_hash"))
+            sequence = number if type(number) is int else sequence + 1
+            self.seen |= {head} & self.proved.keys()
+            action = str(entry.get("action"))
+            to_prove |= {head} if action in PROVED_ACTIONS else set()
+            if action in RECORDED:
+                holder, name, _ = RECORDED[action]
+                recorded[action].add(str(typed(entry, holder, dict).get(name)))
+        if path not in self.members:
+            return False
+        if stream.startswith("incident:"):
+            self.recorded, self.to_prove = recorded, self.to_prove | to_prove
+        self.to_prove |= {head} if head else set()
+        self.heads[stream] = {"sequence": sequence, "entry_hash": head}
+        return True
+
+    def find_entry_faults(
+        self, entry: Json, stream: str, sequence: int, head: str | None
+    ) -> Iterator[str]:
+        """Yield what is wrong with an entry that should continue a stream's head."""
+        try:
+            self.require_content(entry)
+        except ValueError as error:
+            yield str(error)
+        if entry.get("stream") != stream:
+            yield "the entry is of another stream"
+        if not is_same(entry.get("sequence"), sequence):
+            yield f"sequence_gap: expected {sequence}"
+        if entry.get("previous_hash", "") != head:
+            yield "link_mismatch: it does not continue the entry before"
+
+    def check_heads(self) -> None:
+        """Hold the streams' ends against what the manifest says of them."""
+        stated = typed(self.predicate, "heads", dict)
+        for stream, head in self.heads.items() if self.predicate else ():
+            if head["entry_hash"] is None or not is_same(stated.get(stream), head):
+                self.fault("head_mismatch", stream, f"it ends at #{head['sequence']}")
+        for stream in sorted(stated.keys() - self.heads.keys() - self.skipped):
+            self.fault("head_mismatch", stream, "the stream of this head is not here")
+
+    # Records and evidence ------------------------------------------------------------
+
+    def check_records(self) -> None:
+        """Count the records, and hold them against what the case's stream recorded."""
+        counts = typed(self.predicate, "records", dict)
+        below = {n[8:-7] for n in self.members.openers if n.startswith("records/")}
+        self.verdicts: dict[str, str] = {}  # the newest of each item, by its SHA-256
+        listed = {MANIFEST: {str(row.get("sha256")) for row in self.evidence}}
+        for kind in sorted(below.union(RECORD_KINDS, counts)):
+            path, count, keys = f"records/{kind}.ndjson", 0, set()
+            for document in self.documents(path):
+                count += 1
+                if kind in RECORD_KEYS:
+                    keys.add(str(document.get(RECORD_KEYS[kind])))
+                elif kind == "reports" and document.get("outcome") in VERDICTS:
+                    self.verdicts[str(document.get("sha256"))] = document["outcome"]
+            if path in self.members:
+                listed[path] = keys
+                if self.predicate and not is_same(counts.get(kind), count):
+                    message = f"the manifest counts {counts.get(kind)}, not {count}"
+                    self.fault("record_mismatch", path, message)
+        if self.recorded is None or not self.is_whole:
+            return
+        for action, (_, _, path) in RECORDED.items():
+            held = self.recorded[action]
+            for key in sorted(held ^ listed.get(path, held)):
+                where = "the history" if key in held else "the archive"
+                message = f"{key} ({action}) stands in {where} alone"
+                self.fault("record_mismatch", path, message)
+
+    def check_evidence(self) -> None:
+        """Hold the evidence against the manifest's list and its own reports."""
+        paths: defaultdict[str, list[str]] = defaultdict(list)
+        wanted: defaultdict[str, set[str]] = defaultdict(set)
+        for path in sorted(self.names.union(self.members.unreadable)):
+            if path.startswith("evidence/"):
+                paths[path.split("/")[1]].append(path)
+        for row in self.evidence:
+            sha256, name = str(row.get("sha256")), member_name(str(row.get("name")))
+            wanted[sha256].add(f"evidence/{sha256}/{name}")
+        for sha256 in sorted(paths.keys() | wanted.keys()) if self.predicate else ():
+            if len(paths[sha256]) != 1 or not wanted[sha256].issuperset(paths[sha256]):
+                message = f"the item {sha256} is not there once under its name"
+                self.fault("manifest_mismatch", MANIFEST, message)
+        rows = self.evidence
+        sources = {str(row.get("sha256")): str(row.get("derived_from")) for row in rows}
+        for sha256, stated in self.verdicts.items():
+            source = "".join(paths[sources.get(sha256, "")][:1])
+            for path in paths[sha256]:
+                found = (
+                    self.find_verdict(path, source) if path in self.members else stated
+                )
+                if found != stated:
+                    message = f"it is found {found}; its newest report says {stated}"
+                    self.fault("evidence_invalid", path, message)
+
+    def find_verdict(self, path: str, source: str) -> str:
+        """Return the verdict of a bundle or ledger, judged anew, and of its source."""
+        try:
+            data = self.read_evidence(path)
+            found = verdict_of(data)
+            if found == "valid" and source in self.members:
+                found = verdict_of(data, self.read_evidence(source))
+            return found
+        except Unreadable:
+            return "refused"
+
+    def read_evidence(self, path: str) -> bytes:
+        """Return an item's bytes; raise Unreadable where no document begins so."""
+        first = next(self.members.pieces(path), b"")
+        opening = first.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1]
+        require(opening in (b"{", b"\x1f", b"P"), "no document begins so")
+        return self.members.read(path, MAX_BUNDLE)
 
 
-def hashes_of(values: Any) -> list[bytes] | None:
-    """Return hex hashes as bytes, None where the value is no list of such."""
-    if type(values) is not list or not all(map(is_sha256, values)):
+def typed(holder: Json, name: str, kind: type) -> Any:
+    """Return a member of a JSON object, an empty one where it is of another type."""
+    value = holder.get(name)
+    return value if type(value) is kind else kind()
+
+
+def objects(holder: Json, name: str) -> list[Json]:
+    """Return the objects of a list in a JSON object."""
+    return [row for row in typed(holder, name, list) if type(row) is dict]
+
+
+def is_same(value: Any, expected: Any) -> bool:
+    """Return whether two JSON values are the same: there, `true` is not 1."""
+    return canonical(value) == canonical(expected)
+
+
+def pae(kind: str, payload: bytes) -> bytes:
+    """Return what a DSSE signature is over: the pre-authentication encoding."""
+    name = kind.encode("utf-8")
+    return b"DSSEv1 %d %s %d %s" % (len(name), name, len(payload), payload)
+
+
+def member_name(name: str) -> str:
+    """Return the file name of an evidence item inside an archive."""
+    kept = unicodedata.normalize("NFC", name)
+    written = "".join(c if c.isalnum() or c in "._-" else "_" for c in kept)
+    return written.replace("..", "_") or "_"  # no name has two dots in a row
+
+
+def stream_file(stream: str) -> str:
+    """Return the member of an archive that holds a stream."""
+    data = stream.encode("utf-8")
+    data = re.sub(rb"[^A-Za-z0-9.:-]", lambda found: b"%%%02X" % found[0][0], data)
+    return f"history/{data.decode().replace(':', '_')}.ndjson"
+
+
+def stream_of(path: str) -> str | None:
+    """Return the stream of a file, "" where it fits none; None for other members."""
+    found = re.fullmatch(r"history/(.*)\.ndjson", path)
+    if not found or path == PROOFS:
         return None
-    return [bytes.fromhex(value) for value in values]
+    data = found[1].replace("_", ":").encode("utf-8")
+    data = re.sub(rb"%([0-9A-Fa-f]{2})", lambda m: bytes([int(m[1], 16)]), data)
+    stream = data.decode("utf-8", "replace")
+    return stream if stream_file(stream).lower() == path.lower() else ""
 
 
-# --- Keys and checkpoints (C2SP signed-note, tlog-checkpoint) -----------------------
+# --- Bundles and ledgers (evidence format, sections 2 to 7) --------------------------
+
+VERDICTS = ("valid", "invalid", "refused")
+BUNDLE_SCHEMA = "pi.security.incident_evidence_bundle.v1"
+LEDGER_SCHEMA = "pi.security.runtime_risk_ledger.v1"
+PLACEHOLDER = "[REDACTED]"
+SECTIONS = words(
+    "security_alerts hostcall_telemetry exec_mediation secret_broker quota_breaches"
+)
+BUNDLE: dict[str, type] = dict.fromkeys(SECTIONS, list)
+BUNDLE |= dict.fromkeys(words("filter redaction risk_ledger summary"), dict)
+BUNDLE |= {"schema": str, "bundle_hash": str}
+TEXTS = words(
+    "extension_id call_id capability method params_hash policy_reason ledger_hash"
+)
+CHOICES = {
+    "policy_decision": words("allow prompt deny"),
+    "selected_action": words("allow harden deny terminate"),
+    "outcome": words("executed blocked failed"),
+}
+STEP = words(
+    "sequence ts_ms extension_id call_id capability method policy_decision "
+    "policy_reason risk_score selected_action outcome triggers"
+)
+FLAGS = (  # (flag of `redaction`, section, the member it hides in its records)
+    ("redact_params_hash", "risk_ledger", "params_hash"),
+    ("redact_params_hash", "hostcall_telemetry", "params_hash"),
+    ("redact_context_hash", "security_alerts", "context_hash"),
+    ("redact_args_shape_hash", "hostcall_telemetry", "args_shape_hash"),
+    ("redact_command_hash", "exec_mediation", "command_hash"),
+    ("redact_name_hash", "secret_broker", "name_hash"),
+    ("redact_remediation", "security_alerts", "remediation"),
+)
+MARKS = (  # of encodings, the longer first
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
 
 
-@dataclass(frozen=True)
-class Key:
+def verdict_of(data: bytes, source: bytes | None = None) -> str:
+    """Return `valid`, `invalid` or `refused` for the bytes of a bundle or ledger.
+
+    `source`: the unredacted bundle it was made from, where it is at hand.
+    """
+    try:
+        document = read_json(unwrap(data))
+        if "risk_ledger" in document:
+            require(_is_bundle(document), "a member is missing or of another type")
+            holds = bundle_holds(document) and not leaks(document, source)
+        else:
+            require(type(document.get("entries")) is list, "neither bundle nor ledger")
+            holds = ledger_holds(document, is_filtered=False)
+    except Unreadable:
+        return "refused"
+    return "valid" if holds else "invalid"
+
+
+def _is_bundle(document: Json) -> bool:
+    return (
+        all(type(document.get(name)) is kind for name, kind in BUNDLE.items())
+        and type(document["risk_ledger"].get("entries")) is list
+        and type(document.get("risk_replay", 0)) in (dict, type(None))
+        and _is_integer(document.get("generated_at_ms"))
+    )
+
+
+def _is_integer(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and value.is_integer())
+
+
+def bundle_holds(document: Json) -> bool:
+    """Return whether none of a bundle's five steps fails, its source left aside."""
+    return (
+        document["schema"] == BUNDLE_SCHEMA
+        and hash_without(document, "bundle_hash") == document["bundle_hash"]
+        and ledger_holds(
+            document["risk_ledger"],
+            is_filtered=type(document["filter"].get("extension_id")) is str,
+        )
+        and _figures_hold(document)
+        and _replay_holds(document)
+        and all(value == PLACEHOLDER for _, value in _hidden(document, document))
+    )
+
+
+def ledger_holds(ledger: Json, *, is_filtered: bool) -> bool:
+    """Return whether verifying a ledger finds nothing; a filter explains its holes."""
+    entries, before = ledger["entries"], None
+    for entry in entries:
+        if not _is_well_formed(entry):
+            return False
+        sequence, link = entry["sequence"], entry["prev_ledger_hash"]
+        step = sequence - before["sequence"] if before else 1
+        is_hidden = entry["params_hash"] == PLACEHOLDER  # its hash is the original's
+        if (
+            step < 1
+            or (step > 1 and not is_filtered)
+            or (link is None) != (sequence == 1)
+            or (before and step == 1 and link != before["ledger_hash"])
+            or (
+                not is_hidden
+                and hash_without(entry, "ledger_hash") != entry["ledger_hash"]
+            )
+        ):
+            return False
+        before = entry
+    hashes = [entry["ledger_hash"] for entry in entries] or [None]
+    expected = {"head_ledger_hash": hashes[0], "tail_ledger_hash": hashes[-1]}
+    expected |= {"schema": LEDGER_SCHEMA, "entry_count": len(entries)}
+    return _states(ledger, expected)
+
+
+def _is_well_formed(entry: Any) -> bool:
+    return (
+        type(entry) is dict
+        and all(type(entry.get(name)) is str for name in TEXTS)
+        and all(entry.get(name) in choices for name, choices in CHOICES.items())
+        and _is_integer(entry.get("sequence"))
+        and entry["sequence"] >= 1
+        and _is_integer(entry.get("ts_ms"))
+        and type(entry.get("risk_score")) in (int, float)
+        and type(entry.get("triggers")) is list
+        and all(type(trigger) is str for trigger in entry["triggers"])
+        and type(entry.get("prev_ledger_hash", 0)) in (str, type(None))
+    )
+
+
+def _states(holder: Any, expected: Json) -> bool:
+    """Return whether an object has each of these members with just this value."""
+    return type(holder) is dict and is_same(
+        {name: value for name, value in holder.items() if name in expected}, expected
+    )
+
+
+def _records(document: Json, section: str) -> list[Json]:
+    if section == "risk_ledger":
+        return objects(document[section], "entries")
+    return objects(document, section)
+
+
+def _figures_hold(document: Json) -> bool:
+    """Compare the summary with the records, over a ledger that holds (section 7)."""
+    entries, summary = document["risk_ledger"]["entries"], document["summary"]
+    records = [r for s in ("risk_ledger", *SECTIONS) for r in _records(document, s)]
+    moments = [r["ts_ms"] for r in records if _is_integer(r.get("ts_ms"))]
+    names = (record.get("extension_id") for record in records)
+    steps = typed(document["risk_replay"] or {}, "steps", list)
+    counts = {name: len(document[name]) for name in SECTIONS}
+    counts |= {"risk_ledger": len(entries), "risk_replay": len(steps)}
+    stopped = [e for e in entries if e["selected_action"] in ("deny", "terminate")]
+    expected = {
+        "distinct_extensions": len({name for name in names if type(name) is str}),
+        "peak_risk_score": max((entry["risk_score"] for entry in entries), default=0),
+        "blocked_count": len(stopped),
+        "first_ts_ms": min(moments, default=None),
+        "last_ts_ms": max(moments, default=None),
+        "ledger_chain_valid": True,
+    }
+    return _states(summary, expected) and _states(summary.get("counts"), counts)
+
+
+def _replay_holds(document: Json) -> bool:
+    """Compare the replay with the entries of a ledger that holds (section 6)."""
+    replay, entries = document["risk_replay"], document["risk_ledger"]["entries"]
+    steps = [
+        {"index": index, "trusted": True} | {name: entry[name] for name in STEP}
+        for index, entry in enumerate(entries)
+    ]
+    expected = {
+        "step_count": len(entries),
+        "trusted_steps": len(entries),
+        "steps": steps,
+    }
+    tail = entries[-1]["ledger_hash"] if entries else None
+    return replay is None or is_same(
+        replay, expected | {"source_tail_ledger_hash": tail}
+    )
+
+
+def _hidden(document: Json, holder: Json) -> Iterator[tuple[str, Any]]:
+    """Yield (member, value) of what a document's flags say is hidden, in a bundle."""
+    for flag, section, name in FLAGS:
+        if document["redaction"].get(flag) is True:
+            records = _records(holder, section)
+            yield from ((name, row[name]) for row in records if name in row)
+
+
+def leaks(document: Json, source: bytes | None) -> bool:
+    """Return whether a value that was replaced still stands in a string (section 5)."""
+    try:
+        unredacted = read_json(unwrap(source or b""))
+        require(_is_bundle(unredacted), "no bundle")
+    except Unreadable:
+        return False  # what is wrong with the source is the source's own fault
+    names: set[str] = set()
+    values: defaultdict[str, set[str]] = defaultdict(set)  # by how they begin
+    for name, value in _hidden(document, unredacted):
+        if type(value) is str and value != PLACEHOLDER:
+            values[value[:8]].add(value)
+            names |= {value.lower()} if name == "name_hash" else set()
+    return bool(values) and any(
+        _tells(text, values, names) for text in _strings(document)
+    )
+
+
+def _tells(text: str, values: dict[str, set[str]], names: set[str]) -> bool:
+    """Return whether a text holds a value, or a word whose digest is a name's."""
+    starts = range(len(text) - 7)
+    return (
+        (len(text) < 8 and text in values)
+        or any(
+            len(value) >= 8 and text.startswith(value, start)
+            for start in starts
+            for value in values.get(text[start : start + 8], ())
+        )
+        or any(
+            hashlib.sha256(word.encode()).hexdigest() in names
+            for word in re.findall("[A-Za-z0-9_]+", text if names else "")
+        )
+    )
+
+
+def _strings(document: Json) -> set[str]:
+    found, inside = set(), [document]
+    while inside:
+        children = children_of(inside.pop())
+        found |= {child for child in children if type(child) is str}
+        inside += [child for child in children if type(child) in (dict, list)]
+    return found - {PLACEHOLDER}
+
+
+def unwrap(data: bytes) -> bytes:
+    """Return a document as UTF-8 that may be packed, or in another encoding."""
+    try:
+        for _ in range(2):
+            if data[:2] == b"\x1f\x8b":
+                data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MAX_BUNDLE + 1)
+            elif data[:4] == b"PK\x03\x04":
+                data = _unzip(data)
+            require(len(data) <= MAX_BUNDLE, "it unpacks to too much")
+    except PACKED_ERRORS as error:
+        raise Unreadable(f"packed, and cannot be unpacked: {error}") from None
+    for mark, codec in MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(codec, "replace").encode("utf-8")
+    if len(data) > 1 and 0 in data[:2]:
+        codec = "utf-16-le" if data[1] == 0 else "utf-16-be"
+        return data.decode(codec, "replace").encode("utf-8")
+    return data
+
+
+def _unzip(data: bytes) -> bytes:
+    aside = r"__MACOSX/|(.*/)?\._|(.*/)?\.DS_Store\Z|.*/\Z"
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = [name for name in archive.namelist() if not re.match(aside, name)]
+        require(len(names) == 1, "a ZIP of several files")
+        with archive.open(names[0]) as file:
+            return file.read(MAX_BUNDLE + 1)
+
+
+# --- Keys and checkpoints (C2SP signed-note, tlog-checkpoint) ------------------------
+
+
+class Key(NamedTuple):
     """A verifier key: its name, key ID (4 bytes) and public key (32 bytes)."""
 
     name: str
@@ -366,8 +919,7 @@ class Key:
     public: bytes
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """What a log stated: its origin, how many leaves, and the root over them."""
 
     origin: str
@@ -388,32 +940,31 @@ def parse_key(text: str) -> Key:
     """Read `<name>+<hex key ID>+<base64(0x01 || public key)>`, or raise ValueError."""
     name, _, rest = text.strip().partition("+")
     key_id, _, encoded = rest.partition("+")
-    data = decode_base64(encoded)
-    if not is_key_name(name) or data is None or len(data) != 33 or data[0] != 1:
-        raise ValueError("no verifier key of the form name+ID+key")
-    if key_id_of(name, data[1:]).hex() != key_id:
-        raise ValueError("the key's ID is not that of its name and bytes")
-    return Key(name, bytes.fromhex(key_id), data[1:])
+    data = decode_base64(encoded) or b""
+    is_formed = is_key_name(name) and len(data) == 33 and data[0] == 1
+    require(is_formed, "no verifier key of the form name+ID+key")
+    key = Key(name, key_id_of(name, data[1:]), data[1:])
+    require(
+        key.key_id.hex() == key_id, "the key's ID is not that of its name and bytes"
+    )
+    return key
 
 
 def split_note(note: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     """Return (text, [(name, key ID, signature)]) of a signed note; ValueError."""
-    try:
-        whole = note.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("the note is not UTF-8") from None
+    whole = note.decode("utf-8")
+    is_plain = all(ord(c) >= 0x20 or c == "\n" for c in whole)
+    require(is_plain, "the note holds control characters")
     text, found, tail = whole.rpartition("\n\n")
-    if any(ord(c) < 0x20 and c != "\n" for c in whole):
-        raise ValueError("the note holds control characters")
-    if not found or not text or not tail.endswith("\n"):
-        raise ValueError("no note of a text, an empty line and signature lines")
+    is_formed = found and text and tail.endswith("\n")
+    require(is_formed, "no note of a text, an empty line and signature lines")
     signatures = []
     for line in tail[:-1].split("\n"):
         dash, _, rest = line.partition(" ")
         name, _, encoded = rest.partition(" ")
-        data = decode_base64(encoded)
-        if dash != "—" or not is_key_name(name) or data is None or len(data) < 5:
-            raise ValueError("a signature line is not of the form of a note's")
+        data = decode_base64(encoded) or b""
+        is_formed = dash == "—" and is_key_name(name) and len(data) >= 5
+        require(is_formed, "a signature line is not of the form of a note's")
         signatures.append((name, data[:4], data[4:]))
     return text + "\n", signatures
 
@@ -423,26 +974,24 @@ def verify_note(note: bytes, keys: Iterable[Key], name: str | None = None) -> st
     text, signatures = split_note(note)
     for key in keys:
         for signer, key_id, signature in signatures:
-            if (
-                (signer, key_id) == (key.name, key.key_id)
-                and name in (None, signer)
-                and verify_ed25519(key.public, text.encode("utf-8"), signature)
-            ):
+            is_its = (signer, key_id) == (key.name, key.key_id) and name in (
+                None,
+                signer,
+            )
+            if is_its and verify_ed25519(key.public, text.encode("utf-8"), signature):
                 return text
     raise ValueError("no signature of a known key verifies")
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
     """Read a checkpoint's text, without its signatures; ValueError for others."""
-    lines = text.split("\n")
-    if len(lines) < 4 or not lines[0]:
-        raise ValueError("no checkpoint of origin, size and root")
-    root = decode_base64(lines[2])
-    if not re.fullmatch("0|[1-9][0-9]{0,18}", lines[1]) or root is None:
-        raise ValueError("the size or the root is not of a checkpoint's form")
-    if len(root) != 32 or (lines[1] == "0" and root != EMPTY_ROOT):
-        raise ValueError("the root is none of a tree of that size")
-    return Checkpoint(lines[0], int(lines[1]), root)
+    origin, size, encoded, *_ = [*text.split("\n"), "", ""]
+    root = decode_base64(encoded) or b""
+    is_size = re.fullmatch("0|[1-9][0-9]{0,18}", size)
+    is_formed = text.count("\n") > 2 and origin and is_size and len(root) == 32
+    require(is_formed, "no checkpoint of origin, size and root")
+    require(size != "0" or root == EMPTY_ROOT, "the root is not the empty tree's")
+    return Checkpoint(origin, int(size), root)
 
 
 def open_checkpoint(note: bytes, keys: Iterable[Key]) -> Checkpoint:
@@ -452,17 +1001,243 @@ def open_checkpoint(note: bytes, keys: Iterable[Key]) -> Checkpoint:
     return checkpoint
 
 
-# --- The archive's members: of a ZIP, or of a folder --------------------------------
+# --- The tree (RFC 6962, section 2.1) ------------------------------------------------
+
+EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
-def _is_safe(name: str) -> bool:
-    parts = name.split("/")
-    return not (
-        any(part in ("", ".", "..") for part in parts)
-        or "\\" in name
-        or any(unicodedata.category(c) in ("Cc", "Cs") for c in name)
-        or any(re.match("[A-Za-z]:", part) for part in parts)
-    )
+def leaf_hash(data: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def hashes_of(values: Any) -> list[bytes] | None:
+    """Return hex hashes as bytes, None where the value is no list of such."""
+    is_list = type(values) is list and all(map(is_sha256, values))
+    return [bytes.fromhex(value) for value in values] if is_list else None
+
+
+def inclusion_holds(
+    leaf: bytes, index: int, size: int, proof: list[bytes], root: bytes
+) -> bool:
+    """Return whether the leaf hash stands at the index of the tree with that root."""
+    path = iter(proof)
+    try:
+        found = 0 <= index < size and _root_above(leaf, index, size, path)
+    except StopIteration:  # the proof is too short
+        return False
+    return found == root and next(path, None) is None
+
+
+def _root_above(leaf: bytes, index: int, size: int, path: Iterator[bytes]) -> bytes:
+    """Return the root that a path leads to (section 2.1.1)."""
+    if size == 1:
+        return leaf
+    left = 1 << (size - 1).bit_length() - 1  # leaves of the left half
+    if index < left:
+        return node_hash(_root_above(leaf, index, left, path), next(path))
+    found = _root_above(leaf, index - left, size - left, path)
+    return node_hash(next(path), found)
+
+
+def consistency_holds(
+    size1: int, root1: bytes, size2: int, root2: bytes, proof: list[bytes]
+) -> bool:
+    """Return whether the second tree extends the first."""
+    if size1 == 0 and not proof:
+        return root1 == EMPTY_ROOT and (root2 == EMPTY_ROOT or size2 > 0)
+    path = iter(proof)
+    try:
+        found = 0 < size1 <= size2 and _roots_above(size1, size2, root1, path)
+    except StopIteration:
+        return False
+    return found == (root1, root2) and next(path, None) is None
+
+
+def _roots_above(
+    size1: int, size2: int, whole: bytes | None, path: Iterator[bytes]
+) -> tuple[bytes, bytes]:
+    """Return both roots that a path leads to (section 2.1.2).
+
+    `whole`: the first tree's root, which no path holds, while all of it lies in here.
+    """
+    if size1 == size2:
+        return (whole or next(path),) * 2
+    left = 1 << (size2 - 1).bit_length() - 1
+    if size1 <= left:
+        old, new = _roots_above(size1, left, whole, path)
+        return old, node_hash(new, next(path))
+    old, new = _roots_above(size1 - left, size2 - left, None, path)
+    both = next(path)
+    return node_hash(both, old), node_hash(both, new)
+
+
+# --- Ed25519 (RFC 8032, section 5.1) -------------------------------------------------
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+Point = tuple[int, int, int, int]  # X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z
+
+
+def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Return whether a signature holds (section 5.1.7), wrong encodings refused."""
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    a, r = _decode_point(public), _decode_point(signature[:32])
+    s = int.from_bytes(signature[32:], "little")
+    if a is None or r is None or s >= L:
+        return False
+    digest = hashlib.sha512(signature[:32] + public + message).digest()
+    k = int.from_bytes(digest, "little") % L
+    x1, y1, z1, _ = _multiply(s, BASE)
+    x2, y2, z2, _ = _add(r, _multiply(k, a))
+    return (x1 * z2 - x2 * z1) % P == 0 and (y1 * z2 - y2 * z1) % P == 0
+
+
+def _decode_point(data: bytes) -> Point | None:
+    """Decode a point (section 5.1.3); None where the encoding is not the right one."""
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & (2**255 - 1)
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if y >= P or (x * x - square) % P or (x == 0 and sign):
+        return None
+    x = P - x if x & 1 != sign else x
+    return x, y, 1, x * y % P
+
+
+def _multiply(scalar: int, point: Point) -> Point:
+    result = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            result = _add(result, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return result
+
+
+def _add(a: Point, b: Point) -> Point:
+    m, n = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
+    c, d = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
+    e, f, g, h = n - m, d - c, d + c, n + m
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+BASE = _decode_point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")) or (0, 0, 0, 0)
+
+
+# --- JSON and its canonical form (RFC 7493, RFC 8785) --------------------------------
+
+MAX_DEPTH = 64
+# Strings, which stay as they are, and the numbers that Python writes in another way.
+SMALL = re.compile(r'"(?:[^"\\]|\\.)*"|(-?)(\d)(?:\.(\d+))?e-0([5-9])')
+
+
+def read_json(data: bytes, where: str = "") -> Json:
+    """Return the object that bytes of I-JSON hold, or raise Unreadable."""
+    try:
+        text = data.decode("utf-8")
+        value = json.loads(
+            text,
+            object_pairs_hook=_read_object,
+            parse_int=_read_number,
+            parse_float=_read_number,
+            parse_constant=_read_number,
+        )
+        require(type(value) is dict, "it is no JSON object")
+        if text.count("{") + text.count("[") > MAX_DEPTH:
+            _require_depth(value)
+        if "\\u" in text:  # an escape can hold half of a surrogate pair
+            canonical(value)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{where}no document: {error}") from None
+    return value
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> Json:
+    members = dict(pairs)
+    require(len(members) == len(pairs), "a member name occurs twice")
+    return members
+
+
+def _read_number(text: str) -> int | float:
+    """Read a double; one that ECMAScript writes without a point becomes an integer."""
+    if len(text) < 16 and text.isdigit():
+        return int(text)
+    number = float(text)
+    require(math.isfinite(number), "no number, or beyond the range of a double")
+    is_exact = number == int(text) if re.fullmatch("-?[0-9]+", text) else True
+    require(is_exact, "an integer that no double equals")
+    if abs(number) < 1e21 and number.is_integer():
+        return int(Decimal(repr(number)))  # the shortest digits that say this double
+    return number
+
+
+def _require_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [c for v in level for c in children_of(v) if type(c) in (dict, list)]
+    require(not level, f"nested beyond {MAX_DEPTH} levels")
+
+
+def children_of(value: Any) -> Iterable[Any]:
+    return value.values() if type(value) is dict else value
+
+
+def canonical(value: Any) -> bytes:
+    """Return the RFC 8785 form of a value that `read_json` read."""
+    write = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+    text = write(value, sort_keys=True)
+    if not text.isascii() and max(text) > "\ud7ff":  # UTF-16 has another order
+        text = write(_in_order(value))
+    return (SMALL.sub(_write_small, text) if "e-0" in text else text).encode("utf-8")
+
+
+def _in_order(value: Any) -> Any:
+    if type(value) is dict:
+        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
+        return {name: _in_order(value[name]) for name in names}
+    return [_in_order(item) for item in value] if type(value) is list else value
+
+
+def _write_small(found: re.Match[str]) -> str:
+    """Write a number that Python ends in e-05 to e-09 as ECMAScript does."""
+    sign, first, rest, exponent = found.groups("")
+    if not first:
+        return found[0]  # a string
+    if exponent in "56":
+        return f"{sign}0.{'0' * (int(exponent) - 1)}{first}{rest}"
+    return f"{sign}{first}{'.' if rest else ''}{rest}e-{exponent}"
+
+
+def hash_without(document: Json, name: str) -> str:
+    """Return the hash of a document without one of its members, in hex."""
+    content = {key: value for key, value in document.items() if key != name}
+    return hashlib.sha256(canonical(content)).hexdigest()
+
+
+def decode_base64(text: Any) -> bytes | None:
+    """Return the bytes of base64 in its one right form, None for anything else."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (AttributeError, ValueError):
+        return None
+    return data if base64.b64encode(data).decode() == text else None
+
+
+def is_sha256(text: Any) -> bool:
+    return type(text) is str and re.fullmatch("[0-9a-f]{64}", text) is not None
+
+
+# --- The archive's members: of a ZIP, or of a folder ---------------------------------
+
+PACKED_ERRORS = (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
 class Members:
@@ -473,24 +1248,38 @@ class Members:
 
     def __init__(self, path: str) -> None:
         self.unreadable: dict[str, str] = {}
-        self.openers: dict[str, Callable[[], Iterator[bytes]]] = {}
-        self._read_folder(path) if os.path.isdir(path) else self._read_zip(path)
-        if not self.openers and not self.unreadable:
-            raise Unreadable("there is nothing in it")
+        self.openers: dict[str, Callable[[], IO[bytes]]] = {}
+        self.sizes: dict[str, int] = {}  # as the ZIP lists them
+        self._take_folder(path) if os.path.isdir(path) else self._take_zip(path)
+        require(self.openers or self.unreadable, "there is nothing in it")
 
     def __contains__(self, name: str) -> bool:
-        return name in self.openers or name in self.unreadable
+        return name in self.openers and name not in self.unreadable
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes; raise Unreadable where they are not what the ZIP lists."""
-        return self.openers[name]()
+        """Yield the bytes; raise Unreadable where size or CRC are not as listed."""
+        size, listed = 0, self.sizes.get(name)
+        try:
+            with self.openers[name]() as file:
+                while piece := file.read(PIECE):
+                    size += len(piece)
+                    require(listed is None or size <= listed, "larger than listed")
+                    yield piece
+        except PACKED_ERRORS as error:
+            raise Unreadable(f"it cannot be read: {error}") from None
+        require(listed in (None, size), "smaller than listed")
+
+    def digest(self, name: str) -> str:
+        digest = hashlib.sha256()
+        for piece in self.pieces(name):
+            digest.update(piece)
+        return digest.hexdigest()
 
     def read(self, name: str, limit: int = MAX_WHOLE) -> bytes:
         data = bytearray()
         for piece in self.pieces(name):
             data += piece
-            if len(data) > limit:
-                raise Unreadable(f"larger than the {limit} bytes that are read at once")
+            require(len(data) <= limit, f"larger than {limit} bytes")
         return bytes(data)
 
     def lines(self, name: str) -> Iterator[bytes]:
@@ -498,1084 +1287,60 @@ class Members:
         for piece in self.pieces(name):
             *whole, rest = (rest + piece).split(b"\n")
             yield from whole
-            if len(rest) > MAX_LINE:
-                raise Unreadable(f"a line of more than {MAX_LINE} bytes")
-        if rest:
-            yield rest
+            require(len(rest) <= MAX_LINE, f"a line of more than {MAX_LINE} bytes")
+        yield from [rest] if rest else []
 
-    def _read_folder(self, top: str) -> None:
+    def _take_folder(self, top: str) -> None:
         for folder, below, files in os.walk(top):
-            links = [one for one in below if os.path.islink(os.path.join(folder, one))]
-            for file in files + links:
-                path = os.path.join(folder, file)
-                name = os.path.relpath(path, top).replace(os.sep, "/")
-                if not stat.S_ISREG(os.lstat(path).st_mode):
-                    self.unreadable[name] = "a link or a device"
-                elif not _is_safe(name):
-                    self.unreadable[name] = "an unsafe name"
-                else:
-                    self.openers[name] = partial(_file_pieces, path)
+            for path in (os.path.join(folder, name) for name in below + files):
+                mode = os.lstat(path).st_mode
+                if not stat.S_ISDIR(mode):
+                    name = os.path.relpath(path, top).replace(os.sep, "/")
+                    self._take(name, _is_safe(name), mode, partial(io.FileIO, path))
 
-    def _read_zip(self, path: str) -> None:
+    def _take_zip(self, path: str) -> None:
         try:
-            with zipfile.ZipFile(path) as archive:
-                infos = archive.infolist()
+            archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise Unreadable(f"not a ZIP that can be read: {error}") from None
-        tops = Counter(
-            info.orig_filename.partition("/")[0]
-            for info in infos
-            if "/" in info.orig_filename.strip("/") and _is_safe(info.orig_filename)
+        names = (info.orig_filename for info in archive.infolist())
+        inside = (
+            name.split("/")[0] for name in names if "/" in name and _is_safe(name)
         )
-        top = tops.most_common(1)[0][0] + "/" if tops else ""
-        for info in infos:
-            self._take_zip_member(path, info, top)
+        top = "".join(f"{name}/" for name, _ in Counter(inside).most_common(1))
+        for info in archive.infolist():
+            whole, size = info.orig_filename, info.file_size
+            if whole.endswith("/") and not size and _is_safe(whole[:-1]):
+                continue  # a folder, which holds nothing by itself
+            is_inside = top != "" and whole.startswith(top) and _is_safe(whole)
+            name = whole[len(top) :] if is_inside else whole
+            # Read all that is packed, whatever size is listed: `pieces` compares.
+            info.file_size = sys.maxsize
+            mode, opener = info.external_attr >> 16, partial(archive.open, info)
+            self._take(name, is_inside, mode, opener)
+            self.sizes[name] = size
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                self.unreadable[name] = "packed in a way that this format does not have"
 
-    def _take_zip_member(self, path: str, info: zipfile.ZipInfo, top: str) -> None:
-        whole = info.orig_filename
-        name = whole[len(top) :] if top and whole.startswith(top) else ""
-        mode = info.external_attr >> 16
-        if whole.endswith("/") and _is_safe(whole[:-1]) and not info.file_size:
-            return  # a folder, which holds nothing by itself
-        if not name or not _is_safe(whole):
-            self.unreadable[whole] = "a name outside of the archive's folder"
-        elif name in self:
-            self.openers.pop(name, None)
+    def _take(
+        self, name: str, is_safe: bool, mode: int, opener: Callable[[], IO[bytes]]
+    ) -> None:
+        if not is_safe:
+            self.unreadable[name] = "an unsafe name, or outside of the archive's folder"
+        elif name in self.openers or name in self.unreadable:
             self.unreadable[name] = "the name occurs twice"
         elif stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             self.unreadable[name] = "a link or a device"
         else:
-            self.openers[name] = partial(_zip_pieces, path, info)
+            self.openers[name] = opener
 
 
-def _file_pieces(path: str) -> Iterator[bytes]:
-    try:
-        with open(path, "rb") as file:
-            while piece := file.read(PIECE):
-                yield piece
-    except OSError as error:
-        raise Unreadable(f"it cannot be read: {error.strerror}") from None
-
-
-def _zip_pieces(path: str, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    """Unpack a member by its own header; Unreadable for a size or CRC not as listed."""
-    crc, size = 0, 0
-    with open(path, "rb") as file:
-        file.seek(info.header_offset)
-        header = file.read(30)
-        if len(header) < 30 or header[:4] != b"PK\x03\x04" or info.flag_bits & 1:
-            raise Unreadable("no plain member stands where the ZIP says")
-        name_size, extra_size = header[26] + header[27] * 256, header[28:30]
-        file.seek(name_size + int.from_bytes(extra_size, "little"), os.SEEK_CUR)
-        for piece in _unpacked(file, info.compress_size, info.compress_type):
-            crc, size = zlib.crc32(piece, crc), size + len(piece)
-            if size > info.file_size:
-                raise Unreadable("it is larger than the ZIP says")
-            yield piece
-    if size != info.file_size or crc != info.CRC:
-        raise Unreadable("its size or checksum is not as the ZIP says")
-
-
-def _unpacked(file: IO[bytes], left: int, method: int) -> Iterator[bytes]:
-    if method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise Unreadable("it is packed in a way that this format does not have")
-    inflater = zlib.decompressobj(-15) if method == zipfile.ZIP_DEFLATED else None
-    while left > 0 and (packed := file.read(min(PIECE, left))):
-        left -= len(packed)
-        if inflater is None:
-            yield packed
-            continue
-        try:
-            while packed:
-                yield inflater.decompress(packed, PIECE)
-                packed = inflater.unconsumed_tail
-        except zlib.error as error:
-            raise Unreadable(f"it cannot be unpacked: {error}") from None
-    if left or (inflater and (not inflater.eof or inflater.unused_data)):
-        raise Unreadable("its packed bytes are not what the ZIP says")
-
-
-# --- Bundles and ledgers (evidence format, sections 2 to 7) --------------------------
-
-BUNDLE_SCHEMA = "pi.security.incident_evidence_bundle.v1"
-LEDGER_SCHEMA = "pi.security.runtime_risk_ledger.v1"
-PLACEHOLDER = "[REDACTED]"
-SECTIONS = _words(
-    "security_alerts hostcall_telemetry exec_mediation secret_broker quota_breaches"
-)
-STEP = _words(
-    "sequence ts_ms extension_id call_id capability method policy_decision "
-    "policy_reason risk_score selected_action outcome triggers"
-)
-TEXTS = _words(
-    "extension_id call_id capability method params_hash policy_reason ledger_hash"
-)
-CHOICES = {
-    "policy_decision": ("allow", "prompt", "deny"),
-    "selected_action": ("allow", "harden", "deny", "terminate"),
-    "outcome": ("executed", "blocked", "failed"),
-}
-FLAGS = {
-    "redact_params_hash": [("risk_ledger", "params_hash")],
-    "redact_context_hash": [("security_alerts", "context_hash")],
-    "redact_args_shape_hash": [("hostcall_telemetry", "args_shape_hash")],
-    "redact_command_hash": [("exec_mediation", "command_hash")],
-    "redact_name_hash": [("secret_broker", "name_hash")],
-    "redact_remediation": [("security_alerts", "remediation")],
-}
-FLAGS["redact_params_hash"].append(("hostcall_telemetry", "params_hash"))
-MARKS = (
-    (b"\xff\xfe\x00\x00", "utf-32-le"),
-    (b"\x00\x00\xfe\xff", "utf-32-be"),
-    (b"\xef\xbb\xbf", "utf-8"),
-    (b"\xff\xfe", "utf-16-le"),
-    (b"\xfe\xff", "utf-16-be"),
-)
-
-
-def verdict_of(data: bytes, source: bytes | None = None) -> str:
-    """Return `valid`, `invalid` or `refused` for the bytes of a bundle or ledger.
-
-    `source`: the unredacted bundle it was made from, where it is at hand.
-    """
-    try:
-        document, plain = read_json(unwrap(data))
-        if "risk_ledger" in document:
-            _require_bundle(document)
-            holds = bundle_holds(document, plain) and not leaks(document, source)
-        elif type(document.get("entries")) is list:
-            holds = ledger_holds(document, False, plain)
-        else:
-            return "refused"
-    except Unreadable:
-        return "refused"
-    return "valid" if holds else "invalid"
-
-
-def unwrap(data: bytes) -> bytes:
-    """Return a document as UTF-8 that may be packed, or in another encoding."""
-    for _ in range(2):
-        if data[:2] == b"\x1f\x8b":
-            data = _unpack(gzip.GzipFile(fileobj=io.BytesIO(data)))
-        elif data[:4] == b"PK\x03\x04":
-            data = _unpack_zip(data)
-    for mark, codec in MARKS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(codec, "replace").encode("utf-8")
-    if len(data) > 1 and 0 in data[:2]:
-        codec = "utf-16-le" if data[1] == 0 else "utf-16-be"
-        return data.decode(codec, "replace").encode("utf-8")
-    return data
-
-
-def _unpack_zip(data: bytes) -> bytes:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [
-                name
-                for name in archive.namelist()
-                if not re.match(r"__MACOSX/|(.*/)?\._|(.*/)?\.DS_Store\Z|.*/\Z", name)
-            ]
-            if len(names) != 1:
-                raise Unreadable("a ZIP of several files")
-            with archive.open(names[0]) as file:
-                return _unpack(file)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise Unreadable(f"packed, and cannot be unpacked: {error}") from None
-
-
-def _unpack(file: IO[bytes] | gzip.GzipFile) -> bytes:
-    try:
-        data = file.read(MAX_BUNDLE + 1)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise Unreadable(f"packed, and cannot be unpacked: {error}") from None
-    if len(data) > MAX_BUNDLE:
-        raise Unreadable("it unpacks to too much")
-    return data
-
-
-def _is_integer(value: Any) -> bool:
-    return type(value) is int or (type(value) is float and value.is_integer())
-
-
-def _require_bundle(document: dict[str, Any]) -> None:
-    kinds: dict[str, Any] = dict.fromkeys(SECTIONS, list)
-    kinds |= dict.fromkeys(("filter", "redaction", "risk_ledger", "summary"), dict)
-    kinds |= {"schema": str, "bundle_hash": str}
-    for name, kind in kinds.items():
-        if type(document.get(name)) is not kind:
-            raise Unreadable(f"no bundle: {name} is missing or of another type")
-    replay = document.get("risk_replay", 0)
-    entries = document["risk_ledger"].get("entries")
-    moment = document.get("generated_at_ms")
-    if type(replay) not in (dict, type(None)) or type(entries) is not list:
-        raise Unreadable("no bundle: the replay or the ledger is of another type")
-    if not _is_integer(moment):
-        raise Unreadable("no bundle: generated_at_ms is no integer")
-
-
-def _is_well_formed(entry: Any) -> bool:
-    return (
-        type(entry) is dict
-        and all(type(entry.get(name)) is str for name in TEXTS)
-        and all(type(entry.get(n)) is str and entry[n] in c for n, c in CHOICES.items())
-        and _is_integer(entry.get("sequence"))
-        and entry["sequence"] >= 1
-        and _is_integer(entry.get("ts_ms"))
-        and type(entry.get("risk_score")) in (int, float)
-        and type(entry.get("triggers")) is list
-        and all(type(trigger) is str for trigger in entry["triggers"])
-        and type(entry.get("prev_ledger_hash", 0)) in (str, type(None))
+def _is_safe(name: str) -> bool:
+    parts = name.split("/")
+    return not (
+        any(part in ("", ".", "..") or re.match("[A-Za-z]:", part) for part in parts)
+        or any(c == "\\" or unicodedata.category(c) in ("Cc", "Cs") for c in name)
     )
-
-
-def ledger_holds(ledger: dict[str, Any], filtered: bool, plain: bool) -> bool:
-    """Return whether verifying a ledger finds nothing; `filtered` explains holes."""
-    before: dict[str, Any] | None = None
-    for entry in ledger["entries"]:
-        if not _is_well_formed(entry):
-            return False
-        sequence, link = entry["sequence"], entry["prev_ledger_hash"]
-        if (link is None) != (sequence == 1):
-            return False
-        if before is not None:
-            step = sequence - before["sequence"]
-            if step < 1 or (step > 1 and not filtered):
-                return False
-            if step == 1 and link != before["ledger_hash"]:
-                return False
-        if entry["params_hash"] != PLACEHOLDER:
-            content = {name: v for name, v in entry.items() if name != "ledger_hash"}
-            if hash_value(content, plain) != entry["ledger_hash"]:
-                return False
-        before = entry
-    entries = ledger["entries"]
-    expected = {
-        "schema": LEDGER_SCHEMA,
-        "entry_count": len(entries),
-        "head_ledger_hash": entries[0]["ledger_hash"] if entries else None,
-        "tail_ledger_hash": entries[-1]["ledger_hash"] if entries else None,
-    }
-    return all(_same(ledger, name, value) for name, value in expected.items())
-
-
-def _same(holder: Any, name: str, value: Any) -> bool:
-    return (
-        type(holder) is dict
-        and name in holder
-        and canonical(holder[name]) == canonical(value)
-    )
-
-
-def bundle_holds(document: dict[str, Any], plain: bool) -> bool:
-    """Return whether none of a bundle's five steps fails, its source left aside."""
-    content = {name: v for name, v in document.items() if name != "bundle_hash"}
-    filtered = type(document["filter"].get("extension_id")) is str
-    return (
-        document["schema"] == BUNDLE_SCHEMA
-        and hash_value(content, plain) == document["bundle_hash"]
-        and ledger_holds(document["risk_ledger"], filtered, plain)
-        and _figures_hold(document)
-        and _replay_holds(document, plain)
-        and all(
-            record[name] == PLACEHOLDER
-            for section, name in _redacted_members(document)
-            for record in _records(document, section)
-            if name in record
-        )
-    )
-
-
-def _records(document: dict[str, Any], section: str) -> list[dict[str, Any]]:
-    whole = document[section]
-    records = whole["entries"] if section == "risk_ledger" else whole
-    return [record for record in records if type(record) is dict]
-
-
-def _figures_hold(document: dict[str, Any]) -> bool:
-    """Compare the summary with the records, over a ledger that holds (section 7)."""
-    entries = document["risk_ledger"]["entries"]
-    records = [r for s in ("risk_ledger", *SECTIONS) for r in _records(document, s)]
-    moments = [r["ts_ms"] for r in records if _is_integer(r.get("ts_ms"))]
-    names = (record.get("extension_id") for record in records)
-    steps = (document["risk_replay"] or {}).get("steps")
-    counts = {name: len(document[name]) for name in SECTIONS}
-    counts["risk_ledger"] = len(entries)
-    counts["risk_replay"] = len(steps) if type(steps) is list else 0
-    stopped = [e for e in entries if e["selected_action"] in ("deny", "terminate")]
-    expected = {
-        "distinct_extensions": len({name for name in names if type(name) is str}),
-        "peak_risk_score": max((entry["risk_score"] for entry in entries), default=0),
-        "blocked_count": len(stopped),
-        "first_ts_ms": min(moments, default=None),
-        "last_ts_ms": max(moments, default=None),
-        "ledger_chain_valid": True,
-    }
-    summary = document["summary"]
-    return all(_same(summary, n, v) for n, v in expected.items()) and all(
-        _same(summary.get("counts"), n, v) for n, v in counts.items()
-    )
-
-
-def _replay_holds(document: dict[str, Any], plain: bool) -> bool:
-    """Compare the replay with the entries of a ledger that holds (section 6)."""
-    replay, entries = document["risk_replay"], document["risk_ledger"]["entries"]
-    expected = {
-        "source_tail_ledger_hash": entries[-1]["ledger_hash"] if entries else None,
-        "step_count": len(entries),
-        "trusted_steps": len(entries),
-        "steps": [
-            {"index": i, "trusted": True} | {name: entry[name] for name in STEP}
-            for i, entry in enumerate(entries)
-        ],
-    }
-    return replay is None or canonical(replay, plain) == canonical(expected, plain)
-
-
-def _redacted_members(document: dict[str, Any]) -> list[tuple[str, str]]:
-    flags = [flag for flag in FLAGS if document["redaction"].get(flag) is True]
-    return [member for flag in flags for member in FLAGS[flag]]
-
-
-def leaks(document: dict[str, Any], source: bytes | None) -> bool:
-    """Return whether a value that was replaced still stands in a string (section 5)."""
-    members = _redacted_members(document)
-    if source is None or not members:
-        return False
-    try:
-        unredacted = read_json(unwrap(source))[0]
-        _require_bundle(unredacted)
-    except Unreadable:
-        return False  # what is wrong with the source is the source's own fault
-    held = {
-        (name, record[name])
-        for section, name in members
-        for record in _records(unredacted, section)
-        if type(record.get(name)) is str and record[name] != PLACEHOLDER
-    }
-    names = {value.lower() for name, value in held if name == "name_hash"}
-    by_head: dict[str, set[str]] = {}
-    for _, value in held:
-        by_head.setdefault(value[:8], set()).add(value)
-    return any(_gives_away(text, by_head, names) for text in _strings(document))
-
-
-def _gives_away(text: str, by_head: dict[str, set[str]], names: set[str]) -> bool:
-    if len(text) < 8 and text in by_head:
-        return True
-    for place in range(len(text) - 7):
-        for value in by_head.get(text[place : place + 8], ()):
-            if len(value) >= 8 and text.startswith(value, place):
-                return True
-    words = re.findall("[A-Za-z0-9_]+", text) if names else ()
-    return any(hashlib.sha256(word.encode()).hexdigest() in names for word in words)
-
-
-def _strings(document: Any) -> set[str]:
-    found: set[str] = set()
-    inside = [document]
-    while inside:
-        one = inside.pop()
-        for child in one.values() if type(one) is dict else one:
-            if type(child) is str:
-                found.add(child)
-            elif type(child) in (dict, list):
-                inside.append(child)
-    return found - {PLACEHOLDER}
-
-
-# --- The checks ----------------------------------------------------------------------
-
-
-@dataclass
-class Stream:
-    """What was found in one stream's file."""
-
-    name: str | None
-    sequence: int = 0
-    head: str | None = None
-    required: set[str] = field(default_factory=set)
-    found: set[str] = field(default_factory=set)
-
-
-class Checker:
-    """Runs every check over one archive and collects the faults."""
-
-    def __init__(self, members: Members, trusted: list[Key]) -> None:
-        self.members = members
-        self.trusted = trusted
-        self.faults: list[dict[str, str]] = []
-        self.keys: list[Key] = list(trusted)
-        self.keys_complete = True
-        self.checkpoints: list[Checkpoint] = []
-        self.checkpoints_complete = True
-        self.proved: dict[str, str | None] = {}
-        self.in_history: dict[str, set[str]] | None = None
-        self.evidence: list[dict[str, Any]] = []
-
-    def fault(self, code: str, path: str, message: str) -> None:
-        fault = {"code": code, "path": path, "message": message}
-        if fault not in self.faults:
-            self.faults.append(fault)
-
-    def run(self, kept: list[str]) -> None:
-        """Run every check; `kept` are the files of checkpoints the reader has."""
-        for name, why in self.members.unreadable.items():
-            self.fault("unreadable", name, why)
-        self.check_manifest()
-        self.check_members()
-        self.read_keys()
-        self.check_envelope()
-        self.check_checkpoints()
-        self.check_history()
-        self.check_records()
-        self.check_evidence()
-        for path in kept:
-            self.check_kept(path)
-
-    # Members ---------------------------------------------------------------------
-
-    def present(self, name: str) -> bool:
-        """Return whether a member can be judged; what is missing is noted once."""
-        if name not in self.members:
-            self.fault("member_missing", name, "the member is missing")
-        return name in self.members.openers and not self.is_unreadable(name)
-
-    def is_unreadable(self, name: str) -> bool:
-        return any(f["code"] == "unreadable" and f["path"] == name for f in self.faults)
-
-    def read(self, name: str) -> bytes | None:
-        """Return a member's bytes, None where it is missing or unreadable."""
-        if not self.present(name):
-            return None
-        try:
-            return self.members.read(name)
-        except Unreadable as error:
-            self.fault("unreadable", name, str(error))
-            return None
-
-    def read_document(self, name: str) -> dict[str, Any] | None:
-        data = self.read(name)
-        try:
-            return None if data is None else read_json(data)[0]
-        except Unreadable as error:
-            self.fault("unreadable", name, str(error))
-            return None
-
-    def documents(self, name: str) -> Iterator[tuple[dict[str, Any], bool]]:
-        """Yield a list's documents up to the first line that is none."""
-        try:
-            for number, line in enumerate(self.members.lines(name), 1):
-                try:
-                    yield read_json(line)
-                except Unreadable as error:
-                    raise Unreadable(f"line {number}: {error}") from None
-        except Unreadable as error:
-            self.fault("unreadable", name, str(error))
-
-    def check_manifest(self) -> None:
-        data = self.read("manifest.json")
-        self.manifest_bytes = data
-        self.predicate: dict[str, Any] = {}
-        self.subject: list[tuple[str, str]] | None = None
-        document = self.read_document("manifest.json")
-        if data is None or document is None:
-            return
-        if canonical(document) != data:
-            message = "the manifest is not written in canonical form"
-            self.fault("manifest_not_canonical", "manifest.json", message)
-        types = document.get("_type"), document.get("predicateType")
-        predicate = document.get("predicate")
-        self.subject = _read_subject(document.get("subject"))
-        if (
-            types != (STATEMENT_TYPE, PREDICATE_TYPE)
-            or type(predicate) is not dict
-            or self.subject is None
-        ):
-            message = "the manifest is not a Statement about a case archive"
-            self.fault("manifest_mismatch", "manifest.json", message)
-        self.predicate = predicate if type(predicate) is dict else {}
-
-    def check_members(self) -> None:
-        """Hold every member against the manifest and SHA256SUMS."""
-        sums = self.read_sums()
-        if sums is not None and self.subject is not None and sums != self.subject:
-            message = "the manifest names other members, digests or another order"
-            self.fault("manifest_mismatch", "SHA256SUMS", message)
-        lists = [one for one in (self.subject, sums) if one is not None]
-        self.listed = {name for one in lists for name, _ in one}
-        for name in sorted(self.listed.union(REQUIRED)):
-            self.present(name)
-        for name in sorted(self.members.openers):
-            stamp = re.fullmatch(r"timestamps/[^/]+\.tsr", name)
-            named = all(name in {listed for listed, _ in one} for one in lists)
-            if not named and name not in UNLISTED and not stamp:
-                message = "the manifest or SHA256SUMS does not name the member"
-                self.fault("member_extra", name, message)
-            self.check_digest(name, [dict(one).get(name) for one in lists])
-
-    def read_sums(self) -> list[tuple[str, str]] | None:
-        data = self.read("SHA256SUMS")
-        if data is None:
-            return None
-        try:
-            lines = data.decode("utf-8").split("\n")
-        except UnicodeDecodeError:
-            self.fault("unreadable", "SHA256SUMS", "it is not UTF-8")
-            return None
-        found = [re.fullmatch("([0-9a-f]{64})  (.+)", line) for line in lines[:-1]]
-        if lines[-1] or not all(found):
-            message = "a line is not of the form of sha256sum"
-            self.fault("manifest_mismatch", "SHA256SUMS", message)
-        return [(line[2], line[1]) for line in found if line]
-
-    def check_digest(self, name: str, expected: list[str | None]) -> None:
-        digest = hashlib.sha256()
-        try:
-            for piece in self.members.pieces(name):
-                digest.update(piece)
-        except Unreadable as error:
-            self.fault("unreadable", name, str(error))
-            return
-        parts = name.split("/")
-        if parts[0] == "evidence" and len(parts) > 1:
-            expected = [*expected, parts[1]]
-        wanted = {one for one in expected if one is not None}
-        if wanted - {digest.hexdigest()}:
-            message = f"its bytes have the digest {digest.hexdigest()}"
-            self.fault("digest_mismatch", name, message)
-
-    # Signatures ------------------------------------------------------------------
-
-    def read_keys(self) -> None:
-        """Take the keys inside; without --key they are what is checked against."""
-        inside = set(self.listed | set(self.members.openers))
-        names = sorted(n for n in inside if re.fullmatch(r"keys/[^/]+\.pub", n))
-        for name in names:
-            data = self.read(name)
-            if data is None:
-                self.keys_complete = False
-                continue
-            try:
-                self.keys.append(parse_key(data.decode("utf-8")))
-            except ValueError:
-                continue  # it verifies nothing, and so needs no fault of its own
-        self.checking_keys = self.trusted or self.keys
-        if self.trusted:
-            self.keys_complete = True
-
-    def check_envelope(self) -> None:
-        name = "manifest.dsse.json"
-        envelope = self.read_document(name)
-        if envelope is None:
-            return
-        payload = decode_base64(envelope.get("payload"))
-        if self.manifest_bytes is not None and payload != self.manifest_bytes:
-            message = "the envelope holds another manifest than manifest.json"
-            self.fault("manifest_mismatch", name, message)
-        kind, signatures = envelope.get("payloadType"), envelope.get("signatures")
-        if type(kind) is not str or payload is None or type(signatures) is not list:
-            self.fault("signature_invalid", name, "it is no DSSE envelope")
-            return
-        message_bytes = pae(kind, payload)
-        data = [
-            decode_base64(one.get("sig")) for one in signatures if type(one) is dict
-        ]
-        verified = [
-            key
-            for key in self.keys
-            if kind == DSSE_TYPE
-            and any(s and verify_ed25519(key.public, message_bytes, s) for s in data)
-        ]
-        if not verified and self.keys_complete:
-            message = "no signature verifies under a known key"
-            self.fault("signature_invalid", name, message)
-        elif verified and not set(verified) & set(self.checking_keys):
-            message = "it is signed, by none of the keys that you trust"
-            self.fault("signature_untrusted", name, message)
-
-    def open_note(self, text: Any, code: str, path: str) -> Checkpoint | None:
-        """Return a sound checkpoint, None where it is faulty or cannot be judged."""
-        try:
-            note = text.encode("utf-8") if type(text) is str else text
-            if type(note) is not bytes:
-                raise ValueError("it is no text")
-            checkpoint = parse_checkpoint(split_note(note)[0])
-        except ValueError as error:
-            self.fault(code, path, f"a checkpoint is not sound: {error}")
-            return None
-        try:
-            return open_checkpoint(note, self.checking_keys)
-        except ValueError as error:
-            if not self.keys_complete:
-                return checkpoint  # a key is missing, and that is said already
-            message = f"the checkpoint of size {checkpoint.size}: {error}"
-            self.fault(code, path, message)
-            return None
-
-    def check_checkpoints(self) -> None:
-        """Check the newest checkpoint, and the chain of those that lead to it."""
-        name = "history/checkpoint.txt"
-        data = self.read(name)
-        newest = None
-        if data is not None:
-            newest = self.open_note(data, "checkpoint_invalid", name)
-        size = self.predicate.get("checkpoint_size")
-        if newest and self.predicate and not _equal(size, newest.size):
-            message = f"checkpoint_size is not {newest.size}, that of the checkpoint"
-            self.fault("manifest_mismatch", "manifest.json", message)
-        path = "history/consistency.json"
-        document = self.read_document(path)
-        chain = [] if document is None else self.check_chain(document, path)
-        if newest and chain and chain[-1] and chain[-1] != newest:
-            message = "the chain of checkpoints does not end at checkpoint.txt"
-            self.fault("proof_invalid", path, message)
-        elif newest and document is not None and not chain:
-            self.fault("proof_invalid", path, "it names no checkpoint")
-        found = [newest, *chain]
-        self.checkpoints = [one for one in found if one is not None]
-        self.checkpoints_complete = data is not None and document is not None
-
-    def check_chain(
-        self, document: dict[str, Any], path: str
-    ) -> list[Checkpoint | None]:
-        """Check checkpoints that are proved to extend each other; None: a bad one."""
-        texts, proofs = document.get("checkpoints"), document.get("proofs")
-        if type(texts) is not list or type(proofs) is not list:
-            self.fault("proof_invalid", path, "no checkpoints and proofs stand in it")
-            return []
-        chain = [self.open_note(text, "checkpoint_invalid", path) for text in texts]
-        if len(proofs) != max(len(texts) - 1, 0):
-            message = f"{len(texts)} checkpoints have {len(proofs)} proofs"
-            self.fault("proof_invalid", path, message)
-        for older, newer, proof in zip(chain, chain[1:], proofs, strict=False):
-            if older is None or newer is None:
-                continue
-            hashes = hashes_of(proof)
-            if hashes is None or not consistency_holds(
-                older.size, older.root, newer.size, newer.root, hashes
-            ):
-                message = (
-                    f"the tree of size {newer.size} is not proved to extend that of "
-                    f"size {older.size}"
-                )
-                self.fault("proof_invalid", path, message)
-        return chain
-
-    def check_kept(self, path: str) -> None:
-        """Hold the archive against a checkpoint that the reader kept."""
-        name = os.path.basename(path)
-        with open(path, "rb") as file:
-            data = file.read(MAX_LINE)
-        if data.lstrip()[:1] == b"{":
-            try:
-                chain = self.check_chain(read_json(data)[0], name)
-            except Unreadable as error:
-                self.fault("checkpoint_invalid", name, str(error))
-                return
-        else:
-            chain = [self.open_note(data, "checkpoint_invalid", name)]
-        if not chain or None in chain:
-            return
-        kept = [one for one in chain if one is not None]
-        for one in kept:
-            for own in self.checkpoints:
-                same_log = one.origin == own.origin
-                if not same_log or (one.size == own.size and one.root != own.root):
-                    message = f"this log's tree of size {one.size} is another one"
-                    self.fault("checkpoint_conflict", name, message)
-                    return
-        sizes = {own.size for own in self.checkpoints} | {0}
-        if not any(one.size in sizes for one in kept):
-            message = (
-                f"the archive has no checkpoint of size {kept[0].size}: ask for a "
-                "proof that leads from yours to the archive's, and give both in a file"
-            )
-            self.fault("checkpoint_unproved", name, message)
-
-    # The history -----------------------------------------------------------------
-
-    def check_history(self) -> None:
-        """Check each stream, the heads, and the proofs of entries."""
-        names = [n for n in self.listed | set(self.members.openers) if _is_stream(n)]
-        has_proofs = self.read_proofs()
-        streams = [self.check_stream(name) for name in sorted(names)]
-        sound = [stream for stream in streams if stream is not None]
-        self.check_heads(sound, {_stream_of(name) for name in names})
-        if not has_proofs:
-            return
-        path = "history/proofs.ndjson"
-        for stream in sound:
-            for _ in stream.required - set(self.proved):
-                message = f"{stream.name}: an entry that needs a proof has none"
-                self.fault("proof_invalid", path, message)
-        judged = {stream.name for stream in sound}
-        skipped = {_stream_of(name) for name in names} - judged
-        found = {entry for stream in sound for entry in stream.found}
-        for entry, name in self.proved.items():
-            if entry not in found and name not in skipped:
-                message = f"the entry {entry} that is proved is not in its stream"
-                self.fault("proof_invalid", path, message)
-
-    def read_proofs(self) -> bool:
-        """Check each proof by itself; return whether all of them could be read."""
-        path = "history/proofs.ndjson"
-        if not self.present(path):
-            return False
-        for number, (document, _) in enumerate(self.documents(path), 1):
-            entry = document.get("entry")
-            if type(entry) is dict and is_sha256(entry.get("entry_hash")):
-                stream = entry.get("stream")
-                name = stream if type(stream) is str else None
-                self.proved[entry["entry_hash"]] = name
-            why = self.find_proof_fault(document)
-            if why:
-                self.fault("proof_invalid", path, f"line {number}: {why}")
-        return not self.is_unreadable(path)
-
-    def find_proof_fault(self, document: dict[str, Any]) -> str | None:
-        """Return what is wrong with an entry proof, None where it holds."""
-        entry, index = document.get("entry"), document.get("leaf_index")
-        hashes = hashes_of(document.get("inclusion"))
-        if document.get("schema") != PROOF_SCHEMA or type(entry) is not dict:
-            return "it is no entry proof"
-        if hashes is None or type(index) is not int:
-            return "its hashes or its index are none"
-        why = self.find_entry_fault(entry, False)
-        if why:
-            return f"the entry: {why}"
-        try:
-            note = str(document.get("checkpoint")).encode("utf-8", "replace")
-            checkpoint = parse_checkpoint(split_note(note)[0])
-            if self.keys_complete:
-                open_checkpoint(note, self.checking_keys)
-        except ValueError as error:
-            return f"its checkpoint: {error}"
-        leaf = leaf_hash(bytes.fromhex(entry["entry_hash"]))
-        if not inclusion_holds(leaf, index, checkpoint.size, hashes, checkpoint.root):
-            return "it does not lead to the checkpoint's root"
-        if self.checkpoints_complete and checkpoint not in self.checkpoints:
-            return "its checkpoint is none of the archive's"
-        return None
-
-    def find_entry_fault(self, entry: dict[str, Any], plain: bool) -> str | None:
-        """Return what is wrong with an entry by itself, None where nothing is."""
-        if not is_sha256(entry.get("entry_hash")):
-            return "hash_mismatch: entry_hash is no hash"
-        if entry.get("schema") == SKELETON_SCHEMA:
-            if self.predicate and self.predicate.get("redaction") is None:
-                return "hash_mismatch: a skeleton, where nothing is redacted"
-            extra = set(entry) != SKELETON_MEMBERS
-            return "hash_mismatch: a skeleton of another form" if extra else None
-        content = {name: v for name, v in entry.items() if name != "entry_hash"}
-        if entry.get("schema") != ENTRY_SCHEMA:
-            return "hash_mismatch: it is no audit entry"
-        if hash_value(content, plain) != entry["entry_hash"]:
-            return "hash_mismatch: the content does not give the entry's hash"
-        return None
-
-    def check_stream(self, path: str) -> Stream | None:
-        """Check one stream's chain; None where the file is missing or unreadable."""
-        if not self.present(path):
-            return None
-        stream = Stream(_stream_of(path))
-        of_case = (stream.name or "").startswith("incident:")
-        noted: dict[str, set[str]] = {"evidence": set(), "sign": set(), "kill": set()}
-        for entry, plain in self.documents(path):
-            self.check_link(stream, entry, path, self.find_entry_fault(entry, plain))
-            if of_case:
-                _note_entry(stream, entry, noted)
-        if self.is_unreadable(path):
-            return None
-        if stream.head is not None:
-            stream.required.add(stream.head)
-        if of_case:
-            self.in_history = noted
-        return stream
-
-    def check_link(
-        self, stream: Stream, entry: dict[str, Any], path: str, why: str | None
-    ) -> None:
-        sequence, previous = entry.get("sequence"), entry.get("previous_hash")
-        faults = [why] if why else []
-        if entry.get("stream") != stream.name:
-            faults.append("the entry is of another stream")
-        if not _equal(sequence, stream.sequence + 1):
-            faults.append(f"sequence_gap: expected {stream.sequence + 1}")
-        if previous != stream.head or "previous_hash" not in entry:
-            faults.append("link_mismatch: it does not continue the entry before")
-        for message in faults:
-            self.fault("chain_fault", path, f"#{sequence}: {message}")
-        stream.sequence = sequence if type(sequence) is int else stream.sequence + 1
-        stream.head = str(entry.get("entry_hash"))
-        if stream.head in self.proved:
-            stream.found.add(stream.head)
-
-    def check_heads(self, streams: list[Stream], named: set[str | None]) -> None:
-        if not self.predicate:
-            return
-        heads = self.predicate.get("heads")
-        heads = heads if type(heads) is dict else {}
-        for stream in streams:
-            head = heads.get(str(stream.name))
-            expected = {"sequence": stream.sequence, "entry_hash": stream.head}
-            if stream.head is None or head != expected:
-                message = f"the stream ends at #{stream.sequence}, {stream.head}"
-                self.fault("head_mismatch", str(stream.name), message)
-        for name in set(heads) - {str(one) for one in named}:
-            self.fault("head_mismatch", name, "the stream of this head is not here")
-
-    # Records and evidence --------------------------------------------------------
-
-    def check_records(self) -> None:
-        """Count the records, and hold them against the case's own history."""
-        counts = self.predicate.get("records")
-        counts = counts if type(counts) is dict else {}
-        below = (n[8:-7] for n in self.members.openers if n.startswith("records/"))
-        self.verdicts: dict[str, str] = {}
-        noted: dict[str, set[str]] = {}
-        for kind in sorted({*RECORD_KINDS, *counts, *below}):
-            path = f"records/{kind}.ndjson"
-            if not self.present(path):
-                continue
-            count, keys = 0, set()
-            for document, _ in self.documents(path):
-                count += 1
-                if kind == "reports" and document.get("outcome") in VERDICTS:
-                    self.verdicts[str(document.get("sha256"))] = document["outcome"]
-                elif kind == "signatures":
-                    keys.add(str(document.get("content_sha256")))
-                elif kind == "kill_switches":
-                    keys.add(str(document.get("id")))
-            if self.is_unreadable(path):
-                continue
-            noted[kind] = keys
-            if self.predicate and not _equal(counts.get(kind), count):
-                message = f"the manifest counts {counts.get(kind)} lines, not {count}"
-                self.fault("record_mismatch", path, message)
-        self.compare_records(noted)
-
-    def compare_records(self, noted: dict[str, set[str]]) -> None:
-        """Compare what the archive states with what the case's stream recorded."""
-        redacted = self.predicate.get("redaction") is not None
-        if self.in_history is None or redacted or not self.predicate:
-            return
-        items = self.predicate.get("evidence")
-        held = [one for one in items if type(one) is dict] if items else []
-        stated = {
-            "evidence": ("manifest.json", {str(one.get("sha256")) for one in held}),
-            "sign": ("records/signatures.ndjson", noted.get("signatures")),
-            "kill": ("records/kill_switches.ndjson", noted.get("kill_switches")),
-        }
-        for what, (path, keys) in stated.items():
-            for key in sorted(keys ^ self.in_history[what]) if keys is not None else ():
-                where = "the history" if key in self.in_history[what] else "the archive"
-                message = f"{what} {key} stands in {where} alone"
-                self.fault("record_mismatch", path, message)
-
-    def check_evidence(self) -> None:
-        """Hold the evidence against the manifest's list and its own reports."""
-        items = self.predicate.get("evidence")
-        rows = [one for one in items if type(one) is dict] if items else []
-        expected: dict[str, set[str]] = {}
-        for row in rows:
-            file = member_name(str(row.get("name")))
-            expected.setdefault(str(row.get("sha256")), set()).add(file)
-        paths = self.listed | set(self.members.openers) | set(self.members.unreadable)
-        found: dict[str, list[str]] = {}
-        for path in sorted(p for p in paths if p.startswith("evidence/")):
-            _, sha256, *rest = path.split("/")
-            found.setdefault(sha256, []).append("/".join(rest))
-        if self.predicate:
-            for sha256 in sorted({*expected, *found}):
-                files = found.get(sha256, [])
-                if len(files) != 1 or files[0] not in expected.get(sha256, set()):
-                    message = f"the item {sha256} is not there once under its name"
-                    self.fault("manifest_mismatch", "manifest.json", message)
-        sources = {str(row.get("sha256")): row.get("derived_from") for row in rows}
-        for sha256, stated in self.verdicts.items():
-            for file in found.get(sha256, []):
-                source = str(sources.get(sha256))
-                path = f"evidence/{sha256}/{file}"
-                origin = [f"evidence/{source}/{one}" for one in found.get(source, [])]
-                self.check_verdict(path, stated, origin[0] if origin else None)
-
-    def check_verdict(self, path: str, stated: str, source: str | None) -> None:
-        if path not in self.members.openers or self.is_unreadable(path):
-            return
-        try:
-            data = self.read_evidence(path)
-            found = verdict_of(data)
-            if found == "valid" and source and source in self.members.openers:
-                found = verdict_of(data, self.read_evidence(source))
-        except Unreadable:
-            found = "refused"
-        if found != stated:
-            message = f"it is found {found}; its newest report says {stated}"
-            self.fault("evidence_invalid", path, message)
-
-    def read_evidence(self, path: str) -> bytes:
-        """Return an item's bytes, nothing of what cannot be a document of this kind."""
-        first = next(self.members.pieces(path), b"")
-        opening = first.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1]
-        if opening not in (b"{", b"\x1f", b"P"):
-            raise Unreadable("no document begins so")
-        return self.members.read(path, MAX_BUNDLE)
-
-
-def pae(kind: str, payload: bytes) -> bytes:
-    """Return what a DSSE signature is over: the pre-authentication encoding."""
-    name = kind.encode("utf-8")
-    return b"DSSEv1 %d %s %d %s" % (len(name), name, len(payload), payload)
-
-
-def member_name(name: str) -> str:
-    """Return the file name of an evidence item inside an archive."""
-    kept = unicodedata.normalize("NFC", name)
-    written = "".join(c if c.isalnum() or c in "._-" else "_" for c in kept)
-    return written.replace("..", "_") or "_"  # no name has two dots in a row
-
-
-def stream_file(stream: str) -> str:
-    """Return the member of an archive that holds a stream."""
-    written = "".join(
-        "_"
-        if c == ":"
-        else c
-        if c.isascii() and (c.isalnum() or c in ".-")
-        else "".join(f"%{byte:02X}" for byte in c.encode("utf-8"))
-        for c in stream
-    )
-    return f"history/{written}.ndjson"
-
-
-def _is_stream(path: str) -> bool:
-    return (
-        path.startswith("history/")
-        and path.endswith(".ndjson")
-        and path != "history/proofs.ndjson"
-    )
-
-
-def _stream_of(path: str) -> str | None:
-    """Return the stream whose file has this name, None where there is none such."""
-    written = path[len("history/") : -len(".ndjson")].replace("_", ":").encode("utf-8")
-    data = re.sub(b"%([0-9A-Fa-f]{2})", lambda m: binascii.unhexlify(m[1]), written)
-    stream = data.decode("utf-8", "replace")
-    return stream if stream_file(stream).lower() == path.lower() else None
-
-
-def _note_entry(
-    stream: Stream, entry: dict[str, Any], noted: dict[str, set[str]]
-) -> None:
-    """Note what an entry of the case's stream records, and whether it needs a proof."""
-    action, after, about = (entry.get(name) for name in ("action", "after", "object"))
-    after = after if type(after) is dict else {}
-    about = about if type(about) is dict else {}
-    if type(action) is str and action in PROVED_ACTIONS:
-        stream.required.add(str(entry.get("entry_hash")))
-    if action == "evidence.received":
-        noted["evidence"].add(str(after.get("sha256_hex")))
-    elif action == "postmortem.signed":
-        noted["sign"].add(str(after.get("content_sha256")))
-    elif action == "kill_switch.activated":
-        noted["kill"].add(str(about.get("id")))
-
-
-def _read_subject(value: Any) -> list[tuple[str, str]] | None:
-    """Return [(name, sha256)] of a Statement's subject, None for another form."""
-    if type(value) is not list:
-        return None
-    found = []
-    for one in value:
-        digest = one.get("digest") if type(one) is dict else None
-        sha256 = digest.get("sha256") if type(digest) is dict else None
-        if not is_sha256(sha256) or type(one.get("name")) is not str:
-            return None
-        found.append((str(one["name"]), str(sha256)))
-    return found
-
-
-def _equal(value: Any, number: int) -> bool:
-    return type(value) is int and value == number
-
-
-# --- The program ---------------------------------------------------------------------
-
-
-def check_archive(
-    path: str, trusted: list[Key], kept: list[str]
-) -> list[dict[str, str]]:
-    """Return every fault of an archive, each {code, path, message}."""
-    try:
-        members = Members(path)
-    except Unreadable as error:
-        return [{"code": "unreadable", "path": "", "message": str(error)}]
-    checker = Checker(members, trusted)
-    checker.run(kept)
-    return checker.faults
-
-
-def exit_status(faults: list[dict[str, str]]) -> int:
-    codes = {fault["code"] for fault in faults}
-    if codes - {"unreadable", "member_missing", "checkpoint_unproved"}:
-        return 1
-    if codes & {"unreadable", "checkpoint_unproved"}:
-        return 3
-    return 2 if codes else 0
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(4, f"verify_archive.py: {message}\n")
-
-
-def _read_key_argument(text: str) -> list[Key]:
-    if os.path.exists(text):
-        with open(text, encoding="utf-8") as file:
-            lines = [line for line in file.read().splitlines() if line.strip()]
-    else:
-        lines = [text]
-    if not lines:
-        raise ValueError("the file holds no key")
-    return [parse_key(line) for line in lines]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    own = os.path.dirname(os.path.abspath(__file__))
-    parser = _Parser(description="Check a case archive.")
-    parser.add_argument("archive", nargs="?", default=own, metavar="ARCHIVE or FOLDER")
-    parser.add_argument("--key", action="append", default=[], metavar="FILE or VKEY")
-    parser.add_argument("--checkpoint", action="append", default=[], metavar="FILE")
-    parser.add_argument("--json", action="store_true", help="print faults as JSON")
-    options = parser.parse_args(arguments)
-    for path in (options.archive, *options.checkpoint):
-        if not os.access(path, os.R_OK):
-            parser.error(f"{path} is not there, or may not be read")
-    try:
-        trusted = [key for text in options.key for key in _read_key_argument(text)]
-    except (ValueError, OSError) as error:
-        parser.error(f"--key: {error}")
-    faults = check_archive(options.archive, trusted, options.checkpoint)
-    status = exit_status(faults)
-    if options.json:
-        print(json.dumps({"faults": faults, "status": status}))
-    else:
-        _print_answer(faults, bool(trusted))
-    return status
-
-
-def _print_answer(faults: list[dict[str, str]], has_key: bool) -> None:
-    for fault in faults:
-        line = f"{fault['code']}: {fault['path']}: {fault['message']}"
-        print(line.encode(sys.stdout.encoding or "ascii", "replace").decode())
-    print(f"{len(faults)} faults." if faults else "Nothing wrong was found.")
-    if not has_key:
-        print(
-            "Only keys inside the archive were used: they prove that it agrees with "
-            "itself, not where it comes from. Give --key with a key you got elsewhere."
-        )
 
 
 if __name__ == "__main__":

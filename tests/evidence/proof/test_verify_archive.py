@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import subprocess
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -190,6 +192,59 @@ def test_an_archive_packed_anew_by_a_tool_still_holds(tmp_path: Path) -> None:
 def test_wrong_use_has_its_own_status(tmp_path: Path) -> None:
     assert check(tmp_path / "nothing.zip").returncode == 4
     assert check(FOLDER / "good.zip", "--key", "nonsense").returncode == 4
+
+
+def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    assert check(FOLDER / "good.zip", "--checkpoint", str(tmp_path)).returncode == 4
+
+
+ODD = [None, {"a": 1}, True, [1], "x", -1.5, [], {}]
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        *("manifest.json", "manifest.dsse.json", "history/consistency.json"),
+        *("history/proofs.ndjson", "records/reports.ndjson"),
+    ],
+)
+def test_a_value_of_any_type_is_judged_and_stops_nothing(
+    member: str, tmp_path: Path
+) -> None:
+    """Every member of the first document, and of the manifest's predicate, in turn."""
+    values = itertools.cycle(ODD)
+    first, _, rest = GOOD[TOP + member].partition(b"\n")
+    document = json.loads(first)
+    for holder in (document, document.get("predicate", {})):
+        for name, kept in list(holder.items()):
+            holder[name] = next(values)
+            data = json.dumps(document).encode() + b"\n" + rest
+            archive = write_archive(tmp_path / "a.zip", {**GOOD, TOP + member: data})
+            assert verify_archive.check_archive(str(archive), [], [])
+            holder[name] = kept
+
+
+def test_a_second_digest_of_a_member_counts_too(tmp_path: Path) -> None:
+    sums = GOOD[TOP + "SHA256SUMS"]
+    planted = sums.replace(sums[:64], b"0" * 64, 1).split(b"\n")[0] + b"\n" + sums
+    archive = write_archive(tmp_path / "a.zip", {**GOOD, TOP + "SHA256SUMS": planted})
+    name = sums.split(b"\n")[0][66:].decode()
+    assert ("digest_mismatch", name) in found_in(archive)
+
+
+def test_bytes_behind_the_listed_size_are_found_though_the_crc_fits(
+    tmp_path: Path,
+) -> None:
+    """A reader that stops at the listed size would see the good bytes alone."""
+    path, name = tmp_path / "a.zip", TOP + "README.txt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for member, data in GOOD.items():
+            file.writestr(member, data + b"more" if member == name else data)
+        info = file.getinfo(name)
+        info.file_size, info.CRC = len(GOOD[name]), zlib.crc32(GOOD[name])
+    with zipfile.ZipFile(path) as file:
+        assert file.read(name) == GOOD[name]
+    assert found_in(path) == {("unreadable", "README.txt")}
 
 
 def test_an_empty_folder_is_no_archive(tmp_path: Path) -> None:
