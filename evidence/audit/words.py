@@ -153,7 +153,8 @@ ACTIONS = {
     "webhook.changed": "Webhook channel changed",
     "work.repeated": "Work that was given up asked for again",
 }
-SYSTEM = "System"
+SINGLE_STREAMS = {"records": "Records of rows", "system": "System"}
+"""The streams that belong to no object."""
 CASE_PREFIX, EXTENSION_PREFIX = "incident:", "extension:"
 
 
@@ -187,8 +188,9 @@ def find_stream(words: str) -> str:
     text = words.strip()
     if not text or text.startswith((CASE_PREFIX, EXTENSION_PREFIX)):
         return text
-    if text.lower() == SYSTEM.lower():
-        return SYSTEM.lower()
+    for name, said in SINGLE_STREAMS.items():
+        if text.lower() in (name, said.lower()):
+            return name
     reference = text.removeprefix("Case ")
     case = _cases().filter(reference__iexact=reference).first()
     if case is not None:
@@ -220,4 +222,4 @@ def _say_stream(name: str, cases: dict[str, str]) -> str:
         return f"Extension {name.removeprefix(EXTENSION_PREFIX)}"
     if name.startswith(CASE_PREFIX):
         return f"Case {cases.get(name, name.removeprefix(CASE_PREFIX))}"
-    return SYSTEM if name == SYSTEM.lower() else name
+    return SINGLE_STREAMS.get(name, name)

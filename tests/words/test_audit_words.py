@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from evidence.audit.words import ACTIONS, find_stream, say_streams
+from evidence.audit.words import ACTIONS, SINGLE_STREAMS, find_stream, say_streams
 from tests.evidence.helpers import receive
 from tests.factories import make_incident
 
@@ -72,6 +73,21 @@ def test_every_action_that_the_code_records_has_words() -> None:
     assert len(written) > 80
     missing = {text: at for text, at in written.items() if text not in ACTIONS}
     assert not missing
+
+
+def test_every_stream_of_no_object_has_words_and_is_found_by_them() -> None:
+    written = {
+        text
+        for app in ("evidence", "policy", "incidents", "config")
+        for path in (ROOT / app).rglob("*.py")
+        for text in re.findall(
+            r'^(?:\w+_)?STREAM = "([^"]+)"$', path.read_text(), re.MULTILINE
+        )
+    }
+    assert written == set(SINGLE_STREAMS)
+    for name, said in say_streams(SINGLE_STREAMS).items():
+        assert said == SINGLE_STREAMS[name]
+        assert find_stream(said) == find_stream(name) == name
 
 
 def test_every_name_for_an_action_belongs_to_one_that_is_recorded() -> None:
