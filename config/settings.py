@@ -312,6 +312,13 @@ AXES_COOLOFF_TIME = read_whole_number(
     "LOGIN_COOLOFF_HOURS", default=1, least=1, most=HOURS_OF_A_YEAR
 )
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+# Failures of all names from one address, and of one name from all addresses.
+LOGIN_ADDRESS_LIMIT = read_whole_number("LOGIN_ADDRESS_LIMIT", default=20, least=1)
+LOGIN_NAME_LIMIT = read_whole_number("LOGIN_NAME_LIMIT", default=20, least=1)
+AXES_HANDLER = "evidence.accounts.sign_in_limits.SignInLimits"
+AXES_ENABLE_ACCESS_FAILURE_LOG = True
+# What is sent to a lock does not make it last longer: nobody can keep one shut.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_CALLABLE = "config.problems.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_IPWARE_META_PRECEDENCE_ORDER = ["REMOTE_ADDR"]

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from evidence.admin.own_password import own_password_view
+from evidence.admin.sign_in import sign_in_view, sign_out_view
 from evidence.api.log import CheckpointView, TileView
 from incidents.admin.search import search_view
 
@@ -18,8 +19,10 @@ def show_favicon(request: HttpRequest) -> HttpResponse:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("favicon.ico", show_favicon),
-    # In place of the admin's own page, which would leave nothing in the history.
+    # In place of the admin's own pages, which would leave nothing in the history.
     path("admin/password_change/", own_password_view),
+    path("admin/login/", sign_in_view),
+    path("admin/logout/", sign_out_view),
     # In place of the skin's own search, which finds names of lists.
     path("admin/search/", admin.site.admin_view(search_view)),
     path("admin/", admin.site.urls),

@@ -9,6 +9,7 @@ class IncidentsConfig(AppConfig):
 
     def ready(self) -> None:
         from evidence.accounts.holdings import Holding, register_holding
+        from evidence.accounts.telling import tell_owners_by
         from evidence.services.remarks import remark_on_evidence
         from evidence.services.store.claims import claim_stored_bytes
         from incidents.services.archives.requests import list_stored_archives
@@ -17,6 +18,7 @@ class IncidentsConfig(AppConfig):
         from incidents.services.handover import hand_over_work, list_work
         from incidents.services.lifecycle.containment import follow_kill_switch
         from incidents.services.lifecycle.rollbacks import follow_rollback
+        from incidents.services.notifications.account_notices import write_notice
         from incidents.services.postmortems.pdfs import list_stored_pdfs
         from policy.services.followers import follow_orders, follow_rollbacks
 
@@ -24,6 +26,7 @@ class IncidentsConfig(AppConfig):
         claim_stored_bytes(list_stored_archives)
         claim_stored_bytes(list_stored_pdfs)
         register_holding(Holding(WORK, list_work, hand_over_work))
+        tell_owners_by(write_notice)
         follow_orders(follow_kill_switch)
         follow_rollbacks(follow_rollback)
 

@@ -20,8 +20,9 @@ from django.db import transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from evidence.accounts.access import Actor, Role, require_permission
+from evidence.accounts.access import Actor, Role, name_of, require_permission
 from evidence.accounts.holdings import Held, hand_over, list_held, list_stranded
+from evidence.accounts.telling import AccountNotice, tell_owner
 from evidence.accounts.tokens import revoke_tokens_beyond, revoke_tokens_of
 from evidence.audit.history import record_entry
 from evidence.errors import PermissionRefused, PersonError
@@ -187,6 +188,7 @@ def reset_password(
     _set_password(person, password)
     person.save(update_fields=["password"])
     _record("person.password_reset", person, actor, now, why)
+    _tell(person, now, "password", f"{name_of(actor)} set a new password for you")
     return person
 
 
@@ -203,6 +205,7 @@ def change_own_password(
     _set_password(person, password)
     person.save(update_fields=["password"])
     _record("person.password_changed", person, actor, now)
+    _tell(person, now, "password", "Your password was changed, by your own account")
     return person
 
 
@@ -215,6 +218,7 @@ def record_password_set(person: User, *, now: dt.datetime | None = None) -> None
         now,
         "Set on the server, by manage.py changepassword.",
     )
+    _tell(person, now, "password", "A new password was set for you on the server")
 
 
 def record_superuser_made(person: User, *, now: dt.datetime | None = None) -> None:
@@ -342,6 +346,8 @@ def _set_email(
     before, person.email = person.email, address
     person.save(update_fields=["email"])
     _record(action, person, actor, now, reason, {"email": before}, {"email": address})
+    who = "You" if actor == person else name_of(actor)
+    _tell(person, now, "email", f"{who} changed where your mail goes", also_to=before)
     return person
 
 
@@ -367,6 +373,14 @@ def _state_of(person: User) -> dict[str, Any]:
         "roles": list(roles),
         "is_active": person.is_active,
     }
+
+
+def _tell(
+    person: User, now: dt.datetime | None, what: str, headline: str, also_to: str = ""
+) -> None:
+    at = now or timezone.now()
+    key = f"account:{person.pk}:{what}:{at.isoformat()}"
+    tell_owner(AccountNotice(person, key, headline, at, also_to))
 
 
 def _record(

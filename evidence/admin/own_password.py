@@ -7,15 +7,32 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse_lazy
 from unfold.forms import AdminOwnPasswordChangeForm
 
+from evidence.accounts.devices import remember_device
 from evidence.accounts.people import change_own_password
+from evidence.accounts.presence import prove_password
+from evidence.admin.base import person_of
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):
-    """The admin's own form: it asks for the old password and compares the new ones."""
+    """The admin's own form: it asks for the old password and compares the new ones.
+
+    Wrong old ones count as failed sign-ins: whoever finds a browser open may not guess.
+    """
+
+    request: HttpRequest
+
+    def clean_old_password(self) -> str:
+        given = str(self.cleaned_data["old_password"])
+        if not prove_password(self.request, self.user, given):
+            raise ValidationError(
+                self.error_messages["password_incorrect"], code="password_incorrect"
+            )
+        return given
 
     def save(self, commit: bool = True) -> User:
         person = change_own_password(
@@ -32,12 +49,17 @@ def own_password_view(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
 
 
 def _change(request: HttpRequest) -> HttpResponseBase:
+    asked_form = type("AskedForm", (OwnPasswordForm,), {"request": request})
     view = PasswordChangeView.as_view(
-        form_class=OwnPasswordForm,
+        form_class=asked_form,
         success_url=reverse_lazy("admin:password_change_done"),
         template_name=admin.site.password_change_template
         or "registration/password_change_form.html",
         extra_context=admin.site.each_context(request),
     )
     request.current_app = admin.site.name
-    return view(request)
+    response = view(request)
+    if request.method == "POST" and response.status_code == 302:
+        # A new password makes every device new, except this one.
+        remember_device(response, person_of(request))
+    return response

@@ -13,7 +13,8 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
-from evidence.admin.base import ChosenRows
+from evidence.accounts.sign_ins import lift_lock
+from evidence.admin.base import ChosenRows, person_of
 
 for _model in (AccessAttempt, AccessFailureLog, AccessLog):
     admin.site.unregister(_model)
@@ -25,6 +26,15 @@ class AccessAttemptAdmin(ChosenRows, ModelAdmin, axes_admin.AccessAttemptAdmin):
 
     actions = ("forget_expired",)
 
+    def delete_model(self, request: HttpRequest, obj: AccessAttempt) -> None:
+        lift_lock(attempt_id=obj.pk, actor=person_of(request))
+
+    def delete_queryset(
+        self, request: HttpRequest, queryset: QuerySet[AccessAttempt]
+    ) -> None:
+        for attempt in queryset:
+            lift_lock(attempt_id=attempt.pk, actor=person_of(request))
+
     @action(description="Forget attempts that no longer count", permissions=["delete"])
     def forget_expired(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         # Axes counts from this moment, and notes it only where somebody signs in.
@@ -33,11 +43,17 @@ class AccessAttemptAdmin(ChosenRows, ModelAdmin, axes_admin.AccessAttemptAdmin):
         messages.success(request, f"{count} attempts that no longer count are gone.")
 
 
+class KeptRows(ChosenRows, ModelAdmin):
+    """What happened stays: nobody deletes these by hand."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 @admin.register(AccessFailureLog)
-class AccessFailureLogAdmin(
-    ChosenRows, ModelAdmin, axes_admin.AccessFailureLogAdmin
-): ...
+class AccessFailureLogAdmin(KeptRows, axes_admin.AccessFailureLogAdmin):
+    """Each failure with its name and address in full; logs mask both."""
 
 
 @admin.register(AccessLog)
-class AccessLogAdmin(ChosenRows, ModelAdmin, axes_admin.AccessLogAdmin): ...
+class AccessLogAdmin(KeptRows, axes_admin.AccessLogAdmin): ...

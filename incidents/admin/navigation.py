@@ -179,6 +179,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "auth.view_group",
             ),
             (
+                "Failed sign-ins",
+                "no_accounts",
+                "admin:axes_accessfailurelog_changelist",
+                "axes.view_accessfailurelog",
+            ),
+            (
                 "Teams",
                 "groups",
                 "admin:incidents_team_changelist",

@@ -28,6 +28,7 @@ class NotificationKind(models.TextChoices):
     KILL_ALL = "kill_all", "Kill-all"
     REMINDER = "reminder", "Reminder"
     TEST = "test", "Test message"
+    ACCOUNT = "account", "Own account"
 
 
 URGENT_KINDS = (
@@ -35,6 +36,7 @@ URGENT_KINDS = (
     NotificationKind.REPEAT,
     NotificationKind.KILL_ALL,
     NotificationKind.TEST,
+    NotificationKind.ACCOUNT,
 )
 """What quiet hours never hold back."""
 
@@ -227,6 +229,12 @@ class Notification(models.Model):
         related_name="notifications",
     )
     phase_due_at = models.DateTimeField(null=True, blank=True)
+    to_address = models.EmailField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Where mail goes; empty: to the recipient's address of then.",
+    )
     headline = models.CharField(max_length=200)
     about_type = models.CharField(max_length=100, blank=True)
     about_id = models.BigIntegerField(null=True, blank=True)
@@ -302,7 +310,8 @@ class Notification(models.Model):
     def addressee(self) -> str:
         """Who is told; never an address."""
         who = self.recipient.get_username() if self.recipient else ""
-        by = self.webhook.name if self.webhook else "e-mail"
+        mail = "e-mail to the former address" if self.to_address else "e-mail"
+        by = self.webhook.name if self.webhook else mail
         return f"{who} by {by}" if who else by
 
 

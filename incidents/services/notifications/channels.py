@@ -143,7 +143,7 @@ def send(row: Notification, mail: MailSession) -> None:
     if row.webhook is not None:
         _send_webhook(row, envelope)
     elif row.recipient is not None:
-        send_email(row.recipient.email, envelope, mail)
+        send_email(row.to_address or row.recipient.email, envelope, mail)
 
 
 def send_email(address: str, envelope: Envelope, mail: MailSession) -> None:
