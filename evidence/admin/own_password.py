@@ -21,7 +21,7 @@ from evidence.admin.base import person_of
 class OwnPasswordForm(AdminOwnPasswordChangeForm):
     """The admin's own form: it asks for the old password and compares the new ones.
 
-    Wrong old ones count as failed sign-ins: whoever finds a browser open may not guess.
+    Wrong old ones count as failed sign-ins: an open browser is no place to guess.
     """
 
     request: HttpRequest
