@@ -26,7 +26,7 @@ def grant_seeing(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = (
-        ("incidents", "0028_own_account_notices"),
+        ("incidents", "0030_own_account_notices"),
         ("axes", "0010_accessattemptexpiration"),
     )
     operations = (migrations.RunPython(grant_seeing, migrations.RunPython.noop),)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0027_marks_on_postmortem_pdfs"),
+        ("incidents", "0029_see_holds"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
