@@ -32,7 +32,7 @@ IPV6_PREFIX = 64
 """One household's share of IPv6: counted as one address."""
 
 
-class SignInLimits(AxesDatabaseHandler):  # type: ignore[misc]
+class SignInLimits(AxesDatabaseHandler):
     """Axes' own handler of attempts, with more limits, and with a history."""
 
     def get_failures(

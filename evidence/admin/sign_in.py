@@ -42,7 +42,7 @@ def sign_out_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     person = request.user
     response: HttpResponse = admin.site.logout(request, **kwargs)
     if person.is_authenticated and not request.user.is_authenticated:
-        record_sign_out(person=cast(User, person), origin=origin_of(request))
+        record_sign_out(person=person, origin=origin_of(request))
     return response
 
 
