@@ -44,7 +44,8 @@ def limit_of(soft_seconds: int) -> TimeLimit:
 VERIFYING = limit_of(600)
 EXPORTING = limit_of(900)
 READING = limit_of(300)
-SCANNING = limit_of(120)
+# Above what a scan takes of its own accord, so that it ends with a report.
+SCANNING = limit_of(540)
 ARCHIVING = limit_of(300)
 LAYING_OUT = limit_of(120)
 GATHERING = limit_of(300)

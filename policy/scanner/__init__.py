@@ -12,14 +12,9 @@ from policy.scanner.archive import ArchiveLimits, SourceFile, unpack_source
 from policy.scanner.comparison import Miss, compare_scanners
 from policy.scanner.errors import SourceRefusedError
 from policy.scanner.line_scanner import LineFinding, scan_lines
-from policy.scanner.report import (
-    SCANNER_VERSION,
-    FileReport,
-    SourceReport,
-    scan_file,
-    scan_source,
-)
+from policy.scanner.report import SCANNER_VERSION, FileReport, SourceReport
 from policy.scanner.report_entries import Classification, Entry
+from policy.scanner.scanning import scan_file, scan_source
 
 __all__ = [
     "SCANNER_VERSION",

@@ -63,9 +63,13 @@ def compare_scanners(
 
     It has an entry if it says as much, or worse, of a line that the entry covers.
     """
-    by_line: dict[int, list[LineFinding]] = {}
+    # By rule, the worst of a line: a line may be as long as the file.
+    by_line: dict[int, dict[str, Classification]] = {}
     for finding in line_findings:
-        by_line.setdefault(finding.line, []).append(finding)
+        said_of_line = by_line.setdefault(finding.line, {})
+        known = said_of_line.get(finding.rule, Classification.SAFE)
+        if finding.classification.rank > known.rank:
+            said_of_line[finding.rule] = finding.classification
     misses = []
     for entry in entries:
         if entry.classification is Classification.SAFE:
@@ -76,13 +80,19 @@ def compare_scanners(
     return misses
 
 
-def _said(entry: Entry, by_line: dict[int, list[LineFinding]]) -> Classification:
+def _said(
+    entry: Entry, by_line: dict[int, dict[str, Classification]]
+) -> Classification:
     """Return the worst that the line scanner said of the same on an entry's lines."""
     if entry.rule not in _SHARED_RULES:
         return Classification.SAFE
     last = min(entry.end_line, entry.line + 50)
-    nearby = [f for n in range(entry.line, last + 1) for f in by_line.get(n, ())]
-    said = [f.classification for f in nearby if _same_subject(entry.rule, f.rule)]
+    said = [
+        classification
+        for line in range(entry.line, last + 1)
+        for rule, classification in by_line.get(line, {}).items()
+        if _same_subject(entry.rule, rule)
+    ]
     return max(said, key=lambda c: c.rank, default=Classification.SAFE)
 
 

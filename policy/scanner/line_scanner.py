@@ -27,8 +27,9 @@ _CALLS = (
     (re.compile(r"\bnew\s+Function\s*\("), "code-from-text", "flagged"),
 )
 # A string is matched first, so that a // inside it is not taken for a comment.
+# One that does not end is taken all the same: else each quote would be tried anew.
 _COMMENT = re.compile(
-    r"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)"""
+    r"""("(?:\\.|[^"\\\n])*+"?|'(?:\\.|[^'\\\n])*+'?|`(?:\\.|[^`\\])*+`?)"""
     r"|/\*.*?(?:\*/|\Z)|//[^\n]*",
     re.DOTALL,
 )

@@ -10,7 +10,7 @@ _GUARD = re.compile(
     rb"__proto__|hasOwn|Object\.create\(null\)|isPlainObject|['\"]constructor['\"]"
 )
 _KEYED_LOOP = re.compile(
-    rb"for\s*\(\s*(?:const|let|var)?\s*[\w$]+\s+in\b|Object\.(?:keys|entries)\("
+    rb"for\s*\(\s*+(?:(?:const|let|var)\s++)?[\w$]+\s+in\b|Object\.(?:keys|entries)\("
     rb"|Reflect\.ownKeys\("
 )
 _KEYED_WRITE = re.compile(rb"[\w$]\s*\[\s*([\w$]+)\s*\]\s*=(?!=)")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policy.scanner.archive import SourceFile
+from policy.scanner.limits import PACKAGING_SECONDS, Clock, OverTimeError
 
 _ENTRY_MEMBERS = ("main", "module", "browser", "exports", "imports", "bin")
 # What npm runs by itself when a package is installed.
@@ -23,7 +24,8 @@ _LOADED = re.compile(
     rb"['\"`](\.{1,2}/[^'\"`\n]{1,300})['\"`]"
 )
 _NODE_FILE = re.compile(r"\bnode\s+(?:-[-\w=./]+\s+)*([\w./@-]+)")
-_INLINE = re.compile(r"""\bnode\s.*?(?:-e|--eval|-p|--print)[\s=]+(?:"(.*)"|'(.*)')""")
+_NODE = re.compile(r"\bnode\s")
+_INLINE = re.compile(r"""(?:-e|--eval|-p|--print)[\s=]++(?:"(.*)"|'(.*)')""", re.S)
 _TRIED_SUFFIXES = ("", ".js", ".json", ".node", ".mjs", ".cjs", "/index.js")
 _NEVER_CODE = (".json", ".node", ".wasm", ".map")
 MAX_MANIFEST_BYTES = 1024 * 1024
@@ -50,12 +52,29 @@ class Packaging:
 def read_packaging(files: Iterable[SourceFile]) -> Packaging:
     """Return the files that are run, and the commands of installation."""
     by_path = {file.path: file for file in files}
+    try:
+        return _read(by_path, Clock(PACKAGING_SECONDS))
+    except OverTimeError:
+        # Then any may be run, and each is read as code.
+        scripts = [s for path in by_path for s in _scripts_of(by_path[path])]
+        return Packaging(set(by_path), scripts)
+
+
+def _scripts_of(file: SourceFile) -> list[InstallScript]:
+    """Return what an installation runs, where the file is a package's manifest."""
+    if posixpath.basename(file.path) != "package.json":
+        return []
+    return list(_scripts(file.path, _manifest(file)))
+
+
+def _read(by_path: Mapping[str, SourceFile], clock: Clock) -> Packaging:
+    """Return what is known of a source; raise OverTimeError where it takes too long."""
     found = Packaging()
     pending: list[str] = []
     for path, file in by_path.items():
         if posixpath.basename(path) == "package.json":
             manifest = _manifest(file)
-            pending += _entries(path, manifest, by_path)
+            pending += _entries(path, manifest, by_path, clock)
             found.scripts += _scripts(path, manifest)
     pending += [path for path in by_path if path.endswith(_CODE_SUFFIXES)]
     while pending:
@@ -63,7 +82,7 @@ def read_packaging(files: Iterable[SourceFile]) -> Packaging:
         if path in found.code_paths or path.endswith(_NEVER_CODE):
             continue
         found.code_paths.add(path)
-        pending += _loaded(path, by_path)
+        pending += _loaded(path, by_path, clock)
     return found
 
 
@@ -82,7 +101,10 @@ def _manifest(file: SourceFile) -> Mapping[str, Any]:
 
 
 def _entries(
-    manifest_path: str, manifest: Mapping[str, Any], files: Mapping[str, SourceFile]
+    manifest_path: str,
+    manifest: Mapping[str, Any],
+    files: Mapping[str, SourceFile],
+    clock: Clock,
 ) -> Iterator[str]:
     """Yield the files that a manifest names as entries or runs by its scripts."""
     folder = posixpath.dirname(manifest_path)
@@ -90,7 +112,8 @@ def _entries(
     scripts = manifest.get("scripts")
     for command in _leaves(scripts if isinstance(scripts, dict) else None):
         named += _NODE_FILE.findall(command)
-    for name in [*named, "index"]:
+    for name in dict.fromkeys([*named, "index"]):
+        clock.check()
         yield from _resolve(folder, name, files)
 
 
@@ -119,11 +142,12 @@ def _resolve(folder: str, name: str, files: Mapping[str, SourceFile]) -> Iterato
             return
 
 
-def _loaded(path: str, files: Mapping[str, SourceFile]) -> Iterator[str]:
+def _loaded(path: str, files: Mapping[str, SourceFile], clock: Clock) -> Iterator[str]:
     """Yield the files that a file's imports and requires name."""
     folder = posixpath.dirname(path)
     for match in _LOADED.finditer(files[path].data):
         name = match[1].decode("utf-8", "replace")
+        clock.check()
         yield from _resolve(folder, name, files)
 
 
@@ -133,6 +157,7 @@ def _scripts(path: str, manifest: Mapping[str, Any]) -> Iterator[InstallScript]:
     for name in INSTALL_SCRIPTS:
         command = scripts.get(name) if isinstance(scripts, dict) else None
         if isinstance(command, str) and command.strip():
-            inline = _INLINE.search(command)
+            node = _NODE.search(command)
+            inline = _INLINE.search(command, node.end()) if node else None
             code = (inline[1] or inline[2] or "") if inline else ""
             yield InstallScript(path, name, command, code.replace('\\"', '"'))

@@ -110,8 +110,10 @@ def _find(item: EvidenceItem) -> ScanFinding:
         return _refused(error)
     # Here and not above: the parsers are large, and only the worker needs them.
     from policy.scanner import scan_source
+    from policy.services.scan_process import ScanProcess
 
-    return _read(scan_source(data, item.original_name))
+    with ScanProcess() as process:
+        return _read(scan_source(data, item.original_name, scan_one=process.scan))
 
 
 def _read(report: SourceReport) -> ScanFinding:

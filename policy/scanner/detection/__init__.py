@@ -7,6 +7,6 @@ the entries of one file; a table in detector.py names the rule for each type of 
 """
 
 from policy.scanner.detection.detector import detect
-from policy.scanner.detection.findings import Findings
+from policy.scanner.detection.findings import MAX_ENTRIES, Findings
 
-__all__ = ["Findings", "detect"]
+__all__ = ["MAX_ENTRIES", "Findings", "detect"]

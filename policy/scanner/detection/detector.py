@@ -44,6 +44,7 @@ from policy.scanner.values import (
 )
 
 _TELLING_MEMBERS = frozenset((b"binding", b"dlopen", b"_linkedBinding"))
+_SITES_BETWEEN_LOOKS = 64
 # Dotted access to a global is as easy to read as the bare name.
 _DOORS = frozenset(("process", "globalThis", "module", "require", "Reflect"))
 
@@ -60,18 +61,20 @@ def detect(
         proof = prove(syntax)
         _run(detector, Interest(syntax.source, proof))
         add_doubts(detector, proof)
-    except OverTimeError:
+    except (OverTimeError, MemoryError):
         budget.exhausted = True
     return _conclude(detector)
 
 
 def _run(detector: Detector, interest: Interest) -> None:
     """Judge every site, escape, syntax error and shape of a file, up to the limit."""
-    for site in detector.program.sites:
+    for index, site in enumerate(detector.program.sites):
+        if index % _SITES_BETWEEN_LOOKS == 0:
+            detector.folder.budget.clock.check()
         handler = _HANDLERS.get(site.node.type)
         if handler is not None and interest.has(site.node):
             _judge_site(detector, handler, site)
-        if len(detector.entries) >= MAX_ENTRIES:
+        if detector.is_full:
             break
     for site in detector.program.escapes:
         judge_escaping(detector, site)
@@ -114,10 +117,10 @@ def _conclude(detector: Detector) -> Findings:
     if not detector.program.is_complete:
         reason = "it has more nodes than are walked"
     elif detector.folder.budget.exhausted:
-        reason = "it takes more steps or time than are spent on a file"
+        reason = "it takes more steps, time or memory than are spent on a file"
     elif detector.folder.budget.cut_sites:
         reason = "some expressions take more steps to fold than are spent on one"
-    elif len(detector.entries) >= MAX_ENTRIES:
+    elif detector.is_full:
         reason = f"it has more than {MAX_ENTRIES} findings"
     ordered = sorted(
         detector.entries.values(), key=lambda e: (e.line, e.column, e.rule)

@@ -59,6 +59,9 @@ class Detector:
         self.program, self.folder = program, folder
         self.entries: dict[tuple[int, str, Classification], Entry] = {}
         self.callees: set[int] = set()
+        self.is_full = False
+        # The last place that was counted: a line may be as long as the file.
+        self._counted = (0, 0, 0)
 
     def add(
         self,
@@ -71,6 +74,11 @@ class Detector:
         """Record an entry; of several for one place and rule, the worst stays."""
         key = (node.start_byte, rule, classification)
         if key in self.entries:
+            return
+        # What is forbidden has room even where others filled the report.
+        room = MAX_ENTRIES * (2 if classification is FORBIDDEN else 1)
+        if len(self.entries) >= room:
+            self.is_full = True
             return
         techniques = order_techniques(set(via))
         family = FAMILIES[primary_family(techniques)]
@@ -99,8 +107,13 @@ class Detector:
         """Return line and column of a node, both from 1; columns count characters."""
         row, column_bytes = node.start_point
         start = node.start_byte - column_bytes
-        prefix = self.syntax.source[start : node.start_byte]
-        return row + 1, len(prefix.decode("utf-8", "replace")) + 1
+        line, place, characters = self._counted
+        if line != start or place > node.start_byte:
+            place, characters = start, 0
+        between = self.syntax.source[place : node.start_byte]
+        characters += len(between.decode("utf-8", "replace"))
+        self._counted = (start, node.start_byte, characters)
+        return row + 1, characters + 1
 
 
 def excerpt(node: Node) -> str:

@@ -46,6 +46,7 @@ class Interest:
     """Says of each place whether it is folded."""
 
     def __init__(self, source: bytes, proof: Proof) -> None:
+        self.source = source
         loaded = [text for load in proof.loads for text in load.texts]
         is_proved = not proof.doubts and all(map(is_harmless_module, loaded))
         is_proved = is_proved and _NAMED.search(source) is None
@@ -68,4 +69,5 @@ class Interest:
         if callee.type == "identifier" and self.may_merge:
             return True
         # The end of it is what is called; a chain may be as long as the file.
-        return _CALLEE.search((callee.text or b"")[-200:]) is not None
+        start = max(callee.start_byte, callee.end_byte - 200)
+        return _CALLEE.search(self.source[start : callee.end_byte]) is not None

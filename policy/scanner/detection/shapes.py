@@ -19,7 +19,9 @@ _PACKER = re.compile(
     rb"eval\s*\(\s*function\s*\(\s*p\s*,\s*a\s*,\s*c\s*,\s*k\s*,\s*[er]\s*,?"
 )
 # $=~[];$={___:++$,$$$$:(![]+"")[$], … and its kin, under any name.
-_JJ = re.compile(rb"([$_\w]{1,12})\s*=\s*~\s*\[\s*\]\s*;\s*\1\s*=\s*\{\s*[$_]{2,}\s*:")
+_JJ = re.compile(
+    rb"(?<![$_\w])([$_\w]{1,12})\s*=\s*~\s*\[\s*\]\s*;\s*\1\s*=\s*\{\s*[$_]{2,}\s*:"
+)
 _FACE = re.compile("ﾟ(?:ωﾟﾉ|Θﾟ|ｰﾟ|Дﾟ)".encode())
 _CODED = re.compile(rb"(?:\\x[2-7][0-9a-fA-F]|\\u00[2-7][0-9a-fA-F]){24,}")
 _WORD = re.compile(rb"[A-Za-z]{2,}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from tree_sitter import Node
@@ -16,7 +15,7 @@ from policy.scanner.scopes import CLASSES, FUNCTIONS, text_of
 if TYPE_CHECKING:
     from policy.scanner.proof.prover import Prover
 
-_STRICT = re.compile(rb"""\s*(?:(?://[^\n]*|/\*.*?\*/)\s*)*['"]use strict['"]""", re.S)
+_STRICT = frozenset((b"'use strict'", b'"use strict"'))
 _MODULE = frozenset(("import_statement", "export_statement"))
 # Members of the global object that give it away, or make code of text.
 _TELLING = frozenset(CAPABILITIES["global"].doors) - {"module", "top", "frames", "self"}
@@ -25,7 +24,7 @@ _TELLING = frozenset(CAPABILITIES["global"].doors) - {"module", "top", "frames",
 def doubt_this(prover: Prover) -> None:
     """Look at every `this` of a function that is not strict."""
     root = prover.source.root
-    if _is_strict(prover, root) or any(c.type in _MODULE for c in root.named_children):
+    if _is_strict(root) or any(c.type in _MODULE for c in root.named_children):
         return
     for use in prover.source.tokens("this"):
         if use.node.type != "this":
@@ -39,11 +38,19 @@ def doubt_this(prover: Prover) -> None:
             _follow(prover, use)
 
 
-def _is_strict(prover: Prover, node: Node) -> bool:
+def _is_strict(node: Node) -> bool:
     """Return whether a program or a body begins with 'use strict'."""
-    start = node.start_byte
-    text = prover.source.data[start : min(node.end_byte, start + 2000)]
-    return _STRICT.match(text.lstrip(b"{")) is not None
+    if node.type not in ("program", "statement_block"):
+        return False
+    for index in range(node.named_child_count):
+        statement = node.named_child(index)
+        if statement is None or statement.type in ("comment", "hash_bang_line"):
+            continue
+        # Alone: what goes on, as in 'use strict'.length, is an expression.
+        first = statement.named_children[0] if statement.named_children else None
+        is_text = statement.type == "expression_statement" and first is not None
+        return is_text and first is not None and (first.text or b"") in _STRICT
+    return False
 
 
 def _function(prover: Prover, use: Use) -> Use | None:
@@ -55,7 +62,7 @@ def _function(prover: Prover, use: Use) -> Use | None:
             return None
         if node.type in FUNCTIONS:
             body = node.child_by_field_name("body")
-            if body is not None and _is_strict(prover, body):
+            if body is not None and _is_strict(body):
                 return None
             if found is None and node.type != "arrow_function":
                 found = Use(node, use.path[:depth])

@@ -15,6 +15,7 @@ from policy.scanner import (
     unpack_source,
 )
 from tests.data.evasions import load_samples
+from tests.policy.scanner.test_archive import make_zip
 from tests.work import at_most
 
 MOST_CALLS = 20_000_000  # the worst of these takes a third of it
@@ -41,6 +42,17 @@ ENDLESS = {
     "escaped-string": b"x='" + b"\\x41" * 200_000 + b"'",
     "one-letter": b"!function(e){" + b"e(e.e,e[e]);" * 5_000 + b"}(require)",
     "uses": b"require(x);" * 5_000,
+    "evals-in-a-line": b"eval(a+b);" * 20_000,
+}
+# Each once cost the square of its length, or more, in a regular expression.
+STEEP = {
+    "comments": b"/" * 200_000,
+    "comment-by-comment": b"/**/" * 50_000 + b"this.x()",
+    "escaped-quotes": b"\\'" * 100_000,
+    "templates": b"`" * 200_000,
+    "loop-of-blanks": b"for(" + b" " * 300_000 + b"a[b]=c",
+    "long-string": b"x='" + b"a" * 2_000_000 + b"'",
+    "signs": b"$" * 200_000,
 }
 HUNGRY = {
     "replace-bomb": b"require('x'.repeat(2e4).replace(/x/g,'y'.repeat(2e5)))",
@@ -87,6 +99,35 @@ def test_source_that_costs_too_much_is_flagged_with_bounded_work(name: str):
     with at_most(MOST_CALLS):
         report = scan_source(ENDLESS[name], "a.js")
     assert report.classification is Classification.FLAGGED
+
+
+@pytest.mark.parametrize("name", STEEP)
+def test_source_that_costs_the_square_of_its_length_does_not(name: str):
+    with at_most(MOST_CALLS):
+        report = scan_source(STEEP[name], "a.js")
+    assert report.refused is None
+
+
+MANIFESTS = {
+    "nodes": b'{"scripts":{"install":"' + b"node " * 40_000 + b'"}}',
+    "wildcards": b'{"exports":[' + b'"./*",' * 100_000 + b'"./*"]}',
+}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_hostile_manifest_hides_no_file(name: str):
+    files = {"package.json": MANIFESTS[name], "lib/data.js": b"require('vm')"}
+    files |= {f"{n}.txt": b"x" for n in range(500)}
+    with at_most(MOST_CALLS):
+        report = scan_source(make_zip(files), "a.zip")
+    assert report.classification is Classification.FORBIDDEN
+
+
+def test_forbidden_call_after_a_thousand_flagged_ones_is_not_called_safe():
+    source = b"eval(a);" * 1_500 + b"require('vm')"
+    report = scan_source(source, "a.js")
+    assert report.classification is not Classification.SAFE
+    assert not report.files[0].is_complete
 
 
 def test_forbidden_call_behind_deep_nesting_is_found():

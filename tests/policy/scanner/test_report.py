@@ -98,9 +98,11 @@ def test_byte_order_mark_hides_nothing(encoding: str):
     assert report.classification is Classification.FORBIDDEN
 
 
-def test_file_too_large_is_flagged_as_not_analysed():
-    report = scan_source(b"/" * (MAX_FILE_BYTES + 1), "a.js")
-    assert [entry.rule for entry in report.entries] == ["not-analysed"]
+def test_file_too_large_is_flagged_and_what_its_lines_say_is_kept():
+    report = scan_source(b"require('vm');//" + b"/" * MAX_FILE_BYTES, "a.js")
+    rules = [entry.rule for entry in report.entries]
+    assert rules == ["not-fully-analysed", "forbidden-module"]
+    assert report.classification is Classification.FORBIDDEN
     assert not report.files[0].is_complete
 
 
