@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 
 from evidence.admin.base import ReadOnlyAdmin
+from evidence.admin.drawing import draw_page
 
 
 class FaultCheckAdmin(ReadOnlyAdmin):
@@ -30,22 +28,17 @@ class FaultCheckAdmin(ReadOnlyAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("evidence.view_auditentry")
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         """Ask, and on POST make the check."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         if request.method == "POST":
             self.run_check(request)
             return redirect(f"admin:evidence_{self.opts.model_name}_changelist")
-        context = {
-            **self.admin_site.each_context(request),
-            "title": self.check_title,
-            "explained": self.check_explained,
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "evidence/check.html", context)
+        return draw_page(
+            request,
+            "evidence/check.html",
+            title=self.check_title,
+            explained=self.check_explained,
+            opts=self.opts,
+        )

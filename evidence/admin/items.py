@@ -20,8 +20,7 @@ from django.http import (
 )
 from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html_join
 from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
@@ -35,6 +34,7 @@ from evidence.admin.base import (
     person_of,
     read_key,
 )
+from evidence.admin.drawing import draw_page
 from evidence.admin.filters import MarkFilter, OutcomeFilter
 from evidence.admin.form_answers import answer_form
 from evidence.admin.forms import ExportForm, KindForm
@@ -171,8 +171,8 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
     # --- Pages ------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        site = self.admin_site
         pages: tuple[tuple[str, Callable[..., Any], str], ...] = (
+            ("upload/", upload_view, "upload"),
             ("<int:pk>/download/", require_GET(self.download_view), "download"),
             ("<int:pk>/verify/", require_POST(self.verify_view), "verify"),
             ("<int:pk>/kind/", self.kind_view, "kind"),
@@ -185,33 +185,13 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             ),
             ("<int:pk>/status/", require_GET(self.status_view), "status"),
         )
-        upload = path(
-            "upload/",
-            site.admin_view(upload_view),
-            {"site": site},
-            name="evidence_evidenceitem_upload",
-        )
-        own = [
-            path(route, site.admin_view(view), name=f"evidence_evidenceitem_{name}")
-            for route, view, name in pages
-        ]
-        return [upload, *own, *super().get_urls()]
+        own = [self.page(route, view, name) for route, view, name in pages]
+        return [*own, *super().get_urls()]
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         return redirect("admin:evidence_evidenceitem_upload")
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "GET":
             return HttpResponse(status=405, headers={"Allow": "GET"})
         item = self._find(request, object_id)
@@ -343,7 +323,6 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         if page["view"] == "replay":
             record_replay_viewing(item, actor=person_of(request))
         context = {
-            **self.admin_site.each_context(request),
             **page,
             **self._rights(request),
             "title": item.shown_name,
@@ -351,8 +330,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             "media": self.media,
             **more,
         }
-        page_template = "evidence/item/page.html"
-        return TemplateResponse(request, page_template, context, status=status)
+        return draw_page(request, "evidence/item/page.html", status=status, **context)
 
     def _rights(self, request: HttpRequest) -> dict[str, bool]:
         return {

@@ -22,11 +22,11 @@ from django.http import (
     JsonResponse,
     QueryDict,
 )
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from evidence.accounts.access import require_permission
-from evidence.admin.base import person_of
+from evidence.admin.base import CasefileAdmin, person_of
 from evidence.admin.form_answers import answer_form
 from evidence.admin.sent_forms import has_unsent
 from evidence.errors import PermissionRefused
@@ -78,12 +78,10 @@ class RefusedForm:
     """The address of the page that the form was sent from."""
 
 
-class ActionPages:
+class ActionPages(CasefileAdmin):
     """Gives an admin class `do/<action>/` below the page of each of its objects."""
 
     page_actions: Mapping[str, PageAction]
-    opts: Any
-    admin_site: Any
 
     def find(self, request: HttpRequest, pk: Any) -> Any:
         """Return the object; raise Http404 for a hidden and a missing one alike."""
@@ -104,10 +102,9 @@ class ActionPages:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_do"
         return reverse(name, args=[obj.pk, key])
 
-    def action_urls(self) -> list[URLPattern]:
-        name = f"{self.opts.app_label}_{self.opts.model_name}_do"
-        view = self.admin_site.admin_view(self.do_view)
-        return [path("<int:pk>/do/<slug:action>/", view, name=name)]
+    def get_urls(self) -> list[URLPattern]:
+        own = self.page("<int:pk>/do/<slug:action>/", self.do_view, "do")
+        return [own, *super().get_urls()]
 
     def do_view(self, request: HttpRequest, pk: int, action: str) -> HttpResponse:
         """Read the form of an action and call its service."""

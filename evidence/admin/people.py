@@ -17,8 +17,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
@@ -45,6 +44,7 @@ from evidence.accounts.people import (
 from evidence.accounts.readers import save_own_settings
 from evidence.accounts.tokens import live_tokens
 from evidence.admin.base import ReadOnlyAdmin, person_of
+from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField, needed
 from evidence.admin.person_notes import read_person_note
@@ -148,13 +148,7 @@ class PersonAdmin(ReadOnlyAdmin):
     actions_detail = ("email_page", "roles_page", "active_page", "password_page")
 
     def get_urls(self) -> list[URLPattern]:
-        own = path(
-            "settings/",
-            self.admin_site.admin_view(
-                lambda request: settings_page(request, self.admin_site)
-            ),
-            name="auth_user_settings",
-        )
+        own = self.page("settings/", settings_page, "settings")
         return [own, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -179,9 +173,7 @@ class PersonAdmin(ReadOnlyAdmin):
     def roles(self, person: User) -> str:
         return ", ".join(sorted(group.name for group in person.groups.all())) or "none"
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
         return self._run(request, "Add a person", PersonForm, create_person)
@@ -275,13 +267,12 @@ class PersonAdmin(ReadOnlyAdmin):
 
         def show(form: Any, error: CasefileError | None) -> HttpResponse:
             context = {
-                **self.admin_site.each_context(request),
                 "title": title,
                 "opts": self.opts,
                 "form": form,
                 **(shown or {}),
             }
-            return TemplateResponse(request, "evidence/people/form.html", context)
+            return draw_page(request, "evidence/people/form.html", **context)
 
         return answer_form(
             request,
@@ -336,7 +327,7 @@ class SettingsForm(forms.Form):
         field.choices = [("", "My browser's"), *names]  # type: ignore[attr-defined]
 
 
-def settings_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
+def settings_page(request: HttpRequest) -> HttpResponse:
     """Show a person their own settings, and save what they choose."""
     person = person_of(request)
 
@@ -346,9 +337,9 @@ def settings_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:auth_user_settings"))
 
     def show(form: Any, error: CasefileError | None) -> HttpResponse:
-        context = {**site.each_context(request), "title": "My settings", "form": form}
-        context["button"] = "Save"
-        return TemplateResponse(request, "evidence/people/form.html", context)
+        template = "evidence/people/form.html"
+        title = "My settings"
+        return draw_page(request, template, title=title, form=form, button="Save")
 
     return answer_form(
         request,

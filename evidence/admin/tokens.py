@@ -36,6 +36,7 @@ from evidence.admin.base import (
     is_within_bulk,
     person_of,
 )
+from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField
 from evidence.models import ApiToken, TokenScope
@@ -163,12 +164,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     # --- pages ----------------------------------------------------------------------
 
     @sensitive_variables("secret")
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         """Make a token; the answer to the form is the only page that shows it."""
         if not self.has_add_permission(request):
             raise PermissionDenied
@@ -208,11 +204,12 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def _render(
         self, request: HttpRequest, name: str, **context: Any
     ) -> TemplateResponse:
-        shared = self.admin_site.each_context(request)
-        response = TemplateResponse(
+        response = draw_page(
             request,
             f"evidence/tokens/{name}.html",
-            {**shared, "title": "API token", "opts": self.model._meta, **context},
+            title="API token",
+            opts=self.opts,
+            **context,
         )
         response["Cache-Control"] = "no-store"
         return response

@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import StopUpload, TemporaryFileUploadHandler
@@ -18,6 +17,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from evidence.admin.base import client_address, person_of
+from evidence.admin.drawing import draw_page
 from evidence.admin.forms import UploadForm
 from evidence.admin.sent_forms import answer_once
 from evidence.errors import CasefileError, UploadTooLarge, as_refusal
@@ -61,33 +61,33 @@ class EvidenceUploadHandler(TemporaryFileUploadHandler):
 # The handler has to be in place before the token is read from the form.
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
-def upload_view(request: HttpRequest, *, site: AdminSite) -> HttpResponseBase:
+def upload_view(request: HttpRequest) -> HttpResponseBase:
     """Show the upload page, or take in what was sent."""
     request.upload_handlers = [EvidenceUploadHandler(request)]
-    response: HttpResponseBase = _upload(request, site=site)
+    response: HttpResponseBase = _upload(request)
     return response
 
 
 @csrf_protect
-def _upload(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
+def _upload(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("evidence.add_evidenceitem"):
         raise PermissionDenied
     if request.method == "GET":
         initial = {"incident": request.GET.get("incident")}
-        return _show(request, site, UploadForm(initial=initial, user=request.user))
+        return _show(request, UploadForm(initial=initial, user=request.user))
     form = UploadForm(request.POST, request.FILES, user=request.user)
     wants_json = request.headers.get("Accept", "").startswith("application/json")
     if refusal := request.META.get(REFUSAL):
-        return _refuse(request, site, form, refusal, wants_json=wants_json)
+        return _refuse(request, form, refusal, wants_json=wants_json)
     if not form.is_valid():
         if wants_json:
             return JsonResponse({"refused": _first_error(form)}, status=400)
-        return _show(request, site, form, status=400)
+        return _show(request, form, status=400)
     if wants_json:
         return _answer_script(form, _receive_all(request, form))
     return answer_once(
         request,
-        lambda: _answer_browser(request, site, form, _receive_all(request, form)),
+        lambda: _answer_browser(request, form, _receive_all(request, form)),
     )
 
 
@@ -134,13 +134,13 @@ def _line_of(taken: Taken) -> dict[str, str]:
 
 
 def _answer_browser(
-    request: HttpRequest, site: AdminSite, form: UploadForm, results: list[Taken]
+    request: HttpRequest, form: UploadForm, results: list[Taken]
 ) -> HttpResponse:
     for taken in results:
         (messages.success if taken.item else messages.error)(request, taken.words)
     first = results[0]
     if not all(taken.item for taken in results):
-        return _show(request, site, form, status=400)
+        return _show(request, form, status=400)
     if len(results) == 1:
         return redirect(_page_of(first.record or first.item))
     return redirect(_case_page(form.cleaned_data["incident"].pk))
@@ -148,7 +148,6 @@ def _answer_browser(
 
 def _refuse(
     request: HttpRequest,
-    site: AdminSite,
     form: UploadForm,
     refusal: CasefileError,
     *,
@@ -157,14 +156,13 @@ def _refuse(
     if wants_json:
         return JsonResponse({"refused": refusal.message}, status=refusal.status)
     messages.error(request, refusal.message)
-    return _show(request, site, form, status=refusal.status)
+    return _show(request, form, status=refusal.status)
 
 
 def _show(
-    request: HttpRequest, site: AdminSite, form: UploadForm, *, status: int = 200
+    request: HttpRequest, form: UploadForm, *, status: int = 200
 ) -> TemplateResponse:
     context = {
-        **site.each_context(request),
         "title": "Add evidence",
         "opts": EvidenceItem._meta,
         "form": form,
@@ -172,7 +170,7 @@ def _show(
         "max_bytes": settings.EVIDENCE_MAX_BYTES,
         "together_bytes": TOGETHER_BYTES,
     }
-    return TemplateResponse(request, "evidence/upload.html", context, status=status)
+    return draw_page(request, "evidence/upload.html", status=status, **context)
 
 
 def _case_of(form: UploadForm) -> Any:

@@ -8,14 +8,14 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
+from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_places import FormPlaces
 from evidence.admin.page_actions import ActionPages, RefusedForm
@@ -37,6 +37,7 @@ from incidents.services.postmortems.action_items import (
 from incidents.workflow.postmortem import ActionItemState
 
 DUE_SOON_DAYS = 3
+PAGE = "incidents/postmortem/action_item.html"
 
 
 class OwnerFilter(admin.SimpleListFilter):
@@ -133,13 +134,8 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
     # --- pages ----------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        def page(route: str, view: Any, name: str) -> URLPattern:
-            wrapped = self.admin_site.admin_view(view)
-            return path(route, wrapped, name=f"incidents_actionitem_{name}")
-
         return [
-            *self.action_urls(),
-            page("new/<int:incident_id>/", self.new_view, "new"),
+            self.page("new/<int:incident_id>/", self.new_view, "new"),
             *super().get_urls(),
         ]
 
@@ -154,8 +150,9 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
                 data, initial={"owner": request.user.pk}
             ),
             run=lambda form: _add(request, incident, form),
-            show=lambda form, error: self._render(
+            show=lambda form, error: draw_page(
                 request,
+                PAGE,
                 title=f"New action item of {incident.reference}",
                 form=form,
                 incident=incident,
@@ -164,13 +161,7 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
             ),
         )
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
+    def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = _find(request, object_id)
         if request.method == "POST" and not request.user.has_perm(WORK):
             raise PermissionDenied
@@ -193,8 +184,9 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
         conflict = error if isinstance(error, EditConflict) else None
         if conflict:
             form = form_after_conflict(form, row, conflict)
-        return self._render(
+        return draw_page(
             request,
+            PAGE,
             title=f"Action item of {row.incident.reference}",
             form=form,
             incident=row.incident,
@@ -226,15 +218,6 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
         row = _find(request, object_id)
         page = reverse("admin:incidents_incident_change", args=[row.incident_id])
         return HttpResponseRedirect(f"{page}?tab=history")
-
-    def _render(
-        self, request: HttpRequest, *, status: int = 200, **context: Any
-    ) -> TemplateResponse:
-        request.current_app = self.admin_site.name
-        context = {**self.admin_site.each_context(request), **context}
-        return TemplateResponse(
-            request, "incidents/postmortem/action_item.html", context, status=status
-        )
 
 
 def due_badge(row: ActionItem) -> SafeString:

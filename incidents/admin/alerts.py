@@ -12,7 +12,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -20,6 +19,7 @@ from unfold.contrib.filters.admin import FieldTextFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
 from evidence.admin.base import ReadOnlyAdmin, RefusableAdmin, person_of, read_key
+from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import add_refusal
 from evidence.admin.form_fields import LongTextField
 from evidence.errors import CasefileError, PermissionRefused
@@ -188,13 +188,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     # --- pages ----------------------------------------------------------------------
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
         moves = Prefetch(
@@ -213,9 +207,10 @@ class AlertAdmin(ReadOnlyAdmin):
         )
         if alert is None:
             raise Http404
-        return self._render(
+        return draw_page(
             request,
-            "alert",
+            "incidents/alerts/alert.html",
+            opts=self.opts,
             title=f"Alert {alert.alert_id}",
             alert=alert,
             document=json.dumps(alert.document, indent=2, ensure_ascii=False),
@@ -257,9 +252,10 @@ class AlertAdmin(ReadOnlyAdmin):
                 add_refusal(form, error, {})
             else:
                 return None
-        return self._render(
+        return draw_page(
             request,
-            "move",
+            "incidents/alerts/move.html",
+            opts=self.opts,
             title="Move alerts" if form_class is MoveForm else "Split alerts",
             alerts=alerts,
             form=form,
@@ -281,16 +277,6 @@ class AlertAdmin(ReadOnlyAdmin):
         untouched = len(alerts) - len(done)
         rest = f" {untouched} had nowhere to go." if untouched else ""
         messages.success(request, f"Moved {len(done)} {where}.{rest}")
-
-    def _render(
-        self, request: HttpRequest, name: str, **context: Any
-    ) -> TemplateResponse:
-        shared = self.admin_site.each_context(request)
-        return TemplateResponse(
-            request,
-            f"incidents/alerts/{name}.html",
-            {**shared, "opts": self.model._meta, **context},
-        )
 
 
 class AlertRuleForm(forms.ModelForm):

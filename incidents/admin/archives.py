@@ -135,12 +135,7 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         """Ask for which case, and on POST have it archived."""
         if not self.has_add_permission(request):
             raise PermissionDenied

@@ -9,18 +9,17 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 from unfold.decorators import display
 
-from evidence.admin.base import person_of
+from evidence.admin.base import CasefileAdmin, person_of
+from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_places import FormPlaces
-from evidence.admin.moment_columns import CasefileAdmin
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
 from evidence.templatetags.casefile import badge, show_mark, show_moment
@@ -163,46 +162,41 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
     # --- pages ----------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        def page(route: str, view: Any, name: str) -> URLPattern:
-            wrapped = self.admin_site.admin_view(view)
-            return path(route, wrapped, name=f"incidents_incident_{name}")
-
         return [
-            *self.action_urls(),
-            page("preview/", preview_view, "preview"),
-            page("my-items/", my_items_view, "my_items"),
-            page("system/", system_view, "system"),
-            page("system/repeat/", repeat_view, "repeat_work"),
-            page("metrics/", response_times_view, "metrics"),
-            page("metrics/<slug:table>.csv", response_times_csv, "metrics_csv"),
-            page("<path:object_id>/changes/", require_GET(changes_view), "changes"),
-            page("<path:object_id>/edit/", self.edit_view, "edit"),
-            page("<path:object_id>/timeline.csv", self.csv_view, "timeline_csv"),
-            page("<path:object_id>/timeline.md", self.markdown_view, "timeline_md"),
+            self.page("preview/", preview_view, "preview"),
+            self.page("my-items/", my_items_view, "my_items"),
+            self.page("system/", system_view, "system"),
+            self.page("system/repeat/", repeat_view, "repeat_work"),
+            self.page("metrics/", response_times_view, "metrics"),
+            self.page("metrics/<slug:table>.csv", response_times_csv, "metrics_csv"),
+            self.page(
+                "<path:object_id>/changes/", require_GET(changes_view), "changes"
+            ),
+            self.page("<path:object_id>/edit/", self.edit_view, "edit"),
+            self.page("<path:object_id>/timeline.csv", self.csv_view, "timeline_csv"),
+            self.page(
+                "<path:object_id>/timeline.md", self.markdown_view, "timeline_md"
+            ),
             *super().get_urls(),
         ]
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
         return answer_form(
             request,
             make=lambda data, files: OpenIncidentForm(data),
             run=lambda form: _open(request, form),
-            show=lambda form, error: self._render(
-                request, "open", title="Open an incident", form=form, opts=self.opts
+            show=lambda form, error: draw_page(
+                request,
+                "incidents/open.html",
+                title="Open an incident",
+                form=form,
+                opts=self.opts,
             ),
         )
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
+    def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.show(request, find_incident(request, object_id))
 
     def find(self, request: HttpRequest, pk: Any) -> Incident:
@@ -218,7 +212,9 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
         context["places"] = FormPlaces(
             self, obj, request.user, here=here, refused=refused
         )
-        return self._render(request, "incident", title=obj.reference, **context)
+        return draw_page(
+            request, "incidents/incident.html", title=obj.reference, **context
+        )
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
@@ -235,9 +231,9 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
             conflict = error if isinstance(error, EditConflict) else None
             if conflict:
                 form = _form_after_conflict(request, incident, conflict)
-            return self._render(
+            return draw_page(
                 request,
-                "edit",
+                "incidents/edit.html",
                 title=f"Edit {incident.reference}",
                 form=form,
                 incident=incident,
@@ -261,20 +257,6 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
         incident = find_incident(request, object_id)
         body = write_markdown(incident, read_timeline(request, incident).all())
         return _download(body, "text/markdown", f"{incident.reference}-timeline.md")
-
-    def _render(
-        self,
-        request: HttpRequest,
-        template: str,
-        *,
-        status: int = 200,
-        **context: Any,
-    ) -> TemplateResponse:
-        request.current_app = self.admin_site.name
-        context = {**self.admin_site.each_context(request), **context}
-        return TemplateResponse(
-            request, f"incidents/{template}.html", context, status=status
-        )
 
 
 def _open(request: HttpRequest, form: OpenIncidentForm) -> HttpResponse:

@@ -8,8 +8,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
@@ -17,6 +16,7 @@ from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
 from evidence.admin.base import ReadOnlyAdmin, call_service, is_within_bulk, person_of
+from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.errors import CasefileError
 from evidence.storable_values import BIGINT_MAX
@@ -185,13 +185,9 @@ class NotificationAdmin(ReadOnlyAdmin):
     # --- my preferences ---------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        def page(route: str, view: Any, name: str) -> URLPattern:
-            wrapped = self.admin_site.admin_view(view)
-            return path(route, wrapped, name=f"incidents_notification_{name}")
-
         return [
-            page("preferences/", preferences_view, "preferences"),
-            page("preferences/test/", test_view, "test"),
+            self.page("preferences/", preferences_view, "preferences"),
+            self.page("preferences/test/", test_view, "test"),
             *super().get_urls(),
         ]
 
@@ -220,9 +216,9 @@ def preferences_view(request: HttpRequest) -> HttpResponse:
             data, user=user, initial=preference_values(user)
         ),
         run=carry_out,
-        show=lambda form, error: _render(
+        show=lambda form, error: draw_page(
             request,
-            "preferences",
+            "incidents/notifications/preferences.html",
             title="My notifications",
             form=form,
             recent=_recent(request),
@@ -271,11 +267,7 @@ class WebhookChannelAdmin(ReadOnlyAdmin):
         return bool(request.user.has_perm(ADD))
 
     def get_urls(self) -> list[URLPattern]:
-        own = path(
-            "<int:channel_id>/test/",
-            self.admin_site.admin_view(channel_test_view),
-            name="incidents_webhookchannel_test",
-        )
+        own = self.page("<int:channel_id>/test/", channel_test_view, "test")
         return [own, *super().get_urls()]
 
     @display(description="Address")
@@ -286,9 +278,7 @@ class WebhookChannelAdmin(ReadOnlyAdmin):
     def whose(self, channel: WebhookChannel) -> str:
         return channel.owner.get_username() if channel.owner else "shared"
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
 
@@ -301,22 +291,16 @@ class WebhookChannelAdmin(ReadOnlyAdmin):
             request,
             make=lambda data, files: WebhookForm(data, is_new=True),
             run=carry_out,
-            show=lambda form, error: _render(
+            show=lambda form, error: draw_page(
                 request,
-                "webhook",
+                "incidents/notifications/webhook.html",
                 title="Add a webhook channel",
                 form=form,
                 can_edit=True,
             ),
         )
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
+    def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         channel = self.get_object(request, object_id)
         if channel is None or not self.has_view_permission(request, channel):
             raise Http404
@@ -339,9 +323,9 @@ class WebhookChannelAdmin(ReadOnlyAdmin):
                 data, is_new=False, initial=initial, owner=channel.owner
             ),
             run=carry_out,
-            show=lambda form, error: _render(
+            show=lambda form, error: draw_page(
                 request,
-                "webhook",
+                "incidents/notifications/webhook.html",
                 title=channel.name,
                 form=form,
                 channel=channel,
@@ -379,9 +363,9 @@ class ReminderSettingsAdmin(ReadOnlyAdmin):
                 data, initial=plan_values(current_settings())
             ),
             run=carry_out,
-            show=lambda form, error: _render(
+            show=lambda form, error: draw_page(
                 request,
-                "settings",
+                "incidents/notifications/settings.html",
                 title="Reminders",
                 form=form,
                 can_edit=can_edit,
@@ -400,12 +384,3 @@ def _recent(request: HttpRequest) -> QuerySet[Notification]:
 
 def _to_channels() -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:incidents_webhookchannel_changelist"))
-
-
-def _render(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-    request.current_app = admin.site.name
-    return TemplateResponse(
-        request,
-        f"incidents/notifications/{template}.html",
-        {**admin.site.each_context(request), **context},
-    )

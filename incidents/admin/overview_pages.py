@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from evidence.admin.drawing import draw_page
 from evidence.text import unify_lines
 from incidents.markdown import render_markdown
 from incidents.models import ChecklistItem, Incident
@@ -33,7 +32,9 @@ def my_items_view(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     rows = [_row(item, now) for item in items]
     rows.sort(key=lambda row: (row["due_at"] is None, row["due_at"] or now))
-    return _render(request, "my_items", title="My open items", rows=rows)
+    return draw_page(
+        request, "incidents/my_items.html", title="My open items", rows=rows
+    )
 
 
 def _row(item: ChecklistItem, now: dt.datetime) -> dict[str, Any]:
@@ -52,15 +53,6 @@ def _require_view(request: HttpRequest) -> None:
         raise Http404
 
 
-def _render(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-    request.current_app = admin.site.name
-    return TemplateResponse(
-        request,
-        f"incidents/{template}.html",
-        {**admin.site.each_context(request), **context},
-    )
-
-
 @require_POST
 def preview_view(request: HttpRequest) -> HttpResponse:
     """Show Markdown as the page would: a piece for the script, else a page of its own.
@@ -71,5 +63,4 @@ def preview_view(request: HttpRequest) -> HttpResponse:
     shown = render_markdown(unify_lines(text))
     if request.headers.get("Accept", "").startswith("text/html;fragment"):
         return HttpResponse(shown)
-    context = {**admin.site.each_context(request), "title": "Preview", "shown": shown}
-    return TemplateResponse(request, "incidents/preview.html", context)
+    return draw_page(request, "incidents/preview.html", title="Preview", shown=shown)

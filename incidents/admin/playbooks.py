@@ -7,10 +7,10 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from unfold.decorators import display
 
-from evidence.admin.moment_columns import CasefileAdmin
+from evidence.admin.base import CasefileAdmin
+from evidence.admin.drawing import draw_page
 from incidents.models import Playbook, PlaybookVersion
 from incidents.services.cycle_plan import document_of
 from incidents.workflow.incident_states import ItemKind
@@ -42,19 +42,12 @@ class PlaybookAdmin(CasefileAdmin):
     def version(self, playbook: Playbook) -> str:
         return f"{playbook.current_version.number}"
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
+    def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         playbook = self.get_object(request, object_id)
         if playbook is None or not self.has_view_permission(request, playbook):
             raise Http404
         version = _chosen_version(request, playbook)
         context = {
-            **self.admin_site.each_context(request),
             "title": playbook.code,
             "playbook": playbook,
             "version": version,
@@ -63,7 +56,7 @@ class PlaybookAdmin(CasefileAdmin):
             ),
             **playbook_context(version),
         }
-        return TemplateResponse(request, "incidents/playbook.html", context)
+        return draw_page(request, "incidents/playbook.html", **context)
 
 
 def playbook_context(version: PlaybookVersion) -> dict[str, Any]:

@@ -15,8 +15,7 @@ from django.http import (
     HttpResponseRedirect,
     JsonResponse,
 )
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
@@ -24,6 +23,7 @@ from unfold.decorators import display
 
 from evidence.accounts.access import name_of
 from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
+from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import NOT_SAVED
 from evidence.admin.form_places import FormPlaces
 from evidence.admin.item_page import describe_work
@@ -157,28 +157,19 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
     # --- pages ----------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        def page(route: str, view: Any, name: str) -> URLPattern:
-            wrapped = self.admin_site.admin_view(view)
-            return path(route, wrapped, name=f"incidents_postmortem_{name}")
-
         return [
-            *self.action_urls(),
-            page("open/<int:incident_id>/", self.open_view, "open"),
-            page("<path:object_id>/edit/", self.edit_view, "edit"),
-            page("<path:object_id>/autosave/", self.autosave_view, "autosave"),
-            page("<path:object_id>/status/", self.status_view, "status"),
-            page("<path:object_id>/compare/", self.compare_view, "compare"),
-            page("<path:object_id>/export.<slug:form>", self.export_view, "export"),
+            self.page("open/<int:incident_id>/", self.open_view, "open"),
+            self.page("<path:object_id>/edit/", self.edit_view, "edit"),
+            self.page("<path:object_id>/autosave/", self.autosave_view, "autosave"),
+            self.page("<path:object_id>/status/", self.status_view, "status"),
+            self.page("<path:object_id>/compare/", self.compare_view, "compare"),
+            self.page(
+                "<path:object_id>/export.<slug:form>", self.export_view, "export"
+            ),
             *super().get_urls(),
         ]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
+    def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.show(request, find_postmortem(request, object_id))
 
     def find(self, request: HttpRequest, pk: Any) -> Postmortem:
@@ -193,7 +184,9 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
         context["places"] = FormPlaces(
             self, obj, request.user, here=here, refused=refused
         )
-        return self._render(request, "page", title=str(obj), **context)
+        return draw_page(
+            request, "incidents/postmortem/page.html", title=str(obj), **context
+        )
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
@@ -239,9 +232,9 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
                 messages.error(request, error.message)
                 context = {**context, "sections": _texts(request.POST)}
         content = draft_content(postmortem, draft)
-        return self._render(
+        return draw_page(
             request,
-            "edit",
+            "incidents/postmortem/edit.html",
             title=f"Edit the postmortem of {postmortem.incident.reference}",
             status=status,
             postmortem=postmortem,
@@ -276,9 +269,9 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
         old = _sections_of(postmortem, versions, old_name)
         new = _sections_of(postmortem, versions, new_name)
         diffs = compare_sections(old, new)
-        return self._render(
+        return draw_page(
             request,
-            "compare",
+            "incidents/postmortem/compare.html",
             title=f"Changes in the postmortem of {postmortem.incident.reference}",
             postmortem=postmortem,
             incident=postmortem.incident,
@@ -319,15 +312,6 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
                 "Content-Disposition": f'attachment; filename="{name}"',
                 "X-Content-Type-Options": "nosniff",
             },
-        )
-
-    def _render(
-        self, request: HttpRequest, template: str, *, status: int = 200, **context: Any
-    ) -> TemplateResponse:
-        request.current_app = self.admin_site.name
-        context = {**self.admin_site.each_context(request), **context}
-        return TemplateResponse(
-            request, f"incidents/postmortem/{template}.html", context, status=status
         )
 
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from evidence.admin.drawing import draw_page
 from evidence.spreadsheets import write_table
 from incidents.services.metrics import (
     GROUPS,
@@ -80,9 +79,7 @@ def response_times_view(request: HttpRequest) -> HttpResponse:
         incidents=cases, since=since, groups=asked.groups
     )
     grouping, months = _given(request)
-    request.current_app = admin.site.name
-    context = {
-        **admin.site.each_context(request),
+    context: dict[str, Any] = {
         "title": "Response times",
         "rows": _metric_rows(figures),
         "phases": MEASURED_PHASES,
@@ -95,7 +92,7 @@ def response_times_view(request: HttpRequest) -> HttpResponse:
         "months": months,
         "month_choices": MONTHS,
     }
-    return TemplateResponse(request, "incidents/response_times/page.html", context)
+    return draw_page(request, "incidents/response_times/page.html", **context)
 
 
 def response_times_csv(request: HttpRequest, table: str) -> HttpResponse:

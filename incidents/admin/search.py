@@ -10,15 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from evidence.admin.base import person_of
+from evidence.admin.drawing import draw_page
 from evidence.models import CustodyEvent, EvidenceItem, ReplayStep
 from evidence.text import is_storable
 from incidents.case_queries import search_cases
@@ -76,8 +75,7 @@ def search_view(request: HttpRequest) -> HttpResponse:
     if len(exact) == 1:
         return HttpResponseRedirect(exact[0].url)
     kinds = _kinds_for(person_of(request))
-    context = {
-        **admin.site.each_context(request),
+    context: dict[str, Any] = {
         "title": "Search",
         "term": term,
         "groups": groups,
@@ -86,8 +84,7 @@ def search_view(request: HttpRequest) -> HttpResponse:
         "is_too_long": is_too_long,
         "asked_by": [kind.asked_by for kind in kinds],
     }
-    request.current_app = admin.site.name
-    return TemplateResponse(request, "incidents/search.html", context)
+    return draw_page(request, "incidents/search.html", **context)
 
 
 def find(user: User, term: str) -> list[Group]:

@@ -6,14 +6,13 @@ import datetime as dt
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from evidence.admin.base import call_service, person_of
+from evidence.admin.drawing import draw_page
 from evidence.health import read_answers
 from evidence.models import QueuedWork
 from evidence.queue.names import QueueName
@@ -31,9 +30,7 @@ def system_view(request: HttpRequest) -> HttpResponse:
     """Show how each part is doing, to those who keep the installation."""
     _require_operator(request)
     now = timezone.now()
-    request.current_app = admin.site.name
-    context = {
-        **admin.site.each_context(request),
+    context: dict[str, Any] = {
         "title": "System",
         "parts": _list_parts(),
         "queues": _list_queues(),
@@ -41,7 +38,7 @@ def system_view(request: HttpRequest) -> HttpResponse:
         "mail": _sum_up_mail(now),
         "given_up": [_row_of(work) for work in find_given_up(now=now)],
     }
-    return TemplateResponse(request, "incidents/system.html", context)
+    return draw_page(request, "incidents/system.html", **context)
 
 
 @require_POST

@@ -8,8 +8,8 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 
+from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import PageForm
 from evidence.errors import CasefileError
@@ -43,14 +43,14 @@ def take_in(
         return HttpResponseRedirect(url)
 
     def show(form: PageForm, error: CasefileError | None) -> HttpResponse:
-        context = {
-            **admin.admin_site.each_context(request),
-            "title": title,
-            "opts": admin.opts,
-            "form": form,
-            "button": button,
-            "explained": explained,
-        }
-        return TemplateResponse(request, "policy/take_in.html", context)
+        return draw_page(
+            request,
+            "policy/take_in.html",
+            title=title,
+            opts=admin.opts,
+            form=form,
+            button=button,
+            explained=explained,
+        )
 
     return answer_form(request, make=make, run=carry_out, show=show)

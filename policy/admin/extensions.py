@@ -19,14 +19,14 @@ from django.db.models import (
     When,
 )
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 from unfold.decorators import action, display
 
 from evidence.admin.base import person_of
+from evidence.admin.drawing import draw_page
 from evidence.admin.form_fields import PageForm
 from evidence.lookalikes import show_hidden
 from evidence.models import EvidenceItem, Outcome
@@ -330,25 +330,18 @@ class ExtensionAdmin(PageAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         context = {
-            **self.admin_site.each_context(request),
             "title": "What trust lets through",
             "opts": self.opts,
             **trust_table(),
         }
-        return TemplateResponse(request, "policy/trust_table.html", context)
+        return draw_page(request, "policy/trust_table.html", **context)
 
     def get_urls(self) -> list[URLPattern]:
-        table = path(
-            "trust/",
-            self.admin_site.admin_view(self.trust_table),
-            name="policy_extension_trust",
-        )
-        suggest = path(
-            "suggest/",
-            self.admin_site.admin_view(require_GET(self.suggest_view)),
-            name="policy_extension_suggest",
-        )
-        return [table, suggest, *super().get_urls()]
+        return [
+            self.page("trust/", self.trust_table, "trust"),
+            self.page("suggest/", require_GET(self.suggest_view), "suggest"),
+            *super().get_urls(),
+        ]
 
     def suggest_view(self, request: HttpRequest) -> JsonResponse:
         """Return known extensions for what is typed, and which IDs are new.
@@ -363,12 +356,7 @@ class ExtensionAdmin(PageAdmin):
         answer = {"known": _suggest(typed), "new": _new_ids(ids)}
         return JsonResponse(answer, headers=headers)
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         def run(form: PageForm) -> tuple[str, str]:
             made = extensions.add_extension(actor=request.user, **form.cleaned_data)  # type: ignore[arg-type]
             return self.page_of(made), f"{made} is noted."

@@ -41,12 +41,7 @@ class RuntimeHistoryImportAdmin(OfVisibleIncident, PageAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(WORK_POLICY)
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         def run(form: Any) -> tuple[str, str]:
             row = import_runtime_history(
                 incident_id=form.cleaned_data["incident"].pk,

@@ -9,7 +9,7 @@ from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
@@ -297,12 +297,8 @@ class KillSwitchAdmin(OfVisibleIncident, PageAdmin):
         return _download(write_json(queryset[:EXPORT_SIZE]), "json")
 
     def get_urls(self) -> list[URLPattern]:
-        export = path(
-            "export.<slug:form>",
-            self.admin_site.admin_view(require_GET(self.export_view)),
-            name="policy_killswitch_export",
-        )
-        return [export, *super().get_urls()]
+        view = require_GET(self.export_view)
+        return [self.page("export.<slug:form>", view, "export"), *super().get_urls()]
 
     def export_view(self, request: HttpRequest, form: str) -> HttpResponse:
         """Export what the list shows under the same filters."""

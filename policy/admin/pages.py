@@ -7,10 +7,9 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.urls import URLPattern
 
 from evidence.admin.base import ReadOnlyAdmin, read_key
+from evidence.admin.drawing import draw_page
 from evidence.admin.form_places import FormPlaces
 from evidence.admin.page_actions import ActionPages, PageAction, RefusedForm
 
@@ -37,16 +36,7 @@ class PageAdmin(ActionPages, ReadOnlyAdmin):
         """Return the objects this person may see."""
         return self.get_queryset(request)
 
-    def get_urls(self) -> list[URLPattern]:
-        return [*self.action_urls(), *super().get_urls()]
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "GET":
             return HttpResponse(status=405, headers={"Allow": "GET"})
         return self.show(request, self.find(request, object_id))
@@ -57,7 +47,6 @@ class PageAdmin(ActionPages, ReadOnlyAdmin):
         here = refused.here if refused else request.get_full_path()
         places = FormPlaces(self, obj, request.user, here=here, refused=refused)
         context = {
-            **self.admin_site.each_context(request),
             **self.page_context(request, obj),
             "actions": self.offer(request, obj),
             "places": places,
@@ -66,7 +55,7 @@ class PageAdmin(ActionPages, ReadOnlyAdmin):
             "opts": self.opts,
             "media": self.media,
         }
-        return TemplateResponse(request, self.page_template, context)
+        return draw_page(request, self.page_template, **context)
 
     def find(self, request: HttpRequest, pk: Any) -> Any:
         """Return the object; a hidden one and a missing one give the same answer."""

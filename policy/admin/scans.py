@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
@@ -64,9 +64,9 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
         return request.user.has_perm(WORK_POLICY)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.read_again_view))
-        name = "policy_scanreport_read_again"
-        return [path("read/<int:item_pk>/", view, name=name), *super().get_urls()]
+        view = require_POST(self.read_again_view)
+        again = self.page("read/<int:item_pk>/", view, "read_again")
+        return [again, *super().get_urls()]
 
     def read_again_view(self, request: HttpRequest, item_pk: int) -> HttpResponse:
         """Ask once more for a bundle to be read that could not be."""
@@ -95,12 +95,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
     def incident(self, report: ScanReport) -> str:
         return str(report.item.incident.reference)
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         def run(form: PageForm) -> tuple[str, str]:
             data = form.cleaned_data
             item, _ = receive_evidence(

@@ -6,14 +6,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
 from evidence.admin.base import client_address, person_of
+from evidence.admin.drawing import draw_page
 from evidence.admin.form_fields import PageForm
 from evidence.models import Channel
 from evidence.templatetags.casefile import badge
@@ -152,19 +152,11 @@ class PolicySnapshotAdmin(OfVisibleIncident, PageAdmin):
         return badge("verified", "agrees")
 
     def get_urls(self) -> list[URLPattern]:
-        compare = path(
-            "<int:before>/against/<int:after>/",
-            self.admin_site.admin_view(require_GET(self.compare_view)),
-            name="policy_policysnapshot_compare",
-        )
+        view = require_GET(self.compare_view)
+        compare = self.page("<int:before>/against/<int:after>/", view, "compare")
         return [compare, *super().get_urls()]
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         def run(form: PageForm) -> tuple[str, str]:
             data = form.cleaned_data
             snapshot = take_snapshot(
@@ -199,13 +191,12 @@ class PolicySnapshotAdmin(OfVisibleIncident, PageAdmin):
         if pair[0].incident_id != pair[1].incident_id:
             raise Http404("snapshots of two cases are not compared")
         context = {
-            **self.admin_site.each_context(request),
             **comparison_context(*pair),
             "title": "Two snapshots side by side",
             "opts": self.opts,
             "media": self.media,
         }
-        return TemplateResponse(request, "policy/comparison.html", context)
+        return draw_page(request, "policy/comparison.html", **context)
 
 
 def _head_state(snapshot: PolicySnapshot, profile: str) -> str:
