@@ -53,7 +53,7 @@ lint: install ## Check format, style, types, migrations and production settings
 	$(VENV)/djade --target-version 5.2 --check $$(find $(TEMPLATES) -name '*.html')
 	$(VENV)/djlint --lint --quiet $(TEMPLATES)
 	$(VENV)/mypy manage.py config evidence policy incidents
-	@! $(VENV)/vulture | grep -E "unused (function|method|class|import|property)"
+	@! $(VENV)/vulture | grep -E "unused (function|method|class|import|property)|100% confidence"
 	@$(LAUNCH) beside $(VENV)/python manage.py makemigrations --check --dry-run
 	@$(LAUNCH) beside $(VENV)/python -m config.launcher.deploy_check
 
