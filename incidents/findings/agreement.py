@@ -45,16 +45,20 @@ class _Side:
 
     @property
     def first(self) -> int:
+        """Return the lowest sequence number."""
         return min(self.entries)
 
     @property
     def last(self) -> int:
+        """Return the highest sequence number."""
         return max(self.entries)
 
     def calls(self) -> frozenset[object]:
+        """Return the calls whose entries it holds."""
         return frozenset(e.call for e in self.entries.values() if e.call is not None)
 
     def extensions(self) -> frozenset[str]:
+        """Return the extensions it speaks of."""
         return frozenset(entry.extension for entry in self.entries.values())
 
 
@@ -84,6 +88,7 @@ def find_contradictions(documents: list[Document]) -> Agreement:
 
 
 def _compare(left: _Side, right: _Side, result: Agreement) -> None:
+    """Note what two ledgers agree on and where they contradict each other."""
     names = f"{left.document.item} and {right.document.item}"
     shared = sorted(left.entries.keys() & right.entries.keys())
     differing = [n for n in shared if _hash(left, n) != _hash(right, n)]
@@ -166,11 +171,13 @@ def _changes(left: Record, right: Record) -> list[str]:
 
 
 def _shown(value: Any) -> str:
+    """Return a value as text, cut short: it came out of a bundle."""
     text = str(value)
     return text if len(text) <= 40 else text[:39] + "…"
 
 
 def _hash(side: _Side, sequence: int) -> Any:
+    """Return the hash that a side gives for an entry."""
     return side.entries[sequence].members.get("ledger_hash")
 
 
@@ -221,12 +228,14 @@ def _scope_of(document: Document) -> IncidentBundleFilter | None:
 
 
 def _is_later(left: Document, right: Document) -> bool:
+    """Return whether the left document says that it was made later."""
     made = integer_of(left.members.get("generated_at_ms"))
     made_other = integer_of(right.members.get("generated_at_ms"))
     return made is not None and made_other is not None and made > made_other
 
 
 def _ranges(left: _Side, right: _Side) -> str:
+    """Say which sequence numbers each side holds."""
     return (
         f"{left.document.item} holds sequence {left.first} to {left.last}, "
         f"{right.document.item} {right.first} to {right.last}"

@@ -56,6 +56,7 @@ class ShownClass:
 
     @property
     def record_count(self) -> int:
+        """Return how many records the finding with the most of them points at."""
         return max(len(finding.pointers) for finding in self.findings)
 
 

@@ -65,6 +65,7 @@ def answer(reading: Reading) -> Iterator[Answer]:
 
 
 def _denied_and_executed(reading: Reading) -> Answer:
+    """Find calls that were denied and ran all the same."""
     library = reading.library
     layers = {id(e): _denied_by(e) for e in library.trusted(LEDGER)}
     telemetry = _by_call(library.trusted(TELEMETRY))
@@ -119,6 +120,7 @@ def _was_executed(entry: Record, telemetry: Mapping[object, Record]) -> bool:
 
 
 def _is_denial(record: Record) -> bool:
+    """Return whether mediation denied the call."""
     return record.text("decision") == "deny"
 
 
@@ -135,6 +137,7 @@ def _mediated(reading: Reading) -> list[tuple[Record, str]]:
 
 
 def _mediation_reason(record: Record) -> str:
+    """Say why mediation decided as it did."""
     parts = (record.text("reason"), record.text("command_class"))
     return ", ".join(part for part in parts if part) or "no reason"
 
@@ -163,6 +166,7 @@ def _snapshot_word(reading: Reading, record: Record) -> str:
 def _decision_for(
     reading: Reading, record: Record, capability: str
 ) -> PolicyDecision | None:
+    """Return what the policy of that moment decides; None where none is known."""
     policy = reading.case.policy_at(record.moment())
     if policy is None:
         return None
@@ -170,6 +174,7 @@ def _decision_for(
 
 
 def _by_extension(records: list[Record]) -> str:
+    """Count records for each extension, in words."""
     counts: dict[str, int] = {}
     for record in records:
         counts[record.extension] = counts.get(record.extension, 0) + 1
@@ -177,6 +182,7 @@ def _by_extension(records: list[Record]) -> str:
 
 
 def _by_call(records: tuple[Record, ...]) -> dict[object, Record]:
+    """Return records by the call they tell of; the last one counts."""
     return {record.call: record for record in records if record.call is not None}
 
 
@@ -184,6 +190,7 @@ def _by_call(records: tuple[Record, ...]) -> dict[object, Record]:
 
 
 def _capability_as_needed(reading: Reading) -> Answer:
+    """Find calls recorded under another capability than the one they needed."""
     library = reading.library
     telemetry = _by_call(library.trusted(TELEMETRY))
     executed = _executed(reading)
@@ -220,6 +227,7 @@ def _capability_as_needed(reading: Reading) -> Answer:
 
 
 def _executed(reading: Reading) -> list[Record]:
+    """Return the trusted entries of calls that ran."""
     return [
         entry
         for entry in reading.library.trusted(LEDGER)
@@ -228,6 +236,7 @@ def _executed(reading: Reading) -> list[Record]:
 
 
 def _both(entry: Record, seen: Record | None) -> list[Pointer]:
+    """Return where the entry stands, and what telemetry saw of it."""
     return [entry.pointer] if seen is None else [entry.pointer, seen.pointer]
 
 
@@ -263,6 +272,7 @@ def _why_wrong(entry: Record, seen: Record | None) -> str:
 
 
 def _executed_against_policy(reading: Reading) -> Answer:
+    """Find calls that ran against the policy of their moment."""
     library, case = reading.library, reading.case
     telemetry = _by_call(library.trusted(TELEMETRY))
     against = []
@@ -312,6 +322,10 @@ def _is_judged(reading: Reading, entry: Record) -> bool:
 
 
 def _needed(entry: Record, seen: Record | None) -> str:
+    """Return the capability a call needed.
+
+    As seen, else the only one its method has, else as recorded.
+    """
     required = seen.text("required_capability") if seen is not None else ""
     possible = capabilities_of_method(entry.text("method"))
     if normalise_name(required) in possible:
@@ -322,6 +336,7 @@ def _needed(entry: Record, seen: Record | None) -> str:
 
 
 def _policy_in_force(reading: Reading) -> Answer:
+    """Find where the runtime explains another policy than the settings give."""
     explanation = reading.case.explanation
     assert explanation is not None
     policy = [policy for policy in reading.case.policies if policy.knows_overrides][-1]

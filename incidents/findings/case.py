@@ -81,6 +81,7 @@ class CaseEvidence:
 
     @property
     def library(self) -> Library:
+        """Return all documents of the case, by section."""
         return Library(self.documents)
 
     def policy_at(self, ts_ms: int | None) -> PolicyInput | None:
@@ -97,6 +98,7 @@ class CaseEvidence:
 
     @property
     def policy_digests(self) -> tuple[tuple[str, str], ...]:
+        """Return item and SHA-256 of each policy that was read."""
         found = [(policy.item, policy.sha256) for policy in self.policies]
         if self.explanation is not None:
             found.append((self.explanation.item, self.explanation.sha256))

@@ -259,6 +259,7 @@ def with_names(evidence: CaseEvidence, more: Iterable[str] = ()) -> CaseEvidence
 
 
 def _words_of(value: Any) -> Iterator[str]:
+    """Yield the words of every text in a document, however deep."""
     if isinstance(value, str):
         yield from _WORD.findall(value)
     elif isinstance(value, Mapping):

@@ -88,6 +88,7 @@ def _gaps(reading: Reading) -> list[str]:
 
 
 def _errors(document: Document) -> list[Mapping[str, Any]]:
+    """Return the errors that the ledger's verification reported."""
     report = document.ledger_report or {}
     return [e for e in report.get("verification_errors") or () if isinstance(e, dict)]
 
@@ -95,6 +96,7 @@ def _errors(document: Document) -> list[Mapping[str, Any]]:
 def _chain_break(
     reading: Reading, documents: list[Document], broken: list[Document]
 ) -> Answer:
+    """Find where the chain of a ledger no longer holds."""
     total = sum(len(document.entries or ()) for document in documents)
     return conclude(
         CHAIN_BREAK,
@@ -109,6 +111,7 @@ def _chain_break(
 
 
 def _break_text(document: Document) -> str:
+    """Say where a chain breaks, by which errors, and how much before it is trusted."""
     report, errors = document.ledger_report or {}, _errors(document)
     index = integer_of(report.get("break_index"))
     there = [str(e.get("code")) for e in errors if e.get("index") == index]
@@ -127,6 +130,7 @@ def _break_text(document: Document) -> str:
 
 
 def _error_pointers(document: Document) -> Iterator[Pointer]:
+    """Yield the entry of each error; the ledger itself where an error names none."""
     entries = document.entries or ()
     for error in _errors(document):
         index = integer_of(error.get("index"))
@@ -137,6 +141,7 @@ def _error_pointers(document: Document) -> Iterator[Pointer]:
 
 
 def _diagnosis(reading: Reading, broken: list[Document]) -> Answer:
+    """Say what kind of damage each broken ledger shows."""
     texts = []
     for document in broken:
         word = str((document.ledger_report or {}).get("diagnosis"))
@@ -152,6 +157,7 @@ def _diagnosis(reading: Reading, broken: list[Document]) -> Answer:
 
 
 def _after_break(reading: Reading, broken: list[Document]) -> Answer:
+    """Find the decisions that stand behind a break, which nobody can rely on."""
     untrusted = [
         e for document in broken for e in document.entries or () if not e.is_trusted
     ]
@@ -169,6 +175,7 @@ def _after_break(reading: Reading, broken: list[Document]) -> Answer:
 
 
 def _after_text(document: Document) -> str:
+    """Say how many decisions stand behind the break, by outcome; "" for none."""
     after: list[Record] = [e for e in document.entries or () if not e.is_trusted]
     if not after:
         return ""
@@ -187,6 +194,7 @@ def _after_text(document: Document) -> str:
 
 
 def _agreement(reading: Reading, documents: list[Document]) -> Answer:
+    """Find what several ledgers of one runtime say differently."""
     result = find_contradictions(documents)
     return conclude(
         AGREEMENT,

@@ -71,10 +71,12 @@ def answer(reading: Reading) -> Iterator[Answer]:
 
 
 def _digests(reading: Reading) -> tuple[tuple[str, str], ...]:
+    """Return item and SHA-256 of each history that was read."""
     return tuple((history.item, history.sha256) for history in reading.case.histories)
 
 
 def _history_gaps(reading: Reading) -> list[str]:
+    """Say why the histories cannot answer; empty where they can."""
     histories = reading.case.histories
     if not histories:
         return ["no history of trust and kill switches is at hand"]
@@ -94,6 +96,7 @@ class _Escape:
 
 
 def _executed_while_stopped(reading: Reading) -> Answer:
+    """Find calls that ran in quarantine or under a kill switch."""
     library = reading.library
     executed = [
         entry
@@ -115,6 +118,7 @@ def _executed_while_stopped(reading: Reading) -> Answer:
 
 
 def _escape(reading: Reading, entry: Record) -> _Escape | None:
+    """Return the stop that a call ran under; None where it was free to run."""
     ts_ms = entry.moment()
     for history in reading.case.histories if ts_ms is not None else ():
         for stop in history.stops:
@@ -126,6 +130,7 @@ def _escape(reading: Reading, entry: Record) -> _Escape | None:
 
 
 def _covers(stop: Stop, extension: str, ts_ms: int | None) -> bool:
+    """Return whether a stop holds for this extension at this moment."""
     try:
         return ts_ms is not None and stop.covers(extension, from_ms(ts_ms))
     except OverflowError:
@@ -152,6 +157,7 @@ def _escapes_text(escapes: list[_Escape]) -> str:
 
 
 def _why(escape: _Escape) -> str:
+    """Say under which stop a call ran."""
     stop = escape.stop
     if stop is None:
         return f"that the runtime itself marked {QUARANTINE_TRIGGER}"
@@ -162,6 +168,7 @@ def _why(escape: _Escape) -> str:
 
 
 def _refused_moves(reading: Reading) -> Answer:
+    """Find gains of trust that the rules do not allow."""
     moves = [
         (history, move)
         for history in reading.case.histories
@@ -182,6 +189,10 @@ def _refused_moves(reading: Reading) -> Answer:
 
 
 def _gains_trust(move: TrustFinding) -> bool:
+    """Return whether a refused move may have given trust.
+
+    A move whose states are unknown may.
+    """
     if move.from_state is None or move.to_state is None:
         return True
     if move.to_state is RuntimeState.QUARANTINED:
@@ -192,6 +203,7 @@ def _gains_trust(move: TrustFinding) -> bool:
 
 
 def _move_text(move: TrustFinding) -> str:
+    """Say which move was made, when and by whom."""
     states = (
         f" from {move.from_state} to {move.to_state}"
         if move.from_state is not None and move.to_state is not None
@@ -206,6 +218,7 @@ def _move_text(move: TrustFinding) -> str:
 
 
 def _refused_lifts(reading: Reading) -> Answer:
+    """Find kill switches that were lifted against the rules."""
     lifts = [
         (history, move)
         for history in reading.case.histories
@@ -227,6 +240,7 @@ def _refused_lifts(reading: Reading) -> Answer:
 
 
 def _lift_text(move: TrustFinding) -> str:
+    """Say which kill switch was lifted, when, by whom and against what."""
     return (
         f"the kill switch of {move.extension or 'all extensions'} was lifted at "
         f"{moment_text(to_ms(move.at))} by {move.operator or 'nobody'}: "
@@ -235,6 +249,7 @@ def _lift_text(move: TrustFinding) -> str:
 
 
 def _line(history: HistoryInput, move: TrustFinding) -> Pointer:
+    """Point at the line of the history that tells of a move."""
     more: tuple[tuple[str, str | int], ...] = (("line", move.line),)
     if move.extension is not None:
         more = (*more, ("extension_id", move.extension))

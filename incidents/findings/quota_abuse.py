@@ -58,10 +58,12 @@ class Breach:
 
     @property
     def is_over(self) -> bool:
+        """Return whether it used more than its limit."""
         return self.actual > self.limit
 
     @property
     def is_memory(self) -> bool:
+        """Return whether the resource is memory."""
         return "memory" in self.resource.lower()
 
 
@@ -82,6 +84,7 @@ def answer(reading: Reading) -> Iterator[Answer]:
 
 
 def _read(record: Record) -> Breach | None:
+    """Return the breach a record tells of; None where a member of it is missing."""
     limit, actual = record.number("limit"), record.number("actual")
     ts_ms = integer_of(record.members.get("ts_ms"))
     resource = record.text("resource")
@@ -118,6 +121,7 @@ def _breached(
     read: int,
     gaps: list[str],
 ) -> Answer:
+    """Find limits that were passed, recorded as a breach or seen in a call alone."""
     groups: dict[tuple[str, str], list[Breach]] = {}
     for breach in over:
         groups.setdefault((breach.record.extension, breach.resource), []).append(breach)
@@ -136,6 +140,7 @@ def _breached(
 
 
 def _group_text(key: tuple[str, str], group: list[Breach]) -> str:
+    """Say how often and how far an extension passed a limit."""
     extension, resource = key
     events = {id(record) for record in distinct([breach.record for breach in group])}
     once = [breach for breach in group if id(breach.record) in events]
@@ -153,6 +158,7 @@ def _group_text(key: tuple[str, str], group: list[Breach]) -> str:
 
 
 def _unrecorded_text(calls: list[tuple[Record, float]]) -> str:
+    """Name the worst call of each extension that passed its limit without a breach."""
     worst: dict[str, tuple[Record, float]] = {}
     for call, limit in calls:
         held = worst.get(call.extension)
@@ -170,6 +176,7 @@ def _unrecorded_text(calls: list[tuple[Record, float]]) -> str:
 
 
 def _limits(reading: Reading, over: list[Breach], gaps: list[str]) -> Answer:
+    """Find breaches of a limit other than the one the policy of that moment sets."""
     memory = [breach for breach in over if breach.is_memory]
     other: list[tuple[Breach, str]] = []
     agreeing: list[tuple[Breach, str]] = []
@@ -218,17 +225,21 @@ class _Sample:
 
     @property
     def latencies(self) -> list[float]:
+        """Return the latencies that the calls give, in milliseconds."""
         return [n for c in self.calls if (n := c.number("latency_ms")) is not None]
 
     @property
     def typical(self) -> float | None:
+        """Return the median latency in milliseconds; None where no call gives one."""
         return median(self.latencies) if self.latencies else None
 
     @property
     def failed(self) -> int:
+        """Return how many calls failed."""
         return sum(call.text("outcome") == "failed" for call in self.calls)
 
     def text(self, when: str) -> str:
+        """Say what these calls took and how many failed."""
         if not self.calls:
             return f"{when} no call"
         typical = "unknown" if self.typical is None else f"{figure(self.typical)} ms"
@@ -239,6 +250,7 @@ class _Sample:
 
 
 def _impact(reading: Reading, over: list[Breach], gaps: list[str]) -> Answer:
+    """Find whether other extensions were slower or failed more during the breaches."""
     missing = list(gaps)
     if over:
         missing += reading.library.gaps(TELEMETRY)
@@ -293,6 +305,7 @@ def _samples(reading: Reading, over: list[Breach]) -> tuple[_Sample, _Sample, _S
 
 
 def _is_slower(before: _Sample, during: _Sample) -> bool:
+    """Return whether calls took markedly longer. Too few calls tell nothing: False."""
     if min(len(before.latencies), len(during.latencies)) < SAMPLES_MIN:
         return False
     usual, then = before.typical, during.typical
@@ -300,6 +313,10 @@ def _is_slower(before: _Sample, during: _Sample) -> bool:
 
 
 def _fails_more(before: _Sample, during: _Sample) -> bool:
+    """Return whether a markedly larger share failed.
+
+    Too few calls tell nothing: False.
+    """
     if min(len(before.calls), len(during.calls)) < SAMPLES_MIN or during.failed < 2:
         return False
     share = during.failed / len(during.calls)
@@ -307,6 +324,7 @@ def _fails_more(before: _Sample, during: _Sample) -> bool:
 
 
 def _is_hurt(call: Record, before: _Sample, *, slow: bool, failing: bool) -> bool:
+    """Return whether a call shows the harm that the sample as a whole shows."""
     latency = call.number("latency_ms")
     usual = before.typical
     if slow and latency is not None and usual is not None:

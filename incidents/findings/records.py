@@ -56,10 +56,12 @@ class Record:
 
     @property
     def sequence(self) -> int | None:
+        """Return the ledger's number of the record; None where it has none."""
         return integer_of(self.members.get("sequence"))
 
     @property
     def extension(self) -> str:
+        """Return whose record it is."""
         return self.text("extension_id") or "unknown extension"
 
     @property
@@ -70,6 +72,7 @@ class Record:
 
     @property
     def pointer(self) -> Pointer:
+        """Return where the record stands."""
         return Pointer(
             self.item,
             self.section,
@@ -98,6 +101,7 @@ class Document:
 
     @cached_property
     def is_bundle(self) -> bool:
+        """Return whether the document has any section of a bundle."""
         return LEDGER in self.members or any(
             name in self.members for name in RECORD_SECTIONS
         )
@@ -110,6 +114,7 @@ class Document:
 
     @cached_property
     def has_broken_ledger(self) -> bool:
+        """Return whether verification found the ledger's chain not to hold."""
         report = self.ledger_report
         return report is not None and report.get("chain_valid") is not True
 
@@ -137,12 +142,14 @@ class Document:
 
     @cached_property
     def _sections(self) -> dict[str, tuple[Record, ...] | None]:
+        """Return the records of each section; None for one that is missing."""
         return {
             LEDGER: self.entries,
             **{name: self._read_section(name) for name in RECORD_SECTIONS},
         }
 
     def _read_section(self, name: str) -> tuple[Record, ...] | None:
+        """Return the records of a section, each marked as trusted or not."""
         records = self.members.get(name) if self.is_bundle else None
         if not isinstance(records, list):
             return None
@@ -160,6 +167,7 @@ class Document:
         )
 
     def _is_trusted(self, record: Record) -> bool:
+        """Return whether a record can be relied on."""
         if "bundle_hash" in self.failed_steps:
             return False
         if not self.has_broken_ledger:
@@ -173,16 +181,19 @@ class Document:
 
     @cached_property
     def _trusted_calls(self) -> frozenset[tuple[str, str] | None]:
+        """Return the calls whose entries stand before any break."""
         calls = {entry.call for entry in self.entries or () if entry.is_trusted}
         return frozenset(calls - {None})
 
     @cached_property
     def _untrusted_calls(self) -> frozenset[tuple[str, str] | None]:
+        """Return the calls whose entries stand behind a break."""
         calls = {entry.call for entry in self.entries or () if not entry.is_trusted}
         return frozenset(calls - {None})
 
     @cached_property
     def _last_trusted_ms(self) -> int | None:
+        """Return the moment of the last trusted entry; None where there is none."""
         moments = [e.moment() for e in self.entries or () if e.is_trusted]
         return max((m for m in moments if m is not None), default=None)
 
@@ -201,6 +212,7 @@ class Document:
             )
 
     def _untrusted_text(self, name: str, untrusted: int, total: int) -> str:
+        """Say how much of a section cannot be relied on, and from where."""
         if name == LEDGER:
             first = (self.entries or ())[self.trusted_prefix]
             place = (

@@ -62,6 +62,7 @@ def answer(reading: Reading) -> Iterator[Answer]:
 
 
 def _source_gaps(source: SourceInput | None) -> Iterator[str]:
+    """Yield why the scan of the source cannot answer in full."""
     if source is None:
         yield _NO_SOURCE
     elif source.report.refused is not None:
@@ -73,10 +74,12 @@ def _source_gaps(source: SourceInput | None) -> Iterator[str]:
 
 
 def _inputs(source: SourceInput | None) -> dict[str, str]:
+    """Return item and SHA-256 of the source; empty without one."""
     return {} if source is None else {source.item: source.sha256}
 
 
 def _place(source: SourceInput, index: int, entry: Entry) -> Pointer:
+    """Point at where an entry of the scan stands in the source."""
     return Pointer(
         source.item,
         "source",
@@ -86,6 +89,7 @@ def _place(source: SourceInput, index: int, entry: Entry) -> Pointer:
 
 
 def _forbidden_uses(source: SourceInput | None, gaps: list[str]) -> Answer:
+    """Find what the source does that is forbidden."""
     entries = list(enumerate(source.report.entries)) if source else []
     forbidden = [(i, e) for i, e in entries if e.classification == "forbidden"]
     flagged = Counter(e.rule for _, e in entries if e.classification == "flagged")
@@ -105,12 +109,14 @@ def _forbidden_uses(source: SourceInput | None, gaps: list[str]) -> Answer:
 
 
 def _use_text(entry: Entry) -> str:
+    """Say what is used, where, and why that is forbidden."""
     excerpt = " ".join(entry.excerpt.split())[:80]
     where = f"{entry.file} line {entry.line}"
     return f"{entry.rule} in {where}: {excerpt} ({entry.why.rstrip('.')})"
 
 
 def _missed(source: SourceInput | None, gaps: list[str]) -> Answer:
+    """Find what the runtime's own scanner would have missed."""
     misses = source.report.misses if source else []
     by_place = {
         (e.file, e.line, e.column, e.rule): i
@@ -151,6 +157,7 @@ def _missed(source: SourceInput | None, gaps: list[str]) -> Answer:
 
 
 def _against_ledger(reading: Reading, source: SourceInput | None) -> Iterator[Answer]:
+    """Hold what the source shows against what the extension did."""
     library = reading.library
     gaps = [*_source_gaps(source), *library.gaps(LEDGER)]
     owners = _owners(reading, source)
@@ -184,6 +191,7 @@ def _against_ledger(reading: Reading, source: SourceInput | None) -> Iterator[An
 
 
 def _hidden_text(hidden: list[tuple[Record, Capability]]) -> str:
+    """Say which capabilities were used that the source does not show."""
     counts = Counter(
         (entry.extension, capability.value)
         for entry, capability in _distinct_pairs(hidden)
@@ -199,6 +207,7 @@ def _hidden_text(hidden: list[tuple[Record, Capability]]) -> str:
 def _distinct_pairs(
     hidden: list[tuple[Record, Capability]],
 ) -> list[tuple[Record, Capability]]:
+    """Return the pairs without repeats of one event."""
     kept = {id(record) for record in distinct(entry for entry, _ in hidden)}
     return [pair for pair in hidden if id(pair[0]) in kept]
 
@@ -209,6 +218,7 @@ def _shown_not_executed(
     gaps: list[str],
     inputs: dict[str, str],
 ) -> Answer:
+    """Find capabilities that the source shows and no call used."""
     used = {find_capability(entry.text("capability")) for entry in executed}
     unused = [
         f"{capability.value} ({place.file} line {place.line})"
@@ -226,6 +236,7 @@ def _shown_not_executed(
 
 
 def _named(owners: frozenset[str] | None) -> str:
+    """Name the extensions that the source may be of."""
     return ", ".join(sorted(owners or ())) or "no extension"
 
 
@@ -257,6 +268,7 @@ def _owners(reading: Reading, source: SourceInput | None) -> frozenset[str] | No
 
 
 def _filtered(reading: Reading) -> set[str]:
+    """Return the extensions that documents were filtered by."""
     filters = [document.members.get("filter") for document in reading.library.documents]
     names = [
         applied.get("extension_id") for applied in filters if isinstance(applied, dict)

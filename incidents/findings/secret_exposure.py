@@ -77,6 +77,7 @@ class Passed:
 
     @property
     def is_secret(self) -> bool:
+        """Return whether a pattern, the policy's or the default, names a secret."""
         return bool(self.pattern or self.default_pattern)
 
     @property
@@ -91,6 +92,7 @@ class Passed:
 
     @property
     def is_exposed(self) -> bool:
+        """Return whether a secret was handed out that nobody meant to."""
         return self.is_secret and not self.is_on_purpose
 
 
@@ -124,6 +126,7 @@ def _unreadable(reading: Reading) -> Iterator[str]:
 
 
 def _passed(reading: Reading, record: Record) -> Passed:
+    """Judge one hand-over by the policy of its moment."""
     policy = reading.case.policy_at(record.moment())
     broker = policy.effective.secret_broker if policy else DEFAULT_BROKER
     name = _name_of(reading, record, broker)
@@ -141,6 +144,7 @@ def _passed(reading: Reading, record: Record) -> Passed:
 def _name_of(
     reading: Reading, record: Record, broker: SecretBrokerPolicy
 ) -> str | None:
+    """Return the name behind a hash; None where it is not known."""
     name_hash = record.text("name_hash").lower()
     known = reading.case.names_by_hash.get(name_hash)
     return known or name_for_hash(name_hash, broker) or name_for_hash(name_hash)
@@ -182,6 +186,7 @@ def _nameless(passed: list[Passed]) -> Iterator[str]:
 
 
 def _receivers(passed: list[Passed]) -> str:
+    """Name the extensions that received."""
     return ", ".join(sorted({p.record.extension for p in passed}))
 
 
@@ -191,6 +196,7 @@ def _receivers(passed: list[Passed]) -> str:
 def _secret_exposed(
     reading: Reading, exposed: list[Passed], passed: list[Passed], gaps: list[str]
 ) -> Answer:
+    """Find secrets that reached an extension."""
     groups: dict[tuple[str, str, str], list[Passed]] = {}
     for given in exposed:
         path = given.record.text("exposure_path") or "an unknown path"
@@ -221,6 +227,7 @@ def _secret_exposed(
 
 
 def _group_text(key: tuple[str, str, str], group: list[Passed]) -> str:
+    """Say which secret reached whom, how often, by which path and when."""
     name, extension, path = key
     records = distinct([given.record for given in group])
     moments = sorted(m for r in records if (m := r.moment()) is not None)
@@ -242,6 +249,7 @@ def _caught(given: Passed) -> str:
 
 
 def _purpose_text(given: Passed) -> str:
+    """Say why a hand-over was meant."""
     receiver = f"{given.name} to {given.record.extension}"
     if given.entry:
         return f"{receiver}, by its entry of disclosureAllowlist"
@@ -249,6 +257,7 @@ def _purpose_text(given: Passed) -> str:
 
 
 def _broker_off(reading: Reading) -> Answer:
+    """Find policies that switch the secret broker off."""
     case = reading.case
     off = [
         policy
@@ -279,6 +288,7 @@ def _broker_off(reading: Reading) -> Answer:
 
 
 def _since(policy: PolicyInput) -> str:
+    """Say since when a policy is known; "" where that is not."""
     return (
         ""
         if policy.since_ms is None
@@ -289,6 +299,7 @@ def _since(policy: PolicyInput) -> str:
 def _pattern_gap(
     reading: Reading, exposed: list[Passed], passed: list[Passed], gaps: list[str]
 ) -> Answer:
+    """Find secrets that the default's patterns know and the policy's do not."""
     uncovered = [given for given in exposed if not given.pattern]
     secret = [given for given in passed if given.is_secret]
     missing = list(gaps)
@@ -322,6 +333,7 @@ def _pattern_gap(
 
 
 def _exposure_path(reading: Reading, exposed: list[Passed], gaps: list[str]) -> Answer:
+    """Name the paths by which secrets got out."""
     by_path: dict[str, list[Passed]] = {}
     for given in exposed:
         path = given.record.text("exposure_path") or "an unknown path"

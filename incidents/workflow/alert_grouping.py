@@ -111,6 +111,7 @@ def plan_group(alerts: Sequence[Alert], state: GroupState) -> GroupPlan:
 
 class _Planner:
     def __init__(self, alerts: Sequence[Alert], state: GroupState) -> None:
+        """Start from the alerts in their order and the open cases."""
         self.alerts = alerts
         self.state = state
         self.cases = {case.id: case for case in state.open_cases}
@@ -127,6 +128,7 @@ class _Planner:
         }
 
     def place(self, index: int) -> None:
+        """Decide what becomes of one alert: it joins a case, opens one, or is kept."""
         alert = self.alerts[index]
         case = find_case_to_join(
             alert,
@@ -143,6 +145,7 @@ class _Planner:
             self._keep(index)
 
     def _join(self, index: int, case: OpenCase) -> None:
+        """Let an alert join a case, whose time it may extend."""
         alert = self.alerts[index]
         rule = match_rule(self.state.rules, alert, {})
         self.plan.placements[index] = Placement(
@@ -158,6 +161,7 @@ class _Planner:
             self.plan.severities[case.id] = raised_severity(known, rule.opens_severity)
 
     def _open(self, index: int, rule: AlertRule) -> None:
+        """Open a case for an alert and for what waited within the rule's window."""
         alert = self.alerts[index]
         new = NewCase(-1 - len(self.plan.new_cases), rule, index, alert.ts_ms)
         self.plan.new_cases.append(new)
@@ -183,6 +187,7 @@ class _Planner:
         self.plan.severities[new.case_id] = rule.opens_severity
 
     def _keep(self, index: int) -> None:
+        """Keep an alert; it counts for the rules that wait for several."""
         alert = self.alerts[index]
         self.waiting.append(index)
         for rule in covering_rules(self.state.rules, alert):
@@ -190,9 +195,11 @@ class _Planner:
                 insort(self.times[rule.key], alert.ts_ms)
 
     def _is_near(self, index: int, new: NewCase, window_ms: int) -> bool:
+        """Return whether an alert is within a window of a new case's first."""
         return abs(self.alerts[index].ts_ms - new.ts_ms) <= window_ms
 
     def _counts(self, alert: Alert) -> dict[str, int]:
+        """Return, by rule, how many alerts stand in its window around this one."""
         return {
             rule.key: count_around(
                 self.times[rule.key], alert.ts_ms, rule.window_seconds * 1000

@@ -50,6 +50,7 @@ class KeptNotice(StrEnum):
 
 
 def _text(max_length: int, *, required: bool = False) -> dict[str, Any]:
+    """Return the JSON Schema of a text."""
     if required:
         return {"type": "string", "minLength": 1, "maxLength": max_length}
     return {"type": ["string", "null"], "maxLength": max_length}
@@ -139,6 +140,7 @@ class AlertRule:
     tell_team: int | None = None
 
     def __post_init__(self) -> None:
+        """Refuse a rule that could never fire, or tells a team it does not name."""
         if self.count < 1 or self.window_seconds < 1:
             raise AlertRuleError(
                 f"Rule {self.key}: the count and the window have to be above 0."
@@ -162,6 +164,7 @@ class Told:
     teams: frozenset[int] = frozenset()
 
     def __bool__(self) -> bool:
+        """Return whether anybody is told."""
         return self.reviewers or bool(self.teams)
 
 

@@ -47,10 +47,12 @@ def match_artifact(
 
 
 def _plain(value: str) -> str:
+    """Return a value as words."""
     return value.replace("_", " ")
 
 
 def _evidence_faults(expects: Expectation, facts: ArtifactFacts) -> Iterator[str]:
+    """Yield what is wrong with the kind of evidence."""
     kind = facts.evidence_kind
     if expects.evidence_kind and kind not in expects.evidence_kind:
         wanted = " or ".join(map(_plain, expects.evidence_kind))
@@ -66,6 +68,7 @@ def _evidence_faults(expects: Expectation, facts: ArtifactFacts) -> Iterator[str
 
 
 def _report_faults(expects: Expectation, facts: ArtifactFacts) -> Iterator[str]:
+    """Yield what is wrong with the verification report."""
     if expects.chain_valid is not None and facts.chain_valid is not expects.chain_valid:
         state = "holds" if expects.chain_valid else "is broken"
         yield f"it takes a verification report whose hash chain {state}"
@@ -77,6 +80,7 @@ def _report_faults(expects: Expectation, facts: ArtifactFacts) -> Iterator[str]:
 def _record_faults(
     expects: Expectation, facts: ArtifactFacts, case_extensions: frozenset[str]
 ) -> Iterator[str]:
+    """Yield what is wrong with the records: their category or their extension."""
     category = expects.alert_category
     categories = {facts.alert_category, *facts.bundle_alert_categories}
     if category and category not in categories:

@@ -58,6 +58,7 @@ class Clock:
     stopped_at: datetime | None = None
 
     def __post_init__(self) -> None:
+        """Turn every moment to UTC, so that all compare."""
         for name in _MOMENTS:
             moment = getattr(self, name)
             if moment is not None:

@@ -85,6 +85,7 @@ def _place(error: ValidationError) -> list[str]:
 
 
 def _problems_of(error: ValidationError) -> list[Problem]:
+    """Return a schema's error as sentences, one for each unknown member."""
     path = list(error.absolute_path)
     if error.validator == "additionalProperties":
         known = error.schema["properties"]
@@ -125,10 +126,12 @@ def _message(error: ValidationError) -> str:
 
 
 def _either(types: str | list[str]) -> str:
+    """Return one type or several as words."""
     return types if isinstance(types, str) else " or ".join(types)
 
 
 def _found(value: Any) -> str:
+    """Say what stands there, cut short."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

@@ -21,6 +21,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
+        """Return path and message as people read them."""
         return f"{self.path}: {self.message}"
 
 
@@ -31,6 +32,7 @@ class DocumentError(WorkflowError):
     members = ("path", "problems")
 
     def __init__(self, name: str, problems: tuple[Problem, ...]) -> None:
+        """Keep the problems; the message names all of them."""
         self.name = name
         self.problems = problems
         super().__init__("; ".join(f"{name}: {problem}" for problem in problems))

@@ -43,6 +43,7 @@ def read_gate_record(
 
 
 def _write_condition(condition: Condition) -> dict[str, Any]:
+    """Return a condition as JSON."""
     waiver = condition.waiver
     return {
         "key": condition.key.value,
@@ -57,6 +58,7 @@ def _write_condition(condition: Condition) -> dict[str, Any]:
 
 
 def _read_condition(stored: Mapping[str, Any]) -> Condition:
+    """Return a condition as it was kept."""
     key, waiver = ConditionKey(stored["key"]), stored["waiver"]
     return Condition(
         key=key,

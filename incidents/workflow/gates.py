@@ -117,6 +117,7 @@ class Waiver:
     reason: str
 
     def __post_init__(self) -> None:
+        """Refuse a waiver that nobody can give, or that lacks a name or a reason."""
         if self.key in UNWAIVABLE:
             raise ConditionError(f"“{self.key.words}” cannot be waived.")
         if not self.by.strip() or not self.reason.strip():
@@ -283,22 +284,26 @@ def _unconfirmed(facts: GateFacts) -> list[str]:
 
 
 def _isolation_verified(facts: GateFacts) -> tuple[bool, str]:
+    """Ask for somebody's word on how isolation was verified."""
     return _stated(facts.isolation, "nobody has said how isolation was verified")
 
 
 def _bundle_stored(facts: GateFacts) -> tuple[bool, str]:
+    """Ask for a bundle."""
     if not facts.bundles:
         return False, "attach an incident evidence bundle"
     return True, _held(facts.bundles)
 
 
 def _configuration_snapshot(facts: GateFacts) -> tuple[bool, str]:
+    """Ask for a snapshot of the configuration."""
     if not facts.snapshots:
         return False, "take a snapshot of the configuration"
     return True, _held(facts.snapshots)
 
 
 def _reports_current(facts: GateFacts) -> tuple[bool, str]:
+    """Ask for a current report of every bundle."""
     if not facts.bundles:
         return False, "the case has no bundle to verify"
     waiting = [bundle.name for bundle in facts.bundles if bundle.valid is None]
@@ -308,6 +313,7 @@ def _reports_current(facts: GateFacts) -> tuple[bool, str]:
 
 
 def _failures_explained(facts: GateFacts) -> tuple[bool, str]:
+    """Ask for an explanation of each bundle that failed."""
     failed = [bundle for bundle in facts.bundles if bundle.valid is False]
     explained = [step for step in failed if _has_explanation(step)]
     rest = [step for step in failed if not _has_explanation(step)]
@@ -324,6 +330,7 @@ def _failures_explained(facts: GateFacts) -> tuple[bool, str]:
 
 
 def _has_explanation(bundle: BundleFact) -> bool:
+    """Return whether somebody has explained why a bundle failed."""
     return bundle.explanation is not None and bundle.explanation.counts
 
 
@@ -336,10 +343,12 @@ def _is_the_finding(bundle: BundleFact, facts: GateFacts) -> bool:
 
 
 def _root_cause_written(facts: GateFacts) -> tuple[bool, str]:
+    """Ask for the root cause."""
     return _stated(facts.root_cause, "write down which control failed, and why")
 
 
 def _replay_viewed(facts: GateFacts) -> tuple[bool, str]:
+    """Ask that somebody has looked at the replay."""
     return _stated(facts.replay_viewed, "open the forensic replay of a bundle")
 
 
@@ -360,6 +369,7 @@ def required_items(facts: GateFacts, phase: Phase) -> tuple[ItemFact, ...]:
 
 
 def _open_items(facts: GateFacts, phase: Phase) -> tuple[OpenItem, ...]:
+    """Return the required items of a phase that nobody has answered."""
     return tuple(
         OpenItem(item.key, item.text or item.key)
         for item in required_items(facts, phase)
@@ -368,6 +378,7 @@ def _open_items(facts: GateFacts, phase: Phase) -> tuple[OpenItem, ...]:
 
 
 def _items_answered(facts: GateFacts, phase: Phase) -> tuple[bool, str]:
+    """Ask for an answer to each required item."""
     asked = required_items(facts, phase)
     unanswered = [item.text for item in _open_items(facts, phase)]
     if unanswered:
@@ -388,6 +399,7 @@ def _answered_rule(phase: Phase) -> _Rule:
 
 
 def _action_proven(facts: GateFacts) -> tuple[bool, str]:
+    """Ask for a remediation that was proven, or a rollback that was verified."""
     proven = [action.replace("_", " ") for action in facts.actions]
     proven += [f"rollback {pk}, verified" for pk in facts.verified_rollbacks]
     if proven:
@@ -396,6 +408,7 @@ def _action_proven(facts: GateFacts) -> tuple[bool, str]:
 
 
 def _remediation_chosen(facts: GateFacts) -> tuple[bool, str]:
+    """Ask for a choice of remediations, the required ones included."""
     chosen = [choice.text for choice in facts.choices if choice.chosen]
     missing = [c.text for c in facts.choices if c.required and not c.chosen]
     if missing:
@@ -406,12 +419,14 @@ def _remediation_chosen(facts: GateFacts) -> tuple[bool, str]:
 
 
 def _postmortem_written(facts: GateFacts) -> tuple[bool, str]:
+    """Ask for a postmortem that was submitted."""
     if not facts.postmortem.is_written:
         return False, "write the postmortem and submit it"
     return True, f"written by {facts.postmortem.author}"
 
 
 def _postmortem_signed(facts: GateFacts) -> tuple[bool, str]:
+    """Ask for a signature of the newest version by somebody else."""
     postmortem = facts.postmortem
     if not postmortem.signed_by:
         return False, "a reviewer has to sign it"
@@ -423,6 +438,7 @@ def _postmortem_signed(facts: GateFacts) -> tuple[bool, str]:
 
 
 def _artifacts_archived(facts: GateFacts) -> tuple[bool, str]:
+    """Ask for an archive of the case that holds the signed files."""
     postmortem = facts.postmortem
     if postmortem.archive_problem:
         return False, (
@@ -435,6 +451,7 @@ def _artifacts_archived(facts: GateFacts) -> tuple[bool, str]:
 
 
 def _stated(statement: Statement | None, missing: str) -> tuple[bool, str]:
+    """Return whether somebody said so, and who; else what is missing."""
     if statement is None or not statement.counts:
         return False, missing
     return True, f"{statement.by}: {statement.text}"

@@ -46,18 +46,22 @@ class PhaseFigures:
 
     @property
     def median_seconds(self) -> float | None:
+        """Return the median in seconds."""
         return _seconds(self.median)
 
     @property
     def percentile_90_seconds(self) -> float | None:
+        """Return the 90th percentile in seconds."""
         return _seconds(self.percentile_90)
 
     @property
     def limit_seconds(self) -> float | None:
+        """Return the limit in seconds; None where there is none."""
         return _seconds(self.limit)
 
     @property
     def breach_count(self) -> int:
+        """Return how many were late."""
         return self.judged_count - self.within_count
 
     @property
@@ -67,6 +71,7 @@ class PhaseFigures:
 
 
 def _seconds(length: timedelta | None) -> float | None:
+    """Return a length in seconds; None stays None."""
     return None if length is None else length.total_seconds()
 
 

@@ -44,6 +44,7 @@ class PhaseOrderError(Conflict, WorkflowError):
     code = "phase_out_of_order"
 
     def __init__(self, message: str, *, missing: Phase | None = None) -> None:
+        """Keep the phase that has to come first."""
         self.missing = missing
         super().__init__(message)
 

@@ -156,6 +156,7 @@ def read_playbook(content: object, *, name: str) -> PlaybookDocument:
 
 
 def _build(content: dict[str, Any]) -> PlaybookDocument:
+    """Return a checked document as values."""
     return PlaybookDocument(
         code=content["code"],
         title=content["title"],
@@ -176,6 +177,7 @@ def _build(content: dict[str, Any]) -> PlaybookDocument:
 
 
 def _phase_target(phase: Phase, target: dict[str, Any]) -> PhaseTarget:
+    """Return the target of a phase; None seconds where a lead sets the time."""
     seconds = target["target_seconds"]
     # JSON Schema counts 300.0 as an integer.
     return PhaseTarget(
@@ -187,6 +189,7 @@ def _phase_target(phase: Phase, target: dict[str, Any]) -> PhaseTarget:
 
 
 def _item(item: dict[str, Any]) -> PlaybookItem:
+    """Return one item of the checklist."""
     return PlaybookItem(
         key=item["key"],
         kind=ItemKind(item["kind"]),
@@ -202,11 +205,13 @@ def _item(item: dict[str, Any]) -> PlaybookItem:
 
 
 def _expectation(expects: dict[str, Any]) -> Expectation:
+    """Return what an artifact has to be."""
     kinds = tuple(expects.get("evidence_kind", ()))
     return Expectation(**{**expects, "evidence_kind": kinds})
 
 
 def _choice(choice: dict[str, Any]) -> RemediationChoice:
+    """Return one remediation to choose."""
     severity = choice.get("sets_severity")
     return RemediationChoice(
         key=choice["key"],
@@ -221,6 +226,7 @@ def _choice(choice: dict[str, Any]) -> RemediationChoice:
 
 
 def _references(holder: dict[str, Any]) -> tuple[Reference, ...]:
+    """Return the links of an item or a document."""
     return tuple(Reference(**reference) for reference in holder.get("references", ()))
 
 
@@ -250,6 +256,7 @@ def _required_of_nobody(document: PlaybookDocument) -> tuple[Problem, ...]:
 def _note_key(
     key: str, path: tuple[str | int, ...], seen: set[str], problems: list[Problem]
 ) -> None:
+    """Note a problem where a key was used before."""
     if key in seen:
         message = f"expected a key that no other has, got {key!r} again"
         problems.append(Problem(json_path(path), message))
@@ -260,6 +267,7 @@ class _StrictLoader(yaml.SafeLoader):
     """The safe loader, less what would let a document mean two things."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse aliases."""
         if self.check_event(yaml.AliasEvent):
             # An alias can make a small file expand without bound.
             mark = self.peek_event().start_mark
@@ -267,11 +275,16 @@ class _StrictLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_scalar(self, node: Any) -> Any:
+        """Refuse text that the database cannot hold."""
         if UNSTORABLE.search(node.value):
             raise _error("NUL and lone surrogates cannot be stored", node)
         return super().construct_scalar(node)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Refuse keys that are no text or stand twice.
+
+        YAML itself would keep the last.
+        """
         seen: set[str] = set()
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode) or not key_node.tag.endswith(
@@ -285,10 +298,15 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _error(message: str, node: yaml.Node) -> yaml.YAMLError:
+    """Return an error that knows its line and column."""
     return ConstructorError(None, None, message, node.start_mark)
 
 
 def _load_yaml(text: str, file_name: str) -> object:
+    """Return what a file says.
+
+    Raise PlaybookError where it is no plain YAML or too long.
+    """
     if len(text) > PLAYBOOK_MAX_CHARS:
         raise PlaybookError(
             file_name,
@@ -308,6 +326,7 @@ def _load_yaml(text: str, file_name: str) -> object:
 
 
 def _yaml_problem(error: yaml.MarkedYAMLError) -> Problem:
+    """Return YAML's own error as a problem, with its place."""
     mark = error.problem_mark
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return Problem("$", f"{where}{error.problem}")

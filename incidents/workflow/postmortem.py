@@ -251,6 +251,10 @@ def describe_offset(seconds: int) -> str:
 
 
 def _clean_text(section: Section, value: Any) -> str:
+    """Return a section's text with plain line ends.
+
+    Raise PostmortemError where it is no text or too long.
+    """
     if not isinstance(value, str):
         raise PostmortemError(
             f"{section.title} takes text. Given: {type(value).__name__}."

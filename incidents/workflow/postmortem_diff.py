@@ -47,6 +47,7 @@ class SectionDiff:
 
     @property
     def is_changed(self) -> bool:
+        """Return whether the two versions differ here."""
         return bool(self.added or self.removed)
 
 
@@ -61,6 +62,7 @@ def compare_sections(
 
 
 def _compare(section: Section, before: str, after: str) -> SectionDiff:
+    """Return how a section differs, line by line."""
     if before == after:
         return SectionDiff(section, (), 0, 0)
     old, new = before.split("\n") if before else [], after.split("\n") if after else []
@@ -71,6 +73,7 @@ def _compare(section: Section, before: str, after: str) -> SectionDiff:
 
 
 def _rows(old: Sequence[str], new: Sequence[str]) -> Iterator[Row]:
+    """Yield the changed lines with some around them; "skipped" stands for the rest."""
     matcher = SequenceMatcher(a=old, b=new, autojunk=False)
     groups = matcher.get_grouped_opcodes(CONTEXT_LINES)
     for number, group in enumerate(groups):
@@ -83,6 +86,7 @@ def _rows(old: Sequence[str], new: Sequence[str]) -> Iterator[Row]:
 def _block(
     tag: str, old: Sequence[str], new: Sequence[str], i: int, j: int
 ) -> Iterator[Row]:
+    """Yield the rows of one stretch, old beside new."""
     for offset in range(max(len(old), len(new))):
         left = old[offset] if offset < len(old) else None
         right = new[offset] if offset < len(new) else None
@@ -98,6 +102,7 @@ def _block(
 
 
 def _words_of(left: str, right: str) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """Return the two lines in parts, marked where they differ."""
     a, b = _WORDS.findall(left), _WORDS.findall(right)
     codes = SequenceMatcher(a=a, b=b, autojunk=False).get_opcodes()
     old = [Part("".join(a[i1:i2]), tag != "equal") for tag, i1, i2, _, _ in codes]

@@ -87,6 +87,7 @@ def length(seconds: int | None) -> str:
 
 
 def _tame_lines(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines whose headings stand below ours; code stays as it is."""
     fence = ""
     previous = ""
     for line in lines:
@@ -108,10 +109,12 @@ def _tame_lines(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _deeper(match: re.Match[str]) -> str:
+    """Return a heading moved down, six levels at the most."""
     return match[1] + "#" * min(DEEPEST_HEADING, len(match[2]) + HEADING_SHIFT)
 
 
 def _head(content: Mapping[str, Any], sha256_hex: str, signature: str) -> Iterator[str]:
+    """Yield the table of what the postmortem is of."""
     incident = content["facts"]["incident"]
     yield from _table(
         ("", ""),
@@ -137,6 +140,7 @@ def _head(content: Mapping[str, Any], sha256_hex: str, signature: str) -> Iterat
 
 
 def _written(sections: Mapping[str, str], facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what people wrote, section by section, and the action items."""
     group = ""
     for section in SECTIONS:
         if section.group != group:
@@ -163,6 +167,7 @@ def _written(sections: Mapping[str, str], facts: Mapping[str, Any]) -> Iterator[
 
 
 def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what Casefile knows by itself, as of the moment it was gathered."""
     yield from (f"## Facts as of {moment(facts['gathered_at'])}", "")
     yield from ("### Phases", "")
     yield from _table(
@@ -287,10 +292,12 @@ def _picture(stored: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def _utc(at_ms: int) -> str:
+    """Return milliseconds since 1970 as a time in UTC."""
     return f"{from_ms(at_ms):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    """Yield a table; "None." where it has no row."""
     listed = list(rows)
     if not listed:
         yield from ("None.", "")

@@ -67,6 +67,7 @@ def write_plan(plan: ReminderPlan) -> dict[str, Any]:
 
 
 def _write_phase(reminders: PhaseReminders) -> dict[str, Any]:
+    """Return the reminders of a phase as JSON."""
     return {
         "fractions_left": [
             f"{fraction.numerator}/{fraction.denominator}"
@@ -78,10 +79,12 @@ def _write_phase(reminders: PhaseReminders) -> dict[str, Any]:
 
 
 def _minutes(length: timedelta) -> int:
+    """Return a length in whole minutes."""
     return int(length.total_seconds()) // 60
 
 
 def _read_phase(document: Any, path: str) -> PhaseReminders:
+    """Return the reminders of a phase. Raise ReminderPlanError with the path."""
     members = _mapping(document, path, MEMBERS)
     fractions = _items(members["fractions_left"], f"{path}.fractions_left")
     before = _items(members["minutes_before"], f"{path}.minutes_before")
@@ -106,12 +109,14 @@ def _read_phase(document: Any, path: str) -> PhaseReminders:
 
 
 def _read_name(name: Any) -> Phase:
+    """Return the phase of a name."""
     if name not in {phase.value for phase in Phase}:
         raise ReminderPlanError(f"phases: {str(name)[:40]!r} is not a phase.")
     return Phase(name)
 
 
 def _read_fraction(value: Any, path: str) -> Fraction:
+    """Return a fraction such as 1/2."""
     match = FRACTION.fullmatch(value) if isinstance(value, str) else None
     if match is None or not int(match[2]):
         raise ReminderPlanError(
@@ -121,6 +126,7 @@ def _read_fraction(value: Any, path: str) -> Fraction:
 
 
 def _whole(value: Any, path: str, *, most: int = LONGEST_MINUTES) -> int:
+    """Return a whole number from 1 to `most`."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise ReminderPlanError(
             f"{path}: expected a whole number from 1 to {most}, got {str(value)[:40]!r}"
@@ -129,12 +135,14 @@ def _whole(value: Any, path: str, *, most: int = LONGEST_MINUTES) -> int:
 
 
 def _items(value: Any, path: str) -> list[Any]:
+    """Return a list of at most MOST_WARNINGS."""
     if not isinstance(value, list) or len(value) > MOST_WARNINGS:
         raise ReminderPlanError(f"{path}: expected a list of at most {MOST_WARNINGS}")
     return value
 
 
 def _mapping(value: Any, path: str, names: set[str] | frozenset[str]) -> dict[str, Any]:
+    """Return an object that has just these members."""
     if not isinstance(value, Mapping) or set(value) != set(names):
         where = f"{path}: " if path else ""
         raise ReminderPlanError(

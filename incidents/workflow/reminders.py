@@ -39,6 +39,7 @@ class PhaseReminders:
     repeat_every: timedelta = timedelta(minutes=30)
 
     def __post_init__(self) -> None:
+        """Refuse times that could never come."""
         if any(not 0 < fraction < 1 for fraction in self.fractions_left):
             raise ReminderPlanError("A fraction left must lie between 0 and 1.")
         if any(delta <= timedelta(0) for delta in (*self.before, self.repeat_every)):
@@ -138,6 +139,7 @@ def reminders_to_send(
 
 
 def _warnings(clock: Clock, plan: ReminderPlan) -> Iterator[Reminder]:
+    """Yield the warnings before a clock is due; none before it began."""
     due, total, started = clock.due_at, clock.total, clock.started_at
     if due is None or total is None or started is None:
         return
@@ -164,6 +166,7 @@ def _warnings(clock: Clock, plan: ReminderPlan) -> Iterator[Reminder]:
 def _breaches(
     clock: Clock, plan: ReminderPlan, *, start: datetime | None, end: datetime
 ) -> Iterator[Reminder]:
+    """Yield the breach, and its repeats between `start` and `end`."""
     if clock.due_at is None or end < clock.due_at:
         return
     yield _reminder(clock, ReminderKind.BREACH, "breach", clock.due_at)
@@ -175,6 +178,7 @@ def _breaches(
 
 
 def _reminder(clock: Clock, kind: ReminderKind, name: str, at: datetime) -> Reminder:
+    """Return a reminder. Its key holds the due time: a new due time reminds anew."""
     due = clock.due_at.strftime("%Y%m%dT%H%M%S.%fZ") if clock.due_at else ""
     return Reminder(f"{clock.phase}:{name}:{due}", clock.phase, kind, at)
 
