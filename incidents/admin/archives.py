@@ -20,14 +20,15 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET
 from unfold.decorators import display
 
-from evidence.admin.base import ReadOnlyAdmin, call_service, person_of
+from evidence.admin.base import ReadOnlyAdmin, person_of
+from evidence.admin.drawing import draw_page
+from evidence.admin.form_answers import answer_form
 from evidence.admin.forms import FLAG_LABELS
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.format import REDACTION_FLAGS
@@ -79,6 +80,20 @@ class AskForm(forms.Form):
         "postmortem or a file's name. Without it, a leak fails the archive.",
     )
 
+    def __init__(self, *args: Any, cases: QuerySet[Incident], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.cases = cases
+
+    def clean_case(self) -> Incident:
+        """Return the case of this reference, among those the person may see."""
+        reference = drop_unstorable(self.cleaned_data["case"]).strip()
+        incident = self.cases.filter(reference=reference).first()
+        if incident is None:
+            raise forms.ValidationError(
+                "There is no case of this reference. Check it.", code="no_such_case"
+            )
+        return incident
+
     def redaction_members(self) -> dict[str, bool] | None:
         """Return the flags as asked for; None for the whole case."""
         choice = self.cleaned_data["redaction"] or "none"
@@ -124,54 +139,33 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
         return request.user.has_perm(MAKE)
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        own = [
-            path(
-                "<int:pk>/file/",
-                view(require_GET(self.file_view)),
-                name="incidents_casearchive_file",
-            ),
-            path("check/", view(self.check_view), name="incidents_casearchive_check"),
+        return [
+            self.page("<int:pk>/file/", require_GET(self.file_view), "file"),
+            self.page("check/", self.check_view, "check"),
+            *super().get_urls(),
         ]
-        return [*own, *super().get_urls()]
 
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """Ask for which case, and on POST have it archived."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         initial = {"case": request.GET.get("case", ""), "redaction": "none"}
-        form = AskForm(request.POST or None, initial=initial, label_suffix="")
-        if request.method == "POST" and form.is_valid():
-            visible = Incident.objects.visible_to(request.user)
-            reference = drop_unstorable(form.cleaned_data["case"]).strip()
-            incident = visible.filter(reference=reference).first()
-            if incident is not None:
-                return self._request(request, incident, form)
-            form.add_error("case", "There is no case of this reference. Check it.")
-        return self._page(
+        visible = Incident.objects.visible_to(request.user)
+        return answer_form(
             request,
-            "incidents/archives/ask.html",
-            "Archive a case",
-            form=form,
-            hold=_hold_of_named(request),
-        )
-
-    def _request(
-        self, request: HttpRequest, incident: Incident, form: AskForm
-    ) -> HttpResponse:
-        made = call_service(
-            request,
-            lambda: request_archive(
-                incident_id=incident.pk,
-                actor=person_of(request),
-                redaction=form.redaction_members(),
-                deep=form.cleaned_data["deep"],
+            make=lambda data, files: AskForm(
+                data, cases=visible, initial=initial, label_suffix=""
             ),
-            success="The archive is being made. It counts once its own checker passes.",
+            run=lambda form: _request(request, form),
+            show=lambda form, error: draw_page(
+                request,
+                "incidents/archives/ask.html",
+                title="Archive a case",
+                opts=self.opts,
+                form=form,
+                hold=_hold_of_named(request),
+            ),
         )
-        if made is None:
-            return redirect("admin:incidents_casearchive_changelist")
-        return redirect("admin:incidents_casearchive_change", made.pk)
 
     def file_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         archive = self.get_queryset(request).filter(pk=pk, state=WorkState.DONE).first()
@@ -203,25 +197,15 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
         found = None
         if request.method == "POST" and form.is_valid():
             found = _check_upload(form.cleaned_data["archive"], request)
-        return self._page(
+        return draw_page(
             request,
             "incidents/archives/check.html",
-            "Check an archive",
+            title="Check an archive",
+            opts=self.opts,
             form=form,
             found=found,
             history=HISTORY_WORDS[found.history] if found else "",
         )
-
-    def _page(
-        self, request: HttpRequest, template: str, title: str, **values: Any
-    ) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": self.opts,
-            **values,
-        }
-        return TemplateResponse(request, template, context)
 
     @display(description="Archive")
     def name(self, archive: CaseArchive) -> str:
@@ -300,3 +284,16 @@ def _check_upload(upload: UploadedFile, request: HttpRequest) -> BroughtArchive:
             file.write(chunk)
         file.flush()
         return check_brought(Path(file.name), actor=person_of(request))
+
+
+def _request(request: HttpRequest, form: AskForm) -> HttpResponse:
+    made = request_archive(
+        incident_id=form.cleaned_data["case"].pk,
+        actor=person_of(request),
+        redaction=form.redaction_members(),
+        deep=form.cleaned_data["deep"],
+    )
+    messages.success(
+        request, "The archive is being made. It counts once its own checker passes."
+    )
+    return redirect("admin:incidents_casearchive_change", made.pk)

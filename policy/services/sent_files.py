@@ -15,9 +15,7 @@ from evidence.services.content_kinds import Content
 from evidence.services.deliveries import Sending, SentFile, Taken, refuse_file
 from policy.models import PolicySnapshot
 from policy.rules.errors import DocumentError
-from policy.rules.explanation import parse_explanation
 from policy.rules.runtime_history import MAX_HISTORY_BYTES, is_runtime_record
-from policy.rules.settings_document import parse_settings
 from policy.services.runtime_histories import import_runtime_history
 from policy.services.snapshots import SnapshotSource, keep_explanation, take_snapshot
 
@@ -79,11 +77,12 @@ def _take_pair(
 ) -> dict[int, Taken]:
     """Take both as one snapshot; where one cannot be taken, neither is kept."""
     (place, file), (other_place, other) = settings, explanation
-    refused = _refusals(settings, explanation)
+    source = _source(file, other)
+    refused = _refusals(source, settings, explanation)
     if refused:
         return refused
     try:
-        snapshot = take_snapshot(source=_source(file, other), **_door(sending))
+        snapshot = take_snapshot(source=source, **_door(sending))
     except CasefileError as error:
         return {
             place: refuse_file(file, error),
@@ -104,15 +103,21 @@ def _take_pair(
     }
 
 
-def _refusals(settings: Named, explanation: Named) -> dict[int, Taken]:
-    """Return which of the two cannot be read, and that the other was not taken."""
+def _refusals(
+    source: SnapshotSource, settings: Named, explanation: Named
+) -> dict[int, Taken]:
+    """Return which of the two cannot be read, and that the other was not taken.
+
+    Both are read here, so that the faults of both are told at once; the source keeps
+    what was read for the snapshot.
+    """
     refused: dict[int, Taken] = {}
-    for (place, file), (other_place, other), parse in (
-        (settings, explanation, parse_settings),
-        (explanation, settings, parse_explanation),
+    for (place, file), (other_place, other), document in (
+        (settings, explanation, "settings_document"),
+        (explanation, settings, "explanation_document"),
     ):
         try:
-            parse(file.read())
+            getattr(source, document)
         except DocumentError as error:
             refused[place] = refuse_file(file, error)
             refused.setdefault(other_place, _left_out(other, because=file))

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.db import transaction
@@ -59,6 +60,18 @@ class SnapshotSource:
     cli_profile: str = ""
     env_profile: str = ""
 
+    @cached_property
+    def settings_document(self) -> SettingsDocument:
+        """The settings, read once. Raise DocumentError where they cannot be."""
+        return parse_settings(self.settings)
+
+    @cached_property
+    def explanation_document(self) -> ExplanationDocument | None:
+        """The explanation, read once. Raise DocumentError where it cannot be."""
+        if self.explanation is None:
+            return None
+        return parse_explanation(self.explanation)
+
 
 def take_snapshot(
     *,
@@ -79,12 +92,7 @@ def take_snapshot(
     require_permission(actor, ADD)
     moment = now or timezone.now()
     shown_at = SHOWN_TIME.require(captured_at or moment, now=moment)
-    settings = parse_settings(source.settings)
-    explanation = (
-        parse_explanation(source.explanation)
-        if source.explanation is not None
-        else None
-    )
+    settings, explanation = source.settings_document, source.explanation_document
     # Bytes first: a row always has its evidence.
     settings_item = _store(
         incident_id,
