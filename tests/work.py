@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 @contextmanager
@@ -29,3 +30,21 @@ def at_most(calls: int) -> Iterator[None]:
     finally:
         sys.setprofile(before)
     assert count <= calls, f"more than {calls} calls"
+
+
+@contextmanager
+def count_calls(*functions: Callable[..., Any]) -> Iterator[dict[str, int]]:
+    """Count how often each of these functions is called inside, by its name."""
+    counts = {function.__name__: 0 for function in functions}
+    codes = {function.__code__: function.__name__ for function in functions}
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code in codes:
+            counts[codes[frame.f_code]] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield counts
+    finally:
+        sys.setprofile(before)

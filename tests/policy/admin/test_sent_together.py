@@ -16,10 +16,13 @@ from evidence.models import EvidenceItem, EvidenceKind
 from evidence.services.downloads import load_bytes
 from incidents.models import Incident
 from policy.models import PolicySnapshot, RuntimeHistoryImport
+from policy.rules.explanation import parse_explanation
+from policy.rules.settings_document import parse_settings
 from tests.evidence.helpers import make_ledger, read_vector
 from tests.factories import make_user
 from tests.policy.explaining import explain_settings
 from tests.policy.samples import PERMISSIVE, SAFE
+from tests.work import count_calls
 
 UPLOAD = reverse("admin:evidence_evidenceitem_upload")
 TOKEN = "sk-ant-" + "a1b2c3d4" * 4
@@ -147,6 +150,17 @@ def test_both_of_a_pair_that_cannot_be_read_are_told_why(
     )
     assert [line["refused"].split(" was ")[1][:7] for line in said] == ["refused"] * 2
     assert not EvidenceItem.objects.exists()
+
+
+def test_each_of_a_pair_is_read_once(rosa: Client, incident: Incident) -> None:
+    pair = (
+        file_of(SAFE, "settings.json"),
+        file_of(explain_settings(SAFE), "why.json"),
+    )
+    with count_calls(parse_settings, parse_explanation) as read:
+        send(rosa, incident, *pair)
+    assert PolicySnapshot.objects.exists()
+    assert read == {"parse_settings": 1, "parse_explanation": 1}
 
 
 def test_which_settings_an_explanation_is_of_is_never_guessed(
