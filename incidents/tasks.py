@@ -21,7 +21,7 @@ from incidents.services.notifications.notices import (
 from incidents.services.notifications.reminder_check import check_reminders
 from incidents.services.notifications.reminders import follow_clocks
 from incidents.services.notifications.waiting import notify_waiting
-from incidents.services.postmortems.action_items import remind_action_items
+from incidents.services.postmortems.action_item_reminders import remind_action_items
 from incidents.services.postmortems.archiving import run_archiving
 from incidents.services.postmortems.pdfs import run_pdf
 from incidents.services.store_faults import follow_store_faults

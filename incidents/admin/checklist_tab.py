@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Prefetch
@@ -11,8 +10,8 @@ from django.http import Http404, HttpRequest
 from django.urls import reverse
 
 from evidence.models import EvidenceItem, VerificationReport
-from incidents.admin.evidence_tab import upload_url
-from incidents.admin.finding_views import FindingView, view_findings
+from incidents.admin.checklist_views import ChoiceView, ConditionView, ItemView
+from incidents.admin.finding_views import view_findings
 from incidents.models import (
     ArtifactLink,
     ChecklistItem,
@@ -20,7 +19,6 @@ from incidents.models import (
     Incident,
     IncidentPhase,
     RemediationAction,
-    RemediationDecision,
 )
 from incidents.services.checklists.answers import CONDITION_OF_ITEM, planned_item
 from incidents.services.checklists.artifacts import (
@@ -34,108 +32,14 @@ from incidents.services.gates.conditions import STATED, read_gate
 from incidents.services.gates.gathering import find_current_reports
 from incidents.services.policy_records import CaseSwitches
 from incidents.workflow.artifacts import match_artifact
-from incidents.workflow.gates import (
-    ANSWERED_IN,
+from incidents.workflow.conditions import (
     ITEM_OF_CONDITION,
-    Condition,
     GateResult,
 )
 from incidents.workflow.incident_states import ItemKind
 from incidents.workflow.phases import Phase
 
 SUGGESTIONS_MAX = 5
-
-
-@dataclass(frozen=True)
-class ConditionView:
-    """One condition of the gate, and how it can be met from here."""
-
-    condition: Condition
-    is_statable: bool
-    item_anchor: str
-    failed_reports: list[VerificationReport] = field(default_factory=list)
-    replay_url: str = ""
-    """Where the replay is that was not looked at yet."""
-    waiver_id: int | None = None
-    """The waiver in force, where there is one."""
-    is_confirmed_since: bool = False
-    """A kept gate rested on an order; by now the order is confirmed."""
-
-    @property
-    def is_waiting(self) -> bool:
-        """Return whether it rests on an order that nobody confirmed to this day."""
-        return self.condition.is_ordered and not self.is_confirmed_since
-
-    @property
-    def standing(self) -> str:
-        """How it stands today, in a word: ordered, met, waived or missing."""
-        if self.is_confirmed_since:
-            return "met"
-        return self.condition.standing
-
-
-@dataclass(frozen=True)
-class ChoiceView:
-    """One remediation of the playbook with what was decided of it."""
-
-    key: str
-    text: str
-    condition: str
-    term: str
-    required: bool
-    commands: tuple[str, ...]
-    decision: RemediationDecision | None
-    action: str
-    doubt: str = ""
-
-    @property
-    def state(self) -> str:
-        chosen = self.decision is not None and self.decision.chosen
-        return "chosen" if chosen else "not chosen"
-
-
-@dataclass(frozen=True)
-class ItemView:
-    """One checklist item with what its playbook says and what was answered."""
-
-    item: ChecklistItem
-    details: list[str]
-    commands: list[str]
-    references: list[dict[str, str]]
-    links: list[ArtifactLink]
-    suggestions: list[Artifact]
-    choices: list[ChoiceView]
-    step_states: list[tuple[str, str]]
-    needs_statement: bool
-    findings: list[FindingView] = field(default_factory=list)
-
-    @property
-    def is_gating(self) -> bool:
-        """Return whether its phase waits for it: then it is required, and says so."""
-        return is_gating(self.item)
-
-    @property
-    def confirmable(self) -> list[int]:
-        """Return the findings that say something and that nobody reviewed yet."""
-        return [view.finding.pk for view in self.findings if view.can_be_confirmed]
-
-    @property
-    def can_confirm(self) -> bool:
-        return bool(self.confirmable)
-
-    @property
-    def is_artifact(self) -> bool:
-        return self.item.kind == ItemKind.ARTIFACT
-
-    @property
-    def source(self) -> tuple[str, str]:
-        """The page where the artifact comes from, and what to do there."""
-        expects = self.item.content.get("expects") or {}
-        if "alert_category" in expects or "alert_of_extension" in expects:
-            return "?tab=alerts", "See the alerts"
-        if "record" in expects:
-            return "?tab=policy", "See policy and trust"
-        return upload_url(self.item.cycle.incident_id), "Attach evidence"
 
 
 def checklist_tab(
@@ -395,11 +299,6 @@ def _progress(cycle: Cycle) -> dict[str, tuple[int, int]]:
         answered, asked = counts.get(item.phase, (0, 0))
         counts[item.phase] = (answered + (not item.is_open), asked + 1)
     return counts
-
-
-def is_gating(item: ChecklistItem) -> bool:
-    """Return whether the gate of its phase asks for an item: then it is required."""
-    return item.required and Phase(item.phase) in ANSWERED_IN
 
 
 def _actions(cycle: Cycle) -> list[RemediationAction]:

@@ -1,3 +1,4 @@
+from incidents.models.action_items import ActionItem
 from incidents.models.alerts import (
     ALERT_SOURCES,
     Alert,
@@ -7,15 +8,7 @@ from incidents.models.alerts import (
     AlertRule,
 )
 from incidents.models.archives import CaseArchive
-from incidents.models.cases import (
-    Cycle,
-    Incident,
-    ReferenceCounter,
-    Team,
-    TicketLink,
-    TimelineEntry,
-    TimelineKind,
-)
+from incidents.models.cases import Cycle, Incident, ReferenceCounter, Team, TicketLink
 from incidents.models.checklists import (
     ArtifactKind,
     ArtifactLink,
@@ -39,10 +32,6 @@ from incidents.models.notifications import (
     NotificationKind,
     NotificationPreference,
     NotificationState,
-    ReminderAcknowledgement,
-    ReminderCheckState,
-    ReminderCursor,
-    ReminderSettings,
     WebhookChannel,
 )
 from incidents.models.phases import (
@@ -53,7 +42,6 @@ from incidents.models.phases import (
 )
 from incidents.models.playbooks import Playbook, PlaybookVersion
 from incidents.models.postmortems import (
-    ActionItem,
     Postmortem,
     PostmortemArchive,
     PostmortemArchiving,
@@ -64,6 +52,13 @@ from incidents.models.postmortems import (
     ReviewVerdict,
 )
 from incidents.models.remediations import RemediationAction, RemediationDecision
+from incidents.models.reminders import (
+    ReminderAcknowledgement,
+    ReminderCheckState,
+    ReminderCursor,
+    ReminderSettings,
+)
+from incidents.models.timeline import TimelineEntry, TimelineKind
 
 __all__ = (
     "ALERT_SOURCES",

@@ -14,7 +14,7 @@ from evidence.models.triggers import Protect, ReadOnly, Trigger
 from evidence.stored_moments import EARLIEST
 from incidents.models.cases import Cycle
 from incidents.workflow.clocks import Clock
-from incidents.workflow.gates import UNWAIVABLE
+from incidents.workflow.conditions import UNWAIVABLE
 from incidents.workflow.phases import Phase
 
 PHASE_CHOICES = [(phase.value, phase.label) for phase in Phase]

@@ -6,7 +6,7 @@ import datetime as dt
 
 from evidence.accounts.access import Actor, name_of
 from incidents.models import ChecklistEntry, ChecklistItem, Cycle, EntryAction
-from incidents.workflow.gates import ITEM_OF_CONDITION, ConditionKey
+from incidents.workflow.conditions import ITEM_OF_CONDITION, ConditionKey
 from incidents.workflow.incident_states import ItemState
 
 

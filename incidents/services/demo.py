@@ -28,7 +28,7 @@ from incidents.services.gates.phases import complete_phase
 from incidents.services.lifecycle.editing import assign_lead
 from incidents.services.lifecycle.opening import open_incident
 from incidents.services.timeline import write_entry
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.incident_states import IncidentSource, Severity
 from incidents.workflow.phases import Phase
 

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from incidents.workflow.gate_facts import GateFacts
-from incidents.workflow.gates import (
+from incidents.workflow.conditions import (
     Condition,
     ConditionKey,
     GateResult,
     OpenItem,
     Waiver,
 )
+from incidents.workflow.gate_facts import GateFacts
 from incidents.workflow.phases import Phase
 
 

@@ -33,18 +33,13 @@ from policy.services.changes import (
     require_reason,
 )
 from policy.services.kill_switches import lock_kill_switch
+from policy.services.promotions import PROMOTIONS, add_request, judge_promotion, promote
 from policy.services.requests import (
     require_in_time,
     require_requester,
     require_undecided,
 )
-from policy.services.trust import (
-    PROMOTIONS,
-    add_request,
-    has_active_kill_switch,
-    judge_promotion,
-    promote,
-)
+from policy.services.trust import has_active_kill_switch
 
 NAMED_MAX = 5
 OVERTAKEN = "Overtaken: a kill switch stops it."

@@ -22,9 +22,9 @@ from policy.models import (
     RollbackState,
 )
 from policy.services.lifts import LIFTS
+from policy.services.promotions import PROMOTIONS
 from policy.services.requests import REQUEST_LIFETIME, RequestKind, lapses_at
 from policy.services.rollbacks import ROLLBACKS
-from policy.services.trust import PROMOTIONS
 
 
 class DecisionKind(StrEnum):

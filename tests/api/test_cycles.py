@@ -14,7 +14,7 @@ from incidents.services.gates.waivers import revoke_waiver
 from incidents.services.lifecycle.closing import close_as_duplicate, reopen_incident
 from incidents.services.notifications.reminder_check import check_reminders
 from incidents.services.notifications.reminders import follow_clocks
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.phases import Phase
 from tests.factories import NOON, close_false_alarm, make_incident, make_user
 from tests.incidents.services.test_phases import reach, waive

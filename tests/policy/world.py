@@ -24,12 +24,12 @@ from policy.rules.rollback import OverrideChoice, RiskChoice
 from policy.rules.trust import TrustState
 from policy.services.kill_switches import activate_kill_switch
 from policy.services.lifts import request_lift
+from policy.services.promotions import request_promotion
 from policy.services.quotas import record_quota_change
 from policy.services.readings import run_reading, take_up_evidence
 from policy.services.rollbacks import propose_safe_defaults
 from policy.services.runtime_histories import import_runtime_history
 from policy.services.scans import request_scan, run_scan
-from policy.services.trust import request_promotion
 from tests.factories import make_evidence, make_incident
 from tests.policy.samples import PERMISSIVE, SAFE, take
 

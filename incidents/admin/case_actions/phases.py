@@ -20,7 +20,7 @@ from incidents.services.gates import conditions, phases, waivers
 from incidents.services.gates.conditions import STATED, TITLES
 from incidents.services.gates.phases import DUE_TIME
 from incidents.services.notifications import reminders
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.phases import Phase
 
 STATEMENTS: dict[str, str] = {

@@ -25,7 +25,7 @@ from incidents.services.archives.making import Contents, make_archive
 from incidents.services.changes import lock_incident, record_change
 from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.gates.gathering import gather_postmortem
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.phases import Phase
 
 MAKE = "incidents.make_casearchive"

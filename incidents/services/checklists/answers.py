@@ -38,8 +38,8 @@ from incidents.services.gates.conditions import STATED, add_statement, read_gate
 from incidents.services.notifications.outbox import notify_assignment
 from incidents.services.timeline import add_entry
 from incidents.workflow.artifacts import match_artifact
+from incidents.workflow.conditions import ITEM_OF_CONDITION, ConditionKey
 from incidents.workflow.errors import MoveError
-from incidents.workflow.gates import ITEM_OF_CONDITION, ConditionKey
 from incidents.workflow.incident_states import ItemKind, ItemState, require_item_move
 from incidents.workflow.playbook_document import PlaybookItem
 

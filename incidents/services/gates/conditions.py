@@ -28,19 +28,14 @@ from incidents.services.changes import (
 from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.gates.gathering import find_current_reports, gather_facts
 from incidents.services.policy_records import CaseSwitches
+from incidents.workflow.conditions import ConditionKey, GateResult, Waiver
 from incidents.workflow.gate_facts import GateFacts
 from incidents.workflow.gate_record import (
     read_gate_record,
     write_conditions,
     write_facts,
 )
-from incidents.workflow.gates import (
-    ConditionKey,
-    GateResult,
-    Waiver,
-    condition_keys,
-    evaluate_gate,
-)
+from incidents.workflow.gates import condition_keys, evaluate_gate
 from incidents.workflow.phases import PHASE_ORDER, Phase
 
 STATED = frozenset(

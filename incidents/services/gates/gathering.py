@@ -39,6 +39,7 @@ from incidents.services.gates.policy_facts import (
     find_verified_rollbacks,
 )
 from incidents.services.policy_records import CaseSwitches, read_switches
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.gate_facts import (
     BundleFact,
     ChoiceFact,
@@ -48,7 +49,6 @@ from incidents.workflow.gate_facts import (
     SnapshotFact,
     Statement,
 )
-from incidents.workflow.gates import ConditionKey
 from incidents.workflow.incident_states import (
     ItemKind,
     ItemState,

@@ -29,8 +29,8 @@ from incidents.services.gates.conditions import (
 )
 from incidents.services.gates.gathering import gather_facts
 from incidents.workflow.clocks import breached_at
+from incidents.workflow.conditions import GateResult
 from incidents.workflow.gate_facts import GateFacts
-from incidents.workflow.gates import GateResult
 from incidents.workflow.phases import (
     Phase,
     PhaseOrderError,

@@ -21,7 +21,7 @@ from incidents.services.gates.conditions import (
     read_gate,
     require_open_phase,
 )
-from incidents.workflow.gates import UNWAIVABLE, ConditionKey
+from incidents.workflow.conditions import UNWAIVABLE, ConditionKey
 
 
 @transaction.atomic

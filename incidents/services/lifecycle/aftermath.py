@@ -21,7 +21,7 @@ from incidents.services.policy_records import read_switches
 from policy.models import Extension, KillSwitch, RequestState
 from policy.rules.trust import TrustState
 from policy.services.lifts import request_lift
-from policy.services.trust import request_promotion
+from policy.services.promotions import request_promotion
 
 
 class Aftermath(StrEnum):

@@ -20,7 +20,7 @@ from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.lifecycle.editing import field_texts
 from incidents.services.policy_records import read_switches
 from incidents.services.timeline import touch
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from policy.models import KillSwitch
 from policy.rules.kill_switch import KillSwitchState
 

@@ -18,8 +18,9 @@ from incidents.models import (
 from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.gates.conditions import decide_gate, keep_gate
 from incidents.services.gates.gathering import gather_facts
+from incidents.workflow.conditions import HELD_CONDITIONS, ConditionKey
 from incidents.workflow.gate_facts import BundleFact, GateFacts, SnapshotFact
-from incidents.workflow.gates import HELD_CONDITIONS, ConditionKey, evaluate_gate
+from incidents.workflow.gates import evaluate_gate
 from incidents.workflow.phases import Phase
 
 PERSON_MISSING = ""

@@ -10,7 +10,7 @@ from evidence.accounts.access import name_of
 from incidents.models import ChecklistItem, IncidentPhase
 from incidents.services.gates.conditions import stored_gate
 from incidents.services.lifecycle.endings import utc
-from incidents.workflow.gates import (
+from incidents.workflow.conditions import (
     ANSWERED_IN,
     ITEM_OF_CONDITION,
     Condition,

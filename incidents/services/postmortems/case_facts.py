@@ -34,7 +34,7 @@ from incidents.services.picture.gathering import gather_picture
 from incidents.services.postmortems.answered_items import item_fact
 from incidents.services.postmortems.decisions import gather_decisions
 from incidents.services.postmortems.timeline_facts import gather_timeline
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.postmortem import ActionItemState
 
 

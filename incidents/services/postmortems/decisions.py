@@ -20,7 +20,7 @@ from incidents.models import (
 )
 from incidents.services.gates.conditions import TITLES
 from incidents.services.policy_records import kill_switches_of, trust_transitions_of
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from policy.models import (
     KillSwitch,
     Rollback,

@@ -34,8 +34,8 @@ from incidents.services.changes import (
 from incidents.services.checklist_entries import set_state
 from incidents.services.findings.gathering import queue_findings
 from incidents.services.postmortems.prefill import first_text
+from incidents.workflow.conditions import ITEM_OF_CONDITION, ConditionKey
 from incidents.workflow.errors import MoveError
-from incidents.workflow.gates import ITEM_OF_CONDITION, ConditionKey
 from incidents.workflow.incident_states import ItemState
 from incidents.workflow.phases import Phase
 from incidents.workflow.postmortem import (

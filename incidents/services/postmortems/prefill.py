@@ -14,7 +14,7 @@ from incidents.models import (
     RemediationDecision,
 )
 from incidents.services.postmortems.answered_items import stand
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.incident_states import ItemKind, ItemState
 from incidents.workflow.phases import Phase
 

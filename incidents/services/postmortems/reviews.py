@@ -41,7 +41,7 @@ from incidents.services.postmortems.drafts import (
     reopen_items,
     require_move,
 )
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.postmortem import (
     PostmortemError,
     PostmortemState,

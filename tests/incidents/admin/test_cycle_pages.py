@@ -28,7 +28,7 @@ from incidents.services.postmortems.action_items import (
     ActionItemFields,
     add_action_item,
 )
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.incident_states import IncidentStatus
 from incidents.workflow.phases import Phase
 from incidents.workflow.postmortem import ActionItemType

@@ -27,13 +27,13 @@ from policy.rules.rollback import OverrideChoice, RiskChoice
 from policy.rules.trust import TrustState
 from policy.services.kill_switches import activate_kill_switch
 from policy.services.lifts import request_lift
+from policy.services.promotions import request_promotion
 from policy.services.requests import REQUEST_LIFETIME
 from policy.services.rollbacks import (
     approve_rollback,
     decline_rollback,
     propose_safe_defaults,
 )
-from policy.services.trust import request_promotion
 from policy.services.waiting_decisions import lapse_requests
 from tests.factories import make_incident, make_user
 from tests.incidents.postmortem.cases import make_postmortem, submit, write

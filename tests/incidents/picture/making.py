@@ -13,7 +13,7 @@ from incidents.models import Incident
 from incidents.services.gates.conditions import state_condition
 from incidents.services.gates.phases import complete_phase
 from incidents.services.timeline import write_entry
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.phases import Phase
 from policy.models import BundleReading
 from policy.services.kill_switches import activate_kill_switch, confirm_kill_switch

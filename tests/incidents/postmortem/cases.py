@@ -20,7 +20,7 @@ from incidents.services.gates.conditions import state_condition
 from incidents.services.postmortems.archive import archive_postmortem
 from incidents.services.postmortems.drafts import open_postmortem, save_draft
 from incidents.services.postmortems.reviews import sign_postmortem, submit_postmortem
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.postmortem import SECTIONS
 from tests.factories import NOON, make_evidence, make_incident, make_user
 

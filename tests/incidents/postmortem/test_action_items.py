@@ -12,12 +12,12 @@ from evidence.models import AuditEntry
 from incidents.errors import EditConflict, IncidentError, ReasonMissing, TransitionError
 from incidents.models import ActionItem, Notification
 from incidents.notification_texts import path_of
+from incidents.services.postmortems.action_item_reminders import remind_action_items
 from incidents.services.postmortems.action_items import (
     ActionItemFields,
     add_action_item,
     close_action_item,
     edit_action_item,
-    remind_action_items,
     reopen_action_item,
 )
 from incidents.workflow.postmortem import ActionItemState, ActionItemType

@@ -28,7 +28,7 @@ from incidents.services.postmortems.reviews import (
     sign_postmortem,
 )
 from incidents.services.postmortems.signatures import current_signature
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.phases import PHASE_ORDER, Phase
 from tests.factories import NOON, make_outcome, make_user
 from tests.incidents.gates import read_gates

@@ -27,7 +27,7 @@ from incidents.services.lifecycle.editing import edit_incident, raise_severity
 from incidents.services.lifecycle.links import link_related, link_ticket
 from incidents.services.lifecycle.reclassifying import reclassify_incident
 from incidents.services.timeline import write_entry
-from incidents.workflow.gates import UNWAIVABLE
+from incidents.workflow.conditions import UNWAIVABLE
 from incidents.workflow.incident_states import IncidentStatus, ItemState, Severity
 from incidents.workflow.phases import Phase
 from tests.factories import (

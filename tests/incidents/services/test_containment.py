@@ -20,7 +20,7 @@ from incidents.services.lifecycle.closing import (
     close_incident,
 )
 from incidents.services.lifecycle.opening import note_extensions
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.phases import Phase
 from policy.models import Extension, KillSwitch, LiftRequest, PromotionRequest
 from policy.services.kill_switches import (

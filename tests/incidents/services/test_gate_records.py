@@ -13,13 +13,14 @@ from incidents.services.gates.phases import complete_phase
 from incidents.services.lifecycle.closing import (
     reopen_incident,
 )
+from incidents.workflow.conditions import ConditionKey, Waiver
 from incidents.workflow.gate_facts import GateFacts
 from incidents.workflow.gate_record import (
     read_gate_record,
     write_conditions,
     write_facts,
 )
-from incidents.workflow.gates import ConditionKey, Waiver, evaluate_gate
+from incidents.workflow.gates import evaluate_gate
 from incidents.workflow.phases import PHASE_ORDER, Phase
 from tests.factories import (
     NOON,

@@ -18,10 +18,10 @@ from incidents.models import ActionItem, Incident, Notification, TimelineEntry
 from incidents.services.checklists.answers import assign_item
 from incidents.services.lifecycle.closing import close_as_false_alarm
 from incidents.services.lifecycle.editing import assign_lead
+from incidents.services.postmortems.action_item_reminders import remind_action_items
 from incidents.services.postmortems.action_items import (
     ActionItemFields,
     add_action_item,
-    remind_action_items,
 )
 from incidents.workflow.postmortem import ActionItemType
 from tests.factories import make_incident, make_outcome, make_user

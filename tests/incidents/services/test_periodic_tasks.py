@@ -36,10 +36,10 @@ from evidence.queue.sweeping import (
 from incidents.models import ActionItem, Incident
 from incidents.services.findings.gathering import gather_findings
 from incidents.services.lifecycle.diagnosis import sweep_diagnoses
+from incidents.services.postmortems.action_item_reminders import remind_action_items
 from incidents.services.postmortems.action_items import (
     ActionItemFields,
     add_action_item,
-    remind_action_items,
 )
 from incidents.workflow.incident_states import Severity
 from incidents.workflow.postmortem import ActionItemType

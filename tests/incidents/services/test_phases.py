@@ -29,7 +29,7 @@ from incidents.services.gates.phases import (
     set_remediate_due,
 )
 from incidents.services.gates.waivers import waive_condition
-from incidents.workflow.gates import ANSWERED_IN, ConditionKey
+from incidents.workflow.conditions import ANSWERED_IN, ConditionKey
 from incidents.workflow.incident_states import ItemState, RemediationKind
 from incidents.workflow.phases import PHASE_ORDER, Phase
 from tests.factories import (

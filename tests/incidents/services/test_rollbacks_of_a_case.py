@@ -8,7 +8,7 @@ from django.utils import timezone
 from evidence.accounts.access import Role
 from incidents.models import Incident
 from incidents.services.gates.conditions import read_gate
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.incident_states import ItemState
 from policy.models import Rollback
 from policy.rules.rollback import OverrideChoice, RiskChoice

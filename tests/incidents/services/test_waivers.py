@@ -15,7 +15,7 @@ from incidents.services.gates.phases import complete_phase
 from incidents.services.gates.waivers import revoke_waiver, waive_condition
 from incidents.services.postmortems.case_facts import gather_case_facts
 from incidents.workflow.clocks import ClockState, clock_state
-from incidents.workflow.gates import UNWAIVABLE, ConditionKey
+from incidents.workflow.conditions import UNWAIVABLE, ConditionKey
 from incidents.workflow.phases import Phase
 from tests.factories import NOON, close_false_alarm, make_incident, make_user
 from tests.incidents.gates import read_gates

@@ -9,6 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from incidents.workflow.conditions import (
+    ANSWERED_IN,
+    ITEM_OF_CONDITION,
+    UNWAIVABLE,
+    ConditionKey,
+    OpenItem,
+    Waiver,
+)
 from incidents.workflow.errors import ConditionError
 from incidents.workflow.gate_facts import (
     BundleFact,
@@ -19,16 +27,7 @@ from incidents.workflow.gate_facts import (
     SnapshotFact,
     Statement,
 )
-from incidents.workflow.gates import (
-    ANSWERED_IN,
-    ITEM_OF_CONDITION,
-    UNWAIVABLE,
-    ConditionKey,
-    OpenItem,
-    Waiver,
-    condition_keys,
-    evaluate_gate,
-)
+from incidents.workflow.gates import condition_keys, evaluate_gate
 from incidents.workflow.incident_states import ItemKind, ItemState, RemediationKind
 from incidents.workflow.phases import PHASE_ORDER, Phase
 

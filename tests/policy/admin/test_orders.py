@@ -10,7 +10,7 @@ from django.urls import reverse
 from incidents.models import Incident
 from incidents.services.gates.conditions import state_condition
 from incidents.services.gates.phases import complete_phase
-from incidents.workflow.gates import ConditionKey
+from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.phases import Phase
 from policy.models import Extension, KillSwitch
 from policy.services.kill_switches import (
@@ -19,8 +19,8 @@ from policy.services.kill_switches import (
     confirm_kill_switch,
 )
 from policy.services.lifts import approve_lift, request_lift
+from policy.services.promotions import request_promotion
 from policy.services.releases import request_release
-from policy.services.trust import request_promotion
 from tests.conftest import make_user
 from tests.factories import OUTCOME, make_incident
 from tests.policy.admin.conftest import World

@@ -35,8 +35,9 @@ from policy.rules.trust import TrustState
 from policy.services.extensions import note_version
 from policy.services.kill_switches import activate_kill_switch
 from policy.services.lifts import request_lift
+from policy.services.promotions import request_promotion
 from policy.services.rollbacks import approve_rollback, propose_safe_defaults
-from policy.services.trust import demote_extension, request_promotion
+from policy.services.trust import demote_extension
 from tests.factories import make_incident, make_user
 from tests.policy.samples import PERMISSIVE, SAFE, make_extension, take
 

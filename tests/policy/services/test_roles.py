@@ -16,6 +16,7 @@ from policy.services import (
     extensions,
     kill_switches,
     lifts,
+    promotions,
     quotas,
     rollbacks,
     runtime_histories,
@@ -39,21 +40,21 @@ SERVICES: dict[str, tuple[Callable[[User], object], set[str]]] = {
         WORK,
     ),
     "request promotion": (
-        lambda who: trust.request_promotion(
+        lambda who: promotions.request_promotion(
             extension_pk=0, to_state=TrustState.PROBATION, actor=who, **WHY
         ),
         WORK,
     ),
     "withdraw promotion": (
-        lambda who: trust.withdraw_promotion(request_id=0, actor=who),
+        lambda who: promotions.withdraw_promotion(request_id=0, actor=who),
         WORK,
     ),
     "approve promotion": (
-        lambda who: trust.approve_promotion(request_id=0, actor=who),
+        lambda who: promotions.approve_promotion(request_id=0, actor=who),
         REVIEW,
     ),
     "decline promotion": (
-        lambda who: trust.decline_promotion(request_id=0, actor=who, **WHY),
+        lambda who: promotions.decline_promotion(request_id=0, actor=who, **WHY),
         REVIEW,
     ),
     "activate": (

@@ -11,15 +11,13 @@ from policy.errors import PolicyRefused, TrustTransitionError
 from policy.models import Extension, RequestState
 from policy.rules.trust import TrustState
 from policy.services.kill_switches import activate_kill_switch
-from policy.services.trust import (
+from policy.services.promotions import (
     approve_promotion,
     decline_promotion,
-    demote_extension,
-    move_trust,
     request_promotion,
-    trust_state_at,
     withdraw_promotion,
 )
+from policy.services.trust import demote_extension, move_trust, trust_state_at
 from tests.factories import NOON
 from tests.policy.samples import make_extension
 

@@ -16,7 +16,7 @@ from evidence.errors import CasefileError
 from incidents.models import Incident
 from policy.models import Extension, KillSwitch, KillSwitchLift, TrustTransition
 from policy.rules.trust import TrustState, can_move, needs_reviewer
-from policy.services import kill_switches, lifts, trust
+from policy.services import kill_switches, lifts, promotions, trust
 from tests.conftest import make_user
 from tests.policy.samples import reach_remediate
 
@@ -85,21 +85,21 @@ def move(_: Incident, extension: Extension, who: User, state: TrustState) -> Non
 
 
 def ask(_: Incident, extension: Extension, who: User, state: TrustState) -> None:
-    trust.request_promotion(
+    promotions.request_promotion(
         extension_pk=extension.pk, to_state=state, reason="r", actor=who
     )
 
 
 def approve(_: Incident, extension: Extension, who: User, __: TrustState) -> None:
     newest = extension.promotion_requests.first()
-    trust.approve_promotion(request_id=newest.pk if newest else 0, actor=who)
+    promotions.approve_promotion(request_id=newest.pk if newest else 0, actor=who)
 
 
 def approve_with_exception(
     _: Incident, extension: Extension, who: User, __: TrustState
 ) -> None:
     newest = extension.promotion_requests.first()
-    trust.approve_promotion(
+    promotions.approve_promotion(
         request_id=newest.pk if newest else 0, actor=who, exception="It is harmless."
     )
 

@@ -20,7 +20,8 @@ from policy.services.lifts import (
     request_lift,
     withdraw_lift,
 )
-from policy.services.trust import approve_promotion, demote_extension, request_promotion
+from policy.services.promotions import approve_promotion, request_promotion
+from policy.services.trust import demote_extension
 from tests.conftest import make_user
 from tests.factories import make_incident
 from tests.policy.samples import make_extension

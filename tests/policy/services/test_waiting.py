@@ -15,6 +15,7 @@ from policy.models import Extension, KillSwitch, LiftRequest, PromotionRequest
 from policy.rules.trust import TrustState
 from policy.services.kill_switches import activate_kill_all, activate_kill_switch
 from policy.services.lifts import approve_lift, request_lift, withdraw_lift
+from policy.services.promotions import approve_promotion, request_promotion
 from policy.services.releases import (
     approve_release,
     decline_release,
@@ -23,12 +24,7 @@ from policy.services.releases import (
     withdraw_release,
 )
 from policy.services.requests import REQUEST_LIFETIME
-from policy.services.trust import (
-    approve_promotion,
-    demote_extension,
-    move_trust,
-    request_promotion,
-)
+from policy.services.trust import demote_extension, move_trust
 from policy.services.waiting_decisions import DecisionKind, lapse_requests, list_waiting
 from tests.conftest import make_user
 from tests.factories import make_incident
