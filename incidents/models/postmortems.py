@@ -19,7 +19,7 @@ from evidence.models import (
     QueuedWork,
     WorkState,
 )
-from evidence.models.choices import choices_of
+from evidence.models.choices import choices_of, values_of
 from evidence.models.columns import known, optional_person_field, person_field
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 from incidents.models.cases import Cycle, Incident
