@@ -118,7 +118,28 @@ class ExportForm(ZonedMixin):
         label="Redact",
     )
 
+    deep = forms.BooleanField(
+        label="Deep redaction",
+        required=False,
+        help_text="Takes out what leaks, too: a value in a text, a name that a summary "
+        "spells, in whatever coding. Without it, a leak fails the export.",
+    )
+
     field_order = ("start_at", "end_at", "zone", "occurrence")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a choice of nothing where something is to be taken out."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        choice = data.get("redaction")
+        if choice == "chosen" and not data.get("flags"):
+            self.add_error(
+                "flags", "Choose what is to be redacted, or take None above."
+            )
+        elif choice == "none" and data.get("deep"):
+            self.add_error(
+                "deep", "With nothing redacted, nothing can leak: untick it."
+            )
+        return data
 
     def filter_members(self) -> dict[str, Any]:
         data = self.cleaned_data

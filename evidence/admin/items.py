@@ -358,6 +358,7 @@ def _export(request: HttpRequest, item: EvidenceItem, form: ExportForm) -> HttpR
         item_id=item.pk,
         filter=form.filter_members(),
         redaction=form.redaction_members(),
+        deep=form.cleaned_data["deep"],
         actor=person_of(request),
     )
     messages.success(

@@ -97,6 +97,7 @@ class ExportViewSet(ReadOnlyViewSet):
             item_id=item.pk,
             filter=values["filter"],
             redaction=values["redaction"],
+            deep=values["deep"],
             actor=person_of(request),
         )
         return self._answer(export)

@@ -150,6 +150,17 @@ class LeakSerializer(serializers.Serializer):
     kind = serializers.CharField()
 
 
+class ReplacedSerializer(LeakSerializer):
+    """What deep redaction replaced in all places of a path: never the value."""
+
+    count = serializers.IntegerField()
+
+
+class StepFailedSerializer(serializers.Serializer):
+    step = serializers.CharField(help_text="One of the bundle's five steps.")
+    message = serializers.CharField()
+
+
 class ExportAskingSerializer(serializers.Serializer):
     """What to export, narrowed by which filter, with which members redacted.
 
@@ -162,6 +173,11 @@ class ExportAskingSerializer(serializers.Serializer):
     redaction = serializers.DictField(
         child=serializers.BooleanField(), required=False, default=dict
     )
+    deep = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Take out what leaks, where a leak fails the export otherwise.",
+    )
 
 
 class ExportSerializer(serializers.ModelSerializer):
@@ -170,7 +186,11 @@ class ExportSerializer(serializers.ModelSerializer):
     incident = serializers.CharField(source="source.incident.reference", read_only=True)
     requested_by = NameField()
     tlp = MarkField()
+    copy = serializers.CharField(source="redaction_words", read_only=True)
     leaks = serializers.SerializerMethodField()
+    replaced = serializers.SerializerMethodField()
+    carried_over = serializers.SerializerMethodField()
+    source_fails = serializers.SerializerMethodField()
 
     class Meta:
         model = ExportRequest
@@ -182,14 +202,33 @@ class ExportSerializer(serializers.ModelSerializer):
             "state",
             "filter",
             "redaction",
+            "deep",
+            "copy",
             "requested_at",
             "requested_by",
             "finished_at",
             "failure",
             "leaks",
+            "replaced",
+            "carried_over",
+            "source_fails",
             "result",
         )
         read_only_fields = fields
+
+    @extend_schema_field(ReplacedSerializer(many=True))
+    def get_replaced(self, export: ExportRequest) -> list[dict[str, Any]]:
+        """Return what deep redaction took out, by path and kind."""
+        return list((export.report or {}).get("replaced") or [])
+
+    def get_carried_over(self, export: ExportRequest) -> int:
+        """Return how many faults the ledger has from its source."""
+        return len((export.report or {}).get("carried_over") or [])
+
+    @extend_schema_field(StepFailedSerializer(many=True))
+    def get_source_fails(self, export: ExportRequest) -> list[dict[str, Any]]:
+        """Return which of the five steps the source itself fails."""
+        return list((export.report or {}).get("source_fails") or [])
 
     @extend_schema_field(LeakSerializer(many=True))
     def get_leaks(self, export: ExportRequest) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .leaks import SEARCHED_LENGTH, LeakKind
+from .leaks import SEARCHED_LENGTH, LeakKind, replaced_members
 from .names import PLACEHOLDER
 
 DEEPEST = 3
@@ -60,13 +60,21 @@ class Secrets:
     @classmethod
     def of_members(cls, documents: Iterable[Any], flagged: Collection[str]) -> Secrets:
         """Collect what the flagged members hold, anywhere in these documents."""
-        values: set[str] = set()
-        names: set[str] = set()
-        for document in documents:
-            for name, value in _strings_of(document, flagged):
-                values.add(value)
-                names.update([value] if name == "name_hash" else [])
-        return cls(values, names)
+        return cls._of(
+            held for each in documents for held in _strings_of(each, flagged)
+        )
+
+    @classmethod
+    def of_bundle(cls, source: dict[str, Any], flags: tuple[str, ...]) -> Secrets:
+        """Collect what the flags replace in a bundle, by the format's own table."""
+        return cls._of(replaced_members(source, flags))
+
+    @classmethod
+    def _of(cls, held: Iterable[tuple[str, str]]) -> Secrets:
+        """Collect values by the members that hold them; some are hashes of names."""
+        found = set(held)
+        hashes = (value for name, value in found if name == "name_hash")
+        return cls((value for _, value in found), hashes)
 
     def __bool__(self) -> bool:
         return bool(self.short or self.long or self.names)

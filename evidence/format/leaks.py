@@ -67,20 +67,26 @@ class _Replaced:
 
 def _replaced_values(source: dict[str, Any], flags: tuple[str, ...]) -> _Replaced:
     """Collect every value that the flags replace anywhere in the source."""
-    sections = sections_of(source)
     values: set[str] = set()
     name_hashes: set[str] = set()
-    for section, name in redacted_members(flags):
-        held = {
-            record[name]
-            for record in sections[section]
-            if type(record) is dict and type(record.get(name)) is str
-        } - {PLACEHOLDER}
-        values |= held
+    for name, value in replaced_members(source, flags):
+        values.add(value)
         if name == "name_hash":
-            name_hashes = {value.lower() for value in held}
+            name_hashes.add(value.lower())
     short = frozenset(value for value in values if len(value) < SEARCHED_LENGTH)
     return _Replaced(short, _index(values - short), frozenset(name_hashes))
+
+
+def replaced_members(
+    source: dict[str, Any], flags: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    """Yield (member, value) of each string that the flags replace in a source."""
+    sections = sections_of(source)
+    for section, name in redacted_members(flags):
+        for record in sections[section]:
+            value = record.get(name) if type(record) is dict else None
+            if type(value) is str and value != PLACEHOLDER:
+                yield name, value
 
 
 def _index(values: Iterable[str]) -> dict[str, list[str]]:
@@ -106,7 +112,7 @@ def _spelled_out(document: dict[str, Any], replaced: _Replaced) -> list[Leak]:
     # A member's name and its value have the same path: one leak of a kind is enough.
     found = {
         (path, leaking[text]): None
-        for path, text in _strings_with_paths(document)
+        for path, text in strings_with_paths(document)
         if text in leaking
     }
     return [Leak(path, kind) for path, kind in found]
@@ -182,7 +188,7 @@ def _distinct_strings(document: dict[str, Any]) -> set[str]:
     return strings - {PLACEHOLDER}
 
 
-def _strings_with_paths(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def strings_with_paths(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (path, string) in document order; a member's name comes with its path."""
     stack: list[tuple[str, Any]] = [("$", document)]
     while stack:

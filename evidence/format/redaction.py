@@ -65,6 +65,14 @@ class IncidentBundleRedactionPolicy:
         return asdict(self)
 
 
+def redaction_words(flags: Collection[str], *, deep: bool = False) -> str:
+    """Return how a copy is redacted, as names and pages tell it apart."""
+    if not flags:
+        return "unredacted"
+    words = "redacted" if len(flags) == len(REDACTION_FLAGS) else "partly-redacted"
+    return f"deeply-{words}" if deep else words
+
+
 def flags_set(members: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the flags that a document's own `redaction` sets, in the table's order."""
     return tuple(flag for flag in REDACTION_FLAGS if members.get(flag) is True)

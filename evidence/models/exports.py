@@ -3,6 +3,8 @@
 from django.db import models
 from django.db.models import Q
 
+from evidence.format import REDACTION_FLAGS
+from evidence.format.redaction import flags_set, redaction_words
 from evidence.handling import Tlp, strictest
 from evidence.models.items import EvidenceItem
 from evidence.models.queued_work import QueuedWork, WorkState
@@ -21,6 +23,11 @@ class ExportRequest(QueuedWork):
     )
     filter = models.JSONField(default=dict)
     redaction = models.JSONField(default=dict)
+    deep = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Whether what leaks is taken out, where else it fails the export.",
+    )
     generated_at_ms = models.BigIntegerField()
     report = models.JSONField(
         null=True, blank=True, help_text="The five steps over the new bundle."
@@ -46,6 +53,25 @@ class ExportRequest(QueuedWork):
                 name="export_failed_hands_out_nothing",
             ),
         ]
+
+    @property
+    def redaction_words(self) -> str:
+        """How it is redacted, in a word that names and pages tell it apart by."""
+        return redaction_words(flags_set(self.redaction), deep=self.deep)
+
+    @property
+    def chosen_flags(self) -> str:
+        """What is redacted where it was chosen: "remediation, name hash"; "" else."""
+        flags = flags_set(self.redaction)
+        if len(flags) == len(REDACTION_FLAGS):
+            return ""
+        return ", ".join(
+            flag.removeprefix("redact_").replace("_", " ") for flag in flags
+        )
+
+    @property
+    def is_redacted(self) -> bool:
+        return bool(flags_set(self.redaction))
 
     @property
     def tlp(self) -> Tlp:

@@ -16,14 +16,9 @@ from evidence.accounts.access import Actor, require_permission
 from evidence.audit.history import incident_stream, record_entry
 from evidence.errors import EvidenceConflict, EvidenceError, StorageUnavailable
 from evidence.format import (
-    REDACTION_FLAGS,
     DocumentRefused,
     IncidentBundleFilter,
     IncidentBundleRedactionPolicy,
-    build_bundle,
-    read_document,
-    serialize_document,
-    verify_document,
 )
 from evidence.lookalikes import show_hidden
 from evidence.models import (
@@ -34,13 +29,13 @@ from evidence.models import (
     ExportRequest,
     WorkState,
 )
-from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
+from evidence.queue.claiming import end_work, lock_unfinished
 from evidence.queue.names import queue_of_item
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
-from evidence.services.carried_faults import find_carried_faults
 from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
-from evidence.services.documents import Recognised, unpack_document
+from evidence.services.documents import Recognised
+from evidence.services.export_making import MadeExport, make_export
 from evidence.services.receipt import Delivery, add_item
 from evidence.services.store.faults import keep_received
 from evidence.storable_values import safe_json
@@ -48,7 +43,6 @@ from evidence.stored_moments import from_ms, to_ms
 
 # Of an export's file name: the whole, and one part of it.
 EXPORT_NAME_LENGTH, SLUG_LENGTH = 200, 60
-SHOWN_LEAKS = 20
 UNREDACTED = "evidence.export_unredacted"
 
 
@@ -59,13 +53,15 @@ def request_export(
     filter: dict[str, Any],
     redaction: dict[str, Any],
     actor: Actor,
+    deep: bool = False,
     now: dt.datetime | None = None,
 ) -> ExportRequest:
     """Ask for a bundle made from a stored one; a worker makes it.
 
     `filter` and `redaction` are the members of docs/evidence-format.md, sections 4
-    and 5. A copy with nothing redacted takes a right of its own. Raise EvidenceError
-    where they say what the format does not know.
+    and 5. A copy with nothing redacted takes a right of its own. `deep` takes out what
+    leaks, where a leak fails the export otherwise. Raise EvidenceError where they say
+    what the format does not know.
     """
     require_permission(actor, "evidence.export_evidenceitem")
     item = EvidenceItem.objects.get(pk=item_id)
@@ -77,12 +73,18 @@ def request_export(
         )
     moment = now or timezone.now()
     scope, policy = _read_choices(filter, redaction)
+    if deep and not policy.flags:
+        raise EvidenceError(
+            "Choose what is to be redacted: without a flag, nothing can leak.",
+            code="nothing_redacted",
+        )
     if not policy.flags:
         require_permission(actor, UNREDACTED)
     request = ExportRequest.objects.create(
         source=item,
         filter=scope.as_dict(),
         redaction=policy.as_dict(),
+        deep=deep,
         generated_at_ms=to_ms(moment),
         requested_by=actor,
         requested_at=moment,
@@ -93,7 +95,12 @@ def request_export(
         action="evidence.export_requested",
         actor=actor,
         obj=item,
-        after={"export": request.pk, "filter": request.filter, "flags": policy.flags},
+        after={
+            "export": request.pk,
+            "filter": request.filter,
+            "flags": policy.flags,
+            "deep": deep,
+        },
         now=moment,
     )
     queue_work(request)
@@ -124,6 +131,7 @@ def repeat_export(*, export_id: int, actor: Actor) -> ExportRequest:
         item_id=before.source_id,
         filter=before.filter,
         redaction=before.redaction,
+        deep=before.deep,
         actor=actor,
     )
 
@@ -138,34 +146,16 @@ def _export(request: ExportRequest) -> ExportRequest:
 
 
 def _make(request: ExportRequest) -> ExportRequest:
-    source = unpack_document(storage.read_verified(request.source.sha256_hex))
-    scope, policy = _read_choices(request.filter, request.redaction)
-    made = build_bundle(
-        read_document(source),
-        filter=scope,
-        redaction=policy,
-        generated_at_ms=request.generated_at_ms,
-        progress=progress_recorder(request, first=5, last=45),
-    )
-    data = serialize_document(made)
-    report = verify_document(
-        data, source=source, progress=progress_recorder(request, first=45, last=90)
-    ).as_dict()["report"]
-    if not report["valid"]:
-        before = verify_document(source).as_dict()["report"]
-        carried = find_carried_faults(report, before)
-        if carried is None:
-            return _fail(request, _explain(report), report)
-        report["carried_over"] = carried
-    return _hand_out(request, data, report, scope, policy)
+    made = make_export(request)
+    if made.failure:
+        return _fail(request, made.failure, made.report)
+    return _hand_out(request, made)
 
 
-def export_name(
-    source: EvidenceItem,
-    scope: IncidentBundleFilter,
-    policy: IncidentBundleRedactionPolicy,
-) -> str:
+def export_name(request: ExportRequest) -> str:
     """Return a file name that says what an export holds: of what, which part, how."""
+    scope = IncidentBundleFilter.from_dict(request.filter)
+    source = request.source
     chosen = scope.as_dict().items()
     wanted = {name: value for name, value in chosen if value is not None}
     parts = [_slug(source.original_name.partition(".")[0])]
@@ -178,11 +168,9 @@ def export_name(
     parts += [_slug(category) for category in wanted.get("alert_categories", ())[:3]]
     if "min_severity" in wanted:
         parts.append(f"{_slug(wanted['min_severity'])}-and-up")
-    given = len(policy.flags)
-    redacted = "partly-redacted" if given < len(REDACTION_FLAGS) else "redacted"
-    parts.append(redacted if given else "unredacted")
-    parts.append(source.tlp.in_file_name)
-    return f"{'_'.join(parts)[:EXPORT_NAME_LENGTH]}.json"
+    # At a glance: whether it may leave the house, and how far. Never cut off.
+    ending = f"_{request.redaction_words}_{request.tlp.in_file_name}.json"
+    return f"{'_'.join(parts)[: EXPORT_NAME_LENGTH - len(ending)]}{ending}"
 
 
 def _slug(text: str) -> str:
@@ -190,15 +178,9 @@ def _slug(text: str) -> str:
     return re.sub(r"[^\w.]+", "-", show_hidden(text)).strip("-.")[:SLUG_LENGTH] or "x"
 
 
-def _hand_out(
-    request: ExportRequest,
-    data: bytes,
-    report: dict[str, Any],
-    scope: IncidentBundleFilter,
-    policy: IncidentBundleRedactionPolicy,
-) -> ExportRequest:
+def _hand_out(request: ExportRequest, made: MadeExport) -> ExportRequest:
     now = timezone.now()
-    with storage.receive_stream(io.BytesIO(data)) as incoming:
+    with storage.receive_stream(io.BytesIO(made.data)) as incoming:
         keep_received(incoming, now=now)
         with transaction.atomic():
             # In the order of every receipt: the incident's row first.
@@ -206,7 +188,7 @@ def _hand_out(
                 request.source.incident_id,
                 incoming,
                 Delivery(
-                    original_name=export_name(request.source, scope, policy),
+                    original_name=export_name(request),
                     channel=Channel.WORKER,
                     media_type="application/json",
                     source=f"export {request.pk} of {request.source}",
@@ -219,7 +201,7 @@ def _hand_out(
                 derived_from=request.source,
                 tlp=request.source.tlp,
             )
-            return _conclude(request, now, report=report, item=item)
+            return _conclude(request, now, report=made.report, item=item)
 
 
 def _fail(
@@ -278,6 +260,8 @@ def _record_export(request: ExportRequest, now: dt.datetime) -> None:
             "export": request.pk,
             "result": result.sha256_hex if result else None,
             "failure": request.failure,
+            "deep": request.deep,
+            "replaced": (request.report or {}).get("replaced") or [],
             "carried_faults": len((request.report or {}).get("carried_over") or ()),
         },
         now=now,
@@ -305,20 +289,6 @@ def _read_choices(
         )
     except DocumentRefused as refusal:
         raise EvidenceError(str(refusal), code=refusal.code) from refusal
-
-
-def _explain(report: dict[str, Any]) -> str:
-    """Return which of the five steps the new bundle failed, and how."""
-    failed = [name for name, status in report["steps"].items() if status == "fail"]
-    why = "; ".join(f"{name}: {report['details'][name]['message']}" for name in failed)
-    leaks = [f"{leak['path']} ({leak['kind']})" for leak in report["leaks"]]
-    if leaks:
-        more = len(leaks) - SHOWN_LEAKS
-        shown = ", ".join(leaks[:SHOWN_LEAKS]) + (
-            f" and {more} more" if more > 0 else ""
-        )
-        why = f"{why} What leaks, and where: {shown}."
-    return f"the new bundle does not pass its verification, so it was not kept. {why}"
 
 
 EXPORT = register_kind(

@@ -106,6 +106,12 @@ def figure_name(name: Any) -> str:
 
 
 @register.filter
+def spaced(words: Any) -> str:
+    """Return words that dashes or underscores join as people write them."""
+    return str(words).replace("-", " ").replace("_", " ")
+
+
+@register.filter
 def figure_value(value: Any, name: Any) -> Any:
     """Return a report's figure as people read it."""
     return say_value(str(name), value)

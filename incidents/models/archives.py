@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from evidence.format import REDACTION_FLAGS
+from evidence.format.redaction import flags_set, redaction_words
 from evidence.handling import CHOICES, Tlp, strictest
 from evidence.models import QueuedWork, WorkState
 from evidence.models.columns import known
@@ -82,11 +82,7 @@ class CaseArchive(QueuedWork):
     @property
     def redaction_words(self) -> str:
         """How it is redacted, in a word that names and pages tell it apart by."""
-        if self.redaction is None:
-            return "unredacted"
-        is_full = all(self.redaction.get(flag) for flag in REDACTION_FLAGS)
-        words = "redacted" if is_full else "partly-redacted"
-        return f"deeply-{words}" if self.deep else words
+        return redaction_words(flags_set(self.redaction or {}), deep=self.deep)
 
     @property
     def file_name(self) -> str:

@@ -4,6 +4,7 @@ import pytest
 
 from evidence.format import REDACTION_FLAGS
 from evidence.models import ExportRequest, TokenScope
+from evidence.services import run_export
 from tests.api.conftest import make_client
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import make_incident
@@ -30,6 +31,26 @@ def test_a_redacted_copy_is_asked_for(item, responder):
     body = answer.json()
     assert (body["source"], body["state"], body["tlp"]) == (item.pk, "queued", "amber")
     assert ExportRequest.objects.get(pk=body["id"]).redaction == FULL
+
+
+def test_a_deeply_redacted_copy_is_asked_for_and_lists_what_it_replaced(
+    item, responder
+):
+    source = receive(item.incident_id, read_vector("leak.source"), "leak.json")
+    client = make_client(responder, *WRITE)
+    body = ask(client, source, redaction=FULL, deep=True).json()
+    assert (body["deep"], body["copy"]) == (True, "deeply-redacted")
+    run_export(request_id=body["id"])
+    made = client.get(f"{URL}{body['id']}/").json()
+    assert (made["state"], made["leaks"], made["carried_over"]) == ("done", [], 0)
+    assert made["source_fails"] == []
+    assert {"path", "kind", "count"} == set(made["replaced"][0])
+
+
+def test_deep_redaction_of_nothing_is_refused(item, reviewer):
+    answer = ask(make_client(reviewer, *ALL), item, deep=True)
+    assert (answer.status_code, answer.json()["code"]) == (422, "nothing_redacted")
+    assert ask(make_client(reviewer, *ALL), item, deep="x").status_code == 400
 
 
 def test_nothing_redacted_takes_the_scope_and_the_right(item, reviewer, responder):

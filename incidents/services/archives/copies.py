@@ -20,6 +20,7 @@ from evidence.format import (
 )
 from evidence.format.hiding import Secrets
 from evidence.format.redaction import redacted_members
+from evidence.format.redactor import Redactor
 from evidence.models import AuditEntry, EvidenceItem, EvidenceKind
 from evidence.proof.archive_file import Member, member_of
 from evidence.proof.verify_archive import SKELETON_SCHEMA, member_name
@@ -30,7 +31,6 @@ from incidents.models import Alert, PostmortemArchive
 from incidents.postmortem_pdf import write_pdf
 from incidents.services.archives.making import Contents
 from incidents.services.archives.records import record_documents
-from incidents.services.archives.redacting import Redactor
 from incidents.workflow.postmortem_markdown import render_postmortem
 
 SHOWN_LEAKS = 20

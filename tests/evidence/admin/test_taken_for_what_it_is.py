@@ -278,9 +278,11 @@ def test_an_export_is_named_after_what_it_holds(filter, flags, name):
         "some": {**dict.fromkeys(members, False), next(iter(members)): True},
     }[flags]
     made = export_name(
-        EvidenceItem(original_name="case.json.gz", incident=Incident()),
-        IncidentBundleFilter.from_dict(filter),
-        IncidentBundleRedactionPolicy.from_dict(chosen),
+        ExportRequest(
+            source=EvidenceItem(original_name="case.json.gz", incident=Incident()),
+            filter=IncidentBundleFilter.from_dict(filter).as_dict(),
+            redaction=chosen,
+        )
     )
     assert made == name
 

@@ -1,3 +1,4 @@
+import base64
 import gzip
 import json
 
@@ -7,7 +8,11 @@ from evidence import storage
 from evidence.errors import EvidenceError, PermissionRefused
 from evidence.format import (
     REDACTION_FLAGS,
+    IncidentBundleFilter,
+    IncidentBundleRedactionPolicy,
+    build_bundle,
     read_document,
+    serialize_document,
     verify_document,
 )
 from evidence.handling import Tlp
@@ -24,17 +29,18 @@ from evidence.queue.claiming import MAX_ATTEMPTS, start_work
 from evidence.services import request_export, run_export, run_verification
 from evidence.services.carried_faults import find_carried_faults
 from incidents.services.lifecycle.marks import set_mark
-from tests.evidence.helpers import read_expected, read_vector, receive
+from tests.evidence.helpers import VECTORS, read_expected, read_vector, receive
 from tests.factories import make_incident
 
 FULL = dict.fromkeys(REDACTION_FLAGS, True)
 
 
-def export(item, actor, *, filter=None, redaction=None):
+def export(item, actor, *, filter=None, redaction=None, deep=False):
     request = request_export(
         item_id=item.pk,
         filter=filter or {},
         redaction=FULL if redaction is None else redaction,
+        deep=deep,
         actor=actor,
     )
     return run_export(request_id=request.pk)
@@ -131,16 +137,113 @@ def test_an_export_carries_over_the_faults_that_its_source_has(db, responder):
     assert entry.after["carried_faults"] == len(carried)
 
 
-def test_an_export_shows_no_fault_that_its_source_does_not_have(db):
-    source = read_expected("tampered-rehashed-entry")["report"]
-    made = json.loads(json.dumps(source))
-    made["steps"] = dict.fromkeys(made["steps"], "pass") | {"ledger_chain": "fail"}
-    assert find_carried_faults(made, source) == made["ledger"]["verification_errors"]
-    made["ledger"]["verification_errors"].append({"sequence": 1, "code": "x"})
-    assert find_carried_faults(made, source) is None
-    made["ledger"]["verification_errors"].pop()
-    made["steps"]["redaction"] = "fail"
-    assert find_carried_faults(made, source) is None
+def test_deep_redaction_takes_out_what_leaks_and_lists_where(db, responder):
+    source = receive_source("leak.source")
+    done = export(source, responder, redaction=FULL, deep=True)
+    assert (done.state, done.failure) == (WorkState.DONE, "")
+    assert done.report["valid"]
+    assert done.report["leaks"] == []
+    rows = done.report["replaced"]
+    assert {"raw_value", "name_spelled"} & {row["kind"] for row in rows}
+    assert all(row["path"].startswith("$.") and row["count"] for row in rows)
+    data = storage.read_verified(done.result.sha256_hex)
+    assert verify_document(data, source=read_vector("leak.source")).valid
+    assert "_deeply-redacted_TLP-AMBER" in done.result.original_name
+    entry = AuditEntry.objects.get(action="evidence.exported")
+    assert (entry.after["deep"], entry.after["replaced"]) == (True, rows)
+
+
+def test_a_leak_that_is_coded_fails_an_export_as_one_that_is_plain_does(db, responder):
+    document = json.loads(read_vector("redaction.source"))
+    secret = document["secret_broker"][0]["name_hash"]
+    coded = base64.b64encode(f"the hash {secret}".encode()).decode()
+    document["exec_mediation"][0]["reason"] = f"It said {coded}."
+    source = receive(make_incident().pk, json.dumps(document).encode(), "b.json")
+    done = export(source, responder)
+    place = {"path": "$.exec_mediation[0].reason", "kind": "raw_value"}
+    assert (done.state, done.report["leaks"]) == (WorkState.FAILED, [place])
+    assert "$.exec_mediation[0].reason (raw_value)" in done.failure
+    assert "Deep redaction takes that out" in done.failure
+    assert not any(part in done.failure for part in (secret, coded))
+
+
+def test_a_word_of_the_format_that_leaks_is_never_handed_out(db, responder):
+    """Taking it out would break an entry; leaving it would give the value away."""
+    document = json.loads(read_vector("redaction.source"))
+    document["security_alerts"][0]["remediation"] = "deny"
+    source = receive(make_incident().pk, json.dumps(document).encode(), "b.json")
+    done = export(source, responder, deep=True)
+    assert (done.state, done.result) == (WorkState.FAILED, None)
+
+
+def test_deep_redaction_of_nothing_is_refused(db, reviewer):
+    with pytest.raises(EvidenceError, match="Choose what is to be redacted") as refused:
+        export(receive_source(), reviewer, redaction={}, deep=True)
+    assert refused.value.code == "nothing_redacted"
+
+
+# An export's ledger has members of its own: the source's wrong ones are only said.
+MADE_ANEW = {"entry_count_mismatch", "head_hash_mismatch", "tail_hash_mismatch"}
+BROKEN = sorted(
+    path.name.removesuffix(".json")
+    for path in VECTORS.glob("*.json")
+    if not path.name.endswith((".expected.json", ".source.json"))
+    and (found := read_expected(path.stem)).get("kind") == "bundle"
+    and found["report"]["ledger"]["verification_errors"]
+)
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["full", "deep"])
+@pytest.mark.parametrize("name", BROKEN)
+def test_every_bundle_whose_ledger_is_broken_is_exported_and_says_so(
+    db, responder, name, deep
+):
+    """Redacting keeps an entry's own hash from being recomputed: that is said, too."""
+    source = receive_source(name)
+    done = export(source, responder, redaction=FULL, deep=deep)
+    found = read_expected(name)["report"]
+
+    assert (done.state, done.failure) == (WorkState.DONE, "")
+    theirs = faults_of(found["ledger"]["verification_errors"])
+    kept = {fault for fault in theirs if fault[1] not in MADE_ANEW}
+    assert faults_of(done.report["carried_over"]) == kept
+    fails = [step for step, status in found["steps"].items() if status == "fail"]
+    assert [row["step"] for row in done.report["source_fails"]] == fails
+    assert faults_of(done.report["ledger"]["verification_errors"]) <= theirs
+
+
+def faults_of(errors):
+    return {(error["sequence"], error["code"]) for error in errors}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda made, report: report["ledger"]["verification_errors"].append(
+            {"sequence": 1, "code": "x"}
+        ),
+        lambda made, report: report["steps"].update(redaction="fail"),
+        lambda made, report: made["summary"].update(blocked_count=4711),
+        lambda made, report: made["risk_replay"].update(step_count=4711),
+    ],
+    ids=["ledger", "redaction", "summary", "replay"],
+)
+def test_an_export_shows_no_fault_that_its_source_does_not_have(change):
+    document = read_document(read_vector("corrupt-one-entry"))
+    source = read_expected("corrupt-one-entry")["report"]
+    options = {"filter": IncidentBundleFilter(), "generated_at_ms": 0}
+    made, plain = (
+        build_bundle(document, redaction=policy, **options)
+        for policy in (
+            IncidentBundleRedactionPolicy.full(),
+            IncidentBundleRedactionPolicy.none(),
+        )
+    )
+    report = verify_document(serialize_document(made)).as_dict()["report"]
+    known = {"document": made, "plain": plain}
+    assert find_carried_faults(report, source, **known) is not None
+    change(made, report)
+    assert find_carried_faults(report, source, **known) is None
 
 
 def test_changed_source_bytes_are_not_exported(db, responder, evidence_folder):

@@ -27,6 +27,7 @@ from evidence.format import REDACTION_FLAGS, read_document
 from evidence.format.hiding import Secrets
 from evidence.format.names import REDACTED_MEMBERS
 from evidence.format.redaction import IncidentBundleRedactionPolicy
+from evidence.format.redactor import Redactor
 from evidence.handling import Tlp
 from evidence.models import AuditEntry, WorkState
 from evidence.proof.verify_archive import check_archive
@@ -35,7 +36,6 @@ from incidents.models import CaseArchive, Incident
 from incidents.services.archives.copies import RedactedContents
 from incidents.services.archives.making import write_case
 from incidents.services.archives.records import TABLES, row_document
-from incidents.services.archives.redacting import Redactor
 from incidents.services.archives.requests import (
     open_archive,
     request_archive,

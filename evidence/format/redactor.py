@@ -10,21 +10,25 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from evidence.format import PLACEHOLDER, build_bundle, seal_bundle
-from evidence.format.filters import IncidentBundleFilter
-from evidence.format.hiding import Secrets
-from evidence.format.ledger import verify_runtime_risk_ledger_artifact
-from evidence.format.names import FORMAT_MEMBERS
-from evidence.format.reading import member_path
-from evidence.format.redaction import (
+from .building import build_bundle, seal_bundle
+from .filters import IncidentBundleFilter
+from .hiding import Secrets
+from .leaks import strings_with_paths
+from .ledger import verify_runtime_risk_ledger_artifact
+from .names import FORMAT_MEMBERS, PLACEHOLDER
+from .reading import member_path
+from .redaction import (
     IncidentBundleRedactionPolicy,
     flags_set,
     redacted_members,
 )
-from evidence.format.summary import sections_of, summarise
+from .summary import sections_of, summarise
 
 FLAGGED = "flagged"
 """The kind of what a flag replaced by its member's name, outside of bundles."""
+
+REMEMBERED_LENGTH = 200
+"""Longer texts hardly come twice: what came of them is not kept in memory."""
 
 
 class Redactor:
@@ -37,18 +41,18 @@ class Redactor:
         self.members = {name for _, name in redacted_members(policy.flags)}
         self.replaced: Counter[tuple[str, str]] = Counter()
         self.leaks: list[tuple[str, str]] = []
+        self._known: dict[str, tuple[str, list[str]]] = {}
 
     def text(self, text: str, *, path: str, place: str = "") -> str:
         """Return a text for the copy; `place` is where it is, more exactly than `path`.
 
         `path` is the same for all lines of a list.
         """
+        hidden, found = self._looked_through(text)
         if not self.deep:
-            kinds = {str(found.kind) for found in self.secrets.find(text)}
-            self.leaks += [(place or path, kind) for kind in sorted(kinds)]
+            self.leaks += [(place or path, kind) for kind in sorted(set(found))]
             return text
-        hidden, found = self.secrets.hide(text)
-        self.replaced.update((path, str(kind)) for kind in found)
+        self.replaced.update((path, kind) for kind in found)
         return hidden
 
     def document(self, document: Any, *, file: str, line: int | None = None) -> Any:
@@ -70,10 +74,22 @@ class Redactor:
         made = build_bundle(
             source, filter=scope, redaction=policy, generated_at_ms=generated_at_ms
         )
+        return self.rest_of_bundle(made, file=file)
+
+    def rest_of_bundle(self, made: dict[str, Any], *, file: str) -> dict[str, Any]:
+        """Return a redacted bundle without what leaks, sealed anew where that changes.
+
+        Not deep, what leaks is noted, and stays.
+        """
         hidden: dict[str, Any] = self._value(made, file, None, "$")
         if hidden == made:
             return made
         return seal_bundle(_summed_anew(made, _with_changed_entries(made, hidden)))
+
+    def search(self, made: dict[str, Any]) -> None:
+        """Note what leaks in a redacted bundle, and leave it as it is."""
+        for path, text in strings_with_paths(made):
+            self.text(text, path=path)
 
     def listing(self) -> list[dict[str, Any]]:
         """Return what was replaced, by path and kind, with how often."""
@@ -82,7 +98,21 @@ class Redactor:
             for (path, kind), count in sorted(self.replaced.items())
         ]
 
+    def _looked_through(self, text: str) -> tuple[str, list[str]]:
+        """Return a text without what it gives away, and of which kinds that was.
+
+        A bundle says the same short words a hundred thousand times.
+        """
+        known = self._known.get(text)
+        if known is None:
+            hidden, found = self.secrets.hide(text)
+            known = hidden, [str(kind) for kind in found]
+            if len(text) <= REMEMBERED_LENGTH:
+                self._known[text] = known
+        return known
+
     def _value(self, value: Any, file: str, line: int | None, place: str) -> Any:
+        """Return a JSON value for the copy, its members and elements included."""
         if isinstance(value, str):
             return self._at(value, file, line, place)
         if isinstance(value, list):
@@ -97,7 +127,7 @@ class Redactor:
             shown = self._name(name, file, line, place, held)
             below = member_path(place, shown)
             if name in self.members and each not in (None, PLACEHOLDER):
-                self.replaced[(f"{file} {_of_all(below)}", FLAGGED)] += 1
+                self.replaced[(_joined(file, _of_all(below)), FLAGGED)] += 1
                 held[shown] = PLACEHOLDER
             else:
                 held[shown] = self._value(each, file, line, below)
@@ -105,8 +135,8 @@ class Redactor:
 
     def _at(self, text: str, file: str, line: int | None, place: str) -> str:
         """Return a text of a JSON document for the copy."""
-        exact = f"{file}:{line} {place}" if line else f"{file} {place}"
-        return self.text(text, path=f"{file} {_of_all(place)}", place=exact)
+        exact = _joined(f"{file}:{line}" if line else file, place)
+        return self.text(text, path=_joined(file, _of_all(place)), place=exact)
 
     def _name(
         self, name: str, file: str, line: int | None, place: str, held: dict[str, Any]
@@ -114,13 +144,19 @@ class Redactor:
         """Return a member's name for the copy; one that gives something away goes."""
         if name in FORMAT_MEMBERS:
             return name
+        noted = len(self.leaks)
         shown = self._at(name, file, line, place)
-        if shown == name and not self.secrets.find(name):
+        if shown == name and len(self.leaks) == noted:
             return name
         unique, number = PLACEHOLDER, 2
         while unique in held:
             unique, number = f"{PLACEHOLDER} {number}", number + 1
         return unique
+
+
+def _joined(file: str, place: str) -> str:
+    """Return a place in a file; of a document that stands alone the place alone."""
+    return f"{file} {place}" if file else place
 
 
 def _of_all(place: str) -> str:
@@ -132,6 +168,7 @@ def _of_all(place: str) -> str:
 
 
 def _after_index(part: str) -> str:
+    """Return what follows an index; a quoted member's name stays as it is."""
     index, _, rest = part.partition("]")
     return f"[]{rest}" if index.isdigit() else f"[{part}"
 

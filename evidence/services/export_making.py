@@ -1,0 +1,110 @@
+"""Making an export's bundle, and judging it before anybody gets it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from evidence import storage
+from evidence.format import (
+    IncidentBundleFilter,
+    IncidentBundleRedactionPolicy,
+    build_bundle,
+    read_document,
+    serialize_document,
+    verify_document,
+)
+from evidence.format.hiding import Secrets
+from evidence.format.redactor import Redactor
+from evidence.models import ExportRequest
+from evidence.queue.claiming import progress_recorder
+from evidence.services.carried_faults import failed_steps, find_carried_faults
+from evidence.services.documents import unpack_document
+
+SHOWN_LEAKS = 20
+NOT_KEPT = "the new bundle does not pass its verification, so it was not kept."
+GO_DEEP = "Deep redaction takes that out as well."
+
+
+@dataclass(frozen=True)
+class MadeExport:
+    """A new bundle's bytes and its report; `failure` says why it is not handed out."""
+
+    data: bytes
+    report: dict[str, Any]
+    failure: str = ""
+
+
+def make_export(request: ExportRequest) -> MadeExport:
+    """Build the bundle that a request asks for, and verify it against its source.
+
+    The report says what was replaced besides the flagged members (`replaced`), what of
+    the source's faults is carried over (`carried_over`), and which of the five steps
+    the source itself fails (`source_fails`).
+    """
+    source = unpack_document(storage.read_verified(request.source.sha256_hex))
+    document = read_document(source)
+    scope = IncidentBundleFilter.from_dict(request.filter)
+    policy = IncidentBundleRedactionPolicy.from_dict(request.redaction)
+    options: dict[str, Any] = {
+        "filter": scope,
+        "generated_at_ms": request.generated_at_ms,
+    }
+    made = build_bundle(
+        document,
+        redaction=policy,
+        progress=progress_recorder(request, first=5, last=30),
+        **options,
+    )
+    secrets = Secrets.of_bundle(document, policy.flags)
+    redactor = Redactor(policy, secrets, deep=request.deep)
+    if request.deep:
+        made = redactor.rest_of_bundle(made, file="")
+    elif policy.flags:
+        redactor.search(made)
+    data = serialize_document(made)
+    report = verify_document(
+        data, source=source, progress=progress_recorder(request, first=45, last=80)
+    ).as_dict()["report"]
+    before = verify_document(source).as_dict()["report"]
+    report["source_fails"] = failed_steps(before)
+    report["replaced"] = redactor.listing()
+    report["leaks"] = _joined(report["leaks"], redactor.leaks)
+    report["carried_over"] = []
+    if report["leaks"]:
+        return MadeExport(data, report, _explain(report, deep=request.deep))
+    if not report["valid"]:
+        plain = build_bundle(
+            document, redaction=IncidentBundleRedactionPolicy.none(), **options
+        )
+        carried = find_carried_faults(report, before, document=made, plain=plain)
+        if carried is None:
+            return MadeExport(data, report, _explain(report, deep=request.deep))
+        report["carried_over"] = carried
+    return MadeExport(data, report)
+
+
+def _joined(
+    leaks: list[dict[str, str]], found: list[tuple[str, str]]
+) -> list[dict[str, str]]:
+    """Return the format's own leaks, and those that are coded in some way, once each.
+
+    A place stands with the first kind that was found there.
+    """
+    places = {leak["path"]: leak["kind"] for leak in leaks}
+    for path, kind in found:
+        places.setdefault(path, kind)
+    return [{"path": path, "kind": kind} for path, kind in places.items()]
+
+
+def _explain(report: dict[str, Any], *, deep: bool) -> str:
+    """Return which of the five steps the new bundle failed, and what leaks where."""
+    why = "; ".join(f"{row['step']}: {row['message']}" for row in failed_steps(report))
+    said = [NOT_KEPT, why] if why else [NOT_KEPT]
+    leaks = [f"{leak['path']} ({leak['kind']})" for leak in report["leaks"]]
+    if leaks:
+        more = len(leaks) - SHOWN_LEAKS
+        rest = f" and {more} more" if more > 0 else ""
+        said.append(f"What leaks, and where: {', '.join(leaks[:SHOWN_LEAKS])}{rest}.")
+        said += [] if deep else [GO_DEEP]
+    return " ".join(said)
