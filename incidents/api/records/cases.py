@@ -5,6 +5,7 @@ from __future__ import annotations
 from evidence.api.base.records import RecordKind
 from incidents.models import (
     AlertAssignment,
+    CaseHold,
     Cycle,
     CycleEnding,
     GateRecord,
@@ -16,6 +17,20 @@ from incidents.models import (
 )
 
 CYCLE_KINDS = (
+    RecordKind(
+        path="holds",
+        model=CaseHold,
+        about="Cases that are kept as they are, since when and why, and who let go.",
+        fields=(
+            "held_at",
+            "held_by",
+            "reason",
+            "released_at",
+            "released_by",
+            "release_reason",
+        ),
+        incident_lookup="incident",
+    ),
     RecordKind(
         path="cycles",
         model=Cycle,
