@@ -41,7 +41,7 @@ class LiveWorker:
             self.popen = subprocess.Popen(
                 [*tether, *command],
                 cwd=ROOT,
-                env={**os.environ, **self._variables(), **self.environment},
+                env={**os.environ, **self.variables(), **self.environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -72,7 +72,8 @@ class LiveWorker:
         """Return once the condition holds; fail with the worker's log otherwise."""
         self._wait(lambda: bool(condition()), "bring about the condition", seconds)
 
-    def _variables(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """Return the environment in which a process has the test's own services."""
         database = connection.settings_dict
         secret = f"{quote(database['USER'])}:{quote(database['PASSWORD'])}"
         return {

@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
 from evidence.admin.base import ReadOnlyAdmin, read_key
@@ -66,7 +66,8 @@ class LogCheckpointAdmin(LogAdmin):
     @display(description="Held outside by")
     def holders(self, checkpoint: LogCheckpoint) -> str:
         held = [copy for copy in checkpoint.copies.all() if copy.held_at]
-        return ", ".join(show_place(copy) for copy in held) or "nobody yet"
+        places = ((show_place(copy), show_moment(copy.held_at)) for copy in held)
+        return format_html_join(", ", "{} since {}", places) or "nobody yet"
 
     @display(description="Checkpoint")
     def shown_note(self, checkpoint: LogCheckpoint) -> str:

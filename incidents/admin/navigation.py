@@ -113,6 +113,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "admin:evidence_auditentry_changelist",
                 "evidence.view_auditentry",
             ),
+            (
+                "Checkpoints",
+                "share",
+                "admin:evidence_logcheckpoint_changelist",
+                "evidence.view_auditentry",
+            ),
         ),
     ),
     (

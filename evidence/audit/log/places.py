@@ -166,18 +166,22 @@ def _write_file(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str
 def _put_object(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
     # Only where a bucket is named: requirements-s3.txt.
     import boto3  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
 
     parts = urlsplit(place.url)
     days = int(place.options.get("lock_days", LOCK_DAYS))
     key = "/".join(filter(None, (parts.path.strip("/"), _file_name(checkpoint))))
-    boto3.client("s3").put_object(
-        Bucket=parts.netloc,
-        Key=key,
-        Body=checkpoint.note.encode(),
-        ContentType="text/plain; charset=utf-8",
-        ObjectLockMode="COMPLIANCE",
-        ObjectLockRetainUntilDate=checkpoint.made_at + dt.timedelta(days=days),
-    )
+    try:
+        boto3.client("s3").put_object(
+            Bucket=parts.netloc,
+            Key=key,
+            Body=checkpoint.note.encode(),
+            ContentType="text/plain; charset=utf-8",
+            ObjectLockMode="COMPLIANCE",
+            ObjectLockRetainUntilDate=checkpoint.made_at + dt.timedelta(days=days),
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise LogPlaceRefused(f"The bucket did not take it: {error}") from error
     return key
 
 
@@ -201,7 +205,8 @@ def _post(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
         verify=settings.WEBHOOK_CA_FILE or True,
         allow_redirects=False,
     )
-    if not answer.ok or answer.is_redirect:
+    # A redirect without an address is `ok` to requests, and took nothing either.
+    if not 200 <= answer.status_code < 300:
         raise LogPlaceRefused(f"The webhook answered with {answer.status_code}.")
     return ""
 

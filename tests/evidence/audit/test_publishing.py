@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.test import Client
+from django.urls import reverse
 from pytest_django import Settings
 
+from evidence.accounts.access import Role
 from evidence.audit.log.growing import grow_log
 from evidence.audit.log.keys import verifier_keys
 from evidence.audit.log.places import read_places, require_time_stamp
@@ -41,7 +44,7 @@ from evidence.proof.verify_archive import (
 )
 from tests.evidence.audit.test_log import make_consistent, rechain, write
 from tests.evidence.helpers import without_triggers
-from tests.factories import NOON
+from tests.factories import NOON, make_user
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -221,6 +224,115 @@ def test_a_cosignature_is_served_with_the_checkpoint(
     text, signatures = split_note(note)
     assert parse_checkpoint(text).size == 2
     assert [name for name, _, _ in signatures][-1] == "witness.example/w"
+
+
+def test_a_webhook_gets_the_checkpoint_and_is_asked_again_where_it_failed(
+    witness: Any, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.LOG_PLACES = [f"{witness.url}/hook"]
+    witness.status = 503
+    write()
+    checkpoint = grow_log(now=NOON)
+
+    assert publish_checkpoints(now=NOON) == 0
+    copy = LogCopy.objects.get()
+    assert (copy.attempts, copy.held_at) == (1, None)
+    assert "answered with 503" in copy.last_problem
+    assert "checkpoint not published to http: 127.0.0.1" in caplog.text
+    witness.status = 204
+    assert publish_checkpoints(now=NOON + dt.timedelta(seconds=30)) == 0
+    assert publish_checkpoints(now=NOON + 5 * MINUTE) == 1
+
+    copy.refresh_from_db()
+    assert (copy.attempts, copy.last_problem) == (2, "")
+    assert copy.held_at == NOON + 5 * MINUTE
+    assert witness.asked == [checkpoint.note.encode()] * 2
+
+
+@pytest.mark.parametrize("status", [302, 400, 404, 500])
+def test_a_webhook_that_does_not_take_it_holds_nothing(
+    status: int, witness: Any, settings: Settings
+) -> None:
+    settings.LOG_PLACES = [f"{witness.url}/hook"]
+    witness.status = status
+    write()
+    grow_log(now=NOON)
+    assert publish_checkpoints(now=NOON) == 0
+    assert LogCopy.objects.get().held_at is None
+
+
+@pytest.fixture
+def object_store(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of a stand-in for S3, with the environment that a worker has."""
+    boto3, moto = pytest.importorskip("boto3"), pytest.importorskip("moto")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with moto.mock_aws():
+        yield boto3.client("s3")
+
+
+def test_a_bucket_keeps_the_checkpoint_under_a_lock(
+    object_store: Any, settings: Settings
+) -> None:
+    object_store.create_bucket(Bucket="kept", ObjectLockEnabledForBucket=True)
+    settings.LOG_PLACES = ["s3://kept/of/casefile?lock_days=36500"]
+    write(3)
+    checkpoint = grow_log(now=NOON)
+
+    assert publish_checkpoints(now=NOON) == 1
+
+    key = f"of/casefile/{checkpoint.tree_size:020d}.checkpoint"
+    held = object_store.get_object(Bucket="kept", Key=key)
+    assert held["Body"].read() == checkpoint.note.encode()
+    assert held["ObjectLockMode"] == "COMPLIANCE"
+    locked_for = held["ObjectLockRetainUntilDate"] - checkpoint.made_at
+    assert locked_for == dt.timedelta(days=36500)
+    with pytest.raises(object_store.exceptions.ClientError, match="AccessDenied"):
+        object_store.delete_object(Bucket="kept", Key=key, VersionId=held["VersionId"])
+    assert LogCopy.objects.get().answer == key
+
+
+def test_a_bucket_that_is_away_stops_no_other_place_and_is_asked_again(
+    object_store: Any, settings: Settings, tmp_path: Path
+) -> None:
+    settings.LOG_PLACES = ["s3://kept/", f"file://{tmp_path}"]
+    write()
+    grow_log(now=NOON)
+    assert publish_checkpoints(now=NOON) == 1
+    copy = LogCopy.objects.get(kind="s3")
+    assert (copy.attempts, copy.held_at) == (1, None)
+    assert "did not take it" in copy.last_problem
+    object_store.create_bucket(Bucket="kept", ObjectLockEnabledForBucket=True)
+    assert publish_checkpoints(now=NOON + 5 * MINUTE) == 1
+    copy.refresh_from_db()
+    assert (copy.attempts, copy.last_problem) == (2, "")
+
+
+def test_a_bucket_that_locks_nothing_holds_no_checkpoint(
+    object_store: Any, settings: Settings
+) -> None:
+    """What may be overwritten tomorrow convicts nobody."""
+    object_store.create_bucket(Bucket="open")
+    settings.LOG_PLACES = ["s3://open/"]
+    write()
+    grow_log(now=NOON)
+    assert publish_checkpoints(now=NOON) == 0
+    assert LogCopy.objects.get().held_at is None
+
+
+@pytest.mark.parametrize("role", [Role.AUDITOR, Role.REVIEWER])
+def test_the_sidebar_leads_to_who_holds_which_checkpoint_since_when(
+    role: Role, db: None, settings: Settings, tmp_path: Path, client: Client
+) -> None:
+    settings.LOG_PLACES = [f"file://{tmp_path}"]
+    write()
+    grow_log(now=NOON)
+    publish_checkpoints(now=NOON)
+    client.force_login(make_user(role))
+    address = reverse("admin:evidence_logcheckpoint_changelist")
+    assert f'href="{address}"' in client.get(reverse("admin:index")).content.decode()
+    assert f"file: {tmp_path} since " in client.get(address).content.decode()
 
 
 def test_readiness_says_that_nothing_is_configured(
