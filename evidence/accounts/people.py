@@ -13,7 +13,6 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.password_validation import validate_password
-from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
@@ -21,12 +20,14 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from evidence.accounts.access import Actor, Role, name_of, require_permission
+from evidence.accounts.administrators import require_administrator
 from evidence.accounts.holdings import Held, hand_over, list_held, list_stranded
+from evidence.accounts.names import require_free_name
 from evidence.accounts.telling import AccountNotice, tell_owner
 from evidence.accounts.tokens import revoke_tokens_beyond, revoke_tokens_of
 from evidence.audit.history import record_entry
 from evidence.errors import PermissionRefused, PersonError
-from evidence.lookalikes import find_lookalike, show_hidden
+from evidence.lookalikes import show_hidden
 from evidence.text import require_text
 
 ADD = "auth.add_user"
@@ -48,7 +49,7 @@ def create_person(
     require_permission(actor, ADD)
     chosen = _require_roles(roles)
     person = User(
-        username=_require_free_name(username),
+        username=require_free_name(username),
         email=_require_email(email),
         is_staff=Role.MACHINE not in chosen,
     )
@@ -90,6 +91,7 @@ def change_roles(
     after = _state_of(person)
     if before == after:
         return person
+    require_administrator()
     moment = now or timezone.now()
     _record("person.roles_changed", person, actor, moment, why, before, after)
     # Permissions are remembered by the instance: those of now are on a new one.
@@ -129,6 +131,7 @@ def set_active(
     person.is_active = is_active
     person.save(update_fields=["is_active"])
     if not is_active:
+        require_administrator()
         held = list_held(person)
         _hand_over(person, held, successor, actor=actor, reason=why, now=moment)
         revoke_tokens_of(
@@ -249,39 +252,6 @@ def _require_roles(roles: Collection[Role]) -> list[str]:
             "A machine has no other role: make a second account.", field="roles"
         )
     return sorted({Role(role).value for role in roles})
-
-
-def _require_free_name(username: str) -> str:
-    name = User.normalize_username(username.strip())
-    limit = User._meta.get_field("username").max_length or 0
-    try:
-        UnicodeUsernameValidator()(name)
-    except ValidationError as error:
-        raise PersonError(
-            f"The username cannot be used. {' '.join(error.messages)}", field="username"
-        ) from error
-    if len(name) > limit:
-        raise PersonError(
-            f"The username is too long: {limit} characters are the most.",
-            field="username",
-        )
-    _require_own_look(name)
-    return name
-
-
-def _require_own_look(name: str) -> None:
-    """Refuse a name that a reader could take for somebody else's."""
-    names = list(User.objects.values_list("username", flat=True))
-    if name in names:
-        raise PersonError(f"There is somebody called {name} already.", field="username")
-    if (other := find_lookalike(name, names)) is not None:
-        raise PersonError(
-            f"{show_hidden(name)} looks like {other}, who has an account already: "
-            "history would not tell them apart. Choose a name that differs in more "
-            "than case, hidden characters or look-alike letters.",
-            code="name_looks_alike",
-            field="username",
-        )
 
 
 def _hand_over(

@@ -25,7 +25,7 @@ from evidence.accounts.devices import (
     find_device,
     note_device_failure,
 )
-from evidence.accounts.sign_ins import record_failure
+from evidence.accounts.sign_ins import find_lifted_at, record_failure
 
 FAILURES_KEPT = dt.timedelta(days=366)
 IPV6_PREFIX = 64
@@ -99,7 +99,11 @@ def _is_over(name: str | None, address: str | None) -> bool:
     if address and _from(recent, address).count() >= settings.LOGIN_ADDRESS_LIMIT:
         return True
     of_name = recent.filter(username=name) if name else recent.none()
-    return of_name.count() >= settings.LOGIN_NAME_LIMIT
+    if of_name.count() < settings.LOGIN_NAME_LIMIT:
+        return False
+    lifted_at = find_lifted_at(str(name))
+    since_then = of_name.filter(attempt_time__gt=lifted_at) if lifted_at else of_name
+    return since_then.count() >= settings.LOGIN_NAME_LIMIT
 
 
 def _from(rows: QuerySet[AccessFailureLog], address: str) -> QuerySet[AccessFailureLog]:

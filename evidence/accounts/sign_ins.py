@@ -13,6 +13,7 @@ from django.utils import timezone
 from evidence.accounts.access import Actor, require_permission
 from evidence.accounts.telling import AccountNotice, tell_owner
 from evidence.audit.history import record_entry
+from evidence.models import AuditEntry
 
 NOBODY = "a name that nobody has"
 AGENT_LENGTH = 200
@@ -74,9 +75,9 @@ def record_sign_out(
 
 @transaction.atomic
 def lift_lock(*, attempt_id: int, actor: Actor) -> None:
-    """Let a name try again from an address where it failed; gone already: do nothing.
+    """Let a name try again from an address where it failed, and from anywhere.
 
-    The limits of an address and of a name stay: they end by themselves.
+    The limit of an address stays, and ends by itself. Gone already: do nothing.
     """
     require_permission(actor, "axes.delete_accessattempt")
     attempt = AccessAttempt.objects.select_for_update().filter(pk=attempt_id).first()
@@ -93,6 +94,20 @@ def lift_lock(*, attempt_id: int, actor: Actor) -> None:
         },
     )
     attempt.delete()
+
+
+def find_lifted_at(username: str) -> dt.datetime | None:
+    """Return when the failures of a name were last forgiven."""
+    person = User.objects.filter(username=username).first()
+    if person is None:
+        return None
+    entries = AuditEntry.objects.filter(
+        object_type="auth.user",
+        object_id=str(person.pk),
+        action__in=("person.lock_lifted", "person.break_glass"),
+    )
+    last = entries.order_by("-pk").first()
+    return last.recorded_at if last else None
 
 
 @transaction.atomic

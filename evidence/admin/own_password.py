@@ -16,6 +16,7 @@ from evidence.accounts.devices import remember_device
 from evidence.accounts.people import change_own_password
 from evidence.accounts.presence import prove_password
 from evidence.admin.base import person_of
+from evidence.admin.first_password import MARK
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):
@@ -31,6 +32,14 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
         if not prove_password(self.request, self.user, given):
             raise ValidationError(
                 self.error_messages["password_incorrect"], code="password_incorrect"
+            )
+        return given
+
+    def clean_new_password1(self) -> str:
+        given = str(self.cleaned_data["new_password1"])
+        if self.user.check_password(given):
+            raise ValidationError(
+                "Choose another than the one you have.", code="password_unchanged"
             )
         return given
 
@@ -61,5 +70,6 @@ def _change(request: HttpRequest) -> HttpResponseBase:
     response = view(request)
     if request.method == "POST" and response.status_code == 302:
         # A new password makes every device new, except this one.
+        request.session.pop(MARK, None)
         remember_device(response, person_of(request))
     return response

@@ -13,6 +13,7 @@ from evidence.accounts.devices import (
     forget_device_failures,
     remember_device,
 )
+from evidence.accounts.first_use import is_password_of_another
 from evidence.accounts.sign_ins import (
     AGENT_LENGTH,
     Origin,
@@ -20,6 +21,7 @@ from evidence.accounts.sign_ins import (
     record_sign_out,
 )
 from evidence.admin.base import client_address
+from evidence.admin.first_password import MARK
 
 
 def origin_of(request: HttpRequest) -> Origin:
@@ -52,6 +54,8 @@ def _welcome(request: HttpRequest, response: HttpResponse) -> None:
     record_sign_in(
         person=person, origin=origin_of(request), is_new_device=device is None
     )
+    if is_password_of_another(person):
+        request.session[MARK] = True
     if device:
         forget_device_failures(device)
     remember_device(response, person, device or "")

@@ -88,6 +88,7 @@ ACTIONS = {
     "mark_loosening.withdrawn": "Request for a looser mark withdrawn",
     "notification.retried": "Notification sent again",
     "notification_preferences.changed": "Notification preferences changed",
+    "person.break_glass": "Made an administrator on the server",
     "person.created": "Person added",
     "person.deactivated": "Person switched off",
     "person.email_changed": "E-mail address changed",

@@ -53,7 +53,7 @@ CODES = {
         too_large
     """,
     422: """
-        contradicts_diagnosis lead_missing outcome_refused
+        contradicts_diagnosis last_administrator lead_missing outcome_refused
         alert_refused archive_leaks artifact_not_expected backup_refused digest_mismatch
         document_refused
         email_invalid evidence_refused extension_id_invalid extension_id_missing

@@ -106,6 +106,12 @@ EXAMPLES = {
         ("-o", "{folder}/none/audit.jsonl"),
         "Cannot write",
     ),
+    "break_glass": Example(
+        ("rescuer", "--reason", "Nobody can sign in."),
+        "is an administrator now",
+        ("rescuer", "--reason", " "),
+        "reason",
+    ),
     "create_token": Example(
         ("responder", "--scope", "read"),
         "cf_",

@@ -1,0 +1,64 @@
+"""The way back in, for who works on the server, when nobody can administer any more."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+
+from axes.models import AccessAttempt
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.utils import timezone
+
+from evidence.accounts.access import Role
+from evidence.accounts.people import require_free_name
+from evidence.accounts.telling import AccountNotice, tell_owner
+from evidence.audit.history import record_entry
+from evidence.errors import PersonError
+from evidence.text import require_text
+
+TOLD = (Role.REVIEWER, Role.AUDITOR, Role.ADMINISTRATOR)
+"""Who hears of it: those who would notice if it were not meant to be."""
+
+
+@transaction.atomic
+def open_break_glass(
+    *, username: str, reason: str, now: dt.datetime | None = None
+) -> tuple[User, str]:
+    """Make an account an administrator that can sign in; return it and its password.
+
+    The account is made where there is none, switched on, given the role, unlocked and
+    set a password that works until it is changed, which the first sign-in asks for. It
+    is recorded, and told to everybody who looks after the history. For a command on
+    the server only: nobody's permission is asked.
+    """
+    why, moment = require_text(reason, refusal=PersonError), now or timezone.now()
+    person = User.objects.select_for_update().filter(username=username).first()
+    is_new = person is None
+    if person is None:
+        person = User(username=require_free_name(username))
+    before = {"is_active": person.is_active and not is_new, "is_new": is_new}
+    password = secrets.token_urlsafe(18)
+    person.is_active = person.is_staff = True
+    person.set_password(password)
+    person.save()
+    person.groups.add(Group.objects.get(name=Role.ADMINISTRATOR))
+    AccessAttempt.objects.filter(username=person.username).delete()
+    entry = record_entry(
+        action="person.break_glass",
+        actor=None,
+        obj=person,
+        reason=why,
+        before=before,
+        after={"is_active": True, "role": Role.ADMINISTRATOR.value},
+        now=moment,
+    )[0]
+    _tell_everybody(person, f"break-glass:{entry.pk}", moment)
+    return person, password
+
+
+def _tell_everybody(person: User, key: str, now: dt.datetime) -> None:
+    headline = f"On the server, {person.get_username()} was made an administrator"
+    told = User.objects.filter(is_active=True, groups__name__in=TOLD).distinct()
+    for other in told.order_by("pk"):
+        tell_owner(AccountNotice(other, key, headline, now))
