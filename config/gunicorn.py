@@ -9,6 +9,7 @@ import tempfile
 from importlib import import_module
 from typing import Any
 
+import gunicorn
 from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import (
@@ -21,6 +22,8 @@ from config.environment import (
 from config.logs import LEVELS, STYLES, make_logging
 
 gather_faults()
+# What answers is nobody's business: neither the server's name nor its version is told.
+gunicorn.SERVER = "-"
 wsgi_app = "config.wsgi:application"
 bind = read_text("GUNICORN_BIND", default="0.0.0.0:8000")
 worker_class = "config.web_worker.ProbingWorker"

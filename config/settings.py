@@ -114,6 +114,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "evidence.reader_zone.ReaderZoneMiddleware",
     "config.request_ids.RequestUserMiddleware",
+    "evidence.admin.idle.IdleSessionMiddleware",
     "evidence.admin.first_password.FirstPasswordMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "evidence.admin.sent_forms.UnsentFormMiddleware",
@@ -309,6 +310,12 @@ SESSION_COOKIE_AGE = 3600 * read_whole_number(
     "SESSION_HOURS", default=12, least=1, most=HOURS_OF_A_YEAR
 )
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+# How long a sign-in lasts that nobody uses; 0: as long as any.
+SESSION_IDLE_MINUTES = read_whole_number(
+    "SESSION_IDLE_MINUTES", default=120, most=60 * HOURS_OF_A_YEAR
+)
+# How long a password holds before signing, approving and the like; 0: not asked.
+PRESENCE_MINUTES = read_whole_number("PRESENCE_MINUTES", default=15, most=24 * 60)
 
 AXES_FAILURE_LIMIT = read_whole_number("LOGIN_FAILURE_LIMIT", default=5, least=1)
 AXES_COOLOFF_TIME = read_whole_number(

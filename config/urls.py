@@ -6,6 +6,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from evidence.admin.own_password import own_password_view
+from evidence.admin.presence_page import NAME as PRESENCE
+from evidence.admin.presence_page import presence_page
 from evidence.admin.sign_in import sign_in_view, sign_out_view
 from evidence.api.log import CheckpointView, TileView
 from incidents.admin.search import search_view
@@ -23,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/password_change/", own_password_view),
     path("admin/login/", sign_in_view),
     path("admin/logout/", sign_out_view),
+    path("admin/confirm/", admin.site.admin_view(presence_page), name=PRESENCE),
     # In place of the skin's own search, which finds names of lists.
     path("admin/search/", admin.site.admin_view(search_view)),
     path("admin/", admin.site.urls),

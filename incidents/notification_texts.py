@@ -60,7 +60,7 @@ def compose_body(
 def path_of(row: Notification) -> str:
     """Return what the link of a message opens, without the host."""
     if row.kind == NotificationKind.ACCOUNT:
-        return reverse("admin:auth_user_settings")
+        return reverse("admin:auth_user_sessions")
     if row.kind == NotificationKind.TEST or row.about_id is None:
         return reverse("admin:incidents_notification_preferences")
     return page_of(row.about_type, row.about_id)

@@ -87,6 +87,8 @@ def _make_environment(
         "CASEFILE_BASE_URL": f"http://{HOST}:{port}",
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "HTTPS": "false",
+        # Practice: nobody is asked for a password again, unless it is set.
+        "PRESENCE_MINUTES": "0",
         "STATIC_MANIFEST": "false",
         "LOG_FORMAT": "console",
         "GUNICORN_BIND": f"{HOST}:{port}",

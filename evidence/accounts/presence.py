@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from evidence.accounts.devices import find_device, forget_device_failures
+
+PROVED = "proved_at"
+
+
+def note_presence(session: Any, *, now: dt.datetime) -> None:
+    """Write down in a session that its person has just given their password."""
+    session[PROVED] = now.isoformat()
+
+
+def is_present(session: Any, *, now: dt.datetime) -> bool:
+    """Return whether the password was given within PRESENCE_MINUTES, or is not asked."""
+    limit = dt.timedelta(minutes=settings.PRESENCE_MINUTES)
+    if not limit:
+        return True
+    proved_at = session.get(PROVED)
+    if not isinstance(proved_at, str):
+        return False
+    return now - dt.datetime.fromisoformat(proved_at) < limit
 
 
 @sensitive_variables("password")

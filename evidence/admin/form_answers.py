@@ -15,8 +15,8 @@ from evidence.errors import CasefileError, PermissionRefused
 from evidence.wording import end_sentence
 
 NOT_SAVED = (
-    "Your sign-in had ended, so this was not saved. Here is what you wrote: send it "
-    "again if it still holds."
+    "Your sign-in had ended, so this was not saved, or your password was needed first. "
+    "Here is what you wrote: send it again if it still holds."
 )
 MakeForm = Callable[[Any, Any], Any]
 """Makes the form from what was sent and its files, both None where nothing was."""

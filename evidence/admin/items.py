@@ -44,6 +44,7 @@ from evidence.admin.item_page import (
     pending_work,
     pending_work_of,
 )
+from evidence.admin.presence_page import ask_presence
 from evidence.admin.sent_forms import has_unsent
 from evidence.admin.uploads import upload_view
 from evidence.errors import CasefileError
@@ -205,6 +206,8 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
 
     def download_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         item = self._find(request, pk)
+        if (asked := ask_presence(request)) is not None:
+            return asked
         try:
             download = open_download(
                 item_id=item.pk,

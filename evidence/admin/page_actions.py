@@ -28,6 +28,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from evidence.accounts.access import require_permission
 from evidence.admin.base import CasefileAdmin, person_of
 from evidence.admin.form_answers import answer_form
+from evidence.admin.presence_page import ask_presence
 from evidence.admin.sent_forms import has_unsent
 from evidence.errors import PermissionRefused
 
@@ -35,6 +36,7 @@ NOTHING_SENT = (
     "Nothing was saved: this address only takes what a form sends. If you were writing "
     "when your sign-in ended, write it again."
 )
+REVIEWING = "review_"
 # What the page's script sends along, to lay the answer over the page on screen.
 IN_PLACE = "X-Casefile-In-Place"
 Run = Callable[[HttpRequest, Any, dict[str, Any]], str | HttpResponse]
@@ -63,6 +65,11 @@ class PageAction:
     offered_to: Callable[[Any, Any], bool] = field(default=lambda obj, user: True)
     fields: Mapping[str, str] = field(default_factory=dict)
     about: Callable[[Any, forms.Form], str] = field(default=lambda obj, form: "")
+
+    @property
+    def asks_presence(self) -> bool:
+        """Whether the password is asked again: for what takes a reviewer's right."""
+        return self.permission.rpartition(".")[2].startswith(REVIEWING)
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,9 @@ class ActionPages(CasefileAdmin):
             messages.warning(request, NOTHING_SENT)
             return HttpResponseRedirect(_with_query(request, self.page_of(obj)))
         _require(request, chosen)
+        asked = ask_presence(request) if chosen.asks_presence else None
+        if asked is not None:
+            return _lead_in_place(request, asked)
         response = answer_form(
             request,
             make=lambda data, files: chosen.form(

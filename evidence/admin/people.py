@@ -48,6 +48,8 @@ from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField, needed
 from evidence.admin.person_notes import read_person_note
+from evidence.admin.presence_page import ask_presence
+from evidence.admin.sessions_page import sessions_page
 from evidence.errors import CasefileError
 from evidence.models import ReaderSettings
 
@@ -149,7 +151,8 @@ class PersonAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         own = self.page("settings/", settings_page, "settings")
-        return [own, *super().get_urls()]
+        sessions = self.page("sessions/", sessions_page, "sessions")
+        return [own, sessions, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         rows: QuerySet[User] = super().get_queryset(request)
@@ -255,6 +258,8 @@ class PersonAdmin(ReadOnlyAdmin):
         shown: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show a form, or hand what it says to the service and show the person."""
+        if (asked := ask_presence(request)) is not None:
+            return asked
 
         def carry_out(form: Any) -> HttpResponse:
             values = {**form.cleaned_data, **(fixed or {})}

@@ -7,6 +7,7 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from evidence.accounts.devices import (
     find_device,
@@ -14,6 +15,8 @@ from evidence.accounts.devices import (
     remember_device,
 )
 from evidence.accounts.first_use import is_password_of_another
+from evidence.accounts.presence import note_presence
+from evidence.accounts.sessions import note_session
 from evidence.accounts.sign_ins import (
     AGENT_LENGTH,
     Origin,
@@ -54,6 +57,9 @@ def _welcome(request: HttpRequest, response: HttpResponse) -> None:
     record_sign_in(
         person=person, origin=origin_of(request), is_new_device=device is None
     )
+    now = timezone.now()
+    note_session(request.session, origin_of(request), now=now)
+    note_presence(request.session, now=now)
     if is_password_of_another(person):
         request.session[MARK] = True
     if device:

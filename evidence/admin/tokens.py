@@ -39,6 +39,7 @@ from evidence.admin.base import (
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField
+from evidence.admin.presence_page import ask_presence
 from evidence.models import ApiToken, TokenScope
 from evidence.templatetags.casefile import show_moment
 
@@ -168,6 +169,8 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         """Make a token; the answer to the form is the only page that shows it."""
         if not self.has_add_permission(request):
             raise PermissionDenied
+        if (question := ask_presence(request)) is not None:
+            return question
         asked = request.POST or request.GET
         owner = OwnerForm(asked if "user" in asked else None)
         if not owner.is_valid():

@@ -99,6 +99,7 @@ ACTIONS = {
     "person.password_reset": "Password reset",
     "person.reactivated": "Person switched on again",
     "person.roles_changed": "Roles changed",
+    "person.sessions_ended": "Own sessions ended",
     "person.sign_in_failed": "Sign-in failed",
     "person.signed_in": "Signed in",
     "person.signed_out": "Signed out",

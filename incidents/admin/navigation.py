@@ -71,6 +71,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "admin:incidents_incident_metrics",
                 "incidents.view_incident",
             ),
+            ("My sign-ins", "devices", "admin:auth_user_sessions", ""),
             ("My settings", "tune", "admin:auth_user_settings", ""),
             (
                 "Playbooks",

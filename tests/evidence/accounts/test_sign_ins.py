@@ -66,7 +66,7 @@ def test_new_device_is_told_and_a_known_one_is_not(responder: User) -> None:
     assert len(headlines(responder)) == 2
     deliver_notifications()
     assert [message.to for message in mail.outbox] == [[responder.email]] * 2
-    assert "/admin/auth/user/settings/" in mail.outbox[0].body
+    assert "/admin/auth/user/sessions/" in mail.outbox[0].body
 
 
 def test_device_of_one_person_is_new_for_another(
