@@ -22,7 +22,7 @@ def note_presence(session: Any, *, now: dt.datetime) -> None:
 
 
 def is_present(session: Any, *, now: dt.datetime) -> bool:
-    """Return whether the password was given within PRESENCE_MINUTES, or is not asked."""
+    """Return whether the password was given of late, or need not be."""
     limit = dt.timedelta(minutes=settings.PRESENCE_MINUTES)
     if not limit:
         return True

@@ -68,7 +68,7 @@ class PageAction:
 
     @property
     def asks_presence(self) -> bool:
-        """Whether the password is asked again: for what takes a reviewer's right."""
+        """Return whether the password is asked again: a reviewer's right is taken."""
         return self.permission.rpartition(".")[2].startswith(REVIEWING)
 
 

@@ -30,6 +30,7 @@ from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.forms import FLAG_LABELS
+from evidence.admin.presence_page import ask_presence
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.format import REDACTION_FLAGS
 from evidence.models import WorkState
@@ -171,6 +172,9 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
         archive = self.get_queryset(request).filter(pk=pk, state=WorkState.DONE).first()
         if archive is None:
             raise Http404
+        asked = None if archive.is_redacted else ask_presence(request)
+        if asked is not None:
+            return asked
         try:
             chunks = open_archive(archive_id=archive.pk, actor=person_of(request))
         except PermissionRefused as error:

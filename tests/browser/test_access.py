@@ -62,6 +62,7 @@ def addresses(world: World) -> list[str]:
         reverse("admin:incidents_playbook_changelist"),
         reverse("admin:evidence_evidenceitem_upload"),
         reverse("admin:auth_user_settings"),
+        reverse("admin:auth_user_sessions"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""One's own sessions: listed, ended one by one or all others, and when nobody is there."""
+"""One's own sessions: listed, ended, and left alone for too long."""
 
 import datetime as dt
 
