@@ -6,11 +6,7 @@ import sys
 
 from config.commands import OWNER_COMMANDS, is_document_command, is_offline
 
-LIMITS = (
-    "DATABASE_LOCK_SECONDS",
-    "DATABASE_STATEMENT_SECONDS",
-    "DATABASE_IDLE_SECONDS",
-)
+LIMITS = ("DATABASE_STATEMENT_SECONDS", "DATABASE_IDLE_SECONDS")
 
 
 def main() -> None:
@@ -18,7 +14,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", choose_settings(sys.argv[1:]))
 
     if OWNER_COMMANDS & set(sys.argv[1:2]):
-        # A migration may wait, and take as long as it takes.
+        # A migration may take as long as it takes. For locks it waits no longer than
+        # others do, since they wait behind it; it is tried again.
         for name in LIMITS:
             os.environ.setdefault(name, "0")
 

@@ -28,6 +28,7 @@ from evidence.database.errors import (
     RecordBusy,
 )
 from evidence.database.pooling import require_own_session
+from evidence.database.schema import SchemaEditor
 
 BUSY = (
     "Somebody is changing this case, or what belongs to it, at this moment. Nothing "
@@ -79,6 +80,8 @@ waiting_room = WaitingRoom()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    SchemaEditorClass = SchemaEditor
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.execute_wrappers = [_answer, _wait_in_turn]

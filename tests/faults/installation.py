@@ -85,6 +85,7 @@ class Installation:
     postgres: Process
     valkey: Process
     mail: Sink
+    code: Path = ROOT
     secret: str = ""
     web: Process | None = None
     workers: Process | None = None
@@ -134,7 +135,7 @@ class Installation:
     def _start(self, name: str, command: list[str], **variables: str) -> Process:
         environment = self.environment | variables
         with (self.folders.data / f"{name}.log").open("ab") as output:
-            words = ["env", "-C", str(ROOT), *command]
+            words = ["env", "-C", str(self.code), *command]
             return start_process(name, words, environment=environment, output=output)
 
     # --- asking -------------------------------------------------------------------
@@ -241,7 +242,7 @@ class Installation:
     def manage(self, *words: str, code: str = "") -> str:
         command = [sys.executable, "manage.py", *words, *([code] if code else [])]
         done = subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True
+            command, cwd=self.code, env=self.environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -271,10 +272,12 @@ def _holds(condition: Callable[[], object]) -> bool:
 
 
 @contextmanager
-def running_installation(**variables: str) -> Iterator[Installation]:
-    """Make an installation of this code, and remove it at the end."""
+def running_installation(
+    *, code: Path = ROOT, **variables: str
+) -> Iterator[Installation]:
+    """Make an installation of this code or another, and remove it at the end."""
     with fresh_folder() as folders, run_mail_sink() as mail:
-        is_migrated = seed_database(folders)
+        is_migrated = code == ROOT and seed_database(folders)
         postgres, database_url = start_postgres(folders, durable=True)
         if is_migrated:
             _fill_from_template(database_url)
@@ -283,7 +286,7 @@ def running_installation(**variables: str) -> Iterator[Installation]:
         environment = _environment(folders, database_url, redis_url, port)
         environment["EMAIL_URL"] = f"smtp://127.0.0.1:{mail.port}"
         environment |= variables
-        made = Installation(folders, environment, port, postgres, valkey, mail)
+        made = Installation(folders, environment, port, postgres, valkey, mail, code)
         try:
             if not is_migrated:
                 made.manage("migrate", "--verbosity", "0")

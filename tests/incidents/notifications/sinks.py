@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Sink:
     accepted: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     holding: bool = False
+    slow_seconds: float = 0
     release: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -58,6 +60,7 @@ class Sink:
             if hold:
                 self.held.append(got.key)
         if not hold:
+            self._take_time(drip)
             return True
         with contextlib.suppress(OSError):
             for _ in range(HOLD_SECONDS):
@@ -65,6 +68,13 @@ class Sink:
                 if self.release.wait(1):
                     break
         return False
+
+    def _take_time(self, drip: Callable[[], None]) -> None:
+        """Be slow over a message that is taken in the end: a line a second."""
+        ends = time.monotonic() + self.slow_seconds
+        while time.monotonic() < ends:
+            drip()
+            time.sleep(1)
 
     def accept(self, key: str) -> None:
         with self.lock:

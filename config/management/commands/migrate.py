@@ -1,0 +1,65 @@
+"""`manage.py migrate`: Django's own, beside a version that goes on working.
+
+A migration locks one table after another, and who works holds others: they may wait
+for each other, and everybody behind them. So a migration waits for a lock a few seconds
+only. Then it is undone whole, lets everybody pass, and is tried again.
+"""
+
+import time
+from typing import Any
+
+import psycopg
+from django.core.management.base import CommandError, CommandParser
+from django.core.management.commands import migrate
+from django.db import OperationalError
+
+CONFLICTS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+TRIES = 60
+PAUSE_SECONDS = 2.0
+"""Room for what has waited behind the migration."""
+
+
+class Command(migrate.Command):
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--tries",
+            type=int,
+            default=TRIES,
+            help="How often a migration is tried that meets the changes of others "
+            f"(default: {TRIES}, {PAUSE_SECONDS:.0f} seconds apart).",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        left = options["tries"]
+        while not self._is_done(args, options):
+            left -= 1
+            if left <= 0:
+                raise CommandError(
+                    "Others hold the same tables all the time. The last migration was "
+                    "undone whole, those before it stay: run migrate again, or stop "
+                    "workers and webs first."
+                )
+            self.stdout.write(
+                "\nOthers are changing the same tables: this migration was undone "
+                "whole, and is tried again."
+            )
+            time.sleep(PAUSE_SECONDS)
+
+    def _is_done(self, args: Any, options: Any) -> bool:
+        """Migrate; return False where a lock was not had."""
+        try:
+            super().handle(*args, **options)
+        except OperationalError as error:
+            if not _is_conflict(error):
+                raise
+            return False
+        return True
+
+
+def _is_conflict(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, CONFLICTS):
+            return True
+        error = error.__cause__
+    return False
