@@ -29,7 +29,14 @@ SCOPE_PERMISSIONS = {
     TokenScope.ALERTS_WRITE: ("incidents.add_alert",),
     TokenScope.CASES_WRITE: ("incidents.work_incident", "incidents.add_incident"),
     TokenScope.POLICY_WRITE: ("policy.confirm_killswitch", "policy.add_policysnapshot"),
-    TokenScope.UNREDACTED: ("evidence.export_unredacted",),
+    TokenScope.UNREDACTED: (
+        "evidence.export_unredacted",
+        "incidents.download_casearchive",
+    ),
+    TokenScope.ARCHIVES: (
+        "incidents.make_casearchive",
+        "incidents.download_casearchive",
+    ),
 }
 
 

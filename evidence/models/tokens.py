@@ -22,7 +22,8 @@ class TokenScope(models.TextChoices):
     ALERTS_WRITE = "alerts:write", "Post alerts"
     CASES_WRITE = "cases:write", "Work cases"
     POLICY_WRITE = "policy:write", "Confirm kill switches, send policy snapshots"
-    UNREDACTED = "copies:unredacted", "Ask for copies with nothing redacted"
+    UNREDACTED = "copies:unredacted", "Copies with nothing redacted"
+    ARCHIVES = "archives:download", "Download archives of cases"
 
 
 class ApiToken(AbstractAuthToken):

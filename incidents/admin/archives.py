@@ -26,14 +26,14 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET
 from unfold.decorators import display
 
-from evidence.admin.base import ReadOnlyAdmin, person_of
+from evidence.admin.base import ReadOnlyAdmin, client_address, person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.forms import FLAG_LABELS
 from evidence.admin.presence_page import ask_presence
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.format import REDACTION_FLAGS
-from evidence.models import WorkState
+from evidence.models import Channel, WorkState
 from evidence.templatetags.casefile import badge, show_mark, show_moment
 from evidence.text import drop_unstorable
 from incidents.models import CaseArchive, CaseHold, Incident
@@ -176,7 +176,12 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
         if asked is not None:
             return asked
         try:
-            chunks = open_archive(archive_id=archive.pk, actor=person_of(request))
+            chunks = open_archive(
+                archive_id=archive.pk,
+                actor=person_of(request),
+                channel=Channel.ADMIN,
+                ip_address=client_address(request),
+            )
         except PermissionRefused as error:
             raise PermissionDenied from error
         except CasefileError as error:

@@ -4,6 +4,7 @@ from rest_framework.routers import SimpleRouter
 from evidence.api.base.records import register_kinds
 from incidents.api import cases, findings, postmortems
 from incidents.api.alerts import AlertRuleViewSet, AlertViewSet
+from incidents.api.archives import CaseArchiveViewSet
 from incidents.api.metrics import CaseAgesView, CaseWeeksView, PhaseTimesView
 from incidents.api.records import INCIDENT_KINDS
 
@@ -14,6 +15,7 @@ router.register("playbooks", cases.PlaybookViewSet, basename="playbook")
 router.register(
     "playbook-versions", cases.PlaybookVersionViewSet, basename="playbook-version"
 )
+router.register("archives", CaseArchiveViewSet, basename="archive")
 router.register("alerts", AlertViewSet, basename="alert")
 router.register("alert-rules", AlertRuleViewSet, basename="alert-rule")
 router.register("findings", findings.FindingViewSet, basename="finding")

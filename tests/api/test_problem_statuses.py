@@ -43,7 +43,7 @@ CODES = {
         kill_switch_active kill_switch_refused kill_unconfirmed kind_by_structure
         kind_unchanged looser_than_its_case mark_moved_on mark_unchanged
         not_a_duplicate not_approved not_lifted not_newest_version
-        not_on_hold on_hold_already
+        not_made not_on_hold on_hold_already
         nothing_held nothing_to_take_over
         phase_not_reached phase_out_of_order phase_refused request_lapsed
         trust_transition_refused unwaivable verification_unfinished waived_already

@@ -13,7 +13,7 @@ from evidence import storage
 from evidence.accounts.access import Actor, require_permission
 from evidence.format import DocumentRefused, IncidentBundleRedactionPolicy
 from evidence.handling import strictest
-from evidence.models import WorkState
+from evidence.models import Channel, WorkState
 from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
 from evidence.queue.names import QueueName
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
@@ -211,17 +211,28 @@ ARCHIVE = register_kind(
 )
 
 
-def open_archive(*, archive_id: int, actor: Actor) -> storage.Chunks:
-    """Open an archive for download, its digest checked, and record who took it.
+def require_download(archive: CaseArchive, actor: Actor) -> None:
+    """Raise PermissionRefused for who may not take an archive.
 
     An unredacted one takes a right of its own; a redacted one may be taken by those
     who may have it made.
     """
-    archive = CaseArchive.objects.get(pk=archive_id, state=WorkState.DONE)
     require_permission(actor, MAKE if archive.is_redacted else DOWNLOAD)
+
+
+def open_archive(
+    *,
+    archive_id: int,
+    actor: Actor,
+    channel: Channel,
+    ip_address: str | None = None,
+) -> storage.Chunks:
+    """Open an archive for download, its digest checked, and record who took it."""
+    archive = CaseArchive.objects.get(pk=archive_id, state=WorkState.DONE)
+    require_download(archive, actor)
     file = storage.open_intact(archive.sha256_hex)
     try:
-        _record_download(archive, actor=actor)
+        _record_download(archive, actor=actor, channel=channel, ip_address=ip_address)
     except BaseException:
         file.close()
         raise
@@ -229,7 +240,9 @@ def open_archive(*, archive_id: int, actor: Actor) -> storage.Chunks:
 
 
 @transaction.atomic
-def _record_download(archive: CaseArchive, *, actor: Actor) -> None:
+def _record_download(
+    archive: CaseArchive, *, actor: Actor, channel: Channel, ip_address: str | None
+) -> None:
     incident = lock_incident(archive.incident_id)
     record_change(
         incident,
@@ -238,5 +251,10 @@ def _record_download(archive: CaseArchive, *, actor: Actor) -> None:
         now=timezone.now(),
         kind=TimelineKind.EVIDENCE,
         body=f"**Archive of the case downloaded**, {archive.redaction_words}",
-        after={"archive": archive.pk, "sha256_hex": archive.sha256_hex},
+        after={
+            "archive": archive.pk,
+            "sha256_hex": archive.sha256_hex,
+            "channel": str(channel),
+            "ip_address": ip_address,
+        },
     )

@@ -31,7 +31,6 @@ NOT_LISTED = {
     "evidence.LogSubtree": "hashes that the log's tiles give",
     "evidence.ReaderSettings": "in which zone a person reads pages",
     "evidence.SentForm": "keys of forms, so that none is taken twice; soon forgotten",
-    "incidents.CaseArchive": "asked for, made and taken on the case's page",
     "incidents.NotificationPreference": "a person's own wishes; what became of them "
     "stands in notifications",
     "incidents.ReferenceCounter": "the last number given; references show it",

@@ -20,7 +20,7 @@ from evidence.audit.log.growing import grow_log
 from evidence.audit.log.keys import verifier_keys
 from evidence.audit.log.reading import newest_checkpoint
 from evidence.errors import PermissionRefused
-from evidence.models import AuditEntry, WorkState
+from evidence.models import AuditEntry, Channel, WorkState
 from evidence.proof.notes import encode_verifier
 from evidence.proof.verify_archive import check_archive
 from evidence.queue.running import WorkPutBack
@@ -212,9 +212,11 @@ def test_who_may_ask_for_one_and_take_one(outsider: User, responder: User) -> No
         request_archive(incident_id=incident.pk, actor=outsider)
     archive = make_archive(incident)
     with pytest.raises(PermissionRefused):
-        open_archive(archive_id=archive.pk, actor=responder)
+        open_archive(archive_id=archive.pk, actor=responder, channel=Channel.ADMIN)
     reviewer = make_user(Role.REVIEWER)
-    assert b"".join(open_archive(archive_id=archive.pk, actor=reviewer))
+    assert b"".join(
+        open_archive(archive_id=archive.pk, actor=reviewer, channel=Channel.ADMIN)
+    )
     taken = AuditEntry.objects.get(action="archive.downloaded")
     assert taken.actor == reviewer
     assert taken.after["sha256_hex"] == archive.sha256_hex

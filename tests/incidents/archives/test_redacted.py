@@ -29,7 +29,7 @@ from evidence.format.names import REDACTED_MEMBERS
 from evidence.format.redaction import IncidentBundleRedactionPolicy
 from evidence.format.redactor import Redactor
 from evidence.handling import Tlp
-from evidence.models import AuditEntry, WorkState
+from evidence.models import AuditEntry, Channel, WorkState
 from evidence.proof.verify_archive import check_archive
 from incidents.errors import IncidentError
 from incidents.models import CaseArchive, Incident
@@ -332,14 +332,18 @@ def test_who_may_have_archives_made_takes_redacted_ones_and_no_whole_one() -> No
     incident = make_incident()
     responder = make_user(Role.RESPONDER)
     whole, redacted = make(incident, redaction=None, deep=False), make(incident)
-    open_archive(archive_id=redacted.pk, actor=responder).close()
+    open_archive(archive_id=redacted.pk, actor=responder, channel=Channel.ADMIN).close()
     with pytest.raises(PermissionRefused):
-        open_archive(archive_id=whole.pk, actor=responder)
+        open_archive(archive_id=whole.pk, actor=responder, channel=Channel.ADMIN)
     for role in (Role.REVIEWER, Role.AUDITOR):
-        open_archive(archive_id=whole.pk, actor=make_user(role)).close()
+        open_archive(
+            archive_id=whole.pk, actor=make_user(role), channel=Channel.ADMIN
+        ).close()
     for role in (Role.ADMINISTRATOR, Role.MACHINE, None):
         with pytest.raises(PermissionRefused):
-            open_archive(archive_id=redacted.pk, actor=make_user(role))
+            open_archive(
+                archive_id=redacted.pk, actor=make_user(role), channel=Channel.ADMIN
+            )
 
 
 @pytest.mark.parametrize(
