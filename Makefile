@@ -11,10 +11,10 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser live walk slow faults documents bench lint manage install clean
+.PHONY: help run test browser live walk slow faults documents bench lint deploy-check manage install clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: ## Run Casefile on http://127.0.0.1:8000 (PORT=… VERBOSE=1) until Ctrl-C; data is kept
 	@$(LAUNCH) run
@@ -58,7 +58,7 @@ lint: install ## Check format, style, types, migrations and production settings
 	@$(LAUNCH) beside $(VENV)/python -m config.launcher.deploy_check
 
 deploy-check: install ## Run what deploy/ ships, step by step (ARGS="nginx")
-	@$(LAUNCHER) beside $(VENV)/python -m tests.deploy.check $(ARGS)
+	@$(LAUNCH) beside $(VENV)/python -m tests.deploy.check $(ARGS)
 
 manage: ## Run a management command, beside a run or without (ARGS="verify_audit")
 	@$(LAUNCH) manage -- $(ARGS)
