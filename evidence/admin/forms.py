@@ -19,6 +19,7 @@ from evidence.models import EvidenceItem, EvidenceKind
 from evidence.stored_moments import to_ms
 
 OPEN_INCIDENTS_SHOWN = 500
+BUNDLES_OFFERED = 50
 FLAG_LABELS = {
     flag: flag.removeprefix("redact_").replace("_", " ") for flag in REDACTION_FLAGS
 }
@@ -125,7 +126,27 @@ class ExportForm(ZonedMixin):
         "spells, in whatever coding. Without it, a leak fails the export.",
     )
 
+    more_items = forms.TypedMultipleChoiceField(
+        coerce=int,
+        required=False,
+        label="Draw on these bundles of the case, too",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="All go into one new bundle. What stands in several counts once; "
+        "what contradicts each other is refused.",
+    )
+
     field_order = ("start_at", "end_at", "zone", "occurrence")
+
+    def __init__(self, *args: Any, item: EvidenceItem, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        others = EvidenceItem.objects.filter(
+            incident=item.incident_id, kind=EvidenceKind.BUNDLE, derived_from=None
+        )
+        shown = others.exclude(pk=item.pk).order_by("-pk")[:BUNDLES_OFFERED]
+        field: Any = self.fields["more_items"]
+        field.choices = [(each.pk, each.shown_name) for each in shown]
+        if not field.choices:
+            del self.fields["more_items"]
 
     def clean(self) -> dict[str, Any]:
         """Refuse a choice of nothing where something is to be taken out."""

@@ -281,7 +281,10 @@ def _exports(
     request: HttpRequest, item: EvidenceItem, report: VerificationReport | None
 ) -> dict[str, Any]:
     requests = item.export_requests.select_related("result", "requested_by")
-    return {"exports": list(requests[:SHOWN_REPORTS]), "export_form": ExportForm()}
+    return {
+        "exports": list(requests[:SHOWN_REPORTS]),
+        "export_form": ExportForm(item=item),
+    }
 
 
 Context = Callable[

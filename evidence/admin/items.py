@@ -266,7 +266,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(page)
         return answer_form(
             request,
-            make=lambda data, files: ExportForm(data),
+            make=lambda data, files: ExportForm(data, item=item),
             run=lambda form: _export(request, item, form),
             show=lambda form, error: self._show_export(request, item, form),
         )
@@ -362,6 +362,7 @@ def _export(request: HttpRequest, item: EvidenceItem, form: ExportForm) -> HttpR
         filter=form.filter_members(),
         redaction=form.redaction_members(),
         deep=form.cleaned_data["deep"],
+        more_items=form.cleaned_data.get("more_items", ()),
         actor=person_of(request),
     )
     messages.success(

@@ -92,12 +92,15 @@ class ExportViewSet(ReadOnlyViewSet):
         values = form.validated_data
         visible = EvidenceItem.objects.visible_to(request.user)
         item = get_object_or_404(visible, pk=values["item"])
+        for pk in values["more_items"]:
+            get_object_or_404(visible, pk=pk)
         _require_unredacted_scope(request, values["redaction"])
         export = request_export(
             item_id=item.pk,
             filter=values["filter"],
             redaction=values["redaction"],
             deep=values["deep"],
+            more_items=values["more_items"],
             actor=person_of(request),
         )
         return self._answer(export)

@@ -157,8 +157,17 @@ class ReplacedSerializer(LeakSerializer):
 
 
 class StepFailedSerializer(serializers.Serializer):
+    source = serializers.CharField(help_text="The item, by its name.")  # type: ignore[assignment]
     step = serializers.CharField(help_text="One of the bundle's five steps.")
     message = serializers.CharField()
+
+
+class InSeveralSerializer(serializers.Serializer):
+    """How many records of a section stand in several items, and the first calls."""
+
+    section = serializers.CharField()
+    count = serializers.IntegerField()
+    calls = serializers.ListField(child=serializers.CharField())
 
 
 class ExportAskingSerializer(serializers.Serializer):
@@ -172,6 +181,13 @@ class ExportAskingSerializer(serializers.Serializer):
     filter = serializers.DictField(required=False, default=dict)
     redaction = serializers.DictField(
         child=serializers.BooleanField(), required=False, default=dict
+    )
+    more_items = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=BIGINT_MAX),
+        required=False,
+        default=list,
+        max_length=100,
+        help_text="Further items of the same case that the one bundle draws on.",
     )
     deep = serializers.BooleanField(
         required=False,
@@ -191,6 +207,7 @@ class ExportSerializer(serializers.ModelSerializer):
     replaced = serializers.SerializerMethodField()
     carried_over = serializers.SerializerMethodField()
     source_fails = serializers.SerializerMethodField()
+    in_several = serializers.SerializerMethodField()
 
     class Meta:
         model = ExportRequest
@@ -198,6 +215,7 @@ class ExportSerializer(serializers.ModelSerializer):
             "id",
             "incident",
             "source",
+            "more_sources",
             "tlp",
             "state",
             "filter",
@@ -212,6 +230,7 @@ class ExportSerializer(serializers.ModelSerializer):
             "replaced",
             "carried_over",
             "source_fails",
+            "in_several",
             "result",
         )
         read_only_fields = fields
@@ -224,6 +243,11 @@ class ExportSerializer(serializers.ModelSerializer):
     def get_carried_over(self, export: ExportRequest) -> int:
         """Return how many faults the ledger has from its source."""
         return len((export.report or {}).get("carried_over") or [])
+
+    @extend_schema_field(InSeveralSerializer(many=True))
+    def get_in_several(self, export: ExportRequest) -> list[dict[str, Any]]:
+        """Return what stands in more than one of the items that it draws on."""
+        return list((export.report or {}).get("in_several") or [])
 
     @extend_schema_field(StepFailedSerializer(many=True))
     def get_source_fails(self, export: ExportRequest) -> list[dict[str, Any]]:

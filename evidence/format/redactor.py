@@ -91,6 +91,10 @@ class Redactor:
         for path, text in strings_with_paths(made):
             self.text(text, path=path)
 
+    def beside(self, text: str) -> str:
+        """Return a text that is said about a copy, without what it must not tell."""
+        return self._looked_through(text)[0]
+
     def listing(self) -> list[dict[str, Any]]:
         """Return what was replaced, by path and kind, with how often."""
         return [

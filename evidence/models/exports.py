@@ -1,5 +1,6 @@
 """Export requests: a stored bundle, filtered and redacted into a new one."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -20,6 +21,12 @@ class ExportRequest(QueuedWork):
     noun = "Export"
     source = models.ForeignKey(
         EvidenceItem, on_delete=models.PROTECT, related_name="export_requests"
+    )
+    more_sources = ArrayField(
+        models.BigIntegerField(),
+        null=True,
+        blank=True,
+        help_text="Further items of the same case that it draws on; none: one alone.",
     )
     filter = models.JSONField(default=dict)
     redaction = models.JSONField(default=dict)
@@ -54,6 +61,11 @@ class ExportRequest(QueuedWork):
             ),
         ]
 
+    def all_sources(self) -> list[EvidenceItem]:
+        """Return the items that it draws on, the one that it was asked of first."""
+        more = EvidenceItem.objects.filter(pk__in=self.more_sources or ())
+        return [self.source, *more.select_related("incident").order_by("pk")]
+
     @property
     def redaction_words(self) -> str:
         """How it is redacted, in a word that names and pages tell it apart by."""
@@ -76,7 +88,8 @@ class ExportRequest(QueuedWork):
     @property
     def tlp(self) -> Tlp:
         """The strictest mark of what it draws on, and of what was made."""
-        held = [self.source, self.result]
+        more = self.all_sources()[1:] if self.more_sources else []
+        held = [self.source, *more, self.result]
         return strictest(*(item.tlp for item in held if item is not None))
 
     def __str__(self) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from evidence import storage
 from evidence.format import (
     IncidentBundleFilter,
     IncidentBundleRedactionPolicy,
     build_bundle,
-    read_document,
     serialize_document,
     verify_document,
 )
@@ -19,20 +17,26 @@ from evidence.format.redactor import Redactor
 from evidence.models import ExportRequest
 from evidence.queue.claiming import progress_recorder
 from evidence.services.carried_faults import failed_steps, find_carried_faults
-from evidence.services.documents import unpack_document
+from evidence.services.export_sources import read_sources
 
 SHOWN_LEAKS = 20
 NOT_KEPT = "the new bundle does not pass its verification, so it was not kept."
+NO_FIT = "together, the chosen items show a fault that none of them has by itself:"
 GO_DEEP = "Deep redaction takes that out as well."
 
 
 @dataclass(frozen=True)
 class MadeExport:
-    """A new bundle's bytes and its report; `failure` says why it is not handed out."""
+    """A new bundle's bytes and its report; `failure` says why it is not handed out.
+
+    `source_name` and `filter` are what its file's name is made of.
+    """
 
     data: bytes
     report: dict[str, Any]
     failure: str = ""
+    source_name: str = ""
+    filter: dict[str, Any] = field(default_factory=dict)
 
 
 def make_export(request: ExportRequest) -> MadeExport:
@@ -42,9 +46,9 @@ def make_export(request: ExportRequest) -> MadeExport:
     the source's faults is carried over (`carried_over`), and which of the five steps
     the source itself fails (`source_fails`).
     """
-    source = unpack_document(storage.read_verified(request.source.sha256_hex))
-    document = read_document(source)
-    scope = IncidentBundleFilter.from_dict(request.filter)
+    sources = read_sources(request.all_sources())
+    document, source = sources.document, sources.data
+    scope = _scope_of(request, document)
     policy = IncidentBundleRedactionPolicy.from_dict(request.redaction)
     options: dict[str, Any] = {
         "filter": scope,
@@ -62,12 +66,19 @@ def make_export(request: ExportRequest) -> MadeExport:
         made = redactor.rest_of_bundle(made, file="")
     elif policy.flags:
         redactor.search(made)
+    name = redactor.text(request.source.original_name, path="the file's name")
     data = serialize_document(made)
     report = verify_document(
         data, source=source, progress=progress_recorder(request, first=45, last=80)
     ).as_dict()["report"]
-    before = verify_document(source).as_dict()["report"]
-    report["source_fails"] = failed_steps(before)
+    before = sources.report()
+    report["source_fails"] = [
+        {**row, "source": redactor.beside(row["source"])} for row in before["fails"]
+    ]
+    report["in_several"] = [
+        {**row, "calls": [redactor.beside(call) for call in row["calls"]]}
+        for row in sources.in_several
+    ]
     report["replaced"] = redactor.listing()
     report["leaks"] = _joined(report["leaks"], redactor.leaks)
     report["carried_over"] = []
@@ -79,9 +90,24 @@ def make_export(request: ExportRequest) -> MadeExport:
         )
         carried = find_carried_faults(report, before, document=made, plain=plain)
         if carried is None:
-            return MadeExport(data, report, _explain(report, deep=request.deep))
+            why = _explain(report, deep=request.deep)
+            if request.more_sources:
+                why = f"{NO_FIT} {why}"
+            return MadeExport(data, report, why)
         report["carried_over"] = carried
-    return MadeExport(data, report)
+    return MadeExport(data, report, source_name=name, filter=made["filter"])
+
+
+def _scope_of(request: ExportRequest, document: dict[str, Any]) -> IncidentBundleFilter:
+    """Return the filter that was asked for, and the extension that its source names.
+
+    What was filtered by an extension before has holes that only this filter explains.
+    """
+    named = document["filter"].get("extension_id")
+    wanted = dict(request.filter)
+    if wanted.get("extension_id") is None and isinstance(named, str):
+        wanted["extension_id"] = named
+    return IncidentBundleFilter.from_dict(wanted)
 
 
 def _joined(

@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 from django.db import transaction
@@ -54,23 +55,21 @@ def request_export(
     redaction: dict[str, Any],
     actor: Actor,
     deep: bool = False,
+    more_items: Collection[int] = (),
     now: dt.datetime | None = None,
 ) -> ExportRequest:
     """Ask for a bundle made from a stored one; a worker makes it.
 
     `filter` and `redaction` are the members of docs/evidence-format.md, sections 4
     and 5. A copy with nothing redacted takes a right of its own. `deep` takes out what
-    leaks, where a leak fails the export otherwise. Raise EvidenceError where they say
-    what the format does not know.
+    leaks, where a leak fails the export otherwise. `more_items` are further items of
+    the same case, whose records go into the same bundle. Raise EvidenceError where
+    they say what the format does not know.
     """
     require_permission(actor, "evidence.export_evidenceitem")
     item = EvidenceItem.objects.get(pk=item_id)
     lock_case(item.incident_id)
-    if item.kind != EvidenceKind.BUNDLE:
-        raise EvidenceError(
-            f"Only a bundle can be exported; {item} is: {item.get_kind_display()}",
-            code="not_a_bundle",
-        )
+    more = _require_bundles(item, more_items)
     moment = now or timezone.now()
     scope, policy = _read_choices(filter, redaction)
     if deep and not policy.flags:
@@ -85,6 +84,7 @@ def request_export(
         filter=scope.as_dict(),
         redaction=policy.as_dict(),
         deep=deep,
+        more_sources=more or None,
         generated_at_ms=to_ms(moment),
         requested_by=actor,
         requested_at=moment,
@@ -100,11 +100,31 @@ def request_export(
             "filter": request.filter,
             "flags": policy.flags,
             "deep": deep,
+            "more_items": more,
         },
         now=moment,
     )
     queue_work(request)
     return request
+
+
+def _require_bundles(item: EvidenceItem, more_items: Collection[int]) -> list[int]:
+    """Return the further items of an export, each once; refuse what is no bundle."""
+    wanted = sorted(set(more_items) - {item.pk})
+    found = EvidenceItem.objects.filter(pk__in=wanted, incident=item.incident_id)
+    more = list(found.order_by("pk"))
+    if len(more) < len(wanted):
+        raise EvidenceError(
+            "An export draws on items of one case: choose further ones from the case "
+            f"of {item}.",
+        )
+    for each in (item, *more):
+        if each.kind != EvidenceKind.BUNDLE:
+            raise EvidenceError(
+                f"Only a bundle can be exported; {each} is: {each.get_kind_display()}",
+                code="not_a_bundle",
+            )
+    return [each.pk for each in more]
 
 
 def run_export(*, request_id: int) -> ExportRequest | None:
@@ -132,6 +152,7 @@ def repeat_export(*, export_id: int, actor: Actor) -> ExportRequest:
         filter=before.filter,
         redaction=before.redaction,
         deep=before.deep,
+        more_items=before.more_sources or (),
         actor=actor,
     )
 
@@ -152,13 +173,16 @@ def _make(request: ExportRequest) -> ExportRequest:
     return _hand_out(request, made)
 
 
-def export_name(request: ExportRequest) -> str:
+def export_name(
+    request: ExportRequest, *, source_name: str, filter: dict[str, Any]
+) -> str:
     """Return a file name that says what an export holds: of what, which part, how."""
-    scope = IncidentBundleFilter.from_dict(request.filter)
-    source = request.source
+    scope = IncidentBundleFilter.from_dict(filter)
     chosen = scope.as_dict().items()
     wanted = {name: value for name, value in chosen if value is not None}
-    parts = [_slug(source.original_name.partition(".")[0])]
+    parts = [_slug(source_name.partition(".")[0])]
+    if request.more_sources:
+        parts.append(f"and-{len(request.more_sources)}-more")
     if "extension_id" in wanted:
         parts.append(_slug(wanted["extension_id"]))
     for word, name in (("from", "start_ms"), ("to", "end_ms")):
@@ -188,10 +212,12 @@ def _hand_out(request: ExportRequest, made: MadeExport) -> ExportRequest:
                 request.source.incident_id,
                 incoming,
                 Delivery(
-                    original_name=export_name(request),
+                    original_name=export_name(
+                        request, source_name=made.source_name, filter=made.filter
+                    ),
                     channel=Channel.WORKER,
                     media_type="application/json",
-                    source=f"export {request.pk} of {request.source}",
+                    source=_say_sources(request),
                 ),
                 recognised=Recognised(
                     EvidenceKind.BUNDLE, "Incident evidence bundle", ""
@@ -199,7 +225,7 @@ def _hand_out(request: ExportRequest, made: MadeExport) -> ExportRequest:
                 actor=request.requested_by,
                 now=now,
                 derived_from=request.source,
-                tlp=request.source.tlp,
+                tlp=request.tlp,
             )
             return _conclude(request, now, report=made.report, item=item)
 
@@ -243,14 +269,15 @@ def _conclude(
 
 def _record_export(request: ExportRequest, now: dt.datetime) -> None:
     result = request.result
-    record_custody(
-        request.source,
-        CustodyKind.EXPORTED,
-        actor=request.requested_by,
-        channel=Channel.WORKER,
-        detail=_say_result(request),
-        now=now,
-    )
+    for source in request.all_sources():
+        record_custody(
+            source,
+            CustodyKind.EXPORTED,
+            actor=request.requested_by,
+            channel=Channel.WORKER,
+            detail=_say_result(request),
+            now=now,
+        )
     record_entry(
         streams=[incident_stream(request.source.incident_id)],
         action="evidence.exported" if result else "evidence.export_failed",
@@ -266,6 +293,13 @@ def _record_export(request: ExportRequest, now: dt.datetime) -> None:
         },
         now=now,
     )
+
+
+def _say_sources(request: ExportRequest) -> str:
+    """Return what an export's item says of where it comes from."""
+    more = len(request.more_sources or ())
+    others = f" and {more} more items of the case" if more else ""
+    return f"export {request.pk} of {request.source}{others}"
 
 
 def _say_result(request: ExportRequest) -> str:

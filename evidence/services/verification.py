@@ -46,6 +46,7 @@ from evidence.queue.sending import queue_on_commit
 from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import unpack_document
+from evidence.services.export_sources import read_sources
 from evidence.services.overview import make_overview
 from evidence.storable_values import (
     safe_bigint,
@@ -252,10 +253,15 @@ def _find_in_document(request: VerificationRequest, data: bytes) -> Finding:
 
 
 def _source_of(item: EvidenceItem) -> bytes | None:
-    """Return the unredacted source of an export made here, to look for leaks."""
+    """Return the unredacted source of an export made here, to look for leaks.
+
+    Where it draws on several items, it is them as one.
+    """
     if item.derived_from is None:
         return None
-    return unpack_document(storage.read_verified(item.derived_from.sha256_hex))
+    made = item.made_by_exports.filter(more_sources__isnull=False).first()
+    sources = made.all_sources() if made else [item.derived_from]
+    return read_sources(sources).data
 
 
 def _details(

@@ -278,11 +278,9 @@ def test_an_export_is_named_after_what_it_holds(filter, flags, name):
         "some": {**dict.fromkeys(members, False), next(iter(members)): True},
     }[flags]
     made = export_name(
-        ExportRequest(
-            source=EvidenceItem(original_name="case.json.gz", incident=Incident()),
-            filter=IncidentBundleFilter.from_dict(filter).as_dict(),
-            redaction=chosen,
-        )
+        ExportRequest(source=EvidenceItem(incident=Incident()), redaction=chosen),
+        source_name="case.json.gz",
+        filter=IncidentBundleFilter.from_dict(filter).as_dict(),
     )
     assert made == name
 
