@@ -1,17 +1,24 @@
 """A password again before signing, approving, accounts, tokens and evidence."""
 
 import datetime as dt
+import re
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from evidence.accounts.access import Role
 from evidence.accounts.presence import PROVED
+from evidence.form_keys import KEY_NAME
 from evidence.models import ApiToken, AuditEntry
 from tests.conftest import PASSWORD
+from tests.factories import make_evidence, make_incident
+from tests.factories import make_user as make_person
+from tests.incidents.postmortem.cases import make_version
 
 pytestmark = pytest.mark.django_db
 CONFIRM = "/admin/confirm/"
@@ -142,3 +149,37 @@ def test_nobody_is_asked_where_it_is_switched_off(
     client = Client()
     client.force_login(administrator)
     assert client.get("/admin/auth/user/add/").status_code == 200
+
+
+def test_signature_waits_for_the_password_and_is_kept_meanwhile() -> None:
+    version = make_version()
+    client = Client()
+    client.force_login(make_person(Role.REVIEWER))
+    page = f"/admin/incidents/postmortem/{version.postmortem_id}/"
+    target = f"{page}do/sign/"
+    shown = client.get(f"{page}change/").content.decode()
+    key = re.findall(rf'name="{KEY_NAME}" value="([^"]+)"', shown)[0]
+    form = {
+        "version": 1,
+        "content_sha256": version.content_sha256,
+        KEY_NAME: key,
+    }
+    asked = client.post(target, form)
+    assert asks(asked)
+    version.postmortem.refresh_from_db()
+    assert version.postmortem.state != "signed"
+    back = client.post(asked.headers["Location"], {"password": PASSWORD})
+    assert back.headers["Location"] == target
+    again = client.get(target).content.decode()
+    assert "your password was needed first" in again
+    client.post(target, form)
+    version.postmortem.refresh_from_db()
+    assert version.postmortem.state == "signed"
+
+
+def test_evidence_is_not_downloaded_from_an_open_browser(responder: User) -> None:
+    item = make_evidence(make_incident())
+    late, fresh = sign_in("responder", 16), sign_in("responder", 14)
+    path = reverse("admin:evidence_evidenceitem_download", args=[item.pk])
+    assert asks(late.get(path))
+    assert fresh.get(path).status_code == 200
