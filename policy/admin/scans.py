@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import Count, Q
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 from unfold.decorators import display
 
 from evidence.admin.base import call_service, client_address, person_of, read_key
@@ -25,9 +31,11 @@ from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
 from policy.models import ScanClassification, ScanEntry, ScanReport, ScanRequest
 from policy.services.changes import WORK_POLICY
 from policy.services.readings import request_reading, unread_bundles
+from policy.services.sarif import sarif_of
 from policy.services.scans import request_scan
 
 FAMILIES_SHOWN = 60
+FORBIDDEN = Q(classification=ScanClassification.FORBIDDEN)
 
 
 def _scan_again(request: HttpRequest, report: ScanReport, data: dict[str, Any]) -> str:
@@ -66,7 +74,18 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = require_POST(self.read_again_view)
         again = self.page("read/<int:item_pk>/", view, "read_again")
-        return [again, *super().get_urls()]
+        sarif = self.page("<int:pk>/sarif/", require_GET(self.sarif_view), "sarif")
+        return [again, sarif, *super().get_urls()]
+
+    def sarif_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Send a report as a SARIF file."""
+        report = self.find(request, pk)
+        name = f"scan-{report.pk}.sarif"
+        return JsonResponse(
+            sarif_of(report),
+            content_type="application/sarif+json",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
 
     def read_again_view(self, request: HttpRequest, item_pk: int) -> HttpResponse:
         """Ask once more for a bundle to be read that could not be."""
@@ -171,10 +190,10 @@ def _chosen_rows(report: ScanReport, query: dict[str, str]) -> Any:
 
 
 def _missed_families(report: ScanReport) -> list[Any]:
-    """Return in what forms the line-based scanner is passed by, commonest first."""
+    """Return in what forms the line-based scanner is passed by, the worst first."""
     missed = report.entries.filter(is_missed_by_line_scanner=True).order_by()
     return list(
         missed.values("family", "form", "suggested_pattern", "regression_test_idea")
-        .annotate(count=Count("id"))
-        .order_by("-count", "family")[:FAMILIES_SHOWN]
+        .annotate(count=Count("id"), forbidden=Count("id", filter=FORBIDDEN))
+        .order_by("-forbidden", "-count", "family")[:FAMILIES_SHOWN]
     )

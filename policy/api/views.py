@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
@@ -36,6 +37,7 @@ from policy.models import (
 )
 from policy.rules.documents import MAX_DOCUMENT_BYTES
 from policy.services.kill_switches import confirm_kill_switch, with_kill_state
+from policy.services.sarif import sarif_of
 from policy.services.scans import request_scan
 from policy.services.snapshots import SnapshotSource, take_snapshot
 from policy.services.trust import trust_state_at
@@ -203,6 +205,12 @@ class ScanReportViewSet(ReadOnlyViewSet):
         request_scan(item_id=report.item_id, actor=person_of(request))
         data = self.get_serializer(report).data
         return Response(data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @action(detail=True, methods=["get"])
+    def sarif(self, request: Request, pk: str) -> Response:
+        """Return a report with all its entries as SARIF 2.1.0."""
+        return Response(sarif_of(self.get_object()))
 
 
 class ScanEntryViewSet(ReportPartViewSet):

@@ -125,6 +125,9 @@ EXAMPLES = {
         ("{folder}/made.json", *NO_CASE),
         "no case",
     ),
+    "export_scan": Example(
+        ("--help",), "SARIF", ("999999", "--output", "{folder}/x"), "no scan report"
+    ),
     "take_policy_snapshot": Example(
         ("{folder}/settings.json", *CASE),
         "policy snapshot",

@@ -15,7 +15,11 @@ from policy.scanner.detection.findings import (
     Detector,
 )
 from policy.scanner.detection.modules import judge_module, judge_named_module
-from policy.scanner.detection.pollution import judge_merge, judge_prototype_call
+from policy.scanner.detection.pollution import (
+    judge_definer,
+    judge_merge,
+    judge_prototype_call,
+)
 from policy.scanner.families import (
     ASSEMBLIES,
     ENCODINGS,
@@ -100,6 +104,7 @@ def judge_call(detector: Detector, node: Node, scope: Scope) -> None:
     if inner.type in FUNCTIONS:
         return
     judge_merge(detector, node, scope)
+    judge_definer(detector, node, scope)
 
 
 def judge_called(detector: Detector, node: Node, scope: Scope, target: Value) -> None:

@@ -20,6 +20,7 @@ from policy.scanner.merges import is_unsafe_merge
 from policy.scanner.scopes import (
     FUNCTIONS,
     Scope,
+    arguments_of,
     text_of,
     unwrap,
 )
@@ -44,6 +45,15 @@ _DEFINERS = frozenset(
         "Reflect.set",
     ]
 )
+_WRITERS = frozenset(
+    [
+        *(name.rpartition(".")[2] for name in _DEFINERS),
+        *(f"__{verb}{kind}etter__" for verb in ("define", "lookup") for kind in "GS"),
+    ]
+)
+_CALLERS = frozenset(("call", "apply", "bind"))
+# Polyfills write to the others, in plain sight.
+_BUILT_IN = frozenset(("Object", "globalThis.Object", "Function"))
 _PROTOTYPES = frozenset(("Object.prototype", "?.__proto__", "?.prototype"))
 
 
@@ -71,6 +81,59 @@ def judge_prototype_call(
         if has_prototype_key(result):
             why = "This JSON carries __proto__, which an unguarded merge follows"
             detector.add(node, "prototype-json", FLAGGED, why, pollution)
+
+
+def judge_definer(detector: Detector, node: Node, scope: Scope) -> None:
+    """Flag a call that writes members, by whatever way, given a built-in prototype."""
+    callee = unwrap(node.child_by_field_name("function"))
+    arguments = arguments_of(node)
+    name = _last_name(callee)
+    if name in _CALLERS and callee is not None:
+        callee = unwrap(callee.child_by_field_name("object"))
+        name = _last_name(callee)
+    if name not in _WRITERS or callee is None:
+        return
+    if name == "set" and text_of(callee) != "Reflect.set":
+        return
+    # In `Object.assign.call(null, target)` the target is the second.
+    targets = [unwrap(argument) for argument in arguments[:2]]
+    if name.startswith("__"):
+        targets.append(unwrap(callee.child_by_field_name("object")))
+    looks_up = name.startswith("__lookup") and any(
+        b"__proto__" in (argument.text or b"") for argument in arguments[:2]
+    )
+    if looks_up or (
+        not name.startswith("__lookup")
+        and any(_is_prototype(detector, target, scope) for target in targets)
+    ):
+        why = f"{name} writes to a prototype that everything inherits"
+        techniques = {"prototype-pollution"}
+        detector.add(node, "prototype-write", FLAGGED, why, techniques)
+
+
+def _last_name(node: Node | None) -> str:
+    """Return the name that a callee ends on; empty where it has none."""
+    if node is None:
+        return ""
+    if node.type == "identifier":
+        return text_of(node)
+    name = node.child_by_field_name("property")
+    return "" if name is None else text_of(name)
+
+
+def _is_prototype(detector: Detector, node: Node | None, scope: Scope) -> bool:
+    """Return whether an expression is a prototype of the runtime's own objects."""
+    if node is None:
+        return False
+    if node.type == "member_expression":
+        owner, name = unwrap(node.child_by_field_name("object")), _last_name(node)
+        if name == "__proto__":
+            return True
+        if name == "prototype" and owner is not None:
+            # Object's, or that of whatever made a value at hand.
+            return text_of(owner) in _BUILT_IN or _last_name(owner) == "constructor"
+    value = detector.folder.fold(node, scope)
+    return any(isinstance(o, Host) and o.name in _PROTOTYPES for o in options(value))
 
 
 def judge_assignment(detector: Detector, node: Node, scope: Scope) -> None:

@@ -24,7 +24,7 @@ _CALLEE = re.compile(
     rb"(?:^|[^\w$])(?:require|import|eval|Function|process|module|constructor|assign"
     rb"|set(?:Timeout|Interval|Immediate|PrototypeOf)|execScript|define\w*|__\w+__"
     rb"|Reflect|parse|Worker|SharedWorker|WebAssembly|importScripts|createRequire"
-    rb"|exec\w*|spawn\w*|fork)\W*$|\["
+    rb"|exec\w*|spawn\w*|fork)(?:\W*(?:call|apply|bind|set|\w*efine\w*))?\W*$|\["
 )
 # Texts that somebody decodes or puts together: any call may be given them.
 _DECODING = re.compile(
@@ -38,6 +38,10 @@ _NAMED = re.compile(
     rb"|binding|dlopen|_linkedBinding|['\"`](?:node:)?(?:timers|%b)['\"`/]"
     % "|".join(sorted(FORBIDDEN_MODULES | UNCOVERED_BUILTINS)).encode()
 )
+# A prototype of the runtime's under another name: any write may be one to it.
+_PROTOTYPE_HELD = re.compile(
+    rb"\.prototype\s*[;,)\n]|__proto__\s*[;,)\n]|__lookup[GS]etter__"
+)
 _LEFT = re.compile(rb"\[|proto|constructor")
 _LOUD = frozenset(("import_statement", "export_statement", "with_statement", "pair"))
 
@@ -50,6 +54,7 @@ class Interest:
         loaded = [text for load in proof.loads for text in load.texts]
         is_proved = not proof.doubts and all(map(is_harmless_module, loaded))
         is_proved = is_proved and _NAMED.search(source) is None
+        is_proved = is_proved and _PROTOTYPE_HELD.search(source) is None
         self.is_quiet = is_proved and _DECODING.search(source) is None
         self.may_merge = may_hold_merge(source)
 

@@ -191,6 +191,8 @@ def test_a_scans_entries_are_paged_below_it(
     missed = reader.get(path, {"missed": "true"}).json()["results"]
     assert all(entry["form"] for entry in missed)
     assert missed
+    sarif = reader.get(f"/api/v1/scans/{report.pk}/sarif/").json()
+    assert len(sarif["runs"][0]["results"]) == report.entry_count
 
 
 def test_lists_cost_the_same_however_long(
