@@ -112,12 +112,13 @@ def gather_bundles(
         incident.evidence_items.filter(kind=EvidenceKind.BUNDLE).order_by("pk")
     )
     reports = find_current_reports(items)
+    begun = _read_beginnings(incident, cycle)
     return tuple(
         _bundle_fact(
             item,
             reports.get(item.pk),
             explained,
-            earlier_cycle=_earlier_cycle(incident, cycle, item),
+            earlier_cycle=_earlier_cycle(begun, item),
         )
         for item in items
     )
@@ -125,10 +126,11 @@ def gather_bundles(
 
 def gather_snapshots(incident: Incident, cycle: Cycle) -> tuple[SnapshotFact, ...]:
     """Return the configuration snapshots of a case."""
+    begun = _read_beginnings(incident, cycle)
     return tuple(
         SnapshotFact(
             name=item.original_name,
-            earlier_cycle=_earlier_cycle(incident, cycle, item),
+            earlier_cycle=_earlier_cycle(begun, item),
             evidence_id=item.pk,
             sha256_hex=item.sha256_hex,
         )
@@ -244,13 +246,16 @@ def gather_postmortem(cycle: Cycle) -> PostmortemFact:
     signature = _newest_signature(postmortem)
     is_signed = postmortem.state == PostmortemState.SIGNED
     is_current = signature is not None and is_signed and signature.version == version
+    archive = _find_archive(signature) if is_current else None
     return PostmortemFact(
         is_written=is_signed or postmortem.state == PostmortemState.SUBMITTED,
         author=name_of(version.submitted_by),
         signed_by=name_of(signature.reviewer) if signature else "",
         signature_is_current=is_current,
-        artifacts_archived=is_current and _find_archive(signature) is not None,
-        archive_problem=_archive_problem(signature) if is_current else "",
+        artifacts_archived=archive is not None,
+        archive_problem=_archive_problem(signature)
+        if is_current and archive is None
+        else "",
     )
 
 
@@ -272,7 +277,7 @@ def _find_archive(signature: PostmortemReview | None) -> CaseArchive | None:
 
 def _archive_problem(signature: PostmortemReview | None) -> str:
     """Return why the newest try to archive gave up; "" where it did not."""
-    if signature is None or _find_archive(signature) is not None:
+    if signature is None:
         return ""
     newest: QueuedWork | None = signature.archivings.first()
     if hasattr(signature, "archive"):
@@ -322,15 +327,21 @@ def _bundle_fact(
     )
 
 
-def _earlier_cycle(incident: Incident, cycle: Cycle, item: EvidenceItem) -> int | None:
-    """Return the cycle that an item came in where that is not this one."""
-    if item.received_at >= cycle.started_at:
-        return None
-    begun = [
-        c.number for c in incident.cycles.all() if c.started_at <= item.received_at
-    ]
-    number = max(begun, default=1)
-    return number if number < cycle.number else None
+def _read_beginnings(incident: Incident, cycle: Cycle) -> list[Cycle]:
+    """Return the cycles up to this one, newest first; a first cycle costs no query."""
+    if cycle.number == 1:
+        return [cycle]
+    earlier = incident.cycles.filter(number__lt=cycle.number)
+    return [cycle, *earlier.order_by("-number")]
+
+
+def _earlier_cycle(begun: list[Cycle], item: EvidenceItem) -> int | None:
+    """Return the cycle that an item came in where that is not the newest of these."""
+    # A moment before the first cycle is one of the first: nothing is older than it.
+    number = next(
+        (c.number for c in begun if c.started_at <= item.received_at), begun[-1].number
+    )
+    return number if number < begun[0].number else None
 
 
 def is_chain_valid(report: VerificationReport) -> bool | None:

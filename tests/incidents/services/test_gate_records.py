@@ -3,12 +3,14 @@
 import datetime as dt
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from evidence.accounts.access import Role
 from evidence.services.verification import request_verification, run_verification
 from incidents.models import GateRecord, Incident
 from incidents.services.gates.conditions import read_gate
+from incidents.services.gates.gathering import gather_bundles, gather_facts
 from incidents.services.gates.phases import complete_phase
 from incidents.services.lifecycle.closing import (
     reopen_incident,
@@ -20,7 +22,7 @@ from incidents.workflow.gate_record import (
     write_conditions,
     write_facts,
 )
-from incidents.workflow.gates import evaluate_gate
+from incidents.workflow.gates import condition_keys, evaluate_gate
 from incidents.workflow.phases import PHASE_ORDER, Phase
 from tests.factories import (
     NOON,
@@ -32,6 +34,7 @@ from tests.factories import (
 )
 from tests.incidents.gates import read_gates
 from tests.incidents.services.test_phases import SOON, pass_with_waivers, reach, waive
+from tests.work import count_calls
 
 LATER = NOON + dt.timedelta(hours=1)
 
@@ -147,6 +150,21 @@ class TestCompletedGate:
             "settings.json (from cycle 1)",
         )
 
+    def test_what_an_earlier_cycle_brought_is_placed_by_one_reading(self, incident):
+        end_and_reopen(incident)
+
+        def count_queries() -> int:
+            case = fresh(incident)
+            with CaptureQueriesContext(connection) as asked:
+                found = gather_bundles(case, case.current_cycle, ())
+            assert {bundle.earlier_cycle for bundle in found} == {1}
+            return len(asked)
+
+        before = count_queries()
+        for vector in ("redacted-full", "filtered-time"):
+            make_evidence(incident, vector=vector, now=NOON)
+        assert count_queries() == before
+
     def test_database_keeps_it(self, incident):
         with pytest.raises(DatabaseError, match="append"), transaction.atomic():
             GateRecord.objects.update(conditions=[])
@@ -205,3 +223,14 @@ def test_waiver_that_is_not_needed_any_more_is_kept_beside_what_is_met():
         ConditionKey.COLLECTION_ANSWERED
     ]
     assert gates_of(incident)[Phase.COLLECT].conditions[0].waiver.by == "reviewer"
+
+
+@pytest.mark.django_db
+def test_a_completion_gathers_its_facts_once():
+    incident = make_incident()
+    reach(incident, Phase.COLLECT)
+    for key in condition_keys(Phase.COLLECT):
+        waive(incident, key)
+    with count_calls(gather_facts) as read:
+        assert complete(incident, Phase.COLLECT).passed
+    assert read == {"gather_facts": 1}
