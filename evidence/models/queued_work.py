@@ -98,3 +98,10 @@ class QueuedWork(models.Model):
     def gave_up(self) -> bool:
         """Return whether it ended without an answer: it can be asked for again."""
         return self.state == WorkState.GAVE_UP
+
+
+def pending_once(name: str, field: str = "item") -> models.UniqueConstraint:
+    """Return the constraint that a row has one piece of a kind that is unfinished."""
+    return models.UniqueConstraint(
+        fields=(field,), condition=Q(state__in=UNFINISHED_STATES), name=name
+    )

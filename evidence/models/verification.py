@@ -2,12 +2,11 @@
 
 from django.contrib.postgres.indexes import HashIndex
 from django.db import models
-from django.db.models import Q
 
 from evidence.models.append_only import AppendOnlyModel
 from evidence.models.columns import known
 from evidence.models.items import EvidenceItem
-from evidence.models.queued_work import UNFINISHED_STATES, QueuedWork
+from evidence.models.queued_work import QueuedWork, pending_once
 
 
 class VerificationRequest(QueuedWork):
@@ -25,11 +24,7 @@ class VerificationRequest(QueuedWork):
         abstract = False
         constraints = [
             *QueuedWork.Meta.constraints,
-            models.UniqueConstraint(
-                fields=("item",),
-                condition=Q(state__in=UNFINISHED_STATES),
-                name="verification_pending_once",
-            ),
+            pending_once("verification_pending_once"),
         ]
 
     def __str__(self) -> str:

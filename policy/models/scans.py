@@ -1,11 +1,10 @@
 """Source scans: a request, the one report that answers it, and its entries."""
 
 from django.db import models
-from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem, QueuedWork
 from evidence.models.columns import known
-from evidence.models.queued_work import UNFINISHED_STATES
+from evidence.models.queued_work import pending_once
 
 
 class ScanClassification(models.TextChoices):
@@ -28,11 +27,7 @@ class ScanRequest(QueuedWork):
         abstract = False
         constraints = [
             *QueuedWork.Meta.constraints,
-            models.UniqueConstraint(
-                fields=("item",),
-                condition=Q(state__in=UNFINISHED_STATES),
-                name="scan_pending_once",
-            ),
+            pending_once("scan_pending_once"),
         ]
 
     def __str__(self) -> str:

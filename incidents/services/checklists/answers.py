@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -91,11 +92,13 @@ def undo_item(
     text = _clean_note(note)
     _require_move(item, ItemState.OPEN, note=text)
     phase = item.cycle.phases.get(phase=item.phase)
+    # Its gate was decided on this answer, and is never decided again.
     if phase.completed_at is not None:
         raise TransitionError(
             f"{phase} is complete: its answers stay. Write a note in the timeline."
         )
     condition = CONDITION_OF_ITEM.get(item.key)
+    # The newest statement counts, and an empty one counts as none.
     if condition in STATED:
         add_statement(phase, condition, "", actor=actor, now=moment)
     item.links.filter(withdrawn_at__isnull=True).update(withdrawn_at=moment)
@@ -349,11 +352,35 @@ def record_answer(
     now: dt.datetime,
 ) -> None:
     """Write what was said to an item to the timeline and to the history."""
+    record_on_item(
+        incident,
+        item,
+        action,
+        f"{item.text} **{said}**",
+        note,
+        after={"key": item.key, "state": item.state, "detail": said},
+        actor=actor,
+        now=now,
+    )
+
+
+def record_on_item(
+    incident: Incident,
+    item: ChecklistItem,
+    action: str,
+    body: str,
+    reason: str,
+    *,
+    after: dict[str, Any],
+    actor: Actor,
+    now: dt.datetime,
+) -> None:
+    """Write what happened to an item to the timeline, and to the history with it."""
     add_entry(
         incident=incident,
         cycle=item.cycle,
         kind=TimelineKind.EVENT,
-        body=f"{item.text} **{said}**" + (f"\n\n{note}" if note else ""),
+        body=f"{body}\n\n{reason}" if reason else body,
         actor=actor,
         phase=item.phase,
         now=now,
@@ -363,7 +390,7 @@ def record_answer(
         action=action,
         actor=actor,
         obj=item,
-        reason=note,
-        after={"key": item.key, "state": item.state, "detail": said},
+        reason=reason,
+        after=after,
         now=now,
     )

@@ -10,7 +10,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import require_permission
-from evidence.audit.history import incident_stream, record_entry
 from evidence.text import REASON_LENGTH
 from incidents.errors import IncidentError
 from incidents.findings import Verdict
@@ -20,13 +19,11 @@ from incidents.models import (
     FindingReview,
     Incident,
     ReviewChoice,
-    TimelineKind,
 )
 from incidents.services.changes import WORK, lock_incident, require_reason
-from incidents.services.checklists.answers import answer_item, lock_item
+from incidents.services.checklists.answers import answer_item, lock_item, record_on_item
 from incidents.services.findings.gathering import current_findings
 from incidents.services.findings.words import code_of, newest_review, title_of
-from incidents.services.timeline import add_entry
 from incidents.workflow.incident_states import ItemState
 
 CHANGED = (
@@ -179,21 +176,13 @@ def _record(
 ) -> None:
     said = "confirmed" if action == "finding.confirmed" else "overruled"
     titles = "; ".join(f"{title_of(finding)} {finding.verdict}" for finding in findings)
-    add_entry(
-        incident=incident,
-        cycle=item.cycle,
-        kind=TimelineKind.EVENT,
-        body=f"Finding **{said}**: {titles}" + (f"\n\n{reason}" if reason else ""),
+    record_on_item(
+        incident,
+        item,
+        action,
+        f"Finding **{said}**: {titles}",
+        reason,
         actor=actor,
-        phase=item.phase,
-        now=now,
-    )
-    record_entry(
-        streams=[incident_stream(incident.pk)],
-        action=action,
-        actor=actor,
-        obj=item,
-        reason=reason,
         after={"key": item.key, "findings": [finding.pk for finding in findings]},
         now=now,
     )

@@ -63,22 +63,8 @@ def notify_broken_history(*, check_id: int, now: dt.datetime | None = None) -> i
     Return how many people. A check that found none tells nobody.
     """
     check = HistoryCheck.objects.get(pk=check_id)
-    if check.is_passing:
-        return 0
-    people = list(
-        User.objects.filter(is_active=True, groups__name__in=TOLD)
-        .distinct()
-        .order_by("pk")
-    )
-    remind(
-        key=f"history-check:{check.pk}",
-        people=people,
-        headline=f"The audit history is broken: {check.fault_count} faults found",
-        about=check,
-        owed_at=check.finished_at,
-        now=now,
-    )
-    return len(people)
+    found = f"The audit history is broken: {check.fault_count} faults found"
+    return _tell_of_faults(check, f"history-check:{check.pk}", found, now=now)
 
 
 def sweep_broken_history(*, now: dt.datetime | None = None) -> int:
@@ -102,17 +88,25 @@ def notify_changed_records(*, check_id: int, now: dt.datetime | None = None) -> 
     Return how many people. A check that found none tells nobody.
     """
     check = RecordCheck.objects.get(pk=check_id)
+    found = f"Rows were changed past Casefile: {check.fault_count} differences"
+    return _tell_of_faults(check, f"record-check:{check.pk}", found, now=now)
+
+
+def _tell_of_faults(
+    check: HistoryCheck | RecordCheck,
+    key: str,
+    headline: str,
+    *,
+    now: dt.datetime | None,
+) -> int:
     if check.is_passing:
         return 0
-    people = list(
-        User.objects.filter(is_active=True, groups__name__in=TOLD)
-        .distinct()
-        .order_by("pk")
-    )
+    told = User.objects.filter(is_active=True, groups__name__in=TOLD)
+    people = list(told.distinct().order_by("pk"))
     remind(
-        key=f"record-check:{check.pk}",
+        key=key,
         people=people,
-        headline=f"Rows were changed past Casefile: {check.fault_count} differences",
+        headline=headline,
         about=check,
         owed_at=check.finished_at,
         now=now,
