@@ -65,6 +65,7 @@ def record_entry(
         )
     moment = _to_milliseconds(now or timezone.now())
     entries = []
+    # Sorted: two services that write to the same streams lock them in one order.
     for stream in sorted(set(streams)):
         entry = AuditEntry(
             stream=stream,
@@ -201,6 +202,7 @@ def newest_of_streams() -> models.QuerySet[AuditEntry]:
 
 
 def _append(entry: AuditEntry) -> AuditEntry:
+    # Under the lock nobody else can add: the newest row that is seen is the end.
     _lock_stream(entry.stream)
     last = AuditEntry.objects.filter(stream=entry.stream).order_by("-sequence").first()
     entry.sequence = last.sequence + 1 if last else 1
@@ -220,4 +222,5 @@ def _lock_stream(stream: str) -> None:
 
 
 def _to_milliseconds(moment: dt.datetime) -> dt.datetime:
+    # What is hashed must be what the exported document says, which has no more.
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -129,6 +129,7 @@ def run_work(kind: WorkKind[Work, Answer], pk: int) -> Answer | None:
         work = start_work(kind.model, pk)
         if work is None:
             return kind.find_answer(kind.model._default_manager.get(pk=pk))
+        # Counted at the start, so that a worker that was killed has left its try.
         if work.attempts > MAX_ATTEMPTS:
             return _give_up(kind, work, why_no_more_tries(work))
         return _try(kind, work)
@@ -139,6 +140,7 @@ def _try(kind: WorkKind[Work, Answer], work: Work) -> Answer | None:
         with memory_limit():
             return kind.run(work)
     except SoftTimeLimitExceeded:
+        # Too long for the small queue is not yet too long.
         if is_among_small():
             _move_to_large(kind, work)
             return None
@@ -186,6 +188,7 @@ def _give_up(kind: WorkKind[Work, Answer], work: Work, why: str) -> Answer | Non
     except TRANSIENT_ERRORS as error:
         raise WorkPutBack(describe_problem(error)) from error
     except Exception:
+        # Whatever it broke on must not leave the row running for ever.
         log.exception("%s %s could not be given up as usual", kind.task, work.pk)
     with transaction.atomic():
         locked = lock_unfinished(work)

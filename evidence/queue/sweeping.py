@@ -54,6 +54,7 @@ def requeue_lost_work(*, now: dt.datetime | None = None) -> int:
     for work in lost:
         rows = type(work)._default_manager.filter(pk=work.pk)
         rows.filter(last_problem=UNSENT).update(last_problem="")
+        # Before it is sent: the next sweep comes in seconds and must not send it too.
         rows.update(touched_at=moment)
         queue_work(work)
     if lost:

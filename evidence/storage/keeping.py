@@ -74,12 +74,14 @@ def keep_bytes(spooled: Spooled) -> Keeping:
 def _keep_file(spooled: Spooled, root: Path) -> Keeping:
     final = root / key_of(spooled.sha256_hex)
     make_folders(final.parent, root)
+    # A link fails where the name is taken; a rename would replace what is there.
     try:
         os.link(spooled.path, final)
     except FileExistsError:
         if _hash_file(final) == spooled.sha256_hex:
             return Keeping(Kept.PRESENT)
         return _repair_file(spooled, final, root)
+    # Else a power cut could leave the row and take the name.
     sync_folder(final.parent)
     return Keeping(Kept.NEW)
 

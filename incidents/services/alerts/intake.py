@@ -48,6 +48,7 @@ from incidents.workflow.errors import AlertError, Problem
 from incidents.workflow.incident_states import IncidentSource
 from policy.services.extensions import clean_extension_id
 
+# Each begins after the one it met has ended: a fourth in a row is no accident.
 ATTEMPTS = 4
 TITLE_LENGTH = 200
 # PostgreSQL: deadlock detected, serialization failure, unique violation (the same
@@ -186,9 +187,11 @@ def _store(
     spans = {group: _span(members) for group, members in groups.items()}
     state = read_state(spans, now=now)
     placed: list[_Placed] = []
+    # In the order of the locks, so that two intakes open and join cases in one order.
     for group in sorted(groups):
         placed.append(_place_group(groups[group], state, actor=actor, now=now))
     rows = [row for outcome in placed for row in outcome.rows]
+    # Here a twin shows that no lock kept apart: its ID is unique for a source.
     Alert.objects.bulk_create(rows)
     tell_of_kept(
         [
@@ -244,6 +247,7 @@ def _place_group(
     used = {row.incident_id for row in rows}
     severities = {cases[ref].pk: severity for ref, severity in plan.severities.items()}
     for case in {case.pk: case for case in cases.values()}.values():
+        # A case that was looked at and got no alert keeps its severity.
         if case.pk in used and case.pk in severities:
             reason = f"An alert of {members[0].group.category} asks for it."
             raise_to(case, severities[case.pk], actor=None, reason=reason, now=now)
@@ -281,6 +285,7 @@ def _take_in_kept(
 ) -> list[Alert]:
     """Give the case what was kept around the alert that opens it."""
     window_ms = facts.state.join_window_seconds * 1000
+    # Locked: a person may be moving one of them by hand just now.
     kept = list(
         Alert.objects.select_for_update(of=("self",))
         .filter(

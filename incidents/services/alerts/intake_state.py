@@ -68,6 +68,7 @@ def read_state(spans: Mapping[Group, Span], *, now: dt.datetime) -> IntakeState:
     rows = list(AlertRule.objects.filter(is_enabled=True))
     rules = [rule_of(row) for row in rows]
     windows: dict[str, int] = {}
+    # Rules of one category share a window for joining: the widest of theirs.
     for row in rows:
         known = windows.get(row.category, 0)
         windows[row.category] = max(known, row.join_window_seconds)
@@ -111,6 +112,7 @@ def rule_of(row: AlertRule) -> alert_rules.AlertRule:
 
 def _read_versions(categories: Collection[str]) -> _Versions:
     """Find the playbook versions of these categories; several playbooks: the first."""
+    # Every version, old ones too: an open case stays on the one it began with.
     rows = (
         PlaybookVersion.objects.annotate(alert_category=KT("document__alert_category"))
         .order_by("playbook__code", "-number")
@@ -169,6 +171,8 @@ def _lock_cases(
     times = _read_times(incidents)
     for group, cases in found.cases.items():
         for pk, case in cases.items():
+            # A case that a person opened may have no alert: it is as old as what was
+            # detected.
             moments = [*times.get(pk, ()), to_ms(case.detected_at)]
             found.open_cases[group].append(
                 OpenCase(

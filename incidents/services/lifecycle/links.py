@@ -82,6 +82,7 @@ def link_related(
     require_permission(actor, WORK)
     moment = now or timezone.now()
     other = find_other(incident_id, reference)
+    # Both in one call, which orders them: two that relate each other take turns.
     locked = lock_cases((incident_id, other.pk))
     if locked[incident_id].related.filter(pk=other.pk).exists():
         return other

@@ -74,6 +74,7 @@ def give_back(rows: Sequence[Notification], *, now: dt.datetime | None = None) -
     moment = now or timezone.now()
     returned = 0
     for row in rows:
+        # Filtered on the claim: a row that another run took over is its own.
         returned += Notification.objects.filter(
             pk=row.pk, state=NotificationState.SENDING, attempts=row.attempts
         ).update(

@@ -80,6 +80,7 @@ class _Run:
             while self._start_some() or self._senders.is_busy:
                 self._settle_some()
         finally:
+            # Also where sending broke: nobody else may take a claimed row for minutes.
             give_back(self._claimed, now=self._now)
         return time.monotonic() < self._ends_at
 
@@ -118,6 +119,7 @@ def settle(ended: Sequence[Sent], *, now: dt.datetime | None = None) -> int:
     rows = Notification.objects.select_for_update(of=("self",)).in_bulk(
         [one.row.pk for one in ended]
     )
+    # Every try is written, held or not: a message that went out twice shows as two.
     NotificationAttempt.objects.bulk_create(
         NotificationAttempt(
             notification=one.row,
@@ -139,6 +141,7 @@ def settle(ended: Sequence[Sent], *, now: dt.datetime | None = None) -> int:
 
 
 def _holds(row: Notification, ended: Sent) -> bool:
+    # The count tells one claim from the next: who took it over has raised it.
     if row.state == NotificationState.SENDING and row.attempts == ended.row.attempts:
         return True
     log.warning("notification %s was taken over before it was settled", row.pk)
@@ -149,6 +152,7 @@ def _end_try(row: Notification, ended: Sent, now: dt.datetime) -> None:
     """Write what a try that did not go out means: the end, or another try."""
     if ended.outcome is AttemptOutcome.PRINTED:
         finish([row.pk], NotificationState.PRINTED, ended.detail, now)
+    # What refuses will refuse again; only what was away is tried once more.
     elif ended.outcome is AttemptOutcome.REFUSED or not row.attempts_left:
         log.error("notification %s failed for good: %s", row.pk, ended.detail)
         why = _why_failed(row, ended.detail)

@@ -75,6 +75,7 @@ def submit_postmortem(
             "saved since. Read it again, then submit it.",
             code="edit_conflict",
         )
+    # Findings first: a version never changes, and would lack what comes a moment later.
     _require_findings(incident)
     version = _add_version(incident, postmortem, actor=actor, now=moment)
     move(postmortem, PostmortemState.SUBMITTED, now=moment)
@@ -120,6 +121,8 @@ def sign_postmortem(
             f"Version {version.number} has the hash {version.content_sha256}, and "
             f"you were shown {content_sha256[:64]!r}. Read the version that you sign."
         )
+    # The page showed the stored hash, so only this finds a document that was changed
+    # beneath it.
     if hash_value(version.content) != version.content_sha256:
         raise PostmortemConflict(
             "The stored document does not hash to what it was submitted with: do "
