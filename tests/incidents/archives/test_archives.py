@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -241,6 +242,35 @@ def test_an_archives_page_shows_it_and_hands_it_out(
     )
     assert made.status_code == 302
     assert CaseArchive.objects.filter(incident=incident).count() == 2
+
+
+def test_a_refused_ask_comes_back_as_typed_with_its_error(client: Client) -> None:
+    client.force_login(make_user(Role.REVIEWER))
+    typed = {
+        "case": "SEC-INC-1999-0001",
+        "redaction": "chosen",
+        "flags": ["redact_params_hash"],
+    }
+    page = client.post("/admin/incidents/casearchive/add/", typed)
+    form = page.context["form"]
+    assert form.errors == {"case": ["There is no case of this reference. Check it."]}
+    assert {name: form[name].value() for name in typed} == typed
+    assert 'value="SEC-INC-1999-0001"' in page.content.decode()
+    assert not CaseArchive.objects.exists()
+
+
+def test_an_ask_that_is_sent_twice_makes_one_archive(client: Client) -> None:
+    incident = make_case()
+    client.force_login(make_user(Role.REVIEWER))
+    url = "/admin/incidents/casearchive/add/"
+    key = re.search(
+        r'name="form_key" value="([^"]+)"', client.get(url).content.decode()
+    )
+    assert key is not None
+    asked = {"case": incident.reference, "redaction": "full", "form_key": key[1]}
+    first, second = client.post(url, asked), client.post(url, asked)
+    assert first["Location"] == second["Location"]
+    assert CaseArchive.objects.filter(incident=incident).count() == 1
 
 
 def test_an_archive_that_somebody_brings_is_checked(
