@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -18,13 +16,11 @@ from evidence.audit.history import incident_stream, record_entry
 from evidence.errors import (
     EvidenceConflict,
     EvidenceDamaged,
-    EvidenceError,
     EvidenceMissing,
 )
 from evidence.format import (
     DocumentRefused,
     read_document,
-    replay_steps,
     verify_document,
 )
 from evidence.models import (
@@ -33,8 +29,6 @@ from evidence.models import (
     CustodyKind,
     EvidenceItem,
     Outcome,
-    ReplayStep,
-    VerificationError,
     VerificationReport,
     VerificationRequest,
     WorkState,
@@ -48,30 +42,15 @@ from evidence.services.custody import record_custody
 from evidence.services.documents import unpack_document
 from evidence.services.export_sources import read_sources
 from evidence.services.overview import make_overview
+from evidence.services.verification_reports import (
+    Finding,
+    copy_errors,
+    copy_steps,
+    create_report,
+)
 from evidence.storable_values import (
-    safe_bigint,
-    safe_float,
     safe_json,
-    safe_text,
-    safe_texts,
 )
-
-ENGINE_VERSION = "evidence.format 1.0"
-MESSAGE_LENGTH = 1000
-PATH_LENGTH = 500
-STEPS_PER_SLICE = 5000
-STEP_TEXTS = (
-    *("extension_id", "call_id", "capability", "method", "policy_decision"),
-    *("policy_reason", "selected_action", "outcome"),
-)
-STEP_COLUMNS = (
-    *("report_id", "index", "trusted", "sequence", "ts_ms", "risk_score", "triggers"),
-    *STEP_TEXTS,
-)
-ERROR_COLUMNS = (
-    *("report_id", "position", "entry_index", "sequence", "code", "message"),
-)
-
 
 VERIFY_MANY = "evidence.verify_items"
 CHECK_BYTES = "evidence.check_bytes"
@@ -79,23 +58,6 @@ FOLLOW_DIAGNOSIS = "incidents.follow_diagnosis"
 """Makes the case as severe as the diagnosis means; the app of cases has the task."""
 GATHER_FINDINGS = "incidents.gather_findings"
 """Answers the playbook anew from the case's evidence; the app of cases has the task."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What verifying found, not yet stored. `entries` are the ledger's, as read."""
-
-    outcome: Outcome
-    document_kind: str = ""
-    steps: dict[str, str] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
-    overview: dict[str, Any] = field(default_factory=dict)
-    refusal: DocumentRefused | EvidenceError | None = None
-    errors: list[dict[str, Any]] = field(default_factory=list)
-    entries: list[Any] = field(default_factory=list)
-    trusted_prefix: int | None = None
-    break_index: int | None = None
-    diagnosis: str = ""
 
 
 @transaction.atomic
@@ -302,9 +264,9 @@ def _finish(
     locked = lock_unfinished(request)
     if locked is None:
         return VerificationReport.objects.get(request_id=request.pk)
-    report = _create_report(locked, finding, started_at, now)
-    _copy_errors(report, finding.errors)
-    _copy_steps(report, finding)
+    report = create_report(locked, finding, started_at, now)
+    copy_errors(report, finding.errors)
+    copy_steps(report, finding)
     state = WorkState.GAVE_UP if gave_up else WorkState.DONE
     end_work(locked, state, now=now, failure=gave_up)
     _record_verified(locked, report, now)
@@ -322,39 +284,6 @@ def _have_bytes_checked(item: EvidenceItem) -> None:
     for held in (item, item.derived_from):
         if held is not None:
             queue_on_commit(CHECK_BYTES, held.sha256_hex)
-
-
-def _create_report(
-    request: VerificationRequest,
-    finding: Finding,
-    started_at: dt.datetime,
-    now: dt.datetime,
-) -> VerificationReport:
-    refusal = finding.refusal
-    return VerificationReport.objects.create(
-        request=request,
-        item=request.item,
-        outcome=finding.outcome,
-        document_kind=finding.document_kind,
-        started_at=started_at,
-        finished_at=now,
-        duration_ms=max(0, (now - started_at) // dt.timedelta(milliseconds=1)),
-        engine_version=ENGINE_VERSION,
-        steps=finding.steps,
-        details=finding.details,
-        overview=finding.overview,
-        refusal_code=refusal.code if refusal else "",
-        refusal_path=safe_text(getattr(refusal, "path", None), length=PATH_LENGTH)
-        or "",
-        refusal_message=safe_text(refusal.message, length=MESSAGE_LENGTH) or ""
-        if refusal
-        else "",
-        error_count=len(finding.errors),
-        step_count=len(finding.entries),
-        trusted_prefix=finding.trusted_prefix,
-        break_index=finding.break_index,
-        diagnosis=finding.diagnosis,
-    )
 
 
 def _record_verified(
@@ -381,56 +310,6 @@ def _record_verified(
             "error_count": report.error_count,
         },
         now=now,
-    )
-
-
-def _copy_errors(report: VerificationReport, errors: list[dict[str, Any]]) -> None:
-    if not errors:
-        return
-    with connection.cursor() as cursor, _copy(cursor, VerificationError) as copy:
-        for position, error in enumerate(errors):
-            sequence = error["sequence"]
-            copy.write_row(
-                (
-                    report.pk,
-                    position,
-                    error["index"],
-                    "" if sequence is None else str(sequence)[:40],
-                    error["code"],
-                    safe_text(error["message"], length=MESSAGE_LENGTH) or "",
-                )
-            )
-
-
-def _copy_steps(report: VerificationReport, finding: Finding) -> None:
-    """Store the replay; COPY is three times as quick as INSERT, and as safe."""
-    if not finding.entries:
-        return
-    trusted = finding.trusted_prefix or 0
-    with connection.cursor() as cursor, _copy(cursor, ReplayStep) as copy:
-        for start in range(0, len(finding.entries), STEPS_PER_SLICE):
-            stop = start + STEPS_PER_SLICE
-            for step in replay_steps(finding.entries, trusted, start=start, stop=stop):
-                copy.write_row(_step_row(report.pk, step))
-
-
-def _copy(cursor: Any, model: type[VerificationError] | type[ReplayStep]) -> Any:
-    columns = ERROR_COLUMNS if model is VerificationError else STEP_COLUMNS
-    names = ", ".join(connection.ops.quote_name(column) for column in columns)
-    table = connection.ops.quote_name(model._meta.db_table)
-    return cursor.copy(f"COPY {table} ({names}) FROM STDIN")
-
-
-def _step_row(report_id: int, step: dict[str, Any]) -> tuple[Any, ...]:
-    return (
-        report_id,
-        step["index"],
-        step["trusted"],
-        safe_bigint(step.get("sequence")),
-        safe_bigint(step.get("ts_ms")),
-        safe_float(step.get("risk_score")),
-        json.dumps(safe_texts(step.get("triggers"))),
-        *(safe_text(step.get(name)) for name in STEP_TEXTS),
     )
 
 

@@ -37,11 +37,7 @@ from policy.services.requests import lapses_at
 from policy.services.snapshots import newest_snapshot, read_snapshot
 
 SHOWN = 50
-
-
 MERGED_POINTS = 600
-
-
 MERGED_BUNDLES = 20
 
 

@@ -33,7 +33,8 @@ from evidence.models import (
 )
 from evidence.services.store.faults import end_fault, note_fault
 from evidence.services.store.marking import check_store, settle_store
-from evidence.services.verification import ENGINE_VERSION, request_verifications
+from evidence.services.verification import request_verifications
+from evidence.services.verification_reports import ENGINE_VERSION
 
 log = logging.getLogger(__name__)
 

@@ -24,11 +24,7 @@ REMIND_BEFORE = dt.timedelta(days=3)
 
 
 REPEAT_EVERY = dt.timedelta(days=7)
-
-
 ITEMS_AT_ONCE = 1_000
-
-
 REMIND_AT = dt.time(8, 0, tzinfo=dt.UTC)
 
 
