@@ -26,6 +26,7 @@ NOTE_USE_AFTER = dt.timedelta(minutes=1)
 SCOPE_PERMISSIONS = {
     TokenScope.READ: ("incidents.view_incident", "evidence.view_evidenceitem"),
     TokenScope.EVIDENCE_WRITE: ("evidence.add_evidenceitem",),
+    TokenScope.EVIDENCE_DOWNLOAD: ("evidence.download_evidenceitem",),
     TokenScope.ALERTS_WRITE: ("incidents.add_alert",),
     TokenScope.CASES_WRITE: ("incidents.work_incident", "incidents.add_incident"),
     TokenScope.POLICY_WRITE: ("policy.confirm_killswitch", "policy.add_policysnapshot"),

@@ -8,7 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -19,9 +22,12 @@ from rest_framework.exceptions import (
     ValidationError,
 )
 from rest_framework.parsers import BaseParser, MultiPartParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence.accounts.access import require_permission
+from evidence.api.base.permissions import require_scope
 from evidence.api.base.views import ReadOnlyViewSet, person_of, visible_incidents
 from evidence.api.digests import PLAIN_HEADER, read_declared_sha256
 from evidence.api.filters import EvidenceItemFilter
@@ -31,8 +37,9 @@ from evidence.api.serializers import (
     UploadSerializer,
 )
 from evidence.errors import UploadBroken
-from evidence.models import Channel, EvidenceItem, EvidenceKind, TokenScope
+from evidence.models import ApiToken, Channel, EvidenceItem, EvidenceKind, TokenScope
 from evidence.services.custody import record_viewing
+from evidence.services.downloads import open_download
 from evidence.services.kind_changes import change_kind
 from evidence.services.receipt import receive_evidence
 from evidence.services.verification import request_verification
@@ -42,6 +49,7 @@ from evidence.text import is_storable
 # What a multipart body may have around the file itself.
 ENVELOPE_BYTES = 64 * 1024
 DEFAULT_NAME = "upload"
+BYTES = "application/octet-stream"
 INCIDENT_HEADER = "X-Casefile-Incident"
 RAW_PARAMETERS = [
     OpenApiParameter("incident", str, description="The case's reference."),
@@ -124,6 +132,13 @@ class StreamParser(BaseParser):
         return stream
 
 
+class BytesRenderer(JSONRenderer):
+    """Lets a client ask for bytes; what goes wrong is still told as JSON."""
+
+    media_type = BYTES
+    format = "bytes"
+
+
 class EvidenceViewSet(ReadOnlyViewSet):
     """Evidence items. POST or PUT receives one; the server computes its SHA-256."""
 
@@ -173,6 +188,30 @@ class EvidenceViewSet(ReadOnlyViewSet):
         """Receive the body as a file of this name, as `curl -T` sends it."""
         _require_size(request)
         return self._receive_raw(request, filename)
+
+    @extend_schema(
+        operation_id="evidence_content",
+        responses={(200, BYTES): OpenApiTypes.BINARY},
+    )
+    def content(self, request: Request, pk: int) -> HttpResponseBase:
+        """Download an item as it was received; its chain of custody says so.
+
+        Takes the scope `evidence:download` besides `read`. The digest was checked.
+        """
+        if isinstance(request.auth, ApiToken):
+            require_scope(request.auth, TokenScope.EVIDENCE_DOWNLOAD)
+        require_permission(request.user, "evidence.download_evidenceitem")
+        item = self.get_object()
+        if request.method == "HEAD":
+            return HttpResponse(headers=_headers_of(item))
+        download = open_download(
+            item_id=item.pk,
+            actor=person_of(request),
+            channel=Channel.API,
+            ip_address=client_address(request),
+        )
+        headers = _headers_of(item) | {"Repr-Digest": download.repr_digest}
+        return StreamingHttpResponse(download.chunks, headers=headers)
 
     @extend_schema(request=KindSerializer, responses=EvidenceItemSerializer)
     def change_kind(self, request: Request, pk: int) -> Response:
@@ -252,6 +291,15 @@ class EvidenceViewSet(ReadOnlyViewSet):
             status=status.HTTP_201_CREATED if created else status.HTTP_200_OK,
             headers={"Location": reverse("api:evidence-detail", args=[item.pk])},
         )
+
+
+def _headers_of(item: EvidenceItem) -> dict[str, str]:
+    return {
+        # Never shown, whatever it holds: evidence may be hostile.
+        "Content-Type": BYTES,
+        "Content-Disposition": str(content_disposition_header(True, item.shown_name)),
+        "Content-Length": str(item.size_bytes),
+    }
 
 
 def client_address(request: Request) -> str | None:

@@ -1,11 +1,12 @@
 from django.urls import URLPattern, URLResolver, path
 from rest_framework.parsers import FormParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.routers import SimpleRouter
 
 from evidence.api import resources
 from evidence.api.base.parsers import PlainJsonParser
 from evidence.api.base.records import register_kinds
-from evidence.api.evidence import EvidenceViewSet
+from evidence.api.evidence import BytesRenderer, EvidenceViewSet
 from evidence.api.log import ConsistencyView, NewestCheckpointView
 from evidence.api.records import EVIDENCE_KINDS
 
@@ -27,6 +28,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "evidence/<int:pk>/",
         EvidenceViewSet.as_view({"get": "retrieve"}),
         name="evidence-detail",
+    ),
+    path(
+        "evidence/<int:pk>/content/",
+        EvidenceViewSet.as_view(
+            {"get": "content"}, renderer_classes=(JSONRenderer, BytesRenderer)
+        ),
+        name="evidence-content",
     ),
     path(
         "evidence/<int:pk>/kind/",

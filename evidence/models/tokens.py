@@ -19,6 +19,7 @@ from evidence.models.triggers import Protect, ReadOnly
 class TokenScope(models.TextChoices):
     READ = "read", "Read cases, evidence, policy and history"
     EVIDENCE_WRITE = "evidence:write", "Upload evidence"
+    EVIDENCE_DOWNLOAD = "evidence:download", "Download evidence as it was received"
     ALERTS_WRITE = "alerts:write", "Post alerts"
     CASES_WRITE = "cases:write", "Work cases"
     POLICY_WRITE = "policy:write", "Confirm kill switches, send policy snapshots"

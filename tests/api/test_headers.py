@@ -16,22 +16,22 @@ ROUTES = [
 ]
 
 
-@pytest.mark.parametrize("url", ROUTES)
-def test_no_cache_keeps_an_answer(reader: APIClient, url: str) -> None:
-    for client in (reader, Client()):
-        assert client.get(url)["Cache-Control"] == "no-store"
+def test_no_cache_keeps_an_answer(reader: APIClient) -> None:
+    for url in ROUTES:
+        for client in (reader, Client()):
+            assert (url, client.get(url)["Cache-Control"]) == (url, "no-store")
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch"])
-@pytest.mark.parametrize("url", ROUTES)
-def test_a_compressed_body_is_refused(poster: APIClient, url: str, method: str) -> None:
-    response = getattr(poster, method)(
-        url,
-        data=gzip.compress(b"{}"),
-        content_type="application/json",
-        headers={"Content-Encoding": "gzip"},
-    )
-    assert response.status_code == 415
-    assert response["Content-Type"] == "application/problem+json"
-    assert response["Cache-Control"] == "no-store"
-    assert "Content-Encoding" in response.json()["detail"]
+def test_a_compressed_body_is_refused(poster: APIClient, method: str) -> None:
+    for url in ROUTES:
+        response = getattr(poster, method)(
+            url,
+            data=gzip.compress(b"{}"),
+            content_type="application/json",
+            headers={"Content-Encoding": "gzip"},
+        )
+        assert (url, response.status_code) == (url, 415)
+        assert response["Content-Type"] == "application/problem+json"
+        assert response["Cache-Control"] == "no-store"
+        assert "Content-Encoding" in response.json()["detail"]
