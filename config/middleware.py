@@ -1,5 +1,6 @@
 """Middleware that has to do with where Casefile runs, and nothing with what it does."""
 
+import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -8,6 +9,7 @@ from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import get_conditional_response
 
 from config.health import find_health_response
 from config.metrics import find_metrics_response
@@ -99,7 +101,27 @@ class ApiMiddleware:
             )
             response["Accept-Encoding"] = "identity"
         response.setdefault("Cache-Control", "no-store")
+        for name, value in getattr(request, "rate_headers", {}).items():
+            response[name] = value
+        return _unless_known(request, response)
+
+
+def _unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Tag what was read, and answer 304 to who has just that.
+
+    A tag that a view gave stays in front: it says which revision an edit is of. What
+    is streamed has no tag, since nobody knows it before it is sent.
+    """
+    is_read = (
+        request.method in ("GET", "HEAD") and response.status_code == HTTPStatus.OK
+    )
+    if not is_read or response.streaming:
         return response
+    digest = hashlib.sha256(response.content).hexdigest()[:32]
+    revision = response.headers.get("ETag", "").strip('"')
+    tag = f'"{revision}-{digest}"' if revision else f'"{digest}"'
+    response["ETag"] = tag
+    return get_conditional_response(request, etag=tag, response=response) or response
 
 
 class RefusalMiddleware:

@@ -379,7 +379,8 @@ class AuditEntrySerializer(serializers.Serializer):
     entry_hash = serializers.CharField()
 
     def to_representation(self, instance: AuditEntry) -> dict[str, Any]:
-        return entry_document(instance)
+        document = entry_document(instance)
+        return {name: document[name] for name in self.fields}
 
 
 class AuditStreamSerializer(serializers.ModelSerializer):

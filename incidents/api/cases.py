@@ -55,8 +55,9 @@ OUTCOME_FIELDS = (
     "information_impact",
     "recoverability",
 )
-# A proxy that compresses answers makes a strong tag weak on the way.
-ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
+# A proxy that compresses answers makes a strong tag weak on the way. What was read has
+# a digest after the revision: phases and clocks move on without an edit.
+ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})(?:-[0-9a-f]{1,64})?"')
 HOLD_PEOPLE = ("held_by", "released_by")
 IF_MATCH = OpenApiParameter(
     "If-Match",

@@ -170,7 +170,7 @@ def test_incident_comes_with_phases_clocks_and_extensions(reader: APIClient) -> 
     case = make_incident(extension_ids=("ext.weather", "ext.mail"))
     response = reader.get(f"{ROOT}incidents/{case.reference}/")
     body = response.json()
-    assert response["ETag"] == '"1"'
+    assert response["ETag"].startswith('"1-')
     assert body["extensions"] == ["ext.mail", "ext.weather"]
     assert (body["playbook"], body["playbook_version"]) == ("INC-2", 1)
     phases = body["cycles"][0]["phases"]

@@ -19,6 +19,13 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence.database.horizon import (
+    Horizon,
+    HorizonUnknown,
+    decode_horizon,
+    read_horizon,
+    written_since,
+)
 from evidence.keyset import take_slice
 from evidence.storable_values import BIGINT_MAX
 from evidence.text import is_storable
@@ -26,6 +33,16 @@ from evidence.text import is_storable
 PAGE_SIZE = 50
 LARGEST_PAGE = 500
 CURSOR_LENGTH = 500
+SINCE = (
+    "The `as_of` of an earlier reading: rows written since come, changed ones too. "
+    "Empty for all rows, and an `as_of` to begin with."
+)
+AS_OF = "Where `modified_since` was given: what to give next time."
+READ_ALL = (
+    "Not an `as_of` of this database as it is now: it was put back, moved, or is far "
+    "ahead. Read everything again, with an empty modified_since."
+)
+FIRST_PAGE = "Follow `next` as it is; a first page has no as_of, a later one always."
 
 
 @dataclass(frozen=True)
@@ -73,10 +90,8 @@ class KeysetPagination(BasePagination):
     def paginate_queryset(
         self, queryset: Any, request: Request, view: Any = None
     ) -> list[Any]:
-        self.request = request
-        self.ordering = _read_ordering(request, view)
+        queryset = self.begin(queryset, request, view)
         self.size = _read_size(request)
-        self.cursor = self._read_cursor()
         sign = "-" if self.ordering.startswith("-") else ""
         fields = dict.fromkeys((self.ordering, f"{sign}id"))
         self.page = take_slice(
@@ -88,24 +103,39 @@ class KeysetPagination(BasePagination):
         )
         return self.page.rows
 
+    def begin(self, queryset: Any, request: Request, view: Any) -> Any:
+        """Read what was asked for; return the rows that were written since."""
+        self.request = request
+        self.ordering = _read_ordering(request, view)
+        self.cursor = self._read_cursor()
+        self.as_of = ""
+        if "modified_since" not in request.query_params:
+            return queryset
+        now = read_horizon()
+        since, self.as_of = _read_since(request, has_cursor=self.cursor is not None)
+        self.as_of = self.as_of or now.encode()
+        return queryset if since is None else _written_since(queryset, since, now)
+
     def get_paginated_response(self, data: Any) -> Response:
         page = self.page
-        return Response(
-            {
-                "next": self._link(-1, backwards=False) if page.has_next else None,
-                "previous": (
-                    self._link(0, backwards=True) if page.has_previous else None
-                ),
-                "results": data,
-            }
-        )
+        body = {
+            "next": self._link(-1, backwards=False) if page.has_next else None,
+            "previous": self._link(0, backwards=True) if page.has_previous else None,
+            "results": data,
+        }
+        return Response({**body, "as_of": self.as_of} if self.as_of else body)
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         link = {"type": "string", "format": "uri", "nullable": True}
         return {
             "type": "object",
             "required": ["next", "previous", "results"],
-            "properties": {"next": link, "previous": link, "results": schema},
+            "properties": {
+                "next": link,
+                "previous": link,
+                "results": schema,
+                "as_of": {"type": "string", "description": AS_OF},
+            },
         }
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
@@ -119,6 +149,7 @@ class KeysetPagination(BasePagination):
             _parameter("cursor", {"type": "string"}, "From `next` or `previous`."),
             _parameter("page_size", {**size, "default": PAGE_SIZE}, "Rows in a page."),
             _parameter("ordering", order, "A minus sign turns the order round."),
+            _parameter("modified_since", {"type": "string"}, SINCE),
         ]
 
     def _read_cursor(self) -> Cursor | None:
@@ -140,10 +171,15 @@ class KeysetPagination(BasePagination):
             return None
         row = self.page.rows[index]
         value = getattr(row, self.ordering.lstrip("-"))
+        return self.link_to(value, row.pk, backwards=backwards)
+
+    def link_to(self, value: Any, pk: int, *, backwards: bool = False) -> str:
+        """Return the address of the page that begins after a row."""
         text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-        cursor = Cursor(self.ordering, text, row.pk, backwards).encode()
         parameters = self.request.query_params.copy()
-        parameters["cursor"] = cursor
+        parameters["cursor"] = Cursor(self.ordering, text, pk, backwards).encode()
+        if self.as_of:
+            parameters["as_of"] = self.as_of
         return self.request.build_absolute_uri(
             f"{self.request.path}?{parameters.urlencode()}"
         )
@@ -174,6 +210,31 @@ def _read_ordering(request: Request, view: Any) -> str:
             code="invalid_ordering",
         )
     return str(ordering)
+
+
+def _read_since(request: Request, *, has_cursor: bool) -> tuple[Horizon | None, str]:
+    """Return what to read from (None: all), and what the first page was as of."""
+    text = request.query_params["modified_since"]
+    as_of = request.query_params.get("as_of", "")
+    if bool(as_of) != has_cursor:
+        raise ValidationError({"as_of": FIRST_PAGE}, code="invalid_as_of")
+    try:
+        if as_of:
+            decode_horizon(as_of)
+        return decode_horizon(text) if text else None, as_of
+    except HorizonUnknown as error:
+        raise _bad_since() from error
+
+
+def _written_since(queryset: Any, since: Horizon, now: Horizon) -> Any:
+    try:
+        return written_since(queryset, since, now=now)
+    except HorizonUnknown as error:
+        raise _bad_since() from error
+
+
+def _bad_since() -> ValidationError:
+    return ValidationError({"modified_since": READ_ALL}, code="start_anew")
 
 
 def _read_size(request: Request) -> int:

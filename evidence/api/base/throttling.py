@@ -7,6 +7,7 @@ let the last request through, and its cost does not grow with the rate.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import Any
 
@@ -41,7 +42,9 @@ class RateThrottle(BaseThrottle):
         key = f"api-rate:{name}:{_name_client(request)}:{window}"
         try:
             cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
-            return bool(cache.incr(key) <= limit)
+            used = int(cache.incr(key))
+            note_rate(request, limit=limit, used=used, reset=self.wait())
+            return used <= limit
         except (RedisError, ValueError):
             logger.exception("api_throttle_without_cache")
             return True
@@ -49,6 +52,16 @@ class RateThrottle(BaseThrottle):
     def wait(self) -> float:
         """Return the seconds until the next window starts."""
         return WINDOW_SECONDS - self.now % WINDOW_SECONDS
+
+
+def note_rate(request: Request, *, limit: int, used: int, reset: float) -> None:
+    """Keep what the answer is to say of the rate; the middleware writes it."""
+    plain: Any = request._request
+    plain.rate_headers = {
+        "RateLimit-Limit": str(limit),
+        "RateLimit-Remaining": str(max(limit - used, 0)),
+        "RateLimit-Reset": str(math.ceil(reset)),
+    }
 
 
 def _name_client(request: Request) -> str:

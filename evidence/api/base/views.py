@@ -17,7 +17,10 @@ from rest_framework.views import APIView
 from evidence.api.base.pagination import KeysetPagination
 from evidence.models import TokenScope
 
-PAGING_PARAMETERS = frozenset({"cursor", "page_size", "ordering"})
+PAGING_PARAMETERS = frozenset(
+    {"cursor", "page_size", "ordering", "modified_since", "as_of", "fields"}
+)
+READING = ("list", "retrieve")
 ID_PATTERN = "[0-9]{1,18}"
 
 
@@ -68,6 +71,14 @@ class ResourceViewSet(viewsets.GenericViewSet[Any]):
     is_shown_without_case = False
     """Whether a row that could have a case, and has none, is shown."""
 
+    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the serializer, of reading with the fields that were asked for."""
+        serializer = super().get_serializer(*args, **kwargs)
+        wanted = self.request.query_params.get("fields") if self.request else None
+        if wanted is not None and self.action in READING:
+            _keep_fields(getattr(serializer, "child", serializer), wanted)
+        return serializer
+
     def get_queryset(self) -> QuerySet[Any]:
         rows = super().get_queryset()
         if not self.incident_lookup:
@@ -77,6 +88,20 @@ class ResourceViewSet(viewsets.GenericViewSet[Any]):
         if self.is_shown_without_case:
             found |= Q(**{f"{self.incident_lookup}__isnull": True})
         return rows.filter(found)
+
+
+def _keep_fields(serializer: Any, wanted: str) -> None:
+    """Drop what was not asked for; raise ValidationError for what there is not."""
+    names = set(filter(None, wanted.split(",")))
+    unknown = sorted(names - set(serializer.fields))
+    if unknown or not names:
+        known = ", ".join(serializer.fields)
+        raise ValidationError(
+            {"fields": f"Expected some of {known}, separated by commas."},
+            code="unknown_field",
+        )
+    for name in set(serializer.fields) - names:
+        serializer.fields.pop(name)
 
 
 class ReadOnlyViewSet(
