@@ -380,7 +380,7 @@ class AuditEntrySerializer(serializers.Serializer):
 
     def to_representation(self, instance: AuditEntry) -> dict[str, Any]:
         document = entry_document(instance)
-        return {name: document[name] for name in self.fields}
+        return {str(name): document[str(name)] for name in self.fields}
 
 
 class AuditStreamSerializer(serializers.ModelSerializer):

@@ -93,8 +93,11 @@ class RowAge(Func):
 
     output_field = IntegerField()
 
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        table = compiler.quote_name_unless_alias(self.source_expressions[0].alias)
+    def as_sql(  # type: ignore[override]
+        self, compiler: Any, connection: Any, **context: Any
+    ) -> tuple[str, list[Any]]:
+        column: Any = self.source_expressions[0]
+        table = compiler.quote_name_unless_alias(column.alias)
         return f'age({table}."xmin")', []
 
 
