@@ -27,7 +27,8 @@ READ = """
     SELECT system_identifier::text || '-' ||
            left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
            (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
-           pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+           pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+           pg_snapshot_xmax(pg_current_snapshot())::text::bigint
       FROM pg_control_system()
 """
 
@@ -41,11 +42,13 @@ class Horizon:
     """Every transaction below `number` had ended; `place` is whose numbers these are.
 
     The place names the server, its timeline (a server that was put back or failed over
-    begins another, and may use numbers again) and the database.
+    begins another, and may use numbers again) and the database. `newest` is above all
+    numbers that were given out when this was read; zero for one that was given back.
     """
 
     place: str
     number: int
+    newest: int = 0
 
     def encode(self) -> str:
         text = json.dumps([self.place, self.number], separators=(",", ":"))
@@ -56,8 +59,8 @@ def read_horizon() -> Horizon:
     """Return how far a reading that begins now sees. Read it before the rows."""
     with connection.cursor() as cursor:
         cursor.execute(READ)
-        server, database, number = cursor.fetchone()
-    return Horizon(f"{server}-{database}", number)
+        server, database, number, newest = cursor.fetchone()
+    return Horizon(f"{server}-{database}", number, newest)
 
 
 def decode_horizon(text: str) -> Horizon:
@@ -81,7 +84,7 @@ def written_since(
 
     Raise HorizonUnknown where the two cannot be compared: everything has to be read.
     """
-    distance = now.number - horizon.number
+    distance = now.newest - horizon.number
     if horizon.place != now.place or not 0 <= distance < COMPARABLE:
         raise HorizonUnknown
     number = str(horizon.number % 2**32)

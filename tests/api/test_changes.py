@@ -31,9 +31,8 @@ def just_now() -> str:
     Transactions of others, of other databases too, hold back what it gives: rows come
     again then.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
-        return Horizon(read_horizon().place, cursor.fetchone()[0]).encode()
+    now = read_horizon()
+    return Horizon(now.place, now.newest).encode()
 
 
 def read(client: APIClient, since: str, **more: str) -> tuple[list[str], str]:
