@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from evidence.api.base import schema  # noqa: F401  (importing it registers its parts)
+from evidence.api.base.lists import ListsView
 from evidence.api.base.views import UnknownResource
 from evidence.api.urls import urlpatterns as evidence_urls
 from incidents.api.urls import urlpatterns as incident_urls
@@ -19,10 +20,14 @@ class DocsView(SpectacularSwaggerSplitView):
     http_method_names = ["get", "head"]
 
 
-urlpatterns: list[URLPattern | URLResolver] = [
+resources: list[URLPattern | URLResolver] = [
     *evidence_urls,
     *policy_urls,
     *incident_urls,
+]
+urlpatterns: list[URLPattern | URLResolver] = [
+    *resources,
+    path("lists/", ListsView.as_view(patterns=resources), name="lists"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path(
         "docs/",

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 # They read and write documents only, and run with as little of Django as that takes.
 DOCUMENT_COMMANDS = frozenset(
-    {"verify_evidence", "build_evidence", "simulate", "answer_playbook"}
+    {
+        *("verify_evidence", "build_evidence", "simulate", "answer_playbook"),
+        "pull_records",
+    }
 )
 # They look at the code alone.
 CODE_COMMANDS = frozenset(

@@ -50,7 +50,7 @@ LAYERS = {
         "phase_views reader_zone shown_times spreadsheets static templates "
         "templatetags timeline_export"
     ),
-    "doors": "admin api apps checks management tasks",
+    "doors": "admin api apps checks management pulling tasks",
 }
 """Everything at the root of an app, from the bottom up. A module may import its own
 layer and those below it, of its own app and of the apps below that."""

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, status
+from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,9 +15,9 @@ from rest_framework.response import Response
 from evidence.api import filters, serializers
 from evidence.api.base.permissions import require_scope
 from evidence.api.base.views import (
+    ListViewSet,
     ReadOnlyViewSet,
     ReportPartViewSet,
-    ResourceViewSet,
     person_of,
 )
 from evidence.api.log import EntryProofSerializer
@@ -149,7 +149,7 @@ class ReplayStepViewSet(ReportPartViewSet):
     default_ordering = "index"
 
 
-class AuditStreamViewSet(mixins.ListModelMixin, ResourceViewSet):
+class AuditStreamViewSet(ListViewSet):
     """The streams of the history: how long each is, and its newest entry's hash."""
 
     queryset = newest_of_streams()

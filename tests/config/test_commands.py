@@ -111,6 +111,11 @@ EXAMPLES = {
         "is an administrator now",
         ("rescuer", "--reason", " "),
         "reason",
+    "pull_records": Example(
+        ("--help",),
+        "file of JSON lines",
+        ("http://127.0.0.1:9", "{folder}/pulled"),
+        "Set CASEFILE_TOKEN",
     ),
     "create_token": Example(
         ("responder", "--scope", "read"),

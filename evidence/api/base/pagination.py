@@ -33,6 +33,7 @@ from evidence.text import is_storable
 PAGE_SIZE = 50
 LARGEST_PAGE = 500
 CURSOR_LENGTH = 500
+SIZE = "Rows in a page: at most 500, of a stream at most 100,000."
 SINCE = (
     "The `as_of` of an earlier reading: rows written since come, changed ones too. "
     "Empty for all rows, and an `as_of` to begin with."
@@ -91,14 +92,12 @@ class KeysetPagination(BasePagination):
         self, queryset: Any, request: Request, view: Any = None
     ) -> list[Any]:
         queryset = self.begin(queryset, request, view)
-        self.size = _read_size(request)
-        sign = "-" if self.ordering.startswith("-") else ""
-        fields = dict.fromkeys((self.ordering, f"{sign}id"))
+        self.size = read_count(request, default=PAGE_SIZE, most=LARGEST_PAGE)
         self.page = take_slice(
             queryset,
-            ordering=tuple(fields),
+            ordering=self.order(),
             size=self.size,
-            beyond=self._beyond(queryset.model),
+            beyond=self.start(queryset.model),
             backwards=self.cursor is not None and self.cursor.backwards,
         )
         return self.page.rows
@@ -143,11 +142,11 @@ class KeysetPagination(BasePagination):
             *view.ordering_fields,
             *(f"-{field}" for field in view.ordering_fields),
         ]
-        size = {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE}
+        size = {"type": "integer", "minimum": 1, "maximum": 100_000}
         order = {"type": "string", "enum": fields, "default": view.default_ordering}
         return [
             _parameter("cursor", {"type": "string"}, "From `next` or `previous`."),
-            _parameter("page_size", {**size, "default": PAGE_SIZE}, "Rows in a page."),
+            _parameter("page_size", {**size, "default": PAGE_SIZE}, SIZE),
             _parameter("ordering", order, "A minus sign turns the order round."),
             _parameter("modified_since", {"type": "string"}, SINCE),
         ]
@@ -160,7 +159,13 @@ class KeysetPagination(BasePagination):
             raise _bad_cursor()
         return decode_cursor(text, ordering=self.ordering)
 
-    def _beyond(self, model: type[Model]) -> Q | None:
+    def order(self) -> tuple[str, ...]:
+        """Return the fields that rows are ordered by, the last of them unique."""
+        sign = "-" if self.ordering.startswith("-") else ""
+        return tuple(dict.fromkeys((self.ordering, f"{sign}id")))
+
+    def start(self, model: type[Model]) -> Q | None:
+        """Return the rows that the cursor leads to; None for all."""
         if self.cursor is None:
             return None
         descending = self.ordering.startswith("-") != self.cursor.backwards
@@ -175,14 +180,24 @@ class KeysetPagination(BasePagination):
 
     def link_to(self, value: Any, pk: int, *, backwards: bool = False) -> str:
         """Return the address of the page that begins after a row."""
-        text = value.isoformat() if hasattr(value, "isoformat") else str(value)
         parameters = self.request.query_params.copy()
-        parameters["cursor"] = Cursor(self.ordering, text, pk, backwards).encode()
+        cursor = Cursor(self.ordering, _text_of(value), pk, backwards)
+        parameters["cursor"] = cursor.encode()
         if self.as_of:
             parameters["as_of"] = self.as_of
         return self.request.build_absolute_uri(
             f"{self.request.path}?{parameters.urlencode()}"
         )
+
+
+def beyond_row(model: type[Model], ordering: str, value: Any, pk: int) -> Q:
+    """Return the rows that come after one with this value and key."""
+    cursor = Cursor(ordering, _text_of(value), pk, backwards=False)
+    return _after(model, ordering.lstrip("-"), cursor, ordering.startswith("-"))
+
+
+def _text_of(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def _after(model: type[Model], field: str, cursor: Cursor, descending: bool) -> Q:
@@ -237,12 +252,13 @@ def _bad_since() -> ValidationError:
     return ValidationError({"modified_since": READ_ALL}, code="start_anew")
 
 
-def _read_size(request: Request) -> int:
-    text = request.query_params.get("page_size") or str(PAGE_SIZE)
-    is_number = text.isascii() and text.isdigit() and len(text) < 5
-    if not is_number or not 1 <= int(text) <= LARGEST_PAGE:
+def read_count(request: Request, *, default: int, most: int) -> int:
+    """Return how many rows were asked for; raise ValidationError for what is none."""
+    text = request.query_params.get("page_size") or str(default)
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    if not is_number or not 1 <= int(text) <= most:
         raise ValidationError(
-            {"page_size": f"Expected a whole number from 1 to {LARGEST_PAGE}."},
+            {"page_size": f"Expected a whole number from 1 to {most}."},
             code="invalid_page_size",
         )
     return int(text)

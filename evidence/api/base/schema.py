@@ -77,10 +77,19 @@ def add_problems(
     for operations in result["paths"].values():
         for method in METHODS:
             if method in operations:
+                _state_streams(operations[method])
                 _add_to(
                     operations[method], has_body="requestBody" in operations[method]
                 )
     return result
+
+
+def _state_streams(operation: dict[str, Any]) -> None:
+    """Say of a stream that it is text: each line is a row of the list's results."""
+    content = operation["responses"].get("200", {}).get("content", {})
+    for media_type in ("application/x-ndjson", "text/csv"):
+        if media_type in content:
+            content[media_type] = {"schema": {"type": "string"}}
 
 
 def _add_to(operation: dict[str, Any], *, has_body: bool) -> None:

@@ -15,10 +15,14 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from evidence.api.base.pagination import KeysetPagination
+from evidence.api.base.streams import STREAMED, stream_list
 from evidence.models import TokenScope
 
 PAGING_PARAMETERS = frozenset(
-    {"cursor", "page_size", "ordering", "modified_since", "as_of", "fields"}
+    {
+        *("cursor", "page_size", "ordering"),
+        *("modified_since", "as_of", "fields", "format"),
+    }
 )
 READING = ("list", "retrieve")
 ID_PATTERN = "[0-9]{1,18}"
@@ -104,13 +108,26 @@ def _keep_fields(serializer: Any, wanted: str) -> None:
         serializer.fields.pop(name)
 
 
-class ReadOnlyViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, ResourceViewSet
-):
+class ListViewSet(mixins.ListModelMixin, ResourceViewSet):
+    """A resource that is listed: in pages, or as a stream of its rows."""
+
+    def get_renderers(self) -> list[Any]:
+        renderers = super().get_renderers()
+        if self.action != "list":
+            return renderers
+        return [*renderers, *(renderer() for renderer in STREAMED)]
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        if request.accepted_renderer.format in {each.format for each in STREAMED}:
+            return stream_list(self, request)
+        return super().list(request, *args, **kwargs)
+
+
+class ReadOnlyViewSet(mixins.RetrieveModelMixin, ListViewSet):
     """A resource that is listed and read, and changed by nothing here."""
 
 
-class ReportPartViewSet(mixins.ListModelMixin, ResourceViewSet):
+class ReportPartViewSet(ListViewSet):
     """Base of what one report of an evidence item lists, in the report's order."""
 
     report_model: type[Model]
