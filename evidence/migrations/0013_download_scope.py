@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("evidence", "0011_whole_history_checks"),
+        ("evidence", "0012_deeply_redacted_exports"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
