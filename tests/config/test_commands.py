@@ -111,6 +111,7 @@ EXAMPLES = {
         "is an administrator now",
         ("rescuer", "--reason", " "),
         "reason",
+    ),
     "pull_records": Example(
         ("--help",),
         "file of JSON lines",

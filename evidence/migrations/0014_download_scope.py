@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("evidence", "0012_deeply_redacted_exports"),
+        ("evidence", "0013_archive_scope"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -31,7 +31,8 @@ class Migration(migrations.Migration):
                             "policy:write",
                             "Confirm kill switches, send policy snapshots",
                         ),
-                        ("copies:unredacted", "Ask for copies with nothing redacted"),
+                        ("copies:unredacted", "Copies with nothing redacted"),
+                        ("archives:download", "Download archives of cases"),
                     ],
                     max_length=30,
                 ),
@@ -52,6 +53,7 @@ class Migration(migrations.Migration):
                             "cases:write",
                             "policy:write",
                             "copies:unredacted",
+                            "archives:download",
                         ],
                     )
                 ),
