@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("evidence", "0013_archive_scope"),
+        ("evidence", "0014_exports_of_several_items"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
