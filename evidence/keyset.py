@@ -7,7 +7,7 @@ pages neither repeat nor hide others. The last field of an ordering has to be un
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
@@ -45,6 +45,12 @@ def take_slice(
     if backwards:
         return KeysetSlice(kept[::-1], has_previous=ahead, has_next=behind)
     return KeysetSlice(kept, has_previous=behind, has_next=ahead)
+
+
+def find_last(keys: QuerySet[Any, Any], *, size: int) -> Any:
+    """Return the key of a page's last row; None where no row follows the page."""
+    found = list(keys[size - 1 : size + 1])
+    return found[0] if len(found) > 1 else None
 
 
 def _turn_round(field: str) -> str:

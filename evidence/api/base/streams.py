@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.utils.encoders import JSONEncoder
 
 from evidence.api.base.pagination import KeysetPagination, beyond_row, read_count
-from evidence.keyset import take_slice
+from evidence.keyset import find_last, take_slice
 from evidence.spreadsheets import safe_cell
 
 BATCH_ROWS = 500
@@ -81,10 +81,10 @@ class StreamPagination(KeysetPagination):
         narrowed = rows if beyond is None else rows.filter(beyond)
         field = self.ordering.lstrip("-")
         keys = narrowed.order_by(*self.order()).values_list(field, "pk")
-        found = list(keys[size - 1 : size + 1])
-        if len(found) < 2:
+        last = find_last(keys, size=size)
+        if last is None:
             return rows
-        value, pk = found[0]
+        value, pk = last
         self.next_url = self.link_to(value, pk)
         return rows.filter(~beyond_row(rows.model, self.ordering, value, pk))
 
