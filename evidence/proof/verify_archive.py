@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         for path in options.checkpoint:
             _read_file(path)
         if not os.access(options.archive, os.R_OK):
-            raise OSError(f"{options.archive} is not there, or may not be read")
+            raise OSError(f"{options.archive} is not there, or may not be read.")
     except SystemExit as end:
         return 4 if end.code else 0
     except (OSError, ValueError) as error:

@@ -235,7 +235,7 @@ def _is_later(left: Document, right: Document) -> bool:
 
 
 def _ranges(left: _Side, right: _Side) -> str:
-    """Say which sequence numbers each side holds."""
+    """Describe which sequence numbers each side holds."""
     return (
         f"{left.document.item} holds sequence {left.first} to {left.last}, "
         f"{right.document.item} {right.first} to {right.last}"

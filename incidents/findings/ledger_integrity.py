@@ -111,7 +111,7 @@ def _chain_break(
 
 
 def _break_text(document: Document) -> str:
-    """Say where a chain breaks, by which errors, and how much before it is trusted."""
+    """Describe where a chain breaks, by which errors, and how much before it is trusted."""
     report, errors = document.ledger_report or {}, _errors(document)
     index = integer_of(report.get("break_index"))
     there = [str(e.get("code")) for e in errors if e.get("index") == index]
@@ -141,7 +141,7 @@ def _error_pointers(document: Document) -> Iterator[Pointer]:
 
 
 def _diagnosis(reading: Reading, broken: list[Document]) -> Answer:
-    """Say what kind of damage each broken ledger shows."""
+    """Describe what kind of damage each broken ledger shows."""
     texts = []
     for document in broken:
         word = str((document.ledger_report or {}).get("diagnosis"))
@@ -175,7 +175,7 @@ def _after_break(reading: Reading, broken: list[Document]) -> Answer:
 
 
 def _after_text(document: Document) -> str:
-    """Say how many decisions stand behind the break, by outcome; "" for none."""
+    """Describe how many decisions stand behind the break, by outcome; "" for none."""
     after: list[Record] = [e for e in document.entries or () if not e.is_trusted]
     if not after:
         return ""

@@ -203,7 +203,7 @@ def _gains_trust(move: TrustFinding) -> bool:
 
 
 def _move_text(move: TrustFinding) -> str:
-    """Say which move was made, when and by whom."""
+    """Describe which move was made, when and by whom."""
     states = (
         f" from {move.from_state} to {move.to_state}"
         if move.from_state is not None and move.to_state is not None
@@ -240,7 +240,7 @@ def _refused_lifts(reading: Reading) -> Answer:
 
 
 def _lift_text(move: TrustFinding) -> str:
-    """Say which kill switch was lifted, when, by whom and against what."""
+    """Describe which kill switch was lifted, when, by whom and against what."""
     return (
         f"the kill switch of {move.extension or 'all extensions'} was lifted at "
         f"{moment_text(to_ms(move.at))} by {move.operator or 'nobody'}: "

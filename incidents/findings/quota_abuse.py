@@ -140,7 +140,7 @@ def _breached(
 
 
 def _group_text(key: tuple[str, str], group: list[Breach]) -> str:
-    """Say how often and how far an extension passed a limit."""
+    """Describe how often and how far an extension passed a limit."""
     extension, resource = key
     events = {id(record) for record in distinct([breach.record for breach in group])}
     once = [breach for breach in group if id(breach.record) in events]
@@ -239,7 +239,7 @@ class _Sample:
         return sum(call.text("outcome") == "failed" for call in self.calls)
 
     def text(self, when: str) -> str:
-        """Say what these calls took and how many failed."""
+        """Describe what these calls took and how many failed."""
         if not self.calls:
             return f"{when} no call"
         typical = "unknown" if self.typical is None else f"{figure(self.typical)} ms"

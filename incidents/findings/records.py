@@ -212,7 +212,7 @@ class Document:
             )
 
     def _untrusted_text(self, name: str, untrusted: int, total: int) -> str:
-        """Say how much of a section cannot be relied on, and from where."""
+        """Describe how much of a section cannot be relied on, and from where."""
         if name == LEDGER:
             first = (self.entries or ())[self.trusted_prefix]
             place = (

@@ -109,7 +109,7 @@ def _forbidden_uses(source: SourceInput | None, gaps: list[str]) -> Answer:
 
 
 def _use_text(entry: Entry) -> str:
-    """Say what is used, where, and why that is forbidden."""
+    """Describe what is used, where, and why that is forbidden."""
     excerpt = " ".join(entry.excerpt.split())[:80]
     where = f"{entry.file} line {entry.line}"
     return f"{entry.rule} in {where}: {excerpt} ({entry.why.rstrip('.')})"
@@ -191,7 +191,7 @@ def _against_ledger(reading: Reading, source: SourceInput | None) -> Iterator[An
 
 
 def _hidden_text(hidden: list[tuple[Record, Capability]]) -> str:
-    """Say which capabilities were used that the source does not show."""
+    """Describe which capabilities were used that the source does not show."""
     counts = Counter(
         (entry.extension, capability.value)
         for entry, capability in _distinct_pairs(hidden)

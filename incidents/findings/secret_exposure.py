@@ -227,7 +227,7 @@ def _secret_exposed(
 
 
 def _group_text(key: tuple[str, str, str], group: list[Passed]) -> str:
-    """Say which secret reached whom, how often, by which path and when."""
+    """Describe which secret reached whom, how often, by which path and when."""
     name, extension, path = key
     records = distinct([given.record for given in group])
     moments = sorted(m for r in records if (m := r.moment()) is not None)

@@ -131,7 +131,7 @@ def _either(types: str | list[str]) -> str:
 
 
 def _found(value: Any) -> str:
-    """Say what stands there, cut short."""
+    """Describe what stands there, cut short."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

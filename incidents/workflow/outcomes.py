@@ -113,6 +113,6 @@ def require_false_alarm(outcome: Outcome) -> None:
 
 
 def _expected(kind: type[StrEnum], value: str) -> str:
-    """Say which values can be chosen."""
+    """Describe which values can be chosen."""
     choices = ", ".join(plain(value) for value in kind)
     return f"{value[:40]!r} is none of {choices}" if value else f"choose {choices}"

@@ -40,7 +40,7 @@ def sarif_of(report: ScanReport) -> dict[str, Any]:
 
 
 def _invocation(report: ScanReport) -> dict[str, Any]:
-    """Say whether the scan was done in full, and what was not."""
+    """Describe whether the scan was done in full, and what was not."""
     counts = report.details.get("counts", {})
     notes = [report.refusal] if report.refusal else []
     if incomplete := counts.get("incomplete_files", 0):

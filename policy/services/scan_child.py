@@ -2,7 +2,7 @@
 
 Started by `scan_process`. It is given a line of JSON and a file's bytes on its standard
 input, and answers with a line of JSON. The kernel holds its memory and, for each file,
-its time of the processor: past them it ends, and whoever started it goes on.
+its time of the processor: past them it ends, and who started it goes on.
 """
 
 from __future__ import annotations

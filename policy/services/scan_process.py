@@ -136,7 +136,7 @@ def _ask(
 def _why(code: int, seconds: int) -> str:
     """Return why a child ended over a file. Raise where it did not even begin."""
     if code > 0:
-        raise RuntimeError(f"the scanner's process ended by itself, with code {code}")
+        raise RuntimeError(f"The scanner's process ended by itself, with code {code}.")
     if code == -signal.SIGABRT:
         return _OUT_OF_MEMORY
     if code == -signal.SIGKILL:
