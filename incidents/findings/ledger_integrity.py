@@ -111,7 +111,7 @@ def _chain_break(
 
 
 def _break_text(document: Document) -> str:
-    """Describe where a chain breaks, by which errors, and how much before it is trusted."""
+    """Describe where a chain breaks, by which errors, and how much is trusted."""
     report, errors = document.ledger_report or {}, _errors(document)
     index = integer_of(report.get("break_index"))
     there = [str(e.get("code")) for e in errors if e.get("index") == index]
