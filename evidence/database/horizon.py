@@ -1,6 +1,6 @@
 """Which rows were written since another reading, by the database's own numbers.
 
-A moment in a column is taken before its transaction commits: whoever asks for what is
+A moment in a column is taken before its transaction commits: who asks for what is
 newer than the last reading misses what was begun before it and committed after. Every
 row carries the number of the transaction that wrote it (`xmin`), and a snapshot knows
 the lowest number that was still under way. What is at or above it, the reading may
