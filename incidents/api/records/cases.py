@@ -100,20 +100,6 @@ CYCLE_KINDS = (
         incident_lookup="incident",
     ),
     RecordKind(
-        path="case-holds",
-        model=CaseHold,
-        about="Cases that were put on hold, why, and who released them.",
-        fields=(
-            "reason",
-            "held_at",
-            "held_by",
-            "released_at",
-            "released_by",
-            "release_reason",
-        ),
-        incident_lookup="incident",
-    ),
-    RecordKind(
         path="loosening-requests",
         model=LooseningRequest,
         about="Looser marks of handling as they were asked for and decided.",
