@@ -121,6 +121,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
     "config.middleware.RefusalMiddleware",
+    "config.middleware.HistoryPageMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
