@@ -21,7 +21,7 @@ class ListedSerializer(serializers.Serializer):
 
 
 class ListsView(APIView):
-    """Every list that who asks may read; lists below one row are left out."""
+    """Every list that the person may read; lists below one row are left out."""
 
     patterns: Sequence[URLPattern | URLResolver] = ()
 
