@@ -74,7 +74,7 @@ def test_type_that_is_not_taken(poster: APIClient) -> None:
 
 
 def test_type_that_is_not_given(reader: APIClient) -> None:
-    response = reader.get("/api/v1/incidents/", HTTP_ACCEPT="text/csv")
+    response = reader.get("/api/v1/incidents/", HTTP_ACCEPT="image/png")
     require_problem(response, 406, "not_acceptable")
 
 
