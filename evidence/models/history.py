@@ -97,11 +97,8 @@ class HistoryCheckQuerySet(models.QuerySet["HistoryCheck"]):
         A fault stands until every stream was found to hold: a later check of other
         streams says nothing about it.
         """
-        whole = self.newest_whole()
-        broken = self.filter(fault_count__gt=0).first()
-        if broken and (whole is None or broken.pk >= whole.pk):
-            return broken
-        return whole
+        says_something = models.Q(is_whole=True) | models.Q(fault_count__gt=0)
+        return self.filter(says_something).first()
 
 
 class HistoryCheck(FaultCheck):

@@ -95,7 +95,12 @@ def _open_exposure(now: dt.datetime) -> Incident:
         labels=["practice"],
         now=detected_at + dt.timedelta(seconds=20),
     )
-    assign_lead(actor=responder, incident_id=incident.pk, lead=responder)
+    assign_lead(
+        actor=responder,
+        incident_id=incident.pk,
+        lead=responder,
+        now=detected_at + dt.timedelta(minutes=1),
+    )
     _contain(incident, responder, now)
     _attach(incident, document, "practice-bundle.json", responder)
     return incident
