@@ -11,6 +11,7 @@ from django.template.loader import get_template
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_LINE = 120
 MOST_LINES = 110  # more: give a card of the page a partial of its own
+WRITTEN = re.compile(r"{{ [^}]+ }}")
 VAGUE = re.compile(r"{%\s*(?:for|with) (?:one|it|x)\b")
 FOLDERS = sorted(ROOT.glob("*/templates"))
 TEMPLATES = [
@@ -32,3 +33,5 @@ def test_template_compiles_with_lines_that_can_be_read(
     assert max(map(len, lines), default=0) <= LONGEST_LINE
     assert len(lines) <= MOST_LINES
     assert not VAGUE.search(text), "say what the loop holds"
+    if {"{{ field }}", "{{ field.label }}"} <= set(WRITTEN.findall(text)):
+        assert "field.is_hidden" in text, "a hidden field has no label: see _field.html"
