@@ -194,7 +194,8 @@ class TestTokens:
         make_user("auditor")
         client.force_login(make_user("administrator"))
         page = client.get("/admin/evidence/apitoken/add/").content.decode()
-        assert ">auditor: read<" in page
+        useful = "read, evidence:download, copies:unredacted, archives:download"
+        assert f">auditor: {useful}<" in page
 
 
 class TestPages:
