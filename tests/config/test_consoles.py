@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.config.consoles import (
+    ROOT,
     Block,
     find_documents,
     is_said,
@@ -14,6 +15,8 @@ from tests.config.consoles import (
 
 BLOCKS = [block for name in find_documents() for block in read_blocks(name)]
 # What a block may hold that nobody types into a shell.
+# Scripts, which a test of their own runs as the document has them.
+SCRIPTS = {"docs/api.md": "tests/api/test_pulling.py"}
 QUIET_LANGUAGES = {"text", "python", "yaml", "json", "http", "toml", "html", "sql"}
 TYPED = re.compile(
     r"^\s*(\$ |(\S+=\S* )*(make|git|curl|docker|python3?|pip|sudo|sh|npm|createdb|"
@@ -29,6 +32,10 @@ def named(block: Block) -> str:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=named)
 def test_every_block_says_what_it_is(block: Block) -> None:
+    if block.language == "sh":
+        test = ROOT / SCRIPTS[block.document]
+        assert {block.document, "sh"} <= set(re.findall(r"[\w/.]+", test.read_text()))
+        return
     assert block.language in {"console", *QUIET_LANGUAGES}, (
         f"{block}: fence it as console if it is typed into a shell, else as text"
     )
@@ -36,7 +43,7 @@ def test_every_block_says_what_it_is(block: Block) -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=named)
 def test_no_command_hides_in_a_block_that_is_not_run(block: Block) -> None:
-    if block.language != "console":
+    if block.language not in ("console", "sh"):
         assert [line for line in block.lines if TYPED.match(line)] == []
 
 
@@ -65,8 +72,6 @@ def test_command_in_a_sentence_is_one_of_those_that_are_run(name: str) -> None:
 
 
 def read(name: str) -> str:
-    from tests.config.consoles import ROOT
-
     return (ROOT / name).read_text()
 
 
