@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from pathlib import Path
 from typing import IO, Any
 
 from policy.scanner.archive import SourceFile
@@ -54,11 +55,10 @@ def _answer(asked: dict[str, Any], source: IO[bytes]) -> dict[str, Any]:
     except Exception as error:
         # The boundary that can act: one file costs no other its report.
         return _failure(f"the scanner failed over it ({type(error).__name__})", before)
-    worn = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "report": report,
         "seconds": _seconds() - before,
-        "ends": worn > _WORN_OUT_BYTES,
+        "ends": _peak_bytes() > _WORN_OUT_BYTES,
     }
 
 
@@ -66,6 +66,19 @@ def _failure(why: str, before: float) -> dict[str, Any]:
     """Return the answer for a file without a report; no reason means memory."""
     seconds = _seconds() - before
     return {"report": None, "failure": why, "seconds": seconds, "ends": True}
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process has held.
+
+    Linux gives it in its own status; `ru_maxrss` begins there with what the process
+    held that started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except FileNotFoundError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def _seconds() -> float:

@@ -4,6 +4,7 @@ import signal
 
 from evidence.queue.limits import SCANNING
 from policy.scanner import Classification, FileReport, SourceFile, scan_source
+from policy.services.scan_child import MEMORY_BYTES
 from policy.services.scan_process import ARCHIVE_WALL_SECONDS, ScanProcess
 from tests.policy.scanner.test_archive import make_zip
 
@@ -60,6 +61,16 @@ def test_a_child_that_is_killed_costs_one_file() -> None:
         process._child.wait()
         assert not scan(process, b"x()").is_complete
         assert scan(process, FORBIDDEN).is_complete
+
+
+def test_what_its_worker_holds_does_not_wear_a_child_out() -> None:
+    held = bytearray(b"x") * (MEMORY_BYTES // 2)
+    with ScanProcess() as process:
+        scan(process, FORBIDDEN)
+        first = process._child
+        scan(process, FORBIDDEN)
+    assert first is not None
+    assert len(held) == MEMORY_BYTES // 2
 
 
 def test_an_archive_out_of_time_names_what_was_not_read() -> None:
