@@ -124,7 +124,8 @@ def test_old_and_new_code_work_beside_each_other(
         f"{len(to_old)} uploads to the old code ({migrated} before and during the "
         f"migrations), {len(to_new)} to the new; {len(taken - stored.keys())} missing, "
         f"{doubled} verified twice, other answers: {dict(other) or 'none'}; {CASES} "
-        f"breaches told; {messages}; history, records and store verify"
+        f"breaches told; {messages}; history and store verify, and records once what "
+        "0.1.0 wrote after the migrations was accepted"
     )
     assert set(other) <= {503}
     assert not taken - stored.keys()
