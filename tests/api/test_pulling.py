@@ -164,3 +164,13 @@ def test_the_command_tells_how_many_rows_came(
         call_command("pull_records", live_server.url, tmp_path)
     with pytest.raises(CommandError, match="does not answer"):
         call_command("pull_records", "http://127.0.0.1:9", tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_told(
+    live_server: Any, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASEFILE_TOKEN", token)
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    with pytest.raises(CommandError, match="taken cannot be written"):
+        call_command("pull_records", live_server.url, str(taken))

@@ -16,7 +16,8 @@ class Command(BaseCommand):
     help = (
         "Pull all records by the API into a folder: a file of JSON lines for each "
         "list. Run it again, and only what changed since is added; of lines with the "
-        "same id the last counts. CASEFILE_TOKEN holds a token with the scope read."
+        "same id the last counts. CASEFILE_TOKEN holds a token with the scope read. "
+        "Exit code 1: refused or broken off; what was pulled before is kept."
     )
     requires_system_checks = ()
 
@@ -39,3 +40,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{pulled.name}: {pulled.rows} rows")
         except PullFailed as error:
             raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(
+                f"{options['folder']} cannot be written: {error.strerror}."
+            ) from error
