@@ -58,6 +58,7 @@ def test_every_filter_is_of_a_kind_that_refuses_what_it_cannot_read():
     assert any("report_pk" in " ".join(arguments_of(route)) for route, _, _ in READ)
 
 
+@pytest.mark.walk
 def test_garbage_is_refused_with_the_filters_name_and_what_it_expects(
     reader: APIClient,
 ):

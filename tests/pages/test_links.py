@@ -14,7 +14,7 @@ from evidence.models import EvidenceItem, EvidenceKind
 from incidents.models import Incident, Postmortem
 from policy.models import Extension, KillSwitch, PolicySnapshot, Rollback, ScanReport
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.walk, pytest.mark.django_db]
 TABS = (
     "checklist",
     "timeline",
