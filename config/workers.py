@@ -142,7 +142,7 @@ def _become(app: Celery, name: str, keeper: int) -> NoReturn:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         _die_with(keeper, signal.SIGTERM)
-        code = _run_beat(app) if name == BEAT else _run_worker(app, name)
+        code = _run_beat(app) if name == BEAT else _run_worker(app, name, keeper)
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 1
     except BaseException:
@@ -154,7 +154,7 @@ def _become(app: Celery, name: str, keeper: int) -> NoReturn:
         os._exit(code)
 
 
-def _run_worker(app: Celery, name: str) -> int:
+def _run_worker(app: Celery, name: str, keeper: int) -> int:
     """Work until told to end; WORKER_<NAME> says how many tasks at once."""
     chosen = WORKERS[name]
     worker = _limit_failed_stops(app.Worker)(
@@ -168,7 +168,7 @@ def _run_worker(app: Celery, name: str) -> int:
         without_gossip=True,
         without_mingle=True,
     )
-    keeper, own = os.getppid(), os.getpid()
+    own = os.getpid()
 
     def limit_end_of_an_orphan(**message: object) -> None:
         if os.getppid() != keeper:
