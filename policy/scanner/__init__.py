@@ -6,6 +6,11 @@ is said to be so and is never called safe. Pure: no Django, files, clock or netw
 
 Does not: prove a source harmless. What a source fetches or computes from the outside
 is flagged as unknown at best. docs/scanner.md gives the rules and their reasons.
+
+The way of a file: `archive` unpacks, `scanning` bounds and puts together, `parsing`
+finds scopes and writes, `folding` computes constants with the rules of `semantics` and
+what the runtime brings (`builtins`), `detection` names places, `proof` says which of
+the rest are safe, `report` holds the answer.
 """
 
 from policy.scanner.archive import ArchiveLimits, SourceFile, unpack_source

@@ -21,7 +21,7 @@ from policy.rules.capabilities import (
 )
 from policy.scanner.archive import SourceFile
 from policy.scanner.line_scanner import MAX_LINE_CHARACTERS, strip_comments
-from policy.scanner.syntax import language_of, to_utf8
+from policy.scanner.parsing.syntax import language_of, to_utf8
 
 # What the object is called that an extension is handed.
 _HOST = r"\b(?:pi|host|ctx|api|agent|runtime|context|extension)\s*(?:\?\.|\.)\s*"

@@ -1,4 +1,4 @@
-"""How much of the processor a file and an archive may cost.
+"""How large a value may grow, and how much of the processor a file may cost.
 
 The one place where time counts: hostile input costs a parser more than its length says,
 and steps alone do not bound that. It is time of the processor, not of the clock on the
@@ -11,6 +11,9 @@ import time
 from dataclasses import dataclass, field
 
 # A source of 1 MB takes about a second; nothing benign was seen to take five.
+# What one value may come to, in letters and in items; beyond it is unknown.
+MAX_TEXT = 256 * 1024
+MAX_ITEMS = 20_000
 FILE_SECONDS = 7.0
 # Of those, for parsing with all grammars that are tried.
 PARSE_SECONDS = 2.5

@@ -15,9 +15,9 @@ from policy.scanner.folding import Budget
 from policy.scanner.limits import ARCHIVE_SECONDS, Clock, OverTimeError
 from policy.scanner.line_scanner import LineFinding, scan_lines
 from policy.scanner.packaging import Packaging, read_packaging
+from policy.scanner.parsing.syntax import MAX_FILE_BYTES, language_of, parse, to_utf8
 from policy.scanner.report import FileReport, SourceReport, make_note, make_report
 from policy.scanner.report_entries import Classification, Entry
-from policy.scanner.syntax import MAX_FILE_BYTES, language_of, parse, to_utf8
 
 MAX_UNREACHED_BYTES = 512 * 1024
 _DATA_SUFFIXES = (".json", ".md", ".html", ".css", ".map", ".svg", ".xml", ".yml")

@@ -30,7 +30,7 @@ from policy.scanner import (
     scan_file,
     scan_source,
 )
-from policy.scanner.syntax import LANGUAGE_BY_SUFFIX
+from policy.scanner.parsing.syntax import LANGUAGE_BY_SUFFIX
 from tests.bench.sizes import choose, is_smallest
 from tests.data.evasions import FOLDER, HELD_OUT, Sample, load_samples
 

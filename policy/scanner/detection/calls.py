@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tree_sitter import Node
 
-from policy.scanner.coercion import to_text
+from policy.scanner.builtins.hosts import CODE_MAKERS
 from policy.scanner.detection.code import judge_code, judge_timer, judge_worker
 from policy.scanner.detection.findings import (
     BINDINGS,
@@ -25,20 +25,20 @@ from policy.scanner.families import (
     ENCODINGS,
 )
 from policy.scanner.folding import unpack_call
-from policy.scanner.hosts import CODE_MAKERS
 from policy.scanner.modules import (
     FORBIDDEN_MODULES,
     TELLING_NAMES,
     builtin_name,
 )
-from policy.scanner.scopes import (
+from policy.scanner.parsing.scopes import (
     FUNCTIONS,
     Scope,
     arguments_of,
     text_of,
     unwrap,
 )
-from policy.scanner.values import (
+from policy.scanner.semantics.coercion import to_text
+from policy.scanner.semantics.values import (
     Array,
     Bound,
     Code,

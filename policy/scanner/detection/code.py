@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from policy.scanner.coercion import to_text
 from policy.scanner.detection.findings import (
     FLAGGED,
     FORBIDDEN,
@@ -20,11 +19,12 @@ from policy.scanner.families import (
 from policy.scanner.modules import (
     scheme_of,
 )
-from policy.scanner.scopes import (
+from policy.scanner.parsing.scopes import (
     text_of,
     unwrap,
 )
-from policy.scanner.values import (
+from policy.scanner.semantics.coercion import to_text
+from policy.scanner.semantics.values import (
     UNKNOWN,
     Host,
     Object,

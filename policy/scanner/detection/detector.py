@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from tree_sitter import Node
 
-from policy.scanner.coercion import to_text
 from policy.scanner.detection.calls import judge_call
 from policy.scanner.detection.findings import (
     BINDINGS,
@@ -29,14 +28,15 @@ from policy.scanner.families import (
 )
 from policy.scanner.folding import MAX_CODE_NESTING, Budget, Folder
 from policy.scanner.limits import OverTimeError
-from policy.scanner.program import build_program
-from policy.scanner.proof import Proof, prove
-from policy.scanner.scopes import (
+from policy.scanner.parsing.program import build_program
+from policy.scanner.parsing.scopes import (
     Scope,
     Site,
 )
-from policy.scanner.syntax import Syntax, error_nodes, parse
-from policy.scanner.values import (
+from policy.scanner.parsing.syntax import Syntax, error_nodes, parse
+from policy.scanner.proof import Proof, prove
+from policy.scanner.semantics.coercion import to_text
+from policy.scanner.semantics.values import (
     PLAIN,
     Host,
     Via,

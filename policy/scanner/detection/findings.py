@@ -14,12 +14,12 @@ from policy.scanner.families import (
     primary_family,
 )
 from policy.scanner.folding import Folder
-from policy.scanner.report_entries import Classification, Entry
-from policy.scanner.scopes import (
+from policy.scanner.parsing.scopes import (
     Program,
 )
-from policy.scanner.syntax import Syntax
-from policy.scanner.values import (
+from policy.scanner.parsing.syntax import Syntax
+from policy.scanner.report_entries import Classification, Entry
+from policy.scanner.semantics.values import (
     Via,
 )
 

@@ -6,7 +6,7 @@ import urllib.parse
 
 from tree_sitter import Node
 
-from policy.scanner.coercion import to_text
+from policy.scanner.builtins.decoders import decode_base64
 from policy.scanner.detection.findings import (
     FLAGGED,
     FORBIDDEN,
@@ -25,11 +25,11 @@ from policy.scanner.modules import (
     is_native_addon,
     scheme_of,
 )
-from policy.scanner.natives import decode_base64
-from policy.scanner.scopes import (
+from policy.scanner.parsing.scopes import (
     Scope,
 )
-from policy.scanner.values import (
+from policy.scanner.semantics.coercion import to_text
+from policy.scanner.semantics.values import (
     Array,
     Host,
     Method,

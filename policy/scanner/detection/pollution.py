@@ -6,25 +6,25 @@ from itertools import pairwise
 
 from tree_sitter import Node
 
-from policy.scanner.coercion import to_text
 from policy.scanner.detection.findings import (
     FLAGGED,
     FORBIDDEN,
     Detector,
 )
+from policy.scanner.detection.merges import is_unsafe_merge
 from policy.scanner.families import (
     ASSEMBLIES,
 )
 from policy.scanner.folding.constants import property_key
-from policy.scanner.merges import is_unsafe_merge
-from policy.scanner.scopes import (
+from policy.scanner.parsing.scopes import (
     FUNCTIONS,
     Scope,
     arguments_of,
     text_of,
     unwrap,
 )
-from policy.scanner.values import (
+from policy.scanner.semantics.coercion import to_text
+from policy.scanner.semantics.values import (
     UNKNOWN,
     Array,
     Host,

@@ -11,14 +11,14 @@ import re
 
 from tree_sitter import Node
 
-from policy.scanner.merges import may_hold_merge
+from policy.scanner.detection.merges import may_hold_merge
 from policy.scanner.modules import (
     FORBIDDEN_MODULES,
     UNCOVERED_BUILTINS,
     is_harmless_module,
 )
+from policy.scanner.parsing.scopes import unwrap
 from policy.scanner.proof import Proof
-from policy.scanner.scopes import unwrap
 
 _CALLEE = re.compile(
     rb"(?:^|[^\w$])(?:require|import|eval|Function|process|module|constructor|assign"

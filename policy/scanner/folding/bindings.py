@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
-from policy.scanner.coercion import to_text
+from policy.scanner.builtins.hosts import find_global, get_member
+from policy.scanner.builtins.methods import call_method
+from policy.scanner.builtins.natives import call_native
+from policy.scanner.builtins.reflection import items_of
 from policy.scanner.folding.constants import property_key
 from policy.scanner.folding.expressions import augment
 from policy.scanner.folding.parameters import fold_parameter
-from policy.scanner.hosts import find_global, get_member
-from policy.scanner.literals import unescape
-from policy.scanner.methods import MAX_ITEMS, call_method
-from policy.scanner.natives import call_native, items_of
-from policy.scanner.scopes import (
+from policy.scanner.limits import MAX_ITEMS
+from policy.scanner.parsing.scopes import (
     Binding,
     Scope,
     Write,
@@ -23,7 +23,9 @@ from policy.scanner.scopes import (
     name_of,
     text_of,
 )
-from policy.scanner.values import (
+from policy.scanner.semantics.coercion import to_text
+from policy.scanner.semantics.literals import unescape
+from policy.scanner.semantics.values import (
     UNDEFINED,
     UNKNOWN,
     Array,

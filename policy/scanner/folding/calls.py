@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
-from policy.scanner.coercion import to_text
+from policy.scanner.builtins.hosts import CODE_MAKERS
+from policy.scanner.builtins.methods import call_method
+from policy.scanner.builtins.natives import call_native
+from policy.scanner.builtins.reflection import items_of
 from policy.scanner.folding.constants import fold_template
 from policy.scanner.folding.interpreter import call_function
 from policy.scanner.folding.members import fold_member, make_instance
-from policy.scanner.hosts import CODE_MAKERS
-from policy.scanner.methods import MAX_ITEMS, MAX_TEXT, call_method
-from policy.scanner.natives import call_native, items_of
-from policy.scanner.program import build_program
-from policy.scanner.scopes import (
+from policy.scanner.limits import MAX_ITEMS, MAX_TEXT
+from policy.scanner.parsing.program import build_program
+from policy.scanner.parsing.scopes import (
     Scope,
     arguments_of,
     unwrap,
 )
-from policy.scanner.syntax import parse
-from policy.scanner.values import (
+from policy.scanner.parsing.syntax import parse
+from policy.scanner.semantics.coercion import to_text
+from policy.scanner.semantics.values import (
     UNKNOWN,
     Array,
     Bound,

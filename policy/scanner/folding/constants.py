@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
-from policy.scanner.coercion import to_text
-from policy.scanner.literals import parse_number, unescape, uses_coded_escapes
-from policy.scanner.methods import MAX_ITEMS, MAX_TEXT
-from policy.scanner.natives import items_of
-from policy.scanner.scopes import (
+from policy.scanner.builtins.reflection import items_of
+from policy.scanner.limits import MAX_ITEMS, MAX_TEXT
+from policy.scanner.parsing.scopes import (
     Scope,
     name_of,
     text_of,
 )
-from policy.scanner.values import (
+from policy.scanner.semantics.coercion import to_text
+from policy.scanner.semantics.literals import parse_number, unescape, uses_coded_escapes
+from policy.scanner.semantics.values import (
     UNKNOWN,
     Array,
     Class,

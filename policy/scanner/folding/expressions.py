@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
-from policy.scanner.coercion import to_number, to_truth
-from policy.scanner.operators import binary
-from policy.scanner.scopes import (
+from policy.scanner.parsing.scopes import (
     Scope,
     text_of,
     unwrap,
 )
-from policy.scanner.values import (
+from policy.scanner.semantics.coercion import to_number, to_truth
+from policy.scanner.semantics.operators import binary
+from policy.scanner.semantics.values import (
     UNDEFINED,
     UNKNOWN,
     Constant,

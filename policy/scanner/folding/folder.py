@@ -38,8 +38,8 @@ from policy.scanner.folding.expressions import (
 from policy.scanner.folding.interpreter import run_loop
 from policy.scanner.folding.members import fold_member, fold_this, member_key
 from policy.scanner.folding.state import MAX_DEPTH, MAX_SITE_STEPS, Budget
-from policy.scanner.scopes import Binding, Program, Scope, Write
-from policy.scanner.values import UNDEFINED, UNKNOWN, Value
+from policy.scanner.parsing.scopes import Binding, Program, Scope, Write
+from policy.scanner.semantics.values import UNDEFINED, UNKNOWN, Value
 
 
 @dataclass

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
-from policy.scanner.coercion import to_text
+from policy.scanner.builtins.hosts import get_member
 from policy.scanner.folding.constants import add_object_method, property_key
-from policy.scanner.hosts import get_member
-from policy.scanner.literals import unescape
-from policy.scanner.scopes import (
+from policy.scanner.parsing.scopes import (
     FUNCTIONS,
     Scope,
     Site,
     text_of,
     unwrap,
 )
-from policy.scanner.values import (
+from policy.scanner.semantics.coercion import to_text
+from policy.scanner.semantics.literals import unescape
+from policy.scanner.semantics.values import (
     UNKNOWN,
     Array,
     Class,

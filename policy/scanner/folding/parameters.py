@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
-from policy.scanner.natives import items_of
-from policy.scanner.scopes import (
+from policy.scanner.builtins.reflection import items_of
+from policy.scanner.parsing.scopes import (
     ITERATING,
     Site,
     Write,
@@ -15,7 +15,7 @@ from policy.scanner.scopes import (
     name_of,
     unwrap,
 )
-from policy.scanner.values import (
+from policy.scanner.semantics.values import (
     UNDEFINED,
     UNKNOWN,
     Array,

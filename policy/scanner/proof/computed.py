@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
+from policy.scanner.parsing.scopes import (
+    CLASSES,
+    FUNCTIONS,
+    arguments_of,
+    text_of,
+    unwrap,
+)
 from policy.scanner.proof.flow import Way, flows_of
 from policy.scanner.proof.source import Source, Use
 from policy.scanner.proof.strings import child_use, keys_of, prove_texts
-from policy.scanner.scopes import CLASSES, FUNCTIONS, arguments_of, text_of, unwrap
 
 if TYPE_CHECKING:
     from policy.scanner.proof.prover import Prover

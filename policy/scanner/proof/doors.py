@@ -9,10 +9,10 @@ import re
 
 from tree_sitter import Node
 
+from policy.scanner.parsing.scopes import FUNCTIONS, text_of, unwrap
 from policy.scanner.proof.flow import Flow, Way, is_assigned, is_type
 from policy.scanner.proof.prover import Prover
 from policy.scanner.proof.source import VALUE_IDENTIFIERS, Use
-from policy.scanner.scopes import FUNCTIONS, text_of, unwrap
 
 _TAKEN = "A constructor is taken, which may be Function"
 _ESCAPED = re.compile(rb"\\u(?=[0-9a-fA-F{])")

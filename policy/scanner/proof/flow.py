@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from tree_sitter import Node
 
+from policy.scanner.parsing.scopes import FUNCTIONS, arguments_of, text_of, unwrap
 from policy.scanner.proof.source import Use, is_in_field
-from policy.scanner.scopes import FUNCTIONS, arguments_of, text_of, unwrap
 
 
 class Way(StrEnum):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
+from policy.scanner.parsing.scopes import FUNCTIONS, arguments_of, text_of, unwrap
 from policy.scanner.proof.flow import parameter_at
 from policy.scanner.proof.source import Declaration, Source, Use
 from policy.scanner.proof.strings import is_written
-from policy.scanner.scopes import FUNCTIONS, arguments_of, text_of, unwrap
 
 
 def parameter_of(source: Source, use: Use) -> Use | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
+from policy.scanner.parsing.scopes import FUNCTIONS, arguments_of, text_of
 from policy.scanner.proof.capabilities import CAPABILITIES, FREE_NAMES, Capability
 from policy.scanner.proof.doubts import Load, Proof
 from policy.scanner.proof.flow import Flow, Way, flows_of, is_assigned, is_type
@@ -17,7 +18,6 @@ from policy.scanner.proof.source import (
     Use,
 )
 from policy.scanner.proof.strings import child_use, keys_of, prove_texts
-from policy.scanner.scopes import FUNCTIONS, arguments_of, text_of
 
 
 class Prover:

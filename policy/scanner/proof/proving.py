@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from policy.scanner.limits import PROOF_SECONDS, Clock, OverTimeError
+from policy.scanner.parsing.syntax import Syntax
 from policy.scanner.proof.computed import doubt_computed
 from policy.scanner.proof.doors import follow_doors
 from policy.scanner.proof.doubts import Proof
 from policy.scanner.proof.prover import Prover
 from policy.scanner.proof.source import Source, TooManyUsesError
 from policy.scanner.proof.this import doubt_this
-from policy.scanner.syntax import Syntax
 
 
 def prove(syntax: Syntax) -> Proof:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from policy.scanner.limits import Clock, OverTimeError
-from policy.scanner.scopes import CLASSES, FUNCTIONS
+from policy.scanner.parsing.scopes import CLASSES, FUNCTIONS
 
 # One name: a minified bundle says `e` some ten thousand times; nobody says require so.
 MAX_USES = 4_000

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from policy.scanner.literals import unescape
+from policy.scanner.parsing.scopes import text_of, unwrap
 from policy.scanner.proof.source import Declaration, Source, Use
-from policy.scanner.scopes import text_of, unwrap
+from policy.scanner.semantics.literals import unescape
 
 MAX_TEXTS = 16
 MAX_DEPTH = 12

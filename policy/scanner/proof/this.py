@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
+from policy.scanner.parsing.scopes import CLASSES, FUNCTIONS, text_of
 from policy.scanner.proof.capabilities import CAPABILITIES
 from policy.scanner.proof.flow import Way, flows_of
 from policy.scanner.proof.source import Use
 from policy.scanner.proof.strings import keys_of
-from policy.scanner.scopes import CLASSES, FUNCTIONS, text_of
 
 if TYPE_CHECKING:
     from policy.scanner.proof.prover import Prover

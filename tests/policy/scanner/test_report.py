@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from policy.scanner import Classification, scan_lines, scan_source
-from policy.scanner.syntax import MAX_FILE_BYTES
+from policy.scanner.parsing.syntax import MAX_FILE_BYTES
 
 ARCHIVE_FILES = {
     "index.js": "const vm = require('vm');\nexport default 1;\n",

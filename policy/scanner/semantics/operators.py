@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from policy.scanner.coercion import to_number, to_text
-from policy.scanner.methods import MAX_TEXT
-from policy.scanner.values import (
+from policy.scanner.limits import MAX_TEXT
+from policy.scanner.semantics.coercion import to_number, to_text
+from policy.scanner.semantics.values import (
     Constant,
     Number,
     Text,

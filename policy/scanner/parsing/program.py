@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tree_sitter import Node
 
 from policy.scanner.limits import Clock
-from policy.scanner.scopes import (
+from policy.scanner.parsing.kinds import BLOCKS, LOOPS, SITES, TYPE_ONLY
+from policy.scanner.parsing.patterns import names_of_pattern
+from policy.scanner.parsing.scopes import (
     CHANGERS,
     CLASSES,
     FUNCTIONS,
@@ -21,44 +21,9 @@ from policy.scanner.scopes import (
     name_of,
     unwrap,
 )
-from policy.scanner.syntax import MAX_NODES
+from policy.scanner.parsing.syntax import MAX_NODES
 
 _NODES_BETWEEN_LOOKS = 4096
-LOOPS = frozenset(
-    ("for_statement", "for_in_statement", "while_statement", "do_statement")
-)
-BLOCKS = LOOPS | {
-    "statement_block",
-    "catch_clause",
-    "switch_body",
-    "class_static_block",
-}
-_SITES = frozenset(
-    [
-        "call_expression",
-        "new_expression",
-        "import_statement",
-        "export_statement",
-        "member_expression",
-        "subscript_expression",
-        "assignment_expression",
-        "pair",
-        "augmented_assignment_expression",
-        "with_statement",
-    ]
-)
-# Never on the way to a binding or a site: whole subtrees are skipped.
-_TYPE_ONLY = frozenset(
-    [
-        "type_annotation",
-        "type_arguments",
-        "type_parameters",
-        "interface_declaration",
-        "type_alias_declaration",
-        "ambient_declaration",
-        "comment",
-    ]
-)
 
 
 def build_program(
@@ -91,7 +56,7 @@ class _Builder:
                 self.program.is_complete = False
                 break
             kind = node.type
-            if kind in _TYPE_ONLY:
+            if kind in TYPE_ONLY:
                 continue
             inner = self.enter(node, kind, scope, loop)
             if node.named_child_count:
@@ -120,7 +85,7 @@ class _Builder:
             if (node.text or b"") == b"eval" or b"\\" in (node.text or b""):
                 self.program.escapes.append(Site(node, scope))
             return scope
-        if kind in _SITES:
+        if kind in SITES:
             self.program.sites.append(Site(node, scope))
         handler = _HANDLERS.get(kind)
         if handler is not None:
@@ -353,36 +318,10 @@ class _Builder:
 
     def pattern(self, node: Node, write: Write, home: Scope | None) -> None:
         """Bind every name of a destructuring pattern; home None means assignment."""
-        stack: list[tuple[Node, tuple[Any, ...]]] = [(node, write.path)]
-        while stack:
-            part, path = stack.pop()
+        for name, path in names_of_pattern(node, write.path):
             bound = Write(write.kind, write.node, write.scope, path, write.extra)
             bound.loop = write.loop
-            kind = part.type
-            if kind in ("identifier", "shorthand_property_identifier_pattern"):
-                name = name_of(part)
-                if kind != "identifier":
-                    bound.path = (*path, name)
-                if home is not None:
-                    home.declare(name).writes.append(bound)
-                else:
-                    self.pending.append((name, bound))
-            elif kind == "object_pattern":
-                stack.extend(self.object_parts(part, path))
-            elif kind == "array_pattern":
-                stack.extend(self.array_parts(part, path))
-            elif kind in ("assignment_pattern", "object_assignment_pattern"):
-                left = part.child_by_field_name("left")
-                default = part.child_by_field_name("right")
-                if left is not None:
-                    if left.type == "shorthand_property_identifier_pattern":
-                        path = (*path, name_of(left))
-                        bound.path = (*path, ("default", default))
-                        self.bind_name(name_of(left), bound, home)
-                    else:
-                        stack.append((left, (*path, ("default", default))))
-            elif kind == "rest_pattern" and part.named_children:
-                stack.append((part.named_children[0], path))
+            self.bind_name(name, bound, home)
 
     def bind_name(self, name: str, write: Write, home: Scope | None) -> None:
         """Note a write where it belongs; later, where the scope is not known yet."""
@@ -390,34 +329,6 @@ class _Builder:
             home.declare(name).writes.append(write)
         else:
             self.pending.append((name, write))
-
-    @staticmethod
-    def object_parts(node: Node, path: tuple[Any, ...]) -> list[Any]:
-        """Return the parts of an object pattern, each with its path."""
-        parts: list[Any] = []
-        for child in node.named_children:
-            if child.type != "pair_pattern":
-                parts.append((child, path))
-                continue
-            key = child.child_by_field_name("key")
-            value = child.child_by_field_name("value")
-            if key is not None and value is not None:
-                parts.append((value, (*path, key)))
-        return parts
-
-    @staticmethod
-    def array_parts(node: Node, path: tuple[Any, ...]) -> list[Any]:
-        """Return the parts of an array pattern, each with its path."""
-        parts: list[Any] = []
-        index = 0
-        for child in node.children:
-            if child.type == ",":
-                index += 1
-            elif child.is_named and child.type == "rest_pattern":
-                parts.append((child, (*path, ("rest", index))))
-            elif child.is_named and child.type != "comment":
-                parts.append((child, (*path, index)))
-        return parts
 
     def settle(self) -> None:
         """Give assignments to the bindings they mean; unknown names become global."""

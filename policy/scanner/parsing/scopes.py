@@ -7,7 +7,7 @@ from typing import Any
 
 from tree_sitter import Node
 
-from policy.scanner.literals import unescape
+from policy.scanner.semantics.literals import unescape
 
 FUNCTIONS = frozenset(
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy.scanner.values import (
+from policy.scanner.semantics.values import (
     UNKNOWN,
     Array,
     Bound,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from policy.scanner.values import (
+from policy.scanner.semantics.values import (
     Array,
     Bytes,
     Class,

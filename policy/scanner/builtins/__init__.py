@@ -1,0 +1,1 @@
+"""What the runtime itself brings: host objects, functions and methods."""

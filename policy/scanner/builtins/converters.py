@@ -1,0 +1,118 @@
+"""Functions that make plain values: numbers, texts, patterns, errors, modules."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+
+from policy.scanner.builtins.arguments import Caller, Native, first_text
+from policy.scanner.semantics.coercion import to_int, to_number, to_text, to_truth
+from policy.scanner.semantics.values import (
+    Constant,
+    Module,
+    Number,
+    Object,
+    Pattern,
+    Text,
+    Value,
+)
+
+
+def _string(arguments: list[Value], _: Caller) -> Value | None:
+    """Return an argument as text; empty where none is given."""
+    text = first_text(arguments) if arguments else ""
+    return None if text is None else Text(text)
+
+
+def _parse_int(arguments: list[Value], _: Caller) -> Value | None:
+    """Return the integer at a text's beginning; NaN where there is none."""
+    text = first_text(arguments)
+    base = to_int(arguments[1]) if len(arguments) > 1 else 10
+    if text is None or base is None or not (2 <= base <= 36 or base == 0):
+        return None
+    text = text.strip().lower()
+    if text.startswith("0x") and base in (0, 16):
+        text, base = text[2:], 16
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"[: base or 10]
+    found = re.match(rf"[+-]?[{digits}]+", text)
+    return Number(float(int(found[0], base or 10))) if found else Number(math.nan)
+
+
+def _math(function: Callable[[float], float]) -> Native:
+    """Return a native that applies a function to one finite number."""
+
+    def call(arguments: list[Value], _: Caller) -> Value | None:
+        number = to_number(arguments[0]) if arguments else None
+        if number is None or not math.isfinite(number):
+            return None
+        return Number(float(function(number)))
+
+    return call
+
+
+def _number(arguments: list[Value], _: Caller) -> Value | None:
+    """Return an argument as a number; 0 where none is given."""
+    number = to_number(arguments[0]) if arguments else 0.0
+    return None if number is None else Number(number)
+
+
+def _boolean(arguments: list[Value], _: Caller) -> Value | None:
+    """Return an argument's truth."""
+    truth = to_truth(arguments[0]) if arguments else False
+    return None if truth is None else Constant(truth)
+
+
+def _regexp(arguments: list[Value], _: Caller) -> Value | None:
+    """Return a regular expression made of text and flags."""
+    text = first_text(arguments)
+    flags = to_text(arguments[1]) if len(arguments) > 1 else ""
+    return None if text is None else Pattern(text, flags or "")
+
+
+def _error(arguments: list[Value], _: Caller) -> Value | None:
+    """Return an error with its message; its other members are not known."""
+    text = first_text(arguments)
+    return None if text is None else Object({"message": Text(text)}, True)
+
+
+def _symbol(arguments: list[Value], _: Caller) -> Value | None:
+    """Return a symbol with its description."""
+    text = first_text(arguments)
+    return None if text is None else Object({"description": Text(text)}, True)
+
+
+def _promise(arguments: list[Value], _: Caller) -> Value | None:
+    """Return the value that a promise is made of."""
+    return arguments[0] if arguments else None
+
+
+def _builtin_module(arguments: list[Value], _: Caller) -> Value | None:
+    """Return the module that `process.getBuiltinModule` gives."""
+    text = first_text(arguments)
+    return None if text is None else Module(text.removeprefix("node:"))
+
+
+CONVERTERS: dict[str, Native] = {
+    "String": _string,
+    "Number": _number,
+    "Boolean": _boolean,
+    "parseInt": _parse_int,
+    "Number.parseInt": _parse_int,
+    "parseFloat": _number,
+    "Math.floor": _math(math.floor),
+    "Math.ceil": _math(math.ceil),
+    "Math.trunc": _math(math.trunc),
+    "Math.round": _math(lambda number: math.floor(number + 0.5)),
+    "Math.abs": _math(abs),
+    "Math.sqrt": _math(lambda number: math.sqrt(number)),
+    "RegExp": _regexp,
+    "Error": _error,
+    "TypeError": _error,
+    "Symbol": _symbol,
+    "Symbol.for": _symbol,
+    "Promise.resolve": _promise,
+    "require": _builtin_module,
+    "import": _builtin_module,
+    "process.getBuiltinModule": _builtin_module,
+}

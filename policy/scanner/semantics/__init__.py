@@ -1,0 +1,1 @@
+"""What JavaScript values are, and what its operators make of them."""
