@@ -11,7 +11,7 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser live walk slow faults documents bench lint deploy-check manage install clean
+.PHONY: help run test browser live walk slow faults documents bench lint lock deploy-check manage install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ lint: install ## Check format, style, types, migrations and production settings
 	@! $(VENV)/vulture | grep -E "unused (function|method|class|import|property)|100% confidence"
 	@$(LAUNCH) beside $(VENV)/python manage.py makemigrations --check --dry-run
 	@$(LAUNCH) beside $(VENV)/python -m config.launcher.deploy_check
+
+lock: install ## Pin and hash what requirements*.in ask for (ARGS="--upgrade-package celery")
+	@$(VENV)/python -m config.launcher.lock $(ARGS)
 
 deploy-check: install ## Run what deploy/ ships, step by step (ARGS="nginx")
 	@$(LAUNCH) beside $(VENV)/python -m tests.deploy.check $(ARGS)

@@ -30,10 +30,14 @@ LAST_LINES = 30
 SUPPORTED = ((3, 14), (3, 13), (3, 12), (3, 11))
 SUPPORTED_TEXT = "3.11, 3.12, 3.13 or 3.14"
 
+# Each file is whole: all that its kind of use needs, pinned and hashed.
 RUN = ("requirements.txt", "requirements-embedded.txt")
 DEVELOPMENT = ("requirements-dev.txt", "requirements-embedded.txt")
 EMBEDDED = "requirements-embedded.txt"
-INCLUDED = {"requirements-dev.txt": ("requirements.txt", "requirements-s3.txt")}
+CONTAINED = {"requirements-dev.txt": ("requirements.txt", "requirements-s3.txt")}
+# A source archive would be built with tools that nobody pinned: wheels only. The files
+# are whole, and pip trips over extras that it meets again by hash.
+OPTIONS = ("--require-hashes", "--no-deps", "--only-binary", ":all:")
 
 
 def enter_environment(requirements: tuple[str, ...], arguments: list[str]) -> None:
@@ -151,26 +155,23 @@ def _install_changed(requirements: tuple[str, ...]) -> None:
     """Install those files whose content differs from what was last installed."""
     stamps = json.loads(STAMP.read_text()) if STAMP.exists() else {}
     for name in requirements:
-        stamp = _hash_files((name, *INCLUDED.get(name, ())))
+        stamp = _hash_file(name)
         if stamps.get(name) == stamp:
             continue
         _say(f"installing {name}; the first time, this takes a minute or two")
         _install(name)
-        stamps[name] = stamp
-        for included in INCLUDED.get(name, ()):
-            stamps[included] = _hash_files((included,))
+        for installed in (name, *CONTAINED.get(name, ())):
+            stamps[installed] = _hash_file(installed)
         STAMP.write_text(json.dumps(stamps, indent=1))
 
 
-def _hash_files(names: tuple[str, ...]) -> str:
-    content = b"\0".join((ROOT / name).read_bytes() for name in names)
-    return hashlib.sha256(content).hexdigest()
+def _hash_file(name: str) -> str:
+    return hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
 
 
 def _install(name: str) -> None:
     """Install a file with uv, or with pip: a machine may have only pip set up."""
-    options = ["--require-hashes", "--no-deps"] if name == EMBEDDED else []
-    options += ["-r", str(ROOT / name)]
+    options = [*OPTIONS, "-r", str(ROOT / name)]
     python = str(VENV_PYTHON)
     if _run_uv("pip", "install", "--python", python, *options):
         return
