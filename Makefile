@@ -35,7 +35,7 @@ slow: ## Run the tests that take long, fuzzing above all
 	@$(LAUNCH) test -- -m slow $(ARGS)
 
 faults: ## Break what can break and print a table of what that cost (FULL=1: at full length)
-	@FAULTS_BROKER_SECONDS=$(if $(FULL),300,75) $(LAUNCH) test -- -m faults -n 0 $(ARGS)
+	@$(if $(FULL),FAULTS_BROKER_SECONDS=300 FAULTS_WORKERS_REALLY_AWAY=1) $(LAUNCH) test -- -m faults -n 0 $(ARGS)
 
 documents: ## Type every command of the documents into a shell, beside a run
 	@$(LAUNCH) test -- -m documents $(ARGS)
