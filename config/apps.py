@@ -11,6 +11,3 @@ class WiringConfig(AppConfig):
     def ready(self) -> None:
         # Importing them makes the one current, and registers the other's check.
         from config import celery, static_files  # noqa: F401
-        from config.startup import require_settings
-
-        require_settings()

@@ -27,15 +27,19 @@ from config.environment import (
     read_new_folder,
     read_origins,
     read_pattern,
+    read_places,
     read_redis,
     read_required_folder,
+    read_schemes,
     read_secret,
     read_sender,
+    read_signing_keys,
     read_site,
     read_text,
     read_token,
     read_whole_number,
     read_words,
+    require_named,
     require_no_faults,
 )
 from config.logs import LEVELS, STYLES, make_logging
@@ -276,13 +280,16 @@ LOG_ORIGIN = read_pattern(
     default=f"{urlsplit(CASEFILE_BASE_URL).hostname}/log",
 )
 # The key that signs, newest first: in the environment, or else in a file.
-LOG_SIGNING_KEYS = read_words("LOG_SIGNING_KEYS")
+LOG_SIGNING_KEYS = read_signing_keys("LOG_SIGNING_KEYS")
+require_named(
+    "LOG_SIGNING_KEYS", LOG_SIGNING_KEYS, origin=LOG_ORIGIN, named_by="LOG_ORIGIN"
+)
 LOG_KEY_FILE = read_file_path(
     "LOG_KEY_FILE", default=f"{EVIDENCE_ROOT.rstrip('/')}.log-key"
 )
 LOG_IS_PUBLIC = read_flag("LOG_IS_PUBLIC", default=False)
 # Where checkpoints go, so that somebody else holds them.
-LOG_PLACES = read_words("LOG_PLACES")
+LOG_PLACES = read_places("LOG_PLACES")
 
 PLAYBOOK_FOLDERS = read_folders("PLAYBOOK_FOLDERS")
 
@@ -409,7 +416,7 @@ CHAT_SCHEMES = (
     *("discord", "gchat", "gotifys", "jsons", "mmosts", "ntfys", "opsgenie"),
     *("pagerduty", "rockets", "slack", "webex", "workflows", "zulip"),
 )
-WEBHOOK_SCHEMES = read_words("WEBHOOK_SCHEMES", default=CHAT_SCHEMES)
+WEBHOOK_SCHEMES = read_schemes("WEBHOOK_SCHEMES", default=CHAT_SCHEMES)
 # Whom certificates of webhooks may be from, where not from the public authorities.
 WEBHOOK_CA_FILE = read_certificates("WEBHOOK_CA_FILE")
 # How long one message may take in all, however slowly somebody answers: below the

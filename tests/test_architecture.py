@@ -15,6 +15,7 @@ PURE = (
     "evidence/format",
     "evidence/simulation",
     "evidence/audit/chain.py",
+    "evidence/audit/log/addresses.py",
     "evidence/audit/export_file.py",
     "evidence/errors.py",
     "evidence/handling.py",

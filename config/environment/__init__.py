@@ -1,11 +1,6 @@
 """Typed helpers that read the process environment, and refuse with a remedy."""
 
-from config.environment.faults import (
-    gather_faults,
-    refuse,
-    refuse_all,
-    require_no_faults,
-)
+from config.environment.faults import gather_faults, refuse, require_no_faults
 from config.environment.folders import (
     read_certificates,
     read_file_path,
@@ -13,6 +8,12 @@ from config.environment.folders import (
     read_folders,
     read_new_folder,
     read_required_folder,
+)
+from config.environment.listed import (
+    read_places,
+    read_schemes,
+    read_signing_keys,
+    require_named,
 )
 from config.environment.names import (
     read_endpoint,
@@ -66,11 +67,14 @@ __all__ = (
     "read_new_folder",
     "read_origins",
     "read_pattern",
+    "read_places",
     "read_redis",
     "read_required",
     "read_required_folder",
+    "read_schemes",
     "read_secret",
     "read_sender",
+    "read_signing_keys",
     "read_site",
     "read_text",
     "read_token",
@@ -78,6 +82,6 @@ __all__ = (
     "read_whole_number",
     "read_words",
     "refuse",
-    "refuse_all",
+    "require_named",
     "require_no_faults",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 Known = ParamSpec("Known")
 Value = TypeVar("Value")
+One = TypeVar("One")
 Reader = Callable[Concatenate[str, Known], Value]
 
 # By the name of the variable; None while nobody gathers.
@@ -34,11 +35,7 @@ def require_no_faults() -> None:
     """End the gathering. Raise ImproperlyConfigured with every fault, a line each."""
     global _found
     found, _found = _found or {}, None
-    refuse_all(list(found.values()))
-
-
-def refuse_all(faults: list[str]) -> None:
-    """Raise ImproperlyConfigured for these faults, if there are any."""
+    faults = list(found.values())
     if len(faults) > 1:
         lines = "".join(f"\n- {fault}" for fault in faults)
         raise ImproperlyConfigured(f"{len(faults)} settings are wrong:{lines}")
@@ -55,6 +52,32 @@ def refuse(fault: str, *names: str) -> None:
         raise ImproperlyConfigured(fault)
     if not _found.keys() & set(names):
         _found[names[0]] = fault
+
+
+def read_each(
+    name: str, entries: Sequence[str], read: Callable[[str], One]
+) -> list[One]:
+    """Return what every entry of a list is read as.
+
+    Raise ImproperlyConfigured with all that are wrong, by their places: what an entry
+    says may be secret, and is told by its own fault if at all.
+    """
+    values: list[One] = []
+    faults: list[str] = []
+    for place, entry in enumerate(entries, 1):
+        try:
+            values.append(read(entry))
+        except ImproperlyConfigured as fault:
+            said = str(fault).removeprefix(name).lstrip(" :")
+            faults.append(f"entry {place}: {said}")
+    if faults and len(entries) == 1:
+        raise ImproperlyConfigured(f"{name} {faults[0].removeprefix('entry 1: ')}")
+    if faults:
+        lines = "".join(f"\n  {fault}" for fault in faults)
+        raise ImproperlyConfigured(
+            f"{name} is wrong in {len(faults)} of its {len(entries)} entries:{lines}"
+        )
+    return values
 
 
 def gathered(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import ssl
+from functools import partial
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment.faults import gathered
+from config.environment.faults import gathered, read_each
 from config.environment.values import read_required, read_text, read_words
 
 
@@ -34,7 +35,7 @@ def read_folder(name: str) -> str:
 @gathered()
 def read_folders(name: str) -> list[str]:
     """Return comma-separated paths of folders that are there."""
-    return [_require_existing(name, path) for path in read_words(name)]
+    return read_each(name, read_words(name), partial(_require_existing, name))
 
 
 @gathered()

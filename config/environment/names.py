@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 
-from config.environment.faults import gathered
+from config.environment.faults import gathered, read_each
 from config.environment.values import read_required, read_text, read_words
 
 # Django's own grammar of the header (django.http.request), without a port; a dot in
@@ -55,18 +55,23 @@ def read_hosts(name: str, *, example: str) -> list[str]:
         for word in read_required(name, example=example).split(",")
         if (host := word.strip())
     ]
-    if not hosts or "*" in hosts:
-        raise ImproperlyConfigured(
-            f"{name} must list host names, such as {example}; `*` would believe any "
-            "name that a visitor sends"
-        )
-    for host in hosts:
+    if not hosts:
+        raise ImproperlyConfigured(f"{name} must list host names, such as {example}")
+
+    def read_host(host: str) -> str:
+        if host == "*":
+            raise ImproperlyConfigured(
+                f"{name} must list host names, such as {example}; `*` would believe "
+                "any name that a visitor sends"
+            )
         if not HOST.fullmatch(host):
             raise ImproperlyConfigured(
                 f"{name} must list host names, such as {example}, without scheme, port "
                 f"and path; got {host!r}. `.example.org` is every name below one"
             )
-    return hosts
+        return host
+
+    return read_each(name, hosts, read_host)
 
 
 @gathered()
@@ -84,15 +89,17 @@ def read_site(name: str, *, example: str) -> str:
 @gathered()
 def read_origins(name: str) -> list[str]:
     """Return comma-separated origins; `https://*.example.org` is every name below."""
-    origins = read_words(name)
-    for origin in origins:
+
+    def read_origin(origin: str) -> str:
         parts = split_url(name, origin.replace("://*.", "://", 1), schemes=WEB)
         if parts.path or parts.query or not _is_host(parts):
             raise ImproperlyConfigured(
                 f"{name} must list origins, such as https://casefile.example.org, "
                 f"without a path; got {origin!r}"
             )
-    return origins
+        return origin
+
+    return read_each(name, read_words(name), read_origin)
 
 
 @gathered()
@@ -109,15 +116,17 @@ def read_endpoint(name: str) -> str:
 @gathered()
 def read_networks(name: str) -> list[str]:
     """Return comma-separated IP networks. Raise ImproperlyConfigured for any other."""
-    networks = read_words(name)
-    for network in networks:
+
+    def read_network(network: str) -> str:
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
             raise ImproperlyConfigured(
                 f"{name} must list networks, such as 10.0.0.0/8: {error}"
             ) from error
-    return networks
+        return network
+
+    return read_each(name, read_words(name), read_network)
 
 
 @gathered()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
@@ -9,7 +10,7 @@ import environ
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment.faults import gathered
+from config.environment.faults import gathered, read_each
 from config.environment.names import split_url
 from config.environment.values import (
     read_required,
@@ -43,13 +44,16 @@ def read_redis(name: str, *, default: str = "", example: str = "") -> str:
 def read_broker(name: str, *, default: str) -> str:
     """Return the URL of the broker, or several of one kind with semicolons."""
     urls = read_text(name)
-    for url in filter(None, urls.split(";")):
-        parts = split_url(name, url, schemes=(*REDIS[:2], "redis+socket", *RABBITMQ))
-        if parts.scheme in RABBITMQ:
-            _require_host(name, parts)
-        elif parts.scheme != "redis+socket":
-            _require_redis(name, parts)
+    read_each(name, [*filter(None, urls.split(";"))], partial(_require_broker, name))
     return urls or default
+
+
+def _require_broker(name: str, url: str) -> None:
+    parts = split_url(name, url, schemes=(*REDIS[:2], "redis+socket", *RABBITMQ))
+    if parts.scheme in RABBITMQ:
+        _require_host(name, parts)
+    elif parts.scheme != "redis+socket":
+        _require_redis(name, parts)
 
 
 def make_broker_url(redis_url: str) -> str:

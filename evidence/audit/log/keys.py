@@ -45,16 +45,6 @@ def origin() -> str:
     return str(settings.LOG_ORIGIN)
 
 
-def require_key_settings() -> None:
-    """Raise LogKeyMissing where the log's name or a key in the environment is none."""
-    origin()
-    if settings.LOG_SIGNING_KEYS:
-        try:
-            _read_keys()
-        except LogKeyMissing as error:
-            raise LogKeyMissing(f"LOG_SIGNING_KEYS: {error.message}") from None
-
-
 def signing_keys(*, now: dt.datetime | None = None) -> list[SigningKey]:
     """Return the keys that sign now, newest first; make the first where there is none.
 

@@ -1,11 +1,4 @@
-"""Where checkpoints are published: what LOG_PLACES says, and how each kind is sent.
-
-A place is an address. `file:///folder`, `s3://bucket/prefix?lock_days=3650`,
-`mailto:person@example.org`, `https://…` (a webhook that takes the text by POST),
-`witness+https://…#<witness key>` (C2SP tlog-witness) and `rfc3161+https://…#<file>`, a
-time-stamping authority with the file of its root certificates. `every=<seconds>` in the
-query says how often.
-"""
+"""Where checkpoints are published: the places of LOG_PLACES, and how each is sent."""
 
 from __future__ import annotations
 
@@ -14,15 +7,15 @@ import datetime as dt
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from django.conf import settings
 from django.core.mail import EmailMessage
 
+from evidence.audit.log.addresses import Place, read_place
 from evidence.audit.log.reading import prove_consistency
 from evidence.errors import LogPlaceRefused
 from evidence.models import LogCheckpoint
@@ -32,99 +25,14 @@ from evidence.proof.verify_archive import split_note
 if TYPE_CHECKING:
     from rfc3161_client import TimeStampRequest
 
-DEFAULT_SECONDS = {
-    "file": 60,
-    "witness": 60,
-    "https": 3600,
-    "http": 3600,
-    "s3": 3600,
-    "mailto": 86400,
-    "rfc3161": 86400,
-}
-EXAMPLES = {
-    "file": "file:///mnt/elsewhere",
-    "witness": "witness+https://example.org#<key>",
-    "https": "https://example.org/hook",
-    "http": "http://example.org/hook",
-    "s3": "s3://bucket/prefix",
-    "mailto": "mailto:auditor@example.org",
-    "rfc3161": "rfc3161+https://tsa.example.org#/etc/tsa.pem",
-}
 TIMEOUT_SECONDS = 20
 LOCK_DAYS = 3650
 MAX_ANSWER_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Place:
-    """One place: its kind, its address, and how often it is given a checkpoint."""
-
-    text: str
-    kind: str
-    url: str
-    fragment: str
-    options: dict[str, str]
-
-    @property
-    def shown(self) -> str:
-        """The address without what may be secret in it."""
-        parts = urlsplit(self.url)
-        where = parts.hostname or parts.path
-        return f"{self.kind}: {where}"
-
-    @property
-    def every(self) -> dt.timedelta:
-        default = DEFAULT_SECONDS[self.kind]
-        return dt.timedelta(seconds=int(self.options.get("every", default)))
-
-
 def read_places() -> list[Place]:
     """Return the places of LOG_PLACES. Raise LogPlaceRefused for one that is none."""
     return [read_place(text) for text in settings.LOG_PLACES]
-
-
-def read_place(text: str) -> Place:
-    scheme, _, _ = text.partition(":")
-    kind, _, rest = scheme.partition("+")
-    try:
-        parts = urlsplit(text.removeprefix(f"{kind}+") if rest else text)
-        _ = parts.port
-    except ValueError:
-        raise LogPlaceRefused("LOG_PLACES names a place that is no URL.") from None
-    carries = kind in ("witness", "rfc3161") and rest in ("http", "https")
-    if kind not in DEFAULT_SECONDS or (rest and not carries):
-        known = ", ".join(sorted(DEFAULT_SECONDS))
-        raise LogPlaceRefused(f"LOG_PLACES names the kind {kind!r}; known are {known}.")
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    _require_numbers(query)
-    _require_whole(kind, parts)
-    own = {"every", "lock_days"} & set(query)
-    url = parts._replace(fragment="", query="" if own else parts.query).geturl()
-    return Place(text, kind, url, unquote(parts.fragment), query)
-
-
-def _require_numbers(query: dict[str, str]) -> None:
-    for name in ("every", "lock_days"):
-        text = query.get(name, "1")
-        if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) == int(text)):
-            raise LogPlaceRefused(
-                f"LOG_PLACES: {name}= is a whole number above 0, of "
-                f"{'seconds' if name == 'every' else 'days'}."
-            )
-
-
-def _require_whole(kind: str, parts: SplitResult) -> None:
-    """Refuse an address that lacks what its kind cannot do without."""
-    lacking = {
-        "file": not parts.path.startswith("/") or bool(parts.netloc),
-        "mailto": "@" not in parts.path.strip("@"),
-        "witness": not (parts.netloc and parts.fragment and parts.scheme != kind),
-        "rfc3161": not (parts.netloc and parts.fragment and parts.scheme != kind),
-    }.get(kind, not parts.netloc)
-    if lacking:
-        raise LogPlaceRefused(
-            f"LOG_PLACES: a place of the kind {kind} is written {EXAMPLES[kind]}."
-        )
 
 
 def send_checkpoint(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:

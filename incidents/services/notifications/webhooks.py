@@ -210,13 +210,6 @@ def require_plain_options(url: str, scheme: str) -> None:
             )
 
 
-def find_known_schemes() -> set[str]:
-    """Return every scheme that the library makes a service of."""
-    from apprise.manager_plugins import NotificationManager
-
-    return set(NotificationManager().schemas())
-
-
 def make_service(url: str) -> apprise.NotifyBase | None:
     """Return the service behind an address; None where the address is incomplete.
 
