@@ -16,6 +16,7 @@ from config.environment import (
     read_broker,
     read_certificates,
     read_choice,
+    read_choices,
     read_database,
     read_email,
     read_file_path,
@@ -121,6 +122,7 @@ MIDDLEWARE = [
     "evidence.admin.idle.IdleSessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "evidence.admin.first_password.FirstPasswordMiddleware",
+    "evidence.admin.factors.needed.SecondFactorMiddleware",
     "evidence.admin.sent_forms.UnsentFormMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -298,6 +300,7 @@ PLAYBOOK_FOLDERS = read_folders("PLAYBOOK_FOLDERS")
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
+    "evidence.accounts.factors.proving.CodeBackend",
 ]
 _VALIDATION = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
@@ -325,6 +328,13 @@ SESSION_IDLE_MINUTES = read_whole_number(
 # How long a password holds before signing, approving and the like; 0: not asked.
 PRESENCE_MINUTES = read_whole_number("PRESENCE_MINUTES", default=15, most=24 * 60)
 
+# Whose sessions open nothing until a second factor was shown, and added if need be.
+SECOND_FACTOR_ROLES = read_choices(
+    "SECOND_FACTOR_ROLES",
+    default=("reviewer", "administrator"),
+    choices=("responder", "reviewer", "auditor", "administrator"),
+)
+
 AXES_FAILURE_LIMIT = read_whole_number("LOGIN_FAILURE_LIMIT", default=5, least=1)
 AXES_COOLOFF_TIME = read_whole_number(
     "LOGIN_COOLOFF_HOURS", default=1, least=1, most=HOURS_OF_A_YEAR
@@ -339,6 +349,11 @@ AXES_ENABLE_ACCESS_FAILURE_LOG = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_CALLABLE = "config.problems.locked_out"
 AXES_RESET_ON_SUCCESS = True
+# What axes keeps of a failed form shows none of these.
+AXES_SENSITIVE_PARAMETERS = [
+    *("username", "ip_address", "csrfmiddlewaretoken", "code", "answer"),
+    *("old_password", "new_password1", "new_password2"),
+]
 AXES_IPWARE_META_PRECEDENCE_ORDER = ["REMOTE_ADDR"]
 
 # --- HTTP security ------------------------------------------------------------------

@@ -21,6 +21,7 @@ os.environ.setdefault("LOG_FORMAT", "console")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 # Asked for where a test is about it.
 os.environ.setdefault("PRESENCE_MINUTES", "0")
+os.environ.setdefault("SECOND_FACTOR_ROLES", "")
 os.environ.setdefault("EMAIL_URL", "memorymail://")
 # A machine that is busy with tests is slow, and nobody waits for an answer.
 os.environ.setdefault("DATABASE_LOCK_SECONDS", "30")

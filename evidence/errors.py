@@ -115,6 +115,12 @@ class PersonError(CasefileError):
     code = "person_refused"
 
 
+class FactorError(CasefileError):
+    """A second factor that cannot be added, used or removed so."""
+
+    code = "factor_refused"
+
+
 class TokenError(CasefileError):
     """An API token cannot be made as asked."""
 

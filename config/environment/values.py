@@ -145,6 +145,21 @@ def read_choice(name: str, *, default: str, choices: tuple[str, ...]) -> str:
 
 
 @gathered()
+def read_choices(
+    name: str, *, default: tuple[str, ...], choices: tuple[str, ...]
+) -> list[str]:
+    """Return comma-separated words, each one of a few; one that is empty: none."""
+    words = [word.lower() for word in read_words(name, default=default)]
+    for word in words:
+        if word not in choices:
+            raise ImproperlyConfigured(
+                f"{name} must list some of {', '.join(choices)}, with commas, or be "
+                f"empty; got {word!r}"
+            )
+    return words
+
+
+@gathered()
 def read_text(name: str, *, default: str = "") -> str:
     """Return an optional variable."""
     return read_value(name) or default

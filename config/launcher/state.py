@@ -87,8 +87,9 @@ def _make_environment(
         "CASEFILE_BASE_URL": f"http://{HOST}:{port}",
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "HTTPS": "false",
-        # Practice: nobody is asked for a password again, unless it is set.
+        # Practice: nobody is asked for a password again or a factor, unless set.
         "PRESENCE_MINUTES": "0",
+        "SECOND_FACTOR_ROLES": "",
         "STATIC_MANIFEST": "false",
         "LOG_FORMAT": "console",
         "GUNICORN_BIND": f"{HOST}:{port}",

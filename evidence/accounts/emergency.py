@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+from typing import Any
 
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
@@ -11,7 +12,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Role
+from evidence.accounts.factors.removal import take_factors
 from evidence.accounts.people import require_free_name
+from evidence.accounts.sessions import end_sessions_of
 from evidence.accounts.telling import AccountNotice, tell_owner
 from evidence.audit.history import record_entry
 from evidence.errors import PersonError
@@ -28,21 +31,27 @@ def open_break_glass(
     """Make an account an administrator that can sign in; return it and its password.
 
     The account is made where there is none, switched on, given the role, unlocked and
-    set a password that works until it is changed, which the first sign-in asks for. It
-    is recorded, and told to everybody who looks after the history. For a command on
-    the server only: nobody's permission is asked.
+    set a password that works until it is changed, which the first sign-in asks for. Its
+    second factors go, and its sessions end: who lost them comes back by this too. It is
+    recorded, and told to everybody who looks after the history. For a command on the
+    server only: nobody's permission is asked.
     """
     why, moment = require_text(reason, refusal=PersonError), now or timezone.now()
     person = User.objects.select_for_update().filter(username=username).first()
     is_new = person is None
     if person is None:
         person = User(username=require_free_name(username))
-    before = {"is_active": person.is_active and not is_new, "is_new": is_new}
+    before: dict[str, Any] = {
+        "is_active": person.is_active and not is_new,
+        "is_new": is_new,
+    }
     password = secrets.token_urlsafe(18)
     person.is_active = person.is_staff = True
     person.set_password(password)
     person.save()
     person.groups.add(Group.objects.get(name=Role.ADMINISTRATOR))
+    before |= take_factors(person)
+    end_sessions_of(person)
     AccessAttempt.objects.filter(username=person.username).delete()
     entry = record_entry(
         action="person.break_glass",

@@ -79,7 +79,7 @@ def change_roles(
     there is anything; tokens with a scope beyond the new roles are revoked for good.
     """
     require_permission(actor, CHANGE)
-    person = _lock_person(person_id, actor)
+    person = lock_person(person_id, actor)
     if actor is not None and person.pk == actor.pk:
         raise PermissionRefused("Nobody changes their own roles: ask a colleague.")
     why, chosen = _require_reason(reason), _require_roles(roles)
@@ -120,7 +120,7 @@ def set_active(
     where there is anything, and their tokens are revoked for good.
     """
     require_permission(actor, CHANGE)
-    person = _lock_person(person_id, actor)
+    person = lock_person(person_id, actor)
     if actor is not None and person.pk == actor.pk:
         raise PermissionRefused("Nobody switches off their own account.")
     why = _require_reason(reason)
@@ -153,7 +153,7 @@ def change_email(
 ) -> User:
     """Set where a person's mail goes; empty: nowhere. The old address is recorded."""
     require_permission(actor, CHANGE)
-    person = _lock_person(person_id, actor)
+    person = lock_person(person_id, actor)
     why = _require_reason(reason)
     return _set_email(person, email, "person.email_changed", actor, now, why)
 
@@ -181,7 +181,7 @@ def reset_password(
 ) -> User:
     """Set a person's password, which ends their sessions; neither is recorded."""
     require_permission(actor, CHANGE)
-    person = _lock_person(person_id, actor)
+    person = lock_person(person_id, actor)
     why = _require_reason(reason)
     if not person.is_staff:
         raise PersonError(
@@ -230,7 +230,8 @@ def record_superuser_made(person: User, *, now: dt.datetime | None = None) -> No
     _record("person.created", person, None, now, after=after)
 
 
-def _lock_person(person_id: int, actor: Actor) -> User:
+def lock_person(person_id: int, actor: Actor) -> User:
+    """Lock an account for a change. Raise PermissionRefused for a superuser's."""
     # Weaker than a plain lock: who works a case of theirs is not held up, and two who
     # take a case and a person in the other order do not wait for each other.
     person = User.objects.select_for_update(no_key=True).get(pk=person_id)

@@ -99,6 +99,12 @@ def end_own_sessions(
     return len(ended)
 
 
+def end_sessions_of(person: User) -> None:
+    """End every session of a person, for a change that a caller records."""
+    keys = [each.key for each in _sessions_of(person, None)]
+    Session.objects.filter(pk__in=keys).delete()
+
+
 def _sessions_of(person: User, current_key: str | None) -> Iterator[OwnSession]:
     rows = Session.objects.filter(expire_date__gt=timezone.now())
     for row in rows.iterator():

@@ -40,11 +40,12 @@ def record_sign_in(
     person: User,
     origin: Origin,
     is_new_device: bool,
+    way: str = "password",
     now: dt.datetime | None = None,
 ) -> None:
     """Record that somebody signed in; from a device that is new, tell them."""
     moment = now or timezone.now()
-    after = origin.as_state() | {"new_device": is_new_device}
+    after = origin.as_state() | {"new_device": is_new_device, "by": way}
     entry = record_entry(
         action="person.signed_in", actor=person, obj=person, after=after, now=moment
     )[0]

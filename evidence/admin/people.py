@@ -31,6 +31,7 @@ from unfold.widgets import (
 )
 
 from evidence.accounts.access import Role
+from evidence.accounts.factors.removal import remove_factors
 from evidence.accounts.holdings import list_held
 from evidence.accounts.people import (
     ADD,
@@ -45,6 +46,7 @@ from evidence.accounts.readers import save_own_settings
 from evidence.accounts.tokens import live_tokens
 from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.admin.drawing import draw_page
+from evidence.admin.factors.own_page import app_page, factors_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField, needed
 from evidence.admin.person_notes import read_person_note
@@ -147,12 +149,17 @@ class PersonAdmin(ReadOnlyAdmin):
         "date_joined",
     )
     readonly_fields = fields
-    actions_detail = ("email_page", "roles_page", "active_page", "password_page")
+    actions_detail = (
+        *("email_page", "roles_page", "active_page", "password_page"),
+        "lost_factors_page",
+    )
 
     def get_urls(self) -> list[URLPattern]:
         own = self.page("settings/", settings_page, "settings")
         sessions = self.page("sessions/", sessions_page, "sessions")
-        return [own, sessions, *super().get_urls()]
+        factors = self.page("factors/", factors_page, "factors")
+        app = self.page("factors/app/", app_page, "factors_app")
+        return [own, sessions, factors, app, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         rows: QuerySet[User] = super().get_queryset(request)
@@ -233,6 +240,21 @@ class PersonAdmin(ReadOnlyAdmin):
             f"Reset the password of {person}",
             PasswordForm,
             reset_password,
+            person=person,
+        )
+
+    @action(
+        description="Remove lost factors",
+        url_path="lost-factors",
+        permissions=["manage"],
+    )
+    def lost_factors_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self._find(request, object_id)
+        return self._run(
+            request,
+            f"Remove the second factors of {person}",
+            ReasonForm,
+            remove_factors,
             person=person,
         )
 

@@ -1,8 +1,8 @@
-"""Asking for the password again before what must not be done from an open browser.
+"""Asking who is there again, before what must not be done from an open browser.
 
 Asked before everything that takes a reviewer's right, by any button (approving,
-signing, lifting, waiving); before accounts and tokens are made or changed; and before
-evidence and whole archives are downloaded. A password holds for PRESENCE_MINUTES.
+signing, lifting, waiving); before accounts, factors and tokens are made or changed; and
+before evidence and whole archives are downloaded. It holds for PRESENCE_MINUTES.
 """
 
 from __future__ import annotations
@@ -18,25 +18,79 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
-from unfold.widgets import UnfoldAdminPasswordWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
+from evidence.accounts.factors.held import HeldFactors, find_factors, must_have_factor
+from evidence.accounts.factors.proving import (
+    has_shown_factor,
+    is_app_code,
+    note_factor,
+    prove_code,
+)
 from evidence.accounts.presence import is_present, note_presence, prove_password
 from evidence.admin.base import person_of
 from evidence.admin.sent_forms import keep_unsent
 
 NAME = "confirm-presence"
+NOTHING = "Give one of these."
+WRONG_CODE = "This is no code that works now. Each is taken once: wait for the next."
 
 
 class PresenceForm(forms.Form):
+    """What the person has: a code of their app, their password, or one of them."""
+
+    code = forms.CharField(
+        required=False,
+        max_length=20,
+        label="Code of your authenticator app",
+        widget=UnfoldAdminTextInputWidget(
+            attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}
+        ),
+    )
     password = forms.CharField(
+        required=False,
         strip=False,
         label="Your password",
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "current-password"}),
     )
 
+    def __init__(
+        self, request: HttpRequest, held: HeldFactors, *, takes_password: bool
+    ) -> None:
+        super().__init__(request.POST if request.method == "POST" else None)
+        self.request = request
+        if held.app is None:
+            del self.fields["code"]
+        if not takes_password:
+            del self.fields["password"]
+        elif held.app is not None:
+            self.fields["password"].label = "Or your password"
+
+    def clean(self) -> None:
+        """Prove what was given; what is wrong stands at its field."""
+        code = "".join(self.cleaned_data.get("code", "").split())
+        password = self.cleaned_data.get("password", "")
+        if code:
+            self._prove_code(code)
+        elif password:
+            if not prove_password(self.request, person_of(self.request), password):
+                self.add_error("password", "This is not your password.")
+        else:
+            self.add_error(None, NOTHING)
+
+    def _prove_code(self, code: str) -> None:
+        # A recovery code is for coming back in, and too few for this.
+        way = is_app_code(code) and prove_code(
+            self.request, person_of(self.request), code
+        )
+        if way:
+            note_factor(self.request.session, way)
+        else:
+            self.add_error("code", WRONG_CODE)
+
 
 def ask_presence(request: HttpRequest) -> HttpResponse | None:
-    """Return a redirect to the page that asks for the password; None: go on.
+    """Return a redirect to the page that asks who is there; None: go on.
 
     What was sent is kept, but for secrets, and is shown again afterwards.
     """
@@ -48,16 +102,19 @@ def ask_presence(request: HttpRequest) -> HttpResponse | None:
     return HttpResponseRedirect(f"{reverse(NAME)}?{query}")
 
 
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("password", "code")
 def presence_page(request: HttpRequest) -> HttpResponse:
-    """Ask for the password, and lead on to where it was needed."""
-    form = PresenceForm(request.POST if request.method == "POST" else None)
+    """Ask for a factor or the password, and lead on to where it was needed.
+
+    The password is not enough where the role needs a factor and none was shown yet.
+    """
+    person = person_of(request)
+    held = find_factors(person)
+    lacks_factor = must_have_factor(person) and not has_shown_factor(request.session)
+    form = PresenceForm(request, held, takes_password=not (held and lacks_factor))
     if form.is_valid():
-        given = form.cleaned_data["password"]
-        if prove_password(request, person_of(request), given):
-            note_presence(request.session, now=timezone.now())
-            return HttpResponseRedirect(_find_next(request))
-        form.add_error("password", "This is not your password.")
+        note_presence(request.session, now=timezone.now())
+        return HttpResponseRedirect(_find_next(request))
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Is it you?",

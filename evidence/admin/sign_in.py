@@ -1,45 +1,52 @@
-"""Signing in and out: the admin's own pages, with the history and the device known."""
+"""Signing in and out: the admin's own addresses, and the one door for passwords."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 from django.contrib import admin
-from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
-from evidence.accounts.devices import (
-    find_device,
-    forget_device_failures,
-    remember_device,
-)
-from evidence.accounts.first_use import is_password_of_another
-from evidence.accounts.presence import note_presence
-from evidence.accounts.sessions import note_session
-from evidence.accounts.sign_ins import (
-    AGENT_LENGTH,
-    Origin,
-    record_sign_in,
-    record_sign_out,
-)
-from evidence.admin.base import client_address
-from evidence.admin.first_password import MARK
+from evidence.accounts.factors.held import has_factor
+from evidence.accounts.factors.proving import SignInWay
+from evidence.accounts.sign_ins import record_sign_out
+from evidence.admin.factors.second_step import begin_second_step
+from evidence.admin.welcome import origin_of, welcome
 
 
-def origin_of(request: HttpRequest) -> Origin:
-    """Return where a request came from."""
-    agent = request.headers.get("User-Agent", "")
-    return Origin(client_address(request), agent[:AGENT_LENGTH])
+class SignInView(LoginView):
+    """Django's, but that a right password alone signs nobody in who has a factor."""
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        person, target = form.get_user(), self.get_success_url()
+        if has_factor(person):
+            return begin_second_step(self.request, person, target)
+        return welcome(self.request, person, SignInWay.PASSWORD, target)
 
 
 def sign_in_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-    """Sign somebody in. What cannot be recorded fails, and gives no session."""
-    response: HttpResponse = admin.site.login(request, **kwargs)
-    is_in = request.method == "POST" and response.status_code == 302
-    if is_in and request.user.is_authenticated:
-        _welcome(request, response)
-    return response
+    """Show and answer the form, as the admin's own site does."""
+    site = admin.site
+    if request.method == "GET" and site.has_permission(request):
+        return HttpResponseRedirect(reverse("admin:index"))
+    context = {
+        **site.each_context(request),
+        "title": "Log in",
+        "subtitle": None,
+        "app_path": request.get_full_path(),
+        "username": request.user.get_username(),
+    }
+    request.current_app = site.name
+    view = SignInView.as_view(
+        authentication_form=site.login_form or AdminAuthenticationForm,
+        template_name=site.login_template or "admin/login.html",
+        extra_context=context,
+    )
+    return cast(HttpResponse, view(request))
 
 
 def sign_out_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -49,19 +56,3 @@ def sign_out_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     if person.is_authenticated and not request.user.is_authenticated:
         record_sign_out(person=person, origin=origin_of(request))
     return response
-
-
-def _welcome(request: HttpRequest, response: HttpResponse) -> None:
-    person = cast(User, request.user)
-    device = find_device(request, person)
-    record_sign_in(
-        person=person, origin=origin_of(request), is_new_device=device is None
-    )
-    now = timezone.now()
-    note_session(request.session, origin_of(request), now=now)
-    note_presence(request.session, now=now)
-    if is_password_of_another(person):
-        request.session[MARK] = True
-    if device:
-        forget_device_failures(device)
-    remember_device(response, person, device or "")

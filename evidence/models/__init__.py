@@ -1,5 +1,6 @@
 from evidence.models.append_only import AppendOnlyModel
 from evidence.models.exports import ExportRequest
+from evidence.models.factors import AuthenticatorApp, RecoveryCode
 from evidence.models.history import AuditEntry, HistoryCheck, NotedHead
 from evidence.models.items import (
     VERIFIABLE_KINDS,
@@ -46,6 +47,7 @@ __all__ = (
     "ApiToken",
     "AppendOnlyModel",
     "AuditEntry",
+    "AuthenticatorApp",
     "Channel",
     "CustodyEvent",
     "CustodyKind",
@@ -68,6 +70,7 @@ __all__ = (
     "ReaderSettings",
     "RecordCheck",
     "RecordedRow",
+    "RecoveryCode",
     "ReplayStep",
     "RowOperation",
     "SentForm",

@@ -72,6 +72,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "incidents.view_incident",
             ),
             ("My sign-ins", "devices", "admin:auth_user_sessions", ""),
+            ("My factors", "key", "admin:auth_user_factors", ""),
             ("My settings", "tune", "admin:auth_user_settings", ""),
             (
                 "Playbooks",

@@ -103,6 +103,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "PLAYBOOK_FOLDERS": ("/no/such/folder", "/tmp, relative", "/etc/passwd"),
     "PROMETHEUS_MULTIPROC_DIR": ("/no/such/folder", "relative"),
     "REDIS_URL": REDIS,
+    "SECOND_FACTOR_ROLES": ("boss", "reviewer; administrator", "machine"),
     "SECRET_KEY": ("short", "ab" * 40),
     "STATIC_ROOT": PATHS,
     "UPLOAD_TEMP_DIR": (*PATHS, "/no/such/folder"),
@@ -223,6 +224,7 @@ RIGHT = {
     "REDIS_URL": "unix:///run/valkey/valkey.sock?db=4",
     "LOG_PLACES": "file:///mnt/a?every=300, mailto:auditor@example.org",
     "WEBHOOK_SCHEMES": "slack, json",
+    "SECOND_FACTOR_ROLES": "Auditor, reviewer",
     "WEB_THREADS": "1",
 }
 

@@ -10,8 +10,8 @@ from evidence.wording import as_sentence
 class Command(BaseCommand):
     help = (
         "For an emergency: make an account an administrator that can sign in, and "
-        "print its password. It is recorded, and reviewers, auditors and "
-        "administrators are told. Exit code 1: refused."
+        "print its password. Its second factors are taken away. It is recorded, and "
+        "reviewers, auditors and administrators are told. Exit code 1: refused."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -11,21 +11,18 @@ where a message goes, and how it looks there, is taken; the rest is refused by n
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import logging
 from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.fernet import InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
-from django.utils.encoding import force_bytes
 
 from evidence.accounts.access import Actor, require_permission
+from evidence.accounts.sealing import make_cipher
 from evidence.audit.history import record_entry
 from evidence.text import one_line
 from incidents.errors import NotificationRefused
@@ -244,15 +241,7 @@ def _put_url(channel: WebhookChannel, url: str) -> None:
 
 
 def _cipher() -> MultiFernet:
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return MultiFernet([Fernet(_derive_key(key)) for key in keys])
-
-
-def _derive_key(secret: str | bytes) -> bytes:
-    derived = HKDF(
-        algorithm=SHA256(), length=32, salt=None, info=b"casefile.webhook-address.v1"
-    ).derive(force_bytes(secret))
-    return base64.urlsafe_b64encode(derived)
+    return make_cipher(b"casefile.webhook-address.v1")
 
 
 def _clean_name(name: str) -> str:

@@ -1,0 +1,101 @@
+"""The second step of a sign-in: the password was right, now the factor.
+
+In between nobody is signed in. The session only notes whose password was given, and
+forgets it within minutes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from evidence.accounts.factors.held import find_factors
+from evidence.accounts.factors.proving import prove_code
+from evidence.admin.welcome import welcome
+
+NAME = "sign-in-factor"
+PENDING = "sign_in_pending"
+TIME_FOR_IT = dt.timedelta(minutes=5)
+WRONG = (
+    "This is no code that works now. Each code of an app is taken once: wait for the "
+    "next one. Each recovery code works once too."
+)
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        max_length=40,
+        label="Code",
+        help_text="The six digits that your authenticator app shows, or a recovery "
+        "code.",
+        widget=UnfoldAdminTextInputWidget(
+            attrs={"autocomplete": "one-time-code", "autofocus": True}
+        ),
+    )
+
+
+def begin_second_step(request: HttpRequest, person: User, target: str) -> HttpResponse:
+    """Note whose password was given, and lead to the page for the factor."""
+    request.session[PENDING] = {
+        "person": person.pk,
+        "stamp": person.get_session_auth_hash(),
+        "at": timezone.now().isoformat(),
+        "next": target,
+    }
+    return HttpResponseRedirect(reverse(NAME))
+
+
+@never_cache
+@csrf_protect
+@sensitive_post_parameters("code")
+@require_http_methods(["GET", "HEAD", "POST"])
+def second_step_page(request: HttpRequest) -> HttpResponse:
+    """Ask for the factor, and sign in who shows it."""
+    found = find_pending(request, now=timezone.now())
+    if found is None:
+        request.session.pop(PENDING, None)
+        messages.warning(request, "That took too long, or was done. Sign in again.")
+        return HttpResponseRedirect(reverse("admin:login"))
+    person, target = found
+    form = CodeForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        way = prove_code(request, person, form.cleaned_data["code"])
+        if way is not None:
+            del request.session[PENDING]
+            return welcome(request, person, way, target)
+        form.add_error("code", WRONG)
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": "Second factor",
+        "form": form,
+        "held": find_factors(person),
+    }
+    return TemplateResponse(request, "evidence/people/second_step.html", context)
+
+
+def find_pending(request: HttpRequest, *, now: dt.datetime) -> tuple[User, str] | None:
+    """Return whose password was given minutes ago and is the same, and where to."""
+    pending: Any = request.session.get(PENDING)
+    if not isinstance(pending, dict):
+        return None
+    if now - dt.datetime.fromisoformat(pending["at"]) > TIME_FOR_IT:
+        return None
+    person = User.objects.filter(pk=pending["person"], is_active=True).first()
+    if person is None:
+        return None
+    same = constant_time_compare(pending["stamp"], person.get_session_auth_hash())
+    return (person, str(pending["next"])) if same else None

@@ -1,0 +1,61 @@
+"""The end of every way in: a session, with the history and the device known.
+
+Nothing else in Casefile calls Django's `login`.
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth import login
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+
+from evidence.accounts.devices import (
+    find_device,
+    forget_device_failures,
+    remember_device,
+)
+from evidence.accounts.factors.proving import SignInWay, note_factor
+from evidence.accounts.first_use import is_password_of_another
+from evidence.accounts.presence import note_presence
+from evidence.accounts.sessions import note_session
+from evidence.accounts.sign_ins import AGENT_LENGTH, Origin, record_sign_in
+from evidence.admin.base import client_address
+from evidence.admin.first_password import MARK
+
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+"""Whose sessions all are, however somebody came in."""
+
+
+def origin_of(request: HttpRequest) -> Origin:
+    """Return where a request came from."""
+    agent = request.headers.get("User-Agent", "")
+    return Origin(client_address(request), agent[:AGENT_LENGTH])
+
+
+def welcome(
+    request: HttpRequest, person: User, way: SignInWay, target: str
+) -> HttpResponse:
+    """Sign somebody in and lead them on.
+
+    What cannot be recorded fails, and gives no session.
+    """
+    device, now = find_device(request, person), timezone.now()
+    login(request, person, backend=BACKEND)
+    record_sign_in(
+        person=person,
+        origin=origin_of(request),
+        is_new_device=device is None,
+        way=way,
+    )
+    note_session(request.session, origin_of(request), now=now)
+    note_presence(request.session, now=now)
+    if way.has_factor:
+        note_factor(request.session, way)
+    if is_password_of_another(person):
+        request.session[MARK] = True
+    if device:
+        forget_device_failures(device)
+    response = HttpResponseRedirect(target)
+    remember_device(response, person, device or "")
+    return response
