@@ -51,6 +51,7 @@ def test_sign_in_and_out_are_recorded_with_address_and_browser(
         "address": "203.0.113.7",
         "browser": "Lynx/2",
         "new_device": True,
+        "by": "password",
     }
 
 
