@@ -78,10 +78,13 @@ def measure(burst: Burst, sink: Sink) -> int:
 
     newest = Notification.objects.order_by("-pk").values_list("pk", flat=True).first()
     rows = Notification.objects.filter(pk__gt=newest or 0, phase__phase="contain")
-    case = make_cases(burst)
     received = len(sink.accepted)
-    put_bundles(case, burst.bundles)
-    run(sink, rows, MESSAGES_A_CASE * burst.cases)
+    put_bundles(burst.bundles)
+    if is_smallest():
+        make_cases(burst)
+        send_here(sink)
+    else:
+        run(sink, burst, rows)
     late = [(row.finished_at - row.owed_at).total_seconds() for row in went_out(rows)]
     twice = sum(count > 1 for count in Counter(sink.accepted[received:]).values())
     missing = MESSAGES_A_CASE * burst.cases - len(late)
@@ -118,12 +121,11 @@ def went_out(rows: Any) -> Any:
     return rows.filter(state="sent")
 
 
-def make_cases(burst: Burst) -> Any:
-    """Open the cases, as rows; return one of them, which is none that breaches."""
+def make_cases(burst: Burst) -> None:
+    """Open the cases, as rows."""
     from django.utils import timezone
 
     from evidence.accounts.access import Role
-    from incidents.models import IncidentPhase
     from tests.factories import make_incident, make_user
     from tests.incidents.notifications.making import copy_case
 
@@ -135,9 +137,15 @@ def make_cases(burst: Burst) -> Any:
         actor=lead, lead=lead, detected_at=due_at - dt.timedelta(minutes=5), now=now
     )
     copy_case(case, burst.cases, spread=burst.spread)
+    stop_clocks(case)
+
+
+def stop_clocks(case: Any) -> None:
+    """Let a case that others are copied from never breach."""
+    from incidents.models import IncidentPhase
+
     running = IncidentPhase.objects.filter(cycle__incident=case, completed_at=None)
     running.update(due_at=None)
-    return case
 
 
 def _has_reviewer() -> bool:
@@ -146,7 +154,7 @@ def _has_reviewer() -> bool:
     return people_with("review_incident").exists()
 
 
-def put_bundles(case: Any, count: int) -> None:
+def put_bundles(count: int) -> None:
     """Have bundles of 10,000 calls wait: one file, as evidence of so many cases."""
     from evidence.models import EvidenceItem, VerificationRequest
     from evidence.services.verification import (
@@ -155,10 +163,13 @@ def put_bundles(case: Any, count: int) -> None:
     )
     from incidents.models import Incident
     from tests.evidence.helpers import receive
+    from tests.factories import make_incident
     from tests.incidents.notifications.making import copy_case
 
     if not count:
         return
+    case = make_incident()
+    stop_clocks(case)
     path = Path(ROOT) / "tests/data/vectors/big.json.gz"
     item = receive(case.pk, gzip.decompress(path.read_bytes()), "big.json")
     copy_case(case, count)
@@ -177,11 +188,13 @@ def put_bundles(case: Any, count: int) -> None:
     queue_verifications(request_ids=list(waiting.values_list("pk", flat=True)))
 
 
-def run(sink: Sink, rows: Any, expected: int) -> None:
-    """Let workers and the scheduler work until all went out, or nobody believes it."""
-    if is_smallest():
-        send_here(sink)
-        return
+def run(sink: Sink, burst: Burst, rows: Any) -> None:
+    """Let workers and the scheduler work until all went out, or nobody believes it.
+
+    The cases come once every worker is up: what a start takes is no delay.
+    """
+    expected = MESSAGES_A_CASE * burst.cases
+    forget_workers()
     workers = start_process(
         "workers",
         [sys.executable, "-m", "config.workers"],
@@ -192,12 +205,42 @@ def run(sink: Sink, rows: Any, expected: int) -> None:
         },
     )
     try:
+        wait_for_workers()
+        make_cases(burst)
         deadline = time.monotonic() + PATIENCE_SECONDS
         ended = rows.exclude(finished_at=None)
         while ended.count() < expected and time.monotonic() < deadline:
             time.sleep(1)
     finally:
         workers.stop()
+
+
+def forget_workers() -> None:
+    """Forget those of the burst before: they are not the ones to wait for."""
+    from django.core.cache import cache
+
+    from evidence.queue.names import QueueName
+    from evidence.queue.signs import BEAT_KEY, seen_key
+
+    cache.delete_many([BEAT_KEY, *map(seen_key, QueueName)])
+
+
+def wait_for_workers() -> None:
+    """Return once a worker of every queue was heard, and beat."""
+    from config.health import check_beat, check_workers
+    from evidence.errors import HealthFailure, HealthWarning
+
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            check_workers()
+            check_beat()
+        except (HealthFailure, HealthWarning):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 def send_here(sink: Sink) -> None:

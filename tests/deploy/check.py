@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.launcher.folders import ROOT
+from tests.deploy.services import check_services
 
 DEPLOY = ROOT / "deploy"
 BUILDERS = ("buildah", "podman", "docker")
@@ -102,6 +103,15 @@ def check_image() -> str:
     return f"built with {builder}{f' on {base}' if base else ''}"
 
 
+def check_started() -> str:
+    """Start the compose file's services of ours, in the image built before."""
+    if shutil.which("buildah") is None:
+        raise NotRun("no buildah")
+    if not _is_built():
+        raise NotRun("there is no image: see the step before")
+    return check_services(IMAGE)
+
+
 STEPS = (
     Step("settings", check_settings),
     Step("compose file", check_compose),
@@ -109,6 +119,7 @@ STEPS = (
     Step("nginx, and two webs restarted behind it", check_proxy),
     Step("PgBouncer", check_pooler),
     Step("image", check_image),
+    Step("services of the compose file, started in the image", check_started),
 )
 
 
@@ -154,6 +165,10 @@ def _require_reachable(done: subprocess.CompletedProcess[str]) -> None:
             "another base"
         )
     _require(done)
+
+
+def _is_built() -> bool:
+    return _run(["buildah", "inspect", "--type", "image", IMAGE]).returncode == 0
 
 
 def _is_there(words: tuple[str, ...]) -> bool:

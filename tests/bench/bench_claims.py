@@ -1,0 +1,96 @@
+"""How quickly messages are claimed: `python -m tests.bench.bench_claims`.
+
+A burst of messages waits; they are claimed in batches as a worker claims them, composed
+and all, by this one process. The planner knows of the burst, or has statistics of an
+empty table, or of one in which nothing waits: what a burst that came since leaves it
+with. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import time
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+
+from tests.bench.sizes import choose
+
+WAITING = choose(46_000, 60)
+CLAIMED = choose(3_000, 20)
+TABLE = "incidents_notification"
+
+
+def main() -> None:
+    django.setup()
+    call_command("migrate", verbosity=0)
+    print(f"\n### Claiming, of {WAITING:,} messages that wait\n")
+    print("| Statistics | Claimed | A second | Processor, ms each | Load |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    run(f"ALTER TABLE {TABLE} SET (autovacuum_enabled = off)")
+    run(f"ANALYZE {TABLE}")
+    make_messages()
+    measure("of an empty table")
+    run(f"ANALYZE {TABLE}")
+    measure("of the burst")
+    run(f"UPDATE {TABLE} SET state = 'sent', finished_at = now()")
+    run(f"ANALYZE {TABLE}")
+    run(f"UPDATE {TABLE} SET state = 'pending', finished_at = NULL")
+    measure("of a table in which nothing waits")
+
+
+def run(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def make_messages() -> None:
+    """Have one case breach, and copy one of its messages as rows."""
+    from evidence.accounts.access import Role
+    from incidents.models import Notification
+    from incidents.services.notifications.reminders import follow_clocks
+    from tests.factories import NOON, make_incident, make_user
+
+    make_user(Role.REVIEWER)
+    lead = make_user()
+    make_incident(actor=lead, lead=lead, detected_at=NOON, now=NOON)
+    follow_clocks(now=NOON + dt.timedelta(minutes=4))
+    follow_clocks(now=NOON + dt.timedelta(minutes=6))
+    row = Notification.objects.filter(kind="breach", state="pending").earliest("pk")
+    values = {
+        field.attname: getattr(row, field.attname)
+        for field in Notification._meta.concrete_fields
+        if field.attname not in ("id", "key")
+    }
+    Notification.objects.bulk_create(
+        (Notification(**values, key=f"{row.key}:{n}") for n in range(WAITING)),
+        batch_size=1_000,
+    )
+
+
+def measure(statistics: str) -> None:
+    """Claim until so many are claimed, and print a row."""
+    from incidents.services.notifications.claims import claim_batch
+    from incidents.services.notifications.delivery import ROWS_A_SENDER
+    from tests.factories import NOON
+
+    most = ROWS_A_SENDER * settings.NOTIFICATION_SENDERS
+    now, claimed = NOON + dt.timedelta(minutes=7), 0
+    started, used = time.perf_counter(), time.process_time()
+    while claimed < CLAIMED:
+        rows = claim_batch(most, now=now)
+        assert rows is not None, "nothing waits any more"
+        claimed += len(rows)
+    seconds, used = time.perf_counter() - started, time.process_time() - used
+    print(
+        f"| {statistics} | {claimed:,} | {claimed / seconds:,.0f} "
+        f"| {1000 * used / claimed:.2f} | {os.getloadavg()[0]:.0f} |",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
