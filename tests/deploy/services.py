@@ -144,11 +144,13 @@ def running_services(image: str) -> Iterator[Services]:
 
 def _start(services: Services, log: Path) -> Iterator[Process]:
     """Start web by the image's own command, worker and beat by the compose file's."""
-    image_command = _buildah(
-        "inspect", "--format", "{{json .OCIv1.Config.Cmd}}", services.container
+    inspected = subprocess.run(
+        ["buildah", "inspect", services.container],
+        capture_output=True,
+        check=True,
     )
     commands = {
-        "web": yaml.safe_load(image_command),
+        "web": json.loads(inspected.stdout)["OCIv1"]["config"]["Cmd"],
         **{name: services.described[name]["command"] for name in ("worker", "beat")},
     }
     for name, words in commands.items():

@@ -39,11 +39,14 @@ def casefile() -> Iterator[Installation]:
 
 
 @pytest.fixture
-def counted(request: pytest.FixtureRequest) -> Counted:
-    """Note what was counted, for this test's row of the table."""
+def counted(request: pytest.FixtureRequest, casefile: Installation) -> Counted:
+    """Note what was counted, for this test's row of the table, and how quick all was
+    before anything was broken."""
+    casefile.note_pace()
 
     def note(text: str) -> None:
-        _row_of(request.node).counted = text
+        before = f"a sign-in before it took {casefile.usual_sign_in:.1f} s"
+        _row_of(request.node).counted = f"{text}; {before}"
 
     return note
 
