@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q
+from django.db.models import Count, Min, Q
 from django.http import (
     Http404,
     HttpRequest,
@@ -35,6 +36,7 @@ from policy.services.sarif import sarif_of
 from policy.services.scans import request_scan
 
 FAMILIES_SHOWN = 60
+RULES_SHOWN = 60
 FORBIDDEN = Q(classification=ScanClassification.FORBIDDEN)
 
 
@@ -75,7 +77,10 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
         view = require_POST(self.read_again_view)
         again = self.page("read/<int:item_pk>/", view, "read_again")
         sarif = self.page("<int:pk>/sarif/", require_GET(self.sarif_view), "sarif")
-        return [again, sarif, *super().get_urls()]
+        tests = self.page(
+            "<int:pk>/tests/", require_GET(self.tests_view), "regression_tests"
+        )
+        return [again, sarif, tests, *super().get_urls()]
 
     def sarif_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Send a report as a SARIF file."""
@@ -84,6 +89,19 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
         return JsonResponse(
             sarif_of(report),
             content_type="application/sarif+json",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    def tests_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Send the regression tests that were cut out of the source, a line each."""
+        report = self.find(request, pk)
+        lines = [
+            json.dumps(test) for test in report.details.get("regression_tests", [])
+        ]
+        name = f"scan-{report.pk}-tests.jsonl"
+        return HttpResponse(
+            "".join(f"{line}\n" for line in lines),
+            content_type="application/x-ndjson",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
@@ -162,7 +180,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
     def page_context(self, request: HttpRequest, obj: ScanReport) -> dict[str, Any]:
         query = {
             name: request.GET[name]
-            for name in ("show", "family", "from", "before")
+            for name in ("show", "family", "rule", "from", "before")
             if name in request.GET
         }
         rows = _chosen_rows(obj, query)
@@ -171,7 +189,9 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
             "page": keyset_page(rows, key="position", query=query),
             "query": query,
             "classifications": ScanClassification.values,
+            "meanings": _meanings(obj),
             "missed": _missed_families(obj),
+            "tests": obj.details.get("regression_tests", []),
             "files": obj.details.get("files", []),
             "not_stored": obj.details.get("entries_not_stored", 0),
         }
@@ -184,9 +204,25 @@ def _chosen_rows(report: ScanReport, query: dict[str, str]) -> Any:
         rows = rows.filter(classification=shown)
     elif shown == "missed":
         rows = rows.filter(is_missed_by_line_scanner=True)
-    if family := drop_unstorable(query.get("family", "")):
-        rows = rows.filter(family=family)
+    for name in ("family", "rule"):
+        if wanted := drop_unstorable(query.get(name, "")):
+            rows = rows.filter(**{name: wanted})
     return rows
+
+
+def _meanings(report: ScanReport) -> list[Any]:
+    """Return what was found by its meaning, the worst first, with how often."""
+    found = report.entries.exclude(classification=ScanClassification.SAFE).order_by()
+    return list(
+        found.values("rule", "classification")
+        .annotate(
+            count=Count("id"),
+            files=Count("file", distinct=True),
+            missed=Count("id", filter=Q(is_missed_by_line_scanner=True)),
+            first=Min("position"),
+        )
+        .order_by("first")[:RULES_SHOWN]
+    )
 
 
 def _missed_families(report: ScanReport) -> list[Any]:

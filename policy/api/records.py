@@ -195,6 +195,8 @@ POLICY_KINDS = (
             "family",
             "techniques",
             "excerpt",
+            "context",
+            "steps",
             "why",
             "is_missed_by_line_scanner",
             "line_scanner_said",

@@ -344,6 +344,8 @@ class ScanEntrySerializer(serializers.ModelSerializer):
             "family",
             "techniques",
             "excerpt",
+            "context",
+            "steps",
             "why",
             "is_missed_by_line_scanner",
             "line_scanner_said",

@@ -86,6 +86,12 @@ class ScanEntry(AppendOnlyModel):
     excerpt = models.TextField()
     why = models.TextField()
     techniques = models.JSONField(default=list)
+    context = models.JSONField(
+        default=dict, help_text="The source around the place: before, marked, after."
+    )
+    steps = models.JSONField(
+        default=list, help_text="The places by which the value came, in source order."
+    )
     is_missed_by_line_scanner = models.BooleanField(default=False)
     line_scanner_said = models.CharField(max_length=10, blank=True)
     form = models.TextField(

@@ -17,6 +17,7 @@ from policy.scanner.archive import ArchiveLimits, SourceFile, unpack_source
 from policy.scanner.comparison import Miss, compare_scanners
 from policy.scanner.errors import SourceRefusedError
 from policy.scanner.line_scanner import LineFinding, scan_lines
+from policy.scanner.regression import RegressionTest, regression_tests
 from policy.scanner.report import SCANNER_VERSION, FileReport, SourceReport
 from policy.scanner.report_entries import Classification, Entry
 from policy.scanner.scanning import scan_file, scan_source
@@ -29,10 +30,12 @@ __all__ = [
     "FileReport",
     "LineFinding",
     "Miss",
+    "RegressionTest",
     "SourceFile",
     "SourceRefusedError",
     "SourceReport",
     "compare_scanners",
+    "regression_tests",
     "scan_file",
     "scan_lines",
     "scan_source",

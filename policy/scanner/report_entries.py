@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Classification(StrEnum):
@@ -28,6 +29,25 @@ _RANKS = {
 
 
 @dataclass(frozen=True)
+class Step:
+    """One place on the way by which a value came about; positions count from 1."""
+
+    line: int
+    column: int
+    how: str
+    excerpt: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """The source around a finding, cut: what comes before, the place, what follows."""
+
+    before: str = ""
+    marked: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
 class Entry:
     """One finding; line and column count from 1, the column in characters."""
 
@@ -44,6 +64,9 @@ class Entry:
     regression_test_idea: str
     # The last line of the expression: the line-based scanner reads them one by one.
     end_line: int
+    context: Context = Context()
+    # In the order of the source; empty where the place itself spells all of it out.
+    steps: tuple[Step, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """Return the entry as plain JSON values."""
@@ -51,7 +74,21 @@ class Entry:
             **asdict(self),
             "classification": self.classification.value,
             "techniques": list(self.techniques),
+            "steps": [asdict(step) for step in self.steps],
         }
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Entry:
+        """Return the entry that `as_dict` wrote."""
+        return cls(
+            **{
+                **document,
+                "classification": Classification(document["classification"]),
+                "techniques": tuple(document["techniques"]),
+                "context": Context(**document["context"]),
+                "steps": tuple(Step(**step) for step in document["steps"]),
+            }
+        )
 
 
 def worst(classifications: Iterable[Classification]) -> Classification:

@@ -61,7 +61,7 @@ def _result(entry: ScanEntry, rule_index: int) -> dict[str, Any]:
     if entry.excerpt:
         region["snippet"] = {"text": entry.excerpt}
     is_safe = entry.classification == "safe"
-    return {
+    found: dict[str, Any] = {
         "ruleId": entry.rule,
         "ruleIndex": rule_index,
         "kind": "pass" if is_safe else "fail",
@@ -84,4 +84,29 @@ def _result(entry: ScanEntry, rule_index: int) -> dict[str, Any]:
             "suggestedPattern": entry.suggested_pattern,
             "regressionTestIdea": entry.regression_test_idea,
         },
+    }
+    if entry.steps:
+        found["codeFlows"] = [{"threadFlows": [_flow(entry)]}]
+    return found
+
+
+def _flow(entry: ScanEntry) -> dict[str, Any]:
+    """Return the way by which the value of an entry came about."""
+    return {
+        "locations": [
+            {
+                "location": {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": quote(entry.file)},
+                        "region": {
+                            "startLine": step["line"],
+                            "startColumn": step["column"],
+                            "snippet": {"text": step["excerpt"]},
+                        },
+                    },
+                    "message": {"text": step["how"]},
+                }
+            }
+            for step in entry.steps
+        ]
     }

@@ -148,16 +148,7 @@ def _why(code: int, seconds: int) -> str:
 
 def _read(file: SourceFile, report: dict[str, Any]) -> FileReport:
     """Return a file's report from the child's words."""
-    entries = [
-        Entry(
-            **{
-                **entry,
-                "classification": Classification(entry["classification"]),
-                "techniques": tuple(entry["techniques"]),
-            }
-        )
-        for entry in report["entries"]
-    ]
+    entries = [Entry.from_dict(entry) for entry in report["entries"]]
     lines = [
         LineFinding(
             **{**line, "classification": Classification(line["classification"])}

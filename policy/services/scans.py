@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from policy.services.concerned_cases import (
 )
 
 if TYPE_CHECKING:
-    from policy.scanner import SourceReport
+    from policy.scanner import Entry, RegressionTest, SourceReport
 
 # A page shows fifty; nobody reads past this, and the counts say how many there are.
 STORED_ENTRIES = 20_000
@@ -109,14 +109,15 @@ def _find(item: EvidenceItem) -> ScanFinding:
     except (EvidenceDamaged, EvidenceMissing) as error:
         return _refused(error)
     # Here and not above: the parsers are large, and only the worker needs them.
-    from policy.scanner import scan_source
+    from policy.scanner import regression_tests, scan_source
     from policy.services.scan_process import ScanProcess
 
     with ScanProcess() as process:
-        return _read(scan_source(data, item.original_name, scan_one=process.scan))
+        report = scan_source(data, item.original_name, scan_one=process.scan)
+        return _read(report, regression_tests(report.misses, process.scan))
 
 
-def _read(report: SourceReport) -> ScanFinding:
+def _read(report: SourceReport, tests: Iterable[RegressionTest]) -> ScanFinding:
     summary = report.as_dict()
     entries = list(_entries(report))
     return ScanFinding(
@@ -129,6 +130,10 @@ def _read(report: SourceReport) -> ScanFinding:
             "missed_families": summary["missed_families"],
             "entries_not_stored": max(0, len(entries) - STORED_ENTRIES),
             "files": [_file(file) for file in summary["files"][:STORED_FILES]],
+            "regression_tests": [
+                {name: _text(value) for name, value in test.as_dict().items()}
+                for test in tests
+            ],
         },
         refusal_code=report.refused.code if report.refused else "",
         refusal=_refusal_text(report),
@@ -143,11 +148,23 @@ def _refusal_text(report: SourceReport) -> str:
 
 
 def _entries(report: SourceReport) -> Iterator[dict[str, Any]]:
-    """Yield the entries, each with what the line-based scanner made of it."""
-    for file in report.files:
-        missed = {id(miss.entry): miss for miss in file.misses}
-        for entry in file.entries:
-            yield {"entry": entry, "miss": missed.get(id(entry))}
+    """Yield the entries, each with what the line-based scanner made of it.
+
+    The worst first, and of these what means the same together.
+    """
+    missed = {id(miss.entry): miss for miss in report.misses}
+    for entry in sorted(report.entries, key=_rank):
+        yield {"entry": entry, "miss": missed.get(id(entry))}
+
+
+def _rank(entry: Entry) -> tuple[Any, ...]:
+    return (
+        -entry.classification.rank,
+        entry.rule,
+        entry.file,
+        entry.line,
+        entry.column,
+    )
 
 
 def _file(file: dict[str, Any]) -> dict[str, Any]:
@@ -240,6 +257,8 @@ def _row(report: ScanReport, position: int, *, entry: Any, miss: Any) -> ScanEnt
         rule=_text(known["rule"], 60),
         family=_text(miss.family if miss else known["family"], 60),
         techniques=list(known["techniques"]),
+        context={name: _text(text) for name, text in known["context"].items()},
+        steps=[{**step, "excerpt": _text(step["excerpt"])} for step in known["steps"]],
         excerpt=_text(known["excerpt"]),
         why=_text(known["why"]),
         is_missed_by_line_scanner=miss is not None,

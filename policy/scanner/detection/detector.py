@@ -23,6 +23,7 @@ from policy.scanner.detection.modules import (
 from policy.scanner.detection.pollution import judge_assignment, judge_pair
 from policy.scanner.detection.quiet import Interest
 from policy.scanner.detection.shapes import Shape, find_shapes
+from policy.scanner.detection.showing import show_findings
 from policy.scanner.families import (
     ASSEMBLIES,
 )
@@ -122,6 +123,7 @@ def _conclude(detector: Detector) -> Findings:
         reason = "some expressions take more steps to fold than are spent on one"
     elif detector.is_full:
         reason = f"it has more than {MAX_ENTRIES} findings"
+    show_findings(detector)
     ordered = sorted(
         detector.entries.values(), key=lambda e: (e.line, e.column, e.rule)
     )

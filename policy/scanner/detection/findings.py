@@ -34,6 +34,9 @@ BINDINGS = frozenset(("process.binding", "process.dlopen", "process._linkedBindi
 VISIBLE = frozenset(("global-object", "this-object"))
 
 
+_Key = tuple[int, str, Classification]
+
+
 @dataclass
 class Findings:
     """What a file's detection came to."""
@@ -57,7 +60,8 @@ class Detector:
         self.syntax, self.path = syntax, path
         self._nested = nested
         self.program, self.folder = program, folder
-        self.entries: dict[tuple[int, str, Classification], Entry] = {}
+        self.entries: dict[_Key, Entry] = {}
+        self.nodes: dict[_Key, Node] = {}
         self.callees: set[int] = set()
         self.is_full = False
         # The last place that was counted: a line may be as long as the file.
@@ -84,6 +88,7 @@ class Detector:
         family = FAMILIES[primary_family(techniques)]
         hidden = describe(techniques)
         line, column = self.position(node)
+        self.nodes[key] = node
         self.entries[key] = Entry(
             file=self.path,
             line=line,
@@ -119,9 +124,15 @@ class Detector:
 def excerpt(node: Node) -> str:
     """Return a node's text on one line, cut to MAX_EXCERPT characters."""
     raw = (node.text or b"")[: MAX_EXCERPT * 4].decode("utf-8", "replace")
-    flat = " ".join(raw.split())
-    flat = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in flat)
+    flat = visible(" ".join(raw.split()))
     return flat if len(flat) <= MAX_EXCERPT else flat[: MAX_EXCERPT - 1] + "…"
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Return text with what cannot be printed spelt out, apart from `keep`."""
+    return "".join(
+        c if c.isprintable() or c in keep else f"\\u{ord(c):04x}" for c in text
+    )
 
 
 NestedScan = Callable[[Detector, Node, str, Via], None]

@@ -59,6 +59,15 @@ def test_what_the_line_scanner_missed_goes_along(report: ScanReport) -> None:
     assert bad["properties"]["regressionTestIdea"]
 
 
+def test_the_way_of_a_value_is_a_code_flow(report: ScanReport) -> None:
+    bad = next(r for r in results(sarif_of(report)) if r["level"] == "error")
+    ((thread,),) = [flow["threadFlows"] for flow in bad["codeFlows"]]
+    (location,) = [place["location"] for place in thread["locations"]]
+    assert location["message"]["text"] == "set"
+    assert location["physicalLocation"]["region"]["startLine"] == 1
+    assert location["physicalLocation"]["artifactLocation"]["uri"] == "a%20b%231.js"
+
+
 def test_a_refused_source_is_no_successful_run(
     incident: Incident, responder: User
 ) -> None:

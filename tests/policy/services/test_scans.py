@@ -66,6 +66,29 @@ def test_a_scan_says_what_the_line_scanner_missed_and_in_what_form(
     assert report.missed_count == missed.count()
 
 
+def test_a_scan_keeps_the_worst_first_with_its_place_and_its_way(
+    incident: Incident, responder: User
+) -> None:
+    report = scan(source(incident, b"import(name);\n" + EVASIVE), responder)
+    entries = list(report.entries.order_by("position"))
+    ranks = [Classification(entry.classification).rank for entry in entries]
+    assert ranks == sorted(ranks, reverse=True)
+    entry = report.entries.get(rule="forbidden-module")
+    assert entry.context["marked"] == "require(p)"
+    assert entry.context["after"].startswith(".exec('id')")
+    (step,) = entry.steps
+    assert (step["line"], step["how"]) == (2, "set")
+    assert step["excerpt"] == "const p = 'child_' + 'process';"
+
+
+def test_a_scan_keeps_regression_tests_that_its_own_limits_were_spent_on(
+    incident: Incident, responder: User
+) -> None:
+    report = scan(source(incident, EVASIVE), responder)
+    tests = report.details["regression_tests"]
+    assert any(test["source"].endswith("require(p);\n") for test in tests)
+
+
 def test_the_case_findings_read_the_stored_scan(
     incident: Incident, responder: User
 ) -> None:
