@@ -48,6 +48,7 @@ def _steps(detector: Detector, node: Node) -> tuple[Step, ...]:
 
 
 def _step(detector: Detector, place: Place) -> Step:
+    """Return a place as a report has it: line and column from 1, and its text."""
     line, column = detector.position(place.node)
     return Step(line, column, place.how, excerpt(place.node))
 
@@ -79,9 +80,11 @@ def _after(source: bytes, end: int) -> str:
 
 
 def _line_end(source: bytes, start: int) -> int:
+    """Return where the line of a place ends, or the source."""
     found = source.find(b"\n", start)
     return len(source) if found < 0 else found
 
 
 def _text(source: bytes) -> str:
+    """Return bytes of the source as text whose every sign can be seen."""
     return visible(source.decode("utf-8", "replace"), keep="\n\t")

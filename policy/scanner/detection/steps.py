@@ -107,6 +107,7 @@ def _places_of(
 
 
 def _used(write: Write) -> tuple[Node, Scope]:
+    """Return the value that was written, and the scope of its names."""
     assert write.node is not None
     return write.node, write.scope
 

@@ -17,16 +17,18 @@ class GiveUpError(Exception):
 
 
 class Return(Exception):
+    """A body ends with a value."""
+
     def __init__(self, value: Value) -> None:
         self.value = value
 
 
 class Break(Exception):
-    pass
+    """The innermost loop ends."""
 
 
 class Continue(Exception):
-    pass
+    """A round of the innermost loop ends."""
 
 
 def reads_frame(folder: Folder, function: Function) -> bool:
