@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from evidence.format import canonical_bytes
-from evidence.proof.notes import SigningKey, sign_envelope
 from evidence.proof.verify_archive import PREDICATE_TYPE, STATEMENT_TYPE, UNLISTED
 
 ReadPieces = Callable[[], Iterable[bytes]]
@@ -46,26 +45,38 @@ def member_of(name: str, data: bytes) -> Member:
     return Member(name, lambda: [data])
 
 
+def make_manifest(members: Iterable[Member], predicate: dict[str, Any]) -> bytes:
+    """Return manifest.json over these members, in canonical form."""
+    return canonical_bytes(_statement(_in_order(members), predicate))
+
+
 def write_archive(
     file: IO[bytes],
     *,
     folder: str,
-    members: Sequence[Member],
-    predicate: dict[str, Any],
-    keys: Sequence[SigningKey],
+    members: Iterable[Member],
+    manifest: bytes,
+    envelope: dict[str, Any],
+    time_stamps: Iterable[Member] = (),
 ) -> None:
-    """Write an archive of these members, signed, into a file that can seek."""
-    listed = sorted(members, key=lambda member: member.name.encode())
-    manifest = canonical_bytes(_statement(listed, predicate))
-    envelope = canonical_bytes(sign_envelope(manifest, keys))
+    """Write an archive of these members into a file that can seek.
+
+    `manifest` is `make_manifest` of the same members, which the time stamps are not
+    among: they are given over it.
+    """
+    listed = _in_order(members)
     sums = "".join(
         f"{member.sha256_hex}  {member.name}\n" for member in listed
     ).encode()
-    own = zip(UNLISTED, (sums, manifest, envelope), strict=True)
-    whole = [*listed, *(member_of(name, data) for name, data in own)]
+    own = zip(UNLISTED, (sums, manifest, canonical_bytes(envelope)), strict=True)
+    whole = [*listed, *time_stamps, *(member_of(name, data) for name, data in own)]
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for member in sorted(whole, key=lambda member: member.name.encode()):
+        for member in _in_order(whole):
             _write_member(archive, f"{folder}/{member.name}", member)
+
+
+def _in_order(members: Iterable[Member]) -> list[Member]:
+    return sorted(members, key=lambda member: member.name.encode())
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, member: Member) -> None:

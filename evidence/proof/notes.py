@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,19 +104,24 @@ def sign_note(text: str, keys: Iterable[SigningKey]) -> str:
     return f"{text}\n{''.join(lines)}"
 
 
-def sign_envelope(payload: bytes, keys: Sequence[SigningKey]) -> dict[str, Any]:
-    """Return a DSSE envelope over a Statement's bytes."""
+def sign_payload(payload: bytes, keys: Iterable[SigningKey]) -> list[dict[str, str]]:
+    """Return the signatures of a DSSE envelope over a Statement's bytes."""
     message = pae(DSSE_TYPE, payload)
+    return [
+        {
+            "keyid": key.verifier.key_id.hex(),
+            "sig": base64.b64encode(key.sign(message)).decode(),
+        }
+        for key in keys
+    ]
+
+
+def envelope_of(payload: bytes, signatures: list[dict[str, str]]) -> dict[str, Any]:
+    """Return the DSSE envelope of a Statement's bytes and signatures over them."""
     return {
         "payload": base64.b64encode(payload).decode(),
         "payloadType": DSSE_TYPE,
-        "signatures": [
-            {
-                "keyid": key.verifier.key_id.hex(),
-                "sig": base64.b64encode(key.sign(message)).decode(),
-            }
-            for key in keys
-        ],
+        "signatures": signatures,
     }
 
 

@@ -21,7 +21,7 @@ from django.http import (
 )
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET
 from unfold.decorators import display
@@ -36,7 +36,7 @@ from evidence.format import REDACTION_FLAGS
 from evidence.models import Channel, WorkState
 from evidence.templatetags.casefile import badge, show_mark, show_moment
 from evidence.text import drop_unstorable
-from incidents.models import CaseArchive, CaseHold, Incident
+from incidents.models import ArchiveSeal, CaseArchive, CaseHold, Incident
 from incidents.services.archives.checking import BroughtArchive, check_brought
 from incidents.services.archives.requests import (
     MAKE,
@@ -124,12 +124,14 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
             "sha256_hex",
             "size",
             "checkpoint_size",
+            "time_stamps",
             "asked",
         ),
         *("requested_by", "last_problem", "failure", "download"),
     )
     readonly_fields = (
         *("case", "hold", "mark", "copy", "verdict", "size", "asked", "download"),
+        "time_stamps",
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CaseArchive]:
@@ -265,6 +267,22 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
         if archive.size_bytes is None:
             return "–"
         return f"{archive.size_bytes:,} bytes"
+
+    @display(description="Time stamps")
+    def time_stamps(self, archive: CaseArchive) -> str:
+        """Say which authorities stamped it; amber where one was asked in vain."""
+        seal = ArchiveSeal.objects.filter(archive=archive).first()
+        if seal is None:
+            return "–"
+        given = [f"{row['name']} ({row['place']})" for row in seal.time_stamps]
+        if not given and not seal.problem:
+            return "No time-stamping authority was configured"
+        missing = [badge("waiting", f"Not stamped: {seal.problem}")]
+        return format_html_join(
+            ", ",
+            "{}",
+            ((one,) for one in [*given, *(missing if seal.problem else [])]),
+        )
 
     @display(description="File")
     def download(self, archive: CaseArchive) -> str:

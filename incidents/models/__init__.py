@@ -23,6 +23,7 @@ from incidents.models.findings import (
     FindingReview,
     ReviewChoice,
 )
+from incidents.models.frozen import ArchiveSeal, FrozenCase
 from incidents.models.holds import CaseHold
 from incidents.models.loosenings import LooseningRequest
 from incidents.models.notifications import (
@@ -68,6 +69,7 @@ __all__ = (
     "AlertDecision",
     "AlertMove",
     "AlertRule",
+    "ArchiveSeal",
     "ArtifactKind",
     "ArtifactLink",
     "AttemptOutcome",
@@ -81,6 +83,7 @@ __all__ = (
     "EvidenceReading",
     "Finding",
     "FindingReview",
+    "FrozenCase",
     "GateRecord",
     "GateStatement",
     "GateWaiver",

@@ -120,11 +120,20 @@ def _post(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
 
 
 def _ask_time(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
-    """Have an authority stamp the checkpoint's bytes (RFC 3161); return its answer."""
-    from rfc3161_client import TimestampRequestBuilder
+    """Have an authority stamp the checkpoint's bytes; return its answer in base64."""
+    return base64.b64encode(ask_time_stamp(place, checkpoint.note.encode())).decode()
 
-    data = checkpoint.note.encode()
-    request = TimestampRequestBuilder().data(data).build()
+
+def ask_time_stamp(place: Place, data: bytes) -> bytes:
+    """Return an authority's time stamp over the SHA-256 of data (RFC 3161), verified.
+
+    Raise LogPlaceRefused, or the transport's own error.
+    """
+    from rfc3161_client import TimestampRequestBuilder
+    from rfc3161_client.base import HashAlgorithm
+
+    builder = TimestampRequestBuilder().data(data)
+    request = builder.hash_algorithm(HashAlgorithm.SHA256).build()
     answer = requests.post(
         place.url,
         data=request.as_bytes(),
@@ -136,7 +145,7 @@ def _ask_time(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
     if answer.status_code != requests.codes.ok:
         raise LogPlaceRefused(f"The authority answered with {answer.status_code}.")
     require_time_stamp(answer.content, data, Path(place.fragment).read_bytes(), request)
-    return base64.b64encode(answer.content).decode()
+    return answer.content
 
 
 def require_time_stamp(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from evidence.api.base.records import RecordKind
 from evidence.api.records import WORK
 from incidents.models import (
+    ArchiveSeal,
     PostmortemArchive,
     PostmortemArchiving,
     PostmortemDraft,
@@ -41,6 +42,20 @@ POSTMORTEM_KINDS = (
         about="The files in which signed postmortems are kept as evidence.",
         fields=("review", "json_item", "markdown_item", "pdf_item", "archived_at"),
         incident_lookup="review__version__postmortem__cycle__incident",
+    ),
+    RecordKind(
+        path="archive-seals",
+        model=ArchiveSeal,
+        about="What made archives were signed and time-stamped with.",
+        fields=(
+            "archive",
+            "manifest_sha256_hex",
+            "signatures",
+            "time_stamps",
+            "problem",
+            "sealed_at",
+        ),
+        incident_lookup="archive__incident",
     ),
     RecordKind(
         path="postmortem-archivings",

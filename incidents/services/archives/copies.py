@@ -21,16 +21,16 @@ from evidence.format import (
 from evidence.format.hiding import Secrets
 from evidence.format.redaction import redacted_members
 from evidence.format.redactor import Redactor
+from evidence.handling import Tlp
 from evidence.models import AuditEntry, EvidenceItem, EvidenceKind
 from evidence.proof.archive_file import Member, member_of
 from evidence.proof.verify_archive import SKELETON_SCHEMA, member_name
 from evidence.services.downloads import load_document
 from evidence.stored_moments import to_ms
 from incidents.errors import ArchiveLeaks
-from incidents.models import Alert, PostmortemArchive
+from incidents.models import PostmortemArchive
 from incidents.postmortem_pdf import write_pdf
 from incidents.services.archives.making import Contents
-from incidents.services.archives.records import record_documents
 from incidents.workflow.postmortem_markdown import render_postmortem
 
 SHOWN_LEAKS = 20
@@ -69,13 +69,7 @@ class RedactedContents(Contents):
     def record_lines(self, kind: str) -> Iterable[dict[str, Any]]:
         """Yield a list's documents without what they must not tell."""
         file = f"records/{kind}.ndjson"
-        documents = record_documents(
-            kind,
-            self.incident,
-            moment=self.moment,
-            kill_switches=self.case.kill_switches,
-        )
-        for line, document in enumerate(documents, 1):
+        for line, document in enumerate(super().record_lines(kind), 1):
             yield self.redactor.document(document, file=file, line=line)
         if kind == "reports":
             yield from self.reports
@@ -109,7 +103,7 @@ class RedactedContents(Contents):
         }
 
     def readme_title(self) -> str:
-        return self.redactor.text(self.incident.title, path="README.txt title")
+        return self.redactor.text(super().readme_title(), path="README.txt title")
 
     def require_no_leak(self) -> None:
         """Raise ArchiveLeaks where something leaks that was not to be replaced."""
@@ -141,8 +135,7 @@ class RedactedContents(Contents):
     def _sources(self) -> Iterator[Any]:
         """Yield every document whose flagged members hold what is to be hidden."""
         yield from self.documents.values()
-        alerts = Alert.objects.filter(incident=self.incident)
-        yield from alerts.values_list("document", flat=True).iterator()
+        yield from self.frozen.alerts()
         for item in self.items.values():
             if item.kind == EvidenceKind.LEDGER:
                 try:
@@ -186,7 +179,7 @@ class RedactedContents(Contents):
         text = self.redactor.text(whole, path=f"{name}.md")
         yield member_of(f"{name}.json", canonical_bytes(content))
         yield member_of(f"{name}.md", text.encode())
-        pdf = write_pdf(content, **told, text=text, tlp=self.archive.tlp)
+        pdf = write_pdf(content, **told, text=text, tlp=Tlp(self.archive.own_tlp))
         yield member_of(f"{name}.pdf", pdf)
 
 

@@ -1,19 +1,18 @@
 """Making a case's archive: its contents gathered, written, and checked before use.
 
-Everything comes from rows, as they stood at the archive's moment, so that the same case
-gives the same bytes in another process and on another day. The archive counts only once
-its own checker has found nothing in it.
+Everything comes from the case as it was frozen when the archive was asked for, so that
+the same archive has the same bytes in another process and on another day. It counts
+only once its own checker has found nothing in it.
 """
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -21,15 +20,16 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.db import connection, connections, transaction
+from django.db.models import Q, QuerySet
 
 from evidence import storage
 from evidence.accounts.access import name_of
-from evidence.audit.history import entry_document, extension_stream, incident_stream
+from evidence.audit.history import entry_document
 from evidence.audit.log.growing import grow_log
-from evidence.audit.log.keys import signing_keys, verifier_keys
+from evidence.audit.log.keys import verifier_keys
 from evidence.audit.log.reading import entry_proof, prove_consistency
 from evidence.format import canonical_bytes
-from evidence.models import AuditEntry, EvidenceItem, LogCheckpoint, LogKey, LogLeaf
+from evidence.models import AuditEntry, LogCheckpoint, LogKey, LogLeaf
 from evidence.proof import verify_archive
 from evidence.proof.archive_file import (
     Member,
@@ -42,30 +42,32 @@ from evidence.proof.verify_archive import (
     RECORD_KINDS,
     check_archive,
     member_name,
+    split_note,
     stream_file,
 )
+from evidence.queue.claiming import MAX_ATTEMPTS
 from evidence.services.store.faults import keep_received
 from evidence.stored_moments import to_ms
 from incidents.errors import ArchiveUnsound
-from incidents.models import CaseArchive, Incident, PostmortemArchive
+from incidents.models import ArchiveSeal, CaseArchive, PostmortemArchive
+from incidents.services.archives.freezing import read_frozen, require_frozen
 from incidents.services.archives.readme import write_readme
-from incidents.services.archives.records import record_documents
+from incidents.services.archives.records import TABLES
+from incidents.services.archives.sealing import seal_members
 
 SPOOL_BYTES = 1024 * 1024
 CHECKED_SHARE = 0.8
 SHOWN_FAULTS = 5
 
 
-@dataclass
+@dataclass(frozen=True)
 class Stream:
-    """A stream up to the archive's moment: its name, and the entries that count."""
+    """A stream up to the archive's moment: its name, and its last entry then."""
 
     name: str
     last: AuditEntry
-    evidence: set[str] = field(default_factory=set)
-    kill_switches: set[str] = field(default_factory=set)
 
-    def entries(self) -> Any:
+    def entries(self) -> QuerySet[AuditEntry]:
         rows = AuditEntry.objects.filter(
             stream=self.name, sequence__lte=self.last.sequence
         )
@@ -74,11 +76,12 @@ class Stream:
 
 @dataclass(frozen=True)
 class MadeArchive:
-    """An archive in the evidence store."""
+    """An archive in the evidence store, and the seal that it has."""
 
     sha256_hex: str
     size_bytes: int
     checkpoint_size: int
+    seal: ArchiveSeal
 
 
 def make_archive(
@@ -93,14 +96,15 @@ def make_archive(
     Nothing is left of one that was not finished. Must run outside a transaction.
     """
     grow_log(state_now=True)
+    require_frozen(archive)
     with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as file:
-        size = write_case(archive, file, make_contents=make_contents, note=note)
+        seal, size = write_case(archive, file, make_contents=make_contents, note=note)
         file.seek(0)
         with storage.receive_stream(file, is_limited=False) as incoming:
             note(CHECKED_SHARE)
             require_sound(incoming.path)
             keep_received(incoming)
-            return MadeArchive(incoming.sha256_hex, incoming.size_bytes, size)
+            return MadeArchive(incoming.sha256_hex, incoming.size_bytes, size, seal)
 
 
 def require_sound(path: Path) -> None:
@@ -122,22 +126,33 @@ def write_case(
     *,
     make_contents: Callable[[CaseArchive, ExitStack], Contents],
     note: Callable[[float], None] = lambda fraction: None,
-) -> int:
-    """Write the archive of a case as of its moment; return the checkpoint's size."""
-    with ExitStack() as stack, _noting_apart(note) as note_apart, transaction.atomic():
-        _read_one_moment()
-        contents = make_contents(archive, stack)
-        members = contents.members(note_apart)
-        predicate = contents.predicate()
-        contents.require_no_leak()
+) -> tuple[ArchiveSeal, int]:
+    """Write the archive of a frozen case; return its seal and checkpoint's size."""
+    with ExitStack() as stack:
+        with _noting_apart(note) as note_apart, transaction.atomic():
+            _read_one_moment()
+            contents = make_contents(archive, stack)
+            members = contents.members(note_apart)
+            predicate = contents.predicate()
+            contents.require_no_leak()
+        # An authority is asked outside the transaction, which nothing has to wait for.
+        sealed = seal_members(
+            archive,
+            members,
+            predicate=predicate,
+            checkpoint=contents.checkpoint,
+            make_keys=contents.key_members,
+            is_last_try=archive.attempts >= MAX_ATTEMPTS,
+        )
         write_archive(
             file,
-            folder=archive.incident.reference,
-            members=members,
-            predicate=predicate,
-            keys=signing_keys(now=contents.moment),
+            folder=contents.reference,
+            members=sealed.members,
+            manifest=sealed.manifest,
+            envelope=sealed.envelope,
+            time_stamps=sealed.time_stamps,
         )
-    return contents.checkpoint.tree_size
+    return sealed.seal, contents.checkpoint.tree_size
 
 
 @contextmanager
@@ -174,12 +189,16 @@ class Contents:
 
     def __init__(self, archive: CaseArchive, stack: ExitStack) -> None:
         self.archive = archive
-        self.incident: Incident = archive.incident
         self.moment = archive.requested_at
         self.stack = stack
-        self.streams = list(self._find_streams())
+        self.frozen = read_frozen(archive)
+        self.reference: str = self.frozen.case["reference"]
+        self.streams = [
+            Stream(name, AuditEntry.objects.get(stream=name, sequence=sequence))
+            for name, sequence in self.frozen.heads
+        ]
         self.case = self.streams[0]
-        self.items = self._find_items()
+        self.items = {item.sha256_hex: item for item in self.frozen.items()}
         self.prepare()
         self.checkpoint = self._find_checkpoint()
         self.counts: dict[str, int] = {}
@@ -200,9 +219,7 @@ class Contents:
             member_of("history/checkpoint.txt", self.checkpoint.note.encode()),
             member_of("history/consistency.json", canonical_bytes(chain)),
             self._spool("history/proofs.ndjson", document_lines(self.proofs())),
-            *(self._key_member(key) for key in LogKey.objects.order_by("id")),
             *self.postmortem_members(),
-            *self._time_stamps(),
         ]
         for stream in self.streams:
             lines = document_lines(self.history_lines(stream.entries().iterator()))
@@ -220,12 +237,8 @@ class Contents:
 
     def record_lines(self, kind: str) -> Iterable[dict[str, Any]]:
         """Yield the documents of a list."""
-        return record_documents(
-            kind,
-            self.incident,
-            moment=self.moment,
-            kill_switches=self.case.kill_switches,
-        )
+        for model, _ in TABLES[kind]:
+            yield from self.frozen.documents(model)
 
     def history_lines(self, entries: Iterable[AuditEntry]) -> Iterator[dict[str, Any]]:
         """Yield the documents of a stream's entries."""
@@ -233,17 +246,18 @@ class Contents:
 
     def readme_title(self) -> str:
         """Return the case's title for README.txt."""
-        return self.incident.title
+        title: str = self.frozen.case["title"]
+        return title
 
     def predicate(self) -> dict[str, Any]:
         """Return the manifest's predicate: docs/proof-format.md, section 4."""
         digests = {item.pk: item.sha256_hex for item in self.items.values()}
         return {
-            "reference": self.incident.reference,
-            "title": self.incident.title,
-            "status": str(self.incident.status),
+            "reference": self.reference,
+            "title": self.frozen.case["title"],
+            "status": self.frozen.case["status"],
             "made_at_ms": to_ms(self.moment),
-            "made_by": name_of(self.archive.requested_by),
+            "made_by": self._made_by(),
             "heads": {
                 stream.name: {
                     "sequence": stream.last.sequence,
@@ -269,27 +283,6 @@ class Contents:
         }
 
     # --- The history -----------------------------------------------------------------
-
-    def _find_streams(self) -> Iterator[Stream]:
-        ids = self.incident.extensions.order_by("extension_id")
-        names = [extension_stream(extension.extension_id) for extension in ids]
-        for name in (incident_stream(self.incident.pk), *names):
-            rows = AuditEntry.objects.filter(stream=name, recorded_at__lte=self.moment)
-            last = rows.order_by("-sequence").first()
-            if last is not None:
-                yield Stream(name, last)
-
-    def _find_items(self) -> dict[str, EvidenceItem]:
-        """Return the case's items by digest, and note what the stream tells of."""
-        for entry in self.case.entries().iterator():
-            if entry.action == "evidence.received":
-                self.case.evidence.add(entry.after["sha256_hex"])
-            elif entry.action == "kill_switch.activated":
-                self.case.kill_switches.add(entry.object_id)
-        rows = EvidenceItem.objects.filter(incident=self.incident).order_by("pk")
-        return {
-            row.sha256_hex: row for row in rows if row.sha256_hex in self.case.evidence
-        }
 
     def proved_entries(self) -> list[AuditEntry]:
         """Return the entries that need a proof, in order, each once."""
@@ -317,13 +310,14 @@ class Contents:
 
     def _checkpoint_chain(self) -> dict[str, Any]:
         """Return the checkpoints at opening, at closing and now, each proved."""
-        moments = [self.incident.reported_at, self.incident.closed_at]
+        moments = map(self.frozen.case_moment, ("reported_at", "closed_at"))
         held = [_in_force(moment, self.checkpoint) for moment in moments if moment]
         chain = sorted(
             [*held, self.checkpoint], key=lambda checkpoint: checkpoint.tree_size
         )
+        self.notes = [checkpoint.note for checkpoint in chain]
         return {
-            "checkpoints": [checkpoint.note for checkpoint in chain],
+            "checkpoints": self.notes,
             "proofs": [
                 prove_consistency(older.tree_size, newer.tree_size)
                 for older, newer in pairwise(chain)
@@ -339,17 +333,24 @@ class Contents:
         return member
 
     def _readme(self) -> str:
-        return write_readme(self.archive, title=self.readme_title())
+        return write_readme(
+            self.archive,
+            reference=self.reference,
+            title=self.readme_title(),
+            made_by=self._made_by(),
+        )
 
-    def _key_member(self, key: LogKey) -> Member:
-        return member_of(f"keys/{key.key_id_hex}.pub", f"{key.verifier}\n".encode())
+    def _made_by(self) -> str:
+        return self.frozen.name_of(self.archive.requested_by_id) or name_of(None)
 
-    def _time_stamps(self) -> Iterator[Member]:
-        """Return the time stamps over the checkpoint that were there at the moment."""
-        held = self.checkpoint.copies.filter(kind="rfc3161", held_at__lte=self.moment)
-        for number, copy in enumerate(held.order_by("pk"), 1):
-            name = f"timestamps/checkpoint-{number}.tsr"
-            yield member_of(name, base64.b64decode(copy.answer))
+    def key_members(self, signers: set[str]) -> Iterator[Member]:
+        """Yield the keys in force at the checkpoint, and those that signed anything."""
+        ids = signers | {key_id for note in self.notes for key_id in _signers(note)}
+        in_force = Q(since__lte=self.checkpoint.made_at)
+        keys = LogKey.objects.filter(in_force | Q(key_id_hex__in=ids))
+        for key in keys.order_by("id"):
+            line = f"{key.verifier}\n".encode()
+            yield member_of(f"keys/{key.key_id_hex}.pub", line)
 
     def postmortem_members(self) -> Iterator[Member]:
         """Yield the signed versions as JSON, Markdown and PDF."""
@@ -359,15 +360,10 @@ class Contents:
                 yield Member(f"{name}.{ending}", read)
 
     def signed_versions(self) -> Iterator[tuple[str, PostmortemArchive]]:
-        """Yield what was archived by the moment, each with its members' name."""
-        archives = PostmortemArchive.objects.filter(
-            review__version__postmortem__cycle__incident=self.incident,
-            archived_at__lte=self.moment,
-        ).select_related("review__version__postmortem__cycle")
-        for archive in archives.order_by("pk"):
-            version = archive.review.version
-            cycle = version.postmortem.cycle.number
-            yield f"postmortem/{cycle}-v{version.number}", archive
+        """Yield what was archived by then, each with its members' name."""
+        archives = PostmortemArchive.objects.select_related("review__version")
+        for key, name in self.frozen.postmortems:
+            yield f"postmortem/{name}", archives.get(pk=key)
 
     def _spool(self, name: str, pieces: Iterable[bytes]) -> Member:
         return self._spool_counted(name, pieces)[0]
@@ -390,6 +386,11 @@ def _read_again(file: Any) -> Iterator[bytes]:
     file.seek(0)
     while piece := file.read(SPOOL_BYTES):
         yield piece
+
+
+def _signers(note: str) -> Iterator[str]:
+    """Yield the IDs of the keys that signed a note."""
+    return (key_id.hex() for _, key_id, _ in split_note(note.encode())[1])
 
 
 def _in_force(moment: dt.datetime, newest: LogCheckpoint) -> LogCheckpoint:

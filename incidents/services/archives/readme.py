@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from evidence.accounts.access import name_of
 from evidence.handling import Tlp
 from evidence.stored_moments import to_ms
 from incidents.models import CaseArchive
@@ -33,6 +32,13 @@ KEY is the public key of the installation that made it, as somebody told you who
 trust. FILE is a checkpoint of its history log that somebody kept: the archive's
 history has to agree with it. Where the archive has no checkpoint of that size, ask
 for a proof of consistency, and give both in one file.
+
+Below timestamps/ are the time stamps (RFC 3161) of outside authorities, where any was
+configured: over manifest.json, and over history/checkpoint.txt. They are not listed in
+SHA256SUMS, since they are over what it is part of. With the authority's root
+certificate, which you get from the authority, OpenSSL checks one:
+
+  openssl ts -verify -data manifest.json -in timestamps/manifest-1.tsr -CAfile ROOT.pem
 
 What is proved
 
@@ -68,7 +74,9 @@ What the records say is not held against the history.
 """
 
 
-def write_readme(archive: CaseArchive, *, title: str) -> str:
+def write_readme(
+    archive: CaseArchive, *, reference: str, title: str, made_by: str
+) -> str:
     """Return README.txt of an archive; `title` is the case's, as it may stand there."""
     mark = Tlp(archive.own_tlp)
     redacted = REDACTED if archive.is_redacted else ""
@@ -76,9 +84,9 @@ def write_readme(archive: CaseArchive, *, title: str) -> str:
         mark=mark.label,
         meaning=mark.meaning,
         copy=EXTERNAL if archive.is_redacted else INTERNAL,
-        reference=archive.incident.reference,
+        reference=reference,
         title=title,
-        person=name_of(archive.requested_by),
+        person=made_by,
         moment=to_ms(archive.requested_at),
     )
     return whole + redacted

@@ -8,11 +8,11 @@ the rows of several.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Field, ForeignKey, Model, Q, QuerySet
+from django.db.models import DateTimeField, Field, ForeignKey, Model
 
 from evidence.audit.history import plain_json
 from evidence.models import CustodyEvent, MarkChange, Outcome, VerificationReport
@@ -41,7 +41,6 @@ from incidents.models import (
     PostmortemVersion,
     RemediationAction,
     RemediationDecision,
-    ReviewVerdict,
     TicketLink,
     TimelineEntry,
 )
@@ -58,7 +57,6 @@ from policy.models import (
     TrustTransition,
 )
 
-CHUNK = 500
 VERDICTS = {
     Outcome.VERIFIED: "valid",
     Outcome.FAILED: "invalid",
@@ -110,55 +108,25 @@ TABLES: dict[str, tuple[tuple[type[Model], str], ...]] = {
         (NotificationAttempt, "notification__incident"),
     ),
 }
-# When a row of an append-only table was written, by the first of these that it has.
-MOMENTS = (
-    *("recorded_at", "entered_at", "finished_at", "happened_at", "answered_at"),
-    *("reviewed_at", "submitted_at", "assigned_at", "ordered_at", "received_at"),
-    *("taken_at", "decided_at", "stated_at", "confirmed_at", "lifted_at"),
-    *("moved_at", "given_at", "ended_at", "linked_at", "added_at", "changed_at"),
-)
-# What follows from other rows, those after the archive's moment too.
+# What follows from other rows, those of tables that are not listed too.
 LEFT_OUT = frozenset({"last_activity_at"})
 
 
-def record_documents(
-    kind: str, incident: Incident, *, moment: dt.datetime, kill_switches: set[str]
-) -> Iterator[dict[str, Any]]:
-    """Yield a list's documents, of rows written up to a moment, in order of their keys.
+def row_document(
+    row: Model,
+    name_of: Callable[[int | None], str | None],
+    *,
+    leave_out: str | None = None,
+) -> dict[str, Any]:
+    """Return a row's columns as a JSON object; a report's with its item's digest.
 
-    `kill_switches` are the IDs of the orders that the case's history tells of: one of
-    another case may concern this one too.
+    `name_of` says how the person of an ID is called; `leave_out` is a column's name.
     """
-    for model, path in TABLES[kind]:
-        rows = model._default_manager.filter(**{path: incident.pk})
-        if model is KillSwitch:
-            rows = model._default_manager.filter(pk__in=kill_switches)
-        if model is PostmortemReview:
-            rows = rows.filter(verdict=ReviewVerdict.SIGNED)
-        for row in _up_to(rows, moment).order_by("pk").iterator(chunk_size=CHUNK):
-            yield row_document(row)
-
-
-def find_moment(model: type[Model]) -> str | None:
-    """Return the column that says when a row of a table was written."""
-    names = {field.name for field in model._meta.concrete_fields}
-    return next((name for name in MOMENTS if name in names), None)
-
-
-def _up_to(rows: QuerySet[Any], moment: dt.datetime) -> QuerySet[Any]:
-    written = find_moment(rows.model)
-    if written is None or not getattr(rows.model, "append_only", False):
-        return rows
-    return rows.filter(Q(**{f"{written}__lte": moment}))
-
-
-def row_document(row: Model) -> dict[str, Any]:
-    """Return a row's columns as a JSON object; a report's with its item's digest."""
     document: dict[str, Any] = {"record": row._meta.label_lower}
     for column in row._meta.concrete_fields:
-        if column.name in LEFT_OUT:
+        if column.name in LEFT_OUT or column.name == leave_out:
             continue
-        name, value = _name_and_value(row, column)
+        name, value = _name_and_value(row, column, name_of)
         document[name] = plain_json(value)
     if isinstance(row, VerificationReport):
         document["sha256"] = row.item.sha256_hex
@@ -166,14 +134,15 @@ def row_document(row: Model) -> dict[str, Any]:
     return document
 
 
-def _name_and_value(row: Model, column: Field[Any, Any]) -> tuple[str, Any]:
+def _name_and_value(
+    row: Model, column: Field[Any, Any], name_of: Callable[[int | None], str | None]
+) -> tuple[str, Any]:
     value = getattr(row, column.attname)
-    if isinstance(value, dt.datetime):
-        return f"{column.name}_ms", to_ms(value)
+    if isinstance(column, DateTimeField):
+        return f"{column.name}_ms", None if value is None else to_ms(value)
     if isinstance(column, ForeignKey):
         if column.related_model is User:
-            person: User | None = getattr(row, column.name)
-            return column.name, None if person is None else person.get_username()
+            return column.name, name_of(value)
         return column.attname, value
     for kind, write in _WRITERS:
         if isinstance(value, kind):

@@ -21,6 +21,7 @@ from evidence.services.store.claims import claim_bytes
 from incidents.errors import ArchiveLeaks, IncidentError
 from incidents.models import CaseArchive, Incident, TimelineKind
 from incidents.services.archives.copies import RedactedContents
+from incidents.services.archives.freezing import freeze_case
 from incidents.services.archives.making import Contents, make_archive
 from incidents.services.changes import lock_incident, record_change
 from incidents.services.checklist_entries import answer_matching_item
@@ -68,7 +69,7 @@ def queue_archive(
     redaction: dict[str, bool] | None = None,
     deep: bool = False,
 ) -> CaseArchive:
-    """Have a locked case archived, inside the caller's transaction."""
+    """Have a locked case archived as it stands, inside the caller's transaction."""
     own = incident.evidence_items.values_list("own_tlp", flat=True).distinct()
     archive = CaseArchive.objects.create(
         incident=incident,
@@ -89,6 +90,7 @@ def queue_archive(
             body=f"**Archive of the case asked for**, {archive.redaction_words}",
             after={"archive": archive.pk, "redaction": redaction, "deep": deep},
         )
+    freeze_case(archive)
     queue_work(archive)
     return archive
 
@@ -117,6 +119,7 @@ def _make(archive: CaseArchive) -> CaseArchive:
         locked.size_bytes = made.size_bytes
         locked.checkpoint_size = made.checkpoint_size
         end_work(locked, WorkState.DONE, now=now)
+        made.seal.save()
         record_change(
             incident,
             action="archive.made",

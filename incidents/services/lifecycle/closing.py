@@ -305,9 +305,10 @@ def _close(
         reason=reason,
     )
     end_cycle(incident, incident.current_cycle, actor=actor, now=now)
-    queue_archive(incident, actor=None, now=now)
     said = f"**The original {incident.reference}: {words}**"
     tell_duplicates(incident, said, actor=actor, reason=reason, now=now)
+    # Last: the archive is of the case as it stands now.
+    queue_archive(incident, actor=None, now=now)
     return incident
 
 

@@ -33,6 +33,8 @@ NOT_LISTED = {
     "evidence.LogSubtree": "hashes that the log's tiles give",
     "evidence.ReaderSettings": "in which zone a person reads pages",
     "evidence.SentForm": "keys of forms, so that none is taken twice; soon forgotten",
+    "incidents.FrozenCase": "what an archive is made from: rows that are listed, as "
+    "they stood",
     "incidents.NotificationPreference": "a person's own wishes; what became of them "
     "stands in notifications",
     "incidents.ReferenceCounter": "the last number given; references show it",

@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import struct
-import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +39,7 @@ from evidence.proof.verify_archive import (
     parse_checkpoint,
     split_note,
 )
+from tests.authority import listening, time_stamping
 from tests.evidence.audit.test_log import make_consistent, rechain, write
 from tests.evidence.helpers import without_triggers
 from tests.factories import NOON, make_user
@@ -94,24 +92,8 @@ class Witness:
 def witness(transactional_db: None) -> Iterator[Witness]:
     """A witness that listens on this machine."""
     made = Witness()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status, text = made.answer(body)
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(text if isinstance(text, bytes) else text.encode())
-
-        def log_message(self, *args: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield made
-    server.shutdown()
-    server.server_close()
+    with listening(lambda body: made.answer(body)) as made.url:
+        yield made
 
 
 def test_a_folder_elsewhere_gets_each_new_checkpoint(
@@ -367,68 +349,20 @@ def test_a_place_of_no_known_kind_is_refused(text: str, settings: Settings) -> N
         read_places()
 
 
-CONFIG = """
-[ca]
-basicConstraints = critical, CA:TRUE
-[tsa]
-extendedKeyUsage = critical, timeStamping
-keyUsage = critical, digitalSignature
-[stamp]
-serial = {folder}/serial
-signer_cert = {folder}/tsa.pem
-signer_key = {folder}/tsa.key
-signer_digest = sha256
-default_policy = 1.2.3.4
-digests = sha256, sha512
-"""
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Path:
-    """The folder of a time-stamping authority that OpenSSL plays."""
-    (tmp_path / "ts.cnf").write_text(CONFIG.format(folder=tmp_path))
-    (tmp_path / "serial").write_text("01\n")
-
-    def openssl(words: str) -> None:
-        command = ["openssl", *words.split()]
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-
-    openssl("req -new -newkey rsa:2048 -nodes -keyout root.key -subj /CN=Root -out r")
-    openssl(
-        "x509 -req -in r -key root.key -days 30 -extfile ts.cnf -extensions ca "
-        "-out root.pem"
-    )
-    openssl("req -new -newkey rsa:2048 -nodes -keyout tsa.key -subj /CN=Stamp -out t")
-    openssl(
-        "x509 -req -in t -CA root.pem -CAkey root.key -days 30 -extfile ts.cnf "
-        "-extensions tsa -set_serial 2 -out tsa.pem"
-    )
-    return tmp_path
-
-
 def test_a_time_stamp_by_openssl_is_kept_and_verifies_offline(
-    witness: Any, authority: Path, settings: Settings, monkeypatch: Any
+    transactional_db: None, tmp_path: Path, settings: Settings
 ) -> None:
-    def stamp(body: bytes) -> tuple[int, bytes]:
-        (authority / "query").write_bytes(body)
-        reply = "openssl ts -reply -config ts.cnf -section stamp -queryfile query"
-        done = subprocess.run(
-            reply.split(), cwd=authority, check=True, capture_output=True
-        )
-        return 200, done.stdout
-
-    monkeypatch.setattr(witness, "answer", stamp)
-    settings.LOG_PLACES = [f"rfc3161+{witness.url}#{authority}/root.pem"]
-    write()
-    checkpoint = grow_log(now=NOON)
-    assert publish_checkpoints(now=NOON) == 1
+    with time_stamping(tmp_path) as authority:
+        settings.LOG_PLACES = [authority.place]
+        write()
+        checkpoint = grow_log(now=NOON)
+        assert publish_checkpoints(now=NOON) == 1
 
     token = base64.b64decode(LogCopy.objects.get().answer)
-    roots = (authority / "root.pem").read_bytes()
+    roots = authority.root.read_bytes()
     require_time_stamp(token, checkpoint.note.encode(), roots)
     with pytest.raises(LogPlaceRefused, match="does not verify"):
         require_time_stamp(token, b"another checkpoint", roots)
-    (authority / "token.tsr").write_bytes(token)
-    (authority / "note").write_text(checkpoint.note)
-    verify = "openssl ts -verify -data note -in token.tsr -CAfile root.pem"
-    subprocess.run(verify.split(), cwd=authority, check=True, capture_output=True)
+    assert authority.verifies(token, checkpoint.note.encode())
+    assert not authority.verifies(token, b"another checkpoint")
+    assert "Hash Algorithm: sha256" in authority.describe(token)

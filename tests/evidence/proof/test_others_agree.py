@@ -73,7 +73,8 @@ def test_securesystemslib_verifies_the_envelope_of_an_archive(name: str) -> None
 
 def test_securesystemslib_verifies_what_is_signed_here_and_nothing_else() -> None:
     keys = [notes.SigningKey("log.example/a", bytes([n]) * 32) for n in (1, 2)]
-    made = notes.sign_envelope(GOOD["manifest.json"], keys)
+    manifest = GOOD["manifest.json"]
+    made = notes.envelope_of(manifest, notes.sign_payload(manifest, keys))
     judges = [key_for_judges(key.verifier) for key in keys]
 
     found = Envelope.from_dict(json.loads(json.dumps(made))).verify(judges, 2)

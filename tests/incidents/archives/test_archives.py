@@ -29,7 +29,6 @@ from evidence.services import run_verification
 from evidence.simulation import simulate_document
 from incidents.models import CaseArchive, Incident
 from incidents.services.archives.making import Contents, write_case
-from incidents.services.archives.records import TABLES, find_moment
 from incidents.services.archives.requests import (
     open_archive,
     request_archive,
@@ -126,13 +125,6 @@ def test_the_same_case_and_moment_give_the_same_bytes_later() -> None:
     again = io.BytesIO()
     write_case(CaseArchive.objects.get(pk=archive.pk), again, make_contents=Contents)
     assert again.getvalue() == storage.read_verified(archive.sha256_hex)
-
-
-def test_rows_written_after_the_moment_are_told_from_those_before() -> None:
-    """Else an archive made again, later, would have other bytes."""
-    tables = [model for pairs in TABLES.values() for model, _ in pairs]
-    written_once = [one for one in tables if getattr(one, "append_only", False)]
-    assert [one for one in written_once if find_moment(one) is None] == []
 
 
 def test_a_member_is_stored_and_says_nothing_of_the_machine() -> None:

@@ -8,7 +8,8 @@ from evidence.models import AuditEntry
 from incidents.case_queries import on_hold
 from incidents.errors import IncidentError, SecondPersonMissing, TransitionError
 from incidents.models import CaseHold, Incident, TimelineEntry
-from incidents.services.archives.records import record_documents
+from incidents.services.archives.freezing import read_frozen
+from incidents.services.archives.requests import request_archive
 from incidents.services.lifecycle.holds import find_hold, place_hold, release_hold
 from tests.conftest import make_user as make_person
 from tests.factories import NOON, close_false_alarm, make_incident
@@ -105,9 +106,11 @@ def test_cases_are_narrowed_by_hold(case, responder, reviewer):
 
 
 def test_an_archive_tells_of_holds(case, responder):
-    hold = place(case, responder)
-    told = record_documents("decisions", case, moment=hold.held_at, kill_switches=set())
-    (row,) = [row for row in told if row["record"] == "incidents.casehold"]
+    place(case, responder)
+    archive = request_archive(
+        incident_id=case.pk, actor=make_person("asker", "reviewer")
+    )
+    (row,) = read_frozen(archive).documents(CaseHold)
     assert (row["held_by"], row["reason"]) == ("responder", "A court asked for it.")
 
 
