@@ -56,6 +56,7 @@ POSTMORTEM_KINDS = (
             "sealed_at",
         ),
         incident_lookup="archive__incident",
+        permission="incidents.view_casearchive",
     ),
     RecordKind(
         path="postmortem-archivings",
