@@ -76,6 +76,7 @@ def write_archive(
 
 
 def _in_order(members: Iterable[Member]) -> list[Member]:
+    """Return members in order of their names' bytes."""
     return sorted(members, key=lambda member: member.name.encode())
 
 
