@@ -30,6 +30,8 @@ from evidence.accounts.sign_ins import find_lifted_at, record_failure
 FAILURES_KEPT = dt.timedelta(days=366)
 IPV6_PREFIX = 64
 """One household's share of IPv6: counted as one address."""
+NAMED = "persons_named"
+"""Where a request keeps whose names it gave."""
 
 
 class SignInLimits(AxesDatabaseHandler):
@@ -45,8 +47,11 @@ class SignInLimits(AxesDatabaseHandler):
             return counted
         limit = get_failure_limit(request, credentials)
         pair: int = super().get_failures(request, credentials)
-        name = get_client_username(request, credentials)
-        is_over = _is_over(name, getattr(request, "axes_ip_address", None))
+        is_over = _is_over(
+            get_client_username(request, credentials),
+            getattr(request, "axes_ip_address", None),
+            _person_of(request, credentials),
+        )
         return max(pair, limit) if is_over else pair
 
     def user_login_failed(
@@ -62,10 +67,11 @@ class SignInLimits(AxesDatabaseHandler):
             return
         name = get_client_username(request, credentials)
         failure = AccessFailureLog.objects.filter(username=name).latest("pk")
+        person = _person_of(request, credentials)
         is_locked = bool(request.axes_locked_out) or (
-            device is None and _is_over(name, request.axes_ip_address)
+            device is None and _is_over(name, request.axes_ip_address, person)
         )
-        record_failure(failure=failure, is_locked=is_locked)
+        record_failure(failure=failure, person=person, is_locked=is_locked)
 
     def remove_out_of_limit_failure_logs(
         self, *, username: str, limit: int | None = None
@@ -81,19 +87,34 @@ def cooloff_seconds() -> int:
     return int(settings.AXES_COOLOFF_TIME * 3600)
 
 
+def _person_of(
+    request: HttpRequest | None, credentials: dict[str, Any] | None
+) -> User | None:
+    """Return whose name a request gives; looked up once, however many limits ask."""
+    name = get_client_username(request, credentials) if request is not None else None
+    if request is None or not name:
+        return None
+    known: dict[str, User | None] = request.__dict__.setdefault(NAMED, {})
+    if name not in known:
+        known[name] = User.objects.filter(username=name).first()
+    return known[name]
+
+
 def _device_of(
     request: HttpRequest | None, credentials: dict[str, Any] | None
 ) -> str | None:
     """Return the known device that a request comes from, of the person it names."""
-    name = get_client_username(request, credentials) if request is not None else None
-    if request is None or not name:
+    person = _person_of(request, credentials)
+    if request is None or person is None or not person.is_active:
         return None
-    person = User.objects.filter(username=name, is_active=True).first()
-    return find_device(request, person) if person else None
+    return find_device(request, person)
 
 
-def _is_over(name: str | None, address: str | None) -> bool:
-    """Return whether an address, or a name from anywhere, failed too often of late."""
+def _is_over(name: str | None, address: str | None, person: User | None) -> bool:
+    """Return whether an address, or a name from anywhere, failed too often of late.
+
+    `person` is who has the name; None where nobody has it.
+    """
     since = timezone.now() - dt.timedelta(seconds=cooloff_seconds())
     recent = AccessFailureLog.objects.filter(attempt_time__gte=since)
     if address and _from(recent, address).count() >= settings.LOGIN_ADDRESS_LIMIT:
@@ -101,7 +122,7 @@ def _is_over(name: str | None, address: str | None) -> bool:
     of_name = recent.filter(username=name) if name else recent.none()
     if of_name.count() < settings.LOGIN_NAME_LIMIT:
         return False
-    lifted_at = find_lifted_at(str(name))
+    lifted_at = find_lifted_at(person) if person else None
     since_then = of_name.filter(attempt_time__gt=lifted_at) if lifted_at else of_name
     return since_then.count() >= settings.LOGIN_NAME_LIMIT
 

@@ -97,11 +97,8 @@ def lift_lock(*, attempt_id: int, actor: Actor) -> None:
     attempt.delete()
 
 
-def find_lifted_at(username: str) -> dt.datetime | None:
-    """Return when the failures of a name were last forgiven."""
-    person = User.objects.filter(username=username).first()
-    if person is None:
-        return None
+def find_lifted_at(person: User) -> dt.datetime | None:
+    """Return when the failures of somebody's name were last forgiven."""
     entries = AuditEntry.objects.filter(
         object_type="auth.user",
         object_id=str(person.pk),
@@ -112,14 +109,17 @@ def find_lifted_at(username: str) -> dt.datetime | None:
 
 
 @transaction.atomic
-def record_failure(*, failure: AccessFailureLog, is_locked: bool) -> None:
+def record_failure(
+    *, failure: AccessFailureLog, person: User | None, is_locked: bool
+) -> None:
     """Record a sign-in that failed, and the lock that it leads to.
+
+    `person` is whose name was given; None where nobody has it.
 
     A name that nobody has is not written down here: people type passwords there, and
     history is for ever. The list of failures, to which the entry points, has it for
     administrators. An account's owner is told once an hour, and of each lock.
     """
-    person = User.objects.filter(username=failure.username or "").first()
     action = "person.locked_out" if is_locked else "person.sign_in_failed"
     entry = record_entry(
         action=action,

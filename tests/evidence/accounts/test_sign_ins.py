@@ -4,7 +4,9 @@ import pytest
 from axes.models import AccessAttempt, AccessFailureLog
 from django.contrib.auth.models import User
 from django.core import mail
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from evidence.models import AuditEntry
@@ -290,3 +292,20 @@ def test_failures_are_deleted_by_nobody(client: Client, admin_user: User) -> Non
     page = f"/admin/axes/accessfailurelog/{row.pk}/delete/"
     assert client.post(page, {"post": "yes"}).status_code == 403
     assert AccessFailureLog.objects.exists()
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["stranger", "known device"])
+def test_account_of_a_failure_is_looked_up_once_by_all_limits(
+    responder: User, settings: Settings, is_known: bool
+) -> None:
+    """And once by Django, which compares the password."""
+    settings.LOGIN_NAME_LIMIT = 1
+    client = Client()
+    if is_known:
+        sign_in(client, "responder")
+        client.post("/admin/logout/")
+    with CaptureQueriesContext(connection) as queries:
+        sign_in(client, "responder", "not the password")
+    named = [each for each in queries if "\"username\" = 'responder'" in each["sql"]]
+    of_accounts = [each for each in named if 'FROM "auth_user"' in each["sql"]]
+    assert len(of_accounts) == 2
