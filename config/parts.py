@@ -42,6 +42,11 @@ READINESS_PARTS = (
         "Audit history",
         "evidence.audit.history_checks.read_history_health",
     ),
+    Part(
+        "auditors_role",
+        "Auditors' database role",
+        "evidence.database.reading_role.read_role_health",
+    ),
     Part("history_log", "History log", "evidence.audit.log.health.check_log"),
     Part(
         "log_copies",

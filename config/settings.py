@@ -54,6 +54,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 _PROJECT = tomllib.loads((BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))
 CASEFILE_VERSION: str = _PROJECT["project"]["version"]
 
+# Made by `grant_app_role`.
+READING_ROLE = "casefile_reader"
+
 # All that is wrong is told at once, at the end.
 gather_faults()
 
@@ -128,6 +131,7 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
     "config.middleware.RefusalMiddleware",
     "config.middleware.HistoryPageMiddleware",
+    "config.reading.ReadingMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -158,6 +162,14 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 DATABASES = {"default": read_database("DATABASE_URL")}
 # How many threads of a process wait long for a lock (evidence/database); 0: any number.
 DATABASE_WAITERS = read_whole_number("DATABASE_WAITERS", default=0)
+# Under which role auditors read; with `none` it is the application's own, which the
+# page System and the deployment's check tell.
+DATABASE_READ_ROLE = read_pattern(
+    "DATABASE_READ_ROLE",
+    pattern=r"[a-z_][a-z0-9_]{0,62}",
+    expected="the name of a database role, in small letters, digits and _, or none",
+    default=READING_ROLE,
+).removeprefix("none")
 if read_flag("DATABASE_POOL", default=False):
     DATABASES["default"]["OPTIONS"]["pool"] = True
 else:

@@ -5,11 +5,17 @@ from typing import Any
 
 import pgtrigger
 from django.apps import AppConfig, apps
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 
+from evidence.database.reading_role import NO_ROLE, find_reading_faults
 from evidence.models.triggers import FirmTriggerSql
 
+READING_HINT = (
+    "Set DATABASE_READ_ROLE and run `manage.py grant_app_role ROLE` as the owner of "
+    "the tables, after every migration: docs/deploy.md, Database roles."
+)
 FORBIDDEN_RIGHTS = "UPDATE, DELETE, TRUNCATE"
 
 ROLE_QUERY = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
@@ -88,6 +94,28 @@ def check_triggers(
         if weak:
             found.append(_make_trigger_error(alias, sorted(weak)))
     return found
+
+
+@register(Tags.database, deploy=True)
+def check_reading_role(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Iterable[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Report auditors who would read under a role that writes, or that is not there."""
+    role = settings.DATABASE_READ_ROLE
+    if not databases:
+        return []
+    if not role:
+        return [Warning(f"{NO_ROLE}.", hint=READING_HINT, id="evidence.W001")]
+    return [
+        Error(
+            f"Auditors are refused, or see too much: {fault}.",
+            hint=READING_HINT,
+            id="evidence.E004",
+        )
+        for fault in find_reading_faults(role)
+    ]
 
 
 def find_firm_triggers() -> dict[tuple[str, str], str | None]:

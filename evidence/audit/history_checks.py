@@ -19,6 +19,7 @@ from evidence.audit.history import (
 )
 from evidence.audit.nightly import require_recent
 from evidence.audit.turned_clocks import find_turned_clocks
+from evidence.database.reading import Purpose, written_for_reader
 from evidence.errors import HistoryError
 from evidence.models import AuditEntry, HistoryCheck, NotedHead
 from evidence.queue.sending import queue_on_commit
@@ -31,6 +32,7 @@ LOGGED_FAULTS = 20
 NOTIFY_BROKEN = "incidents.notify_broken_history"
 
 
+@written_for_reader(Purpose.CHECK)
 def check_history(
     *, actor: Actor, streams: list[str] | None = None, now: dt.datetime | None = None
 ) -> HistoryCheck:

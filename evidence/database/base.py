@@ -10,6 +10,7 @@ case that is held fills no thread pool.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -20,15 +21,20 @@ import psycopg
 from django.conf import settings
 from django.db.backends.postgresql import base
 from django.db.utils import Error as DatabaseError
+from psycopg.pq import TransactionStatus
 
 from evidence.database.errors import (
     DatabaseFull,
     DatabaseRefusal,
     QueryTooLong,
+    ReadingRoleMissing,
+    ReadsOnly,
     RecordBusy,
 )
 from evidence.database.pooling import require_own_session
 from evidence.database.schema import SchemaEditor
+
+log = logging.getLogger(__name__)
 
 BUSY = (
     "Somebody is changing this case, or what belongs to it, at this moment. Nothing "
@@ -42,6 +48,15 @@ FULL = (
     "The database takes nothing in: it is full or can only be read. Nothing was "
     "changed, and what is there can be read. An administrator has to make room."
 )
+READS_ONLY = (
+    "You read under a database role that cannot write, and this would have written. "
+    "Nothing was changed: tell whoever runs Casefile what you did."
+)
+ROLE_MISSING = (
+    "Who only reads does so under a database role of its own, and that role is missing "
+    "or not granted. Nothing was read: an administrator runs `grant_app_role` "
+    "(docs/deploy.md, Database roles)."
+)
 REFUSALS: tuple[tuple[type[Exception], type[DatabaseRefusal], str], ...] = (
     (psycopg.errors.LockNotAvailable, RecordBusy, BUSY),
     (psycopg.errors.DeadlockDetected, RecordBusy, BUSY),
@@ -50,6 +65,20 @@ REFUSALS: tuple[tuple[type[Exception], type[DatabaseRefusal], str], ...] = (
     (psycopg.errors.ReadOnlySqlTransaction, DatabaseFull, FULL),
 )
 INSTANT = "1s"
+READING_SCHEMA = "casefile_reading"
+"""Where tables with secrets have a view without them; the reading role looks there
+first (evidence/database/reading_role.py)."""
+# No row where the role is not there or not granted; asking for it would end a
+# transaction that is open.
+TAKE_ROLE = """
+    SELECT set_config('role', rolname, false),
+           set_config('search_path', %s, false)
+      FROM pg_roles
+     WHERE rolname = %s AND pg_has_role(session_user, oid, 'MEMBER')
+"""
+LEAVE_ROLE = """
+    SELECT set_config('role', 'none', false), set_config('search_path', NULL, false)
+"""
 WAITS = re.compile(r"\bFOR (NO KEY )?UPDATE\b(?!.*\b(SKIP LOCKED|NOWAIT)\b)", re.DOTALL)
 
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
@@ -85,6 +114,39 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.execute_wrappers = [_answer, _wait_in_turn]
+        self.reads_as = ""
+        """The role that is taken; empty where it is the application's own."""
+        self.writes_for = ""
+        """For which purpose a request that only reads writes now."""
+
+    def begin_reading(self, role: str) -> None:
+        """Take the role; raise ReadingRoleMissing where that cannot be."""
+        self.ensure_connection()
+        # In a transaction that has failed nothing can be asked. What undoes it brings
+        # back the role with which it began.
+        if self.connection.info.transaction_status != TransactionStatus.INERROR:
+            _take_role(self.connection, role)
+        self.reads_as = role
+
+    def end_reading(self) -> None:
+        """Give the role up; a connection that cannot be asked any more is closed."""
+        self.reads_as = ""
+        if self.connection is None or _is_left(self.connection):
+            return
+        if not self.in_atomic_block:
+            self.close()
+
+    def connect(self) -> None:
+        super().connect()
+        if self.reads_as:
+            _take_role(self.connection, self.reads_as)
+
+    def _close(self) -> None:
+        # A pool would hand the connection to the next request as it is.
+        held = self.connection if self.reads_as else None
+        if held is not None and not _is_left(held):
+            held.close()
+        super()._close()  # type: ignore[misc]
 
     def _configure_connection(self, connection: Any) -> bool:
         """Make a connection ready, Django's pool's too; refuse one that is shared."""
@@ -103,12 +165,34 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return False
 
 
+def _take_role(raw: Any, role: str) -> None:
+    path = f"{READING_SCHEMA}, public"
+    is_taken = raw.execute(TAKE_ROLE, [path, role]).fetchone() is not None
+    if not is_taken:
+        raise ReadingRoleMissing(ROLE_MISSING)
+
+
+def _is_left(raw: Any) -> bool:
+    """Return to the session's own role; False where the connection cannot be asked."""
+    if raw.closed or raw.info.transaction_status == TransactionStatus.INERROR:
+        return False
+    try:
+        raw.execute(LEAVE_ROLE)
+    except psycopg.Error:
+        return False
+    return True
+
+
 def _answer(
     execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
     try:
         return execute(sql, params, many, context)
     except DatabaseError as error:
+        is_denied = isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege)
+        if is_denied and context["connection"].reads_as:
+            log.error("refused to who only reads: %s", error)
+            raise ReadsOnly(READS_ONLY) from error
         for kind, refusal, message in REFUSALS:
             if isinstance(error.__cause__, kind):
                 raise refusal(message) from error

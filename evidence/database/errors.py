@@ -52,3 +52,18 @@ class PoolFull(DatabaseRefusal):
     """A pooler has no free session; how it pools could not be told."""
 
     heading = "The database has no free session"
+
+
+class ReadingRoleMissing(DatabaseRefusal):
+    """The role under which auditors read is not there."""
+
+    code = "reading_role_missing"
+    heading = "Nothing can be read now"
+
+
+class ReadsOnly(DatabaseRefusal):
+    """A request of somebody who only reads would have written."""
+
+    code = "reads_only"
+    status = HTTPStatus.FORBIDDEN
+    heading = "You only read here"

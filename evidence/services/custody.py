@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of, require_permission
 from evidence.audit.history import incident_stream, record_entry
+from evidence.database.reading import Purpose, written_for_reader
 from evidence.models import (
     AuditEntry,
     Channel,
@@ -52,6 +53,7 @@ def record_custody(
     )
 
 
+@written_for_reader(Purpose.CUSTODY)
 @transaction.atomic
 def record_viewing(
     item: EvidenceItem,
@@ -88,6 +90,7 @@ def record_viewing(
     )
 
 
+@written_for_reader(Purpose.CUSTODY)
 @transaction.atomic
 def record_replay_viewing(
     item: EvidenceItem, *, actor: Actor, now: dt.datetime | None = None

@@ -13,6 +13,7 @@ from django.utils import timezone
 from evidence import storage
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.history import incident_stream, record_entry
+from evidence.database.reading import Purpose, written_for_reader
 from evidence.errors import EvidenceDamaged, EvidenceError, EvidenceMissing
 from evidence.format import read_document
 from evidence.models import Channel, CustodyKind, EvidenceItem
@@ -66,6 +67,7 @@ def open_download(
     return Download(item, storage.Chunks(file))
 
 
+@written_for_reader(Purpose.CUSTODY)
 @transaction.atomic
 def _record_download(
     item: EvidenceItem, *, actor: Actor, channel: Channel, ip_address: str | None
@@ -86,6 +88,7 @@ def _record_download(
     )
 
 
+@written_for_reader(Purpose.CUSTODY)
 @transaction.atomic
 def _record_refusal(
     item: EvidenceItem, error: EvidenceError, *, actor: Actor, channel: Channel

@@ -12,6 +12,7 @@ import time
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from evidence.database.reading import Purpose, written_for_reader
 from evidence.errors import Conflict
 from evidence.models import SentForm
 
@@ -27,6 +28,7 @@ class FormUnderWay(Conflict):
     code = "form_under_way"
 
 
+@written_for_reader(Purpose.SENT_FORM)
 def claim_form(*, sender: User, key: str, digest: str) -> tuple[SentForm, bool]:
     """Return the row of a form and whether this request is the one to carry it out.
 
@@ -39,12 +41,14 @@ def claim_form(*, sender: User, key: str, digest: str) -> tuple[SentForm, bool]:
     )
 
 
+@written_for_reader(Purpose.SENT_FORM)
 def finish_form(claim: SentForm, *, answer_url: str) -> None:
     """Note where the answer is; from now on a repeat is led there."""
     claim.answer_url = answer_url[:2000]
     claim.save(update_fields=["answer_url"])
 
 
+@written_for_reader(Purpose.SENT_FORM)
 def release_form(claim: SentForm) -> None:
     """Forget a form that was refused: it may be sent again as it is."""
     SentForm.objects.filter(pk=claim.pk).delete()

@@ -78,7 +78,7 @@ CODES = {
     """,
     503: """
         database_full record_busy storage_busy storage_unavailable store_not_ready
-        took_too_long log_key_missing unavailable
+        took_too_long log_key_missing reading_role_missing unavailable
     """,
 }
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.backends.postgresql import base, creation
 
 from evidence.database.base import DatabaseWrapper as OwnDatabaseWrapper
+from evidence.database.reading_role import grant_reading_role
 from tests.backend.template import lock_key, name_template
 
 KEPT = frozenset(
@@ -104,9 +105,16 @@ class DatabaseCreation(creation.DatabaseCreation):
         self._use(unfinished)
         call_command("migrate", verbosity=0, interactive=False, run_syncdb=True)
         call_command("createcachetable")
+        self._make_reading_role()
         self.connection.close()
         with self._nodb_cursor() as cursor:
             cursor.execute(f'ALTER DATABASE "{unfinished}" RENAME TO "{template}"')
+
+    def _make_reading_role(self) -> None:
+        role = settings.DATABASE_READ_ROLE
+        with transaction.atomic(), self.connection.cursor() as cursor:
+            owner = self.connection.settings_dict["USER"]
+            assert not grant_reading_role(cursor, role, to=owner)
 
     def _clone(self, cursor: Any, template: str, name: str) -> None:
         cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

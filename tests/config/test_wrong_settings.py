@@ -88,6 +88,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "EVIDENCE_S3_ENDPOINT": ("s3.example.org", "https://"),
     "EVIDENCE_S3_REGION": ("Frankfurt am Main",),
     "EVIDENCE_S3_SECRET_KEY": ("a b",),
+    "DATABASE_READ_ROLE": ("Upper", "two words", "1st", "x" * 64, "a-b"),
     "LOG_FORMAT": ("xml",),
     "LOG_KEY_FILE": ("relative.key", "/etc"),
     "LOG_LEVEL": ("LOUD", "10"),

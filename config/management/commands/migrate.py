@@ -9,9 +9,12 @@ import time
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import OperationalError
+
+from evidence.database.reading_role import drop_reading_views, renew_reading_views
 
 CONFLICTS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 TRIES = 60
@@ -31,6 +34,14 @@ class Command(migrate.Command):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        had_views = drop_reading_views()
+        try:
+            self._migrate(args, options)
+        finally:
+            if had_views:
+                renew_reading_views(settings.DATABASE_READ_ROLE)
+
+    def _migrate(self, args: Any, options: Any) -> None:
         left = options["tries"]
         while not self._is_done(args, options):
             left -= 1

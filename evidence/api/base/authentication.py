@@ -12,7 +12,9 @@ from rest_framework.authentication import get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from evidence.accounts.reading import only_read
 from evidence.accounts.tokens import note_use
+from evidence.database.reading import begin_reading
 from evidence.models import ApiToken
 
 SCHEMES = (b"bearer", b"token")
@@ -33,6 +35,9 @@ class ApiTokenAuthentication(TokenAuthentication):
             return None
         user, token = self.authenticate_credentials(credentials.strip())
         note_use(token, now=timezone.now())
+        if only_read(token.scopes):
+            # Until the request ends (config/reading.py).
+            begin_reading()
         return user, token
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, ApiToken]:

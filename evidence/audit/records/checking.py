@@ -24,6 +24,7 @@ from evidence.audit.records.comparing import (
 from evidence.audit.records.installing import find_unrecorded_tables, note_rows
 from evidence.audit.records.seals import find_broken_seals, seal_records
 from evidence.audit.records.tables import RecordedTable, find_recorded_tables
+from evidence.database.reading import Purpose, written_for_reader
 from evidence.errors import HealthFailure, RecordsRefused
 from evidence.models import RecordCheck, RecordedRow, RowOperation
 from evidence.queue.sending import queue_on_commit
@@ -68,6 +69,7 @@ ACCEPT_QUERY = """
 """
 
 
+@written_for_reader(Purpose.CHECK)
 def check_records(
     *, actor: Actor, now: dt.datetime | None = None
 ) -> tuple[RecordCheck, list[RecordFault]]:

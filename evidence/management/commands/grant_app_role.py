@@ -3,12 +3,14 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import ProgrammingError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
 from evidence.checks import find_append_only_tables, find_changeable_columns
+from evidence.database.reading_role import grant_reading_role
 from evidence.wording import as_sentence
 
 READ_ONLY_TABLES = (
@@ -27,7 +29,8 @@ class Command(BaseCommand):
     help = (
         "Grant a database role what the application needs and no more: append-only "
         "tables can be read and added to, never changed or emptied; roles and their "
-        "permissions can be read. Run it as the "
+        "permissions can be read. Makes the role that auditors read under "
+        "(DATABASE_READ_ROLE), which sees no secrets. Run it as the "
         "owner of the tables, after every `migrate`. Exit code 1: refused."
     )
 
@@ -38,12 +41,17 @@ class Command(BaseCommand):
         try:
             with transaction.atomic(), connection.cursor() as cursor:
                 _grant(cursor, sql.Identifier(options["role"]))
+                missing = grant_reading_role(
+                    cursor, settings.DATABASE_READ_ROLE, to=options["role"]
+                )
         except ProgrammingError as error:
             raise CommandError(
                 f"The rights of {options['role']} were not set: {_said(error)} "
                 "Run this as the owner of the tables, for a role that exists: on a new "
                 "server, make it first (createuser; docs/deploy.md, Database roles)."
             ) from error
+        if missing:
+            raise CommandError(f"The rights of {options['role']} are set. {missing}")
         self.stdout.write(
             f"The rights of {options['role']} are up to date.", self.style.NOTICE
         )

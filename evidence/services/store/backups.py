@@ -25,6 +25,7 @@ from psycopg import sql
 
 from evidence import storage
 from evidence.audit.history import record_entry
+from evidence.database.base import READING_SCHEMA
 from evidence.errors import BackupRefused, EvidenceMissing
 from evidence.models import StoreMark
 from evidence.services.store.claims import list_claimed
@@ -166,7 +167,10 @@ def _dump_database(dump: Path) -> None:
     part = dump.with_name(f"{DUMP}.part")
     run_tool(
         "pg_dump",
-        [*("--format", "custom", "--no-owner", "--no-privileges", "--file"), str(part)],
+        [
+            *("--format", "custom", "--no-owner", "--no-privileges"),
+            *("--exclude-schema", READING_SCHEMA, "--file", str(part)),
+        ],
     )
     # Read back whole: a dump that cannot be listed cannot be restored.
     run_tool("pg_restore", ["--list", "--file", os.devnull, str(part)])

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from evidence import storage
 from evidence.accounts.access import Actor, require_permission
+from evidence.database.reading import Purpose, written_for_reader
 from evidence.format import DocumentRefused, IncidentBundleRedactionPolicy
 from evidence.handling import strictest
 from evidence.models import Channel, WorkState
@@ -33,6 +34,7 @@ MAKE = "incidents.make_casearchive"
 DOWNLOAD = "incidents.download_casearchive"
 
 
+@written_for_reader(Purpose.ARCHIVE)
 @transaction.atomic
 def request_archive(
     *,
@@ -242,6 +244,7 @@ def open_archive(
     return storage.Chunks(file)
 
 
+@written_for_reader(Purpose.ARCHIVE)
 @transaction.atomic
 def _record_download(
     archive: CaseArchive, *, actor: Actor, channel: Channel, ip_address: str | None

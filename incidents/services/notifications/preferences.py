@@ -11,12 +11,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.audit.history import record_entry
+from evidence.database.reading import Purpose, written_for_reader
 from evidence.errors import PermissionRefused
 from evidence.zones import find_zone
 from incidents.errors import NotificationRefused
 from incidents.models import NotificationPreference, WebhookChannel
 
 
+@written_for_reader(Purpose.OWN_SETTINGS)
 @transaction.atomic
 def set_preferences(
     *,

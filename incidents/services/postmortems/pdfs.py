@@ -14,6 +14,7 @@ from django.utils import timezone
 from evidence import storage
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.history import incident_stream, record_entry
+from evidence.database.reading import Purpose, written_for_reader
 from evidence.handling import Tlp
 from evidence.models import UNFINISHED_STATES, WorkState
 from evidence.queue.claiming import end_work, lock_unfinished
@@ -35,6 +36,7 @@ READ = "incidents.view_postmortem"
 STANDING = (*UNFINISHED_STATES, WorkState.DONE)
 
 
+@written_for_reader(Purpose.POSTMORTEM)
 @transaction.atomic
 def request_pdf(
     *,

@@ -1,0 +1,64 @@
+"""Requests of who only reads, under the database role that cannot write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+
+from evidence.accounts.reading import only_reads
+from evidence.database.reading import begin_reading, end_reading, own, reading
+
+OWN_ACCOUNT = (
+    "/admin/login/",
+    "/admin/logout/",
+    "/admin/confirm/",
+    "/admin/password_change/",
+    "/admin/auth/user/",
+)
+"""The pages of one's own account: they write passwords, sessions and settings. Who only
+reads has no right to anybody else's."""
+
+
+class ReadingMiddleware:
+    """Have who only reads do so, from when they are known until the answer is sent.
+
+    A session's person is known here; a token's is once the view has looked at it
+    (evidence/api/base/authentication.py). It is the innermost, so that sessions and
+    messages are written by the application's own role.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            response = self.get_response(request)
+            if own().reads_as and isinstance(response, StreamingHttpResponse):
+                _read_on(response)
+        finally:
+            end_reading()
+        return response
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: Any
+    ) -> None:
+        is_own = request.path_info.startswith(OWN_ACCOUNT)
+        if not is_own and only_reads(request.user):
+            begin_reading()
+
+
+def _read_on(response: StreamingHttpResponse) -> None:
+    """Have what is still to be sent read under the role, too, part by part."""
+    parts: Iterator[bytes] = iter(response.streaming_content)  # type: ignore[arg-type]
+    response.streaming_content = _under_role(parts)
+
+
+def _under_role(parts: Iterator[bytes]) -> Iterator[bytes]:
+    while True:
+        with reading():
+            part = next(parts, None)
+        if part is None:
+            return
+        yield part
