@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 
 from evidence.accounts.reading import only_reads
 from evidence.database.reading import begin_reading, end_reading, own, reading
@@ -35,7 +35,7 @@ class ReadingMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         try:
             response = self.get_response(request)
-            if own().reads_as and isinstance(response, StreamingHttpResponse):
+            if own().reads_as and response.streaming:
                 _read_on(response)
         finally:
             end_reading()
@@ -49,9 +49,9 @@ class ReadingMiddleware:
             begin_reading()
 
 
-def _read_on(response: StreamingHttpResponse) -> None:
+def _read_on(response: Any) -> None:
     """Have what is still to be sent read under the role, too, part by part."""
-    parts: Iterator[bytes] = iter(response.streaming_content)  # type: ignore[arg-type]
+    parts: Iterator[bytes] = iter(response.streaming_content)
     response.streaming_content = _under_role(parts)
 
 

@@ -220,7 +220,7 @@ def _make_view(cursor: CursorWrapper, table: str, hidden: list[str]) -> None:
     Lists of what changed since a moment read `xmin` (evidence/database/horizon.py).
     """
     cursor.execute(COLUMNS, [f"public.{table}"])
-    shown = [sql.SQL("xmin")]
+    shown: list[sql.Composable] = [sql.SQL("xmin")]
     for column, kind in cursor.fetchall():
         name = sql.Identifier(column)
         empty = sql.SQL("''::{} AS {}").format(sql.SQL(kind), name)

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 
 from evidence.accounts.reading import only_read
 from evidence.accounts.tokens import note_use
-from evidence.database.reading import begin_reading
+from evidence.database.reading import begin_reading, end_reading
 from evidence.models import ApiToken
 
 SCHEMES = (b"bearer", b"token")
@@ -33,6 +33,8 @@ class ApiTokenAuthentication(TokenAuthentication):
         scheme, _, credentials = get_authorization_header(request).partition(b" ")
         if scheme.lower() not in SCHEMES:
             return None
+        # The token says what may be done, whose session may have come beside it.
+        end_reading()
         user, token = self.authenticate_credentials(credentials.strip())
         note_use(token, now=timezone.now())
         if only_read(token.scopes):
