@@ -28,7 +28,7 @@ CODES = {
     """,
     403: """
         four_eyes not_the_lead not_the_requester permission_refused
-        second_person_missing
+        reads_only second_person_missing
     """,
     404: """
         no_such_evidence no_such_extension no_such_incident no_such_item
