@@ -27,12 +27,13 @@ HIDDEN_TABLES = (
 """No page of who only reads needs these; a name that is not there yet does no harm.
 Names that failed to sign in are among them: people type passwords there."""
 NAMES_OF_SECRETS = r"^(password|sealed_.+|.*secret.*|session_.+)$"
-"""Columns that hold a secret, by name, in whichever table; all are texts."""
+"""Texts that hold a secret, by name, in whichever table; a moment holds none."""
 MORE_SECRETS = {"evidence_apitoken": ("digest",)}
 
 SECRETS = """
     SELECT table_name, column_name FROM information_schema.columns
-     WHERE table_schema = 'public' AND table_name <> ALL(%s) AND data_type <> 'boolean'
+     WHERE table_schema = 'public' AND table_name <> ALL(%s)
+       AND data_type IN ('text', 'character varying')
        AND (column_name ~ %s OR table_name || '.' || column_name = ANY(%s))
      ORDER BY table_name, ordinal_position
 """
