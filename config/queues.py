@@ -22,6 +22,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "incidents.follow_diagnosis",
         "incidents.follow_store_faults",
         "incidents.lapse_loosenings",
+        "incidents.lapse_pruning",
         "incidents.mark_breaches",
         "incidents.notify_broken_history",
         "incidents.notify_changed_records",
@@ -60,6 +61,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "incidents.gather_findings",
         "incidents.make_archive",
         "incidents.make_pdf",
+        "incidents.prune_case",
     ),
 }
 TASK_ROUTES = {

@@ -62,6 +62,10 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "incidents.lapse_loosenings",
         "schedule": 300.0,
     },
+    "lapse-pruning": {
+        "task": "incidents.lapse_pruning",
+        "schedule": 300.0,
+    },
     "take-up-evidence": {"task": "policy.take_up_evidence", "schedule": 15.0},
     "mark-breaches": {"task": "incidents.mark_breaches", "schedule": 15.0},
     "plan-reminders": {

@@ -284,6 +284,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = read_folder("UPLOAD_TEMP_DIR") or None
 
+# How many days after closing a case may be pruned; 0: never.
+CASE_RETENTION_DAYS = read_whole_number("CASE_RETENTION_DAYS", default=0, most=36_500)
+
 # --- The history log: docs/history-log.md --------------------------------------------
 
 # The log's name, in every checkpoint and key; a log never changes it.

@@ -109,6 +109,13 @@ class EvidenceConflict(Conflict, EvidenceError):
     """Evidence is not in a state that allows it."""
 
 
+class EvidencePruned(EvidenceError):
+    """It was here, and was pruned once its case was archived; a tombstone stays."""
+
+    code = "pruned"
+    status = HTTPStatus.GONE
+
+
 class PersonError(CasefileError):
     """A person's account cannot be made or changed as asked."""
 

@@ -63,6 +63,12 @@ TONES = {
     "archive done": "done",
     "archive failed": "late",
     "archive gave_up": "late",
+    # pruning; that rows went is no success that anything was checked for
+    "prune queued": "watch",
+    "prune running": "watch",
+    "prune done": "calm",
+    "prune failed": "late",
+    "prune gave_up": "late",
     # messages
     "sending": "watch",
     "printed": "watch",

@@ -121,6 +121,12 @@ class ArtifactRefused(IncidentError):
     code = "artifact_not_expected"
 
 
+class PruningRefused(Conflict, IncidentError):
+    """Something is in the way of pruning a case; the message has all of it."""
+
+    code = "pruning_refused"
+
+
 class ArchiveLeaks(IncidentError):
     """A redacted archive would tell what it was to hide, so it is not kept."""
 

@@ -24,6 +24,8 @@ from incidents.services.notifications.waiting import notify_waiting
 from incidents.services.postmortems.action_item_reminders import remind_action_items
 from incidents.services.postmortems.archiving import run_archiving
 from incidents.services.postmortems.pdfs import run_pdf
+from incidents.services.pruning.requests import lapse_pruning
+from incidents.services.pruning.running import run_pruning
 from incidents.services.store_faults import follow_store_faults
 
 
@@ -168,6 +170,18 @@ def remind_action_items_task() -> int:
 def make_archive_task(archive_id: int) -> None:
     """Make a case's archive; a repeat finds it made."""
     run_archive(archive_id=archive_id)
+
+
+@shared_task(name="incidents.prune_case", **RELIABLY)
+def prune_case_task(run_id: int) -> None:
+    """Prune a case as it was approved; a repeat goes on where the last one ended."""
+    run_pruning(run_id=run_id)
+
+
+@shared_task(name="incidents.lapse_pruning", **BY_THE_CLOCK.as_options())
+def lapse_pruning_task() -> int:
+    """End requests to prune that nobody decided in time."""
+    return lapse_pruning()
 
 
 @shared_task(name="incidents.lapse_loosenings", **BY_THE_CLOCK.as_options())

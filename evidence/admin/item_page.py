@@ -21,11 +21,13 @@ from evidence.models import (
     EvidenceKind,
     Outcome,
     QueuedWork,
+    TombstoneKind,
     VerificationReport,
     VerificationRequest,
 )
 from evidence.plots import draw_risk
 from evidence.queue.running import why_waiting
+from evidence.services.pruning import find_tombstone
 from evidence.services.remarks import find_remarks
 from evidence.text import drop_unstorable
 
@@ -235,6 +237,9 @@ def _replay(
 ) -> dict[str, Any]:
     if report is None:
         return {"page": None}
+    stone = find_tombstone(TombstoneKind.REPLAY, report.pk)
+    if stone is not None:
+        return {"page": None, "pruned": stone}
     query = {
         name: request.GET.get(name, "")
         for name in ("report", "extension_id", "call_id", "from", "before")

@@ -32,10 +32,12 @@ from evidence.models import (
     ExportRequest,
     ReplayStep,
     TokenScope,
+    TombstoneKind,
     VerificationError,
     VerificationReport,
 )
 from evidence.services.exports import repeat_export, request_export
+from evidence.services.pruning import require_unpruned
 
 
 class CustodyEventViewSet(ReadOnlyViewSet):
@@ -147,6 +149,13 @@ class ReplayStepViewSet(ReportPartViewSet):
     filterset_class = filters.ReplayStepFilter
     ordering_fields = ("index",)
     default_ordering = "index"
+
+    def get_queryset(self) -> QuerySet[Any]:
+        rows = super().get_queryset()
+        # 410 for a replay that was pruned: an empty list would not be true.
+        if not getattr(self, "swagger_fake_view", False):
+            require_unpruned(TombstoneKind.REPLAY, self.kwargs["report_pk"])
+        return rows
 
 
 class AuditStreamViewSet(ListViewSet):

@@ -32,6 +32,7 @@ from evidence.models.store import (
     UnclaimedChoice,
 )
 from evidence.models.tokens import ApiToken, TokenScope
+from evidence.models.tombstones import Tombstone, TombstoneKind
 from evidence.models.verification import (
     Outcome,
     ReplayStep,
@@ -78,6 +79,8 @@ __all__ = (
     "StoreFault",
     "StoreMark",
     "TokenScope",
+    "Tombstone",
+    "TombstoneKind",
     "UnclaimedBytes",
     "UnclaimedChoice",
     "VerificationError",

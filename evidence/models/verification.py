@@ -1,12 +1,15 @@
 """Verification: a request, the one report that answers it, and the report's rows."""
 
+import pgtrigger
 from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 
-from evidence.models.append_only import AppendOnlyModel
+from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
 from evidence.models.columns import known
 from evidence.models.items import EvidenceItem
 from evidence.models.queued_work import QueuedWork, pending_once
+from evidence.models.tombstones import ONLY_PRUNED_STEPS
+from evidence.models.triggers import Protect, Trigger
 
 
 class VerificationRequest(QueuedWork):
@@ -166,6 +169,16 @@ class ReplayStep(AppendOnlyModel):
             ),
             # The search asks over all reports, and only for the whole of an ID.
             HashIndex(fields=("call_id",), name="replay_step_call"),
+        )
+        triggers = (
+            Protect(name="append_only", operation=pgtrigger.Update),
+            Trigger(
+                name="only_pruned",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Delete,
+                func=ONLY_PRUNED_STEPS,
+            ),
+            REFUSE_TRUNCATING,
         )
 
     def __str__(self) -> str:

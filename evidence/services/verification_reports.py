@@ -126,7 +126,7 @@ def copy_steps(report: VerificationReport, finding: Finding) -> None:
         for start in range(0, len(finding.entries), STEPS_PER_SLICE):
             stop = start + STEPS_PER_SLICE
             for step in replay_steps(finding.entries, trusted, start=start, stop=stop):
-                copy.write_row(_step_row(report.pk, step))
+                copy.write_row(step_row(report.pk, step))
 
 
 def _copy(cursor: Any, model: type[VerificationError] | type[ReplayStep]) -> Any:
@@ -136,7 +136,8 @@ def _copy(cursor: Any, model: type[VerificationError] | type[ReplayStep]) -> Any
     return cursor.copy(f"COPY {table} ({names}) FROM STDIN")
 
 
-def _step_row(report_id: int, step: dict[str, Any]) -> tuple[Any, ...]:
+def step_row(report_id: int, step: dict[str, Any]) -> tuple[Any, ...]:
+    """Return a step as it is stored, by STEP_COLUMNS; its triggers as JSON text."""
     return (
         report_id,
         step["index"],

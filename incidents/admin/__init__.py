@@ -12,6 +12,7 @@ from incidents.admin import (
     overview_pages,
     playbooks,
     postmortems,
+    pruning,
     reach_note,
     teams,
 )
@@ -27,6 +28,7 @@ __all__ = (
     "overview_pages",
     "playbooks",
     "postmortems",
+    "pruning",
     "reach_note",
     "teams",
 )

@@ -23,6 +23,8 @@ from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import add_refusal
 from evidence.admin.form_fields import LongTextField
 from evidence.errors import CasefileError, PermissionRefused
+from evidence.models import TombstoneKind
+from evidence.services.pruning import find_tombstone
 from evidence.shown_times import say_length
 from evidence.templatetags.casefile import badge, show_moment
 from evidence.text import REASON_LENGTH, is_storable
@@ -214,6 +216,7 @@ class AlertAdmin(ReadOnlyAdmin):
             title=f"Alert {alert.alert_id}",
             alert=alert,
             document=json.dumps(alert.document, indent=2, ensure_ascii=False),
+            pruned=find_tombstone(TombstoneKind.ALERT_DOCUMENT, alert.pk),
             can_work=self.has_work_permission(request),
         )
 

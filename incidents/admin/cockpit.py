@@ -25,6 +25,7 @@ from incidents.admin.mark_actions import waiting_loosenings
 from incidents.admin.picture_tab import picture_tab
 from incidents.admin.policy_tab import policy_tab
 from incidents.admin.postmortem_views import postmortem_summary
+from incidents.admin.pruning import pruning_context
 from incidents.admin.timeline_tab import timeline_tab
 from incidents.case_queries import with_hold
 from incidents.models import AlertAssignment, Cycle, GateWaiver, Incident, IncidentPhase
@@ -178,6 +179,7 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "can_reopen": _can_reopen(request, incident, cycle),
         "can_mark": not is_past and request.user.has_perm(WORK),
         **hold_context(request, incident),
+        **pruning_context(request, incident),
         "loosenings": waiting_loosenings(incident, request.user),
         "can_take_over": _can_take_over(request, incident, cycle),
         "condition_titles": TITLES,

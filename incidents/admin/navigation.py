@@ -48,6 +48,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "incidents.view_casearchive",
             ),
             (
+                "Pruning",
+                "content_cut",
+                "admin:incidents_prunerequest_changelist",
+                "incidents.view_prunerequest",
+            ),
+            (
                 "Action items",
                 "task_alt",
                 "admin:incidents_actionitem_changelist",

@@ -11,7 +11,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from evidence.api.serializers import LinesField, NameField, ReferenceField
+from evidence.api.tombstones import TombstoneSerializer
 from evidence.handling import CHOICES
+from evidence.models import TombstoneKind
+from evidence.services.pruning import find_tombstone
 from evidence.storable_values import BIGINT_MAX
 from evidence.text import REASON_LENGTH
 from incidents.api.holds import HoldSerializer
@@ -458,13 +461,26 @@ class AlertSerializer(serializers.ModelSerializer):
 
 
 class AlertDetailSerializer(AlertSerializer):
-    """An alert with the document as it was sent, and everywhere it has been."""
+    """An alert with the document as it was sent, and everywhere it has been.
+
+    `document` is null where it was pruned: `tombstone` says when, and where it is.
+    """
 
     assignments = AssignmentSerializer(many=True, read_only=True)
+    tombstone = serializers.SerializerMethodField()
 
     class Meta(AlertSerializer.Meta):
-        fields = (*AlertSerializer.Meta.fields, "document", "assignments")
+        fields = (*AlertSerializer.Meta.fields, "document", "tombstone", "assignments")
         read_only_fields = fields
+
+    @extend_schema_field(TombstoneSerializer(allow_null=True))
+    def get_tombstone(self, alert: Alert) -> dict[str, Any] | None:
+        stone = (
+            find_tombstone(TombstoneKind.ALERT_DOCUMENT, alert.pk)
+            if alert.document is None
+            else None
+        )
+        return TombstoneSerializer(stone).data if stone else None
 
 
 class AlertRuleSerializer(serializers.ModelSerializer):

@@ -52,6 +52,7 @@ from incidents.models.postmortems import (
     PostmortemVersion,
     ReviewVerdict,
 )
+from incidents.models.pruning import PruneRequest, PruneRun
 from incidents.models.remediations import RemediationAction, RemediationDecision
 from incidents.models.reminders import (
     ReminderAcknowledgement,
@@ -104,6 +105,8 @@ __all__ = (
     "PostmortemPdf",
     "PostmortemReview",
     "PostmortemVersion",
+    "PruneRequest",
+    "PruneRun",
     "ReferenceCounter",
     "RemediationAction",
     "RemediationDecision",

@@ -10,7 +10,8 @@ from django.db.models import Q
 from evidence.models import AppendOnlyModel
 from evidence.models.choices import choices_of
 from evidence.models.columns import known, optional_person_field
-from evidence.models.triggers import Protect, ReadOnly
+from evidence.models.tombstones import ONLY_PRUNED_DOCUMENTS
+from evidence.models.triggers import Protect, ReadOnly, Trigger
 from evidence.wording import label_of
 from incidents.models.cases import Incident, Team
 from incidents.workflow.alert_rules import (
@@ -115,7 +116,8 @@ class Alert(models.Model):
 
     `document` is the alert with all its members, also those that no column repeats,
     and `document_sha256` is its canonical hash. Nothing of it changes but `incident`,
-    the case it belongs to now; how it came there is in its assignments.
+    the case it belongs to now; how it came there is in its assignments. `document` is
+    null once it was pruned: a tombstone says when, and which archive has it.
     """
 
     source = models.CharField(
@@ -135,7 +137,7 @@ class Alert(models.Model):
     reason_codes = models.JSONField(default=list, blank=True)
     summary = models.TextField(blank=True)
     risk_score = models.FloatField(null=True, blank=True)
-    document = models.JSONField()
+    document = models.JSONField(null=True)
     document_sha256 = models.CharField("document SHA-256", max_length=64)
     received_at = models.DateTimeField()
     received_from = optional_person_field()
@@ -200,7 +202,19 @@ class Alert(models.Model):
         )
         triggers = (
             Protect(name="never_deleted", operation=pgtrigger.Delete),
-            ReadOnly(name="only_its_case_changes", exclude=["incident"]),
+            ReadOnly(name="only_its_case_changes", exclude=["incident", "document"]),
+            Protect(
+                name="comes_with_document",
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Q(new__document__isnull=True),
+            ),
+            Trigger(
+                name="only_pruned",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__document__df=pgtrigger.F("new__document")),
+                func=ONLY_PRUNED_DOCUMENTS,
+            ),
         )
 
     def __str__(self) -> str:

@@ -45,9 +45,13 @@ CODES = {
         not_a_duplicate not_approved not_lifted not_newest_version
         not_made not_on_hold on_hold_already
         nothing_held nothing_to_take_over
-        phase_not_reached phase_out_of_order phase_refused request_lapsed
+        phase_not_reached phase_out_of_order phase_refused pruning_refused
+        already_running replay_incomplete request_lapsed
         trust_transition_refused unwaivable verification_unfinished waived_already
         waiver_revoked
+    """,
+    410: """
+        pruned
     """,
     413: """
         too_large

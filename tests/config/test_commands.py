@@ -88,6 +88,9 @@ EXAMPLES = {
     "restore": Example(
         ("--help",), "empty installation", ("{folder}/backup",), "has data"
     ),
+    "prune_cases": Example(
+        (), "has anything to prune", ("--check", "X-1"), "no case X-1"
+    ),
     "verify_records": Example(
         (), "everything is as it was written", ("--accept", " "), "Say why"
     ),

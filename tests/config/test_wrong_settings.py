@@ -55,7 +55,7 @@ WRONG: dict[str, tuple[str, ...]] = {
             *("DATABASE_WAITERS", "EVIDENCE_CHECK_MEGABYTES_PER_SECOND"),
             *("HSTS_SECONDS", "READINESS_SECONDS", "STORE_WAITERS"),
             "TRUSTED_PROXY_COUNT",
-            *("SESSION_IDLE_MINUTES", "PRESENCE_MINUTES"),
+            *("SESSION_IDLE_MINUTES", "PRESENCE_MINUTES", "CASE_RETENTION_DAYS"),
         ),
         NUMBERS,
     ),

@@ -36,6 +36,7 @@ from incidents.workflow.reminders import ReminderPlan
 from tests.factories import NOON, make_evidence, make_incident, make_user
 from tests.incidents.alerts.samples import make_rules, receive_one
 from tests.incidents.postmortem.cases import make_case, make_signed, make_version
+from tests.incidents.pruning.cases import AT_ONCE, make_archived, prune
 from tests.policy.world import make_world
 
 PEOPLE = (None, *Role)
@@ -52,6 +53,8 @@ def make_everything() -> Incident:
     world = make_world(people[Role.RESPONDER])
     make_signed()
     make_version(make_case())
+    with override_settings(CASE_RETENTION_DAYS=AT_ONCE):
+        prune(make_archived())
     make_incident(lead=people[Role.RESPONDER], actor=people[Role.RESPONDER])
     add_action_item(
         actor=people[Role.RESPONDER],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evidence.api.base.records import RecordKind
+from evidence.models import Tombstone
 from incidents.models import (
     AlertAssignment,
     CaseHold,
@@ -12,6 +13,8 @@ from incidents.models import (
     GateStatement,
     GateWaiver,
     LooseningRequest,
+    PruneRequest,
+    PruneRun,
     TicketLink,
     TimelineEntry,
 )
@@ -117,6 +120,67 @@ CYCLE_KINDS = (
             "decision_reason",
         ),
         incident_lookup="incident",
+    ),
+)
+PRUNING_KINDS = (
+    RecordKind(
+        path="prune-requests",
+        model=PruneRequest,
+        about="What was asked to be pruned of closed cases, and how it was decided.",
+        fields=(
+            "incident",
+            "archive",
+            "planned",
+            "reason",
+            "state",
+            "requested_at",
+            "requested_by",
+            "decided_at",
+            "decided_by",
+            "decision_reason",
+        ),
+        incident_lookup="incident",
+    ),
+    RecordKind(
+        path="prune-runs",
+        model=PruneRun,
+        about="Pruning as it was carried out: how far it came, what stopped it or "
+        "stayed.",
+        fields=(
+            "request",
+            "state",
+            "progress_percent",
+            "last_problem",
+            "failure",
+            "left",
+            "requested_at",
+            "started_at",
+            "finished_at",
+        ),
+        incident_lookup="request__incident",
+    ),
+    RecordKind(
+        path="tombstones",
+        model=Tombstone,
+        about="What was pruned: what it hashed to, when, by whom, and the archive "
+        "that has it.",
+        fields=(
+            "incident",
+            "request",
+            "kind",
+            "row_key",
+            "row_count",
+            "size_bytes",
+            "sha256_hex",
+            "kept",
+            "archive",
+            "archive_sha256_hex",
+            "pruned_at",
+            "requested_by",
+            "approved_by",
+        ),
+        incident_lookup="incident",
+        also_by=("sha256_hex",),
     ),
 )
 GATE_KINDS = (

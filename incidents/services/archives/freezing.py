@@ -113,8 +113,9 @@ class Frozen:
         return found
 
     def alerts(self) -> Iterator[dict[str, Any]]:
-        """Yield the documents of the case's alerts."""
-        return (document["document"] for document in self.documents(Alert))
+        """Yield the documents of the case's alerts, but for those that were pruned."""
+        found = (document["document"] for document in self.documents(Alert))
+        return (document for document in found if document is not None)
 
     def documents(self, model: type[Model]) -> Iterator[dict[str, Any]]:
         """Yield a table's rows as documents, in order of their keys."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evidence.handling import Tlp
+from evidence.models import Tombstone
 from evidence.stored_moments import to_ms
 from incidents.models import CaseArchive
 
@@ -74,6 +75,18 @@ What the records say is not held against the history.
 """
 
 
+PRUNED = """
+What was pruned
+
+Before this archive was made, bulky rows of the case were pruned: replays, which follow
+from the bundles here, and documents of alerts, of which the hashes are here. Every one
+has a tombstone in records/decisions.ndjson. Alerts' documents are in the archive that
+was made before, with this SHA-256:
+
+{archives}
+"""
+
+
 def write_readme(
     archive: CaseArchive, *, reference: str, title: str, made_by: str
 ) -> str:
@@ -89,4 +102,14 @@ def write_readme(
         person=made_by,
         moment=to_ms(archive.requested_at),
     )
-    return whole + redacted
+    return whole + redacted + _say_pruned(archive)
+
+
+def _say_pruned(archive: CaseArchive) -> str:
+    """Return which archives have what was pruned before this one's moment."""
+    stones = Tombstone.objects.filter(
+        incident=archive.incident_id, pruned_at__lte=archive.requested_at
+    )
+    digests = stones.order_by("archive").values_list("archive_sha256_hex", flat=True)
+    held = "\n".join(dict.fromkeys(digests))
+    return PRUNED.format(archives=held) if held else ""

@@ -15,7 +15,13 @@ from django.contrib.auth.models import User
 from django.db.models import DateTimeField, Field, ForeignKey, Model
 
 from evidence.audit.history import plain_json
-from evidence.models import CustodyEvent, MarkChange, Outcome, VerificationReport
+from evidence.models import (
+    CustodyEvent,
+    MarkChange,
+    Outcome,
+    Tombstone,
+    VerificationReport,
+)
 from evidence.stored_moments import to_ms
 from incidents.models import (
     ActionItem,
@@ -39,6 +45,7 @@ from incidents.models import (
     Postmortem,
     PostmortemReview,
     PostmortemVersion,
+    PruneRequest,
     RemediationAction,
     RemediationDecision,
     TicketLink,
@@ -79,6 +86,8 @@ TABLES: dict[str, tuple[tuple[type[Model], str], ...]] = {
         (MarkChange, "incident"),
         (LooseningRequest, "incident"),
         (CaseHold, "incident"),
+        (PruneRequest, "incident"),
+        (Tombstone, "incident"),
     ),
     "waivers": ((GateWaiver, "phase__cycle__incident"),),
     "timeline": ((TimelineEntry, "incident"),),

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from evidence.models import EvidenceItem, ReplayStep, VerificationReport
+from evidence.models import (
+    EvidenceItem,
+    ReplayStep,
+    Tombstone,
+    TombstoneKind,
+    VerificationReport,
+)
 from incidents.errors import IncidentError
 from incidents.models import Alert, ArtifactKind, Incident
 from incidents.services.gates.gathering import find_current_reports, is_chain_valid
@@ -123,8 +129,9 @@ def _sections_with_records(report: VerificationReport) -> frozenset[str]:
 def _policy_decisions(
     reports: Iterable[VerificationReport],
 ) -> dict[int, frozenset[str]]:
+    keys = [report.pk for report in reports]
     rows = (
-        ReplayStep.objects.filter(report__in=list(reports))
+        ReplayStep.objects.filter(report__in=keys)
         .order_by()
         .values_list("report_id", "policy_decision")
         .distinct()
@@ -133,6 +140,9 @@ def _policy_decisions(
     for report_id, decision in rows:
         if decision:
             found.setdefault(report_id, set()).add(decision)
+    stones = Tombstone.objects.filter(kind=TombstoneKind.REPLAY, row_key__in=keys)
+    for report_id, kept in stones.values_list("row_key", "kept"):
+        found.setdefault(report_id, set()).update(kept["policy_decisions"])
     return {report_id: frozenset(names) for report_id, names in found.items()}
 
 

@@ -17,6 +17,8 @@ from evidence.models import (
     EvidenceItem,
     Outcome,
     ReplayStep,
+    Tombstone,
+    TombstoneKind,
     VerificationReport,
 )
 from incidents.models import Incident
@@ -116,8 +118,23 @@ def read_sources(incident: Incident) -> tuple[list[Source], list[str]]:
             )
             continue
         sources.append(Source(item, report))
+    notes += _say_pruned(sources)
     notes += [said for source in sources if (said := _say_filter(source))]
     return sources, notes
+
+
+def _say_pruned(sources: Sequence[Source]) -> list[str]:
+    """Return a note for each replay that was pruned: its calls cannot be drawn."""
+    stones = Tombstone.objects.filter(
+        kind=TombstoneKind.REPLAY, row_key__in=[source.report.pk for source in sources]
+    )
+    pruned = {stone.row_key: stone for stone in stones}
+    return [
+        f"The replay of {source.item.original_name} was pruned, and is in archive "
+        f"{stone.archive_id}: its calls are not drawn."
+        for source in sources
+        if (stone := pruned.get(source.report.pk))
+    ]
 
 
 def ledger_lanes(sources: Sequence[Source], window: Window) -> Iterator[Lane]:

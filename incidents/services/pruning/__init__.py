@@ -1,0 +1,1 @@
+"""Pruning: bulky rows of closed cases go, and their tombstones and archives stay."""
