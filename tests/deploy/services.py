@@ -36,7 +36,8 @@ FILLED_IN = {
     "EMAIL_URL": "smtp+tls://user:password@mail.example.org:587",
     "DEFAULT_FROM_EMAIL": "casefile@example.org",
 }
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 600
+VARIABLE = re.compile(r"\$\{(\w+):[-?]([^}]*)\}")
 STYLE = re.compile(r'href="(/static/[^"]+\.css)"')
 
 
@@ -53,8 +54,8 @@ class Services:
     def command(self, name: str, words: Sequence[str], **variables: str) -> list[str]:
         """Return what runs this in the container with the service's variables."""
         told = self.described[name]["environment"]
-        values = {key: str(value) for key, value in told.items() if "$" not in value}
-        values |= FILLED_IN | self.servers | variables
+        values = {key: fill_in(str(value)) for key, value in told.items()}
+        values |= self.servers | variables
         values["GUNICORN_BIND"] = f"127.0.0.1:{self.port}"
         options = [word for pair in values.items() for word in ("-e", "=".join(pair))]
         shared = str(self.folders.sockets)
@@ -82,6 +83,11 @@ class Services:
             return answer.status, answer.read().decode(errors="replace")
         finally:
             client.close()
+
+
+def fill_in(value: str) -> str:
+    """Put in what a person filled in, or what the compose file has in its place."""
+    return VARIABLE.sub(lambda found: FILLED_IN.get(found[1], found[2]), value)
 
 
 def check_services(image: str) -> str:
