@@ -45,6 +45,7 @@ archive = request_archive(incident_id=case.pk, actor=None)
 print("FILES", export.pk, archive.pk)
 """
 UPLOADS = 24
+FEWEST_SIGN_INS = 3
 TRIES = 180
 
 
@@ -199,7 +200,6 @@ class Others:
     sign_ins: list[float] = field(default_factory=list)
 
     def require_unheld(self) -> None:
-        assert len(self.sign_ins) >= 2, "the fault ended before anybody was asked"
         assert max(self.health) < 2 * self.slowness
         assert max(self.sign_ins) < 10 * self.slowness
 
@@ -211,9 +211,12 @@ class Others:
 
 
 def ask_while(casefile: Installation, condition: Callable[[], bool]) -> Others:
-    """Ask for health and sign in, again and again, while the condition holds."""
+    """Ask for health and sign in, again and again, while the condition holds.
+
+    A few times at least: the fault lasts until this returns.
+    """
     others = Others(casefile.slowness)
-    while condition():
+    while condition() or len(others.sign_ins) < FEWEST_SIGN_INS:
         health = casefile.get("/healthz")
         assert health.status == 200
         others.health.append(health.seconds)

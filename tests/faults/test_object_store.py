@@ -113,6 +113,7 @@ def test_a_slow_bucket_holds_only_what_needs_it(
     casefile: Installation, bucket: ObjectStore, counted: Counted
 ) -> None:
     reference = casefile.open_case("slow bucket")
+    breaching = casefile.open_cases(BREACHES, title="slow", opened_seconds_ago=290)
     bucket.delay_seconds = SLOW_SECONDS
     answers: list[Answer] = []
     crowd = threading.Thread(
@@ -123,7 +124,6 @@ def test_a_slow_bucket_holds_only_what_needs_it(
     crowd.start()
     try:
         time.sleep(1)
-        breaching = casefile.open_cases(BREACHES, title="slow", opened_seconds_ago=290)
         others = ask_while(casefile, crowd.is_alive)
         told = wait_until_told(casefile, breaching, seconds=60)
         crowd.join()
