@@ -29,6 +29,7 @@ from tests.faults.installation import Installation, running_installation, vector
 
 pytestmark = pytest.mark.deploy
 SENDERS = 4
+PATIENCE_SECONDS = 300
 TOKEN = """
 from django.contrib.auth.models import User
 from evidence.accounts.tokens import create_token
@@ -48,7 +49,10 @@ def ask(
     """Ask the proxy as a client of the site would; 0 where nothing came back."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    client = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
+    # Longer than the proxy waits: who gives up before it has lost the request itself.
+    client = http.client.HTTPSConnection(
+        "127.0.0.1", port, timeout=PATIENCE_SECONDS, context=context
+    )
     try:
         client.request(method, path, body, {"Host": HOST, **(headers or {})})
         answer = client.getresponse()
@@ -82,7 +86,7 @@ class Traffic:
     def __exit__(self, *failure: object) -> None:
         self._ended.set()
         for thread in self._threads:
-            thread.join(90)
+            thread.join(PATIENCE_SECONDS)
 
     def _work(self, number: int) -> None:
         token = {"Authorization": f"Bearer {self.secret}"}
