@@ -5,6 +5,8 @@ from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
+from evidence.admin.factors.passkey_page import NAME as PASSKEY
+from evidence.admin.factors.passkey_page import sign_in_with_passkey
 from evidence.admin.factors.second_step import NAME as SECOND_STEP
 from evidence.admin.factors.second_step import second_step_page
 from evidence.admin.own_password import own_password_view
@@ -27,6 +29,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/password_change/", own_password_view),
     path("admin/login/", sign_in_view),
     path("admin/login/factor/", second_step_page, name=SECOND_STEP),
+    path("admin/login/passkey/", sign_in_with_passkey, name=PASSKEY),
     path("admin/logout/", sign_out_view),
     path("admin/confirm/", admin.site.admin_view(presence_page), name=PRESENCE),
     # In place of the skin's own search, which finds names of lists.

@@ -47,6 +47,7 @@ from evidence.accounts.tokens import live_tokens
 from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.factors.own_page import app_page, factors_page
+from evidence.admin.factors.passkey_page import passkey_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField, needed
 from evidence.admin.person_notes import read_person_note
@@ -159,7 +160,8 @@ class PersonAdmin(ReadOnlyAdmin):
         sessions = self.page("sessions/", sessions_page, "sessions")
         factors = self.page("factors/", factors_page, "factors")
         app = self.page("factors/app/", app_page, "factors_app")
-        return [own, sessions, factors, app, *super().get_urls()]
+        passkey = self.page("factors/passkey/", passkey_page, "factors_passkey")
+        return [own, sessions, factors, app, passkey, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         rows: QuerySet[User] = super().get_queryset(request)

@@ -21,7 +21,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from evidence.accounts.factors.held import HeldFactors, find_factors, must_have_factor
+from evidence.accounts.factors.passkeys import find_site
 from evidence.accounts.factors.proving import (
+    SignInWay,
     has_shown_factor,
     is_app_code,
     note_factor,
@@ -29,9 +31,11 @@ from evidence.accounts.factors.proving import (
 )
 from evidence.accounts.presence import is_present, note_presence, prove_password
 from evidence.admin.base import person_of
+from evidence.admin.factors.challenges import WRONG, ask_for_passkey, prove_passkey
 from evidence.admin.sent_forms import keep_unsent
 
 NAME = "confirm-presence"
+PRESENCE = "presence"
 NOTHING = "Give one of these."
 WRONG_CODE = "This is no code that works now. Each is taken once: wait for the next."
 
@@ -57,7 +61,8 @@ class PresenceForm(forms.Form):
     def __init__(
         self, request: HttpRequest, held: HeldFactors, *, takes_password: bool
     ) -> None:
-        super().__init__(request.POST if request.method == "POST" else None)
+        is_sent = request.method == "POST" and "answer" not in request.POST
+        super().__init__(request.POST if is_sent else None)
         self.request = request
         if held.app is None:
             del self.fields["code"]
@@ -112,16 +117,23 @@ def presence_page(request: HttpRequest) -> HttpResponse:
     held = find_factors(person)
     lacks_factor = must_have_factor(person) and not has_shown_factor(request.session)
     form = PresenceForm(request, held, takes_password=not (held and lacks_factor))
-    if form.is_valid():
+    is_passkey = "answer" in request.POST
+    has_passkey = is_passkey and prove_passkey(request, PRESENCE, person) is not None
+    if has_passkey:
+        note_factor(request.session, SignInWay.PASSKEY)
+    if has_passkey or form.is_valid():
         note_presence(request.session, now=timezone.now())
         return HttpResponseRedirect(_find_next(request))
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Is it you?",
         "form": form,
-        "button": "Go on",
+        "held": held,
+        "options": ask_for_passkey(request, PRESENCE, person) if held.passkeys else "",
+        "site": find_site(),
+        "fault": WRONG if is_passkey else "",
     }
-    return TemplateResponse(request, "evidence/people/form.html", context)
+    return TemplateResponse(request, "evidence/people/presence.html", context)
 
 
 def _find_next(request: HttpRequest) -> str:

@@ -23,9 +23,10 @@ class SignInView(LoginView):
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         person, target = form.get_user(), self.get_success_url()
+        ways = (SignInWay.PASSWORD,)
         if has_factor(person):
-            return begin_second_step(self.request, person, target)
-        return welcome(self.request, person, SignInWay.PASSWORD, target)
+            return begin_second_step(self.request, person, ways, target)
+        return welcome(self.request, person, ways, target)
 
 
 def sign_in_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:

@@ -5,6 +5,8 @@ Nothing else in Casefile calls Django's `login`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.contrib.auth import login
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,7 +17,7 @@ from evidence.accounts.devices import (
     forget_device_failures,
     remember_device,
 )
-from evidence.accounts.factors.proving import SignInWay, note_factor
+from evidence.accounts.factors.proving import FACTORS, SignInWay, note_factor
 from evidence.accounts.first_use import is_password_of_another
 from evidence.accounts.presence import note_presence
 from evidence.accounts.sessions import note_session
@@ -34,9 +36,9 @@ def origin_of(request: HttpRequest) -> Origin:
 
 
 def welcome(
-    request: HttpRequest, person: User, way: SignInWay, target: str
+    request: HttpRequest, person: User, ways: Sequence[SignInWay], target: str
 ) -> HttpResponse:
-    """Sign somebody in and lead them on.
+    """Sign somebody in who came by these ways, one after the other; lead them on.
 
     What cannot be recorded fails, and gives no session.
     """
@@ -46,11 +48,11 @@ def welcome(
         person=person,
         origin=origin_of(request),
         is_new_device=device is None,
-        way=way,
+        way=" and ".join(ways),
     )
     note_session(request.session, origin_of(request), now=now)
     note_presence(request.session, now=now)
-    if way.has_factor:
+    for way in FACTORS.intersection(ways):
         note_factor(request.session, way)
     if is_password_of_another(person):
         request.session[MARK] = True

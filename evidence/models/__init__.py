@@ -1,6 +1,6 @@
 from evidence.models.append_only import AppendOnlyModel
 from evidence.models.exports import ExportRequest
-from evidence.models.factors import AuthenticatorApp, RecoveryCode
+from evidence.models.factors import AuthenticatorApp, Passkey, RecoveryCode
 from evidence.models.history import AuditEntry, HistoryCheck, NotedHead
 from evidence.models.items import (
     VERIFIABLE_KINDS,
@@ -67,6 +67,7 @@ __all__ = (
     "MarkChange",
     "NotedHead",
     "Outcome",
+    "Passkey",
     "QueuedWork",
     "ReaderSettings",
     "RecordCheck",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
-from evidence.models.columns import person_field
+from evidence.models.columns import has_text, person_field
 
 
 class AuthenticatorApp(models.Model):
@@ -28,6 +28,31 @@ class AuthenticatorApp(models.Model):
 
     def __str__(self) -> str:
         return f"authenticator app of user {self.user_id}"
+
+
+class Passkey(models.Model):
+    """A passkey (WebAuthn): its public key, and how often it says it has signed.
+
+    `credential` is the attested credential data, section 6.5.2 of WebAuthn level 3.
+    All passkeys of a person have one handle, which says nothing about them.
+    """
+
+    user = person_field()
+    name = models.CharField(max_length=100)
+    credential_id = models.BinaryField(unique=True)
+    credential = models.BinaryField()
+    user_handle = models.BinaryField()
+    sign_count = models.BigIntegerField()
+    added_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ("id",)
+        constraints = (has_text("passkey_named", "name"),)
+
+    def __str__(self) -> str:
+        return f"passkey {self.pk} of user {self.user_id}"
 
 
 class RecoveryCode(models.Model):

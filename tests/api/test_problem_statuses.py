@@ -61,6 +61,7 @@ CODES = {
         alert_refused archive_leaks artifact_not_expected backup_refused digest_mismatch
         document_refused
         factor_code_wrong factor_missing factor_needed factor_refused
+        passkey_known passkey_refused
         email_invalid evidence_refused extension_id_invalid extension_id_missing
         extension_looks_alike findings_missing incident_refused invalid_alert
         invalid_alert_rule invalid_document invalid_filter invalid_playbook

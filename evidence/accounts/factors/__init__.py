@@ -1,1 +1,1 @@
-"""Second factors: authenticator apps, recovery codes, and who has to have one."""
+"""Second factors: passkeys, authenticator apps, recovery codes; who has to have one."""

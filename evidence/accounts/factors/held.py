@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from evidence.accounts.access import Role
-from evidence.models import AuthenticatorApp, RecoveryCode
+from evidence.models import AuthenticatorApp, Passkey, RecoveryCode
 
 
 @dataclass(frozen=True)
@@ -16,27 +16,32 @@ class HeldFactors:
     """A person's factors. Recovery codes stand in for one; alone they are none."""
 
     app: AuthenticatorApp | None
+    passkeys: tuple[Passkey, ...]
     codes_left: int
 
     def __bool__(self) -> bool:
-        return self.app is not None
+        return self.count > 0
 
     @property
     def count(self) -> int:
-        return int(self.app is not None)
+        return int(self.app is not None) + len(self.passkeys)
 
 
 def find_factors(person: User) -> HeldFactors:
     """Return what a person has, the unused recovery codes counted."""
     return HeldFactors(
         AuthenticatorApp.objects.filter(user=person).first(),
+        tuple(Passkey.objects.filter(user=person)),
         RecoveryCode.objects.filter(user=person, used_at=None).count(),
     )
 
 
 def has_factor(person: User) -> bool:
     """Return whether signing in as this person takes a second factor."""
-    return AuthenticatorApp.objects.filter(user=person).exists()
+    return (
+        AuthenticatorApp.objects.filter(user=person).exists()
+        or Passkey.objects.filter(user=person).exists()
+    )
 
 
 def must_have_factor(person: User) -> bool:

@@ -29,13 +29,13 @@ class SignInWay(StrEnum):
     """How somebody showed who they are, in the words of the history."""
 
     PASSWORD = "password"  # noqa: S105  (a word, no password)
-    APP = "password and authenticator app"
-    RECOVERY = "password and recovery code"
+    APP = "authenticator app"
+    RECOVERY = "recovery code"
+    PASSKEY = "passkey"
 
-    @property
-    def has_factor(self) -> bool:
-        """Whether it took more than the password."""
-        return self is not SignInWay.PASSWORD
+
+FACTORS = frozenset({SignInWay.APP, SignInWay.RECOVERY, SignInWay.PASSKEY})
+"""What counts as a second factor."""
 
 
 class CodeBackend(BaseBackend):

@@ -15,7 +15,7 @@ from evidence.accounts.factors.noting import note_change
 from evidence.accounts.people import CHANGE, lock_person
 from evidence.accounts.sessions import end_sessions_of
 from evidence.errors import FactorError, PermissionRefused, PersonError
-from evidence.models import AuthenticatorApp, RecoveryCode
+from evidence.models import AuthenticatorApp, Passkey, RecoveryCode
 from evidence.text import require_text
 
 
@@ -56,7 +56,12 @@ def remove_factors(
 def take_factors(person: User) -> dict[str, Any]:
     """Delete a locked person's factors and codes; return what there was."""
     held = find_factors(person)
-    taken = {"authenticator": held.app is not None, "recovery_codes": held.codes_left}
+    taken = {
+        "authenticator": held.app is not None,
+        "passkeys": [passkey.name for passkey in held.passkeys],
+        "recovery_codes": held.codes_left,
+    }
     AuthenticatorApp.objects.filter(user=person).delete()
+    Passkey.objects.filter(user=person).delete()
     RecoveryCode.objects.filter(user=person).delete()
     return taken

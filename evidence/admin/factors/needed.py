@@ -22,7 +22,11 @@ ADD = (
 )
 SHOW = "Your role needs a second factor, and this sign-in has not shown one yet."
 CONFIRM = "confirm-presence"
-PAGES = ("admin:auth_user_factors", "admin:auth_user_factors_app")
+PAGES = (
+    "admin:auth_user_factors",
+    "admin:auth_user_factors_app",
+    "admin:auth_user_factors_passkey",
+)
 """Where somebody who has none adds one."""
 
 

@@ -22,9 +22,10 @@ from evidence.accounts.factors.authenticator import (
 )
 from evidence.accounts.factors.codes import make_seed, make_uri
 from evidence.accounts.factors.held import find_factors, must_have_factor
+from evidence.accounts.factors.passkeys import remove_passkey
 from evidence.accounts.factors.proving import SignInWay, note_factor
 from evidence.accounts.factors.recovery import make_recovery_codes
-from evidence.admin.base import person_of
+from evidence.admin.base import person_of, read_key
 from evidence.admin.drawing import draw_page
 from evidence.admin.factors.pictures import draw_qr
 from evidence.admin.form_answers import add_refusal
@@ -49,7 +50,10 @@ class AppForm(forms.Form):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def factors_page(request: HttpRequest) -> HttpResponse:
-    """Show one's factors. `do` is `remove-app` or `codes`, which shows new codes."""
+    """Show one's factors, and change them.
+
+    `do` is `remove-app`, `remove-passkey`, or `codes`, which shows new ones.
+    """
     person = person_of(request)
     if request.method != "POST":
         return _show(request)
@@ -61,6 +65,11 @@ def factors_page(request: HttpRequest) -> HttpResponse:
         if request.POST.get("do") == "remove-app":
             remove_authenticator(actor=person)
             messages.success(request, "The authenticator app is removed.")
+        if request.POST.get("do") == "remove-passkey":
+            remove_passkey(
+                actor=person, passkey_id=read_key(request.POST.get("passkey"))
+            )
+            messages.success(request, "The passkey is removed.")
     except FactorError as error:
         messages.error(request, error.message)
     return HttpResponseRedirect(reverse(PAGE))
@@ -83,7 +92,8 @@ def app_page(request: HttpRequest) -> HttpResponse:
         except FactorError as error:
             add_refusal(form, error, {})
         else:
-            return added(request, SignInWay.APP, SEED)
+            request.session.pop(SEED, None)
+            return added(request, SignInWay.APP)
     uri = make_uri(seed, username=person.get_username(), site=request.get_host())
     return draw_page(
         request,
@@ -96,9 +106,8 @@ def app_page(request: HttpRequest) -> HttpResponse:
     )
 
 
-def added(request: HttpRequest, way: SignInWay, pending: str) -> HttpResponse:
+def added(request: HttpRequest, way: SignInWay) -> HttpResponse:
     """Have the session count as one with a factor; show the first recovery codes."""
-    request.session.pop(pending, None)
     note_factor(request.session, way)
     person = person_of(request)
     if find_factors(person).codes_left:

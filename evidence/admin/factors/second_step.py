@@ -7,6 +7,7 @@ forgets it within minutes.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -24,11 +25,15 @@ from django.views.decorators.http import require_http_methods
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from evidence.accounts.factors.held import find_factors
-from evidence.accounts.factors.proving import prove_code
+from evidence.accounts.factors.passkeys import find_site
+from evidence.accounts.factors.proving import SignInWay, prove_code
+from evidence.admin.factors.challenges import WRONG as WRONG_PASSKEY
+from evidence.admin.factors.challenges import ask_for_passkey, prove_passkey
 from evidence.admin.welcome import welcome
 
 NAME = "sign-in-factor"
 PENDING = "sign_in_pending"
+SECOND = "second"
 TIME_FOR_IT = dt.timedelta(minutes=5)
 WRONG = (
     "This is no code that works now. Each code of an app is taken once: wait for the "
@@ -48,13 +53,16 @@ class CodeForm(forms.Form):
     )
 
 
-def begin_second_step(request: HttpRequest, person: User, target: str) -> HttpResponse:
-    """Note whose password was given, and lead to the page for the factor."""
+def begin_second_step(
+    request: HttpRequest, person: User, ways: Sequence[SignInWay], target: str
+) -> HttpResponse:
+    """Note who came by which way so far, and lead to the page for the factor."""
     request.session[PENDING] = {
         "person": person.pk,
         "stamp": person.get_session_auth_hash(),
         "at": timezone.now().isoformat(),
         "next": target,
+        "ways": [way.value for way in ways],
     }
     return HttpResponseRedirect(reverse(NAME))
 
@@ -70,25 +78,36 @@ def second_step_page(request: HttpRequest) -> HttpResponse:
         request.session.pop(PENDING, None)
         messages.warning(request, "That took too long, or was done. Sign in again.")
         return HttpResponseRedirect(reverse("admin:login"))
-    person, target = found
-    form = CodeForm(request.POST if request.method == "POST" else None)
+    person, ways, target = found
+    is_passkey = "answer" in request.POST
+    if is_passkey and prove_passkey(request, SECOND, person):
+        del request.session[PENDING]
+        return welcome(request, person, [*ways, SignInWay.PASSKEY], target)
+    is_code = request.method == "POST" and not is_passkey
+    form = CodeForm(request.POST if is_code else None)
     if form.is_valid():
         way = prove_code(request, person, form.cleaned_data["code"])
         if way is not None:
             del request.session[PENDING]
-            return welcome(request, person, way, target)
+            return welcome(request, person, [*ways, way], target)
         form.add_error("code", WRONG)
+    held = find_factors(person)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Second factor",
         "form": form,
-        "held": find_factors(person),
+        "held": held,
+        "options": ask_for_passkey(request, SECOND, person) if held.passkeys else "",
+        "site": find_site(),
+        "fault": WRONG_PASSKEY if is_passkey else "",
     }
     return TemplateResponse(request, "evidence/people/second_step.html", context)
 
 
-def find_pending(request: HttpRequest, *, now: dt.datetime) -> tuple[User, str] | None:
-    """Return whose password was given minutes ago and is the same, and where to."""
+def find_pending(
+    request: HttpRequest, *, now: dt.datetime
+) -> tuple[User, list[SignInWay], str] | None:
+    """Return who came how far minutes ago, by which ways, and where they want to."""
     pending: Any = request.session.get(PENDING)
     if not isinstance(pending, dict):
         return None
@@ -98,4 +117,5 @@ def find_pending(request: HttpRequest, *, now: dt.datetime) -> tuple[User, str] 
     if person is None:
         return None
     same = constant_time_compare(pending["stamp"], person.get_session_auth_hash())
-    return (person, str(pending["next"])) if same else None
+    ways = [SignInWay(way) for way in pending["ways"]]
+    return (person, ways, str(pending["next"])) if same else None

@@ -34,6 +34,7 @@ UNRECORDED_COLUMNS = {
     "auth.User": ("last_login",),
     "evidence.ApiToken": ("last_used_at",),
     "evidence.AuthenticatorApp": ("last_step", "last_used_at"),
+    "evidence.Passkey": ("sign_count", "last_used_at"),
     "incidents.Incident": ("last_activity_at",),
     "incidents.Notification": ("next_try_at", "attempts", "attempts_left"),
 }

@@ -516,7 +516,11 @@ def test_administrator_removes_lost_factors_recorded_and_told(
     assert not AuthenticatorApp.objects.exists()
     assert not RecoveryCode.objects.exists()
     entry = AuditEntry.objects.get(action="person.factors_removed")
-    assert entry.before == {"authenticator": True, "recovery_codes": 10}
+    assert entry.before == {
+        "authenticator": True,
+        "passkeys": [],
+        "recovery_codes": 10,
+    }
     assert headlines(responder)[-1].startswith("administrator removed")
     assert not is_in(open_session)
     assert is_in(give_password("responder"))

@@ -1,0 +1,119 @@
+"""Adding a passkey to one's own account, and signing in with one alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_http_methods
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from evidence.accounts.factors.passkeys import add_passkey, ask_to_add, find_site
+from evidence.accounts.factors.proving import SignInWay
+from evidence.admin.base import person_of
+from evidence.admin.drawing import draw_page
+from evidence.admin.factors.challenges import (
+    WRONG,
+    ask_for_passkey,
+    is_at_home,
+    keep_challenge,
+    prove_passkey,
+    take_challenge,
+)
+from evidence.admin.factors.own_page import added
+from evidence.admin.form_answers import add_refusal
+from evidence.admin.presence_page import ask_presence
+from evidence.admin.welcome import welcome
+from evidence.errors import FactorError
+
+NAME = "sign-in-passkey"
+ADD, SIGN_IN = "add", "sign-in"
+OUT_OF_DATE = "This page was open too long, or was sent before. Try again now."
+
+
+class PasskeyForm(forms.Form):
+    name = forms.CharField(
+        max_length=100,
+        label="Name",
+        help_text="So that you know it again, such as “Office laptop”.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+    answer = forms.CharField(required=False, widget=forms.HiddenInput)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def passkey_page(request: HttpRequest) -> HttpResponse:
+    """Ask the browser for a new passkey, and add what it answers."""
+    if (asked := ask_presence(request)) is not None:
+        return asked
+    form = PasskeyForm(request.POST if request.method == "POST" else None)
+    state = take_challenge(request, ADD) if form.is_bound else None
+    if form.is_valid() and _add(request, form, state):
+        return added(request, SignInWay.PASSKEY)
+    options = ""
+    if is_at_home(request):
+        options = keep_challenge(request, ADD, ask_to_add(person_of(request)))
+    return draw_page(
+        request,
+        "evidence/people/add_passkey.html",
+        title="Add a passkey",
+        form=form,
+        options=options,
+        site=find_site(),
+    )
+
+
+def _add(request: HttpRequest, form: PasskeyForm, state: dict[str, Any] | None) -> bool:
+    if state is None:
+        form.add_error(None, OUT_OF_DATE)
+        return False
+    values = form.cleaned_data
+    try:
+        add_passkey(
+            actor=person_of(request),
+            name=values["name"],
+            state=state,
+            answer=values["answer"],
+        )
+    except FactorError as error:
+        add_refusal(form, error, {})
+        return False
+    return True
+
+
+@never_cache
+@csrf_protect
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in_with_passkey(request: HttpRequest) -> HttpResponse:
+    """Sign in whoever's passkey answers, without a name and a password."""
+    fault = ""
+    if request.method == "POST":
+        person = prove_passkey(request, SIGN_IN)
+        # As the form for passwords has it: machines sign in nowhere.
+        if person is not None and person.is_staff:
+            return welcome(request, person, [SignInWay.PASSKEY], _find_next(request))
+        fault = WRONG
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": "Sign in with a passkey",
+        "options": ask_for_passkey(request, SIGN_IN, None),
+        "site": find_site(),
+        "fault": fault,
+    }
+    return TemplateResponse(request, "evidence/people/passkey_sign_in.html", context)
+
+
+def _find_next(request: HttpRequest) -> str:
+    target = request.GET.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(
+        target, {request.get_host()}, require_https=request.is_secure()
+    )
+    return target if is_ours else reverse("admin:index")
