@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,13 +68,13 @@ def test_passkey_is_added_signs_in_and_signs_a_postmortem(
 
     # Later the browser is asked who is there: the passkey answers, not a password.
     _forget_presence(page)
-    target = f"{base}/admin/incidents/postmortem/{version.postmortem_id}/do/sign/"
-    page.goto(target)
-    page.get_by_role("button", name="Sign").last.click()
+    page.goto(f"{base}/admin/incidents/postmortem/{version.postmortem_id}/change/")
+    page.locator("summary").filter(has_text="Sign").click()
+    page.get_by_role("button", name="Yes, sign version 1").click()
     page.get_by_role("button", name="Use your passkey").click()
-    page.wait_for_url(target)
-    page.get_by_role("button", name="Sign").last.click()
-    page.wait_for_url(lambda url: "/do/sign/" not in url)
+    page.get_by_text("was needed first").first.wait_for()
+    page.locator("form button:visible", has_text=re.compile("sign", re.I)).last.click()
+    page.get_by_text("is signed").first.wait_for()
     version.postmortem.refresh_from_db()
     assert version.postmortem.state == "signed"
     assert errors == []
