@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,15 +68,22 @@ def test_passkey_is_added_signs_in_and_signs_a_postmortem(
     # Later the browser is asked who is there: the passkey answers, not a password.
     _forget_presence(page)
     page.goto(f"{base}/admin/incidents/postmortem/{version.postmortem_id}/change/")
-    page.locator("summary").filter(has_text="Sign").click()
-    page.get_by_role("button", name="Yes, sign version 1").click()
+    _press_sign(page)
     page.get_by_role("button", name="Use your passkey").click()
     page.get_by_text("was needed first").first.wait_for()
-    page.locator("form button:visible", has_text=re.compile("sign", re.I)).last.click()
+    _press_sign(page)
     page.get_by_text("is signed").first.wait_for()
     version.postmortem.refresh_from_db()
     assert version.postmortem.state == "signed"
     assert errors == []
+
+
+def _press_sign(page: Page) -> None:
+    """Open what the button stands in, unless it is open, and press it."""
+    button = page.get_by_role("button", name="Yes, sign version 1")
+    if not button.is_visible():
+        page.locator("summary").filter(has_text="Sign").click()
+    button.click()
 
 
 def _forget_presence(page: Page) -> None:
