@@ -11,6 +11,7 @@ import datetime as dt
 from django.conf import settings
 from django.urls import reverse
 
+from evidence.handling import Tlp
 from evidence.lookalikes import show_hidden
 from incidents.models import (
     IncidentPhase,
@@ -47,6 +48,7 @@ def compose_body(
         lines += [
             f"Reference: {row.incident.reference}",
             f"Severity:  {row.incident.get_severity_display()}",
+            f"Handling:  {Tlp(row.incident.tlp).label}",
         ]
     if row.phase is not None:
         lines += _phase_lines(row.phase, now, zone)

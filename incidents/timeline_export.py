@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from evidence.handling import Tlp
 from evidence.spreadsheets import write_table
 from incidents.models import Incident
 from incidents.timeline_reading import TimelineLine
@@ -27,11 +28,16 @@ def write_csv(entries: Iterable[TimelineLine]) -> str:
 
 
 def write_markdown(incident: Incident, entries: Iterable[TimelineLine]) -> str:
-    """Return the entries as a Markdown document with times in UTC."""
-    lines = [f"# Timeline of {incident.reference}: {one_line(incident.title)}", ""]
+    """Return the entries as a Markdown document with times in UTC, marked at its ends.
+
+    The mark of handling is the case's.
+    """
+    mark = f"**{Tlp(incident.tlp).label}**"
+    title = f"# Timeline of {incident.reference}: {one_line(incident.title)}"
+    lines = [mark, "", title, ""]
     for entry in entries:
         lines += _markdown_lines(entry)
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", mark]) + "\n"
 
 
 def one_line(text: str) -> str:

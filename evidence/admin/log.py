@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
@@ -15,7 +17,8 @@ from evidence.audit.log.places import read_place
 from evidence.audit.log.reading import entry_proof, newest_checkpoint
 from evidence.errors import LogPlaceRefused, LogRefused
 from evidence.format import canonical_bytes
-from evidence.models import AuditEntry, LogCheckpoint, LogCopy
+from evidence.handling import Tlp
+from evidence.models import AuditEntry, EvidenceItem, LogCheckpoint, LogCopy
 from evidence.templatetags.casefile import badge, show_moment
 
 
@@ -32,10 +35,17 @@ def download_entry_proof(request: HttpRequest, object_id: str) -> HttpResponse:
         messages.warning(request, refusal.message)
         return redirect("admin:evidence_auditentry_change", entry.pk)
     answer = HttpResponse(canonical_bytes(proof), content_type="application/json")
-    answer["Content-Disposition"] = (
-        f'attachment; filename="entry-{entry.pk}-proof.json"'
-    )
+    name = f"entry-{entry.pk}-proof{_mark_in_name(entry)}.json"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
+
+
+def _mark_in_name(entry: AuditEntry) -> str:
+    """Return the mark of the case whose stream an entry is of; empty for others."""
+    kind, _, key = entry.stream.partition(":")
+    cases: Any = EvidenceItem._meta.get_field("incident").related_model
+    found = cases.objects.filter(pk=key).first() if kind == "incident" else None
+    return f"_{Tlp(found.tlp).in_file_name}" if found else ""
 
 
 class LogAdmin(ReadOnlyAdmin):

@@ -22,6 +22,7 @@ from evidence.admin.form_answers import answer_form
 from evidence.admin.form_places import FormPlaces
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
+from evidence.handling import Tlp
 from evidence.templatetags.casefile import badge, show_mark, show_moment
 from incidents.admin.case_actions import ACTIONS
 from incidents.admin.case_forms import EditIncidentForm, OpenIncidentForm, initial_of
@@ -251,12 +252,12 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
     def csv_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         incident = find_incident(request, object_id)
         body = write_csv(read_timeline(request, incident).all())
-        return _download(body, "text/csv", f"{incident.reference}-timeline.csv")
+        return _download(body, "text/csv", _timeline_name(incident, "csv"))
 
     def markdown_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         incident = find_incident(request, object_id)
         body = write_markdown(incident, read_timeline(request, incident).all())
-        return _download(body, "text/markdown", f"{incident.reference}-timeline.md")
+        return _download(body, "text/markdown", _timeline_name(incident, "md"))
 
 
 def _open(request: HttpRequest, form: OpenIncidentForm) -> HttpResponse:
@@ -341,6 +342,11 @@ def _form_after_conflict(
 
 def _page_of(incident: Incident) -> str:
     return reverse("admin:incidents_incident_change", args=[incident.pk])
+
+
+def _timeline_name(incident: Incident, ending: str) -> str:
+    mark = Tlp(incident.tlp).in_file_name
+    return f"{incident.reference}-timeline_{mark}.{ending}"
 
 
 def _download(body: str, media_type: str, name: str) -> HttpResponse:

@@ -53,7 +53,11 @@ from incidents.services.postmortems.drafts import (
     open_postmortem,
     save_draft,
 )
-from incidents.services.postmortems.marks import mark_of_facts
+from incidents.services.postmortems.marks import (
+    mark_of_facts,
+    mark_of_version,
+    marked_json,
+)
 from incidents.services.postmortems.pdfs import stored_pdf
 from incidents.workflow.postmortem import (
     SECTION_KEYS,
@@ -304,7 +308,8 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
             page = f"{page_of(postmortem)}?version={shown.version.number}"
             return HttpResponseRedirect(page)
         reference, number = postmortem.incident.reference, shown.version.number
-        name = f"{reference}-postmortem-v{number}.{form}"
+        mark = mark_of_version(shown.version).in_file_name
+        name = f"{reference}-postmortem-v{number}_{mark}.{form}"
         return HttpResponse(
             content,
             content_type=media_type,
@@ -318,12 +323,14 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
 EXPORTS: dict[str, tuple[str, Callable[..., bytes | None]]] = {
     "md": (
         "text/markdown; charset=utf-8",
-        lambda version, review: render_version(version, review).encode(),
+        lambda version, review: render_version(
+            version, review, mark_of_version(version)
+        ).encode(),
     ),
     "pdf": ("application/pdf", stored_pdf),
     "json": (
         "application/json",
-        lambda version, review: version.document.encode(),
+        lambda version, review: marked_json(version, mark_of_version(version)),
     ),
 }
 

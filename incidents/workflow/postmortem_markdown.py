@@ -41,11 +41,20 @@ TYPE_NAMES = {
 
 
 def render_postmortem(
-    content: Mapping[str, Any], *, sha256_hex: str, signature: str = ""
+    content: Mapping[str, Any],
+    *,
+    sha256_hex: str,
+    signature: str = "",
+    mark: str = "",
 ) -> str:
-    """Return the document as Markdown. `signature` says who signed it and when."""
+    """Return the document as Markdown. `signature` says who signed it and when.
+
+    `mark` says how it is handled, at both ends; empty where each page says it.
+    """
     facts = content["facts"]
+    marked = [f"**{plain(mark)}**", ""] if mark else []
     lines = [
+        *marked,
         f"# Postmortem of {plain(content['reference'])}: "
         f"{plain(facts['incident']['title'])}",
         "",
@@ -53,7 +62,8 @@ def render_postmortem(
         *_written(content["sections"], facts),
         *_facts(facts),
     ]
-    return "\n".join(lines).rstrip() + "\n"
+    whole = "\n".join(lines).rstrip() + "\n"
+    return whole + "\n".join(["", *marked[:1], ""]) if marked else whole
 
 
 def plain(value: Any) -> str:

@@ -85,7 +85,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
     def sarif_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Send a report as a SARIF file."""
         report = self.find(request, pk)
-        name = f"scan-{report.pk}.sarif"
+        name = f"scan-{report.pk}_{report.item.tlp.in_file_name}.sarif"
         return JsonResponse(
             sarif_of(report),
             content_type="application/sarif+json",

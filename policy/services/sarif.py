@@ -17,7 +17,10 @@ _LEVELS = {"forbidden": "error", "flagged": "warning", "safe": "none"}
 
 
 def sarif_of(report: ScanReport) -> dict[str, Any]:
-    """Return a report as a SARIF log, with every entry that is stored."""
+    """Return a report as a SARIF log, with every entry that is stored.
+
+    The run says how it is handled: as the item that was scanned.
+    """
     entries = list(report.entries.order_by("position"))
     rules = sorted({entry.rule for entry in entries})
     places = {rule: index for index, rule in enumerate(rules)}
@@ -34,6 +37,7 @@ def sarif_of(report: ScanReport) -> dict[str, Any]:
         "properties": {
             "classification": report.classification,
             "entriesNotStored": report.details.get("entries_not_stored", 0),
+            "tlp": report.item.tlp.label,
         },
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}

@@ -175,11 +175,12 @@ class RedactedContents(Contents):
         content = self.redactor.document(version.content, file=f"{name}.json")
         told = {"sha256_hex": version.content_sha256, "signature": SIGNED_WHOLE}
         # What stands in two fields may stand side by side in the text.
-        whole = render_postmortem(content, **told)
+        tlp = Tlp(self.archive.own_tlp)
+        whole = render_postmortem(content, **told, mark=tlp.label)
         text = self.redactor.text(whole, path=f"{name}.md")
-        yield member_of(f"{name}.json", canonical_bytes(content))
+        yield member_of(f"{name}.json", canonical_bytes({**content, "tlp": tlp.label}))
         yield member_of(f"{name}.md", text.encode())
-        pdf = write_pdf(content, **told, text=text, tlp=Tlp(self.archive.own_tlp))
+        pdf = write_pdf(content, **told, text=text, tlp=tlp)
         yield member_of(f"{name}.pdf", pdf)
 
 

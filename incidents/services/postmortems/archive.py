@@ -36,9 +36,10 @@ def archive_postmortem(
 ) -> PostmortemArchive:
     """Store a signed version's files as evidence; twice is once.
 
-    The files depend on nothing but the version, its signature and, the PDF, its mark,
-    so that a repeat makes the same bytes, and the same bytes are the same evidence
-    item. The mark is the one of now: the PDF says it on every page.
+    The files depend on nothing but the version, its signature and its mark, so that a
+    repeat makes the same bytes, and the same bytes are the same evidence item. The mark
+    is the one of now: Markdown and PDF say it. The JSON is the very text that was
+    signed; its item has the mark.
     """
     review = PostmortemReview.objects.select_related(
         "version__postmortem__cycle__incident", "reviewer"
@@ -52,7 +53,7 @@ def archive_postmortem(
     files = {
         "json_item": _store(version, "json", version.document.encode(), tlp),
         "markdown_item": _store(
-            version, "md", render_version(version, review).encode(), tlp
+            version, "md", render_version(version, review, tlp).encode(), tlp
         ),
         "pdf_item": _store(version, "pdf", pdf_bytes(version, review, tlp), tlp),
     }
@@ -77,12 +78,15 @@ def find_void_files(items: Collection[EvidenceItem]) -> dict[int, str]:
     }
 
 
-def render_version(version: PostmortemVersion, review: PostmortemReview | None) -> str:
-    """Return a version as Markdown."""
+def render_version(
+    version: PostmortemVersion, review: PostmortemReview | None, tlp: Tlp
+) -> str:
+    """Return a version as Markdown that says its mark of handling at both ends."""
     return render_postmortem(
         version.content,
         sha256_hex=version.content_sha256,
         signature=describe_signature(review),
+        mark=tlp.label,
     )
 
 

@@ -360,7 +360,10 @@ class TestButtons:
             url = reverse(f"admin:incidents_incident_{name}", args=[incident.pk])
             response = client.get(url)
             assert "attachment" in response.headers["Content-Disposition"]
+            assert "-timeline_TLP-AMBER." in response.headers["Content-Disposition"]
             assert "Opened as INC-2" in response.content.decode()
+        lines = response.content.decode().splitlines()
+        assert lines[0] == lines[-1] == "**TLP:AMBER**"
 
 
 class TestList:

@@ -83,6 +83,7 @@ def test_message_carries_reference_severity_phase_time_left_and_link(case):
     for line in (
         f"Reference: {case.reference}",
         "Severity:  High",
+        "Handling:  TLP:AMBER",
         "Phase:     CONTAIN",
         "Due:       2026-03-10 12:05:00 UTC",
         "Time left: 2 min left",

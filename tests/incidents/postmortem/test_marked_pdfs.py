@@ -1,8 +1,9 @@
-"""A postmortem's PDF says how it is handled, and a changed mark makes another one."""
+"""A postmortem's files say how they are handled; a changed mark makes others."""
 
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from django.test import Client
@@ -18,6 +19,7 @@ from incidents.services.lifecycle.marks import set_mark
 from incidents.services.postmortems.archive import archive_postmortem
 from incidents.services.postmortems.pdfs import request_pdf, run_pdf, stored_pdf
 from incidents.services.postmortems.signatures import signature_of
+from incidents.workflow.postmortem import content_sha256
 from tests.factories import make_user
 from tests.incidents.postmortem.cases import LATER, make_signed, make_version, sign
 
@@ -96,6 +98,35 @@ def test_an_archived_pdf_says_its_mark_and_another_is_made_for_another_mark() ->
     assert marks_on(stored_pdf(version, review)) == {"TLP:RED"}
     archive.refresh_from_db()
     assert read_verified(archive.pdf_item.sha256_hex) == kept
+
+
+@pytest.mark.parametrize("tlp", [Tlp.AMBER, Tlp.RED])
+def test_markdown_and_json_say_the_mark_of_now(tlp: Tlp) -> None:
+    """The JSON is the signed text but for the member that says the mark."""
+    version = make_signed()
+    if tlp != Tlp.AMBER:
+        mark_case(version, tlp)
+    client = Client()
+    client.force_login(make_user(Role.AUDITOR))
+    found = {}
+    for form in ("md", "json"):
+        route = "admin:incidents_postmortem_export"
+        answer = client.get(reverse(route, args=[version.postmortem_id, form]))
+        assert f"_{tlp.in_file_name}.{form}" in answer["Content-Disposition"]
+        found[form] = answer.content.decode()
+    lines = found["md"].splitlines()
+    assert lines[0] == lines[-1] == f"**{tlp.label}**"
+    marked = json.loads(found["json"])
+    assert marked.pop("tlp") == tlp.label
+    assert content_sha256(marked) == version.content_sha256
+
+
+def test_the_archived_markdown_says_its_mark_and_the_json_is_what_was_signed() -> None:
+    version = make_signed()
+    archive = PostmortemArchive.objects.get()
+    text = read_verified(archive.markdown_item.sha256_hex).decode()
+    assert text.startswith("**TLP:AMBER**\n")
+    assert archive.json_item.sha256_hex == version.content_sha256
 
 
 def test_archived_files_are_marked_as_what_they_tell_of() -> None:

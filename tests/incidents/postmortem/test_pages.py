@@ -253,11 +253,16 @@ def test_exports_are_downloads_of_the_very_version():
     found = {}
     for form in ("md", "pdf", "json"):
         answer = client.get(url("postmortem_export", version.postmortem_id, form))
-        assert answer["Content-Disposition"].startswith("attachment; filename=")
+        assert answer["Content-Disposition"].endswith(
+            f'-postmortem-v1_TLP-AMBER.{form}"'
+        )
         assert answer["X-Content-Type-Options"] == "nosniff"
         found[form] = answer.content
-    assert found["json"] == version.document.encode()
+    assert found["json"].replace(b'"tlp":"TLP:AMBER",', b"") == (
+        version.document.encode()
+    )
     assert json.loads(found["json"])["sections"] == TEXTS
+    assert json.loads(found["json"])["tlp"] == "TLP:AMBER"
     assert "signed by reviewer" in found["md"].decode()
     assert found["pdf"].startswith(b"%PDF-")
 

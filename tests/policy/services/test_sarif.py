@@ -33,6 +33,7 @@ def results(log: dict[str, Any]) -> list[dict[str, Any]]:
 def test_each_entry_is_a_result_at_its_place(report: ScanReport) -> None:
     log = sarif_of(report)
     assert log["version"] == "2.1.0"
+    assert log["runs"][0]["properties"]["tlp"] == "TLP:AMBER"
     assert len(results(log)) == report.entry_count
     rules = log["runs"][0]["tool"]["driver"]["rules"]
     for result in results(log):
