@@ -103,8 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
         trusted = [key for text in options.key for key in _read_keys(text)]
         for path in options.checkpoint:
             _read_file(path)
-        if not os.access(options.archive, os.R_OK):
-            raise OSError(f"{options.archive} is not there, or may not be read.")
+        if not _is_readable(options.archive):
+            raise OSError(f"{options.archive} is no file or folder that can be read.")
     except SystemExit as end:
         return 4 if end.code else 0
     except (OSError, ValueError) as error:
@@ -137,6 +137,11 @@ def exit_status(faults: list[Json]) -> int:
     if codes - {"unreadable", "member_missing", "checkpoint_unproved"}:
         return 1
     return 3 if codes - {"member_missing"} else 2 if codes else 0
+
+
+def _is_readable(path: str) -> bool:
+    is_there = os.path.isfile(path) or os.path.isdir(path)
+    return is_there and os.access(path, os.R_OK)
 
 
 def _read_file(path: str) -> bytes:
@@ -974,11 +979,10 @@ def verify_note(note: bytes, keys: Iterable[Key], name: str | None = None) -> st
     text, signatures = split_note(note)
     for key in keys:
         for signer, key_id, signature in signatures:
-            is_its = (signer, key_id) == (key.name, key.key_id) and name in (
-                None,
-                signer,
-            )
-            if is_its and verify_ed25519(key.public, text.encode("utf-8"), signature):
+            is_its = (signer, key_id) == (key.name, key.key_id)
+            if name not in (None, signer) or not is_its:
+                continue
+            if verify_ed25519(key.public, text.encode("utf-8"), signature):
                 return text
     raise ValueError("no signature of a known key verifies")
 
