@@ -11,6 +11,7 @@ from evidence.models import TokenScope
 READING_RIGHTS = frozenset(
     {
         "evidence.download_evidenceitem",
+        "evidence.make_own_apitoken",
         "incidents.make_casearchive",
         "incidents.download_casearchive",
     }

@@ -10,12 +10,20 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from evidence.accounts.access import Actor, require_permission
+from evidence.accounts.access import Actor, name_of, require_permission
+from evidence.accounts.telling import AccountNotice, tell_owner
+from evidence.accounts.token_networks import (
+    Address,
+    network_of,
+    note_new_network,
+    read_networks,
+)
 from evidence.audit.history import record_entry
 from evidence.errors import TokenError
 from evidence.models import ApiToken, TokenScope
 from evidence.text import one_line
 
+MAKE_OWN = "evidence.make_own_apitoken"
 NAME_LENGTH = 100
 LONGEST_DAYS = 366
 """A token that nobody renews within a year is forgotten, not needed."""
@@ -49,22 +57,22 @@ def create_token(
     scopes: Collection[str],
     days: int,
     actor: Actor,
+    networks: Collection[str] = (),
     now: dt.datetime | None = None,
 ) -> tuple[ApiToken, str]:
     """Make a token; return its row and the secret, which is not kept anywhere.
 
     A person gives only scopes that the user's role has a use for; the system may
-    prepare a token for a role that is still to come.
+    prepare a token for a role that is still to come. `networks` are where it may be
+    used from, in CIDR; none: from anywhere.
     """
-    require_permission(actor, "evidence.add_apitoken")
+    if actor != user or not user.has_perm(MAKE_OWN):
+        require_permission(actor, "evidence.add_apitoken")
     moment = now or timezone.now()
     label = _require_name(name)
     wanted = _require_scopes(scopes)
-    if not 1 <= days <= LONGEST_DAYS:
-        raise TokenError(
-            f"Choose a validity of 1 to {LONGEST_DAYS} days. Given: {days}.",
-            field="days",
-        )
+    allowed = read_networks(networks)
+    require_days(days)
     if not user.is_active:
         raise TokenError(
             f"{user.get_username()} is switched off. Choose a person or machine that "
@@ -78,6 +86,7 @@ def create_token(
         expiry=dt.timedelta(days=days),
         name=label,
         scopes=wanted,
+        networks=allowed,
         created_by=actor,
     )
     record_entry(
@@ -87,21 +96,56 @@ def create_token(
         after={
             "user": user.get_username(),
             "scopes": wanted,
+            "networks": allowed,
             "expires_at": token.expiry.isoformat(),
         },
         now=moment,
     )
+    tell_of_token(token, "made", actor=actor, now=moment)
     return token, secret
+
+
+def require_days(days: int) -> None:
+    """Raise TokenError unless a token may be valid for so long."""
+    if not 1 <= days <= LONGEST_DAYS:
+        raise TokenError(
+            f"Choose a validity of 1 to {LONGEST_DAYS} days. Given: {days}.",
+            field="days",
+        )
+
+
+def require_own_or(actor: Actor, token: ApiToken, permission: str) -> None:
+    """Raise PermissionRefused unless it is one's own token, or by this right."""
+    if actor is None or actor.pk != token.user_id or not actor.has_perm(MAKE_OWN):
+        require_permission(actor, permission)
+
+
+def tell_of_token(
+    token: ApiToken, what: str, *, actor: Actor, now: dt.datetime
+) -> None:
+    """Tell a token's owner what somebody else did to it; "made", "revoked"."""
+    if actor is not None and actor.pk != token.user_id:
+        tell_owner(
+            AccountNotice(
+                token.user,
+                f"account:{token.user_id}:token:{token.pk}:{what}",
+                f"Your token “{token.name}” was {what} by {name_of(actor)}",
+                now,
+            )
+        )
 
 
 @transaction.atomic
 def revoke_token(
     *, token_id: int, actor: Actor, reason: str = "", now: dt.datetime | None = None
 ) -> ApiToken:
-    """Revoke a token from now on. One that is revoked already stays as it is."""
-    require_permission(actor, "evidence.revoke_apitoken")
+    """Revoke a token from now on. One that is revoked already stays as it is.
+
+    Its owner may, and who has the right to revoke any.
+    """
     moment = now or timezone.now()
     token = ApiToken.objects.select_for_update().get(pk=token_id)
+    require_own_or(actor, token, "evidence.revoke_apitoken")
     if token.revoked_at is None:
         _revoke(token, actor=actor, reason=reason, now=moment)
     return token
@@ -163,13 +207,19 @@ def _revoke(token: ApiToken, *, actor: Actor, reason: str, now: dt.datetime) -> 
         after={"revoked_at": now.isoformat()},
         now=now,
     )
+    tell_of_token(token, "revoked", actor=actor, now=now)
 
 
-def note_use(token: ApiToken, *, now: dt.datetime) -> None:
+def note_use(
+    token: ApiToken, *, now: dt.datetime, address: Address | None = None
+) -> None:
     """Remember that a token was used; within a minute of the last note, do nothing.
 
-    Telemetry and no change of what the token may do: it has no audit entry.
+    Telemetry and no change of what the token may do: it has no audit entry. A network
+    that it never came from before is noted at once.
     """
+    if address is not None and network_of(address) not in token.seen_networks:
+        note_new_network(token.pk, address, now=now)
     stale = now - NOTE_USE_AFTER
     if token.last_used_at is not None and token.last_used_at > stale:
         return
@@ -177,7 +227,7 @@ def note_use(token: ApiToken, *, now: dt.datetime) -> None:
         Q(last_used_at__isnull=True) | Q(last_used_at__lte=stale),
         pk=token.pk,
         revoked_at__isnull=True,
-    ).update(last_used_at=now)
+    ).update(last_used_at=now, last_used_from=str(address) if address else None)
 
 
 def _require_name(name: str) -> str:

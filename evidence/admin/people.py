@@ -50,6 +50,11 @@ from evidence.admin.factors.own_page import app_page, factors_page
 from evidence.admin.factors.passkey_page import passkey_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField, needed
+from evidence.admin.own_tokens import (
+    own_token_page,
+    rotate_own_page,
+    tokens_page,
+)
 from evidence.admin.person_notes import read_person_note
 from evidence.admin.presence_page import ask_presence
 from evidence.admin.sessions_page import sessions_page
@@ -161,7 +166,12 @@ class PersonAdmin(ReadOnlyAdmin):
         factors = self.page("factors/", factors_page, "factors")
         app = self.page("factors/app/", app_page, "factors_app")
         passkey = self.page("factors/passkey/", passkey_page, "factors_passkey")
-        return [own, sessions, factors, app, passkey, *super().get_urls()]
+        tokens = (
+            self.page("tokens/", tokens_page, "tokens"),
+            self.page("tokens/add/", own_token_page, "tokens_add"),
+            self.page("tokens/<int:pk>/rotate/", rotate_own_page, "tokens_rotate"),
+        )
+        return [own, sessions, factors, app, passkey, *tokens, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         rows: QuerySet[User] = super().get_queryset(request)

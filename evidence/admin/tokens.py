@@ -47,6 +47,7 @@ DEFAULT_DAYS = 90
 STATE_LABELS = {
     "active": "success",
     "expired": "warning",
+    "replaced": "warning",
     "revoked": "danger",
     "user off": "danger",
 }
@@ -96,6 +97,17 @@ class TokenForm(forms.Form):
         label="Days until it expires",
     )
 
+    networks = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        label="Networks it may be used from",
+        help_text="Such as 192.0.2.0/24, 2001:db8::/32, with commas between. Empty: "
+        "from anywhere.",
+    )
+
+    def clean_networks(self) -> list[str]:
+        return str(self.cleaned_data["networks"]).replace(",", " ").split()
+
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial = {"user": owner.pk, **self.initial}
@@ -118,6 +130,8 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         "scope_names",
         "expires",
         "last_used",
+        "last_used_from",
+        "allowed_from",
         "created_by",
     )
     list_select_related = ("user", "created_by")
@@ -130,7 +144,11 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         "created",
         "created_by",
         "expires",
+        "ends_at",
+        "replaces",
+        "allowed_from",
         "last_used",
+        "last_used_from",
         "revoked_at",
         "revoked_by",
     )
@@ -153,9 +171,13 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def scope_names(self, token: ApiToken) -> str:
         return ", ".join(token.scopes)
 
+    @display(description="Allowed from")
+    def allowed_from(self, token: ApiToken) -> str:
+        return ", ".join(token.networks) or "anywhere"
+
     @display(description="Expires", ordering="expiry")
     def expires(self, token: ApiToken) -> str:
-        return show_moment(token.expiry)
+        return show_moment(token.works_until)
 
     @display(description="Last used", ordering="last_used_at")
     def last_used(self, token: ApiToken) -> str:

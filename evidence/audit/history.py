@@ -27,6 +27,8 @@ from evidence.stored_moments import to_ms
 from evidence.text import storable
 
 SYSTEM_STREAM = "system"
+READS_STREAM = "reads"
+"""Who read lists, and searched; with a case's key, who read that case."""
 LABEL_LENGTH = 300
 LOCK_NAMESPACE = 0x0CA5EF11
 """Keeps these advisory locks apart from any other that shares the database."""
@@ -34,6 +36,18 @@ LOCK_NAMESPACE = 0x0CA5EF11
 
 def incident_stream(incident_id: int) -> str:
     return f"incident:{incident_id}"
+
+
+def reads_stream(incident_id: int) -> str:
+    """Return the stream of who read a case; its own history has what was changed."""
+    return f"{READS_STREAM}:{incident_id}"
+
+
+def find_case_of_stream(stream: str) -> int | None:
+    """Return the key of the case that a stream is of; None for any other stream."""
+    kind, _, key = stream.partition(":")
+    is_of_case = kind in ("incident", READS_STREAM) and key.isascii()
+    return int(key) if is_of_case and key.isdecimal() and len(key) < 19 else None
 
 
 def extension_stream(extension_id: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 from django.apps import apps
 
+from evidence.audit.history import find_case_of_stream
+
 ACTIONS = {
     "action_item.added": "Action item added",
     "action_item.changed": "Action item changed",
@@ -140,6 +142,10 @@ ACTIONS = {
     "promotion.requested": "Promotion requested",
     "promotion.withdrawn": "Request for a promotion withdrawn",
     "quota.changed": "Quota changed",
+    "reads.downloaded": "Case or evidence downloaded",
+    "reads.listed": "List read",
+    "reads.opened": "Case or evidence opened",
+    "reads.searched": "Searched",
     "reader_settings.changed": "Own settings changed",
     "records.accepted": "Rows accepted as they are",
     "records.checked": "Rows checked against their records",
@@ -167,7 +173,10 @@ ACTIONS = {
     "timeline.corrected": "Timeline entry corrected",
     "timeline.written": "Timeline entry written",
     "token.created": "API token made",
+    "token.refused_elsewhere": "API token refused: sent from another network",
     "token.revoked": "API token revoked",
+    "token.rotated": "API token given a new secret",
+    "token.used_elsewhere": "API token used from a new network",
     "trust.moved": "Trust changed",
     "unclaimed_bytes.claimed": "Bytes without a row claimed by one",
     "unclaimed_bytes.kept": "Bytes without a row kept",
@@ -177,9 +186,14 @@ ACTIONS = {
     "webhook.changed": "Webhook channel changed",
     "work.repeated": "Work that was given up asked for again",
 }
-SINGLE_STREAMS = {"records": "Records of rows", "system": "System"}
+SINGLE_STREAMS = {
+    "reads": "Who read lists",
+    "records": "Records of rows",
+    "system": "System",
+}
 """The streams that belong to no object."""
 CASE_PREFIX, EXTENSION_PREFIX = "incident:", "extension:"
+READS_PREFIX = "reads:"
 
 
 def say_action(action: str) -> str:
@@ -201,16 +215,17 @@ def find_actions(words: str) -> list[str]:
 def say_streams(streams: Iterable[str]) -> dict[str, str]:
     """Return the streams in words, by name; one query for all cases among them."""
     names = set(streams)
-    keys = [name.removeprefix(CASE_PREFIX) for name in names if _is_case(name)]
-    found = _cases().filter(pk__in=keys) if keys else ()
+    keys = {find_case_of_stream(name) for name in names} - {None}
+    found = list(_cases().filter(pk__in=keys)) if keys else []
     cases = {f"{CASE_PREFIX}{case.pk}": case.reference for case in found}
+    cases |= {f"{READS_PREFIX}{case.pk}": case.reference for case in found}
     return {name: _say_stream(name, cases) for name in names}
 
 
 def find_stream(words: str) -> str:
     """Return the stream that words name: raw, a case's reference or an extension."""
     text = words.strip()
-    if not text or text.startswith((CASE_PREFIX, EXTENSION_PREFIX)):
+    if not text or text.startswith((CASE_PREFIX, EXTENSION_PREFIX, READS_PREFIX)):
         return text
     for name, said in SINGLE_STREAMS.items():
         if text.lower() in (name, said.lower()):
@@ -236,14 +251,11 @@ def _cases() -> Any:
     return apps.get_model("incidents", "Incident").objects
 
 
-def _is_case(name: str) -> bool:
-    key = name.removeprefix(CASE_PREFIX)
-    return name != key and key.isascii() and key.isdecimal() and len(key) < 19
-
-
 def _say_stream(name: str, cases: dict[str, str]) -> str:
     if name.startswith(EXTENSION_PREFIX):
         return f"Extension {name.removeprefix(EXTENSION_PREFIX)}"
     if name.startswith(CASE_PREFIX):
         return f"Case {cases.get(name, name.removeprefix(CASE_PREFIX))}"
+    if name.startswith(READS_PREFIX):
+        return f"Who looked at {cases.get(name, name.removeprefix(READS_PREFIX))}"
     return SINGLE_STREAMS.get(name, name)

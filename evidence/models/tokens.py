@@ -40,9 +40,36 @@ class ApiToken(AbstractAuthToken):
     user = person_field(related_name="auth_token_set")
     name = models.CharField(max_length=100)
     scopes = ArrayField(models.CharField(max_length=30, choices=TokenScope))
+    networks = ArrayField(
+        models.CharField(max_length=50),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="From where it may be used, in CIDR; none: from anywhere.",
+    )
     expiry = models.DateTimeField("expires at")
+    ends_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When it ends before it expires, since another took its place.",
+    )
+    replaces = models.OneToOneField(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="replaced_by",
+    )
     created_by = optional_person_field()
     last_used_at = models.DateTimeField(null=True, blank=True)
+    last_used_from = models.GenericIPAddressField(null=True, blank=True)
+    seen_networks = ArrayField(
+        models.CharField(max_length=50),
+        default=list,
+        db_default=[],
+        blank=True,
+        editable=False,
+    )
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_by = optional_person_field()
 
@@ -63,12 +90,27 @@ class ApiToken(AbstractAuthToken):
                 condition=Q(expiry__gt=F("created")), name="api_token_expires_later"
             ),
         )
-        permissions = (("revoke_apitoken", "Can revoke API tokens"),)
+        permissions = (
+            ("revoke_apitoken", "Can revoke API tokens"),
+            ("make_own_apitoken", "Can make API tokens of their own"),
+        )
         triggers = (
             Protect(name="never_deleted", operation=pgtrigger.Delete),
             ReadOnly(
                 name="grant_is_fixed",
-                fields=["digest", "token_key", "user", "scopes", "expiry", "created"],
+                fields=[
+                    *("digest", "token_key", "user", "scopes", "expiry", "created"),
+                    *("networks", "replaces"),
+                ],
+            ),
+            Protect(
+                name="end_comes_nearer_only",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__ends_at__isnull=False)
+                & (
+                    pgtrigger.Q(new__ends_at__isnull=True)
+                    | pgtrigger.Q(new__ends_at__gt=pgtrigger.F("old__ends_at"))
+                ),
             ),
             Protect(
                 name="revoked_stays_revoked",
@@ -81,9 +123,18 @@ class ApiToken(AbstractAuthToken):
         return f"{self.name} ({self.token_key}…)"
 
     def state_at(self, moment: dt.datetime) -> str:
-        """Return `active`, `expired`, `revoked`, or `user off`: nobody may use it."""
+        """Return `active`, or why nobody may use it.
+
+        That is `expired`, `revoked`, `replaced` by a newer secret, or `user off`.
+        """
         if self.revoked_at is not None:
             return "revoked"
         if not self.user.is_active:
             return "user off"
-        return "expired" if self.expiry <= moment else "active"
+        if self.expiry <= moment:
+            return "expired"
+        return "replaced" if self.works_until <= moment else "active"
+
+    @property
+    def works_until(self) -> dt.datetime:
+        return self.expiry if self.ends_at is None else min(self.expiry, self.ends_at)

@@ -79,6 +79,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ),
             ("My sign-ins", "devices", "admin:auth_user_sessions", ""),
             ("My factors", "key", "admin:auth_user_factors", ""),
+            ("My tokens", "vpn_key", "admin:auth_user_tokens", ""),
             ("My settings", "tune", "admin:auth_user_settings", ""),
             (
                 "Playbooks",

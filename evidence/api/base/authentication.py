@@ -9,16 +9,25 @@ from django.utils import timezone
 from knox.auth import TokenAuthentication
 from knox.settings import CONSTANTS
 from rest_framework.authentication import get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from evidence.accounts.reading import only_read
+from evidence.accounts.token_networks import (
+    is_allowed,
+    read_address,
+    record_refused_network,
+)
 from evidence.accounts.tokens import note_use
 from evidence.database.reading import begin_reading, end_reading
 from evidence.models import ApiToken
 
 SCHEMES = (b"bearer", b"token")
 TOKEN_PATTERN = re.compile(rb"[0-9A-Za-z_]{%d,200}" % CONSTANTS.TOKEN_KEY_LENGTH)
+ELSEWHERE = (
+    "The token may not be used from where this request came. Its owner finds the "
+    "networks it is for under My tokens."
+)
 REFUSED = "The token is unknown, expired or revoked. Ask an administrator for another."
 
 
@@ -36,7 +45,11 @@ class ApiTokenAuthentication(TokenAuthentication):
         # The token says what may be done, whose session may have come beside it.
         end_reading()
         user, token = self.authenticate_credentials(credentials.strip())
-        note_use(token, now=timezone.now())
+        now, address = timezone.now(), read_address(request.META.get("REMOTE_ADDR"))
+        if not is_allowed(token.networks, address):
+            record_refused_network(token, address, now=now)
+            raise PermissionDenied(ELSEWHERE, code="network_refused")
+        note_use(token, now=now, address=address)
         if only_read(token.scopes):
             # Until the request ends (config/reading.py).
             begin_reading()

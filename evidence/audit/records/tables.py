@@ -26,13 +26,14 @@ LEFT_OUT = {
     "evidence.LogCopy",
     # How far work has come, and what is worked out anew: nobody relies on it.
     "evidence.SentForm",
+    "evidence.NotedRead",
     "evidence.StoreCheck",
     "incidents.ReminderCursor",
     "incidents.ReminderCheckState",
 }
 UNRECORDED_COLUMNS = {
     "auth.User": ("last_login",),
-    "evidence.ApiToken": ("last_used_at",),
+    "evidence.ApiToken": ("last_used_at", "last_used_from", "seen_networks"),
     "evidence.AuthenticatorApp": ("last_step", "last_used_at"),
     "evidence.Passkey": ("sign_count", "last_used_at"),
     "incidents.Incident": ("last_activity_at",),
