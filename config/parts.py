@@ -47,6 +47,11 @@ READINESS_PARTS = (
         "Auditors' database role",
         "evidence.database.reading_role.read_role_health",
     ),
+    Part(
+        "readings",
+        "Who looked",
+        "evidence.audit.reads.noting.read_notes_health",
+    ),
     Part("history_log", "History log", "evidence.audit.log.health.check_log"),
     Part(
         "log_copies",

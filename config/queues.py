@@ -47,6 +47,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "evidence.check_bytes",
         "evidence.check_history",
         "evidence.check_records",
+        "evidence.record_reads",
         "evidence.seal_records",
         "evidence.check_stored_bytes",
         "evidence.grow_whole_log",

@@ -28,6 +28,8 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "incidents.follow_store_faults",
         "schedule": 60.0,
     },
+    # Who looked, in batches: what was noted since is shown as well.
+    "record-reads": {"task": "evidence.record_reads", "schedule": 300.0},
     # Until it is sealed, a superuser could still forge what was recorded.
     "seal-records": {"task": "evidence.seal_records", "schedule": 60.0},
     "check-records": {

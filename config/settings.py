@@ -131,6 +131,8 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
     "config.middleware.RefusalMiddleware",
     "config.middleware.HistoryPageMiddleware",
+    # Outside of it: what was read is written down by the application's own role.
+    "config.noted_reads.NotedReadsMiddleware",
     "config.reading.ReadingMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]

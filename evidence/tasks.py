@@ -6,6 +6,7 @@ from django.core.cache import cache
 from evidence import services, storage
 from evidence.audit import history_checks, nightly
 from evidence.audit.log import growing, publishing
+from evidence.audit.reads import recording
 from evidence.audit.records import checking, seals
 from evidence.queue import running, sweeping
 from evidence.queue.limits import BY_THE_CLOCK, EXPORTING, VERIFYING
@@ -113,3 +114,8 @@ def grow_whole_log() -> None:
 @shared_task(name="evidence.publish_checkpoints", acks_late=True)
 def publish_checkpoints() -> int:
     return publishing.publish_checkpoints()
+
+
+@shared_task(name="evidence.record_reads")
+def record_reads() -> int:
+    return recording.record_reads()

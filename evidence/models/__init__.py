@@ -20,6 +20,7 @@ from evidence.models.queued_work import (
     WorkState,
 )
 from evidence.models.readers import ReaderSettings
+from evidence.models.reads import NotedRead, ReadDoor, ReadKind, RecordedRead
 from evidence.models.records import RecordCheck, RecordedRow, RowOperation
 from evidence.models.sent_forms import SentForm
 from evidence.models.store import (
@@ -66,11 +67,15 @@ __all__ = (
     "LogSubtree",
     "MarkChange",
     "NotedHead",
+    "NotedRead",
     "Outcome",
     "Passkey",
     "QueuedWork",
+    "ReadDoor",
+    "ReadKind",
     "ReaderSettings",
     "RecordCheck",
+    "RecordedRead",
     "RecordedRow",
     "RecoveryCode",
     "ReplayStep",

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from evidence.admin.base import read_key
 from evidence.audit.history import incident_stream
+from evidence.audit.reads.looking import who_looked
 from evidence.models import AuditEntry
 from evidence.tones import tone_of
 from incidents.admin.case_head import CaseHead, head_of
@@ -68,7 +69,12 @@ def history_tab(
         rows = rows.filter(sequence__lt=before)
     entries = list(rows.order_by("-sequence")[: HISTORY_PAGE + 1])
     more = entries[HISTORY_PAGE - 1].sequence if len(entries) > HISTORY_PAGE else None
-    return {"entries": entries[:HISTORY_PAGE], "more_before": more}
+    may_see = request.user.has_perm("evidence.view_auditentry")
+    return {
+        "entries": entries[:HISTORY_PAGE],
+        "more_before": more,
+        "looked": who_looked(incident.pk) if may_see and not before else None,
+    }
 
 
 def alerts_tab(

@@ -55,18 +55,28 @@ def stream_list(view: Any, request: Request) -> StreamingHttpResponse:
     renderer = request.accepted_renderer
     write = _csv_lines if renderer.format == CsvRenderer.format else _json_lines
     fields = list(view.get_serializer(many=True).child.fields)
-    batches = paginator.batches(bounded)
+    shown: list[int] = []
+    batches = _noting(paginator.batches(bounded), shown)
     response = StreamingHttpResponse(
         write(
             fields, (view.get_serializer(batch, many=True).data for batch in batches)
         ),
         content_type=f"{renderer.media_type}; charset=utf-8",
     )
+    # Which rows were sent by now, for who writes down what was read.
+    vars(response)["shown_keys"] = shown
     if paginator.next_url:
         response["Link"] = f'<{paginator.next_url}>; rel="next"'
     if paginator.as_of:
         response[AS_OF_HEADER] = paginator.as_of
     return response
+
+
+def _noting(batches: Iterator[list[Any]], keys: list[int]) -> Iterator[list[Any]]:
+    """Yield the batches, and keep the keys of their rows."""
+    for batch in batches:
+        keys.extend(row.pk for row in batch)
+        yield batch
 
 
 class StreamPagination(KeysetPagination):

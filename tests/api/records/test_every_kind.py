@@ -32,6 +32,7 @@ NOT_LISTED = {
     "evidence.RecoveryCode": "digests of codes; their use stands in the history",
     "evidence.LogLeaf": "hashes that every entry's proof and the log's tiles give",
     "evidence.LogSubtree": "hashes that the log's tiles give",
+    "evidence.NotedRead": "noted until its batch is recorded; then it is in reads",
     "evidence.ReaderSettings": "in which zone a person reads pages",
     "evidence.SentForm": "keys of forms, so that none is taken twice; soon forgotten",
     "incidents.FrozenCase": "what an archive is made from: rows that are listed, as "

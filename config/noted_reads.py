@@ -1,0 +1,223 @@
+"""Noting who read which case or evidence, from what was asked and what was answered.
+
+Nothing is listed here by page: a page's model, its row and its list come from its
+route and its answer, so a new page is noted as well. Probes and metrics are answered
+before this, and only answers that show something are noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import ResolverMatch
+
+from config.problems import API
+from evidence.audit.history import find_case_of_stream
+from evidence.audit.reads.noting import Read, note_read, telling_what_is_lost
+from evidence.models import ApiToken, AuditEntry, ReadKind
+
+ADMIN = "/admin/"
+KEYS = ("object_id", "pk", "incident_id", "item_id", "report_pk")
+"""How routes name the row that a page is of."""
+OWN = ("admin:login", "admin:logout", "admin:jsi18n", "admin:index")
+SEARCH = "/admin/search/"
+LONGEST_PATH = 6
+CHUNK = 1_000
+
+
+class NotedReadsMiddleware:
+    """Note what each request of a person or a token has read."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        is_read = request.method == "GET" and response.status_code == HTTPStatus.OK
+        if is_read and request.user.is_authenticated:
+            with telling_what_is_lost(request.path):
+                read = find_read(request, response)
+                if read is not None:
+                    _note(request, read)
+                    _note_what_follows(request, response, read)
+        return response
+
+
+def find_read(request: HttpRequest, response: HttpResponse) -> Read | None:
+    """Return what an answer shows; None where that is no case and no record."""
+    match = request.resolver_match
+    if match is None or match.view_name in OWN:
+        return None
+    if request.path_info.startswith(API):
+        return _read_of_api(request, response, match)
+    if request.path_info.startswith(SEARCH):
+        words = request.GET.get("q", "")
+        return Read(ReadKind.SEARCHED, "search", words=words) if words else None
+    if request.path_info.startswith(ADMIN):
+        return _read_of_page(request, response, match)
+    return None
+
+
+def _read_of_page(
+    request: HttpRequest, response: HttpResponse, match: ResolverMatch
+) -> Read | None:
+    model = _model_of_page(match.url_name or "")
+    if model is None:
+        return None
+    key = next((match.kwargs[name] for name in KEYS if name in match.kwargs), None)
+    if key is not None:
+        return _opened(model, str(key), response)
+    changes = (getattr(response, "context_data", None) or {}).get("cl")
+    if changes is None:
+        return None
+    words = request.GET.get("q", "")
+    rows = [row.pk for row in changes.result_list]
+    return Read(
+        ReadKind.SEARCHED if words else ReadKind.LISTED,
+        model._meta.label_lower,
+        words=words or _narrowed_by(request),
+        cases=find_cases(model, rows),
+    )
+
+
+def _read_of_api(
+    request: HttpRequest, response: HttpResponse, match: ResolverMatch
+) -> Read | None:
+    view = getattr(match.func, "cls", None)
+    queryset = getattr(view, "queryset", None)
+    if queryset is None:
+        return None
+    reference = match.kwargs.get("reference")
+    if reference is not None:
+        cases = apps.get_model("incidents", "Incident")._base_manager
+        key = cases.filter(reference=reference).values_list("pk", flat=True).first()
+        return _opened(cases.model, str(key), response)
+    key = next((match.kwargs[name] for name in KEYS if name in match.kwargs), None)
+    if key is not None:
+        return _opened(queryset.model, str(key), response)
+    data: Any = getattr(response, "data", None)
+    rows = data.get("results", ()) if isinstance(data, dict) else ()
+    keys = [row["id"] for row in rows if isinstance(row, dict) and "id" in row]
+    return Read(
+        ReadKind.LISTED,
+        queryset.model._meta.label_lower,
+        words=_narrowed_by(request),
+        cases=find_cases(queryset.model, keys),
+    )
+
+
+def _opened(model: Any, key: str, response: HttpResponse) -> Read | None:
+    if not (key.isascii() and key.isdecimal() and len(key) < 19):
+        return None
+    is_file = "attachment" in response.get("Content-Disposition", "")
+    return Read(
+        ReadKind.DOWNLOADED if is_file else ReadKind.OPENED,
+        model._meta.label_lower,
+        object_id=key,
+        cases=find_cases(model, [int(key)]),
+    )
+
+
+def _narrowed_by(request: HttpRequest) -> str:
+    """Return what a list was narrowed by, as it stands in the address."""
+    return request.META.get("QUERY_STRING", "")
+
+
+def _note(request: HttpRequest, read: Read) -> None:
+    token = getattr(request, "auth", None)
+    note_read(
+        read,
+        reader=request.user,  # type: ignore[arg-type]
+        token=token if isinstance(token, ApiToken) else None,
+        by_api=request.path_info.startswith(API),
+    )
+
+
+def _note_what_follows(request: HttpRequest, response: Any, read: Read) -> None:
+    """Note the cases in a stream of rows once it has ended, however it ended.
+
+    That it began is noted by then.
+    """
+    shown: list[int] | None = getattr(response, "shown_keys", None)
+    if shown is None:
+        return
+    model = apps.get_model(read.subject)
+    parts: Iterator[bytes] = iter(response.streaming_content)
+
+    def sent() -> Iterator[bytes]:
+        try:
+            yield from parts
+        finally:
+            with telling_what_is_lost(request.path):
+                cases = find_cases(model, shown)
+                _note(request, replace(read, cases=cases))
+
+    response.streaming_content = sent()
+
+
+@cache
+def _model_of_page(name: str) -> Any:
+    """Return the model whose page has this name, the longest that fits."""
+    fitting = [
+        model
+        for model in admin.site._registry
+        if name.startswith(f"{model._meta.app_label}_{model._meta.model_name}_")
+    ]
+    return max(
+        fitting, key=lambda model: len(str(model._meta.model_name)), default=None
+    )
+
+
+def find_cases(model: Any, keys: Sequence[int]) -> list[int]:
+    """Return the keys of the cases that rows belong to; empty for what has none."""
+    if not keys:
+        return []
+    if model._meta.label == "incidents.Incident":
+        return list(keys)
+    if model is AuditEntry:
+        return _cases_of_entries(keys)
+    path = path_to_case(model)
+    if path is None:
+        return []
+    found: set[int | None] = set()
+    for start in range(0, len(keys), CHUNK):
+        rows = model._base_manager.filter(pk__in=keys[start : start + CHUNK])
+        found.update(rows.values_list(path, flat=True))
+    return sorted(key for key in found if key is not None)
+
+
+def _cases_of_entries(keys: Sequence[int]) -> list[int]:
+    rows = AuditEntry.objects.filter(pk__in=keys).order_by()
+    streams = rows.values_list("stream", flat=True).distinct()
+    found = (find_case_of_stream(stream) for stream in streams)
+    return sorted({case for case in found if case is not None})
+
+
+@cache
+def path_to_case(model: Any) -> str | None:
+    """Return the shortest way from a row to its case, over its own columns."""
+    seen, level = {model}, [(model, "")]
+    for _ in range(LONGEST_PATH):
+        level = list(_one_further(level, seen))
+        for reached, path in level:
+            if reached._meta.label == "incidents.Incident":
+                return path
+    return None
+
+
+def _one_further(
+    level: Iterable[tuple[Any, str]], seen: set[Any]
+) -> Iterator[tuple[Any, str]]:
+    for model, path in level:
+        for column in model._meta.concrete_fields:
+            other = column.related_model if column.is_relation else None
+            if other is not None and other not in seen:
+                seen.add(other)
+                yield other, f"{path}__{column.name}" if path else column.name

@@ -1,0 +1,1 @@
+"""Who read which case or evidence: noted at once, recorded in batches."""
