@@ -63,6 +63,7 @@ def addresses(world: World) -> list[str]:
         reverse("admin:evidence_evidenceitem_upload"),
         reverse("admin:auth_user_settings"),
         reverse("admin:auth_user_sessions"),
+        reverse("admin:auth_user_tokens"),
     ]
 
 
