@@ -25,8 +25,8 @@ class ReadingMiddleware:
     """Have who only reads do so, from when they are known until the answer is sent.
 
     A session's person is known here; a token's is once the view has looked at it
-    (evidence/api/base/authentication.py). It is the innermost, so that sessions and
-    messages are written by the application's own role.
+    (evidence/api/base/authentication.py). It stands inside of those that write
+    sessions and messages, which do so by the application's own role.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

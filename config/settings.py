@@ -131,9 +131,9 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
     "config.middleware.RefusalMiddleware",
     "config.middleware.HistoryPageMiddleware",
-    # Outside of it: what was read is written down by the application's own role.
-    "config.noted_reads.NotedReadsMiddleware",
     "config.reading.ReadingMiddleware",
+    # Inside of it: what is looked up for a note is read as the page was.
+    "config.noted_reads.NotedReadsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 

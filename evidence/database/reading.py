@@ -25,6 +25,7 @@ from evidence.database.base import DatabaseWrapper
 class Purpose(StrEnum):
     """Why something is written for a request that only reads. This is all there is."""
 
+    READ = "that they read it"
     CUSTODY = "that they saw evidence, or took it"
     ARCHIVE = "that they asked for an archive of a case, or took one"
     CHECK = "that they had something checked, and what was found"

@@ -20,6 +20,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from evidence.database.reading import Purpose, written_for_reader
 from evidence.errors import HealthWarning
 from evidence.models import ApiToken, NotedRead, ReadDoor, ReadKind
 from evidence.models.reads import WORDS_LENGTH
@@ -53,6 +54,7 @@ class Read:
     cases: Sequence[int] = ()
 
 
+@written_for_reader(Purpose.READ)
 def note_read(
     read: Read,
     *,
