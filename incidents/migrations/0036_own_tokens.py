@@ -21,7 +21,7 @@ def grant_making(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = (
-        ("incidents", "0032_frozen_cases_and_seals"),
-        ("evidence", "0017_own_tokens"),
+        ("incidents", "0035_pruning_roles"),
+        ("evidence", "0019_own_tokens"),
     )
     operations = (migrations.RunPython(grant_making, migrations.RunPython.noop),)
