@@ -171,7 +171,8 @@ class PersonAdmin(ReadOnlyAdmin):
             self.page("tokens/add/", own_token_page, "tokens_add"),
             self.page("tokens/<int:pk>/rotate/", rotate_own_page, "tokens_rotate"),
         )
-        return [own, sessions, factors, app, passkey, *tokens, *super().get_urls()]
+        more = (factors, app, passkey)
+        return [own, sessions, *more, *tokens, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         rows: QuerySet[User] = super().get_queryset(request)

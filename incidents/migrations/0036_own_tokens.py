@@ -22,6 +22,6 @@ def grant_making(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = (
         ("incidents", "0035_pruning_roles"),
-        ("evidence", "0019_own_tokens"),
+        ("evidence", "0020_own_tokens"),
     )
     operations = (migrations.RunPython(grant_making, migrations.RunPython.noop),)

@@ -12,7 +12,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("evidence", "0019_own_tokens"),
+        ("evidence", "0020_own_tokens"),
         ("incidents", "0031_see_failed_sign_ins"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -11,7 +11,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("evidence", "0018_pruned_replays"),
+        ("evidence", "0019_passkeys"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
