@@ -75,6 +75,8 @@ def make_burst(number: int) -> None:
     names = [field.column for field in Notification._meta.concrete_fields]
     values = {name: f'"{name}"' for name in names if name != "id"}
     values |= {"key": f"key || ':{number}:' || n", "state": "'pending'"}
+    # The row that is copied may have been claimed meanwhile, until later.
+    values |= {"next_try_at": "send_at"}
     values |= {"attempts": "0", "attempts_left": "5", "finished_at": "NULL"}
     values |= {"subject": "''", "body": "''"}
     columns = ", ".join(f'"{name}"' for name in values)
