@@ -358,7 +358,7 @@ class TestWhatItWithstands:
                 case = make_incident(title=f"weather {more} {number}")
                 make_evidence(case, name=f"weather-{more}-{number}.json")
                 make_user(Role.AUDITOR, f"weather-{more}-{number}")
-            with django_assert_max_num_queries(20) as captured:
+            with django_assert_max_num_queries(22) as captured:
                 assert len(search(client, "weather").context["groups"]) == 4
             counts.append(len(captured))
         assert counts[0] == counts[1]
