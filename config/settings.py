@@ -412,7 +412,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["evidence.api.base.parsers.PlainJsonParser"],
     "DEFAULT_METADATA_CLASS": "evidence.api.base.metadata.PlainMetadata",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "evidence.api.base.documents.ApiSchema",
     "EXCEPTION_HANDLER": "evidence.api.base.problems.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -427,6 +427,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Casefile API",
     "DESCRIPTION": "Incidents, evidence, verification reports and their history.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

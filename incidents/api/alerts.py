@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiResponse, OpenApiTypes, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,6 +26,9 @@ from incidents.services.alerts.intake import (
 )
 from incidents.workflow.errors import AlertError
 from incidents.workflow.incident_states import IncidentSource
+
+ANY_OBJECT = {"type": "object", "additionalProperties": {}}
+ONE_OR_MANY = {"oneOf": [ANY_OBJECT, {"type": "array", "items": ANY_OBJECT}]}
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class AlertViewSet(ReadOnlyViewSet):
         return serializers.AlertSerializer
 
     @extend_schema(
-        request={"application/json": OpenApiTypes.OBJECT},
+        request={"application/json": ONE_OR_MANY},
         responses={
             201: serializers.AlertAnswerSerializer,
             200: serializers.AlertAnswerSerializer,

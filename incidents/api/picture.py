@@ -108,6 +108,7 @@ class PictureShadeSerializer(PictureGapSerializer):
 class PictureSerializer(serializers.Serializer):
     """Lanes of bands and marks on one axis of time, in milliseconds since 1970."""
 
+    schema = serializers.CharField()
     window = serializers.DictField(child=serializers.IntegerField())
     lanes = PictureLaneSerializer(many=True)
     shades = PictureShadeSerializer(many=True)

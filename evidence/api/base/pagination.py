@@ -125,7 +125,7 @@ class KeysetPagination(BasePagination):
         return Response({**body, "as_of": self.as_of} if self.as_of else body)
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        link = {"type": "string", "format": "uri", "nullable": True}
+        link = {"type": ["string", "null"], "format": "uri"}
         return {
             "type": "object",
             "required": ["next", "previous", "results"],

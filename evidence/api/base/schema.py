@@ -7,7 +7,8 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from evidence.api.base.authentication import ApiTokenAuthentication
-from evidence.api.base.problems import CONTENT_TYPE
+from evidence.api.base.examples import add_examples
+from evidence.api.base.problems import CONTENT_TYPE, make_problem
 
 METHODS = ("get", "post", "put", "patch", "delete")
 ALWAYS = {
@@ -24,6 +25,20 @@ WITH_BODY = {
     "413": "The body is larger than allowed.",
     "415": "The body is of a type that is not taken here.",
     "422": "The content was read and is refused; `path` says where it is wrong.",
+}
+# For the examples; docs/api.md has every code.
+CODES = {
+    "400": "validation_failed",
+    "401": "not_authenticated",
+    "403": "scope_missing",
+    "404": "not_found",
+    "409": "stale",
+    "413": "too_large",
+    "415": "unsupported_media_type",
+    "422": "malformed",
+    "429": "throttled",
+    "500": "internal_error",
+    "503": "unavailable",
 }
 TEXT = {"type": "string"}
 PROBLEM: dict[str, Any] = {
@@ -74,6 +89,7 @@ def add_problems(
     """Document the problem answers of every operation. A post-processing hook."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = PROBLEM
+    _allow_anything(result)
     for operations in result["paths"].values():
         for method in METHODS:
             if method in operations:
@@ -81,7 +97,18 @@ def add_problems(
                 _add_to(
                     operations[method], has_body="requestBody" in operations[method]
                 )
+                add_examples(operations[method], schemas)
     return result
+
+
+def _allow_anything(part: Any) -> None:
+    """Take `anything, or null` for anything: written as a choice, null fits both."""
+    values = list(part.values()) if isinstance(part, dict) else part
+    for value in values:
+        if isinstance(value, dict) and value.get("oneOf") == [{}, {"type": "null"}]:
+            del value["oneOf"]
+        if isinstance(value, (dict, list)):
+            _allow_anything(value)
 
 
 def _state_streams(operation: dict[str, Any]) -> None:
@@ -93,11 +120,13 @@ def _state_streams(operation: dict[str, Any]) -> None:
 
 
 def _add_to(operation: dict[str, Any], *, has_body: bool) -> None:
-    reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    reference = {"$ref": "#/components/schemas/Problem"}
     described = ALWAYS | (WITH_BODY if has_body else {})
     responses = operation["responses"]
     for status, description in described.items():
-        responses.setdefault(
-            status, {"description": description, "content": {CONTENT_TYPE: reference}}
+        example = make_problem(
+            int(status), CODES[status], description, instance="/api/v1/…"
         )
+        content = {CONTENT_TYPE: {"schema": reference, "example": example}}
+        responses.setdefault(status, {"description": description, "content": content})
     operation["responses"] = dict(sorted(responses.items()))

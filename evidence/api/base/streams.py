@@ -53,7 +53,7 @@ def stream_list(view: Any, request: Request) -> StreamingHttpResponse:
     rows = paginator.begin(view.filter_queryset(view.get_queryset()), request, view)
     bounded = paginator.bound(rows)
     renderer = request.accepted_renderer
-    write = _csv_lines if renderer.format == CsvRenderer.format else _json_lines
+    write = csv_lines if renderer.format == CsvRenderer.format else json_lines
     fields = list(view.get_serializer(many=True).child.fields)
     shown: list[int] = []
     batches = _noting(paginator.batches(bounded), shown)
@@ -118,12 +118,14 @@ Batches = Iterator[list[dict[str, Any]]]
 Lines = Callable[[list[str], Batches], Iterator[str]]
 
 
-def _json_lines(fields: list[str], batches: Batches) -> Iterator[str]:
+def json_lines(fields: list[str], batches: Batches) -> Iterator[str]:
+    """Yield the text of each batch: an object a line."""
     for batch in batches:
         yield "".join(f"{_json(row)}\n" for row in batch)
 
 
-def _csv_lines(fields: list[str], batches: Batches) -> Iterator[str]:
+def csv_lines(fields: list[str], batches: Batches) -> Iterator[str]:
+    """Yield a table's text: the line of names first, then the lines of each batch."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(fields)
