@@ -11,7 +11,7 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser live walk slow faults documents bench lint lock deploy-check manage install clean
+.PHONY: help run test browser live walk slow faults documents bench lint lock sbom licences audit deploy-check manage install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,15 @@ lint: install ## Check format, style, types, migrations and production settings
 
 lock: install ## Pin and hash what requirements*.in ask for (ARGS="--upgrade-package celery")
 	@$(VENV)/python -m config.launcher.lock $(ARGS)
+
+sbom: install ## Write what production is made of, as CycloneDX (ARGS=path)
+	@$(VENV)/python -m config.launcher.sbom $(ARGS)
+
+licences: install ## Write docs/licences.md
+	@$(VENV)/python -m config.launcher.licences
+
+audit: install ## Ask for known vulnerabilities; exit code 3 where that could not be asked
+	@$(VENV)/python -m config.launcher.audit
 
 deploy-check: install ## Run what deploy/ ships, step by step (ARGS="nginx")
 	@$(LAUNCH) beside $(VENV)/python -m tests.deploy.check $(ARGS)
