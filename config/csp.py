@@ -8,7 +8,7 @@ Policy = dict[str, Any]
 
 STRICT_POLICY: Policy = {
     "default-src": [SELF],
-    "base-uri": [SELF],
+    "base-uri": [NONE],
     "form-action": [SELF],
     "frame-ancestors": [NONE],
     "object-src": [NONE],

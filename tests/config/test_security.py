@@ -5,6 +5,7 @@ from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
+from config.csp import POLICIES_BY_PATH
 from config.middleware import TrustedProxyMiddleware
 from tests.conftest import PASSWORD, sign_in
 
@@ -20,6 +21,63 @@ def test_pages_outside_the_admin_get_the_strict_policy(client: Client) -> None:
     assert "script-src" not in policy
     assert "unsafe" not in str(policy)
     assert policy["frame-ancestors"] == "'none'"
+
+
+# One of each kind: a redirect, a page, a refusal and a missing thing of the API, a page
+# that is not there, a file that is not there, a probe.
+ANSWERS = (
+    "/",
+    "/admin/login/",
+    "/api/v1/incidents/",
+    "/api/v1/nothing/",
+    "/nothing",
+    "/static/nothing.css",
+    "/livez",
+)
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("path", ANSWERS)
+def test_headers_stand_on_every_kind_of_answer(client: Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert read_policy(headers)["frame-ancestors"] == "'none'"
+    assert "server" not in headers
+    assert "x-powered-by" not in headers
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("path", ANSWERS)
+def test_policies_name_no_plugin_and_no_base(client: Client, path: str) -> None:
+    policy = read_policy(client.get(path).headers)
+    assert policy["object-src"] == "'none'"
+    assert policy["base-uri"] == "'none'"
+    assert policy["default-src"] == "'self'"
+
+
+@pytest.mark.usefixtures("db")
+def test_only_pages_of_the_admin_may_evaluate(client: Client) -> None:
+    policies = {path: str(read_policy(client.get(path).headers)) for path in ANSWERS}
+    lax = {path for path, policy in policies.items() if "unsafe-eval" in policy}
+    assert lax == {"/admin/login/"}
+    assert {path for path in POLICIES_BY_PATH if path.startswith("/admin")} == {
+        "/admin/"
+    }
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("path", ANSWERS)
+def test_no_answer_is_open_to_other_origins(client: Client, path: str) -> None:
+    answer = client.get(path, headers={"origin": "https://elsewhere.example"})
+    assert not [name for name in answer.headers if "access-control" in name.lower()]
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("path", ["/static/", "/static/admin/", "/media/"])
+def test_no_folder_is_listed(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 404
 
 
 @pytest.mark.usefixtures("db")
