@@ -70,12 +70,18 @@ def example_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
         return [example_of(schema["items"], components)]
     name = schema.get("$ref", "").removeprefix(COMPONENT)
     if name in rows:
-        return rows[name]
+        return _complete(rows[name], schema, components)
     results = components.get(name, {}).get("properties", {}).get("results")
     if name.startswith("Paginated") and results:
         page = example_of(results, components)
         return {"next": None, "previous": None, "results": page}
     return sketch(schema, components)
+
+
+def _complete(row: Any, schema: dict[str, Any], components: dict[str, Any]) -> Any:
+    """Return a kept row with just the fields of today: what came since is sketched."""
+    today = sketch(schema, components)
+    return {key: row.get(key, value) for key, value in today.items()}
 
 
 def _write(
