@@ -41,6 +41,7 @@ ALLOWED = {
 # Read by a person: their metadata says nothing, or nothing that a list could hold.
 READ = {
     "async-timeout": "Apache-2.0",
+    "fido2": "BSD-2-Clause AND Apache-2.0 AND MPL-2.0",
     "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
     "uritemplate": "BSD-3-Clause OR Apache-2.0",
 }
