@@ -3,8 +3,9 @@
 import pytest
 from django.urls import reverse
 
+from evidence.audit.log.growing import grow_log
 from evidence.handling import Tlp
-from evidence.models import EvidenceItem
+from evidence.models import AuditEntry, EvidenceItem
 from incidents.models import Incident, LooseningRequest
 from incidents.services.lifecycle.marks import set_mark
 from tests.conftest import make_user as make_person
@@ -130,3 +131,12 @@ def test_the_list_of_evidence_is_narrowed_by_the_mark(case, client, responder):
     listed = reverse("admin:evidence_evidenceitem_changelist")
     answer = client.get(f"{listed}?tlp=red")
     assert [item.pk for item in answer.context["cl"].result_list] == [other.pk]
+
+
+def test_the_proof_of_an_entry_of_a_case_is_named_by_its_mark(case, client, auditor):
+    grow_log(state_now=True)
+    entry = AuditEntry.objects.filter(stream=f"incident:{case.pk}").first()
+    client.force_login(auditor)
+    url = reverse("admin:evidence_auditentry_prove", args=[entry.pk])
+    name = f"entry-{entry.pk}-proof_TLP-AMBER.json"
+    assert name in client.get(url)["Content-Disposition"]

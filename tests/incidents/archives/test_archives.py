@@ -36,9 +36,11 @@ from incidents.services.archives.requests import (
 )
 from incidents.services.gates.gathering import gather_postmortem
 from incidents.services.postmortems.archive import archive_postmortem
+from tests.evidence.audit.test_log import make_consistent, rechain
 from tests.evidence.helpers import receive, without_triggers
 from tests.evidence.proof.archives import FOLDER as PROOF
-from tests.factories import make_incident, make_user
+from tests.evidence.proof.hostile import HOSTILE
+from tests.factories import close_false_alarm, make_incident, make_user
 from tests.incidents.postmortem.cases import make_case, make_version, sign
 
 pytestmark = pytest.mark.django_db
@@ -162,6 +164,23 @@ def test_the_condition_is_met_by_an_archive_that_passes_and_by_nothing_less() ->
     with read(CaseArchive.objects.get(pk=waiting.pk)) as file:
         names = {name.rpartition("/")[2] for name in file.namelist()}
     assert {"1-v1.json", "1-v1.md", "1-v1.pdf"} <= names
+
+
+def test_a_case_that_is_closed_is_archived_by_itself_as_it_was_closed() -> None:
+    incident = make_case()
+    close_false_alarm(incident)
+    archive = CaseArchive.objects.get(incident=incident)
+    assert archive.requested_by is None
+    run_archive(archive_id=archive.pk)
+    with read(CaseArchive.objects.get(pk=archive.pk)) as file:
+        top = f"{incident.reference}/"
+        predicate = json.loads(file.read(f"{top}manifest.json"))["predicate"]
+        history = file.read(f"{top}history/incident_{incident.pk}.ndjson")
+    assert (predicate["status"], predicate["made_by"]) == (
+        "closed_false_alarm",
+        "system",
+    )
+    assert b'"action":"incident.closed"' in history
 
 
 def test_an_archive_of_a_history_that_does_not_hold_is_not_kept() -> None:
@@ -292,3 +311,76 @@ def test_an_archive_that_somebody_brings_is_checked(
     assert "unreadable" in bring(b"no archive")
     client.force_login(outsider)
     assert client.get(url).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a byte order mark", "a name twice", "an absolute name", "a link"),
+        *("a manifest of 200 MB of blanks", "a size of 2^60 in ZIP64", "a password"),
+        *("no ZIP", "nothing", "an empty ZIP"),
+    ],
+)
+def test_a_hostile_archive_that_somebody_brings_is_judged(
+    name: str, client: Client
+) -> None:
+    """What is found in it is shown; nothing of it is kept, and nothing is ours."""
+    make, codes = HOSTILE[name]
+    data = make()
+    file = io.BytesIO(data)
+    file.name = "brought.zip"
+    client.force_login(make_user(Role.REVIEWER))
+    answer = client.post("/admin/incidents/casearchive/check/", {"archive": file})
+    assert answer.status_code == 200
+    if not data:
+        assert "is empty" in answer.content.decode()
+        return
+    found = answer.context["found"]
+    assert {fault["code"] for fault in found.faults} == codes
+    assert (found.made_here, found.is_signed_here) == (None, False)
+    assert found.history == "unknown"
+
+
+def test_an_archive_that_was_changed_is_none_of_ours_though_its_history_is(
+    client: Client,
+) -> None:
+    """What was repacked has other bytes; a checkpoint of ours in it is compared."""
+    data = storage.read_verified(make_archive(make_case()).sha256_hex)
+    repacked = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as made,
+        zipfile.ZipFile(repacked, "w", zipfile.ZIP_DEFLATED) as file,
+    ):
+        for name in made.namelist():
+            file.writestr(name, made.read(name))
+    repacked.seek(0)
+    repacked.name = "repacked.zip"
+    client.force_login(make_user(Role.REVIEWER))
+    url = "/admin/incidents/casearchive/check/"
+    found = client.post(url, {"archive": repacked}).context["found"]
+    assert (found.faults, found.made_here) == ([], None)
+    assert (found.is_signed_here, found.history) == (True, "extends")
+
+
+def test_a_rewritten_history_conflicts_with_an_archive_of_before(
+    client: Client,
+) -> None:
+    """A superuser's rewrite, made consistent again, is told by who brings one."""
+    incident = make_case()
+    data = storage.read_verified(make_archive(incident).sha256_hex)
+    stream = f"incident:{incident.pk}"
+    without_triggers(
+        "UPDATE evidence_auditentry SET reason = 'x' "
+        "WHERE sequence = 2 AND stream = %s",
+        stream,
+    )
+    rechain(stream)
+    make_consistent()
+    grow_log(state_now=True)
+    file = io.BytesIO(data)
+    file.name = "brought.zip"
+    client.force_login(make_user(Role.REVIEWER))
+    answer = client.post("/admin/incidents/casearchive/check/", {"archive": file})
+    found = answer.context["found"]
+    assert found.history == "conflicts"
+    assert "does not extend" in answer.content.decode()
