@@ -137,6 +137,6 @@ def test_the_proof_of_an_entry_of_a_case_is_named_by_its_mark(case, client, audi
     grow_log(state_now=True)
     entry = AuditEntry.objects.filter(stream=f"incident:{case.pk}").first()
     client.force_login(auditor)
-    url = reverse("admin:evidence_auditentry_prove", args=[entry.pk])
+    url = reverse("admin:evidence_auditentry_prove_entry", args=[entry.pk])
     name = f"entry-{entry.pk}-proof_TLP-AMBER.json"
     assert name in client.get(url)["Content-Disposition"]

@@ -318,7 +318,7 @@ def test_an_archive_that_somebody_brings_is_checked(
     [
         *("a byte order mark", "a name twice", "an absolute name", "a link"),
         *("a manifest of 200 MB of blanks", "a size of 2^60 in ZIP64", "a password"),
-        *("no ZIP", "nothing", "an empty ZIP"),
+        *("no ZIP", "an empty ZIP"),
     ],
 )
 def test_a_hostile_archive_that_somebody_brings_is_judged(
@@ -326,15 +326,11 @@ def test_a_hostile_archive_that_somebody_brings_is_judged(
 ) -> None:
     """What is found in it is shown; nothing of it is kept, and nothing is ours."""
     make, codes = HOSTILE[name]
-    data = make()
-    file = io.BytesIO(data)
+    file = io.BytesIO(make())
     file.name = "brought.zip"
     client.force_login(make_user(Role.REVIEWER))
     answer = client.post("/admin/incidents/casearchive/check/", {"archive": file})
     assert answer.status_code == 200
-    if not data:
-        assert "is empty" in answer.content.decode()
-        return
     found = answer.context["found"]
     assert {fault["code"] for fault in found.faults} == codes
     assert (found.made_here, found.is_signed_here) == (None, False)
