@@ -24,7 +24,7 @@ COMMAND = (
 
 
 def audit(command: tuple[str, ...] = COMMAND) -> int:
-    """Say what is known of every locked package, and return the exit code."""
+    """Print what is known of every locked package; return the exit code."""
     told = subprocess.run(
         [*command, str(ROOT / LOCKED)], capture_output=True, text=True, cwd=ROOT
     )

@@ -52,7 +52,7 @@ def prepared_state(
         environment = _make_environment(folders, servers, port)
         owner_url = servers["DATABASE_URL"]
         if os.environ.get("DATABASE_URL"):
-            # Whoever made that server gives roles there; the page System tells.
+            # Who made that server gives roles there; the page System tells.
             environment.setdefault("DATABASE_READ_ROLE", "none")
             _prepare_database(environment)
         else:

@@ -50,7 +50,7 @@ FULL = (
 )
 READS_ONLY = (
     "You read under a database role that cannot write, and this would have written. "
-    "Nothing was changed: tell whoever runs Casefile what you did."
+    "Nothing was changed: tell the people who run Casefile what you did."
 )
 ROLE_MISSING = (
     "Who only reads does so under a database role of its own, and that role is missing "

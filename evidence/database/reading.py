@@ -2,7 +2,7 @@
 
 The role is taken by the request's own session of the database, for as long as the
 request lasts (PostgreSQL's SET ROLE). Casefile has its sessions to itself, and refuses
-a pooler that shares them out, so a role is nobody else's. A connection that is made
+a pooler that shares them out, so nobody else meets the role. A connection that is made
 anew in between takes the role again; one that goes back to a pool gives it up first.
 
 What is still written for such a request is written by the application's own role, in

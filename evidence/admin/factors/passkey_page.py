@@ -93,7 +93,7 @@ def _add(request: HttpRequest, form: PasskeyForm, state: dict[str, Any] | None) 
 @csrf_protect
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in_with_passkey(request: HttpRequest) -> HttpResponse:
-    """Sign in whoever's passkey answers, without a name and a password."""
+    """Sign in the owner of the passkey that answers, without name and password."""
     fault = ""
     if request.method == "POST":
         person = prove_passkey(request, SIGN_IN)

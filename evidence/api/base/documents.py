@@ -54,7 +54,7 @@ class ApiSchema(AutoSchema):
 
 
 def can_be_empty(field: Any) -> bool:
-    """Tell whether a serializer's field gives a column of text that may be empty."""
+    """Return whether a serializer's field gives a column of text that may be empty."""
     columns = find_columns(field)
     return bool(columns) and columns[-1].blank and not columns[-1].null
 
