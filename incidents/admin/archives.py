@@ -270,7 +270,7 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
 
     @display(description="Time stamps")
     def time_stamps(self, archive: CaseArchive) -> str:
-        """Say which authorities stamped it; amber where one was asked in vain."""
+        """Show which authorities stamped it; amber where one was asked in vain."""
         seal = ArchiveSeal.objects.filter(archive=archive).first()
         if seal is None:
             return "–"
