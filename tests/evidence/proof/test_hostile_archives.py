@@ -62,7 +62,7 @@ def fields() -> Iterator[tuple[str, int]]:
             yield f"{what}+{place}", start + place
 
 
-@pytest.mark.parametrize(("field", "place"), fields())
+@pytest.mark.parametrize(("field", "place"), list(fields()))
 def test_a_flipped_bit_of_the_zip_itself_is_found_or_changes_no_member(
     field: str, place: int, tmp_path: Path
 ) -> None:
