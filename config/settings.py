@@ -120,6 +120,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "evidence.viewing.ViewerMiddleware",
     "evidence.reader_zone.ReaderZoneMiddleware",
     "config.request_ids.RequestUserMiddleware",
     "evidence.admin.idle.IdleSessionMiddleware",

@@ -137,6 +137,8 @@ TONES = {
     "move odd": "watch",
     # a case that is kept as it is
     "on hold": "watch",
+    # a case that is there for few
+    "restricted": "watch",
     # requests and rollbacks
     "pending": "watch",
     "proposed": "watch",

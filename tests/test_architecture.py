@@ -48,7 +48,7 @@ LAYERS = {
     # What people are shown, and in which words: no service knows of it.
     "pages": (
         "exports figure_words form_keys markdown metrics notification_metrics plots "
-        "phase_views reader_zone shown_times spreadsheets static templates "
+        "phase_views reader_zone viewing shown_times spreadsheets static templates "
         "templatetags timeline_export"
     ),
     "doors": "admin api apps checks management pulling tasks",

@@ -20,16 +20,20 @@ from evidence.models import (
     VerificationError,
     VerificationReport,
 )
+from evidence.models.case_bound import is_shown
 from evidence.services.remarks import RemarkKind, find_remarks
 from evidence.storable_values import BIGINT_MAX
 from evidence.text import unify_lines
 
 
 class ReferenceField(serializers.SlugRelatedField):
-    """A case by its reference."""
+    """A case by its reference; null where who asks may not see it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(slug_field="reference", read_only=True, **kwargs)
+
+    def to_representation(self, obj: Any) -> Any:
+        return super().to_representation(obj) if is_shown(obj) else None
 
 
 class NameField(serializers.SlugRelatedField):

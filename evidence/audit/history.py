@@ -158,14 +158,14 @@ def _plain_number(value: float) -> int | float | str:
 
 def stream_documents(stream: str) -> Iterator[dict[str, Any]]:
     """Yield a stream's entries as documents, in sequence order, a few at a time."""
-    rows = AuditEntry.objects.filter(stream=stream).order_by("sequence")
+    rows = AuditEntry.everything.filter(stream=stream).order_by("sequence")
     return (entry_document(row) for row in rows.iterator())
 
 
 def list_streams() -> list[str]:
     """Return the names of all streams."""
     return list(
-        AuditEntry.objects.order_by("stream")
+        AuditEntry.everything.order_by("stream")
         .values_list("stream", flat=True)
         .distinct()
     )
@@ -182,7 +182,7 @@ def find_lost_heads(stream: str | None = None) -> list[ChainFault]:
     A chain alone cannot show that its newest entries were cut off; this can. None
     looks at all streams.
     """
-    entry = AuditEntry.objects.filter(
+    entry = AuditEntry.everything.filter(
         stream=OuterRef("stream"),
         sequence=OuterRef("sequence"),
         entry_hash=OuterRef("entry_hash"),
@@ -204,21 +204,25 @@ def find_lost_heads(stream: str | None = None) -> list[ChainFault]:
 
 def read_heads() -> list[AuditEntry]:
     """Return the newest entry of every stream, by stream."""
-    return list(AuditEntry.objects.order_by("stream", "-sequence").distinct("stream"))
+    return list(
+        AuditEntry.everything.order_by("stream", "-sequence").distinct("stream")
+    )
 
 
 def newest_of_streams() -> models.QuerySet[AuditEntry]:
     """Return the newest entry of every stream as rows to be ordered and paged."""
-    later = AuditEntry.objects.filter(
+    later = AuditEntry.everything.filter(
         stream=OuterRef("stream"), sequence=OuterRef("sequence") + 1
     )
-    return AuditEntry.objects.filter(~Exists(later))
+    return AuditEntry.everything.filter(~Exists(later))
 
 
 def _append(entry: AuditEntry) -> AuditEntry:
     # Under the lock nobody else can add: the newest row that is seen is the end.
     _lock_stream(entry.stream)
-    last = AuditEntry.objects.filter(stream=entry.stream).order_by("-sequence").first()
+    last = (
+        AuditEntry.everything.filter(stream=entry.stream).order_by("-sequence").first()
+    )
     entry.sequence = last.sequence + 1 if last else 1
     entry.previous_hash = last.entry_hash if last else None
     entry.entry_hash = entry_hash(entry_document(entry))

@@ -33,7 +33,7 @@ class TurnedClock:
 
 def with_entry_before(entries: QuerySet[AuditEntry]) -> QuerySet[Any]:
     """Give each entry `before_at`, the time of the one in front of it in its stream."""
-    before = AuditEntry.objects.filter(
+    before = AuditEntry.everything.filter(
         stream=OuterRef("stream"), sequence=OuterRef("sequence") - 1
     )
     return entries.annotate(before_at=Subquery(before.values("recorded_at")[:1]))
@@ -41,7 +41,7 @@ def with_entry_before(entries: QuerySet[AuditEntry]) -> QuerySet[Any]:
 
 def find_turned_clocks(stream: str | None = None) -> list[TurnedClock]:
     """Return where the times of a stream go back; None looks at all streams."""
-    entries: QuerySet[AuditEntry] = AuditEntry.objects.all()
+    entries: QuerySet[AuditEntry] = AuditEntry.everything.all()
     if stream is not None:
         entries = entries.filter(stream=stream)
     found = (

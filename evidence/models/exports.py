@@ -7,16 +7,19 @@ from django.db.models import Q
 from evidence.format import REDACTION_FLAGS
 from evidence.format.redaction import flags_set, redaction_words
 from evidence.handling import Tlp, strictest
+from evidence.models.case_bound import CaseBound
 from evidence.models.items import EvidenceItem
 from evidence.models.queued_work import QueuedWork, WorkState
 
 
-class ExportRequest(QueuedWork):
+class ExportRequest(QueuedWork, CaseBound):
     """A request for a filtered, redacted bundle; the result is an evidence item.
 
     `filter` and `redaction` are the members of docs/evidence-format.md, sections 4
     and 5. A failed request has no result.
     """
+
+    case_paths = ("source__incident",)
 
     noun = "Export"
     source = models.ForeignKey(

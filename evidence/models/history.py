@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pgtrigger
 from django.db import models
+from django.db.models import (
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+)
+from django.db.models.functions import Cast, Concat
 
 from evidence.models.append_only import AppendOnlyModel
+from evidence.models.case_bound import CaseBound
 from evidence.models.columns import optional_person_field
 from evidence.models.fault_checks import FaultCheck
 from evidence.models.triggers import Trigger
+
+TEXT: dict[str, Any] = {"output_field": models.TextField()}
 
 CONTINUE_THE_CHAIN = """
     SELECT sequence, entry_hash INTO last
@@ -26,12 +42,14 @@ CONTINUE_THE_CHAIN = """
 """
 
 
-class AuditEntry(AppendOnlyModel):
+class AuditEntry(AppendOnlyModel, CaseBound):
     """One recorded action. `entry_hash` covers every other column but the id.
 
     `stream` is `incident:<pk>`, `extension:<extension_id>` or `system`; `sequence`
     counts from 1 in each stream. `before` and `after` hold the changed values only.
     """
+
+    case_paths = ()
 
     stream = models.CharField(max_length=300)
     sequence = models.PositiveBigIntegerField()
@@ -84,6 +102,39 @@ class AuditEntry(AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.stream} #{self.sequence} {self.action}"
+
+    @classmethod
+    def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
+        """Yield what finds entries of these cases, their twins, and what names them.
+
+        What is done to a case and to something else is one act in several streams.
+        """
+        streams = cases.annotate(stream=Concat(Value("incident:"), "pk", **TEXT))
+        yield streams.filter(stream=OuterRef("stream"))
+        yield cls._twins_in(streams.values("stream"))
+        named = Q(pk__in=())
+        for column in ("object_label", "reason", "before", "after"):
+            cases = cases.annotate(
+                **{f"outer_{column}": Cast(OuterRef(column), **TEXT)}
+            )
+            named |= Q(**{f"outer_{column}__contains": F("reference")})
+        yield cases.filter(named)
+
+    @classmethod
+    def _twins_in(cls, streams: QuerySet[Any]) -> QuerySet[Any]:
+        """Return what finds an act in another stream that is told in these alone."""
+        columns = ("recorded_at", "action", "object_type", "object_id")
+        twin = {name: OuterRef(name) for name in columns}
+        elsewhere = cls.everything.filter(
+            **twin, stream__startswith="incident:"
+        ).exclude(stream__in=streams)
+        own = ExpressionWrapper(OuterRef("stream"), **TEXT)
+        return (
+            cls.everything.filter(**twin, stream__in=streams)
+            .annotate(own_stream=own)
+            .exclude(own_stream__startswith="incident:")
+            .exclude(Exists(elsewhere))
+        )
 
 
 class HistoryCheckQuerySet(models.QuerySet["HistoryCheck"]):

@@ -13,6 +13,7 @@ from evidence.format.wrapping import PACKED_NAMES
 from evidence.handling import CHOICES, Tlp, strictest
 from evidence.lookalikes import show_hidden
 from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
+from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.columns import has_text, known, optional_person_field
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 
@@ -104,7 +105,7 @@ class EvidenceItemQuerySet(models.QuerySet["EvidenceItem"]):
         )
 
 
-class EvidenceItem(AppendOnlyModel):
+class EvidenceItem(AppendOnlyModel, CaseBound):
     """Bytes that were received for an incident. The bytes live in evidence/storage.
 
     `sha256_hex` is computed by the server while the bytes stream in and is the
@@ -112,6 +113,8 @@ class EvidenceItem(AppendOnlyModel):
     exports) are rows of their own. Of this row only the kind and the mark change, and
     only to what a KindChange or a MarkChange says.
     """
+
+    case_paths = ("incident",)
 
     changeable_columns = ("kind", "own_tlp")
 
@@ -160,7 +163,8 @@ class EvidenceItem(AppendOnlyModel):
         "is stricter.",
     )
 
-    objects = EvidenceItemQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(EvidenceItemQuerySet)()
+    everything = EvidenceItemQuerySet.as_manager()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-received_at", "-id")
@@ -223,8 +227,10 @@ class EvidenceItem(AppendOnlyModel):
         return self.content in PACKED_NAMES
 
 
-class KindChange(AppendOnlyModel):
+class KindChange(AppendOnlyModel, CaseBound):
     """That an item is of another kind than was thought: who said so, when and why."""
+
+    case_paths = ("item__incident",)
 
     item = models.ForeignKey(
         EvidenceItem, on_delete=models.PROTECT, related_name="kind_changes"
@@ -266,8 +272,10 @@ class CustodyKind(models.TextChoices):
     REPAIRED = "repaired", "Sound again"
 
 
-class CustodyEvent(AppendOnlyModel):
+class CustodyEvent(AppendOnlyModel, CaseBound):
     """One link of an item's chain of custody: who did what, when, from where."""
+
+    case_paths = ("item__incident",)
 
     item = models.ForeignKey(
         EvidenceItem, on_delete=models.PROTECT, related_name="custody_events"

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 
 from evidence.handling import CHOICES, LOOSENINGS, Tlp
 from evidence.models.append_only import AppendOnlyModel
+from evidence.models.case_bound import CaseBound
 from evidence.models.choices import values_of
 from evidence.models.columns import optional_person_field
 from evidence.models.items import EvidenceItem
@@ -19,13 +20,15 @@ def _is_loosening() -> Q:
     return pairs
 
 
-class MarkChange(AppendOnlyModel):
+class MarkChange(AppendOnlyModel, CaseBound):
     """That a case, or an item of it, is marked otherwise from now on: by whom, and why.
 
     `item` None: it is the case's own mark. A mark is loosened only as somebody asked
     and a second person approved; the row of the case or item takes no mark but that of
     its newest change.
     """
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         "incidents.Incident", on_delete=models.PROTECT, related_name="mark_changes"

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
+from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.columns import known, optional_person_field
 from evidence.models.items import SHA256_HEX
 from evidence.models.triggers import Protect, ReadOnly
@@ -66,12 +67,14 @@ class StoreFaultQuerySet(models.QuerySet["StoreFault"]):
         return self.filter(ended_at__isnull=True)
 
 
-class StoreFault(AppendOnlyModel):
+class StoreFault(AppendOnlyModel, CaseBound):
     """That the store no longer has the bytes that were received under a digest.
 
     One stands at a time for a digest. It ends when sound bytes are there again, which
     a check or an upload of the same bytes finds; what is ended never changes again.
     """
+
+    case_paths = ("incident",)
 
     changeable_columns = ("incident_id", "ended_at", "ending", "ending_detail")
 
@@ -91,7 +94,8 @@ class StoreFault(AppendOnlyModel):
     ending = models.CharField(max_length=12, choices=FaultEnding, blank=True)
     ending_detail = models.TextField(blank=True)
 
-    objects = StoreFaultQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(StoreFaultQuerySet)()
+    everything = StoreFaultQuerySet.as_manager()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)

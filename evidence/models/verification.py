@@ -5,6 +5,7 @@ from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 
 from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
+from evidence.models.case_bound import CaseBound
 from evidence.models.columns import known
 from evidence.models.items import EvidenceItem
 from evidence.models.queued_work import QueuedWork, pending_once
@@ -12,11 +13,13 @@ from evidence.models.tombstones import ONLY_PRUNED_STEPS
 from evidence.models.triggers import Protect, Trigger
 
 
-class VerificationRequest(QueuedWork):
+class VerificationRequest(QueuedWork, CaseBound):
     """A request to verify an item; one report answers it.
 
     An item has at most one that is pending: asking again meanwhile is the same wish.
     """
+
+    case_paths = ("item__incident",)
 
     noun = "Verification"
     item = models.ForeignKey(
@@ -45,7 +48,7 @@ class Outcome(models.TextChoices):
     UNFINISHED = "unfinished", "Could not be verified"
 
 
-class VerificationReport(AppendOnlyModel):
+class VerificationReport(AppendOnlyModel, CaseBound):
     """What one verification found. One request has exactly one.
 
     `details` is the engine's report (docs/evidence-format.md, sections 2 and 3)
@@ -54,6 +57,8 @@ class VerificationReport(AppendOnlyModel):
     draws, worked out once: the document's summary, its alerts counted by category and
     severity, and the points of the risk plot.
     """
+
+    case_paths = ("item__incident",)
 
     request = models.OneToOneField(
         VerificationRequest, on_delete=models.PROTECT, related_name="report"
@@ -94,8 +99,10 @@ class VerificationReport(AppendOnlyModel):
         return self.outcome == Outcome.VERIFIED
 
 
-class VerificationError(AppendOnlyModel):
+class VerificationError(AppendOnlyModel, CaseBound):
     """One of a report's `verification_errors`, in the report's order."""
+
+    case_paths = ("report__item__incident",)
 
     report = models.ForeignKey(
         VerificationReport, on_delete=models.PROTECT, related_name="errors"
@@ -127,12 +134,14 @@ def _optional_text() -> models.TextField:
     return models.TextField(null=True)
 
 
-class ReplayStep(AppendOnlyModel):
+class ReplayStep(AppendOnlyModel, CaseBound):
     """One step of the forensic replay (docs/evidence-format.md, section 6).
 
     `index` counts from 0 over the ledger's entries. A member that the entry lacks,
     or that the column cannot hold, is null.
     """
+
+    case_paths = ("report__item__incident",)
 
     report = models.ForeignKey(
         VerificationReport, on_delete=models.PROTECT, related_name="replay_steps"

@@ -3,7 +3,9 @@
 import datetime as dt
 from typing import Any
 
+from evidence.accounts.access import Actor
 from evidence.models import EvidenceItem
+from evidence.models.case_bound import shown_to
 
 
 def incident_model() -> Any:
@@ -11,13 +13,16 @@ def incident_model() -> Any:
     return EvidenceItem._meta.get_field("incident").related_model
 
 
-def lock_case(incident_id: int) -> None:
+def lock_case(incident_id: int, actor: Actor = None) -> None:
     """Make others who change the case's evidence wait until this transaction ends.
+
+    Raise DoesNotExist where there is no such case, or none that the actor may see.
 
     The case's row stands for its items: theirs are append-only, and PostgreSQL locks
     only rows that a role may change.
     """
-    incident_model().objects.select_for_update(no_key=True).get(pk=incident_id)
+    cases = incident_model().objects.select_for_update(no_key=True)
+    shown_to(actor, cases).get(pk=incident_id)
 
 
 def touch_case(incident_id: int, now: dt.datetime) -> None:

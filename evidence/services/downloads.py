@@ -93,7 +93,7 @@ def _record_download(
 def _record_refusal(
     item: EvidenceItem, error: EvidenceError, *, actor: Actor, channel: Channel
 ) -> None:
-    lock_case(item.incident_id)
+    lock_case(item.incident_id, actor)
     log.error("evidence item %s was not handed out: %s", item.pk, error.code)
     record_entry(
         streams=[incident_stream(item.incident_id)],

@@ -68,7 +68,7 @@ def request_export(
     """
     require_permission(actor, "evidence.export_evidenceitem")
     item = EvidenceItem.objects.get(pk=item_id)
-    lock_case(item.incident_id)
+    lock_case(item.incident_id, actor)
     more = _require_bundles(item, more_items)
     moment = now or timezone.now()
     scope, policy = _read_choices(filter, redaction)

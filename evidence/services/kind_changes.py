@@ -57,7 +57,7 @@ def change_kind(
             code="kind_by_structure",
         )
     with transaction.atomic():
-        lock_case(item.incident_id)
+        lock_case(item.incident_id, actor)
         item.refresh_from_db()
         if item.kind == wanted:
             raise EvidenceConflict(

@@ -22,6 +22,7 @@ from evidence.errors import (
 )
 from evidence.handling import Tlp
 from evidence.models import Channel, CustodyKind, EvidenceItem, EvidenceKind
+from evidence.models.case_bound import shown_to
 from evidence.models.items import SHA256_HEX
 from evidence.services.case_locks import incident_model, lock_case, touch_case
 from evidence.services.custody import record_custody
@@ -102,7 +103,7 @@ def receive_evidence(
         ip_address=ip_address,
     )
     # Before a byte is read: nobody sends gigabytes to a case that is not there.
-    _require_incident(incident_id)
+    _require_incident(incident_id, actor)
     with receive_stream(stream) as incoming:
         # Before anything is kept: a broken transfer leaves nothing behind.
         _require_declared_digest(incoming, delivery.declared_sha256)
@@ -144,7 +145,7 @@ def add_item(
     it was made from.
     """
     # Two uploads of the same bytes take turns here; the second finds the first's row.
-    lock_case(incident_id)
+    lock_case(incident_id, actor)
     touch_case(incident_id, now)
     claim_bytes(incoming.sha256_hex, now=now)
     same = EvidenceItem.objects.filter(
@@ -226,8 +227,9 @@ def _record_receipt(
     )
 
 
-def _require_incident(incident_id: int) -> None:
-    if not incident_model().objects.filter(pk=incident_id).exists():
+def _require_incident(incident_id: int, actor: Actor) -> None:
+    cases = shown_to(actor, incident_model().objects.filter(pk=incident_id))
+    if not cases.exists():
         raise EvidenceNotFound(
             f"There is no case {incident_id}. Name a case that is open here.",
             code="no_such_incident",

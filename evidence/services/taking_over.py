@@ -56,7 +56,7 @@ def take_over_evidence(
     require_permission(actor, "evidence.add_evidenceitem")
     moment = now or timezone.now()
     for incident_id in sorted({from_incident_id, to_incident_id}):
-        lock_case(incident_id)
+        lock_case(incident_id, actor)
     items = find_not_held(from_incident_id, to_incident_id)
     found = list(items.select_related("incident", "received_by"))
     return [_take(item, to_incident_id, actor, door, moment) for item in found]

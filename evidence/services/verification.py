@@ -71,7 +71,7 @@ def request_verification(
     require_permission(actor, "evidence.verify_evidenceitem")
     moment = now or timezone.now()
     item = EvidenceItem.objects.get(pk=item_id)
-    lock_case(item.incident_id)
+    lock_case(item.incident_id, actor)
     request = add_verification_request(item, actor=actor, now=moment)
     record_entry(
         streams=[incident_stream(item.incident_id)],

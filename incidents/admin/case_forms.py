@@ -16,8 +16,10 @@ from evidence.admin.form_fields import (
 )
 from evidence.text import REASON_LENGTH
 from incidents.admin.form_fields import COMMA_HELP, ExtensionsField, WorkerField, words
+from incidents.admin.restriction_actions import PeopleField, TeamsField
 from incidents.models import Incident, Playbook, Team
 from incidents.services.lifecycle.opening import DETECTION_TIME
+from incidents.services.lifecycle.restricting import Readers
 from incidents.workflow.incident_states import IncidentSource, Severity
 
 PERSONS_SOURCES = tuple(
@@ -55,6 +57,13 @@ class OpenIncidentForm(ZonedMixin):
     lead = WorkerField(required=False)
     team = forms.ModelChoiceField(Team.objects.all(), required=False)
     labels = CommaField(required=False)
+    is_restricted = forms.BooleanField(
+        label="Restricted",
+        required=False,
+        help_text="Only its lead, you and those named here ever see it, and auditors.",
+    )
+    people = PeopleField()
+    teams = TeamsField()
 
     field_order = (
         "playbook",
@@ -68,11 +77,33 @@ class OpenIncidentForm(ZonedMixin):
         "team",
         "labels",
         "source",
+        "is_restricted",
+        "people",
+        "teams",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["lead"].offer()  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse names without the box: they would restrict nothing, and look it."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        named = [name for name in ("people", "teams") if data.get(name)]
+        if named and not data.get("is_restricted"):
+            self.add_error(
+                "is_restricted",
+                "Tick this as well: people and teams are named on a restricted case.",
+            )
+        return data
+
+    @property
+    def restricted_to(self) -> Readers | None:
+        """Who sees the case; None where everybody does."""
+        data = self.cleaned_data
+        if not data["is_restricted"]:
+            return None
+        return Readers(data["people"], data["teams"])
 
 
 class EditIncidentForm(forms.Form):

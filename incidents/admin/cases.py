@@ -41,6 +41,7 @@ from incidents.admin.hold_actions import HOLD_ACTIONS
 from incidents.admin.mark_actions import MARK_ACTIONS
 from incidents.admin.overview_pages import my_items_view, preview_view
 from incidents.admin.response_times import response_times_csv, response_times_view
+from incidents.admin.restriction_actions import RESTRICTION_ACTIONS, look_in_view
 from incidents.admin.system_page import repeat_view, system_view
 from incidents.admin.timeline_tab import read_timeline
 from incidents.case_queries import WORST_FIRST, search_cases, worst_first
@@ -94,7 +95,12 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
     search_help_text = "Reference, title, extension or call ID"
     list_filter_submit = False
     actions = None
-    page_actions = {**ACTIONS, **MARK_ACTIONS, **HOLD_ACTIONS}
+    page_actions = {
+        **ACTIONS,
+        **MARK_ACTIONS,
+        **HOLD_ACTIONS,
+        **RESTRICTION_ACTIONS,
+    }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         return (
@@ -125,7 +131,10 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
 
     @display(description="Reference", ordering="reference")
     def reference_link(self, incident: Incident) -> SafeString:
-        return format_html('<span class="cf-reference">{}</span>', incident.reference)
+        restricted = badge("restricted", "Restricted") if incident.is_restricted else ""
+        return format_html(
+            '<span class="cf-reference">{}</span> {}', incident.reference, restricted
+        )
 
     @display(description="Class")
     def class_code(self, incident: Incident) -> SafeString:
@@ -168,6 +177,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
             self.page("my-items/", my_items_view, "my_items"),
             self.page("system/", system_view, "system"),
             self.page("system/repeat/", repeat_view, "repeat_work"),
+            self.page("look-in/", look_in_view, "look_in"),
             self.page("metrics/", response_times_view, "metrics"),
             self.page("metrics/<slug:table>.csv", response_times_csv, "metrics_csv"),
             self.page(
@@ -274,6 +284,7 @@ def _open(request: HttpRequest, form: OpenIncidentForm) -> HttpResponse:
         lead=data["lead"],
         team=data["team"],
         labels=data["labels"],
+        restricted_to=form.restricted_to,
     )
     messages.success(request, f"{incident.reference} is open.")
     _tell_of_new(request, incident, before)

@@ -15,6 +15,7 @@ from evidence.admin.base import read_key
 from evidence.audit.history import incident_stream
 from evidence.audit.reads.looking import who_looked
 from evidence.models import AuditEntry
+from evidence.models.case_bound import is_shown
 from evidence.tones import tone_of
 from incidents.admin.case_head import CaseHead, head_of
 from incidents.admin.case_watch import watch_context, with_mark
@@ -27,9 +28,17 @@ from incidents.admin.picture_tab import picture_tab
 from incidents.admin.policy_tab import policy_tab
 from incidents.admin.postmortem_views import postmortem_summary
 from incidents.admin.pruning import pruning_context
+from incidents.admin.restriction_actions import restriction_context
 from incidents.admin.timeline_tab import timeline_tab
 from incidents.case_queries import with_hold
-from incidents.models import AlertAssignment, Cycle, GateWaiver, Incident, IncidentPhase
+from incidents.models import (
+    AlertAssignment,
+    Cycle,
+    CycleEnding,
+    GateWaiver,
+    Incident,
+    IncidentPhase,
+)
 from incidents.phase_views import PhaseView, view_phase
 from incidents.services.alerts.taking_over import find_leftovers
 from incidents.services.changes import REVIEW, WORK
@@ -178,12 +187,13 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "tab": tab,
         "can_work": can_work,
         "can_review": is_live and request.user.has_perm(REVIEW),
-        "ending": getattr(cycle, "ending", None),
+        "ending": _shown_ending(cycle),
         "is_past": is_past,
         **(_shown_classes(incident) if is_live else {}),
         "is_emptied": is_live and _is_emptied(incident),
         "can_reopen": _can_reopen(request, incident, cycle),
         "can_mark": not is_past and request.user.has_perm(WORK),
+        **restriction_context(request, incident),
         **hold_context(request, incident),
         **pruning_context(request, incident),
         "loosenings": waiting_loosenings(incident, request.user),
@@ -193,6 +203,14 @@ def cockpit_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "now": now,
         **tab.context(request, incident, cycle, switches),
     }
+
+
+def _shown_ending(cycle: Cycle) -> CycleEnding | None:
+    """Return how a cycle ended, without an original that is hidden from the reader."""
+    ending: CycleEnding | None = getattr(cycle, "ending", None)
+    if ending and ending.original and not is_shown(ending.original):
+        ending.original = None
+    return ending
 
 
 def _shown_classes(incident: Incident) -> dict[str, Any]:

@@ -24,6 +24,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "incidents.view_incident",
             ),
             (
+                "Look into a case",
+                "visibility",
+                "admin:incidents_incident_look_in",
+                "incidents.review_incident",
+            ),
+            (
                 "My open items",
                 "checklist",
                 "admin:incidents_incident_my_items",

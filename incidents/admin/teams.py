@@ -24,9 +24,9 @@ from incidents.services.teams import save_team
 class TeamAdmin(RefusableAdmin):
     """Teams are made and changed by the service, and never deleted."""
 
-    list_display = ("name",)
+    list_display = ("name", "sees_only_own_cases")
     search_fields = ("name",)
-    fields = ("name", "members", "reachability")
+    fields = ("name", "members", "sees_only_own_cases", "reachability")
     readonly_fields = ("reachability",)
     filter_horizontal = ("members",)
 
@@ -70,6 +70,7 @@ class TeamAdmin(RefusableAdmin):
             team_id=obj.pk if change else None,
             name=form.cleaned_data["name"],
             members=form.cleaned_data["members"],
+            sees_only_own_cases=form.cleaned_data["sees_only_own_cases"],
         )
         obj.pk = team.pk
 

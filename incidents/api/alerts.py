@@ -15,6 +15,7 @@ from evidence.api.base.problems import CONTENT_TYPE, make_problem
 from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.format import DocumentRefused, read_document
 from evidence.models import TokenScope
+from evidence.models.case_bound import is_shown
 from incidents.api import filters, serializers
 from incidents.api.alert_bodies import AlertBodyParser, split_body
 from incidents.models import ALERT_SOURCES, Alert, AlertRule
@@ -192,7 +193,7 @@ def _document(outcome: Answer | _Refused) -> dict[str, Any]:
         "result": "accepted",
         **named,
         "decision": str(row.decision),
-        "incident": case.reference if case else None,
+        "incident": case.reference if case and is_shown(case) else None,
         "document_sha256": row.document_sha256,
     }
 

@@ -253,6 +253,7 @@ class IncidentSerializer(serializers.ModelSerializer):
             "source",
             "status",
             "tlp",
+            "is_restricted",
             "holds",
             "detected_at",
             "reported_at",

@@ -8,7 +8,7 @@ from incidents.models.alerts import (
     AlertRule,
 )
 from incidents.models.archives import CaseArchive
-from incidents.models.cases import Cycle, Incident, ReferenceCounter, Team, TicketLink
+from incidents.models.cases import Cycle, Incident, ReferenceCounter, TicketLink
 from incidents.models.checklists import (
     ArtifactKind,
     ArtifactLink,
@@ -60,10 +60,13 @@ from incidents.models.reminders import (
     ReminderCursor,
     ReminderSettings,
 )
+from incidents.models.restrictions import MOST_LOOK_IN, CaseReader, LookIn
+from incidents.models.teams import Team
 from incidents.models.timeline import TimelineEntry, TimelineKind
 
 __all__ = (
     "ALERT_SOURCES",
+    "MOST_LOOK_IN",
     "ActionItem",
     "Alert",
     "AlertAssignment",
@@ -76,6 +79,7 @@ __all__ = (
     "AttemptOutcome",
     "CaseArchive",
     "CaseHold",
+    "CaseReader",
     "ChecklistEntry",
     "ChecklistItem",
     "Cycle",
@@ -90,6 +94,7 @@ __all__ = (
     "GateWaiver",
     "Incident",
     "IncidentPhase",
+    "LookIn",
     "LooseningRequest",
     "Notification",
     "NotificationAttempt",

@@ -7,6 +7,7 @@ from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
 
+from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.choices import choices_of, values_of
 from evidence.models.columns import known, optional_person_field, person_field
 from evidence.models.triggers import Protect, ReadOnly
@@ -28,12 +29,14 @@ class ActionItemQuerySet(models.QuerySet["ActionItem"]):
         return self.filter(state=ActionItemState.OPEN)
 
 
-class ActionItem(models.Model):
+class ActionItem(CaseBound):
     """Something to do so that it does not happen again; it outlives the case.
 
     `revision` counts saved edits and is the optimistic lock. Every change is in the
     case's audit history.
     """
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         Incident, on_delete=models.PROTECT, related_name="action_items"
@@ -61,7 +64,8 @@ class ActionItem(models.Model):
     closed_by = optional_person_field()
     revision = models.PositiveIntegerField(default=1)
 
-    objects = ActionItemQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(ActionItemQuerySet)()
+    everything = ActionItemQuerySet.as_manager()
 
     class Meta:
         ordering = ("due_on", "id")

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel
+from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.choices import choices_of
 from evidence.models.columns import known, optional_person_field
 from evidence.models.tombstones import ONLY_PRUNED_DOCUMENTS
@@ -111,7 +112,7 @@ class AlertQuerySet(models.QuerySet["Alert"]):
         return self.filter(Q(incident__isnull=True) | Q(incident__in=visible))
 
 
-class Alert(models.Model):
+class Alert(CaseBound):
     """One alert, kept as it was sent. `(source, alert_id)` comes in once.
 
     `document` is the alert with all its members, also those that no column repeats,
@@ -119,6 +120,8 @@ class Alert(models.Model):
     the case it belongs to now; how it came there is in its assignments. `document` is
     null once it was pruned: a tombstone says when, and which archive has it.
     """
+
+    case_paths = ("incident", "decided_incident")
 
     source = models.CharField(
         max_length=20,
@@ -167,7 +170,8 @@ class Alert(models.Model):
         db_index=False,  # alert_by_case
     )
 
-    objects = AlertQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(AlertQuerySet)()
+    everything = AlertQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
@@ -230,8 +234,15 @@ class AlertMove(models.TextChoices):
     SPLIT = "split", "Split off by hand"
 
 
-class AlertAssignment(AppendOnlyModel):
+class AlertAssignment(AppendOnlyModel, CaseBound):
     """One move of an alert into a case, to another, or out of one."""
+
+    case_paths = (
+        "alert__incident",
+        "alert__decided_incident",
+        "incident",
+        "previous_incident",
+    )
 
     alert = models.ForeignKey(
         Alert, on_delete=models.PROTECT, related_name="assignments"

@@ -6,17 +6,20 @@ from django.db.models import Q
 from evidence.format.redaction import flags_set, redaction_words
 from evidence.handling import CHOICES, Tlp, strictest
 from evidence.models import QueuedWork, WorkState
+from evidence.models.case_bound import CaseBound
 from evidence.models.columns import known
 from incidents.models.cases import Incident
 
 
-class CaseArchive(QueuedWork):
+class CaseArchive(QueuedWork, CaseBound):
     """A request for an archive of a case as it stands at `requested_at`.
 
     DONE means that the archive's own checker found nothing in it; the bytes are in the
     evidence store under their digest. `checkpoint_size` is the tree size of the
     checkpoint it was made under.
     """
+
+    case_paths = ("incident",)
 
     noun = "Archive"
     redaction = models.JSONField(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pgtrigger
-from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -15,8 +15,17 @@ from django.utils.functional import cached_property
 from evidence.handling import CASE_DEFAULT, CHOICES, Tlp
 from evidence.lookalikes import show_hidden
 from evidence.models import AppendOnlyModel
+from evidence.models.case_bound import (
+    CaseBound,
+    CaseBoundManager,
+    hidden_from,
+    leave_out,
+)
 from evidence.models.choices import choices_of
-from evidence.models.columns import known, optional_person_field
+from evidence.models.columns import (
+    known,
+    optional_person_field,
+)
 from evidence.models.triggers import Protect, ReadOnly, StateMachine, Trigger
 from evidence.stored_moments import EARLIEST
 from incidents.models.outcome_fields import (
@@ -25,6 +34,7 @@ from incidents.models.outcome_fields import (
     stored_outcome,
 )
 from incidents.models.playbooks import PlaybookVersion
+from incidents.models.teams import Team
 from incidents.workflow.incident_states import (
     INCIDENT_MOVES,
     IncidentSource,
@@ -42,22 +52,6 @@ from policy.models import Extension
 
 if TYPE_CHECKING:
     from incidents.models.phases import IncidentPhase
-
-
-class Team(models.Model):
-    """The people who share a case."""
-
-    name = models.CharField(max_length=100, unique=True)
-    members = models.ManyToManyField(
-        settings.AUTH_USER_MODEL, blank=True, related_name="incident_teams"
-    )
-
-    class Meta:
-        ordering = ("name",)
-        triggers = (Protect(name="never_deleted", operation=pgtrigger.Delete),)
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class ReferenceCounter(models.Model):
@@ -122,20 +116,34 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
     def visible_to(self, user: AbstractUser | AnonymousUser) -> IncidentQuerySet:
         """Return the incidents this person may see: the single gate to cases."""
         if user.is_active and user.has_perm("incidents.view_incident"):
-            return self
+            return leave_out(self, hidden_from(user))
         return self.none()
+
+    def hidden_from(
+        self, person: AbstractBaseUser | AnonymousUser
+    ) -> tuple[models.QuerySet[Incident], ...]:
+        """Return the cases that are not there for somebody: the one rule there is.
+
+        Empty where none is hidden, which one query finds out.
+        """
+        # The rows that name people point at cases, and so are below this module.
+        from incidents.models.restrictions import hidden_cases_of
+
+        return hidden_cases_of(person, self)
 
     def open(self) -> IncidentQuerySet:
         return self.filter(status=IncidentStatus.OPEN)
 
 
-class Incident(models.Model):
+class Incident(CaseBound):
     """One security incident, from the alert to the signed postmortem.
 
     `detected_at` is when the event was seen and starts every clock; `reported_at` is
     when the case was opened here. `revision` counts saved edits and is the optimistic
     lock. The reference is never changed or reused, and no incident is deleted.
     """
+
+    case_paths = ("pk",)
 
     year = models.PositiveSmallIntegerField(editable=False)
     number = models.PositiveIntegerField(editable=False)
@@ -182,6 +190,12 @@ class Incident(models.Model):
         default=CASE_DEFAULT.value,
         db_default=CASE_DEFAULT.value,
     )
+    is_restricted = models.BooleanField(
+        "restricted",
+        default=False,
+        db_default=False,
+        help_text="Only there for its lead and for the people and teams named on it.",
+    )
     resolution = outcome_field(Resolution)
     functional_impact = outcome_field(FunctionalImpact)
     information_impact = outcome_field(InformationImpact)
@@ -189,7 +203,8 @@ class Incident(models.Model):
     revision = models.PositiveIntegerField(default=1, editable=False)
     last_activity_at = models.DateTimeField()
 
-    objects = IncidentQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(IncidentQuerySet)()
+    everything = IncidentQuerySet.as_manager()
 
     class Meta:
         ordering = ("-detected_at", "-id")
@@ -230,10 +245,16 @@ class Incident(models.Model):
         )
         indexes = (
             models.Index(fields=("status", "-detected_at"), name="incident_by_status"),
+            models.Index(
+                fields=("id",),
+                condition=Q(is_restricted=True),
+                name="incident_restricted",
+            ),
         )
         permissions = (
             ("work_incident", "Can work incidents: evidence, phases, checklist, notes"),
             ("review_incident", "Can review: waive, sign, close without postmortem"),
+            ("see_restricted", "Can see restricted cases without being named on them"),
         )
         triggers = (
             Protect(name="never_deleted", operation=pgtrigger.Delete),
@@ -309,8 +330,10 @@ class Incident(models.Model):
         return phase.phase if phase else ""
 
 
-class TicketLink(AppendOnlyModel):
+class TicketLink(AppendOnlyModel, CaseBound):
     """A ticket ("bead") in another system that belongs to an incident."""
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         Incident, on_delete=models.PROTECT, related_name="ticket_links"
@@ -332,8 +355,10 @@ class TicketLink(AppendOnlyModel):
         return self.ticket
 
 
-class Cycle(models.Model):
+class Cycle(CaseBound):
     """One passage through the phases. Reopening starts another; this one stays."""
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         Incident, on_delete=models.PROTECT, related_name="cycles"

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.choices import choices_of
 from evidence.models.columns import known, optional_person_field
 from evidence.models.triggers import Protect
@@ -27,13 +28,15 @@ class ChecklistItemQuerySet(models.QuerySet["ChecklistItem"]):
         return self.asked().filter(state=ItemState.OPEN, cycle__ended_at__isnull=True)
 
 
-class ChecklistItem(models.Model):
+class ChecklistItem(CaseBound):
     """One thing to do or to find, as the playbook version words it.
 
     `state` and the answer repeat the newest entry, so that pages need not read them
     all; the entries are the truth. An item that a reclassification no longer asks for
     is retired and keeps its answer.
     """
+
+    case_paths = ("cycle__incident",)
 
     cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="checklist")
     playbook_version = models.ForeignKey(
@@ -58,7 +61,8 @@ class ChecklistItem(models.Model):
     assignee = optional_person_field(related_name="checklist_items")
     retired_at = models.DateTimeField(null=True, blank=True)
 
-    objects = ChecklistItemQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(ChecklistItemQuerySet)()
+    everything = ChecklistItemQuerySet.as_manager()
 
     class Meta:
         ordering = ("phase_position", "position", "id")
@@ -106,8 +110,10 @@ class EntryAction(models.TextChoices):
     RESTORED = "restored", "Asked again"
 
 
-class ChecklistEntry(AppendOnlyModel):
+class ChecklistEntry(AppendOnlyModel, CaseBound):
     """One thing that happened to an item. Taking an answer back keeps both entries."""
+
+    case_paths = ("item__cycle__incident",)
 
     item = models.ForeignKey(
         ChecklistItem, on_delete=models.PROTECT, related_name="entries"
@@ -139,8 +145,10 @@ class ArtifactKind(models.TextChoices):
     KILL_SWITCH = "kill_switch", "Kill switch record"
 
 
-class ArtifactLink(models.Model):
+class ArtifactLink(CaseBound):
     """An artifact that was linked to an item. Taken back, it stays as withdrawn."""
+
+    case_paths = ("item__cycle__incident",)
 
     item = models.ForeignKey(
         ChecklistItem, on_delete=models.PROTECT, related_name="links"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from evidence.models import AppendOnlyModel
+from evidence.models.case_bound import CaseBound
 from evidence.models.choices import choices_of
 from evidence.models.columns import optional_person_field
 from incidents.models.cases import Cycle, Incident
@@ -24,12 +25,14 @@ from incidents.workflow.outcomes import (
 )
 
 
-class CycleEnding(AppendOnlyModel):
+class CycleEnding(AppendOnlyModel, CaseBound):
     """What a case was when a cycle of it ended, and as what it was closed.
 
     The case's own row tells of today; this one of then. `head` is what documents say
     of the case at their head: title, class, severity, lead, team, labels, extensions.
     """
+
+    case_paths = ("cycle__incident", "original")
 
     cycle = models.OneToOneField(Cycle, on_delete=models.PROTECT, related_name="ending")
     status = models.CharField(max_length=20, choices=choices_of(IncidentStatus))

@@ -7,18 +7,21 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.choices import choices_of
 from evidence.models.columns import known, person_field
 from incidents.findings import Verdict
 from incidents.models.cases import Incident
 
 
-class EvidenceReading(AppendOnlyModel):
+class EvidenceReading(AppendOnlyModel, CaseBound):
     """That a worker read all evidence of a case: what was there, and what was not read.
 
     ``state_key`` is a digest of all that the findings depend on; while it is the same,
     there is nothing to read again.
     """
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         Incident, on_delete=models.PROTECT, related_name="evidence_readings"
@@ -77,13 +80,15 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         return self.filter(is_read, incident=item.incident_id)
 
 
-class Finding(AppendOnlyModel):
+class Finding(AppendOnlyModel, CaseBound):
     """One answer to one question. The newest counts; the earlier ones stay.
 
     ``code`` is the class that asks, ``key`` the question, ``item_key`` the checklist
     item. ``pointers`` and ``inputs`` are those of docs/findings.md; each pointer has
     the evidence item's number besides, where it is one of the case.
     """
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         Incident, on_delete=models.PROTECT, related_name="findings"
@@ -98,7 +103,8 @@ class Finding(AppendOnlyModel):
     inputs = models.JSONField(default=dict)
     answered_at = models.DateTimeField()
 
-    objects = FindingQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(FindingQuerySet)()
+    everything = FindingQuerySet.as_manager()
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
@@ -118,8 +124,10 @@ class ReviewChoice(models.TextChoices):
     OVERRULED = "overruled", "Overruled"
 
 
-class FindingReview(AppendOnlyModel):
+class FindingReview(AppendOnlyModel, CaseBound):
     """What a person said to a finding; who overrules it says why."""
+
+    case_paths = ("finding__incident",)
 
     finding = models.ForeignKey(
         Finding, on_delete=models.PROTECT, related_name="reviews"

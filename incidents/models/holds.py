@@ -7,15 +7,18 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from evidence.models.case_bound import CaseBound
 from evidence.models.triggers import Protect, ReadOnly
 from incidents.models.cases import Incident
 
 
-class CaseHold(models.Model):
+class CaseHold(CaseBound):
     """Somebody's decision that a case is kept as it is, until a second one releases it.
 
     At most one stands at a time; the row of a released one stays.
     """
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         Incident, on_delete=models.PROTECT, related_name="holds"

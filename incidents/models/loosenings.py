@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from evidence.handling import CHOICES, LOOSENINGS, Tlp
 from evidence.models import EvidenceItem
+from evidence.models.case_bound import CaseBound
 from incidents.models.cases import Incident
 from policy.models.requests import (
     RequestState,
@@ -23,8 +24,10 @@ def _loosens() -> Q:
     return pairs
 
 
-class LooseningRequest(ReviewedRequest):
+class LooseningRequest(ReviewedRequest, CaseBound):
     """A request to mark a case, or one item of it, more openly than it is marked."""
+
+    case_paths = ("incident",)
 
     what = "request to loosen a mark"
     asked = "made"

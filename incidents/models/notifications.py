@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from evidence.models import AppendOnlyModel
+from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.columns import known, optional_person_field
 from evidence.models.triggers import Protect
 from incidents.models.cases import Incident, Team
@@ -167,7 +168,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return self.unfinished().filter(next_try_at__lte=now)
 
 
-class Notification(models.Model):
+class Notification(CaseBound):
     """One message to one recipient by one channel; no webhook means e-mail.
 
     The three are unique together, so that nothing is sent twice however often it is
@@ -177,6 +178,8 @@ class Notification(models.Model):
     `about_type` and `about_id` name the row that the message is about
     (`incidents.incident`), whose page its link opens; a test message has none.
     """
+
+    case_paths = ("incident", "phase__cycle__incident")
 
     key = models.CharField(max_length=200)
     kind = models.CharField(max_length=10, choices=NotificationKind)
@@ -228,7 +231,8 @@ class Notification(models.Model):
     problem = models.CharField(max_length=300, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
-    objects = NotificationQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(NotificationQuerySet)()
+    everything = NotificationQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
@@ -297,8 +301,10 @@ class AttemptOutcome(models.TextChoices):
     LOST = "lost", "The worker ended"
 
 
-class NotificationAttempt(AppendOnlyModel):
+class NotificationAttempt(AppendOnlyModel, CaseBound):
     """One try to send a notification and what came of it."""
+
+    case_paths = ("notification__incident", "notification__phase__cycle__incident")
 
     notification = models.ForeignKey(
         Notification, on_delete=models.PROTECT, related_name="tries"

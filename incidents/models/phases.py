@@ -9,6 +9,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
+from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.columns import has_text, optional_person_field, person_field
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 from evidence.stored_moments import EARLIEST
@@ -93,13 +94,15 @@ class IncidentPhaseQuerySet(models.QuerySet["IncidentPhase"]):
         return self.filter(is_late(now or timezone.now()))
 
 
-class IncidentPhase(models.Model):
+class IncidentPhase(CaseBound):
     """One phase of a cycle with its clock. Once completed it never changes.
 
     `counted_from`, `target_seconds` and `due_at` are frozen when the clock starts,
     which is at detection for most; `started_at` is when work on the phase could begin.
     REMEDIATE has no due time until the lead sets one, with `due_reason`.
     """
+
+    case_paths = ("cycle__incident",)
 
     cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="phases")
     phase = models.CharField(max_length=12, choices=PHASE_CHOICES)
@@ -114,7 +117,8 @@ class IncidentPhase(models.Model):
     completed_by = optional_person_field()
     breached_at = models.DateTimeField(null=True, blank=True)
 
-    objects = IncidentPhaseQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(IncidentPhaseQuerySet)()
+    everything = IncidentPhaseQuerySet.as_manager()
 
     class Meta:
         ordering = ("cycle", "position")
@@ -205,12 +209,14 @@ class IncidentPhase(models.Model):
         )
 
 
-class GateStatement(AppendOnlyModel):
+class GateStatement(AppendOnlyModel, CaseBound):
     """What a person states for one condition of a phase's gate; the newest counts.
 
     For "isolation verified" it says how; for a failed report it is the explanation of
     `report`; for the root cause it is the text itself.
     """
+
+    case_paths = ("phase__cycle__incident",)
 
     phase = models.ForeignKey(
         IncidentPhase, on_delete=models.PROTECT, related_name="statements"
@@ -241,13 +247,15 @@ class GateStatement(AppendOnlyModel):
         return f"{self.condition_key}: {self.statement[:60]}"
 
 
-class GateRecord(AppendOnlyModel):
+class GateRecord(AppendOnlyModel, CaseBound):
     """A gate as it stood when its phase was completed, or was left open by the cycle.
 
     What came later changes neither: pages, the API and postmortems read this row and
     never evaluate such a gate again. `conditions` are the conditions with their
     waivers, `facts` all that they were read from (incidents/workflow/gate_record.py).
     """
+
+    case_paths = ("phase__cycle__incident",)
 
     phase = models.OneToOneField(
         IncidentPhase, on_delete=models.PROTECT, related_name="gate_record"
@@ -273,11 +281,13 @@ class GateRecord(AppendOnlyModel):
         return f"gate of {self.phase}"
 
 
-class GateWaiver(models.Model):
+class GateWaiver(CaseBound):
     """A reviewer's decision to let a phase pass without one of its conditions.
 
     It can be revoked while its phase runs; the row then says so and stays.
     """
+
+    case_paths = ("phase__cycle__incident",)
 
     phase = models.ForeignKey(
         IncidentPhase, on_delete=models.PROTECT, related_name="waivers"

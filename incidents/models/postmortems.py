@@ -19,6 +19,7 @@ from evidence.models import (
     QueuedWork,
     WorkState,
 )
+from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.choices import choices_of, values_of
 from evidence.models.columns import known, optional_person_field, person_field
 from evidence.models.triggers import Protect, ReadOnly, Trigger
@@ -103,11 +104,13 @@ class PostmortemQuerySet(models.QuerySet["Postmortem"]):
         return self.filter(cycle__incident__in=visible)
 
 
-class Postmortem(models.Model):
+class Postmortem(CaseBound):
     """The postmortem of one cycle. What it says is in its drafts and versions.
 
     `draft_revision` numbers the newest draft and is the optimistic lock of its editors.
     """
+
+    case_paths = ("cycle__incident",)
 
     cycle = models.OneToOneField(
         Cycle, on_delete=models.PROTECT, related_name="postmortem"
@@ -122,7 +125,8 @@ class Postmortem(models.Model):
     opened_by = optional_person_field()
     changed_at = models.DateTimeField()
 
-    objects = PostmortemQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(PostmortemQuerySet)()
+    everything = PostmortemQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
@@ -156,12 +160,14 @@ class Postmortem(models.Model):
         return self.versions.order_by("-number").first()
 
 
-class PostmortemDraft(AppendOnlyModel):
+class PostmortemDraft(AppendOnlyModel, CaseBound):
     """One saved state of the text: nothing that was saved is ever lost.
 
     Who saved one is an author and cannot review. `saved_by` None is the text that
     the case itself filled in.
     """
+
+    case_paths = ("postmortem__cycle__incident",)
 
     postmortem = models.ForeignKey(
         Postmortem, on_delete=models.PROTECT, related_name="drafts"
@@ -184,12 +190,14 @@ class PostmortemDraft(AppendOnlyModel):
         return f"draft {self.revision}"
 
 
-class PostmortemVersion(AppendOnlyModel):
+class PostmortemVersion(AppendOnlyModel, CaseBound):
     """What was submitted: facts and text as one document, and its hash.
 
     `document` is the canonical form (RFC 8785), and the database itself checks that
     `content_sha256` is its hash.
     """
+
+    case_paths = ("postmortem__cycle__incident",)
 
     postmortem = models.ForeignKey(
         Postmortem, on_delete=models.PROTECT, related_name="versions"
@@ -228,12 +236,14 @@ class ReviewVerdict(models.TextChoices):
     RETURNED = "returned", "Returned"
 
 
-class PostmortemReview(AppendOnlyModel):
+class PostmortemReview(AppendOnlyModel, CaseBound):
     """A reviewer's answer to a version. The database refuses one by an author.
 
     A signature counts only while its version is the newest and the postmortem has not
     been taken up again.
     """
+
+    case_paths = ("version__postmortem__cycle__incident",)
 
     version = models.ForeignKey(
         PostmortemVersion, on_delete=models.PROTECT, related_name="reviews"
@@ -284,8 +294,10 @@ def mark_on_pages() -> models.CharField[str, str]:
     )
 
 
-class PostmortemArchive(AppendOnlyModel):
+class PostmortemArchive(AppendOnlyModel, CaseBound):
     """The files that a signed version was archived as: evidence items of the case."""
+
+    case_paths = ("review__version__postmortem__cycle__incident",)
 
     review = models.OneToOneField(
         PostmortemReview, on_delete=models.PROTECT, related_name="archive"
@@ -319,12 +331,14 @@ class PostmortemArchive(AppendOnlyModel):
         return (self.json_item, self.markdown_item, self.pdf_item)
 
 
-class PostmortemArchiving(QueuedWork):
+class PostmortemArchiving(QueuedWork, CaseBound):
     """A signed version that a worker archives; the archive itself is the review's.
 
     A review has at most one that is under way or done. Where one gave up, another can
     be asked for.
     """
+
+    case_paths = ("review__version__postmortem__cycle__incident",)
 
     noun = "Archiving"
     review = models.ForeignKey(
@@ -346,12 +360,14 @@ class PostmortemArchiving(QueuedWork):
         return f"archiving of {self.review_id}: {self.get_state_display()}"
 
 
-class PostmortemPdf(QueuedWork):
+class PostmortemPdf(QueuedWork, CaseBound):
     """A version as PDF, made by a worker and kept in the evidence store.
 
     `content_key` is the SHA-256 over what the PDF shows, the version's hash, the words
     of its signature and its mark: the same content is made once.
     """
+
+    case_paths = ("version__postmortem__cycle__incident",)
 
     noun = "PDF"
     version = models.ForeignKey(

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.case_bound import CaseBound
 from evidence.models.choices import choices_of
 from evidence.models.columns import has_text, known, optional_person_field
 from incidents.models.cases import Cycle, TicketLink
@@ -13,8 +14,10 @@ from incidents.models.checklists import ChecklistItem
 from incidents.workflow.incident_states import RemediationKind
 
 
-class RemediationDecision(AppendOnlyModel):
+class RemediationDecision(AppendOnlyModel, CaseBound):
     """Whether a remediation of the playbook was chosen, and why; the newest counts."""
+
+    case_paths = ("item__cycle__incident",)
 
     item = models.ForeignKey(
         ChecklistItem, on_delete=models.PROTECT, related_name="decisions"
@@ -34,8 +37,10 @@ class RemediationDecision(AppendOnlyModel):
         return f"{self.choice_key}: {'chosen' if self.chosen else 'not chosen'}"
 
 
-class RemediationAction(AppendOnlyModel):
+class RemediationAction(AppendOnlyModel, CaseBound):
     """Something done about the cause, with proof: a text, a ticket or an artifact."""
+
+    case_paths = ("cycle__incident",)
 
     cycle = models.ForeignKey(
         Cycle, on_delete=models.PROTECT, related_name="remediation_actions"

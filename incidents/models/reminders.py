@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import BooleanField, F, Func, Q
 
 from evidence.models import AppendOnlyModel
+from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.columns import optional_person_field, person_field
 from incidents.models.phases import IncidentPhase
 
@@ -67,12 +68,14 @@ class ReminderCursorQuerySet(models.QuerySet["ReminderCursor"]):
         )
 
 
-class ReminderCursor(models.Model):
+class ReminderCursor(CaseBound):
     """How far the reminders of a phase are planned, for the clock as it was seen.
 
     It only saves work: the notifications themselves say what was planned, and the
     check never looks here.
     """
+
+    case_paths = ("phase__cycle__incident",)
 
     phase = models.OneToOneField(
         IncidentPhase,
@@ -86,7 +89,8 @@ class ReminderCursor(models.Model):
     planned_until = models.DateTimeField(null=True, blank=True)
     next_at = models.DateTimeField(null=True, blank=True)
 
-    objects = ReminderCursorQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(ReminderCursorQuerySet)()
+    everything = ReminderCursorQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()
@@ -96,8 +100,10 @@ class ReminderCursor(models.Model):
         return f"reminders of phase {self.phase_id}"
 
 
-class ReminderAcknowledgement(AppendOnlyModel):
+class ReminderAcknowledgement(AppendOnlyModel, CaseBound):
     """Somebody says that they work on it: repeats wait until `holds_until`."""
+
+    case_paths = ("phase__cycle__incident",)
 
     phase = models.ForeignKey(
         IncidentPhase, on_delete=models.PROTECT, related_name="acknowledgements"

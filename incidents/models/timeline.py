@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import ExpressionWrapper, F, OuterRef, Q, QuerySet
 
 from evidence.models import AppendOnlyModel
+from evidence.models.case_bound import CaseBound
 from evidence.models.columns import known, optional_person_field
 from evidence.stored_moments import EARLIEST
 from incidents.models.cases import Cycle, Incident
 
-if TYPE_CHECKING:
-    pass
+TEXT: dict[str, Any] = {"output_field": models.TextField()}
 
 
 class TimelineKind(models.TextChoices):
@@ -26,12 +27,14 @@ class TimelineKind(models.TextChoices):
     DECISION = "decision", "Decision"
 
 
-class TimelineEntry(AppendOnlyModel):
+class TimelineEntry(AppendOnlyModel, CaseBound):
     """One line of a case's timeline. A correction is a new line that names the old.
 
     `event_at` is when it happened, `entered_at` when it was written down. `body` is
     Markdown; it is rendered safely on display.
     """
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         Incident, on_delete=models.PROTECT, related_name="timeline"
@@ -65,3 +68,14 @@ class TimelineEntry(AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} at {self.event_at:%Y-%m-%d %H:%M %Z}"
+
+    @classmethod
+    def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
+        """Yield what finds the lines of these cases, and lines of others naming them.
+
+        What people wrote in a note of their own stays: it is of the case they wrote in.
+        """
+        yield from super().found_in(cases)
+        told = cases.annotate(body=ExpressionWrapper(OuterRef("body"), **TEXT))
+        told = told.annotate(kind=ExpressionWrapper(OuterRef("kind"), **TEXT))
+        yield told.exclude(kind=TimelineKind.NOTE).filter(body__contains=F("reference"))

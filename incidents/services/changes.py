@@ -11,6 +11,7 @@ from django.db.models import F
 
 from evidence.accounts.access import Actor
 from evidence.audit.history import incident_stream, record_entry
+from evidence.models.case_bound import shown_to
 from evidence.text import require_text
 from incidents.errors import IncidentClosed, IncidentError, ReasonMissing
 from incidents.models import Incident, TimelineKind
@@ -20,21 +21,21 @@ WORK = "incidents.work_incident"
 REVIEW = "incidents.review_incident"
 
 
-def lock_incident(incident_id: int) -> Incident:
+def lock_incident(incident_id: int, actor: Actor = None) -> Incident:
     """Return the case, locked until the transaction ends: the first act of a service.
 
-    Raise Incident.DoesNotExist where there is none.
+    Raise Incident.DoesNotExist where there is none, or none that the actor may see.
     """
     return (
-        Incident.objects.select_for_update(of=("self",))
+        shown_to(actor, Incident.objects.select_for_update(of=("self",)))
         .select_related("playbook_version__playbook", "lead", "team")
         .get(pk=incident_id)
     )
 
 
-def lock_open_incident(incident_id: int) -> Incident:
+def lock_open_incident(incident_id: int, actor: Actor = None) -> Incident:
     """Return the case, locked; raise IncidentClosed where it is closed."""
-    incident = lock_incident(incident_id)
+    incident = lock_incident(incident_id, actor)
     if not incident.is_open:
         raise IncidentClosed(
             f"{incident.reference} is {incident.get_status_display().lower()}: a "
@@ -43,10 +44,13 @@ def lock_open_incident(incident_id: int) -> Incident:
     return incident
 
 
-def lock_cases(incident_ids: Iterable[int]) -> dict[int, Incident]:
-    """Return cases by ID, locked in the one order that everybody keeps."""
+def lock_cases(incident_ids: Iterable[int], actor: Actor = None) -> dict[int, Incident]:
+    """Return cases by ID, locked in the one order that everybody keeps.
+
+    Raise Incident.DoesNotExist where one is not there, or the actor may not see it.
+    """
     # One by one: a query for all would lock them in the order of its plan.
-    return {pk: lock_incident(pk) for pk in sorted(set(incident_ids))}
+    return {pk: lock_incident(pk, actor) for pk in sorted(set(incident_ids))}
 
 
 def require_reason(reason: str) -> str:

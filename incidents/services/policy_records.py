@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
+from evidence.models.case_bound import is_shown
 from incidents.models import Incident
 from policy.models import KillSwitch, TrustTransition
 from policy.rules.kill_switch import KillSwitchState
@@ -23,6 +24,8 @@ class CaseSwitches:
     extension_ids: Mapping[int, str]
     """The extensions of the case: the ID of each by its key."""
     standing: tuple[KillSwitch, ...]
+    hidden: frozenset[int] = frozenset()
+    """Those that a case gave which is hidden from who is looking."""
 
     @property
     def orders(self) -> list[KillSwitch]:
@@ -30,7 +33,7 @@ class CaseSwitches:
         return [
             switch
             for switch in self.standing
-            if switch.state is KillSwitchState.ORDERED
+            if switch.state is KillSwitchState.ORDERED and switch.pk not in self.hidden
         ]
 
     @property
@@ -48,7 +51,11 @@ class CaseSwitches:
     @property
     def kill_all(self) -> KillSwitch | None:
         """The newest that stops every extension; None where none does."""
-        found = [switch for switch in self.standing if switch.extension_id is None]
+        found = [
+            switch
+            for switch in self.standing
+            if switch.extension_id is None and switch.pk not in self.hidden
+        ]
         return found[-1] if found else None
 
     @property
@@ -114,10 +121,11 @@ def read_switches(incident: Incident) -> CaseSwitches:
         extension.pk: extension.extension_id for extension in incident.extensions.all()
     }
     concerns = Q(incident=incident) | Q(extension__in=names) | Q(extension__isnull=True)
-    standing = KillSwitch.objects.active().filter(concerns)
-    return CaseSwitches(
-        incident.pk, names, tuple(standing.with_people().order_by("id"))
-    )
+    # What stands counts, whoever ordered it: only what is shown of it is less.
+    standing = KillSwitch.everything.active().filter(concerns)
+    found = tuple(standing.with_people().order_by("id"))
+    hidden = frozenset(each.pk for each in found if not is_shown(each.incident))
+    return CaseSwitches(incident.pk, names, found, hidden)
 
 
 def standing_kill_all() -> KillSwitch | None:

@@ -23,6 +23,7 @@ def save_team(
     name: str,
     members: Iterable[User],
     team_id: int | None = None,
+    sees_only_own_cases: bool | None = None,
     now: dt.datetime | None = None,
 ) -> Team:
     """Make a team, or set an existing one's name and members; record what changed."""
@@ -35,6 +36,8 @@ def save_team(
     )
     before = None if team_id is None else _state_of(team)
     team.name = _require_free_name(name, team_id)
+    if sees_only_own_cases is not None:
+        team.sees_only_own_cases = sees_only_own_cases
     team.save()
     team.members.set(members)
     after = _state_of(team)
@@ -53,7 +56,11 @@ def save_team(
 
 def _state_of(team: Team) -> dict[str, object]:
     names = team.members.order_by("username").values_list("username", flat=True)
-    return {"name": team.name, "members": list(names)}
+    return {
+        "name": team.name,
+        "members": list(names),
+        "sees_only_own_cases": team.sees_only_own_cases,
+    }
 
 
 def _require_free_name(name: str, team_id: int | None) -> str:

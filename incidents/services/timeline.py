@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of, require_permission
 from evidence.audit.history import incident_stream, record_entry
+from evidence.models.case_bound import shown_to
 from evidence.stored_moments import Span
 from evidence.text import storable, tidy_text
 from incidents.errors import IncidentError
@@ -86,7 +87,8 @@ def write_entry(
     """
     require_permission(actor, "incidents.work_incident")
     moment = now or timezone.now()
-    incident = Incident.objects.select_for_update().get(pk=incident_id)
+    cases = shown_to(actor, Incident.objects.select_for_update())
+    incident = cases.get(pk=incident_id)
     corrected = _find_corrected(incident, corrects_id)
     text = _require_body(body)
     if corrected is not None:

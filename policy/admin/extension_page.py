@@ -93,6 +93,7 @@ def extension_context(request: HttpRequest, extension: Extension) -> dict[str, A
             "incident", "approved_by"
         )[:SHOWN],
         "switches": switches,
+        "is_stopped": trust.has_active_kill_switch(extension),
         "orders": order_views(switches, request.user),
         "cases": incidents.filter(pk__in=visible).order_by("-detected_at")[:SHOWN],
         "alerts": alerts.filter(Q(incident=None) | Q(incident__in=visible))

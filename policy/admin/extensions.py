@@ -273,8 +273,8 @@ class ExtensionAdmin(PageAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Extension]:
         lifted = Q(lift__isnull=True)
-        named = KillSwitch.objects.filter(lifted, extension=OuterRef("pk"))
-        general = KillSwitch.objects.filter(lifted, extension__isnull=True)
+        named = KillSwitch.everything.filter(lifted, extension=OuterRef("pk"))
+        general = KillSwitch.everything.filter(lifted, extension__isnull=True)
         return (
             super()
             .get_queryset(request)

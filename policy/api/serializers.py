@@ -38,6 +38,9 @@ class ExtensionSerializer(serializers.ModelSerializer):
         slug_field="version", many=True, read_only=True
     )
     kill_switch = serializers.SerializerMethodField()
+    first_seen_in = serializers.CharField(
+        source="shown_first_seen_in", read_only=True, allow_blank=True
+    )
 
     class Meta:
         model = Extension

@@ -5,6 +5,7 @@ from django.db import models
 
 from evidence.lookalikes import show_hidden
 from evidence.models import AppendOnlyModel
+from evidence.models.case_bound import shown_reference
 from evidence.models.choices import choices_of
 from evidence.models.columns import known
 from evidence.models.triggers import Protect, ReadOnly, Trigger
@@ -84,6 +85,11 @@ class Extension(models.Model):
 
     def __str__(self) -> str:
         return show_hidden(self.name or self.extension_id)
+
+    @property
+    def shown_first_seen_in(self) -> str:
+        """What mentioned it first; "" where that is hidden from who is looking."""
+        return shown_reference(self.first_seen_in)
 
     @property
     def shown_id(self) -> str:

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from evidence.models import AppendOnlyModel
+from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.choices import choices_of
 from evidence.models.columns import has_text, known, person_field
 from evidence.models.triggers import Trigger
@@ -79,8 +80,10 @@ class KillSwitchQuerySet(models.QuerySet["KillSwitch"]):
         )
 
 
-class KillSwitch(AppendOnlyModel):
+class KillSwitch(AppendOnlyModel, CaseBound):
     """The order to stop one extension, or all of them."""
+
+    case_paths = ("incident",)
 
     scope = models.CharField(max_length=10, choices=choices_of(KillSwitchScope))
     extension = models.ForeignKey(
@@ -102,7 +105,8 @@ class KillSwitch(AppendOnlyModel):
         help_text="The extension's trust when it was ordered.",
     )
 
-    objects = KillSwitchQuerySet.as_manager()
+    objects = CaseBoundManager.from_queryset(KillSwitchQuerySet)()
+    everything = KillSwitchQuerySet.as_manager()
 
     class Meta(AppendOnlyModel.Meta):
         verbose_name_plural = "kill switches"
@@ -133,8 +137,10 @@ class KillSwitch(AppendOnlyModel):
         return KillSwitchState.ORDERED
 
 
-class KillSwitchConfirmation(AppendOnlyModel):
+class KillSwitchConfirmation(AppendOnlyModel, CaseBound):
     """The runtime's, or its operator's, word that the order took effect."""
+
+    case_paths = ("kill_switch__incident",)
 
     kill_switch = models.OneToOneField(
         KillSwitch, on_delete=models.PROTECT, related_name="confirmation"
@@ -151,8 +157,10 @@ class KillSwitchConfirmation(AppendOnlyModel):
         return f"{self.kill_switch} confirmed"
 
 
-class LiftRequest(ReviewedRequest):
+class LiftRequest(ReviewedRequest, CaseBound):
     """A request to lift a kill switch, until a reviewer decides."""
+
+    case_paths = ("kill_switch__incident",)
 
     kill_switch = models.ForeignKey(
         KillSwitch, on_delete=models.PROTECT, related_name="lift_requests"
@@ -185,8 +193,10 @@ class LiftRequest(ReviewedRequest):
         return f"lift of {self.kill_switch}: {self.get_state_display()}"
 
 
-class KillSwitchLift(AppendOnlyModel):
+class KillSwitchLift(AppendOnlyModel, CaseBound):
     """The end of a kill switch, by a reviewer who neither activated it nor asks."""
+
+    case_paths = ("kill_switch__incident",)
 
     kill_switch = models.OneToOneField(
         KillSwitch, on_delete=models.PROTECT, related_name="lift"

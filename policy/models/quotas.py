@@ -4,12 +4,15 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.case_bound import CaseBound
 from evidence.models.columns import has_text, person_field
 from policy.models.extensions import Extension
 
 
-class QuotaChange(AppendOnlyModel):
+class QuotaChange(AppendOnlyModel, CaseBound):
     """A recorded change of an extension's memory quota. Raising needs documentation."""
+
+    case_paths = ("incident",)
 
     extension = models.ForeignKey(
         Extension, on_delete=models.PROTECT, related_name="quota_changes"
@@ -42,8 +45,10 @@ class QuotaChange(AppendOnlyModel):
         return f"{self.extension}: {self.from_mb} MB → {self.to_mb} MB"
 
 
-class QuotaBreach(AppendOnlyModel):
+class QuotaBreach(AppendOnlyModel, CaseBound):
     """One breach that a stored bundle records."""
+
+    case_paths = ("item__incident",)
 
     extension = models.ForeignKey(
         Extension, on_delete=models.PROTECT, related_name="quota_breaches"

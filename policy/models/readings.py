@@ -10,16 +10,19 @@ from evidence.models import (
     QueuedWork,
     WorkState,
 )
+from evidence.models.case_bound import CaseBound
 from policy.models.extensions import Extension
 
 
-class BundleReading(QueuedWork):
+class BundleReading(QueuedWork, CaseBound):
     """A bundle or ledger that is read once after its verification.
 
     Evidence knows nothing of policy, so the scheduler's sweep makes these rows for
     items whose verification came to an answer. Another one for the same item is asked
     for by a person, where the one before came to nothing.
     """
+
+    case_paths = ("item__incident",)
 
     noun = "Reading"
     item = models.ForeignKey(
@@ -46,12 +49,14 @@ class BundleReading(QueuedWork):
         return f"reading of item {self.item_id}: {self.get_state_display()}"
 
 
-class ExtensionAppearance(AppendOnlyModel):
+class ExtensionAppearance(AppendOnlyModel, CaseBound):
     """An extension in a bundle: how often, from when to when, and its risk plot.
 
     `plot` has the shape of a verification report's `overview["plot"]`, of this
     extension's ledger entries alone.
     """
+
+    case_paths = ("item__incident",)
 
     extension = models.ForeignKey(
         Extension, on_delete=models.PROTECT, related_name="appearances"

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models import AppendOnlyModel
+from evidence.models.case_bound import CaseBound
 from evidence.models.columns import has_text, optional_person_field, person_field
 from evidence.models.triggers import Protect, Trigger
 from policy.models.requests import (
@@ -58,13 +59,15 @@ STATES_TO_PROVE = (RollbackState.APPROVED, RollbackState.APPLIED)
 """Approved, and not proved yet: these can be applied, and closed without it."""
 
 
-class Rollback(ReviewedRequest):
+class Rollback(ReviewedRequest, CaseBound):
     """A plan to go back to safe defaults or to an earlier snapshot.
 
     The plan itself (`before`, `after`, `effects`, `planned`, `commands`, `notes`) is
     fixed when it is proposed. It is verified only by a proof without deviations; until
     then it stays open, or is closed with a reason. Every proof is kept.
     """
+
+    case_paths = ("incident",)
 
     what = "rollback"
     asked = "proposed"
@@ -173,12 +176,14 @@ class Rollback(ReviewedRequest):
         return proof.deviations if proof else []
 
 
-class RollbackProof(AppendOnlyModel):
+class RollbackProof(AppendOnlyModel, CaseBound):
     """One try to prove a rollback: a snapshot taken since, and what it has otherwise.
 
     `deviations` is empty where every point is as planned, by our reading of the
     settings and by the runtime's own explanation.
     """
+
+    case_paths = ("rollback__incident",)
 
     rollback = models.ForeignKey(
         Rollback, on_delete=models.PROTECT, related_name="proofs"

@@ -3,14 +3,17 @@
 from django.db import models
 
 from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.case_bound import CaseBound
 from evidence.models.columns import optional_person_field
 
 
-class RuntimeHistoryImport(AppendOnlyModel):
+class RuntimeHistoryImport(AppendOnlyModel, CaseBound):
     """A record that was replayed through our rules, and what they would have refused.
 
     It never becomes our own state. `findings` and `faults` are listed in line order.
     """
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         "incidents.Incident", on_delete=models.PROTECT, related_name="runtime_histories"

@@ -3,6 +3,7 @@
 from django.db import models
 
 from evidence.models import AppendOnlyModel, EvidenceItem, QueuedWork
+from evidence.models.case_bound import CaseBound
 from evidence.models.columns import known
 from evidence.models.queued_work import pending_once
 
@@ -15,8 +16,10 @@ class ScanClassification(models.TextChoices):
     SAFE = "safe", "Safe"
 
 
-class ScanRequest(QueuedWork):
+class ScanRequest(QueuedWork, CaseBound):
     """A request to scan a stored extension source; one report answers it."""
+
+    case_paths = ("item__incident",)
 
     noun = "Scan"
     item = models.ForeignKey(
@@ -34,8 +37,10 @@ class ScanRequest(QueuedWork):
         return f"scan of {self.item_id}: {self.get_state_display()}"
 
 
-class ScanReport(AppendOnlyModel):
+class ScanReport(AppendOnlyModel, CaseBound):
     """What one scan found. `details` is the scanner's report without its entries."""
+
+    case_paths = ("item__incident",)
 
     request = models.OneToOneField(
         ScanRequest, on_delete=models.PROTECT, related_name="report"
@@ -70,8 +75,10 @@ class ScanReport(AppendOnlyModel):
         return f"scan report {self.pk}: {self.classification}"
 
 
-class ScanEntry(AppendOnlyModel):
+class ScanEntry(AppendOnlyModel, CaseBound):
     """One place in the source that the scanner has something to say about."""
+
+    case_paths = ("report__item__incident",)
 
     report = models.ForeignKey(
         ScanReport, on_delete=models.PROTECT, related_name="entries"

@@ -3,17 +3,20 @@
 from django.db import models
 
 from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.case_bound import CaseBound
 from evidence.models.columns import optional_person_field
 from evidence.stored_moments import EARLIEST
 
 
-class PolicySnapshot(AppendOnlyModel):
+class PolicySnapshot(AppendOnlyModel, CaseBound):
     """`settings.json`, and the runtime's explanation where given, for a moment.
 
     Both are evidence items; what is stored of the settings is redacted first.
     `document` is the redacted settings; `faults`, `unknown` and `redactions` name
     members by JSON path (docs/policy.md).
     """
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         "incidents.Incident", on_delete=models.PROTECT, related_name="policy_snapshots"

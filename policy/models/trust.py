@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from evidence.models import AppendOnlyModel
+from evidence.models.case_bound import CaseBound
 from evidence.models.choices import choices_of
 from evidence.models.columns import has_text, known, optional_person_field
 from evidence.models.triggers import Trigger
@@ -83,8 +84,10 @@ def is_listed_move() -> Q:
     return moves
 
 
-class PromotionRequest(ReviewedRequest):
+class PromotionRequest(ReviewedRequest, CaseBound):
     """A request for a move that a reviewer must approve."""
+
+    case_paths = ("incident", "kill_switch__incident")
 
     extension = models.ForeignKey(
         Extension, on_delete=models.PROTECT, related_name="promotion_requests"
@@ -134,7 +137,7 @@ class PromotionRequest(ReviewedRequest):
         return f"{self.extension} to {self.to_state}: {self.get_state_display()}"
 
 
-class TrustTransition(AppendOnlyModel):
+class TrustTransition(AppendOnlyModel, CaseBound):
     """One move of an extension's trust. The newest one is its state.
 
     `approved_by` is the reviewer where the move needs one. The database refuses a move
@@ -143,6 +146,8 @@ class TrustTransition(AppendOnlyModel):
     quarantine or upwards while a kill switch is active, and at commit one that its
     extension does not show.
     """
+
+    case_paths = ("incident", "kill_switch__incident")
 
     extension = models.ForeignKey(
         Extension, on_delete=models.PROTECT, related_name="trust_transitions"

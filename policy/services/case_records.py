@@ -56,7 +56,7 @@ def own_record(incident: Any) -> OwnRecord:
 
 
 def _quarantines(incident: Any) -> Iterator[Stop]:
-    moves = TrustTransition.objects.filter(
+    moves = TrustTransition.everything.filter(
         extension__in=incident.extensions.all()
     ).select_related("extension", "kill_switch__confirmation")
     began: dict[str, TrustTransition] = {}
@@ -116,7 +116,7 @@ def _unconfirmed_kills(incident: Any) -> Iterator[str]:
 
 def _switches_of(incident: Any) -> KillSwitchQuerySet:
     about = Q(extension__isnull=True) | Q(extension__in=incident.extensions.all())
-    return KillSwitch.objects.filter(about)
+    return KillSwitch.everything.filter(about)
 
 
 def early_lifts(incident: Any) -> list[TrustFinding]:
@@ -126,7 +126,7 @@ def early_lifts(incident: Any) -> list[TrustFinding]:
     same. `line` is the kill switch's number: there is no file.
     """
     reached_at = remediate_reached_at(incident)
-    lifts = KillSwitchLift.objects.filter(
+    lifts = KillSwitchLift.everything.filter(
         kill_switch__incident=incident
     ).select_related("kill_switch__extension", "approved_by")
     return [
@@ -218,9 +218,11 @@ def records_keys(extensions: Mapping[int, Collection[int]]) -> dict[int, list[An
         ScanReport.objects.filter(item__incident__in=list(extensions)),
         "item__incident",
     )
-    moves = _grouped(TrustTransition.objects.filter(extension__in=every), "extension")
+    moves = _grouped(
+        TrustTransition.everything.filter(extension__in=every), "extension"
+    )
     about = Q(extension__isnull=True) | Q(extension__in=every)
-    switches = KillSwitch.objects.filter(about)
+    switches = KillSwitch.everything.filter(about)
     ordered = _grouped(switches, "extension")
     confirmed = _grouped(switches.filter(confirmation__isnull=False), "extension")
     lifted = _grouped(switches.filter(lift__isnull=False), "extension")

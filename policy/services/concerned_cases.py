@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from evidence.accounts.access import Actor
+from evidence.models.case_bound import shown_to
 from policy.errors import PolicyConflict, PolicyNotFound
 from policy.models import Extension, KillSwitch
 
@@ -19,11 +21,14 @@ def incident_model() -> Any:
     return KillSwitch._meta.get_field("incident").related_model
 
 
-def lock_incident(incident_id: int) -> Any:
-    """Return the case, locked until the transaction ends; refuse a missing one."""
-    incidents: QuerySet[Any] = incident_model().objects
+def lock_incident(incident_id: int, actor: Actor = None) -> Any:
+    """Return the case, locked until the transaction ends; refuse a missing one.
+
+    One that the actor may not see is missing.
+    """
     # No key: rows that point at the case can be written while this holds it.
-    incident = incidents.select_for_update(no_key=True).filter(pk=incident_id).first()
+    incidents: QuerySet[Any] = incident_model().objects.select_for_update(no_key=True)
+    incident = shown_to(actor, incidents).filter(pk=incident_id).first()
     if incident is None:
         raise PolicyNotFound(
             f"There is no case {incident_id}. Name one that is here.",
@@ -39,9 +44,9 @@ def find_free_incident(incident_id: int) -> Any:
     return free.filter(pk=incident_id).first()
 
 
-def lock_open_incident(incident_id: int) -> Any:
+def lock_open_incident(incident_id: int, actor: Actor = None) -> Any:
     """Return the case, locked; refuse a closed one."""
-    incident = lock_incident(incident_id)
+    incident = lock_incident(incident_id, actor)
     if incident.closed_at is not None:
         raise PolicyConflict(
             f"{incident.reference} is closed: open a case, or have a reviewer reopen "
@@ -52,8 +57,11 @@ def lock_open_incident(incident_id: int) -> Any:
 
 
 def open_cases_of(extension_pk: int | None) -> QuerySet[Any]:
-    """Return the open cases that name an extension; for None, every open case."""
-    cases: QuerySet[Any] = incident_model().objects.filter(closed_at__isnull=True)
+    """Return the open cases that name an extension; for None, every open case.
+
+    Those that the one who acts may not see hear of it as well.
+    """
+    cases: QuerySet[Any] = incident_model().everything.filter(closed_at__isnull=True)
     return cases if extension_pk is None else cases.filter(extensions=extension_pk)
 
 
@@ -65,7 +73,7 @@ def lock_cases(incident_id: int | None, extension_pk: int | None) -> list[int]:
     two orders from two cases take turns instead of waiting for each other.
     """
     concerned = open_cases_of(extension_pk).values("pk")
-    rows: QuerySet[Any] = incident_model().objects.filter(
+    rows: QuerySet[Any] = incident_model().everything.filter(
         Q(pk=incident_id) | Q(pk__in=concerned)
     )
     locked = rows.select_for_update(no_key=True).order_by("pk")

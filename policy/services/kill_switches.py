@@ -64,10 +64,10 @@ def activate_kill_switch(
     # Cases before extensions, as everywhere: services that meet take turns and
     # never wait for each other in a circle.
     lock_cases(incident_id, extension_pk)
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     extension = lock_extension(extension_pk)
     _require_none_active(
-        KillSwitch.objects.filter(extension=extension), str(extension.extension_id)
+        KillSwitch.everything.filter(extension=extension), str(extension.extension_id)
     )
     # Under the lock: a lift gives back the very state that the order found.
     previous = current_state(extension)
@@ -103,13 +103,13 @@ def activate_kill_all(
     require_permission(actor, WORK_POLICY)
     moment = now or timezone.now()
     lock_cases(incident_id, None)
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     _require_reference(incident, typed_reference)
     text = require_reason(reason)
     # In one order, so that two who do this at once take turns.
     extensions = tuple(Extension.objects.select_for_update().order_by("pk"))
     _require_none_active(
-        KillSwitch.objects.filter(scope=KillSwitchScope.ALL), "all extensions"
+        KillSwitch.everything.filter(scope=KillSwitchScope.ALL), "all extensions"
     )
     switch = KillSwitch.objects.create(
         scope=KillSwitchScope.ALL,
@@ -182,7 +182,7 @@ def hold_newcomers(*, now: dt.datetime | None = None) -> int:
     Who notes an extension holds it where all are stopped. Between two transactions
     that do not see each other one can slip through; this finds it moments later.
     """
-    switch = KillSwitch.objects.active().filter(scope=KillSwitchScope.ALL).first()
+    switch = KillSwitch.everything.active().filter(scope=KillSwitchScope.ALL).first()
     if switch is None:
         return 0
     loose = Extension.objects.exclude(trust_state=TrustState.QUARANTINED)
@@ -206,7 +206,7 @@ def instruction_for(switch: KillSwitch) -> RuntimeInstruction:
 
 def with_kill_state(extensions: QuerySet[Extension]) -> QuerySet[Extension]:
     """Add `is_kill_ordered` and `is_kill_confirmed`, of switches that still stand."""
-    covering = KillSwitch.objects.filter(
+    covering = KillSwitch.everything.filter(
         Q(extension=OuterRef("pk")) | Q(extension__isnull=True), lift__isnull=True
     )
     return extensions.annotate(

@@ -66,7 +66,7 @@ def request_promotion(
     moment = now or timezone.now()
     lock_cases(incident_id, extension_pk)
     if incident_id is not None:
-        lock_incident(incident_id)
+        lock_incident(incident_id, actor)
     extension = lock_extension(extension_pk)
     from_state = current_state(extension)
     require_transition(from_state, to_state)

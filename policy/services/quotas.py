@@ -102,7 +102,7 @@ def record_quota_change(
     moment = now or timezone.now()
     # The case before the extension, as everywhere; what is in force is read after both.
     if incident_id is not None:
-        lock_incident(incident_id)
+        lock_incident(incident_id, actor)
     extension = lock_extension(extension_pk)
     current_mb = quota_in_force(extension).max_memory_mb
     documents = clean_text(documentation)

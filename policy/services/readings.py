@@ -114,7 +114,7 @@ def request_reading(
         raise PolicyNotFound(
             f"There is no evidence {item_id}.", code="no_such_evidence"
         )
-    lock_incident(item.incident_id)
+    lock_incident(item.incident_id, actor)
     newest = item.policy_readings.first()
     if newest is None:
         raise PolicyConflict(

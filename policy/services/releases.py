@@ -51,7 +51,7 @@ def held_by(switch: KillSwitch) -> QuerySet[Extension]:
     One that was in quarantine before is not among them: it has another reason.
     """
     # By the newest move alone: a demotion since then is a reason of its own to stay.
-    newest = TrustTransition.objects.filter(extension=OuterRef("pk")).order_by("-id")
+    newest = TrustTransition.everything.filter(extension=OuterRef("pk")).order_by("-id")
     return (
         Extension.objects.filter(trust_state=TrustState.QUARANTINED)
         .annotate(held_by=Subquery(newest.values("kill_switch")[:1]))
@@ -62,7 +62,7 @@ def held_by(switch: KillSwitch) -> QuerySet[Extension]:
 
 def pending_release(switch: KillSwitch) -> QuerySet[PromotionRequest]:
     """Return what waits of the one request for all that a kill-all holds."""
-    rows = PromotionRequest.objects.filter(
+    rows = PromotionRequest.everything.filter(
         kill_switch=switch, state=RequestState.PENDING
     )
     return rows.select_related("extension", "requested_by").order_by("extension_id")
@@ -218,7 +218,7 @@ def _lock_pending(
     extensions = Extension.objects.filter(pk__in=[request for _, request in waiting])
     # Evaluated for the locks alone: extensions before their requests, in one order.
     list(extensions.select_for_update().order_by("pk").values_list("pk", flat=True))
-    rows = PromotionRequest.objects.select_for_update(of=("self",))
+    rows = PromotionRequest.everything.select_for_update(of=("self",))
     found = rows.filter(pk__in=[pk for pk, _ in waiting], state=RequestState.PENDING)
     requests = list(
         found.select_related("extension", "requested_by").order_by("extension_id")

@@ -58,7 +58,7 @@ def propose_safe_defaults(
     """
     require_permission(actor, WORK_POLICY)
     snapshot = _find_snapshot(snapshot_id)
-    lock_open_incident(snapshot.incident_id)
+    lock_open_incident(snapshot.incident_id, actor)
     # The plan is kept as it was proposed: what a reviewer approves is what they read.
     plan = plan_safe_defaults(read_snapshot(snapshot), risk=risk, overrides=overrides)
     return _propose(
@@ -85,7 +85,7 @@ def propose_earlier_snapshot(
     require_permission(actor, WORK_POLICY)
     snapshot = _find_snapshot(snapshot_id)
     target = _find_snapshot(target_snapshot_id)
-    lock_open_incident(snapshot.incident_id)
+    lock_open_incident(snapshot.incident_id, actor)
     if target.captured_at >= snapshot.captured_at:
         raise PolicyRefused(
             "The snapshot to go back to shows a later moment than the other. Choose "

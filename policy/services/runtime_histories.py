@@ -79,7 +79,7 @@ def _replay(
     actor: Actor,
     now: dt.datetime,
 ) -> RuntimeHistoryImport:
-    incident = lock_incident(incident_id)
+    incident = lock_incident(incident_id, actor)
     known = RuntimeHistoryImport.objects.filter(incident=incident, item=item).first()
     if known is not None:
         raise PolicyConflict(

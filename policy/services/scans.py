@@ -65,7 +65,7 @@ def request_scan(
             f"{item.get_kind_display()}. Where that is wrong, change its kind first.",
             code="not_source",
         )
-    lock_incident(item.incident_id)
+    lock_incident(item.incident_id, actor)
     return add_scan_request(item, actor=actor, now=now or timezone.now())
 
 

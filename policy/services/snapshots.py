@@ -171,7 +171,7 @@ def _add_snapshot(
     actor: Actor,
     now: dt.datetime,
 ) -> PolicySnapshot:
-    lock_incident(incident_id)
+    lock_incident(incident_id, actor)
     cli, env = _profile(source.cli_profile), _profile(source.env_profile)
     read = SettingsSnapshot(settings, cli=cli or None, env=env or None)
     snapshot = PolicySnapshot.objects.create(

@@ -44,11 +44,9 @@ def current_state(extension: Extension) -> TrustState:
 
 def trust_state_at(extension: Extension, moment: dt.datetime) -> TrustState:
     """Return the trust state at an aware moment; unknown before the first move."""
-    newest = (
-        extension.trust_transitions.filter(moved_at__lte=moment)
-        .order_by("-moved_at", "-id")
-        .first()
-    )
+    # Of every move, wherever it was made: the state is the extension's own.
+    moves = TrustTransition.everything.filter(extension=extension)
+    newest = moves.filter(moved_at__lte=moment).order_by("-moved_at", "-id").first()
     return TrustState(newest.to_state) if newest else TrustState.UNKNOWN
 
 
@@ -91,7 +89,7 @@ def move_trust(
     moment = now or timezone.now()
     lock_cases(incident_id, extension_pk)
     if incident_id is not None:
-        lock_incident(incident_id)
+        lock_incident(incident_id, actor)
     extension = lock_extension(extension_pk)
     # After the lock: a move that waited for another starts where that one ended.
     from_state = current_state(extension)
@@ -116,7 +114,7 @@ def move_trust(
 
 def has_active_kill_switch(extension: Extension) -> bool:
     """Return whether a kill switch stops the extension, by name or by stopping all."""
-    return KillSwitch.objects.active().covering(extension).exists()
+    return KillSwitch.everything.active().covering(extension).exists()
 
 
 def require_no_kill_switch(extension: Extension, to_state: TrustState) -> None:
@@ -193,7 +191,7 @@ def hold_newcomer(extension_pk: int, *, now: dt.datetime) -> bool:
 
     An order to stop all is of those that turn up later, too.
     """
-    switch = KillSwitch.objects.active().filter(scope=KillSwitchScope.ALL).first()
+    switch = KillSwitch.everything.active().filter(scope=KillSwitchScope.ALL).first()
     if switch is None:
         return False
     extension = lock_extension(extension_pk)

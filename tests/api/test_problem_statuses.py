@@ -43,7 +43,7 @@ CODES = {
         kill_switch_active kill_switch_refused kill_unconfirmed kind_by_structure
         kind_unchanged looser_than_its_case mark_moved_on mark_unchanged
         not_a_duplicate not_approved not_lifted not_newest_version
-        not_made not_on_hold on_hold_already
+        not_made not_on_hold on_hold_already not_restricted restricted_already
         nothing_held nothing_to_take_over
         phase_not_reached phase_out_of_order phase_refused pruning_refused
         already_running replay_incomplete request_lapsed
@@ -64,6 +64,7 @@ CODES = {
         passkey_known passkey_refused
         email_invalid evidence_refused extension_id_invalid extension_id_missing
         extension_looks_alike findings_missing incident_refused invalid_alert
+        seen_already
         invalid_alert_rule invalid_document invalid_filter invalid_playbook
         invalid_redaction nothing_redacted
         log_place_refused

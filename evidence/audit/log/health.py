@@ -21,7 +21,7 @@ def check_log() -> str:
     except LogKeyMissing as error:
         raise HealthFailure(error.message) from error
     newest = LogCheckpoint.objects.first()
-    late = AuditEntry.objects.filter(
+    late = AuditEntry.everything.filter(
         log_leaf__isnull=True, recorded_at__lt=timezone.now() - LATE
     )
     if late.order_by("-id").exists():

@@ -182,7 +182,7 @@ def _compare_kept(
 
 def _find_unplaced(verdict: LogVerdict) -> None:
     """Report entries without a leaf whose stream goes on in the tree after them."""
-    unplaced: Any = AuditEntry.objects.filter(log_leaf__isnull=True).order_by("id")
+    unplaced: Any = AuditEntry.everything.filter(log_leaf__isnull=True).order_by("id")
     for entry in unplaced.iterator(chunk_size=CHUNK):
         later = LogLeaf.objects.filter(
             entry__stream=entry.stream, entry__sequence__gt=entry.sequence

@@ -101,7 +101,7 @@ def _seal_up_to(newest: int) -> int:
 def find_broken_seals() -> Iterator[RecordFault]:
     """Yield the sealed ranges whose records are not those that were sealed."""
     last = 0
-    entries = AuditEntry.objects.filter(stream=STREAM, action=SEALED)
+    entries = AuditEntry.everything.filter(stream=STREAM, action=SEALED)
     for entry in entries.order_by("sequence").iterator():
         said = _read_seal(entry)
         found = _compute(said.first_id, said.last_id)
@@ -127,7 +127,7 @@ def _compute(after_id: int, up_to: int) -> Seal:
 
 
 def _last_sealed() -> int:
-    entries = AuditEntry.objects.filter(stream=STREAM, action=SEALED)
+    entries = AuditEntry.everything.filter(stream=STREAM, action=SEALED)
     newest = entries.order_by("-sequence").first()
     return _read_seal(newest).last_id if newest else 0
 

@@ -197,5 +197,5 @@ def _compare_with_export(path: Path) -> list[ChainFault]:
             f"{path.name} noted the entry {head['entry_hash']}, which is gone",
         )
         for stream, head in heads.items()
-        if not AuditEntry.objects.filter(stream=stream, **head).exists()
+        if not AuditEntry.everything.filter(stream=stream, **head).exists()
     ]

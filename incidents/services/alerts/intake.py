@@ -174,7 +174,7 @@ def _find_known(keys: Iterable[Key]) -> dict[Key, Alert]:
     wanted = Q(pk__in=())
     for source, ids in by_source.items():
         wanted |= Q(source=source, alert_id__in=ids)
-    rows = Alert.objects.filter(wanted).select_related("decided_incident")
+    rows = Alert.everything.filter(wanted).select_related("decided_incident")
     return {(row.source, row.alert_id): row for row in rows.defer("document")}
 
 
@@ -287,7 +287,7 @@ def _take_in_kept(
     window_ms = facts.state.join_window_seconds * 1000
     # Locked: a person may be moving one of them by hand just now.
     kept = list(
-        Alert.objects.select_for_update(of=("self",))
+        Alert.everything.select_for_update(of=("self",))
         .filter(
             incident__isnull=True,
             # What a person split off does not come back by itself.

@@ -152,8 +152,11 @@ def _lock_cases(
     # A row for each extension of a case, and one lock on the case, by ID, as moves
     # and kill switches lock: two that want the same cases take turns.
     rows = (
-        Incident.objects.open()
+        Incident.everything.open()
         .filter(
+            # What a sender is told must not show that a restricted case is there, so
+            # nothing joins one by itself, whoever sends it.
+            is_restricted=False,
             extensions__in=list(extensions.values()),
             playbook_version__in=list(versions.category_of),
         )

@@ -46,7 +46,7 @@ def move_alerts(
     moment, why = now or timezone.now(), require_reason(reason)
     # The case that is left and the one that is entered: both histories change. Which
     # ones are left is read before the locks, and checked after them.
-    cases = _lock_cases(alert_ids, incident_id)
+    cases = _lock_cases(alert_ids, incident_id, actor)
     target = cases[incident_id]
     if not target.is_open:
         raise IncidentClosed(
@@ -84,7 +84,7 @@ def split_alerts(
     """
     require_permission(actor, WORK)
     moment, why = now or timezone.now(), require_reason(reason)
-    cases = _lock_cases(alert_ids, None)
+    cases = _lock_cases(alert_ids, None, actor)
     alerts = [alert for alert in _lock_alerts(alert_ids, cases) if alert.incident_id]
     _require_may_leave(alerts, cases, actor)
     _assign(alerts, None, AlertMove.SPLIT, actor=actor, reason=why, now=moment)
@@ -93,7 +93,7 @@ def split_alerts(
 
 
 def _lock_cases(
-    alert_ids: Collection[int], incident_id: int | None
+    alert_ids: Collection[int], incident_id: int | None, actor: Actor
 ) -> dict[int, Incident]:
     """Lock every case concerned, in one order; the case before the alert, always."""
     concerned = set(
@@ -103,7 +103,7 @@ def _lock_cases(
     )
     if incident_id is not None:
         concerned.add(incident_id)
-    return lock_cases(concerned)
+    return lock_cases(concerned, actor)
 
 
 def _require_may_leave(

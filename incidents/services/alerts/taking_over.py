@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from evidence.accounts.access import require_permission
+from evidence.accounts.access import Actor, require_permission
 from evidence.models import EvidenceItem
 from evidence.services.taking_over import Door, find_not_held, take_over_evidence
 from incidents.errors import IncidentClosed, TransitionError
@@ -92,7 +92,7 @@ def take_over(
     """
     require_permission(actor, REVIEW)
     moment, why = now or timezone.now(), require_reason(reason)
-    duplicate, original = _lock(duplicate_id)
+    duplicate, original = _lock(duplicate_id, actor=actor)
     left = _leftovers(duplicate, original)
     if not left:
         raise TransitionError(
@@ -127,10 +127,10 @@ def _leftovers(duplicate: Incident, original: Incident) -> Leftovers:
     )
 
 
-def _lock(duplicate_id: int) -> tuple[Incident, Incident]:
+def _lock(duplicate_id: int, *, actor: Actor) -> tuple[Incident, Incident]:
     """Return the duplicate and its original, locked; raise where there is none."""
     found = find_original(Incident.objects.get(pk=duplicate_id))
-    locked = lock_cases({duplicate_id, *([found.pk] if found else [])})
+    locked = lock_cases({duplicate_id, *([found.pk] if found else [])}, actor)
     duplicate = locked[duplicate_id]
     # Once more under the lock: it may have been reopened meanwhile.
     original = find_original(duplicate)

@@ -58,7 +58,7 @@ def request_archive(
             code="nothing_redacted",
             field="redaction",
         )
-    incident = lock_incident(incident_id)
+    incident = lock_incident(incident_id, actor)
     moment = now or timezone.now()
     return queue_archive(incident, actor=actor, now=moment, redaction=flags, deep=deep)
 
@@ -249,7 +249,7 @@ def open_archive(
 def _record_download(
     archive: CaseArchive, *, actor: Actor, channel: Channel, ip_address: str | None
 ) -> None:
-    incident = lock_incident(archive.incident_id)
+    incident = lock_incident(archive.incident_id, actor)
     record_change(
         incident,
         action="archive.downloaded",

@@ -63,7 +63,7 @@ def answer_item(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident, item = lock_item(item_id)
+    incident, item = lock_item(item_id, actor=actor)
     text = _clean_note(note)
     if state is ItemState.OPEN:
         raise TransitionError("An answer is taken back by undoing it.")
@@ -88,7 +88,7 @@ def undo_item(
     """Take an answer back; the answer and its withdrawal both stay in the history."""
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident, item = lock_item(item_id)
+    incident, item = lock_item(item_id, actor=actor)
     text = _clean_note(note)
     _require_move(item, ItemState.OPEN, note=text)
     phase = item.cycle.phases.get(phase=item.phase)
@@ -127,7 +127,7 @@ def assign_item(
     """Give an item to somebody who works cases, or to nobody."""
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident, item = lock_item(item_id)
+    incident, item = lock_item(item_id, actor=actor)
     require_worker(assignee)
     if item.assignee == assignee:
         return item
@@ -168,7 +168,7 @@ def link_evidence(
     Raise ArtifactRefused, saying what differs, where an item expects another artifact.
     """
     require_permission(actor, WORK)
-    incident, item = lock_item(item_id)
+    incident, item = lock_item(item_id, actor=actor)
     evidence = incident.evidence_items.filter(pk=evidence_item_id).first()
     if evidence is None:
         raise IncidentError("This evidence is not of this case: attach it here first.")
@@ -191,7 +191,7 @@ def link_record(
 ) -> ArtifactLink:
     """Link an alert, a trust transition or a kill switch of the case to an item."""
     require_permission(actor, WORK)
-    incident, item = lock_item(item_id)
+    incident, item = lock_item(item_id, actor=actor)
     earlier = item.links.filter(
         kind=kind, record_id=record_id, withdrawn_at__isnull=True
     )
@@ -262,10 +262,10 @@ def _require_expected(
         )
 
 
-def lock_item(item_id: int) -> tuple[Incident, ChecklistItem]:
+def lock_item(item_id: int, *, actor: Actor) -> tuple[Incident, ChecklistItem]:
     """Lock the case of an item, then read the item."""
     found = ChecklistItem.objects.values_list("cycle__incident_id", flat=True)
-    incident = lock_open_incident(found.get(pk=item_id))
+    incident = lock_open_incident(found.get(pk=item_id), actor)
     item = ChecklistItem.objects.select_related(
         "cycle", "playbook_version__playbook", "assignee"
     ).get(pk=item_id)

@@ -56,7 +56,7 @@ def confirm_findings(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident, item = lock_item(item_id)
+    incident, item = lock_item(item_id, actor=actor)
     waiting = _waiting(findings_of(incident).get(item.key, []))
     if not waiting:
         raise IncidentError(
@@ -91,7 +91,7 @@ def confirm_shown(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_incident(incident_id)
+    incident = lock_incident(incident_id, actor)
     shown = set(finding_ids)
     waiting = {
         key: {finding.pk for finding in _waiting(findings)}
@@ -131,7 +131,7 @@ def overrule_finding(
     require_permission(actor, WORK)
     moment = now or timezone.now()
     why = require_reason(reason)
-    incident, item = lock_item(item_id)
+    incident, item = lock_item(item_id, actor=actor)
     answers = findings_of(incident).get(item.key, [])
     finding = next((answer for answer in answers if answer.pk == finding_id), None)
     if finding is None:

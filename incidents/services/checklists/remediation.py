@@ -71,7 +71,7 @@ def decide_remediation(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident, item = lock_item(item_id)
+    incident, item = lock_item(item_id, actor=actor)
     text = require_reason(reason)
     choice = _find_choice(item, choice_key)
     doubt = question_choices(item).get(choice.key, "") if chosen else ""
@@ -127,7 +127,7 @@ def record_action(
     """Record something that was done about the cause, with what proves it."""
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     text = require_reason(description)
     if done_at is not None:
         done_at = require_moment(

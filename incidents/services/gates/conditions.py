@@ -127,7 +127,7 @@ def state_condition(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     text = require_reason(statement)
     if condition not in STATED:
         raise IncidentError(

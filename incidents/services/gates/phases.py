@@ -61,7 +61,7 @@ def complete_phase(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     row = _require_turn(incident, phase)
     # Under the lock of the case, so that nothing the gate looks at moves between the
     # decision and what is written of it.
@@ -92,7 +92,7 @@ def set_remediate_due(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     return _set_due(incident, due_at, reason, actor=actor, now=moment)
 
 

@@ -41,7 +41,7 @@ def waive_condition(
     """
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     text = require_reason(reason)
     if condition in UNWAIVABLE:
         raise TransitionError(
@@ -78,7 +78,7 @@ def revoke_waiver(
     """
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     text = require_reason(reason)
     # Only of the running cycle: those of a past one are part of how it ended.
     waiver = (

@@ -14,6 +14,7 @@ from enum import StrEnum
 from django.contrib.auth.models import User
 from django.db.models import Q
 
+from evidence.accounts.access import Actor
 from incidents.errors import TransitionError
 from incidents.models import Incident
 from incidents.services.changes import lock_incident
@@ -69,16 +70,18 @@ def find_standing(incident: Incident) -> Standing:
     return Standing(read_switches(incident).given, tuple(quarantined))
 
 
-def lock_with_neighbours(incident_id: int, *, also: Collection[int] = ()) -> Incident:
+def lock_with_neighbours(
+    incident_id: int, *, actor: Actor, also: Collection[int] = ()
+) -> Incident:
     """Lock a case, and in one order with it the open cases that its orders concern.
 
     `also` names further cases that hear of its end: duplicates, and an original.
     """
     own = Q(pk__in={incident_id, *also})
-    stops_all = KillSwitch.objects.active().filter(
+    stops_all = KillSwitch.everything.active().filter(
         incident=incident_id, extension__isnull=True
     )
-    concerned = Incident.objects.open()
+    concerned = Incident.everything.open()
     if not stops_all.exists():
         shared = Extension.objects.filter(
             Q(incidents=incident_id) | Q(kill_switches__incident=incident_id)
@@ -86,9 +89,9 @@ def lock_with_neighbours(incident_id: int, *, also: Collection[int] = ()) -> Inc
         concerned = concerned.filter(extensions__in=shared)
     # Every case that lifting or demoting may touch, in the one order and before any
     # extension: to find one later, with others locked, could wait in a circle.
-    rows = Incident.objects.filter(own | Q(pk__in=concerned.values("pk")))
+    rows = Incident.everything.filter(own | Q(pk__in=concerned.values("pk")))
     list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
-    return lock_incident(incident_id)
+    return lock_incident(incident_id, actor)
 
 
 def require_answer(standing: Standing, aftermath: Aftermath | None) -> None:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
+from evidence.models.case_bound import unwatched
 from evidence.queue.sending import queue_on_commit
 from incidents.errors import IncidentError, TransitionError
 from incidents.models import Cycle, Incident
@@ -71,7 +72,7 @@ def close_incident(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    lock_cases({incident_id, *find_duplicates(incident_id)})
+    _lock_all({incident_id, *find_duplicates(incident_id)})
     incident = _lock_with_lead(incident_id, lead, actor=actor, now=moment)
     _require_move(incident, IncidentStatus.CLOSED)
     running = incident.current_cycle.running_phase
@@ -105,10 +106,10 @@ def close_as_duplicate(
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
     text = require_reason(reason)
-    other_pk = find_other(incident_id, original).pk
+    other_pk = find_other(incident_id, original, actor=actor).pk
     also = {other_pk, *find_duplicates(incident_id)}
-    incident = lock_with_neighbours(incident_id, also=also)
-    other = lock_incident(other_pk)
+    incident = lock_with_neighbours(incident_id, also=also, actor=actor)
+    other = lock_incident(other_pk, actor)
     _require_move(incident, IncidentStatus.CLOSED_DUPLICATE, reason=text)
     if leads_back(other, incident):
         raise TransitionError(
@@ -149,7 +150,7 @@ def close_as_false_alarm(
     text = require_reason(reason)
     require_false_alarm(outcome)
     moment = now or timezone.now()
-    lock_with_neighbours(incident_id, also=find_duplicates(incident_id))
+    lock_with_neighbours(incident_id, also=find_duplicates(incident_id), actor=actor)
     incident = _lock_with_lead(incident_id, lead, actor=actor, now=moment)
     _require_move(incident, IncidentStatus.CLOSED_FALSE_ALARM, reason=text)
     _require_lead(incident)
@@ -177,8 +178,8 @@ def reopen_incident(
     text = require_reason(reason)
     original_pk = _original_of(incident_id)
     others = {original_pk} if original_pk else set()
-    locked = lock_cases({incident_id, *others, *find_duplicates(incident_id)})
-    incident = locked[incident_id]
+    locked = _lock_all({incident_id, *others, *find_duplicates(incident_id)})
+    incident = lock_incident(incident_id, actor)
     _require_move(incident, IncidentStatus.OPEN, reason=text)
     before = incident.status
     _clear_ending(incident)
@@ -209,15 +210,21 @@ def reopen_incident(
     return cycle
 
 
+@unwatched()
+def _lock_all(incident_ids: set[int]) -> dict[int, Incident]:
+    """Lock a case, and what hears of its end: also what the actor may not see."""
+    return lock_cases(incident_ids)
+
+
 def _lock_with_lead(
     incident_id: int, lead: User | None, *, actor: Actor, now: dt.datetime
 ) -> Incident:
     """Return the case, locked, led by `lead` from now on where one is named."""
-    incident = lock_incident(incident_id)
+    incident = lock_incident(incident_id, actor)
     if lead is None or lead == incident.lead or not incident.is_open:
         return incident
     assign_lead(actor=actor, incident_id=incident_id, lead=lead, now=now)
-    return lock_incident(incident_id)
+    return lock_incident(incident_id, actor)
 
 
 def _require_lead(incident: Incident) -> None:

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from evidence.accounts.access import Actor
 from evidence.lookalikes import quote_name
+from evidence.models.case_bound import unwatched
 from incidents.models import Incident
 from incidents.services.changes import bump_revision, lock_incident, record_change
 from incidents.services.checklist_entries import answer_matching_item
@@ -25,6 +26,7 @@ from policy.models import KillSwitch
 from policy.rules.kill_switch import KillSwitchState
 
 
+@unwatched()
 @transaction.atomic
 def follow_kill_switch(switch: KillSwitch, actor: Actor, now: dt.datetime) -> None:
     """Bring every case up to date that a kill switch concerns.

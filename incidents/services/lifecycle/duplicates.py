@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 
 from evidence.accounts.access import Actor
+from evidence.models.case_bound import is_shown, unwatched
 from incidents.models import Incident, TimelineKind
 from incidents.services.changes import lock_cases, record_change
 
 
+@unwatched()
 def find_duplicates(incident_id: int) -> set[int]:
     """Return the IDs of a case's duplicates, and of theirs, over however many steps."""
     found: set[int] = set()
@@ -21,7 +23,10 @@ def find_duplicates(incident_id: int) -> set[int]:
 
 
 def find_original(incident: Incident) -> Incident | None:
-    """Return the case at the end of a duplicate's chain; None for no duplicate."""
+    """Return the case at the end of a duplicate's chain; None for no duplicate.
+
+    None as well where who is looking may not see it.
+    """
     seen = {incident.pk}
     found = incident.duplicate_of
     while found is not None and found.duplicate_of is not None:
@@ -29,7 +34,7 @@ def find_original(incident: Incident) -> Incident | None:
             return None
         seen.add(found.pk)
         found = found.duplicate_of
-    return found
+    return found if found is None or is_shown(found) else None
 
 
 def leads_back(other: Incident, incident: Incident) -> bool:
@@ -44,6 +49,7 @@ def leads_back(other: Incident, incident: Incident) -> bool:
     return False
 
 
+@unwatched()
 def tell_original(
     duplicate: Incident,
     original: Incident,
@@ -66,6 +72,7 @@ def tell_original(
     )
 
 
+@unwatched()
 def tell_duplicates(
     original: Incident, body: str, *, actor: Actor, reason: str, now: dt.datetime
 ) -> None:

@@ -75,7 +75,7 @@ def edit_incident(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     # By number, not by time: two saves within one tick of the clock differ too.
     if incident.revision != revision:
         raise _conflict(incident, revision, changes)
@@ -88,7 +88,7 @@ def assign_lead(
 ) -> Incident:
     """Make somebody the lead of a case, or nobody."""
     require_permission(actor, WORK)
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     changes = IncidentChanges(lead=lead)
     return _apply(incident, changes, actor=actor, reason="", now=now or timezone.now())
 
@@ -104,7 +104,7 @@ def raise_severity(
 ) -> Incident:
     """Raise a case to this severity; one that is as severe already stays as it is."""
     require_permission(actor, WORK)
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     worse = raised_severity(Severity(incident.severity), Severity(severity))
     if worse == incident.severity:
         return incident

@@ -42,7 +42,7 @@ def place_hold(
 ) -> CaseHold:
     """Put a case on hold, with a reason. Raise TransitionError where it is already."""
     require_permission(actor, WORK)
-    incident = lock_incident(incident_id)
+    incident = lock_incident(incident_id, actor)
     moment, text = now or timezone.now(), require_reason(reason)
     standing = find_hold(incident)
     if standing is not None:
@@ -77,7 +77,7 @@ def release_hold(
 ) -> CaseHold:
     """Release the hold of a case, as a reviewer who did not place it."""
     require_permission(actor, REVIEW)
-    incident = lock_incident(incident_id)
+    incident = lock_incident(incident_id, actor)
     moment, text = now or timezone.now(), require_reason(reason)
     hold = find_hold(incident)
     if hold is None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.lookalikes import quote_name
+from evidence.models.case_bound import shown_to
 from evidence.text import drop_unstorable
 from incidents.errors import IncidentError
 from incidents.models import Incident, TicketLink, TimelineKind
@@ -42,7 +43,7 @@ def link_ticket(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     name, address = _clean_ticket(ticket, url)
     link, is_new = TicketLink.objects.get_or_create(
         incident=incident,
@@ -81,9 +82,9 @@ def link_related(
     """Link two cases as related, both ways; return the other one."""
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    other = find_other(incident_id, reference)
+    other = find_other(incident_id, reference, actor=actor)
     # Both in one call, which orders them: two that relate each other take turns.
-    locked = lock_cases((incident_id, other.pk))
+    locked = lock_cases((incident_id, other.pk), actor)
     if locked[incident_id].related.filter(pk=other.pk).exists():
         return other
     locked[incident_id].related.add(locked[other.pk])
@@ -104,9 +105,13 @@ def link_related(
     return other
 
 
-def find_other(incident_id: int, reference: str) -> Incident:
-    """Return another case by its reference; raise IncidentError where there is none."""
-    other = Incident.objects.filter(reference=reference.strip().upper()).first()
+def find_other(incident_id: int, reference: str, *, actor: Actor) -> Incident:
+    """Return another case by its reference; raise IncidentError where there is none.
+
+    One that the actor may not see is none.
+    """
+    cases = shown_to(actor, Incident.objects.all())
+    other = cases.filter(reference=reference.strip().upper()).first()
     if other is None:
         raise IncidentError(
             f"There is no case {reference.strip()!r}. Give a reference such as "

@@ -57,7 +57,7 @@ def set_mark(
     """
     require_permission(actor, WORK)
     moment, wanted = now or timezone.now(), _require_known(tlp)
-    incident = lock_incident(incident_id)
+    incident = lock_incident(incident_id, actor)
     item = _find_item(incident, item_id)
     held = item.tlp if item else incident.mark
     if wanted is held:

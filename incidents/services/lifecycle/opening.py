@@ -24,6 +24,7 @@ from incidents.models import (
     TimelineKind,
 )
 from incidents.services.cycle_plan import document_of, plan_cycle
+from incidents.services.lifecycle.restricting import Readers, start_restricted
 from incidents.services.notifications.outbox import notify_assignment
 from incidents.services.timeline import add_entry
 from incidents.workflow.incident_states import (
@@ -52,6 +53,7 @@ def open_incident(
     lead: User | None = None,
     team: Team | None = None,
     labels: Sequence[str] = (),
+    restricted_to: Readers | None = None,
     now: dt.datetime | None = None,
 ) -> Incident:
     """Open a case with its first cycle; DETECT completes by itself.
@@ -61,6 +63,8 @@ def open_incident(
     References have no gap and no duplicate: the year's counter stays locked until the
     transaction ends, and one that is rolled back gives its number back. An extension
     that a person names is known already, or has a plain ID that looks like no other.
+    `restricted_to` names who sees it, beside its lead and who opens it: nobody else
+    ever does.
     """
     require_permission(actor, "incidents.add_incident")
     moment = now or timezone.now()
@@ -85,6 +89,14 @@ def open_incident(
     incident.extensions.set(note_extensions(incident, ids, moment))
     cycle = start_cycle(incident, actor=actor, now=moment)
     _record_opening(incident, cycle, actor=actor, now=moment)
+    if restricted_to is not None:
+        start_restricted(
+            incident,
+            restricted_to,
+            actor=actor,
+            reason="Opened as a restricted case.",
+            now=moment,
+        )
     notify_assignment(
         actor=actor,
         assignee=lead,

@@ -51,7 +51,7 @@ def reclassify_incident(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     text = require_reason(reason)
     old = incident.playbook_version
     if old == playbook_version:

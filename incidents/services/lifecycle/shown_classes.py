@@ -123,7 +123,7 @@ def open_shown_case(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     # Looked at again under the lock: two who press at once open one case.
     shown = next(
         (other for other in other_classes(incident) if other.code == code), None

@@ -27,6 +27,7 @@ from incidents.models import (
 )
 from incidents.notification_texts import compose_body, compose_subject, is_late
 from incidents.services.notifications.channels import MAY_HAVE_ARRIVED
+from incidents.services.notifications.hearing import may_be_heard
 from incidents.services.notifications.reminder_settings import current_settings
 from incidents.services.notifications.reminders import held_until
 
@@ -134,6 +135,12 @@ def _in_order_of_an_index() -> Iterator[None]:
         cursor.execute("SET LOCAL enable_sort TO DEFAULT")
 
 
+NOT_THEIRS: End = (
+    NotificationState.OVERTAKEN,
+    "the case is restricted, and not theirs to hear of",
+)
+
+
 def _claim_all(
     rows: Sequence[Notification], now: dt.datetime, late_after: dt.timedelta
 ) -> list[Notification]:
@@ -141,6 +148,8 @@ def _claim_all(
     _record_lost([row for row in rows if row.state == NotificationState.SENDING], now)
     arrived = may_have_arrived(rows)
     ends = {row.pk: _find_end(row, now, row.pk in arrived) for row in rows}
+    heard = {row.pk for row in may_be_heard(rows)}
+    ends |= {row.pk: NOT_THEIRS for row in rows if row.pk not in heard}
     _finish_all({key: end for key, end in ends.items() if end}, now)
     composed = [
         row for row in rows if not ends[row.pk] and _compose(row, now, late_after)

@@ -23,6 +23,7 @@ from incidents.models import (
     WebhookChannel,
 )
 from incidents.models.notifications import MAX_ATTEMPTS, RETRIED_STATES
+from incidents.services.notifications.hearing import may_be_heard
 from incidents.services.notifications.recipients import Audience, Target
 from incidents.workflow.reminders import after_quiet_hours
 
@@ -215,9 +216,15 @@ def make_rows(
 
 @transaction.atomic
 def write_down(rows: Sequence[Notification]) -> None:
-    """Write rows that are not there yet and wake the workers on commit."""
-    if not rows:
+    """Write rows that are not there yet and wake the workers on commit.
+
+    Left out is what its recipient may not hear of: a case that is hidden from them.
+    """
+    heard = may_be_heard(rows) if rows else []
+    if not heard:
         return
     # Several may plan the same message; its key is unique, and the first stays.
-    Notification.objects.bulk_create(rows, ignore_conflicts=True, batch_size=BATCH_SIZE)
+    Notification.objects.bulk_create(
+        heard, ignore_conflicts=True, batch_size=BATCH_SIZE
+    )
     queue_on_commit(DELIVER)

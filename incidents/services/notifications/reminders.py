@@ -135,7 +135,7 @@ def acknowledge_reminders(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     row = incident.current_cycle.phases.get(phase=phase)
     if row.completed_at is not None or row.due_at is None or row.due_at > moment:
         raise TransitionError(f"{row} is not overdue: there is nothing to acknowledge.")

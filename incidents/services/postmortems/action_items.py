@@ -69,7 +69,7 @@ def add_action_item(
     """Add an action item to a case, open or closed, and tell its owner."""
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_incident(incident_id)
+    incident = lock_incident(incident_id, actor)
     values = _clean(item)
     require_due_day(values.due_on, now=moment)
     row = ActionItem.objects.create(
@@ -103,7 +103,7 @@ def edit_action_item(
     """Change an open action item. Raise EditConflict where somebody did since."""
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident, row = _lock(action_item_id)
+    incident, row = _lock(action_item_id, actor=actor)
     _require_open(row)
     wanted, current = _clean(item), _fields_of(row)
     if revision != row.revision:
@@ -142,7 +142,7 @@ def close_action_item(
     """Mark an action item done or dropped, with what came of it."""
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident, row = _lock(action_item_id)
+    incident, row = _lock(action_item_id, actor=actor)
     _require_open(row)
     if state is ActionItemState.OPEN:
         raise TransitionError("An action item is closed as done or as dropped.")
@@ -170,7 +170,7 @@ def reopen_action_item(
     """Open an action item again; what was said of it stays in the history."""
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident, row = _lock(action_item_id)
+    incident, row = _lock(action_item_id, actor=actor)
     text = require_reason(reason)
     if row.is_open:
         raise TransitionError("This action item is open already.")
@@ -192,10 +192,10 @@ def reopen_action_item(
     return row
 
 
-def _lock(action_item_id: int) -> tuple[Incident, ActionItem]:
+def _lock(action_item_id: int, *, actor: Actor) -> tuple[Incident, ActionItem]:
     found = ActionItem.objects.get(pk=action_item_id)
     # Which case is read first and never changes; then the case, then the row, anew.
-    incident = lock_incident(found.incident_id)
+    incident = lock_incident(found.incident_id, actor)
     row = (
         ActionItem.objects.select_for_update(of=("self",))
         .select_related("owner")

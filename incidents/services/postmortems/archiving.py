@@ -45,7 +45,7 @@ def archive_again(
     review = PostmortemReview.objects.select_related("version__postmortem__cycle").get(
         pk=review_id
     )
-    incident = lock_incident(review.version.postmortem.cycle.incident_id)
+    incident = lock_incident(review.version.postmortem.cycle.incident_id, actor)
     newest = review.archivings.first()
     if newest is None or not newest.gave_up:
         raise PostmortemConflict(

@@ -61,7 +61,7 @@ def open_postmortem(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident = lock_open_incident(incident_id)
+    incident = lock_open_incident(incident_id, actor)
     cycle = incident.current_cycle
     existing = Postmortem.objects.filter(cycle=cycle).first()
     if existing is not None:
@@ -104,7 +104,7 @@ def save_draft(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident, postmortem = lock_postmortem(postmortem_id)
+    incident, postmortem = lock_postmortem(postmortem_id, actor=actor)
     _require_editable(postmortem)
     wanted = _clean(sections)
     current = current_draft(postmortem)
@@ -147,7 +147,7 @@ def take_up_again(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident, postmortem = lock_postmortem(postmortem_id)
+    incident, postmortem = lock_postmortem(postmortem_id, actor=actor)
     text = require_reason(reason)
     before = PostmortemState(postmortem.state)
     require_move(postmortem, PostmortemState.DRAFT)
@@ -170,14 +170,14 @@ def take_up_again(
     return postmortem
 
 
-def lock_postmortem(postmortem_id: int) -> tuple[Incident, Postmortem]:
+def lock_postmortem(postmortem_id: int, *, actor: Actor) -> tuple[Incident, Postmortem]:
     """Return case and postmortem under the lock of the case.
 
     Raise TransitionError once the phase POSTMORTEM is complete: it stays as signed.
     """
     found = Postmortem.objects.select_related("cycle").get(pk=postmortem_id)
     # The case before its postmortem, as everywhere: a close ends both.
-    incident = lock_open_incident(found.cycle.incident_id)
+    incident = lock_open_incident(found.cycle.incident_id, actor)
     postmortem = Postmortem.objects.select_for_update().get(pk=postmortem_id)
     if postmortem.cycle_id != incident.current_cycle.pk:
         raise TransitionError("This postmortem is of a cycle that has ended: it stays.")

@@ -54,7 +54,7 @@ def request_pdf(
     version = PostmortemVersion.objects.select_related("postmortem__cycle").get(
         pk=version_id
     )
-    incident = lock_incident(version.postmortem.cycle.incident_id)
+    incident = lock_incident(version.postmortem.cycle.incident_id, actor)
     review = signature_of(version)
     tlp = mark_of_version(version)
     found = find_pdf(version, review, tlp)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from evidence.accounts.access import name_of, require_permission
+from evidence.accounts.access import Actor, name_of, require_permission
 from evidence.format import hash_value
 from evidence.text import tidy_text
 from incidents.errors import FourEyesRefused, PostmortemConflict, PostmortemRefused
@@ -67,7 +67,7 @@ def submit_postmortem(
     """
     require_permission(actor, WORK)
     moment = now or timezone.now()
-    incident, postmortem = lock_postmortem(postmortem_id)
+    incident, postmortem = lock_postmortem(postmortem_id, actor=actor)
     require_move(postmortem, PostmortemState.SUBMITTED)
     if revision is not None and revision != postmortem.draft_revision:
         raise PostmortemConflict(
@@ -113,7 +113,7 @@ def sign_postmortem(
     """
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
-    incident, postmortem, version = _lock_version(version_id)
+    incident, postmortem, version = _lock_version(version_id, actor)
     require_move(postmortem, PostmortemState.SIGNED)
     _require_other_person(postmortem, version, actor)
     if content_sha256 != version.content_sha256:
@@ -162,7 +162,7 @@ def return_postmortem(
     """Give a version back to its authors, with what has to change."""
     require_permission(actor, REVIEW)
     moment = now or timezone.now()
-    incident, postmortem, version = _lock_version(version_id)
+    incident, postmortem, version = _lock_version(version_id, actor)
     text = require_reason(comment)
     require_move(postmortem, PostmortemState.RETURNED)
     _require_other_person(postmortem, version, actor)
@@ -240,9 +240,11 @@ def _add_version(
     )
 
 
-def _lock_version(version_id: int) -> tuple[Incident, Postmortem, PostmortemVersion]:
+def _lock_version(
+    version_id: int, actor: Actor
+) -> tuple[Incident, Postmortem, PostmortemVersion]:
     version = PostmortemVersion.objects.get(pk=version_id)
-    incident, postmortem = lock_postmortem(version.postmortem_id)
+    incident, postmortem = lock_postmortem(version.postmortem_id, actor=actor)
     newest = postmortem.newest_version
     if newest is None or newest.pk != version.pk:
         raise PostmortemConflict(

@@ -1,0 +1,167 @@
+"""Rows that hang from a case, and who is looking at them.
+
+Whoever may not see a case is shown none of its rows. While a request is answered, the
+managers of these models leave out what hangs from cases that are hidden from who asks:
+a list, a count, a choice or a page that forgets to ask is closed, not open. Which cases
+are hidden from whom is said once, by `hidden_from` of the model of cases. Workers and
+commands look for nobody in particular and see every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, ClassVar, TypeVar
+
+from django.apps import apps
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import models
+from django.db.models import Exists, OuterRef, QuerySet
+
+M = TypeVar("M", bound=models.Model)
+Rows = TypeVar("Rows", bound=QuerySet[Any])
+Person = AbstractBaseUser | AnonymousUser
+Hidden = tuple[QuerySet[Any], ...]
+"""Querysets of cases; a case in any of them is hidden."""
+
+
+class Viewer:
+    """Who is looking. Asked for late: an API token is read after the request began."""
+
+    def __init__(self, find_person: Callable[[], Person]) -> None:
+        self._find_person = find_person
+        self._hidden: dict[object, Hidden] = {}
+
+    @property
+    def person(self) -> Person:
+        return self._find_person()
+
+    def hidden(self) -> Hidden:
+        """Return the cases hidden from them; read once for each person."""
+        person = self.person
+        if person.pk not in self._hidden:
+            self._hidden[person.pk] = case_model().everything.hidden_from(person)
+        return self._hidden[person.pk]
+
+
+_viewer: ContextVar[Viewer | None] = ContextVar("viewer", default=None)
+
+
+@contextmanager
+def looked_at_by(viewer: Viewer | None) -> Iterator[None]:
+    """Hide what this viewer may not see, inside; for None, nothing."""
+    token = _viewer.set(viewer)
+    try:
+        yield
+    finally:
+        _viewer.reset(token)
+
+
+def looked_at_by_person(person: Person) -> Any:
+    """Return the context in which one person looks."""
+    return looked_at_by(Viewer(lambda: person))
+
+
+def unwatched() -> Any:
+    """Return the context of what has to count every row, whoever asked for it."""
+    return looked_at_by(None)
+
+
+def case_model() -> Any:
+    """Return the model of cases, which is of an app above."""
+    return apps.get_model("incidents", "Incident")
+
+
+def hidden_cases() -> Hidden:
+    """Return the cases that are hidden from who is looking; none where nobody is."""
+    viewer = _viewer.get()
+    return viewer.hidden() if viewer is not None else ()
+
+
+def hidden_from(person: Person) -> Hidden:
+    """Return the cases that are hidden from a person, whoever is looking."""
+    viewer = _viewer.get()
+    if viewer is not None and viewer.person.pk == person.pk:
+        return viewer.hidden()
+    return Viewer(lambda: person).hidden()
+
+
+def shown_to(actor: Person | None, rows: Rows) -> Rows:
+    """Return what an actor may see of rows; for None, the system, all."""
+    return rows if actor is None else leave_out(rows, hidden_from(actor))
+
+
+def is_shown(case: Any) -> bool:
+    """Return whether who is looking may see this case; it costs a query if any is not.
+
+    For what a row says of another case, reached by a relation that no manager guards.
+    """
+    return not any(rows.filter(pk=case.pk).exists() for rows in hidden_cases())
+
+
+def leave_out(rows: Rows, hidden: Hidden) -> Rows:
+    """Return the rows that hang from none of these cases."""
+    model: Any = rows.model
+    if not issubclass(model, CaseBound):
+        return rows
+    for cases in hidden:
+        for found in model.found_in(cases):
+            rows = rows.filter(~Exists(found))
+    return rows
+
+
+def shown(rows: Rows) -> Rows:
+    """Return what who is looking may see, of rows that were asked for earlier."""
+    return leave_out(rows, hidden_cases())
+
+
+def shown_reference(text: str) -> str:
+    """Return a case's reference, or "" where it is of one that is hidden."""
+    found = (rows.filter(reference=text).exists() for rows in hidden_cases())
+    return "" if any(found) else text
+
+
+def _on_the_way(model: Any, path: str, cases: QuerySet[Any]) -> QuerySet[Any]:
+    """Return what a row's path leads through to these cases.
+
+    Joined inside, not outside: the rows can still be locked, counted and updated.
+    """
+    if path == "pk":
+        return cases.filter(pk=OuterRef("pk"))
+    first, _, rest = path.partition("__")
+    column = model._meta.get_field(first)
+    if not rest:
+        return cases.filter(pk=OuterRef(column.attname))
+    towards: Any = column.related_model._base_manager
+    return towards.filter(pk=OuterRef(column.attname), **{f"{rest}__in": cases})
+
+
+class CaseBoundManager(models.Manager[M]):
+    """The rows of the cases that who is looking may see."""
+
+    def get_queryset(self) -> QuerySet[M]:
+        return shown(super().get_queryset())
+
+
+class CaseBound(models.Model):
+    """Base of every model that hangs from a case.
+
+    `case_paths` lead from a row to its cases, such as `item__incident`. `objects` is
+    what anybody may be shown; `everything` is for what must not depend on who asks:
+    numbers, locks, and what is in force.
+    """
+
+    case_paths: ClassVar[tuple[str, ...]]
+
+    objects: Any = CaseBoundManager()
+    everything: Any = models.Manager()
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
+        """Yield subqueries, one of which has a row where a row hangs from the cases."""
+        for path in cls.case_paths:
+            yield _on_the_way(cls, path, cases)

@@ -1,0 +1,145 @@
+"""A restricted case is nowhere for others: every route, every list, every choice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from evidence.accounts.access import Role
+from evidence.models import TokenScope
+from incidents.models import Incident
+from tests.api.conftest import make_client
+from tests.incidents.restricted.canaries import (
+    canaries_for,
+    case_bound_models,
+    found_in,
+    hidden_rows,
+)
+from tests.incidents.restricted.conftest import STRANGERS, stranger
+from tests.pages import hostile
+
+pytestmark = pytest.mark.django_db
+Browse = Callable[[User], Client]
+UNKNOWN = 10**15
+BOUND = set(case_bound_models())
+ADMIN = [
+    route
+    for route in hostile.list_routes("admin/")
+    if "(?P" not in route and "logout" not in route and "login" not in route
+]
+API = hostile.list_routes("api/")
+
+
+def leaks(asked: Iterator[tuple[str, Any]], canaries: dict[str, str]) -> list[str]:
+    return [
+        f"{url[:120]} tells {sorted(found)[:4]}"
+        for url, response in asked
+        if (found := found_in(response, canaries, but=url))
+    ]
+
+
+@pytest.mark.parametrize("role", STRANGERS)
+def test_no_page_tells_of_a_hidden_case(
+    hidden: Incident, browse: Browse, role: Role
+) -> None:
+    person = stranger(role)
+    client, canaries = browse(person), canaries_for(person)
+    assert len(canaries) > 200
+
+    def asked() -> Iterator[tuple[str, Any]]:
+        for route in ADMIN:
+            for url in hostile.addresses(route, hostile.real_values(route)):
+                yield url, client.get(url)
+        for model in admin.site._registry:
+            view = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+            if model not in BOUND:
+                continue
+            for word in ("e", hidden.reference):
+                url = f"{reverse(f'{view}_changelist')}?q={word}"
+                yield url, client.get(url)
+
+    assert not (told := leaks(asked(), canaries)), "\n".join(told)
+    assert hidden_rows(Incident, person).count() > 3
+
+
+def test_a_hidden_row_is_as_one_that_is_not_there(
+    hidden: Incident, browse: Browse
+) -> None:
+    person = stranger(Role.REVIEWER)
+    client = browse(person)
+    different = []
+    for model in set(admin.site._registry) & set(case_bound_models()):
+        view = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+        for row in hidden_rows(model, person)[:2]:
+            real, made_up = (
+                client.get(reverse(view, args=[pk])) for pk in (row.pk, UNKNOWN)
+            )
+            if said(real, row.pk) != said(made_up, UNKNOWN):
+                different.append(f"{model._meta.label}: {real.status_code}")
+    assert different == []
+
+
+def test_no_answer_of_the_api_tells_of_a_hidden_case(hidden: Incident) -> None:
+    person = stranger(Role.REVIEWER)
+    client = make_client(person, TokenScope.READ)
+    canaries = canaries_for(person)
+    different = []
+
+    def asked() -> Iterator[tuple[str, Any]]:
+        for route in API:
+            if hostile.arguments_of(route):
+                continue
+            for query in ("", "?format=ndjson", f"?incident={hidden.reference}"):
+                yield f"/{route}{query}", client.get(f"/{route}{query}")
+        for route in API:
+            if "pk" not in hostile.arguments_of(route):
+                continue
+            for pk in range(1, 4):
+                url = hostile.fill(route, {"*": str(pk), "format": "json"})
+                yield url, client.get(url)
+
+    assert not (told := leaks(asked(), canaries)), "\n".join(told)
+    for model in case_bound_models():
+        for route in _details_of(model):
+            for row in hidden_rows(model, person)[:1]:
+                answers = [
+                    client.get(hostile.fill(route, {"*": str(pk)}))
+                    for pk in (row.pk, UNKNOWN)
+                ]
+                if said(answers[0], row.pk) != said(answers[1], UNKNOWN):
+                    different.append(f"{route}: {answers[0].status_code}")
+    assert different == []
+
+
+def _details_of(model: Any) -> list[str]:
+    from django.urls import resolve
+
+    found = []
+    for route in API:
+        if hostile.arguments_of(route) != {"pk"}:
+            continue
+        view: Any = getattr(resolve(hostile.fill(route, {"*": "1"})).func, "cls", None)
+        rows = getattr(view, "queryset", None)
+        if rows is not None and rows.model is model:
+            found.append(route)
+    return found
+
+
+def said(response: Any, pk: int) -> tuple[int, str]:
+    """Return an answer without its key, and without what is new each time."""
+    text = response.content.decode()
+    for secret in (
+        r'nonce="[^"]*"',
+        r'value="[\w-]{32,}"',
+        rf"\b{pk}\b",
+        r"[\da-f-]{36}",
+    ):
+        text = re.sub(secret, "", text)
+    return response.status_code, text
