@@ -187,7 +187,7 @@ def find_lost_heads(stream: str | None = None) -> list[ChainFault]:
         sequence=OuterRef("sequence"),
         entry_hash=OuterRef("entry_hash"),
     )
-    lost = NotedHead.objects.filter(~Exists(entry))
+    lost = NotedHead.everything.filter(~Exists(entry))
     if stream is not None:
         lost = lost.filter(stream=stream)
     return [

@@ -58,11 +58,6 @@ def looked_at_by(viewer: Viewer | None) -> Iterator[None]:
         _viewer.reset(token)
 
 
-def looked_at_by_person(person: Person) -> Any:
-    """Return the context in which one person looks."""
-    return looked_at_by(Viewer(lambda: person))
-
-
 def unwatched() -> Any:
     """Return the context of what has to count every row, whoever asked for it."""
     return looked_at_by(None)

@@ -42,6 +42,11 @@ CONTINUE_THE_CHAIN = """
 """
 
 
+def _streams_of(cases: QuerySet[Any]) -> QuerySet[Any]:
+    """Name the stream of each case, as `stream`."""
+    return cases.annotate(stream=Concat(Value("incident:"), "pk", **TEXT))
+
+
 class AuditEntry(AppendOnlyModel, CaseBound):
     """One recorded action. `entry_hash` covers every other column but the id.
 
@@ -109,7 +114,7 @@ class AuditEntry(AppendOnlyModel, CaseBound):
 
         What is done to a case and to something else is one act in several streams.
         """
-        streams = cases.annotate(stream=Concat(Value("incident:"), "pk", **TEXT))
+        streams = _streams_of(cases)
         yield streams.filter(stream=OuterRef("stream"))
         yield cls._twins_in(streams.values("stream"))
         named = Q(pk__in=())
@@ -173,12 +178,14 @@ class HistoryCheck(FaultCheck):
         return f"history check {self.pk}: {found}"
 
 
-class NotedHead(AppendOnlyModel):
+class NotedHead(AppendOnlyModel, CaseBound):
     """The newest entry of a stream as a check found it.
 
     A chain alone cannot show that its newest entries were cut off; a later check that
     misses a noted head does.
     """
+
+    case_paths = ()
 
     check_run = models.ForeignKey(
         HistoryCheck, on_delete=models.PROTECT, related_name="noted_heads"
@@ -197,3 +204,8 @@ class NotedHead(AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.stream} #{self.sequence}"
+
+    @classmethod
+    def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
+        """Yield what finds the heads of these cases' streams."""
+        yield _streams_of(cases).filter(stream=OuterRef("stream"))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from django.apps import apps
 from django.db import models
+from django.db.models import QuerySet
 from django.utils.text import capfirst
 
 from evidence.models.append_only import AppendOnlyModel
+from evidence.models.case_bound import CaseBound
 from evidence.models.fault_checks import FaultCheck
 
 
@@ -18,13 +23,15 @@ class RowOperation(models.TextChoices):
     ACCEPTED = "accepted", "Accepted as it was found"
 
 
-class RecordedRow(AppendOnlyModel):
+class RecordedRow(AppendOnlyModel, CaseBound):
     """One row of another table, as it was written: a digest of each column.
 
     Triggers on every recorded table write these, in the same transaction. The newest
     of a row says what the row has to be. What a long list belongs to, such as the
     steps of a report, has one for the whole list. None: the row was deleted.
     """
+
+    case_paths = ()
 
     table_name = models.CharField(max_length=80)
     row_key = models.CharField(max_length=80)
@@ -45,6 +52,15 @@ class RecordedRow(AppendOnlyModel):
     def __str__(self) -> str:
         operation = self.get_operation_display().lower()
         return f"{_say_table(self.table_name)} {self.row_key}, {operation}"
+
+    @classmethod
+    def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
+        """Yield the cases themselves: one that is hidden hides every record.
+
+        Records number the rows of all tables. Who sees only some cases would count
+        from them what happens in the others.
+        """
+        yield cases
 
 
 def _say_table(table: str) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pgtrigger
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
 from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.columns import known, optional_person_field
-from evidence.models.items import SHA256_HEX
+from evidence.models.items import SHA256_HEX, EvidenceItem
 from evidence.models.triggers import Protect, ReadOnly
 
 
@@ -26,11 +29,20 @@ class StoreMark(AppendOnlyModel):
         return f"store {self.store_id}"
 
 
-class StoreCheck(models.Model):
+def _held_by(cases: QuerySet[Any]) -> QuerySet[Any]:
+    """Return what finds the bytes that these cases hold and no other does."""
+    items = EvidenceItem.everything.filter(sha256_hex=OuterRef("sha256_hex"))
+    elsewhere = items.exclude(incident__in=cases)
+    return items.filter(incident__in=cases).exclude(Exists(elsewhere))
+
+
+class StoreCheck(CaseBound):
     """When stored bytes were last read and hashed. One row for each digest.
 
     What was never checked has no row: its receipt is the last time it was hashed.
     """
+
+    case_paths = ()
 
     sha256_hex = models.CharField("SHA-256", max_length=64, unique=True)
     checked_at = models.DateTimeField()
@@ -47,6 +59,11 @@ class StoreCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sha256_hex[:12]} checked at {self.checked_at}"
+
+    @classmethod
+    def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
+        """Yield what finds the digests that only these cases hold."""
+        yield _held_by(cases)
 
 
 class FaultKind(models.TextChoices):
@@ -149,6 +166,12 @@ class StoreFault(AppendOnlyModel, CaseBound):
     @property
     def is_standing(self) -> bool:
         return self.ended_at is None
+
+    @classmethod
+    def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
+        """Yield what finds faults of these cases, and of bytes that only they hold."""
+        yield from super().found_in(cases)
+        yield _held_by(cases)
 
 
 class UnclaimedChoice(models.TextChoices):

@@ -58,7 +58,7 @@ FAULT_WORDS = {
 
 def _remark_on_faults(items: Collection[EvidenceItem]) -> dict[int, list[Remark]]:
     """Say of items that the store no longer has the bytes that were received."""
-    standing = StoreFault.objects.standing().filter(
+    standing = StoreFault.everything.standing().filter(
         sha256_hex__in={item.sha256_hex for item in items}
     )
     words = {fault.sha256_hex: FAULT_WORDS[FaultKind(fault.kind)] for fault in standing}

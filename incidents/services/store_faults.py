@@ -44,7 +44,7 @@ def follow_store_faults(*, now: dt.datetime | None = None) -> Incident | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
     moment = now or timezone.now()
-    faults = list(StoreFault.objects.filter(incident__isnull=True).order_by("pk"))
+    faults = list(StoreFault.everything.filter(incident__isnull=True).order_by("pk"))
     if not faults:
         return None
     incident = _find_case() or _open_case(moment)
@@ -85,7 +85,7 @@ def _open_case(now: dt.datetime) -> Incident | None:
 
 def _join(incident: Incident, faults: Sequence[StoreFault], now: dt.datetime) -> None:
     """Name the case in the faults, and the faults in the case and in their items'."""
-    StoreFault.objects.filter(pk__in=[fault.pk for fault in faults]).update(
+    StoreFault.everything.filter(pk__in=[fault.pk for fault in faults]).update(
         incident=incident
     )
     items = list(

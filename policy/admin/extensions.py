@@ -25,6 +25,7 @@ from evidence.admin.base import person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_fields import PageForm
 from evidence.lookalikes import show_hidden
+from evidence.models.case_bound import case_model
 from evidence.templatetags.casefile import badge
 from evidence.text import is_storable
 from policy.admin import forms
@@ -284,7 +285,12 @@ class ExtensionAdmin(PageAdmin):
                 is_confirmed=Exists(named.filter(confirmation__isnull=False))
                 | Exists(general.filter(confirmation__isnull=False)),
                 open_count=Count(
-                    "incidents", filter=Q(incidents__closed_at__isnull=True)
+                    "incidents",
+                    filter=Q(
+                        incidents__in=case_model().objects.filter(
+                            closed_at__isnull=True
+                        )
+                    ),
                 ),
             )
         )

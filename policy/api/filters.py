@@ -5,8 +5,10 @@ from __future__ import annotations
 from django.db.models import QuerySet
 
 from evidence.api.base import filters
+from evidence.models.case_bound import case_model
 from evidence.models.choices import choices_of
 from policy.models import (
+    Extension,
     KillSwitch,
     RollbackState,
     ScanClassification,
@@ -18,7 +20,14 @@ from policy.rules.trust import TrustState
 class ExtensionFilter(filters.FilterSet):
     extension_id = filters.CharFilter()
     trust_state = filters.MultipleChoiceFilter(choices=choices_of(TrustState))
-    incident = filters.CharFilter(field_name="incidents__reference")
+    incident = filters.CharFilter(method="named_by")
+
+    def named_by(
+        self, rows: QuerySet[Extension], name: str, value: str
+    ) -> QuerySet[Extension]:
+        """Narrow to the extensions that a case names, where it is one to be seen."""
+        cases = case_model().objects.filter(reference=value)
+        return rows.filter(pk__in=cases.values("extensions"))
 
 
 class TrustTransitionFilter(filters.FilterSet):

@@ -1,11 +1,13 @@
 """Extensions: what alerts, bundles and people name."""
 
+import re
+
 import pgtrigger
 from django.db import models
 
 from evidence.lookalikes import show_hidden
-from evidence.models import AppendOnlyModel
-from evidence.models.case_bound import shown_reference
+from evidence.models import AppendOnlyModel, EvidenceItem
+from evidence.models.case_bound import hidden_cases, shown_reference
 from evidence.models.choices import choices_of
 from evidence.models.columns import known
 from evidence.models.triggers import Protect, ReadOnly, Trigger
@@ -21,6 +23,10 @@ REFUSE_OTHER_TRUST = """
     END IF;
     RETURN NEW;
 """
+
+
+OF_AN_ITEM = re.compile(r"\(([0-9a-f]{12})\)$")
+"""How a first mention names an item of evidence: by its digest's beginning."""
 
 
 class Extension(models.Model):
@@ -89,7 +95,12 @@ class Extension(models.Model):
     @property
     def shown_first_seen_in(self) -> str:
         """What mentioned it first; "" where that is hidden from who is looking."""
-        return shown_reference(self.first_seen_in)
+        text, by_digest = self.first_seen_in, OF_AN_ITEM.search(self.first_seen_in)
+        if not by_digest or not hidden_cases():
+            return shown_reference(text)
+        # Under the guard: the item of a hidden case is not found.
+        items = EvidenceItem.objects.filter(sha256_hex__startswith=by_digest[1])
+        return text if items.exists() else ""
 
     @property
     def shown_id(self) -> str:

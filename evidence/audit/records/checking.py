@@ -204,7 +204,7 @@ def _accept(table: RecordedTable, keys: Sequence[str]) -> None:
 def _record_acceptance(
     by_table: dict[str, set[str]], reason: str, actor: Actor
 ) -> None:
-    newest = RecordedRow.objects.latest("id")
+    newest = RecordedRow.everything.latest("id")
     record_entry(
         action="records.accepted",
         actor=actor,
@@ -224,7 +224,7 @@ def _record(
         finished_at=now,
         requested_by=actor,
         table_count=len(find_recorded_tables()),
-        row_count=RecordedRow.objects.count(),
+        row_count=RecordedRow.everything.count(),
         fault_count=len(faults),
         faults=[asdict(fault) for fault in faults[:KEPT_FAULTS]],
     )

@@ -85,7 +85,7 @@ def _seal_up_to(newest: int) -> int:
             streams=[STREAM],
             action=SEALED,
             actor=None,
-            obj=RecordedRow.objects.get(pk=seal.last_id),
+            obj=RecordedRow.everything.get(pk=seal.last_id),
             after={
                 "after_id": seal.first_id,
                 "last_id": seal.last_id,

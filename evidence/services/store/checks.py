@@ -68,7 +68,7 @@ def check_stored_bytes(
     settle_store()
     moment = now or timezone.now()
     pace = _Pace(settings.EVIDENCE_CHECK_MEGABYTES_PER_SECOND * 1024 * 1024)
-    due = StoreCheck.objects.filter(checked_at__lt=moment - EARLY * _interval())
+    due = StoreCheck.everything.filter(checked_at__lt=moment - EARLY * _interval())
     checked = faulty = 0
     for check in due.order_by("checked_at").iterator(chunk_size=500):
         faulty += not check_bytes(check.sha256_hex, pace=pace, now=now)
@@ -93,7 +93,7 @@ def check_bytes(
         kind, detail = fault
         if note_fault(sha256_hex, kind, detail, now=moment) is not None:
             log.error("stored bytes of %s are %s", sha256_hex, kind)
-    StoreCheck.objects.update_or_create(
+    StoreCheck.everything.update_or_create(
         sha256_hex=sha256_hex, defaults={"checked_at": moment}
     )
     return fault is None
@@ -125,13 +125,13 @@ def read_store_health() -> str:
     Raise HealthFailure while a fault stands. Raise HealthWarning where bytes were
     not read for too long, or wait for somebody to decide about them.
     """
-    standing = StoreFault.objects.standing().count()
+    standing = StoreFault.everything.standing().count()
     if standing:
         raise HealthFailure(
             f"the stored bytes of {standing} digests are damaged or missing"
         )
     late = timezone.now() - _interval() - LATE
-    overdue = StoreCheck.objects.filter(checked_at__lt=late).count()
+    overdue = StoreCheck.everything.filter(checked_at__lt=late).count()
     if overdue:
         raise HealthWarning(
             f"{overdue} stored files were not read for more than "
@@ -142,7 +142,7 @@ def read_store_health() -> str:
         raise HealthWarning(
             f"{unclaimed} stored files belong to no row: run verify_store"
         )
-    oldest = StoreCheck.objects.order_by("checked_at").first()
+    oldest = StoreCheck.everything.order_by("checked_at").first()
     if oldest is None:
         return "nothing is stored yet"
     return f"sound, all read since {oldest.checked_at:%Y-%m-%d %H:%M} UTC"

@@ -67,14 +67,14 @@ def list_claimed() -> Iterator[str]:
 
 def enrol_bytes() -> int:
     """Give each digest that has none its place in the schedule; return how many."""
-    known = set(StoreCheck.objects.values_list("sha256_hex", flat=True))
+    known = set(StoreCheck.everything.values_list("sha256_hex", flat=True))
     fresh = {
         digest: StoreCheck(sha256_hex=digest, checked_at=arrived_at)
         for claim in _claims
         for digest, arrived_at in claim().iterator(BATCH_SIZE)
         if digest not in known
     }
-    StoreCheck.objects.bulk_create(
+    StoreCheck.everything.bulk_create(
         fresh.values(), ignore_conflicts=True, batch_size=BATCH_SIZE
     )
     return len(fresh)
@@ -94,7 +94,7 @@ def claim_bytes(sha256_hex: str, *, now: dt.datetime | None = None) -> None:
             "again."
         )
     moment = now or timezone.now()
-    StoreCheck.objects.bulk_create(
+    StoreCheck.everything.bulk_create(
         [StoreCheck(sha256_hex=sha256_hex, checked_at=moment)], ignore_conflicts=True
     )
     UnclaimedBytes.objects.filter(sha256_hex=sha256_hex, choice="").update(

@@ -37,7 +37,7 @@ def note_fault(
     history, and its content is verified again, so that no page calls it sound.
     """
     lock_bytes(sha256_hex)
-    standing = StoreFault.objects.standing().filter(sha256_hex=sha256_hex).first()
+    standing = StoreFault.everything.standing().filter(sha256_hex=sha256_hex).first()
     if standing is not None:
         return None
     return _note(sha256_hex, kind, detail, now or timezone.now())
@@ -54,10 +54,10 @@ def end_fault(
     """End the standing fault of bytes that were just found sound; tell if there was."""
     lock_bytes(sha256_hex)
     moment = now or timezone.now()
-    fault = StoreFault.objects.standing().filter(sha256_hex=sha256_hex).first()
+    fault = StoreFault.everything.standing().filter(sha256_hex=sha256_hex).first()
     if fault is None:
         return False
-    StoreFault.objects.filter(pk=fault.pk).update(
+    StoreFault.everything.filter(pk=fault.pk).update(
         ended_at=moment, ending=ending, ending_detail=detail
     )
     items = _items_of(sha256_hex)
@@ -77,7 +77,9 @@ def keep_received(incoming: Incoming, *, now: dt.datetime | None = None) -> None
         return
     if keeping.how is not Kept.PRESENT:
         _note_repair(incoming.sha256_hex, keeping, moment)
-    elif StoreFault.objects.standing().filter(sha256_hex=incoming.sha256_hex).exists():
+    elif (
+        StoreFault.everything.standing().filter(sha256_hex=incoming.sha256_hex).exists()
+    ):
         # Keeping has just hashed them.
         end_fault(incoming.sha256_hex, FaultEnding.SOUND_AGAIN, now=moment)
 
@@ -99,7 +101,7 @@ def _note_repair(sha256_hex: str, keeping: Keeping, now: dt.datetime) -> None:
 def _note(
     sha256_hex: str, kind: FaultKind, detail: str, now: dt.datetime
 ) -> StoreFault:
-    fault = StoreFault.objects.create(
+    fault = StoreFault.everything.create(
         sha256_hex=sha256_hex, kind=kind, found_at=now, detail=detail
     )
     items = _items_of(sha256_hex)

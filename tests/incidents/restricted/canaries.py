@@ -23,6 +23,10 @@ NOT_OF_THE_CASE = {
     "evidence.AuditEntry.action",
     "evidence.AuditEntry.actor_name",
     "evidence.AuditEntry.object_type",
+    # Words that the application makes of other columns, which are looked for.
+    "evidence.AuditEntry.object_label",
+    "evidence.CustodyEvent.detail",
+    "evidence.VerificationReport.details",
 }
 
 
