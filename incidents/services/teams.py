@@ -56,11 +56,9 @@ def save_team(
 
 def _state_of(team: Team) -> dict[str, object]:
     names = team.members.order_by("username").values_list("username", flat=True)
-    return {
-        "name": team.name,
-        "members": list(names),
-        "sees_only_own_cases": team.sees_only_own_cases,
-    }
+    state: dict[str, object] = {"name": team.name, "members": list(names)}
+    # Teams of before it was there, and most since, see all cases.
+    return state | ({"sees_only_own_cases": True} if team.sees_only_own_cases else {})
 
 
 def _require_free_name(name: str, team_id: int | None) -> str:
