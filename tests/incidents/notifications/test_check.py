@@ -156,5 +156,5 @@ def test_checking_does_not_ask_the_database_for_each_case(
         make_incident(actor=lead, lead=lead)
     for minutes in (2.5, 4, 5):
         follow_clocks(now=after(minutes=minutes))
-    with django_assert_max_num_queries(24):
+    with django_assert_max_num_queries(25):
         check_reminders(now=after(minutes=8))

@@ -105,7 +105,7 @@ def test_log_asks_the_same_queries_for_one_row_and_for_many(
             now=NOON,
         )
     client = as_role(Role.REVIEWER)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         assert client.get(reverse(LOG)).text.count("lead by e-mail") == 30
 
 

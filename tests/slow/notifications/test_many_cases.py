@@ -21,7 +21,7 @@ def test_thousand_cases_are_polled_and_checked_in_few_queries(
     make_user(Role.REVIEWER)
     copy_case(make_incident(actor=lead, lead=lead), CASES - 1)
     # Eight batches of clocks that begin, and two thousand messages to write down.
-    with django_assert_max_num_queries(120):
+    with django_assert_max_num_queries(122):
         follow_clocks(now=after(minutes=4))
     assert Notification.objects.count() == CASES * 2
     with connection.cursor() as cursor:
@@ -29,6 +29,6 @@ def test_thousand_cases_are_polled_and_checked_in_few_queries(
         cursor.execute("ANALYZE")
     with django_assert_max_num_queries(5):
         follow_clocks(now=after(minutes=4, seconds=30))
-    with django_assert_max_num_queries(70):
+    with django_assert_max_num_queries(72):
         check_reminders(now=after(minutes=7))
     assert Notification.objects.filter(found_by_check=True).exists()
