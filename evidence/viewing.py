@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 
 from evidence.models.case_bound import Viewer, looked_at_by
 
@@ -22,11 +27,12 @@ class ViewerMiddleware:
         viewer = Viewer(lambda: getattr(request, "user", None) or AnonymousUser())
         with looked_at_by(viewer):
             response = self.get_response(request)
-        if response.streaming:
-            streamed = cast(StreamingHttpResponse, response)
-            if not streamed.is_async:
-                chunks = cast(Iterator[bytes], streamed.streaming_content)
-                streamed.streaming_content = _watched(chunks, viewer)
+        # A file is open already, and is best sent by the server itself.
+        if isinstance(response, StreamingHttpResponse) and not isinstance(
+            response, FileResponse
+        ):
+            chunks = cast(Iterator[bytes], response.streaming_content)
+            response.streaming_content = _watched(chunks, viewer)
         return response
 
 

@@ -17,6 +17,7 @@ from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import PageForm, TextField
 from evidence.admin.page_actions import PageAction
 from evidence.admin.presence_page import ask_presence
+from evidence.models.case_bound import unwatched
 from incidents.admin.form_fields import ReasonForm, reason_field, workers
 from incidents.models import Incident, LookIn, Team
 from incidents.services.changes import REVIEW, WORK
@@ -156,8 +157,11 @@ def _change(request: HttpRequest, incident: Incident, data: Data) -> str | HttpR
         reason=data["reason"],
     )
     said = "Saved who sees the case."
-    if Incident.objects.visible_to(request.user).filter(pk=incident.pk).exists():
-        return said
+    # Found out anew: what is hidden from them was read before this change.
+    with unwatched():
+        seen = Incident.objects.visible_to(request.user).filter(pk=incident.pk)
+        if seen.exists():
+            return said
     # Who took themselves off it has no page of the case to go back to.
     messages.success(request, said)
     return HttpResponseRedirect(reverse("admin:incidents_incident_changelist"))
