@@ -5,14 +5,17 @@ from __future__ import annotations
 from django.db import models
 
 from evidence.models import AppendOnlyModel
+from evidence.models.case_bound import CaseBound
 from incidents.models.archives import CaseArchive
 
 
-class FrozenCase(AppendOnlyModel):
+class FrozenCase(AppendOnlyModel, CaseBound):
     """How a case stood when its archive was asked for: `content` as freezing.py says.
 
     An archive made from it has the same bytes, however its rows change meanwhile.
     """
+
+    case_paths = ("archive__incident",)
 
     archive = models.OneToOneField(
         CaseArchive, on_delete=models.PROTECT, related_name="frozen"
@@ -23,7 +26,7 @@ class FrozenCase(AppendOnlyModel):
         return f"case of {self.archive}"
 
 
-class ArchiveSeal(AppendOnlyModel):
+class ArchiveSeal(AppendOnlyModel, CaseBound):
     """The signatures and time stamps that a manifest got when its archive was made.
 
     Kept, since they cannot be made again: keys change, and a stamp says when it was
@@ -31,6 +34,8 @@ class ArchiveSeal(AppendOnlyModel):
     (the archive's member), `place`, `sha256` (of what is stamped) and `token` (base64).
     `problem` says why no stamp was to be had, empty where none was missing.
     """
+
+    case_paths = ("archive__incident",)
 
     archive = models.OneToOneField(
         CaseArchive, on_delete=models.PROTECT, related_name="seal"

@@ -18,6 +18,7 @@ from django.db.models import ForeignKey, Model, QuerySet
 
 from evidence.audit.history import extension_stream, incident_stream
 from evidence.models import AuditEntry, EvidenceItem, VerificationReport
+from evidence.models.case_bound import unwatched
 from evidence.stored_moments import from_ms
 from incidents.models import (
     Alert,
@@ -38,6 +39,7 @@ FIXED_COLUMNS: dict[type[Model], str] = {Alert: "document"}
 Rows = dict[type[Model], QuerySet[Any]]
 
 
+@unwatched()
 def freeze_case(archive: CaseArchive) -> None:
     """Keep how an archive's case stands, in a transaction that has locked the case."""
     heads = dict(_find_heads(archive.incident))

@@ -12,7 +12,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0031_see_failed_sign_ins"),
+        ("incidents", "0032_frozen_cases_and_seals"),
         ("policy", "0008_scans"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
