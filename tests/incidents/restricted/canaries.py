@@ -26,6 +26,7 @@ NOT_OF_THE_CASE = {
     # Words that the application makes of other columns, which are looked for.
     "evidence.AuditEntry.object_label",
     "evidence.CustodyEvent.detail",
+    "evidence.EvidenceItem.content",
     "evidence.VerificationReport.details",
 }
 
