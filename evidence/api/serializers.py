@@ -27,10 +27,14 @@ from evidence.text import unify_lines
 
 
 class ReferenceField(serializers.SlugRelatedField):
-    """A case by its reference; null where who asks may not see it."""
+    """A case by its reference."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(slug_field="reference", read_only=True, **kwargs)
+
+
+class OtherReferenceField(ReferenceField):
+    """Another case than the row's own; null where who asks may not see that one."""
 
     def to_representation(self, obj: Any) -> Any:
         return super().to_representation(obj) if is_shown(obj) else None

@@ -10,7 +10,12 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from evidence.api.serializers import LinesField, NameField, ReferenceField
+from evidence.api.serializers import (
+    LinesField,
+    NameField,
+    OtherReferenceField,
+    ReferenceField,
+)
 from evidence.api.tombstones import TombstoneSerializer
 from evidence.handling import CHOICES
 from evidence.models import TombstoneKind
@@ -163,7 +168,7 @@ class CyclePhaseSerializer(PhaseSerializer):
 class EndingSerializer(serializers.ModelSerializer):
     """As what a cycle was closed, and what the case was then: it stays."""
 
-    original = ReferenceField()
+    original = OtherReferenceField()
     lead = NameField()
     ended_by = NameField()
 
@@ -234,7 +239,7 @@ class IncidentSerializer(serializers.ModelSerializer):
     )
     opened_by = NameField()
     closed_by = NameField()
-    duplicate_of = ReferenceField()
+    duplicate_of = OtherReferenceField()
     related = ReferenceField(many=True)
     holds = HoldSerializer(many=True, read_only=True)
     tickets = TicketSerializer(source="ticket_links", many=True, read_only=True)
