@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models.append_only import AppendOnlyModel
+from evidence.models.case_bound import CaseBound
 from evidence.models.columns import known, person_field
 from evidence.models.triggers import Trigger
 
@@ -86,13 +87,15 @@ class TombstoneKind(models.TextChoices):
     ALERT_DOCUMENT = "alert_document", "Document of an alert"
 
 
-class Tombstone(AppendOnlyModel):
+class Tombstone(AppendOnlyModel, CaseBound):
     """What was pruned of a case, when, by whom, and in which archive it is.
 
     `row_key` is the ID of the report or of the alert. `sha256_hex` is what it hashed
     to: a document's canonical hash, or SHA-256 over a replay's steps, a canonical
     document a line (docs/retention.md). `kept` is what others still rely on.
     """
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         "incidents.Incident", on_delete=models.PROTECT, related_name="tombstones"

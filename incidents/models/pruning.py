@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.models import QueuedWork
+from evidence.models.case_bound import CaseBound
 from incidents.models.archives import CaseArchive
 from incidents.models.cases import Incident
 from policy.models.requests import (
@@ -16,12 +17,14 @@ from policy.models.requests import (
 )
 
 
-class PruneRequest(ReviewedRequest):
+class PruneRequest(ReviewedRequest, CaseBound):
     """A request to prune a closed case's bulky rows, which are in its archive.
 
     `planned` is what would go, as it was shown to who asked: by kind, the number of
     `rows` and `bytes`.
     """
+
+    case_paths = ("incident",)
 
     what = "request to prune"
     asked = "made"
@@ -51,12 +54,14 @@ class PruneRequest(ReviewedRequest):
         return f"pruning of {self.incident.reference}"
 
 
-class PruneRun(QueuedWork):
+class PruneRun(QueuedWork, CaseBound):
     """The work that an approved request to prune asks for.
 
     FAILED: something stood against it by then, such as a hold; what had been pruned
     before stays so, and has its tombstones.
     """
+
+    case_paths = ("request__incident",)
 
     noun = "Pruning"
     request = models.OneToOneField(

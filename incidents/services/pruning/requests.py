@@ -47,7 +47,7 @@ def request_pruning(
 ) -> PruneRequest:
     """Ask a reviewer to have a case pruned. Raise PruningRefused with all obstacles."""
     require_permission(actor, ASK)
-    incident = lock_incident(incident_id)
+    incident = lock_incident(incident_id, actor)
     moment, text = now or timezone.now(), require_reason(reason)
     pending = PruneRequest.objects.filter(
         incident=incident, state=RequestState.PENDING
