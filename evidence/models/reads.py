@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models import ExpressionWrapper, F, OuterRef, QuerySet
 
 from evidence.models.append_only import AppendOnlyModel
+from evidence.models.case_bound import CaseBound
 from evidence.models.columns import known, person_field
 from evidence.models.history import AuditEntry
 from evidence.models.tokens import ApiToken
@@ -71,11 +74,13 @@ class NotedRead(ReadingColumns):
         return f"{self.kind} {self.subject} {self.object_id}".strip()
 
 
-class RecordedRead(ReadingColumns, AppendOnlyModel):
+class RecordedRead(ReadingColumns, AppendOnlyModel, CaseBound):
     """What one person read in one batch, in one way; `entry` has it in the history.
 
     What is of one case has it as `incident`; a list, which shows many, has none.
     """
+
+    case_paths = ("incident",)
 
     incident = models.ForeignKey(
         "incidents.Incident",
@@ -106,3 +111,11 @@ class RecordedRead(ReadingColumns, AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.reader_id} {self.kind} {self.subject}: {self.count}"
+
+    @classmethod
+    def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
+        """Yield what finds readings of these cases, and lists that showed one."""
+        yield from super().found_in(cases)
+        keys = ArrayField(models.BigIntegerField())
+        shown = ExpressionWrapper(OuterRef("cases"), output_field=keys)
+        yield cases.annotate(shown=shown).filter(shown__contains=[F("pk")])

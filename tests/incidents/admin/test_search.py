@@ -358,11 +358,7 @@ class TestWhatItWithstands:
                 case = make_incident(title=f"weather {more} {number}")
                 make_evidence(case, name=f"weather-{more}-{number}.json")
                 make_user(Role.AUDITOR, f"weather-{more}-{number}")
-<<<<<<< HEAD
-            with django_assert_max_num_queries(22) as captured:
-=======
-            with django_assert_max_num_queries(21) as captured:
->>>>>>> e99f54cf (Count the query that finds out who may be told)
+            with django_assert_max_num_queries(23) as captured:
                 assert len(search(client, "weather").context["groups"]) == 4
             counts.append(len(captured))
         assert counts[0] == counts[1]

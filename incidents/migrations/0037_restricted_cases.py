@@ -12,7 +12,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0035_pruning_roles"),
+        ("incidents", "0036_own_tokens"),
         ("policy", "0008_scans"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

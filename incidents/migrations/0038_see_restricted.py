@@ -27,5 +27,5 @@ def grant_rights(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = (("incidents", "0036_restricted_cases"),)
+    dependencies = (("incidents", "0037_restricted_cases"),)
     operations = (migrations.RunPython(grant_rights, migrations.RunPython.noop),)
