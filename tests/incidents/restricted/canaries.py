@@ -34,6 +34,7 @@ NOT_OF_THE_CASE = {
     "evidence.CustodyEvent.detail",
     "evidence.EvidenceItem.content",
     "evidence.VerificationReport.details",
+    "incidents.GateRecord.conditions",
 }
 
 
