@@ -14,6 +14,7 @@ READING_RIGHTS = frozenset(
         "evidence.make_own_apitoken",
         "incidents.make_casearchive",
         "incidents.download_casearchive",
+        "incidents.see_restricted",
     }
 )
 """Rights beside those to view that change nothing of a case. What is written with them

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from evidence.admin.page_actions import ActionPages
@@ -19,6 +19,7 @@ from incidents.services.postmortems.action_items import (
 from incidents.services.postmortems.drafts import open_postmortem
 from incidents.workflow.postmortem import ActionItemType
 from tests.factories import make_user
+from tests.incidents.pruning.cases import AT_ONCE, ask, make_archived
 from tests.policy.admin.conftest import World, world
 
 __all__ = ("world",)
@@ -55,6 +56,8 @@ def pages(world: World) -> dict[str, Any]:
             ticket_url="",
         ),
     )
+    with override_settings(CASE_RETENTION_DAYS=AT_ONCE):
+        pruning = ask(make_archived())
     return {
         "incident": world.incident,
         "extension": world.extension,
@@ -64,5 +67,6 @@ def pages(world: World) -> dict[str, Any]:
         "scanreport": world.scan,
         "runtimehistoryimport": world.history,
         "actionitem": item,
+        "prunerequest": pruning,
         "postmortem": open_postmortem(actor=actor, incident_id=world.incident.pk),
     }

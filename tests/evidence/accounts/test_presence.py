@@ -33,8 +33,9 @@ ASKING = {
     "policy.rollback": {"approve", "decline"},
     "incidents.incident": {
         *("waive", "revoke-waiver", "duplicate", "false-alarm", "take-over", "reopen"),
-        *("approve-mark", "decline-mark", "release-hold"),
+        *("approve-mark", "decline-mark", "release-hold", "lift-restriction"),
     },
+    "incidents.prunerequest": {"approve", "decline"},
     "incidents.postmortem": {"sign", "return"},
 }
 """Every button that asks. A new one that a reviewer's right opens is stated here."""

@@ -23,7 +23,7 @@ VIEWS = ("overview", "replay", "errors", "custody", "exports")
 # pending work (2), a fault of its bytes, and what the view itself shows.
 MOST_QUERIES = 25
 # The first look at the replay writes an entry of the history.
-MOST_QUERIES_OF_FIRST_REPLAY = 28
+MOST_QUERIES_OF_FIRST_REPLAY = 29
 
 
 def page_url(item, **query):

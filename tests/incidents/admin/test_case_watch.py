@@ -57,7 +57,9 @@ def test_where_nothing_changed_one_query_of_the_case_answers(
         response = ask(client, case, mark)
     assert (response.status_code, response.content) == (304, b"")
     of_case = [q for q in queries if "incidents_incident" in q["sql"]]
-    assert len(of_case) == 1
+    # One finds out whether any case is hidden from who asks.
+    assert len([q for q in of_case if "EXISTS" not in q["sql"]]) == 1
+    assert len(of_case) <= 2
     assert not [q for q in queries if q["sql"].startswith(("UPDATE", "INSERT"))]
 
 
