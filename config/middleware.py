@@ -153,10 +153,15 @@ class RefusalMiddleware:
         return None
 
 
-class HistoryPageMiddleware:
-    """Refuse the admin's history pages by right, before a row is looked for.
+OF_ROW = ("_history", "_change", "_delete")
+"""How Django names the pages of one row."""
 
-    Django looks first: who may not read it learns which ids there are.
+
+class RowPageMiddleware:
+    """Refuse the admin's pages of a row by right, before the row is looked for.
+
+    Django looks first: who may not read it learns which ids there are, and asks the
+    database for a table that a reading role may not see.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -170,8 +175,8 @@ class HistoryPageMiddleware:
     ) -> None:
         model_admin = getattr(view, "model_admin", None)
         match = request.resolver_match
-        is_history = bool(match and (match.url_name or "").endswith("_history"))
-        if model_admin is None or not is_history:
+        is_of_row = bool(match and (match.url_name or "").endswith(OF_ROW))
+        if model_admin is None or not is_of_row:
             return
         # Who has not signed in is sent to do so by the page itself.
         has_come_in = model_admin.admin_site.has_permission(request)

@@ -44,7 +44,7 @@ READINESS_PARTS = (
     ),
     Part(
         "auditors_role",
-        "Auditors' database role",
+        "Database role of auditors",
         "evidence.database.reading_role.read_role_health",
     ),
     Part(

@@ -131,7 +131,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
     "config.middleware.RefusalMiddleware",
-    "config.middleware.HistoryPageMiddleware",
+    "config.middleware.RowPageMiddleware",
     "config.reading.ReadingMiddleware",
     # Inside of it: what is looked up for a note is read as the page was.
     "config.noted_reads.NotedReadsMiddleware",

@@ -1,6 +1,6 @@
 """Rows that hang from a case, and who is looking at them.
 
-Whoever may not see a case is shown none of its rows. While a request is answered, the
+People who may not see a case are shown none of its rows. While a request is answered, the
 managers of these models leave out what hangs from cases that are hidden from who asks:
 a list, a count, a choice or a page that forgets to ask is closed, not open. Which cases
 are hidden from whom is said once, by `hidden_from` of the model of cases. Workers and
@@ -59,7 +59,7 @@ def looked_at_by(viewer: Viewer | None) -> Iterator[None]:
 
 
 def unwatched() -> Any:
-    """Return the context of what has to count every row, whoever asked for it."""
+    """Return the context of what has to count every row, for any asker."""
     return looked_at_by(None)
 
 
@@ -75,7 +75,7 @@ def hidden_cases() -> Hidden:
 
 
 def hidden_from(person: Person) -> Hidden:
-    """Return the cases that are hidden from a person, whoever is looking."""
+    """Return the cases that are hidden from a person, not from who is looking."""
     viewer = _viewer.get()
     if viewer is not None and viewer.person.pk == person.pk:
         return viewer.hidden()

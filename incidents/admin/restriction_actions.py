@@ -201,7 +201,7 @@ RESTRICTION_ACTIONS: dict[str, PageAction] = {
         ReasonForm,
         _lift,
         REVIEW,
-        help="Whoever may see cases sees this one again, with all that is in it.",
+        help="All who may see cases see this one again, with all that is in it.",
         fields={"reason_missing": "reason"},
         applies=lambda incident: incident.is_restricted,
     ),

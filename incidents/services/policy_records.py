@@ -121,7 +121,7 @@ def read_switches(incident: Incident) -> CaseSwitches:
         extension.pk: extension.extension_id for extension in incident.extensions.all()
     }
     concerns = Q(incident=incident) | Q(extension__in=names) | Q(extension__isnull=True)
-    # What stands counts, whoever ordered it: only what is shown of it is less.
+    # What stands counts, no matter who ordered it: only what is shown of it is less.
     standing = KillSwitch.everything.active().filter(concerns)
     found = tuple(standing.with_people().order_by("id"))
     hidden = frozenset(each.pk for each in found if not is_shown(each.incident))

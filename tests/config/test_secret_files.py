@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -19,14 +20,19 @@ from config.environment import (
 )
 from config.launcher.errors import LaunchError
 from config.launcher.secret_files import take_secret_files
+from evidence.proof.notes import SigningKey, encode_signing_key
 from tests.config.test_documents import find_variables
 from tests.config.test_settings import PRODUCTION, read_settings
 
 SECRET = PRODUCTION["SECRET_KEY"]
+ORIGIN = f"{urlsplit(PRODUCTION['CASEFILE_BASE_URL']).hostname}/log"
+KEYS = ",".join(
+    encode_signing_key(SigningKey(ORIGIN, seed * 32)) for seed in (b"1", b"2")
+)
 VALUES = {
     "SECRET_KEY": (SECRET, "s.SECRET_KEY"),
     "SECRET_KEY_FALLBACKS": ("a,b", "','.join(s.SECRET_KEY_FALLBACKS)"),
-    "LOG_SIGNING_KEYS": ("k1,k2", "','.join(s.LOG_SIGNING_KEYS)"),
+    "LOG_SIGNING_KEYS": (KEYS, "','.join(s.LOG_SIGNING_KEYS)"),
     "LOG_PLACES": ("https://a.org/x", "','.join(s.LOG_PLACES)"),
     "METRICS_TOKEN": ("token", "s.METRICS_TOKEN"),
     "DATABASE_URL": (

@@ -149,7 +149,9 @@ class TestEntries:
         self.write(incident, "# not a heading\n## of the document")
         text = write_markdown(incident, TimelineReader(incident).all())
         assert "> # not a heading\n> ## of the document" in text
-        assert text.startswith(f"# Timeline of {incident.reference}: Secret exposed")
+        mark, _, rest = text.partition("\n\n")
+        assert mark == "**TLP:AMBER**"
+        assert rest.startswith(f"# Timeline of {incident.reference}: Secret exposed")
 
     def test_evidence_shows_among_what_people_wrote(self):
         incident = make_incident()

@@ -155,7 +155,7 @@ def _lock_cases(
         Incident.everything.open()
         .filter(
             # What a sender is told must not show that a restricted case is there, so
-            # nothing joins one by itself, whoever sends it.
+            # nothing joins one by itself, from any sender.
             is_restricted=False,
             extensions__in=list(extensions.values()),
             playbook_version__in=list(versions.category_of),

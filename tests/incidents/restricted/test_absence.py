@@ -36,7 +36,8 @@ ADMIN = [
     for route in hostile.list_routes("admin/")
     if "(?P" not in route and "logout" not in route and "login" not in route
 ]
-API = hostile.list_routes("api/")
+# The schema shows examples, which were recorded elsewhere, and no row.
+API = [route for route in hostile.list_routes("api/") if "schema" not in route]
 
 
 def leaks(asked: Iterator[tuple[str, Any]], canaries: dict[str, str]) -> list[str]:
