@@ -1,10 +1,10 @@
 """Rows that hang from a case, and who is looking at them.
 
-People who may not see a case are shown none of its rows. While a request is answered, the
-managers of these models leave out what hangs from cases that are hidden from who asks:
-a list, a count, a choice or a page that forgets to ask is closed, not open. Which cases
-are hidden from whom is said once, by `hidden_from` of the model of cases. Workers and
-commands look for nobody in particular and see every row.
+People who may not see a case are shown none of its rows. While a request is answered,
+the managers of these models leave out what hangs from cases that are hidden from who
+asks: a list, a count, a choice or a page that forgets to ask is closed, not open. Which
+cases are hidden from whom is said once, by `hidden_from` of the model of cases. Workers
+and commands look for nobody in particular and see every row.
 """
 
 from __future__ import annotations
