@@ -153,6 +153,22 @@ def test_the_way_to_the_kill_switch_is_on_the_first_screen_of_a_phone(
     assert box["y"] + box["height"] <= 900
 
 
+def test_no_panel_of_a_button_stands_out_of_the_window(
+    browser_page: Page, live_server: LiveServer, world: World, reviewer: User
+) -> None:
+    page = browser_page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    sign_in(page, live_server.url, reviewer)
+    case = reverse("admin:incidents_incident_change", args=[world.incident.pk])
+    page.goto(f"{live_server.url}{case}")
+    buttons = page.locator(".cf-actions > .cf-pop > summary")
+    assert buttons.count() > 5
+    for button in buttons.all():
+        button.click()
+        page.locator(".cf-actions > .cf-pop[open] > .cf-panel").wait_for()
+        page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_the_first_tab_leads_past_the_sidebar(
     browser_page: Page, live_server: LiveServer, responder: User
 ) -> None:

@@ -17,10 +17,20 @@
     open?.querySelector("summary").focus();
   });
 
+  // A panel that would stand out of the window hangs from its button's other end.
+  const keepInside = (pop) => {
+    const panel = pop.querySelector(":scope > .cf-panel");
+    if (!panel) return;
+    const { left, right } = panel.getBoundingClientRect();
+    if (right > document.documentElement.clientWidth) pop.classList.add("is-end");
+    else if (left < 0) pop.classList.remove("is-end");
+  };
+
   // The first field of a form that was just opened takes the cursor.
   document.addEventListener("toggle", (event) => {
     const opened = event.target;
     if (!opened.matches?.(".cf-pop, .cf-fold") || !opened.open) return;
+    if (opened.matches(".cf-pop")) keepInside(opened);
     opened.querySelector("textarea, input:not([type=hidden]), select")?.focus();
   }, true);
 
