@@ -12,6 +12,8 @@ import pytest
 from config.launcher.folders import ROOT
 from config.launcher.sbom import make_sbom, normalize, read_locked, require_valid
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture(scope="module")
 def sbom(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:

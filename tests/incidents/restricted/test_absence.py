@@ -27,7 +27,7 @@ from tests.incidents.restricted.canaries import (
 from tests.incidents.restricted.conftest import STRANGERS, stranger
 from tests.pages import hostile
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.walk]
 Browse = Callable[[User], Client]
 UNKNOWN = 10**15
 BOUND = set(case_bound_models())
