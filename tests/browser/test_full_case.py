@@ -214,7 +214,10 @@ def analyze(rosa: Person, case: Incident) -> None:
         rosa.page.get_by_role("link", name="Back to").click()
     row = rosa.page.locator("#condition-root-cause-written")
     row.get_by_text("Make a statement").click()
-    # The field that opens has the cursor.
+    # The field that opens has the cursor; before that, letters are the page's keys.
+    rosa.page.wait_for_function(
+        "document.activeElement.matches('#condition-root-cause-written textarea')"
+    )
     rosa.page.keyboard.type("The broker's blocklist missed the variable.")
     rosa.press("Record my statement", within=row)
     rosa.shoot("10-analyze-answered")
