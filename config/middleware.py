@@ -155,6 +155,8 @@ class RefusalMiddleware:
 
 OF_ROW = ("_history", "_change", "_delete")
 """How Django names the pages of one row."""
+OWN_APPS = frozenset(("evidence", "policy", "incidents"))
+"""Their pages look for rows among what somebody may see, and find nothing else."""
 
 
 class RowPageMiddleware:
@@ -175,8 +177,11 @@ class RowPageMiddleware:
     ) -> None:
         model_admin = getattr(view, "model_admin", None)
         match = request.resolver_match
-        is_of_row = bool(match and (match.url_name or "").endswith(OF_ROW))
-        if model_admin is None or not is_of_row:
+        name = (match.url_name or "") if match else ""
+        if model_admin is None or not name.endswith(OF_ROW):
+            return
+        is_own = model_admin.opts.app_label in OWN_APPS
+        if is_own and not name.endswith("_history"):
             return
         # Who has not signed in is sent to do so by the page itself.
         has_come_in = model_admin.admin_site.has_permission(request)

@@ -21,7 +21,7 @@ from tests.factories import make_incident
 VIEWS = ("overview", "replay", "errors", "custody", "exports")
 # Session, user, rights (2), the item, its viewing (savepoint 2, look-up), the report,
 # pending work (2), a fault of its bytes, and what the view itself shows.
-MOST_QUERIES = 25
+MOST_QUERIES = 26
 # The first look at the replay writes an entry of the history.
 MOST_QUERIES_OF_FIRST_REPLAY = 29
 
