@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of, require_permission
+from evidence.database.busy import unless_busy
 from policy.errors import PolicyConflict, PolicyForbidden, PolicyNotFound
 from policy.models import RequestState, ReviewedRequest
 from policy.services.changes import (
@@ -129,6 +130,18 @@ class RequestKind(Generic[_Request]):
             request, RequestState.LAPSED, actor=None, reason=LAPSED_REASON, now=now
         )
         return True
+
+    def lapse_late(self, *, now: Moment) -> int:
+        """End the requests that nobody decided in time; return how many there were.
+
+        Each in its own transaction, and none twice, however many run at once; one
+        whose case somebody holds is left to the next run.
+        """
+        late = self.model._default_manager.filter(
+            decided_at__isnull=True, requested_at__lte=now - REQUEST_LIFETIME
+        )
+        keys = list(late.values_list("pk", flat=True))
+        return sum(unless_busy(self.lapse, pk, now=now) for pk in keys)
 
 
 def require_undecided(request: ReviewedRequest) -> None:

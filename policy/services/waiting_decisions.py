@@ -11,7 +11,6 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from evidence.database.busy import unless_busy
 from policy.models import (
     Extension,
     KillSwitch,
@@ -71,24 +70,10 @@ def list_waiting(*, now: dt.datetime | None = None) -> list[WaitingDecision]:
 
 
 def lapse_requests(*, now: dt.datetime | None = None) -> int:
-    """End the requests that nobody decided in time; return how many there were.
-
-    Each in its own transaction, and none twice, however many run at once; one whose
-    case somebody holds is left to the next run.
-    """
+    """End the requests that nobody decided in time; return how many there were."""
     moment = now or timezone.now()
-    late = {
-        "decided_at__isnull": True,
-        "requested_at__lte": moment - REQUEST_LIFETIME,
-    }
     kinds: tuple[RequestKind[Any], ...] = (LIFTS, PROMOTIONS, ROLLBACKS)
-    return sum(
-        unless_busy(kind.lapse, pk, now=moment)
-        for kind in kinds
-        for pk in kind.model._default_manager.filter(**late).values_list(
-            "pk", flat=True
-        )
-    )
+    return sum(kind.lapse_late(now=moment) for kind in kinds)
 
 
 def _lifts(since: dt.datetime) -> Iterator[WaitingDecision]:

@@ -29,7 +29,6 @@ from incidents.services.changes import (
 )
 from policy.models import RequestState
 from policy.services.requests import (
-    REQUEST_LIFETIME,
     RequestKind,
     decide_request,
     require_requester,
@@ -130,12 +129,7 @@ def withdraw_loosening(
 
 def lapse_loosenings(*, now: dt.datetime | None = None) -> int:
     """End the requests that nobody decided in time; return how many there were."""
-    moment = now or timezone.now()
-    late = LooseningRequest.objects.filter(
-        state=RequestState.PENDING, requested_at__lte=moment - REQUEST_LIFETIME
-    )
-    keys = list(late.values_list("pk", flat=True))
-    return sum(LOOSENING.lapse(pk, now=moment) for pk in keys)
+    return LOOSENING.lapse_late(now=now or timezone.now())
 
 
 def _ask(

@@ -32,7 +32,6 @@ from incidents.services.pruning.plan import (
 )
 from policy.models import RequestState
 from policy.services.requests import (
-    REQUEST_LIFETIME,
     RequestKind,
     decide_request,
     require_requester,
@@ -133,12 +132,7 @@ def withdraw_pruning(
 
 def lapse_pruning(*, now: dt.datetime | None = None) -> int:
     """End the requests that nobody decided in time; return how many there were."""
-    moment = now or timezone.now()
-    late = PruneRequest.objects.filter(
-        state=RequestState.PENDING, requested_at__lte=moment - REQUEST_LIFETIME
-    )
-    keys = list(late.values_list("pk", flat=True))
-    return sum(PRUNING.lapse(pk, now=moment) for pk in keys)
+    return PRUNING.lapse_late(now=now or timezone.now())
 
 
 def require_no_obstacles(obstacles: list[str] | tuple[str, ...]) -> None:
