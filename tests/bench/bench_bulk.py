@@ -9,12 +9,12 @@ more than twice the memory of what is allowed for ten thousand.
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 import time
 from typing import Any
 
+from tests.bench.database import run_with_database
 from tests.bench.sizes import choose
 
 SIZES = choose((10_000, 100_000, 1_000_000), (40, 80))
@@ -35,19 +35,7 @@ FILL = """
 
 
 def main() -> int:
-    if "DATABASE_URL" not in os.environ:
-        from config.launcher.testing import run_beside_servers
-
-        command = [sys.executable, "-m", "tests.bench.bench_bulk", *sys.argv[1:]]
-        return run_beside_servers(command)
-    import django
-
-    django.setup()
-    from django.test.utils import setup_databases, setup_test_environment
-
-    setup_test_environment()
-    setup_databases(verbosity=0, interactive=False)
-    return _measure()
+    return run_with_database("tests.bench.bench_bulk", _measure)
 
 
 def _measure() -> int:

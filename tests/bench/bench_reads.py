@@ -8,12 +8,12 @@ the pages together: a single page's median moves by more than that on a busy mac
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import time
 from typing import Any
 
+from tests.bench.database import run_with_database
 from tests.bench.sizes import choose
 
 ROUNDS = choose(60, 2)
@@ -23,19 +23,7 @@ NOTING = "config.noted_reads.NotedReadsMiddleware"
 
 
 def main() -> int:
-    if "DATABASE_URL" not in os.environ:
-        from config.launcher.testing import run_beside_servers
-
-        command = [sys.executable, "-m", "tests.bench.bench_reads", *sys.argv[1:]]
-        return run_beside_servers(command)
-    import django
-
-    django.setup()
-    from django.test.utils import setup_databases, setup_test_environment
-
-    setup_test_environment()
-    setup_databases(verbosity=0, interactive=False)
-    return _measure()
+    return run_with_database("tests.bench.bench_reads", _measure)
 
 
 def _measure() -> int:

@@ -9,13 +9,13 @@ times as long as at 100, which is what keyset paging promises.
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tests.bench.database import run_with_database
 from tests.bench.sizes import choose
 
 if TYPE_CHECKING:
@@ -27,19 +27,7 @@ WORST_RATIO = choose(3.0, float("inf"))
 
 
 def main() -> int:
-    if "DATABASE_URL" not in os.environ:
-        from config.launcher.testing import run_beside_servers
-
-        command = [sys.executable, "-m", "tests.bench.bench_replay", *sys.argv[1:]]
-        return run_beside_servers(command)
-    import django
-
-    django.setup()
-    from django.test.utils import setup_databases, setup_test_environment
-
-    setup_test_environment()
-    setup_databases(verbosity=0, interactive=False)
-    return _measure()
+    return run_with_database("tests.bench.bench_replay", _measure)
 
 
 def _measure() -> int:
