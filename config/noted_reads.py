@@ -7,7 +7,7 @@ before this, and only answers that show something are noted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from http import HTTPStatus
@@ -22,13 +22,13 @@ from config.problems import API
 from evidence.audit.history import find_case_of_stream
 from evidence.audit.reads.noting import Read, note_read, telling_what_is_lost
 from evidence.models import ApiToken, AuditEntry, ReadKind
+from evidence.models.case_bound import CaseBound
 
 ADMIN = "/admin/"
 KEYS = ("object_id", "pk", "incident_id", "item_id", "report_pk")
 """How routes name the row that a page is of."""
 OWN = ("admin:login", "admin:logout", "admin:jsi18n", "admin:index")
 SEARCH = "/admin/search/"
-LONGEST_PATH = 6
 CHUNK = 1_000
 
 
@@ -183,14 +183,20 @@ def find_cases(model: Any, keys: Sequence[int]) -> list[int]:
         return list(keys)
     if model is AuditEntry:
         return _cases_of_entries(keys)
-    path = path_to_case(model)
-    if path is None:
+    paths = paths_to_case(model)
+    if not paths:
         return []
     found: set[int | None] = set()
     for start in range(0, len(keys), CHUNK):
         rows = model._base_manager.filter(pk__in=keys[start : start + CHUNK])
-        found.update(rows.values_list(path, flat=True))
+        for cases in rows.values_list(*paths):
+            found.update(cases)
     return sorted(key for key in found if key is not None)
+
+
+def paths_to_case(model: Any) -> tuple[str, ...]:
+    """Return the ways from a row to the cases it hangs from, as its model states."""
+    return model.case_paths if issubclass(model, CaseBound) else ()
 
 
 def _cases_of_entries(keys: Sequence[int]) -> list[int]:
@@ -198,26 +204,3 @@ def _cases_of_entries(keys: Sequence[int]) -> list[int]:
     streams = rows.values_list("stream", flat=True).distinct()
     found = (find_case_of_stream(stream) for stream in streams)
     return sorted({case for case in found if case is not None})
-
-
-@cache
-def path_to_case(model: Any) -> str | None:
-    """Return the shortest way from a row to its case, over its own columns."""
-    seen, level = {model}, [(model, "")]
-    for _ in range(LONGEST_PATH):
-        level = list(_one_further(level, seen))
-        for reached, path in level:
-            if reached._meta.label == "incidents.Incident":
-                return path
-    return None
-
-
-def _one_further(
-    level: Iterable[tuple[Any, str]], seen: set[Any]
-) -> Iterator[tuple[Any, str]]:
-    for model, path in level:
-        for column in model._meta.concrete_fields:
-            other = column.related_model if column.is_relation else None
-            if other is not None and other not in seen:
-                seen.add(other)
-                yield other, f"{path}__{column.name}" if path else column.name

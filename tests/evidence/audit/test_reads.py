@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from rest_framework.test import APIClient
 
-from config.noted_reads import find_cases, path_to_case
+from config.noted_reads import find_cases, paths_to_case
 from evidence.accounts.tokens import create_token
 from evidence.audit.history import reads_stream, verify_stream
 from evidence.audit.reads import noting
@@ -21,8 +21,9 @@ from evidence.audit.reads.noting import Read, note_read, read_notes_health
 from evidence.audit.reads.recording import fold_ranges, record_reads
 from evidence.errors import HealthWarning
 from evidence.models import AuditEntry, NotedRead, ReadKind, RecordedRead, TokenScope
-from incidents.models import Incident
+from incidents.models import Alert, Incident
 from tests.factories import make_evidence, make_incident
+from tests.incidents.alerts.samples import make_rules, receive_one
 
 pytestmark = pytest.mark.django_db
 
@@ -269,7 +270,16 @@ def test_way_from_every_record_of_a_case_to_its_case_is_found() -> None:
 
     for kind in INCIDENT_KINDS:
         if kind.incident_lookup:
-            assert path_to_case(kind.model) is not None, kind.path
+            assert paths_to_case(kind.model), kind.path
     item = make_evidence(make_incident())
     assert find_cases(type(item), [item.pk]) == [item.incident_id]
     assert find_cases(Incident, [5]) == [5]
+
+
+def test_a_row_that_moved_is_read_in_the_case_that_it_is_in_now() -> None:
+    make_rules()
+    alert = receive_one()
+    first, now = alert.decided_incident_id, make_incident()
+    assert first is not None
+    Alert.objects.filter(pk=alert.pk).update(incident=now)
+    assert find_cases(Alert, [alert.pk]) == sorted([first, now.pk])
