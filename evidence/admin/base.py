@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
+from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 
 from evidence.admin.moment_columns import moment_column
@@ -202,3 +203,12 @@ def is_within_bulk(request: HttpRequest, rows: QuerySet[Any]) -> bool:
         "done: filter the list, or choose fewer.",
     )
     return False
+
+
+def way_back(request: HttpRequest, data: Any, page: str) -> str:
+    """Return the address in the form's `next` where it is one of ours, or the page."""
+    target = str((data or {}).get("next", ""))
+    is_ours = url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return target if is_ours else page

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -73,13 +72,13 @@ def tokens_page(request: HttpRequest) -> HttpResponse:
         .select_related("user", "created_by", "replaced_by")
         .order_by("-pk")[:SHOWN]
     )
-    context = {
-        **admin.site.each_context(request),
-        "title": "My tokens",
-        "tokens": [(token, token.state_at(now)) for token in tokens],
-        "may_make": person.has_perm(MAKE_OWN),
-    }
-    return TemplateResponse(request, "evidence/people/tokens.html", context)
+    return draw_page(
+        request,
+        "evidence/people/tokens.html",
+        title="My tokens",
+        tokens=[(token, token.state_at(now)) for token in tokens],
+        may_make=person.has_perm(MAKE_OWN),
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -23,10 +23,9 @@ from django.http import (
     QueryDict,
 )
 from django.urls import URLPattern, reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from evidence.accounts.access import require_permission
-from evidence.admin.base import CasefileAdmin, person_of
+from evidence.admin.base import CasefileAdmin, person_of, way_back
 from evidence.admin.form_answers import answer_form
 from evidence.admin.presence_page import ask_presence
 from evidence.admin.sent_forms import has_unsent
@@ -173,15 +172,6 @@ class ActionPages(CasefileAdmin):
             and action.applies(obj)
             and action.offered_to(obj, request.user)
         }
-
-
-def way_back(request: HttpRequest, data: Any, page: str) -> str:
-    """Return the address in the form's `next` where it is one of ours, or the page."""
-    target = str((data or {}).get("next", ""))
-    is_ours = url_has_allowed_host_and_scheme(
-        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return target if is_ours else page
 
 
 def _lead_in_place(request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -7,16 +7,12 @@ before evidence and whole archives are downloaded. It holds for PRESENCE_MINUTES
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
@@ -30,7 +26,8 @@ from evidence.accounts.factors.proving import (
     prove_code,
 )
 from evidence.accounts.presence import is_present, note_presence, prove_password
-from evidence.admin.base import person_of
+from evidence.admin.base import person_of, way_back
+from evidence.admin.drawing import draw_page
 from evidence.admin.factors.challenges import WRONG, ask_for_passkey, prove_passkey
 from evidence.admin.sent_forms import keep_unsent
 
@@ -123,22 +120,16 @@ def presence_page(request: HttpRequest) -> HttpResponse:
         note_factor(request.session, SignInWay.PASSKEY)
     if has_passkey or form.is_valid():
         note_presence(request.session, now=timezone.now())
-        return HttpResponseRedirect(_find_next(request))
-    context: dict[str, Any] = {
-        **admin.site.each_context(request),
-        "title": "Is it you?",
-        "form": form,
-        "held": held,
-        "options": ask_for_passkey(request, PRESENCE, person) if held.passkeys else "",
-        "site": find_site(),
-        "fault": WRONG if is_passkey else "",
-    }
-    return TemplateResponse(request, "evidence/people/presence.html", context)
-
-
-def _find_next(request: HttpRequest) -> str:
-    target = request.GET.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(
-        target, {request.get_host()}, require_https=request.is_secure()
+        return HttpResponseRedirect(
+            way_back(request, request.GET, reverse("admin:index"))
+        )
+    return draw_page(
+        request,
+        "evidence/people/presence.html",
+        title="Is it you?",
+        form=form,
+        held=held,
+        options=ask_for_passkey(request, PRESENCE, person) if held.passkeys else "",
+        site=find_site(),
+        fault=WRONG if is_passkey else "",
     )
-    return target if is_ours else reverse("admin:index")

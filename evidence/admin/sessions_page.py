@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from evidence.accounts.sessions import end_own_sessions, list_own_sessions
 from evidence.admin.base import person_of
+from evidence.admin.drawing import draw_page
 from evidence.models import AuditEntry
 
 SHOWN_EVENTS = 30
@@ -33,11 +33,11 @@ def sessions_page(request: HttpRequest) -> HttpResponse:
         object_type="auth.user", object_id=str(person.pk), action__startswith="person."
     ).order_by("-pk")[:SHOWN_EVENTS]
     sessions = list_own_sessions(person, key)
-    context = {
-        **admin.site.each_context(request),
-        "title": "My sign-ins",
-        "sessions": sessions,
-        "has_others": any(not each.is_current for each in sessions),
-        "events": events,
-    }
-    return TemplateResponse(request, "evidence/people/sessions.html", context)
+    return draw_page(
+        request,
+        "evidence/people/sessions.html",
+        title="My sign-ins",
+        sessions=sessions,
+        has_others=any(not each.is_current for each in sessions),
+        events=events,
+    )

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
@@ -17,7 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from evidence.accounts.factors.passkeys import add_passkey, ask_to_add, find_site
 from evidence.accounts.factors.proving import SignInWay
-from evidence.admin.base import person_of
+from evidence.admin.base import person_of, way_back
 from evidence.admin.drawing import draw_page
 from evidence.admin.factors.challenges import (
     WRONG,
@@ -99,21 +96,18 @@ def sign_in_with_passkey(request: HttpRequest) -> HttpResponse:
         person = prove_passkey(request, SIGN_IN)
         # As the form for passwords has it: machines sign in nowhere.
         if person is not None and person.is_staff:
-            return welcome(request, person, [SignInWay.PASSKEY], _find_next(request))
+            return welcome(
+                request,
+                person,
+                [SignInWay.PASSKEY],
+                way_back(request, request.GET, reverse("admin:index")),
+            )
         fault = WRONG
-    context: dict[str, Any] = {
-        **admin.site.each_context(request),
-        "title": "Sign in with a passkey",
-        "options": ask_for_passkey(request, SIGN_IN, None),
-        "site": find_site(),
-        "fault": fault,
-    }
-    return TemplateResponse(request, "evidence/people/passkey_sign_in.html", context)
-
-
-def _find_next(request: HttpRequest) -> str:
-    target = request.GET.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(
-        target, {request.get_host()}, require_https=request.is_secure()
+    return draw_page(
+        request,
+        "evidence/people/passkey_sign_in.html",
+        title="Sign in with a passkey",
+        options=ask_for_passkey(request, SIGN_IN, None),
+        site=find_site(),
+        fault=fault,
     )
-    return target if is_ours else reverse("admin:index")

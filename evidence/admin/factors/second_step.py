@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -27,6 +26,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from evidence.accounts.factors.held import find_factors
 from evidence.accounts.factors.passkeys import find_site
 from evidence.accounts.factors.proving import SignInWay, prove_code
+from evidence.admin.drawing import draw_page
 from evidence.admin.factors.challenges import WRONG as WRONG_PASSKEY
 from evidence.admin.factors.challenges import ask_for_passkey, prove_passkey
 from evidence.admin.welcome import welcome
@@ -92,16 +92,16 @@ def second_step_page(request: HttpRequest) -> HttpResponse:
             return welcome(request, person, [*ways, way], target)
         form.add_error("code", WRONG)
     held = find_factors(person)
-    context: dict[str, Any] = {
-        **admin.site.each_context(request),
-        "title": "Second factor",
-        "form": form,
-        "held": held,
-        "options": ask_for_passkey(request, SECOND, person) if held.passkeys else "",
-        "site": find_site(),
-        "fault": WRONG_PASSKEY if is_passkey else "",
-    }
-    return TemplateResponse(request, "evidence/people/second_step.html", context)
+    return draw_page(
+        request,
+        "evidence/people/second_step.html",
+        title="Second factor",
+        form=form,
+        held=held,
+        options=ask_for_passkey(request, SECOND, person) if held.passkeys else "",
+        site=find_site(),
+        fault=WRONG_PASSKEY if is_passkey else "",
+    )
 
 
 def find_pending(
