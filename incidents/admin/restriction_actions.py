@@ -132,7 +132,9 @@ def _look_in(request: HttpRequest, form: LookInForm) -> HttpResponse:
         actor=person_of(request), reference=data["reference"], reason=data["reason"]
     )
     messages.success(
-        request, "You see this case for a day. Those named on it are told, with why."
+        request,
+        "You see this case for a day. Why stands in the case; those named on it and "
+        "its lead get a message.",
     )
     return HttpResponseRedirect(
         reverse("admin:incidents_incident_change", args=[look.incident_id])
