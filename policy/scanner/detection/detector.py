@@ -100,7 +100,9 @@ def add_doubts(detector: Detector, proof: Proof) -> None:
         start = doubt.node.start_byte
         detector.entries.pop((start, "covered-builtin", SAFE), None)
         if start not in known:
-            detector.add(doubt.node, doubt.rule, FLAGGED, doubt.why, {"unproved"})
+            pollutes = doubt.rule == "prototype-write"
+            techniques = {"prototype-pollution" if pollutes else "unproved"}
+            detector.add(doubt.node, doubt.rule, FLAGGED, doubt.why, techniques)
 
 
 def _judge_site(detector: Detector, handler: _SiteHandler, site: Site) -> None:

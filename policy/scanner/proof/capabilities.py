@@ -68,6 +68,20 @@ _OF_GLOBAL = {
     "Worker": "Worker",
     "SharedWorker": "Worker",
 }
+# Whose prototypes everything of its kind inherits. Function is a capability itself.
+BUILT_IN_CLASSES = frozenset(
+    """
+    AggregateError Array ArrayBuffer AsyncIterator BigInt BigInt64Array BigUint64Array
+    Boolean DataView Date Error EvalError FinalizationRegistry Float32Array Float64Array
+    Int16Array Int32Array Int8Array Intl Iterator Map Number Object Promise RangeError
+    ReferenceError RegExp Set SharedArrayBuffer String Symbol SyntaxError TypeError
+    URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakRef WeakSet
+    AbortController AbortSignal Blob Buffer Document Element Event EventTarget FormData
+    HTMLElement Headers MessagePort Node NodeList Request Response TextDecoder
+    TextEncoder URL URLSearchParams WebSocket Window XMLHttpRequest
+    """.split()
+)
+_PROTOTYPE_DOORS = {"constructor": "class", "__proto__": "inherited"}
 CAPABILITIES = {
     "require": Capability(
         "require",
@@ -86,7 +100,15 @@ CAPABILITIES = {
         closed=_ANY | {"binding", "_linkedBinding", "dlopen"},
         returning=_EMITTER,
     ),
-    "global": Capability("the global object", _OF_GLOBAL, closed=_ANY),
+    "global": Capability(
+        "the global object",
+        {**dict.fromkeys(BUILT_IN_CLASSES, "class"), **_OF_GLOBAL},
+        closed=_ANY,
+    ),
+    # What is inherited may be read by anybody; it is written to, or handed to somebody
+    # who may, only to change what others do.
+    "class": Capability("a built-in class", {"prototype": "inherited"}),
+    "inherited": Capability("a prototype that everything inherits", _PROTOTYPE_DOORS),
     "Function": Capability(
         "Function",
         {"prototype": "Function.prototype", "call": "caller"},

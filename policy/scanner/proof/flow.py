@@ -241,6 +241,32 @@ def is_assigned(use: Use) -> bool:
     return is_left and use.parent.type.endswith("assignment_expression")
 
 
+def is_target(use: Use) -> bool:
+    """Return whether a member is written, taken away, or filled by a pattern."""
+    while use.parent.type in _WRAPPERS and use.parent.type != "await_expression":
+        use = use.up()
+    parent, node = use.parent, use.node
+    if parent.type in ("update_expression", "array_pattern", "rest_pattern"):
+        return True
+    if parent.type == "unary_expression":
+        operator = parent.child_by_field_name("operator")
+        return operator is not None and operator.type == "delete"
+    if parent.type == "pair_pattern":
+        return is_in_field(parent, "value", node)
+    return parent.type in _LEFT_HANDED and is_in_field(parent, "left", node)
+
+
+_LEFT_HANDED = frozenset(
+    [
+        "assignment_expression",
+        "augmented_assignment_expression",
+        "assignment_pattern",
+        "object_assignment_pattern",
+        "for_in_statement",
+    ]
+)
+
+
 def is_type(use: Use) -> bool:
     """Return whether a name stands where only types are."""
     return any(node.type in _TYPES for node in use.path)

@@ -11,7 +11,21 @@ from tree_sitter import Node
 from policy.scanner.parsing.scopes import FUNCTIONS, arguments_of, text_of
 from policy.scanner.proof.capabilities import CAPABILITIES, FREE_NAMES, Capability
 from policy.scanner.proof.doubts import Load, Proof
-from policy.scanner.proof.flow import Flow, Way, flows_of, is_assigned, is_type
+from policy.scanner.proof.flow import (
+    Flow,
+    Way,
+    flows_of,
+    is_assigned,
+    is_target,
+    is_type,
+)
+from policy.scanner.proof.inheritance import (
+    CHANGING_METHODS,
+    PROTOTYPE_WRITE,
+    gives_prototype,
+    is_only_read,
+    loop_variable_of,
+)
 from policy.scanner.proof.passing import function_of, is_new_target, parameter_of
 from policy.scanner.proof.source import (
     Source,
@@ -53,6 +67,9 @@ class Prover:
     def escape(self, kind: str, use: Use) -> None:
         """Doubt a capability that is handed on where it cannot be followed."""
         if kind == "prototype":
+            return
+        if kind in ("class", "inherited"):
+            self.inherited_escapes(kind, use)
             return
         name = CAPABILITIES[kind].name
         why = f"{name} is handed on as a value, and what becomes of it is not known"
@@ -133,6 +150,9 @@ class Prover:
 
     def member(self, kind: str, flow: Flow) -> None:
         """Follow a member by all the keys that it may have."""
+        if kind in _INHERITED and is_target(flow.use):
+            self.proof.doubt(flow.use.node, "prototype-write", PROTOTYPE_WRITE)
+            return
         keys = keys_of(self.source, flow.use)
         if keys is None:
             self.dynamic(kind, flow.use)
@@ -142,6 +162,12 @@ class Prover:
     def dynamic(self, kind: str, use: Use) -> None:
         """Doubt a member whose key is not proved."""
         if kind in ("constructor", "prototype"):
+            return
+        if kind == "class":
+            self.follow("inherited", use)
+            return
+        if kind == "inherited":
+            self.changed_by_call(use)
             return
         if kind == "cache":
             self.cached(use)
@@ -168,7 +194,9 @@ class Prover:
         capability = CAPABILITIES[kind]
         for key in keys:
             door = capability.doors.get(key)
-            if door is not None:
+            if kind == "inherited" and key in CHANGING_METHODS:
+                self.changed_by_call(use)
+            elif door is not None:
                 self.door(door, use, bound)
             elif _is_closed(capability, key) and not is_assigned(use):
                 why = f"{key} of {capability.name} reaches what is not followed"
@@ -204,6 +232,23 @@ class Prover:
             if listener.type in FUNCTIONS and b"this" not in (listener.text or b""):
                 continue
             self.escape(kind, Use(argument, source_path(self.source, argument)))
+
+    def inherited_escapes(self, kind: str, use: Use) -> None:
+        """Follow what is handed on as far as that goes; doubt a prototype after it."""
+        kept = loop_variable_of(use)
+        if kept is not None:
+            self.named(kind, Flow(Way.NAME, kept))
+        elif gives_prototype(self.source, use):
+            self.follow(kind, use.up().up())
+        elif kind == "inherited" and not is_only_read(self.source, use):
+            why = "A prototype that everything inherits is handed on, to be changed"
+            self.proof.doubt(_shown(use), "prototype-write", why)
+
+    def changed_by_call(self, use: Use) -> None:
+        """Doubt `Array.prototype.push(x)`; what is taken or called for others reads."""
+        for flow in flows_of(use):
+            if flow.way is Way.CALL:
+                self.proof.doubt(flow.use.node, "prototype-write", PROTOTYPE_WRITE)
 
     def called(self, kind: str, flow: Flow) -> None:
         """Apply the rule for calls of a kind, where it has one."""
@@ -248,6 +293,7 @@ class Prover:
         """Pass over `require = …`: what was there is gone."""
 
 
+_INHERITED = frozenset(("inherited", "Function.prototype", "prototype"))
 _MODULES_THAT_ARE_DOORS = frozenset(("process", "node:process"))
 _EXTENDED = "A class extends what may be Function"
 _WAYS = {

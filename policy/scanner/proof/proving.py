@@ -7,6 +7,7 @@ from policy.scanner.parsing.syntax import Syntax
 from policy.scanner.proof.computed import doubt_computed
 from policy.scanner.proof.doors import follow_doors
 from policy.scanner.proof.doubts import Proof
+from policy.scanner.proof.prototypes import follow_prototypes
 from policy.scanner.proof.prover import Prover
 from policy.scanner.proof.source import Source, TooManyUsesError
 from policy.scanner.proof.this import doubt_this
@@ -22,6 +23,7 @@ def prove(syntax: Syntax) -> Proof:
     try:
         prover.run()
         follow_doors(prover)
+        follow_prototypes(prover)
         doubt_computed(prover)
         doubt_this(prover)
     except TooManyUsesError as error:
