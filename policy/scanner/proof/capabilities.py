@@ -70,16 +70,72 @@ _OF_GLOBAL = {
 }
 # Whose prototypes everything of its kind inherits. Function is a capability itself.
 BUILT_IN_CLASSES = frozenset(
-    """
-    AggregateError Array ArrayBuffer AsyncIterator BigInt BigInt64Array BigUint64Array
-    Boolean DataView Date Error EvalError FinalizationRegistry Float32Array Float64Array
-    Int16Array Int32Array Int8Array Intl Iterator Map Number Object Promise RangeError
-    ReferenceError RegExp Set SharedArrayBuffer String Symbol SyntaxError TypeError
-    URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakRef WeakSet
-    AbortController AbortSignal Blob Buffer Document Element Event EventTarget FormData
-    HTMLElement Headers MessagePort Node NodeList Request Response TextDecoder
-    TextEncoder URL URLSearchParams WebSocket Window XMLHttpRequest
-    """.split()
+    [
+        "AggregateError",
+        "Array",
+        "ArrayBuffer",
+        "AsyncIterator",
+        "BigInt",
+        "BigInt64Array",
+        "BigUint64Array",
+        "Boolean",
+        "DataView",
+        "Date",
+        "Error",
+        "EvalError",
+        "FinalizationRegistry",
+        "Float32Array",
+        "Float64Array",
+        "Int16Array",
+        "Int32Array",
+        "Int8Array",
+        "Intl",
+        "Iterator",
+        "Map",
+        "Number",
+        "Object",
+        "Promise",
+        "RangeError",
+        "ReferenceError",
+        "RegExp",
+        "Set",
+        "SharedArrayBuffer",
+        "String",
+        "Symbol",
+        "SyntaxError",
+        "TypeError",
+        "URIError",
+        "Uint16Array",
+        "Uint32Array",
+        "Uint8Array",
+        "Uint8ClampedArray",
+        "WeakMap",
+        "WeakRef",
+        "WeakSet",
+        "AbortController",
+        "AbortSignal",
+        "Blob",
+        "Buffer",
+        "Document",
+        "Element",
+        "Event",
+        "EventTarget",
+        "FormData",
+        "HTMLElement",
+        "Headers",
+        "MessagePort",
+        "Node",
+        "NodeList",
+        "Request",
+        "Response",
+        "TextDecoder",
+        "TextEncoder",
+        "URL",
+        "URLSearchParams",
+        "WebSocket",
+        "Window",
+        "XMLHttpRequest",
+    ]
 )
 _PROTOTYPE_DOORS = {"constructor": "class", "__proto__": "inherited"}
 CAPABILITIES = {
