@@ -108,6 +108,22 @@ class ApiMiddleware:
         return _unless_known(request, response)
 
 
+class PrivateAnswerMiddleware:
+    """Let no cache keep an answer, whoever asked: it depends on who that was.
+
+    The admin says so of its pages, and not of its refusals. Static files, which anybody
+    may keep, say so themselves.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.setdefault("Cache-Control", "private, no-store")
+        return response
+
+
 def _unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Tag what was read, and answer 304 to who has just that.
 

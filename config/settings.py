@@ -108,6 +108,7 @@ MIDDLEWARE = [
     # Before all that may refuse: every line and every answer has its request's id.
     "config.request_ids.RequestIdMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "config.middleware.PrivateAnswerMiddleware",
     "config.middleware.TrustedProxyMiddleware",
     "config.middleware.ProbeMiddleware",
     "config.middleware.ApiMiddleware",
@@ -132,6 +133,7 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
     "config.middleware.RefusalMiddleware",
     "config.middleware.RowPageMiddleware",
+    "evidence.admin.methods.PageMethodMiddleware",
     "config.reading.ReadingMiddleware",
     # Inside of it: what is looked up for a note is read as the page was.
     "config.noted_reads.NotedReadsMiddleware",

@@ -6,8 +6,12 @@ from django.contrib.auth.models import User
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 
+from evidence.accounts.access import SYSTEM_NAME
 from evidence.errors import PersonError
 from evidence.lookalikes import find_lookalike, show_hidden
+
+NOBODYS = (SYSTEM_NAME, "anonymous")
+"""What history calls who is no account; one of this name would pass for them."""
 
 
 def require_free_name(username: str) -> str:
@@ -25,18 +29,31 @@ def require_free_name(username: str) -> str:
             f"The username is too long: {limit} characters are the most.",
             field="username",
         )
-    _require_own_look(name)
+    require_own_look(name, list(User.objects.values_list("username", flat=True)))
     return name
 
 
-def _require_own_look(name: str) -> None:
-    """Refuse a name that a reader could take for somebody else's."""
-    names = list(User.objects.values_list("username", flat=True))
+def require_own_look(name: str, others: list[str]) -> None:
+    """Raise PersonError for a name that a reader could take for somebody else's."""
+    if show_hidden(name) != name:
+        raise PersonError(
+            f"The username has characters that nobody sees: {show_hidden(name)}. "
+            "Leave them out.",
+            code="name_looks_alike",
+            field="username",
+        )
+    names = [*others, *NOBODYS]
+    if name in NOBODYS:
+        raise PersonError(
+            f"History calls what no person did {name}. Choose another username.",
+            code="name_looks_alike",
+            field="username",
+        )
     if name in names:
         raise PersonError(f"There is somebody called {name} already.", field="username")
     if (other := find_lookalike(name, names)) is not None:
         raise PersonError(
-            f"{show_hidden(name)} looks like {other}, who has an account already: "
+            f"{show_hidden(name)} looks like {other}, who is here already: "
             "history would not tell them apart. Choose a name that differs in more "
             "than case, hidden characters or look-alike letters.",
             code="name_looks_alike",

@@ -15,6 +15,7 @@ from evidence.accounts.telling import AccountNotice, tell_owner
 from evidence.audit.history import record_entry
 from evidence.models import AuditEntry
 
+LIFT = "axes.delete_accessattempt"
 NOBODY = "a name that nobody has"
 AGENT_LENGTH = 200
 
@@ -80,7 +81,7 @@ def lift_lock(*, attempt_id: int, actor: Actor) -> None:
 
     The limit of an address stays, and ends by itself. Gone already: do nothing.
     """
-    require_permission(actor, "axes.delete_accessattempt")
+    require_permission(actor, LIFT)
     attempt = AccessAttempt.objects.select_for_update().filter(pk=attempt_id).first()
     if attempt is None:
         return

@@ -15,6 +15,7 @@ from django.urls import URLPattern, path
 from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 
+from evidence.admin.methods import takes_forms
 from evidence.admin.moment_columns import moment_column
 from evidence.errors import CasefileError, PermissionRefused
 
@@ -35,10 +36,12 @@ class CasefileAdmin(ModelAdmin):
         name = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
         return path(route, self.admin_site.admin_view(view), name=name)
 
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """Show or answer the page that adds a row."""
         return super().add_view(request)
 
+    @takes_forms
     def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show or answer the page of a row."""
         return super().change_view(request, object_id)

@@ -8,6 +8,7 @@ from django.shortcuts import redirect
 
 from evidence.admin.base import ReadOnlyAdmin
 from evidence.admin.drawing import draw_page
+from evidence.admin.methods import takes_forms
 
 
 class FaultCheckAdmin(ReadOnlyAdmin):
@@ -28,6 +29,7 @@ class FaultCheckAdmin(ReadOnlyAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("evidence.view_auditentry")
 
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """Ask, and on POST make the check."""
         if not self.has_add_permission(request):

@@ -44,6 +44,7 @@ from evidence.admin.item_page import (
     pending_work,
     pending_work_of,
 )
+from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
 from evidence.admin.sent_forms import has_unsent
 from evidence.admin.uploads import upload_view
@@ -193,8 +194,6 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         return redirect("admin:evidence_evidenceitem_upload")
 
     def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        if request.method != "GET":
-            return HttpResponse(status=405, headers={"Allow": "GET"})
         item = self._find(request, object_id)
         record_viewing(
             item,
@@ -236,6 +235,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             },
         )
 
+    @takes_forms
     def verify_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         item = self._find(request, pk)
         call_service(
@@ -245,6 +245,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         )
         return HttpResponseRedirect(_page_of(item))
 
+    @takes_forms
     def kind_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Change what the item is taken for; a refused form comes back filled."""
         item = self._find(request, pk)
@@ -259,6 +260,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             ),
         )
 
+    @takes_forms
     def export_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         item = self._find(request, pk)
         page = f"{_page_of(item)}?view=exports"
@@ -271,6 +273,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             show=lambda form, error: self._show_export(request, item, form),
         )
 
+    @takes_forms
     def export_again_view(
         self, request: HttpRequest, pk: int, export_pk: int
     ) -> HttpResponse:

@@ -17,6 +17,7 @@ from evidence.accounts.people import change_own_password
 from evidence.accounts.presence import prove_password
 from evidence.admin.base import person_of
 from evidence.admin.first_password import MARK
+from evidence.admin.methods import takes_forms
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):
@@ -52,6 +53,7 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
         return person
 
 
+@takes_forms
 def own_password_view(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
     """Show and answer the page at the admin's address, for every role."""
     return admin.site.admin_view(_change, cacheable=True)(request, **kwargs)

@@ -26,6 +26,7 @@ from evidence.accounts.tokens import (
 from evidence.admin.base import call_service, person_of, read_key
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
+from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
 from evidence.admin.tokens import DEFAULT_DAYS, TokenForm
 from evidence.models import ApiToken
@@ -56,6 +57,7 @@ class RotationForm(forms.Form):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_forms
 def tokens_page(request: HttpRequest) -> HttpResponse:
     """List one's own tokens; a POST revokes the one that it names."""
     person = person_of(request)
@@ -83,6 +85,7 @@ def tokens_page(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_variables("secret")
+@takes_forms
 def own_token_page(request: HttpRequest) -> HttpResponse:
     """Make a token of one's own; the answer to the form is all that shows it."""
     person = person_of(request)
@@ -102,6 +105,7 @@ def own_token_page(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_variables("secret")
+@takes_forms
 def rotate_own_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Give one's own token a new secret, which is shown this once."""
     person, token = person_of(request), _find_own(request, str(pk))

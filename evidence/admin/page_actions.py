@@ -27,6 +27,7 @@ from django.urls import URLPattern, reverse
 from evidence.accounts.access import require_permission
 from evidence.admin.base import CasefileAdmin, person_of, way_back
 from evidence.admin.form_answers import answer_form
+from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
 from evidence.admin.sent_forms import has_unsent
 from evidence.errors import PermissionRefused
@@ -109,9 +110,12 @@ class ActionPages(CasefileAdmin):
         return reverse(name, args=[obj.pk, key])
 
     def get_urls(self) -> list[URLPattern]:
+        if not self.page_actions:
+            return super().get_urls()
         own = self.page("<int:pk>/do/<slug:action>/", self.do_view, "do")
         return [own, *super().get_urls()]
 
+    @takes_forms
     def do_view(self, request: HttpRequest, pk: int, action: str) -> HttpResponse:
         """Read the form of an action and call its service."""
         obj = self.find(request, pk)

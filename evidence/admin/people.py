@@ -50,6 +50,7 @@ from evidence.admin.factors.own_page import app_page, factors_page
 from evidence.admin.factors.passkey_page import passkey_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField, needed
+from evidence.admin.methods import takes_forms
 from evidence.admin.own_tokens import (
     own_token_page,
     rotate_own_page,
@@ -196,12 +197,14 @@ class PersonAdmin(ReadOnlyAdmin):
     def roles(self, person: User) -> str:
         return ", ".join(sorted(group.name for group in person.groups.all())) or "none"
 
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
         return self._run(request, "Add a person", PersonForm, create_person)
 
     @action(description="Change e-mail", url_path="email", permissions=["manage"])
+    @takes_forms
     def email_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         person = self._find(request, object_id)
         return self._run(
@@ -214,6 +217,7 @@ class PersonAdmin(ReadOnlyAdmin):
         )
 
     @action(description="Change roles", url_path="roles", permissions=["manage"])
+    @takes_forms
     def roles_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         person = self._find(request, object_id)
         held = [group.name for group in person.groups.all()]
@@ -232,6 +236,7 @@ class PersonAdmin(ReadOnlyAdmin):
         url_path="active",
         permissions=["manage"],
     )
+    @takes_forms
     def active_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         person = self._find(request, object_id)
         verb = "Deactivate" if person.is_active else "Reactivate"
@@ -246,6 +251,7 @@ class PersonAdmin(ReadOnlyAdmin):
         )
 
     @action(description="Reset password", url_path="password", permissions=["manage"])
+    @takes_forms
     def password_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         person = self._find(request, object_id)
         return self._run(
@@ -261,6 +267,7 @@ class PersonAdmin(ReadOnlyAdmin):
         url_path="lost-factors",
         permissions=["manage"],
     )
+    @takes_forms
     def lost_factors_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         person = self._find(request, object_id)
         return self._run(
@@ -367,6 +374,7 @@ class SettingsForm(forms.Form):
         field.choices = [("", "My browser's"), *names]  # type: ignore[attr-defined]
 
 
+@takes_forms
 def settings_page(request: HttpRequest) -> HttpResponse:
     """Show a person their own settings, and save what they choose."""
     person = person_of(request)

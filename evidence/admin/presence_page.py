@@ -29,6 +29,7 @@ from evidence.accounts.presence import is_present, note_presence, prove_password
 from evidence.admin.base import person_of, way_back
 from evidence.admin.drawing import draw_page
 from evidence.admin.factors.challenges import WRONG, ask_for_passkey, prove_passkey
+from evidence.admin.methods import takes_forms
 from evidence.admin.sent_forms import keep_unsent
 
 NAME = "confirm-presence"
@@ -105,6 +106,7 @@ def ask_presence(request: HttpRequest) -> HttpResponse | None:
 
 
 @sensitive_post_parameters("password", "code")
+@takes_forms
 def presence_page(request: HttpRequest) -> HttpResponse:
     """Ask for a factor or the password, and lead on to where it was needed.
 

@@ -10,12 +10,14 @@ from django.views.decorators.http import require_http_methods
 from evidence.accounts.sessions import end_own_sessions, list_own_sessions
 from evidence.admin.base import person_of
 from evidence.admin.drawing import draw_page
+from evidence.admin.methods import takes_forms
 from evidence.models import AuditEntry
 
 SHOWN_EVENTS = 30
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_forms
 def sessions_page(request: HttpRequest) -> HttpResponse:
     """Show one's sessions and what happened to the account; end those that are named.
 

@@ -15,6 +15,7 @@ from evidence.accounts.factors.held import has_factor
 from evidence.accounts.factors.proving import SignInWay
 from evidence.accounts.sign_ins import record_sign_out
 from evidence.admin.factors.second_step import begin_second_step
+from evidence.admin.methods import takes_forms
 from evidence.admin.welcome import origin_of, welcome
 
 
@@ -29,6 +30,7 @@ class SignInView(LoginView):
         return welcome(self.request, person, ways, target)
 
 
+@takes_forms
 def sign_in_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     """Show and answer the form, as the admin's own site does."""
     site = admin.site
@@ -50,6 +52,7 @@ def sign_in_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     return cast(HttpResponse, view(request))
 
 
+@takes_forms
 def sign_out_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     """Sign somebody out, and record it."""
     person = request.user

@@ -10,32 +10,37 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
-from evidence.accounts.sign_ins import lift_lock
-from evidence.admin.base import ChosenRows, person_of
+from evidence.accounts.sign_ins import LIFT, lift_lock
+from evidence.admin.base import ReadOnlyAdmin, is_within_bulk, person_of
 
 for _model in (AccessAttempt, AccessFailureLog, AccessLog):
     admin.site.unregister(_model)
 
 
 @admin.register(AccessAttempt)
-class AccessAttemptAdmin(ChosenRows, ModelAdmin, axes_admin.AccessAttemptAdmin):
-    """What locks an account. Deleting a row lets its person try again at once."""
+class AccessAttemptAdmin(ReadOnlyAdmin, axes_admin.AccessAttemptAdmin):
+    """What locks an account. Lifting a lock lets its person try again at once."""
 
-    actions = ("forget_expired",)
+    actions = ("lift_locks", "forget_expired")
 
-    def delete_model(self, request: HttpRequest, obj: AccessAttempt) -> None:
-        lift_lock(attempt_id=obj.pk, actor=person_of(request))
+    def has_lift_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(LIFT)
 
-    def delete_queryset(
+    @action(description="Lift the locks", permissions=["lift"])
+    def lift_locks(
         self, request: HttpRequest, queryset: QuerySet[AccessAttempt]
     ) -> None:
+        if not is_within_bulk(request, queryset):
+            return
+        count = 0
         for attempt in queryset:
             lift_lock(attempt_id=attempt.pk, actor=person_of(request))
+            count += 1
+        messages.success(request, f"{count} may try again at once.")
 
-    @action(description="Forget attempts that no longer count", permissions=["delete"])
+    @action(description="Forget attempts that no longer count", permissions=["lift"])
     def forget_expired(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         # Axes counts from this moment, and notes it only where somebody signs in.
         request.axes_attempt_time = timezone.now()  # type: ignore[attr-defined]
@@ -43,17 +48,10 @@ class AccessAttemptAdmin(ChosenRows, ModelAdmin, axes_admin.AccessAttemptAdmin):
         messages.success(request, f"{count} attempts that no longer count are gone.")
 
 
-class KeptRows(ChosenRows, ModelAdmin):
-    """What happened stays: nobody deletes these by hand."""
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(AccessFailureLog)
-class AccessFailureLogAdmin(KeptRows, axes_admin.AccessFailureLogAdmin):
+class AccessFailureLogAdmin(ReadOnlyAdmin, axes_admin.AccessFailureLogAdmin):
     """Each failure with its name and address in full; logs mask both."""
 
 
 @admin.register(AccessLog)
-class AccessLogAdmin(KeptRows, axes_admin.AccessLogAdmin): ...
+class AccessLogAdmin(ReadOnlyAdmin, axes_admin.AccessLogAdmin): ...

@@ -39,6 +39,7 @@ from evidence.admin.base import (
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import TextField
+from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
 from evidence.models import ApiToken, TokenScope
 from evidence.templatetags.casefile import show_moment
@@ -187,6 +188,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     # --- pages ----------------------------------------------------------------------
 
     @sensitive_variables("secret")
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """Make a token; the answer to the form is the only page that shows it."""
         if not self.has_add_permission(request):

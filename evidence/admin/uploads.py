@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods
 from evidence.admin.base import client_address, person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.forms import UploadForm
+from evidence.admin.methods import takes_forms
 from evidence.admin.sent_forms import answer_once
 from evidence.errors import CasefileError, UploadTooLarge, as_refusal
 from evidence.models import Channel, EvidenceItem, EvidenceKind
@@ -61,6 +62,7 @@ class EvidenceUploadHandler(TemporaryFileUploadHandler):
 # The handler has to be in place before the token is read from the form.
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
+@takes_forms
 def upload_view(request: HttpRequest) -> HttpResponseBase:
     """Show the upload page, or take in what was sent."""
     request.upload_handlers = [EvidenceUploadHandler(request)]

@@ -18,6 +18,7 @@ from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_places import FormPlaces
+from evidence.admin.methods import takes_forms
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
 from evidence.templatetags.casefile import badge
@@ -139,6 +140,7 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
+    @takes_forms
     def new_view(self, request: HttpRequest, incident_id: int) -> HttpResponse:
         """Add an item to a case; closed ones take them too."""
         incident = find_incident(request, str(incident_id))
@@ -161,6 +163,7 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
             ),
         )
 
+    @takes_forms
     def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = _find(request, object_id)
         if request.method == "POST" and not request.user.has_perm(WORK):

@@ -30,6 +30,7 @@ from evidence.admin.base import ReadOnlyAdmin, client_address, person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.forms import FLAG_LABELS
+from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.format import REDACTION_FLAGS
@@ -148,6 +149,7 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """Ask for which case, and on POST have it archived."""
         if not self.has_add_permission(request):
@@ -200,6 +202,7 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
             },
         )
 
+    @takes_forms
     def check_view(self, request: HttpRequest) -> HttpResponse:
         """Check an archive that somebody brings; nothing of it is kept."""
         if not self.has_view_permission(request):

@@ -20,6 +20,7 @@ from evidence.admin.base import CasefileAdmin, person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_places import FormPlaces
+from evidence.admin.methods import takes_forms
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
 from evidence.handling import Tlp
@@ -191,6 +192,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
             *super().get_urls(),
         ]
 
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
@@ -233,6 +235,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
         incident = find_incident(request, object_id)
         return HttpResponseRedirect(f"{_page_of(incident)}?tab=history")
 
+    @takes_forms
     def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         incident = find_incident(request, object_id)
         if not request.user.has_perm(WORK):

@@ -18,6 +18,7 @@ from unfold.decorators import action, display
 from evidence.admin.base import ReadOnlyAdmin, call_service, is_within_bulk, person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
+from evidence.admin.methods import takes_forms
 from evidence.errors import CasefileError
 from evidence.storable_values import BIGINT_MAX
 from evidence.templatetags.casefile import badge, show_moment
@@ -192,6 +193,7 @@ class NotificationAdmin(ReadOnlyAdmin):
         ]
 
 
+@takes_forms
 def preferences_view(request: HttpRequest) -> HttpResponse:
     """Let a person say how they want to be told; only ever their own."""
     user = person_of(request)
@@ -227,6 +229,7 @@ def preferences_view(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@takes_forms
 def test_view(request: HttpRequest) -> HttpResponse:
     """Send the person who asks a test message by each of their channels."""
     rows = send_test_message(actor=person_of(request))
@@ -238,6 +241,7 @@ def test_view(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@takes_forms
 def channel_test_view(request: HttpRequest, channel_id: int) -> HttpResponse:
     """Send a test message by one channel, and lead to what becomes of it."""
     if channel_id > MAX_KEY or not WebhookChannel.objects.filter(pk=channel_id):
@@ -278,6 +282,7 @@ class WebhookChannelAdmin(ReadOnlyAdmin):
     def whose(self, channel: WebhookChannel) -> str:
         return channel.owner.get_username() if channel.owner else "shared"
 
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
@@ -300,6 +305,7 @@ class WebhookChannelAdmin(ReadOnlyAdmin):
             ),
         )
 
+    @takes_forms
     def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         channel = self.get_object(request, object_id)
         if channel is None or not self.has_view_permission(request, channel):
@@ -339,6 +345,7 @@ class WebhookChannelAdmin(ReadOnlyAdmin):
 class ReminderSettingsAdmin(ReadOnlyAdmin):
     """The plan of reminders as one page; its past stays below it."""
 
+    @takes_forms
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from evidence.admin.drawing import draw_page
+from evidence.admin.methods import takes_forms
 from evidence.text import unify_lines
 from incidents.markdown import render_markdown
 from incidents.models import ChecklistItem, Incident
@@ -54,6 +55,7 @@ def _require_view(request: HttpRequest) -> None:
 
 
 @require_POST
+@takes_forms
 def preview_view(request: HttpRequest) -> HttpResponse:
     """Show Markdown as the page would: a piece for the script, else a page of its own.
 

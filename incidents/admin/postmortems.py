@@ -27,6 +27,7 @@ from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import NOT_SAVED
 from evidence.admin.form_places import FormPlaces
 from evidence.admin.item_page import describe_work
+from evidence.admin.methods import takes_forms
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.admin.sent_forms import take_unsent
 from evidence.errors import CasefileError, PermissionRefused
@@ -199,9 +200,11 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
         page = reverse("admin:incidents_incident_change", args=[incident.pk])
         return HttpResponseRedirect(f"{page}?tab=history")
 
+    @takes_forms
     def open_view(self, request: HttpRequest, incident_id: int) -> HttpResponse:
         return _open(request, str(incident_id))
 
+    @takes_forms
     def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the editor; without its script, its button saves and shows conflicts."""
         postmortem = find_postmortem(request, object_id)
@@ -251,6 +254,7 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
             **{"conflict": None, **context},
         )
 
+    @takes_forms
     def autosave_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return _autosave(request, object_id)
 

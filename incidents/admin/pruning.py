@@ -19,6 +19,7 @@ from evidence.admin.base import person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import PageForm
+from evidence.admin.methods import takes_forms
 from evidence.models import Tombstone, TombstoneKind, WorkState
 from evidence.templatetags.casefile import badge
 from evidence.text import drop_unstorable
@@ -171,6 +172,7 @@ class PruneRequestAdmin(OfVisibleIncident, PageAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(ASK)
 
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """Show what would go of a case and what is in the way; on POST ask for it."""
         if not self.has_add_permission(request):

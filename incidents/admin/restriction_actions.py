@@ -16,6 +16,7 @@ from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import PageForm, TextField
 from evidence.admin.page_actions import PageAction
+from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
 from evidence.models.case_bound import unwatched
 from incidents.admin.form_fields import ReasonForm, reason_field, workers
@@ -110,6 +111,7 @@ def restriction_context(request: HttpRequest, incident: Any) -> dict[str, Any]:
     }
 
 
+@takes_forms
 def look_in_view(request: HttpRequest) -> HttpResponse:
     """Ask a reviewer for a reference and a reason, and lead on to the case."""
     if not request.user.has_perm(REVIEW):

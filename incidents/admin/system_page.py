@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from evidence.admin.base import call_service, person_of
 from evidence.admin.drawing import draw_page
+from evidence.admin.methods import takes_forms
 from evidence.health import read_answers
 from evidence.models import QueuedWork
 from evidence.queue.names import QueueName
@@ -42,6 +43,7 @@ def system_view(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@takes_forms
 def repeat_view(request: HttpRequest) -> HttpResponse:
     """Ask once more for a piece of work that was given up."""
     _require_operator(request)

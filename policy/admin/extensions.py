@@ -24,6 +24,7 @@ from unfold.decorators import action, display
 from evidence.admin.base import person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_fields import PageForm
+from evidence.admin.methods import takes_forms
 from evidence.lookalikes import show_hidden
 from evidence.models.case_bound import case_model
 from evidence.templatetags.casefile import badge
@@ -345,6 +346,7 @@ class ExtensionAdmin(PageAdmin):
         answer = {"known": _suggest(typed), "new": _new_ids(ids)}
         return JsonResponse(answer, headers=headers)
 
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         def run(form: PageForm) -> tuple[str, str]:
             made = extensions.add_extension(actor=request.user, **form.cleaned_data)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 
 from evidence.admin.base import client_address, person_of
+from evidence.admin.methods import takes_forms
 from evidence.models import Channel
 from policy.admin import forms
 from policy.admin.case_pages import take_in
@@ -41,6 +42,7 @@ class RuntimeHistoryImportAdmin(OfVisibleIncident, PageAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(WORK_POLICY)
 
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         def run(form: Any) -> tuple[str, str]:
             row = import_runtime_history(

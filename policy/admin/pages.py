@@ -37,8 +37,6 @@ class PageAdmin(ActionPages, ReadOnlyAdmin):
         return self.get_queryset(request)
 
     def object_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        if request.method != "GET":
-            return HttpResponse(status=405, headers={"Allow": "GET"})
         return self.show(request, self.find(request, object_id))
 
     def show(

@@ -21,6 +21,7 @@ from unfold.decorators import display
 
 from evidence.admin.base import call_service, client_address, person_of, read_key
 from evidence.admin.form_fields import PageForm
+from evidence.admin.methods import takes_forms
 from evidence.admin.paging import keyset_page
 from evidence.models import UNFINISHED_STATES, Channel, EvidenceItem, EvidenceKind
 from evidence.services import receive_evidence
@@ -105,6 +106,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
+    @takes_forms
     def read_again_view(self, request: HttpRequest, item_pk: int) -> HttpResponse:
         """Ask once more for a bundle to be read that could not be."""
         visible = EvidenceItem.objects.visible_to(request.user)
@@ -132,6 +134,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
     def incident(self, report: ScanReport) -> str:
         return str(report.item.incident.reference)
 
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         def run(form: PageForm) -> tuple[str, str]:
             data = form.cleaned_data

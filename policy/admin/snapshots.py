@@ -15,6 +15,7 @@ from unfold.decorators import display
 from evidence.admin.base import client_address, person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_fields import PageForm
+from evidence.admin.methods import takes_forms
 from evidence.models import Channel
 from evidence.templatetags.casefile import badge
 from policy.admin import forms
@@ -156,6 +157,7 @@ class PolicySnapshotAdmin(OfVisibleIncident, PageAdmin):
         compare = self.page("<int:before>/against/<int:after>/", view, "compare")
         return [compare, *super().get_urls()]
 
+    @takes_forms
     def add_page(self, request: HttpRequest) -> HttpResponse:
         def run(form: PageForm) -> tuple[str, str]:
             data = form.cleaned_data

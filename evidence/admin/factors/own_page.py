@@ -29,6 +29,7 @@ from evidence.admin.base import person_of, read_key
 from evidence.admin.drawing import draw_page
 from evidence.admin.factors.pictures import draw_qr
 from evidence.admin.form_answers import add_refusal
+from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
 from evidence.errors import FactorError
 
@@ -49,6 +50,7 @@ class AppForm(forms.Form):
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_forms
 def factors_page(request: HttpRequest) -> HttpResponse:
     """Show one's factors, and change them.
 
@@ -78,6 +80,7 @@ def factors_page(request: HttpRequest) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters("code")
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_forms
 def app_page(request: HttpRequest) -> HttpResponse:
     """Show the seed for an authenticator app, and add the app by its first code."""
     if (asked := ask_presence(request)) is not None:

@@ -26,6 +26,7 @@ from evidence.admin.factors.challenges import (
 )
 from evidence.admin.factors.own_page import added
 from evidence.admin.form_answers import add_refusal
+from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
 from evidence.admin.welcome import welcome
 from evidence.errors import FactorError
@@ -47,6 +48,7 @@ class PasskeyForm(forms.Form):
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_forms
 def passkey_page(request: HttpRequest) -> HttpResponse:
     """Ask the browser for a new passkey, and add what it answers."""
     if (asked := ask_presence(request)) is not None:
@@ -89,6 +91,7 @@ def _add(request: HttpRequest, form: PasskeyForm, state: dict[str, Any] | None) 
 @never_cache
 @csrf_protect
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_forms
 def sign_in_with_passkey(request: HttpRequest) -> HttpResponse:
     """Sign in the owner of the passkey that answers, without name and password."""
     fault = ""

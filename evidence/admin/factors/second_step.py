@@ -29,6 +29,7 @@ from evidence.accounts.factors.proving import SignInWay, prove_code
 from evidence.admin.drawing import draw_page
 from evidence.admin.factors.challenges import WRONG as WRONG_PASSKEY
 from evidence.admin.factors.challenges import ask_for_passkey, prove_passkey
+from evidence.admin.methods import takes_forms
 from evidence.admin.welcome import welcome
 
 NAME = "sign-in-factor"
@@ -71,6 +72,7 @@ def begin_second_step(
 @csrf_protect
 @sensitive_post_parameters("code")
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_forms
 def second_step_page(request: HttpRequest) -> HttpResponse:
     """Ask for the factor, and sign in who shows it."""
     found = find_pending(request, now=timezone.now())

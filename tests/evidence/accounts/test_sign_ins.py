@@ -278,8 +278,8 @@ def test_lifting_a_lock_is_recorded(
         sign_in(guesser, "responder", "wrong")
     client.force_login(administrator)
     attempt = AccessAttempt.objects.get()
-    page = f"/admin/axes/accessattempt/{attempt.pk}/delete/"
-    assert client.post(page, {"post": "yes"}).status_code == 302
+    form = {"action": "lift_locks", "_selected_action": [attempt.pk]}
+    assert client.post("/admin/axes/accessattempt/", form).status_code == 302
     entry = AuditEntry.objects.get(action="person.lock_lifted")
     assert (entry.actor, entry.object_id) == (administrator, str(responder.pk))
     assert sign_in(guesser, "responder").status_code == 302

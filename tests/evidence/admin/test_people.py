@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from evidence.accounts.access import Role
@@ -175,9 +176,37 @@ def test_a_name_that_looks_like_somebody_elses_is_refused(admin_client, name):
     values = {"username": name, "roles": ["responder"], "password": NEW}
     answer = admin_client.post(url, values)
     said = answer.content.decode()
-    assert "looks like nora" in said or "called nora already" in said
+    told = ("looks like nora", "called nora already", "characters that nobody sees")
+    assert any(words in said for words in told)
     assert User.objects.filter(username__startswith="n").count() == 1
     assert entries() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["system", "System", "ѕystem", "anonymous", "no\u3164ra", "\u115f"]
+)
+def test_a_name_that_is_nobodys_or_hides_something_is_refused(name):
+    for make in (make_by_service, make_by_command):
+        with pytest.raises((PersonError, CommandError), match=r"username|looks like"):
+            make(name)
+        assert not User.objects.filter(username=name).exists()
+
+
+def make_by_service(name):
+    create_person(actor=None, username=name, roles=[Role.AUDITOR], password=NEW)
+
+
+def make_by_command(name):
+    call_command("createsuperuser", interactive=False, username=name, email="")
+
+
+def test_the_command_makes_no_superuser_who_looks_like_somebody():
+    make_user(Role.RESPONDER, "nora")
+    with pytest.raises(CommandError, match="looks like nora"):
+        make_by_command("n0ra")
+    assert not User.objects.filter(is_superuser=True).exists()
+    make_by_command("norah")
+    assert User.objects.get(is_superuser=True).username == "norah"
 
 
 def test_a_name_that_nobody_has_is_taken(admin_client):
