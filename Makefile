@@ -11,7 +11,7 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser live walk slow faults documents bench lint lock sbom licences audit deploy-check manage install clean
+.PHONY: help run test browser live walk slow faults documents bench lint lock sbom licences audit deploy-check access manage install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,9 @@ audit: install ## Ask for known vulnerabilities; exit code 3 where that could no
 
 deploy-check: install ## Run what deploy/ ships, step by step (ARGS="nginx")
 	@$(LAUNCH) beside $(VENV)/python -m tests.deploy.check $(ARGS)
+
+access: install ## Write docs/access.md: who may do what, as tests/access states it
+	@$(LAUNCH) beside $(VENV)/python -m tests.access.written
 
 manage: ## Run a management command, beside a run or without (ARGS="verify_audit")
 	@$(LAUNCH) manage -- $(ARGS)

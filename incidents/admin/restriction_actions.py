@@ -15,8 +15,8 @@ from evidence.admin.base import person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import PageForm, TextField
-from evidence.admin.page_actions import PageAction
 from evidence.admin.methods import takes_forms
+from evidence.admin.page_actions import PageAction
 from evidence.admin.presence_page import ask_presence
 from evidence.models.case_bound import unwatched
 from incidents.admin.form_fields import ReasonForm, reason_field, workers

@@ -1,0 +1,122 @@
+"""docs/access.md: the stated matrix as tables that a person can read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import django
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "access.md"
+HEAD = """# Who may do what
+
+This page is written by `make access` from what is stated in `tests/access`. Tests fail
+while it is not current, for a route that is not stated, and where the rights of a role
+are not what is stated: for reading and deleting, for every button, and for reading the
+API. Of the other cells it says what is meant; the tests of each page and resource hold
+them.
+
+**●** is let through, **·** is refused. Whoever has not signed in is asked to, except at
+the pages for signing in and out; so are accounts that are switched off and accounts for
+machines. What is not listed here does not exist, and every other method is refused.
+"""
+API_HEAD = """## API
+
+The columns are the owner of the token. A token needs the scope too: it narrows what its
+owner may do and adds nothing. With the session of a browser the API is only read.
+Tokens that expired, were revoked or belong to an account that is switched off open
+nothing.
+"""
+
+
+def write() -> str:
+    """Return the document."""
+    return "\n".join([HEAD, *_pages(), API_HEAD, *_api()]).rstrip() + "\n"
+
+
+def _pages() -> Iterator[str]:
+    from tests.access.stated import SITE, TABLES
+
+    yield "## Pages\n"
+    yield from _head(persons(), "Page", "")
+    for path, page in SITE.items():
+        if not page.closed:
+            yield from _rows(f"`/{path}`", page.reads, page.sends)
+    for label, table in TABLES.items():
+        yield ""
+        yield f"### {_title(label)}\n"
+        yield from _head(persons(), "Page", "")
+        yield from _rows("list, row, history", table.reads, frozenset())
+        opens = table.adds if table.add_page is None else table.add_page
+        yield from _rows("`add/`", opens, table.adds)
+        yield from _rows("row", frozenset(), table.changes)
+        yield from _rows("`delete/`", table.deletes, table.deletes)
+        yield from _rows("list", frozenset(), table.sends_list)
+        for path, page in table.pages.items():
+            yield from _rows(f"`{path}`", page.reads, page.sends)
+        for name, roles in {**table.bulk, **table.buttons}.items():
+            yield from _rows(f"button `{name}`", frozenset(), roles)
+    yield ""
+
+
+def _title(label: str) -> str:
+    from django.apps import apps
+
+    name = str(apps.get_model(label)._meta.verbose_name_plural)
+    return name[:1].upper() + name[1:]
+
+
+def _rows(name: str, reads: frozenset[Any], sends: frozenset[Any]) -> Iterator[str]:
+    for verb, roles in (("open", reads), ("send", sends)):
+        if roles:
+            yield _line(name, verb, [who in roles for who in persons()])
+
+
+def _api() -> Iterator[str]:
+    from tests.access.stated import READERS
+    from tests.access.stated_api import LISTS, OTHERS
+
+    yield from _head(owners(), "Resource", "scope")
+    for path, resource in OTHERS.items():
+        if resource.reads:
+            held = [who in resource.reads for who in owners()]
+            yield _line(f"GET `{path}`", ", ".join(resource.scopes), held)
+        for method, write in resource.writes.items():
+            held = [who in write.roles for who in owners()]
+            yield _line(f"{method.upper()} `{path}`", write.scope, held)
+    held = [who in READERS for who in owners()]
+    yield _line("GET a list below, or a row of it", "read", held)
+    yield ""
+    yield f"Lists: {', '.join(f'`{name}`' for name in sorted(LISTS))}."
+
+
+def persons() -> list[Any]:
+    from tests.access.people import Who
+
+    return [
+        *(Who.OUTSIDER, Who.RESPONDER, Who.REVIEWER, Who.AUDITOR),
+        *(Who.ADMINISTRATOR, Who.SUPERUSER),
+    ]
+
+
+def owners() -> list[Any]:
+    from tests.access.people import Who
+
+    return [*persons(), Who.MACHINE]
+
+
+def _head(people: list[Any], *names: str) -> Iterator[str]:
+    yield "| " + " | ".join([*names, *(who.value for who in people)]) + " |"
+    yield "|" + "---|" * (len(names) + len(people))
+
+
+def _line(name: str, verb: str, cells: list[bool]) -> str:
+    return f"| {name} | {verb} | " + " | ".join("·●"[cell] for cell in cells) + " |"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings_test")
+    django.setup()
+    DOCUMENT.write_text(write(), encoding="utf-8")
