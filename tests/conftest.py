@@ -65,10 +65,10 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name long values by their argument: every worker has to find the same names.
-
-    Packed bytes hold the time they were packed at.
-    """
+    """Name long values and packed bytes by their argument, so that every worker finds
+    the same names: what is packed holds the time at which it was."""
+    if isinstance(val, bytes) and not val.decode("latin-1").isprintable():
+        return argname
     is_long = isinstance(val, (bytes, str)) and len(val) > LONGEST_ID
     return argname if is_long else None
 
