@@ -5,10 +5,13 @@ As wrong as a bad number: nothing starts with it, web, worker, beat or command.
 
 from __future__ import annotations
 
+import logging
 import sys
 from types import TracebackType
 
 from django.core.exceptions import ImproperlyConfigured
+
+log = logging.getLogger(__name__)
 
 
 def end_in_words(
@@ -38,7 +41,7 @@ def require_own_sessions() -> None:
         connections["default"].ensure_connection()
     except PooledByTransaction as refusal:
         raise ImproperlyConfigured(refusal.message) from None
-    except DatabaseError:
-        return
+    except DatabaseError as error:
+        log.warning("whether the database's sessions are our own is unknown: %s", error)
     finally:
         connections.close_all()

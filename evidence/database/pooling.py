@@ -8,6 +8,7 @@ connection is refused when it is made, before anything was done over it.
 
 from __future__ import annotations
 
+import random
 import select
 import time
 from contextlib import closing
@@ -19,7 +20,10 @@ from psycopg.pq import ExecStatus
 
 from evidence.database.errors import PooledByTransaction, PoolFull
 
-ROUNDS = 3
+ROUNDS = 12
+PAUSE_SECONDS = 0.02
+"""Rounds are up to so far apart, by chance: two that start together and ask at one pace
+would be given each other's sessions in turn, and each find its own again every time."""
 ANSWER_SECONDS = 3.0
 TURN_SECONDS = 1.0
 """How long an answer may be on its way that another's has overtaken."""
@@ -71,6 +75,7 @@ def _is_shared(first: Any) -> bool:
     with closing(made) as second:
         known = _ask(first)
         for _ in range(ROUNDS):
+            time.sleep(random.uniform(0, PAUSE_SECONDS))  # noqa: S311  (no secret)
             _send(second)
             other = _answer_of(second, ANSWER_SECONDS)
             if other is None:
