@@ -1,6 +1,6 @@
 """Probes: /healthz says that this process answers, /readyz that its parts do too.
 
-`READINESS_PARTS` names the parts (config/parts.py); each is asked by evidence.health.
+`PARTS` names the parts (config/parts.py); each is asked by evidence.health.
 
 Web requests need the parts that take a web machine out. Where one of those fails, the
 status is `failing` and the answer 503: a balancer sends visitors elsewhere. Where

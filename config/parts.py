@@ -2,7 +2,7 @@
 
 from evidence.health import Part
 
-READINESS_PARTS = (
+PARTS = (
     Part("database", "Database", "config.health.check_database", takes_web_out=True),
     Part("broker", "Queue", "config.health.check_broker"),
     Part("workers", "Workers", "config.health.check_workers"),
@@ -58,4 +58,10 @@ READINESS_PARTS = (
         "Copies of the history log",
         "evidence.audit.log.publishing.check_publishing",
     ),
+)
+# Asked where ARCHIVE_BUCKET is set: without it there is nothing to be well or ill.
+ARCHIVE_COPIES = Part(
+    "archive_copies",
+    "Copies of archives",
+    "incidents.services.archives.bucket_copies.check_copies",
 )

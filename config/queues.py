@@ -29,6 +29,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "incidents.notify_waiting",
         "incidents.remind_action_items",
         "incidents.sweep_broken_history",
+        "incidents.sweep_copies",
         "incidents.sweep_diagnoses",
         "incidents.sweep_findings",
         "policy.sweep_orders",
@@ -59,6 +60,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         # As many as there are bundles: evidence fills no queue of the clocks.
         "incidents.answer_proven_items",
         "incidents.archive_postmortem",
+        "incidents.copy_archive",
         "incidents.gather_findings",
         "incidents.make_archive",
         "incidents.make_pdf",

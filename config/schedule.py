@@ -64,6 +64,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "incidents.lapse_loosenings",
         "schedule": 300.0,
     },
+    # An archive is in the bucket elsewhere within minutes of its making.
+    "sweep-copies": {
+        "task": "incidents.sweep_copies",
+        "schedule": 60.0,
+    },
     "lapse-pruning": {
         "task": "incidents.lapse_pruning",
         "schedule": 300.0,

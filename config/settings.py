@@ -44,7 +44,7 @@ from config.environment import (
     require_no_faults,
 )
 from config.logs import LEVELS, STYLES, make_logging
-from config.parts import READINESS_PARTS  # noqa: F401  (read by evidence.health)
+from config.parts import ARCHIVE_COPIES, PARTS
 from config.queues import TASK_QUEUES, TASK_ROUTES, WORKERS, QueueName
 from config.schedule import BEAT_SCHEDULE
 from config.storages import make_storages
@@ -289,6 +289,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = read_folder("UPLOAD_TEMP_DIR") or None
 
+# A bucket elsewhere that archives are copied to, and locked in for 100 years at most.
+_DAYS = "([1-9][0-9]{0,3}|[12][0-9]{4}|3[0-5][0-9]{3}|36[0-4][0-9]{2}|36500)"
+ARCHIVE_BUCKET = read_pattern(
+    "ARCHIVE_BUCKET",
+    pattern=r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/-]{0,200})?"
+    rf"(\?lock_days={_DAYS})?",
+    expected="a bucket as s3://bucket/prefix?lock_days=3650, of up to 36500 days",
+)
+READINESS_PARTS = (*PARTS, *((ARCHIVE_COPIES,) if ARCHIVE_BUCKET else ()))
 # How many days after closing a case may be pruned; 0: never.
 CASE_RETENTION_DAYS = read_whole_number("CASE_RETENTION_DAYS", default=0, most=36_500)
 

@@ -116,6 +116,12 @@ class EvidencePruned(EvidenceError):
     status = HTTPStatus.GONE
 
 
+class BucketRefused(EvidenceError):
+    """A bucket elsewhere did not take a copy, or does not keep it as asked."""
+
+    code = "bucket_refused"
+
+
 class PersonError(CasefileError):
     """A person's account cannot be made or changed as asked."""
 

@@ -63,6 +63,9 @@ TONES = {
     "archive done": "done",
     "archive failed": "late",
     "archive gave_up": "late",
+    # a copy elsewhere that was read back and compared; one whose lock has run out
+    "copied": "done",
+    "lock ended": QUIET,
     # pruning; that rows went is no success that anything was checked for
     "prune queued": "watch",
     "prune running": "watch",

@@ -3,8 +3,15 @@
 from celery import shared_task
 
 from evidence.queue.claiming import TRANSIENT_ERRORS
-from evidence.queue.limits import ARCHIVING, BY_THE_CLOCK, GATHERING, LAYING_OUT
+from evidence.queue.limits import (
+    ARCHIVING,
+    BY_THE_CLOCK,
+    COPYING,
+    GATHERING,
+    LAYING_OUT,
+)
 from evidence.tasks import RELIABLY
+from incidents.services.archives.bucket_copies import copy_archive, sweep_copies
 from incidents.services.archives.requests import run_archive
 from incidents.services.checklists.proven_items import answer_proven_items
 from incidents.services.findings.gathering import gather_findings, sweep_findings
@@ -170,6 +177,18 @@ def remind_action_items_task() -> int:
 def make_archive_task(archive_id: int) -> None:
     """Make a case's archive; a repeat finds it made."""
     run_archive(archive_id=archive_id)
+
+
+@shared_task(name="incidents.sweep_copies", **BY_THE_CLOCK.as_options())
+def sweep_copies_task() -> int:
+    """Have archives copied to the bucket elsewhere; each copy is claimed."""
+    return len(sweep_copies())
+
+
+@shared_task(name="incidents.copy_archive", **COPYING.as_options())
+def copy_archive_task(copy_id: int) -> bool:
+    """Copy an archive to the bucket elsewhere; what fails, the sweep tries again."""
+    return copy_archive(copy_id=copy_id)
 
 
 @shared_task(name="incidents.prune_case", **RELIABLY)

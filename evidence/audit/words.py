@@ -25,6 +25,7 @@ ACTIONS = {
     "alerts.moved": "Alerts moved to another case",
     "alerts.received": "Alerts received",
     "alerts.split": "Alerts split off into a case of their own",
+    "archive.copied": "Archive copied to a bucket elsewhere",
     "archive.downloaded": "Archive of the case downloaded",
     "archive.given_up": "Archive of the case given up",
     "archive.made": "Case archived",

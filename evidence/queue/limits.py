@@ -47,6 +47,8 @@ READING = limit_of(300)
 # Above what a scan takes of its own accord, so that it ends with a report.
 SCANNING = limit_of(540)
 ARCHIVING = limit_of(300)
+# To another network and back; the largest archives are some gigabytes.
+COPYING = limit_of(1700)
 LAYING_OUT = limit_of(120)
 GATHERING = limit_of(300)
 BY_THE_CLOCK = limit_of(60)

@@ -37,6 +37,7 @@ from evidence.format import REDACTION_FLAGS
 from evidence.models import Channel, WorkState
 from evidence.templatetags.casefile import badge, show_mark, show_moment
 from evidence.text import drop_unstorable
+from incidents.admin.archive_copies import show_copies
 from incidents.models import ArchiveSeal, CaseArchive, CaseHold, Incident
 from incidents.services.archives.checking import BroughtArchive, check_brought
 from incidents.services.archives.requests import (
@@ -126,13 +127,14 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
             "size",
             "checkpoint_size",
             "time_stamps",
+            "elsewhere",
             "asked",
         ),
         *("requested_by", "last_problem", "failure", "download"),
     )
     readonly_fields = (
         *("case", "hold", "mark", "copy", "verdict", "size", "asked", "download"),
-        "time_stamps",
+        *("time_stamps", "elsewhere"),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CaseArchive]:
@@ -286,6 +288,11 @@ class CaseArchiveAdmin(ReadOnlyAdmin):
             "{}",
             ((one,) for one in [*given, *(missing if seal.problem else [])]),
         )
+
+    @display(description="Copy elsewhere")
+    def elsewhere(self, archive: CaseArchive) -> str:
+        """Say of each bucket whether it has the archive, since and until when."""
+        return show_copies(archive)
 
     @display(description="File")
     def download(self, archive: CaseArchive) -> str:

@@ -7,6 +7,7 @@ from incidents.models.alerts import (
     AlertMove,
     AlertRule,
 )
+from incidents.models.archive_copies import ArchiveCopy
 from incidents.models.archives import CaseArchive
 from incidents.models.cases import Cycle, Incident, ReferenceCounter, TicketLink
 from incidents.models.checklists import (
@@ -73,6 +74,7 @@ __all__ = (
     "AlertDecision",
     "AlertMove",
     "AlertRule",
+    "ArchiveCopy",
     "ArchiveSeal",
     "ArtifactKind",
     "ArtifactLink",

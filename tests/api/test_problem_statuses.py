@@ -58,8 +58,8 @@ CODES = {
     """,
     422: """
         contradicts_diagnosis last_administrator lead_missing outcome_refused
-        alert_refused archive_leaks artifact_not_expected backup_refused digest_mismatch
-        document_refused
+        alert_refused archive_leaks artifact_not_expected backup_refused
+        bucket_refused digest_mismatch document_refused
         factor_code_wrong factor_missing factor_needed factor_refused
         passkey_known passkey_refused
         email_invalid evidence_refused extension_id_invalid extension_id_missing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import io
 import os
 import tempfile
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from evidence.errors import LogPlaceRefused
 from evidence.models import LogCheckpoint
 from evidence.proof.notes import find_cosignature, parse_witness_key
 from evidence.proof.verify_archive import split_note
+from evidence.storage.locked_bucket import put_locked
 
 if TYPE_CHECKING:
     from rfc3161_client import TimeStampRequest
@@ -72,24 +74,16 @@ def _write_file(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str
 
 
 def _put_object(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
-    # Only where a bucket is named: requirements-s3.txt.
-    import boto3  # type: ignore[import-untyped]
-    from botocore.exceptions import BotoCoreError, ClientError
-
     parts = urlsplit(place.url)
     days = int(place.options.get("lock_days", LOCK_DAYS))
     key = "/".join(filter(None, (parts.path.strip("/"), _file_name(checkpoint))))
-    try:
-        boto3.client("s3").put_object(
-            Bucket=parts.netloc,
-            Key=key,
-            Body=checkpoint.note.encode(),
-            ContentType="text/plain; charset=utf-8",
-            ObjectLockMode="COMPLIANCE",
-            ObjectLockRetainUntilDate=checkpoint.made_at + dt.timedelta(days=days),
-        )
-    except (BotoCoreError, ClientError) as error:
-        raise LogPlaceRefused(f"The bucket did not take it: {error}") from error
+    put_locked(
+        parts.netloc,
+        key,
+        io.BytesIO(checkpoint.note.encode()),
+        retain_until=checkpoint.made_at + dt.timedelta(days=days),
+        content_type="text/plain; charset=utf-8",
+    )
     return key
 
 

@@ -6,6 +6,7 @@ from evidence.api.base.records import RecordKind
 from evidence.models import Tombstone
 from incidents.models import (
     AlertAssignment,
+    ArchiveCopy,
     CaseHold,
     CaseReader,
     Cycle,
@@ -139,6 +140,24 @@ CYCLE_KINDS = (
     ),
 )
 PRUNING_KINDS = (
+    RecordKind(
+        path="archive-copies",
+        model=ArchiveCopy,
+        about="Archives in a bucket elsewhere: copied and locked, or why not yet.",
+        fields=(
+            "archive",
+            "bucket",
+            "noted_at",
+            "attempts",
+            "next_try_at",
+            "last_problem",
+            "copied_at",
+            "object_key",
+            "version_id",
+            "retain_until",
+        ),
+        incident_lookup="archive__incident",
+    ),
     RecordKind(
         path="prune-requests",
         model=PruneRequest,

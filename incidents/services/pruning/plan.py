@@ -22,6 +22,7 @@ from evidence.models import (
 )
 from evidence.proof.tree import root_of
 from incidents.models import CaseArchive, Incident
+from incidents.services.archives.bucket_copies import find_copy_obstacle
 from incidents.services.lifecycle.holds import find_hold
 
 ALERTS_QUERY = """
@@ -83,7 +84,7 @@ def plan_pruning(incident: Incident, *, now: dt.datetime) -> PrunePlan:
     kinds = tuple(_planned(incident, kind) for kind in TombstoneKind)
     obstacles = [
         *find_case_obstacles(incident, now=now),
-        *find_archive_obstacles(incident, archive),
+        *find_archive_obstacles(incident, archive, now=now),
     ]
     if not any(kind.rows for kind in kinds):
         obstacles.append(
@@ -145,7 +146,7 @@ def find_case_obstacles(incident: Incident, *, now: dt.datetime) -> Iterator[str
 
 
 def find_archive_obstacles(
-    incident: Incident, archive: CaseArchive | None
+    incident: Incident, archive: CaseArchive | None, *, now: dt.datetime
 ) -> Iterator[str]:
     """Yield why an archive is not enough to prune a case by."""
     if archive is None:
@@ -172,6 +173,8 @@ def find_archive_obstacles(
             f"That archive {archive.pk} was made stands under no checkpoint of the "
             "history log yet: it does within a minute."
         )
+    if lacking := find_copy_obstacle(archive, now=now):
+        yield lacking
     if not _has_checkpoint(archive):
         yield (
             f"The checkpoint that archive {archive.pk} was made under is not one of "

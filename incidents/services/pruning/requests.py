@@ -85,7 +85,7 @@ def approve_pruning(
     require_no_obstacles(
         [
             *find_case_obstacles(incident, now=moment),
-            *find_archive_obstacles(incident, request.archive),
+            *find_archive_obstacles(incident, request.archive, now=moment),
         ]
     )
     text = tidy_text(reason)

@@ -71,7 +71,9 @@ def _run(run: PruneRun) -> PruneRun:
 
 def _require_history(request: PruneRequest) -> None:
     """Refuse where the archive or the case's history do not hold by now."""
-    require_no_obstacles([*find_archive_obstacles(request.incident, request.archive)])
+    now = timezone.now()
+    obstacles = find_archive_obstacles(request.incident, request.archive, now=now)
+    require_no_obstacles([*obstacles])
     faults = verify_stream(incident_stream(request.incident_id))
     if faults:
         raise PruningRefused(
