@@ -7,8 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from evidence.api.fields import LinesField, MarkField, NameField, ReferenceField
 from evidence.audit.history import entry_document
-from evidence.handling import CHOICES
 from evidence.models import (
     AuditEntry,
     CustodyEvent,
@@ -20,39 +20,8 @@ from evidence.models import (
     VerificationError,
     VerificationReport,
 )
-from evidence.models.case_bound import is_shown
 from evidence.services.remarks import RemarkKind, find_remarks
 from evidence.storable_values import BIGINT_MAX
-from evidence.text import unify_lines
-
-
-class ReferenceField(serializers.SlugRelatedField):
-    """A case by its reference."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(slug_field="reference", read_only=True, **kwargs)
-
-
-class OtherReferenceField(ReferenceField):
-    """Another case than the row's own; null where who asks may not see that one."""
-
-    def to_representation(self, obj: Any) -> Any:
-        return super().to_representation(obj) if is_shown(obj) else None
-
-
-class NameField(serializers.SlugRelatedField):
-    """A person by the name to sign in; null where the system itself acted."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(slug_field="username", read_only=True, **kwargs)
-
-
-class MarkField(serializers.ChoiceField):
-    """How far a thing may be passed on: its own mark, or its case's if stricter."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        help_text = "TLP 2.0: its own mark, or its case's where that is stricter."
-        super().__init__(CHOICES, read_only=True, help_text=help_text, **kwargs)
 
 
 class LatestReportSerializer(serializers.Serializer):
@@ -117,13 +86,6 @@ class EvidenceItemSerializer(serializers.ModelSerializer):
         if getattr(item, "latest_report_id", None) is None:
             return None
         return dict(LatestReportSerializer(item).data)
-
-
-class LinesField(serializers.CharField):
-    """Text whose line ends count once, as in the forms of the pages."""
-
-    def to_internal_value(self, data: Any) -> str:
-        return unify_lines(super().to_internal_value(data))
 
 
 class UploadSerializer(serializers.Serializer):

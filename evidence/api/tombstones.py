@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from evidence.api.serializers import NameField
+from evidence.api.fields import NameField
 from evidence.models import Tombstone
 
 

@@ -22,7 +22,7 @@ from evidence.api.base.parsers import PlainJsonParser
 from evidence.api.base.permissions import require_scope
 from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.api.evidence import client_address
-from evidence.api.serializers import MarkField, NameField, ReferenceField
+from evidence.api.fields import MarkField, NameField, ReferenceField
 from evidence.models import ApiToken, Channel, TokenScope, WorkState
 from incidents.errors import TransitionError
 from incidents.models import CaseArchive, Incident

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from evidence.api.base import filters
 from evidence.api.base.views import ReadOnlyViewSet
-from evidence.api.serializers import NameField, ReferenceField
+from evidence.api.fields import NameField, ReferenceField
 from evidence.models import EvidenceItem
 from evidence.models.choices import choices_of
 from incidents.findings import CODES, Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from evidence.api.serializers import LinesField, NameField
+from evidence.api.fields import LinesField, NameField
 from evidence.text import REASON_LENGTH
 from incidents.models import CaseHold
 

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from evidence.api.base import filters
 from evidence.api.base.views import ReadOnlyViewSet, person_of
-from evidence.api.serializers import NameField, ReferenceField
+from evidence.api.fields import NameField, ReferenceField
 from evidence.handling import CHOICES
 from evidence.models import TokenScope, WorkState
 from evidence.models.choices import choices_of

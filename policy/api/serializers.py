@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from evidence.api.serializers import LinesField, NameField, ReferenceField
+from evidence.api.fields import LinesField, NameField, ReferenceField
 from policy.models import (
     Extension,
     KillSwitch,
