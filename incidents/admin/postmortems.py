@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import (
     Http404,
@@ -18,54 +17,37 @@ from django.http import (
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from evidence.accounts.access import name_of
-from evidence.admin.base import ReadOnlyAdmin, person_of, read_key
+from evidence.admin.base import ReadOnlyAdmin, read_key
 from evidence.admin.drawing import draw_page
-from evidence.admin.form_answers import NOT_SAVED
 from evidence.admin.form_places import FormPlaces
 from evidence.admin.item_page import describe_work
 from evidence.admin.methods import takes_forms
 from evidence.admin.page_actions import ActionPages, RefusedForm
-from evidence.admin.sent_forms import take_unsent
-from evidence.errors import CasefileError, PermissionRefused
+from evidence.errors import CasefileError
 from evidence.models import WorkState
 from evidence.templatetags.casefile import badge, show_moment
-from evidence.text import unify_lines
-from incidents.admin.cockpit import find_incident
-from incidents.admin.postmortem_actions import ACTIONS, NUMBER_MAX, submit
+from incidents.admin.postmortem_actions import ACTIONS
+from incidents.admin.postmortem_editor import (
+    edit_draft,
+    open_draft,
+    page_of,
+    save_by_script,
+)
 from incidents.admin.postmortem_files import files_context, pending_files
 from incidents.admin.postmortem_views import (
     choose_version,
-    draft_content,
     find_postmortem,
     list_versions,
     page_context,
-    section_groups,
 )
-from incidents.errors import EditConflict
 from incidents.models import Postmortem, PostmortemArchiving, PostmortemVersion
-from incidents.services.changes import WORK
 from incidents.services.postmortems.archive import render_version
-from incidents.services.postmortems.drafts import (
-    current_draft,
-    open_postmortem,
-    save_draft,
-)
-from incidents.services.postmortems.marks import (
-    mark_of_facts,
-    mark_of_version,
-    marked_json,
-)
+from incidents.services.postmortems.drafts import current_draft
+from incidents.services.postmortems.marks import mark_of_version, marked_json
 from incidents.services.postmortems.pdfs import stored_pdf
-from incidents.workflow.postmortem import (
-    SECTION_KEYS,
-    PostmortemState,
-    changed_sections,
-    clean_sections,
-)
+from incidents.workflow.postmortem import PostmortemState
 from incidents.workflow.postmortem_diff import compare_sections
 
 NO_PDF_YET = (
@@ -79,8 +61,6 @@ ARCHIVE_WORDS = {
     WorkState.FAILED: "Failed",
     WorkState.GAVE_UP: "Gave up",
 }
-CONFLICT = 409
-REFUSED = 422
 
 
 @admin.register(Postmortem)
@@ -202,61 +182,16 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
 
     @takes_forms
     def open_view(self, request: HttpRequest, incident_id: int) -> HttpResponse:
-        return _open(request, str(incident_id))
+        return open_draft(request, str(incident_id))
 
     @takes_forms
     def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the editor; without its script, its button saves and shows conflicts."""
-        postmortem = find_postmortem(request, object_id)
-        if not request.user.has_perm(WORK):
-            raise PermissionDenied
-        if not postmortem.is_editable:
-            return HttpResponseRedirect(page_of(postmortem))
-        draft = current_draft(postmortem)
-        context: dict[str, Any] = {
-            "sections": draft.sections,
-            "revision": draft.revision,
-        }
-        status = 200
-        kept = take_unsent(request) if request.method == "GET" else None
-        if kept is not None:
-            messages.warning(request, NOT_SAVED)
-            context = {"sections": _texts(kept), "revision": kept.get("revision", "")}
-        if request.method == "POST":
-            try:
-                _save(request, postmortem)
-                if "submit" in request.POST:
-                    messages.success(request, submit(request, postmortem, {}))
-                    return HttpResponseRedirect(page_of(postmortem))
-                messages.success(request, "Saved.")
-                return HttpResponseRedirect(request.path)
-            except EditConflict as conflict:
-                status = CONFLICT
-                context = _after_conflict(request, conflict)
-            except PermissionRefused as error:
-                raise PermissionDenied(error.message) from error
-            except CasefileError as error:
-                messages.error(request, error.message)
-                context = {**context, "sections": _texts(request.POST)}
-        content = draft_content(postmortem, draft)
-        return draw_page(
-            request,
-            "incidents/postmortem/edit.html",
-            title=f"Edit the postmortem of {postmortem.incident.reference}",
-            status=status,
-            postmortem=postmortem,
-            incident=postmortem.incident,
-            draft=draft,
-            content=content,
-            facts=content["facts"],
-            mark=mark_of_facts(postmortem.incident, content["facts"]),
-            groups=section_groups(context.pop("sections")),
-            **{"conflict": None, **context},
-        )
+        return edit_draft(request, find_postmortem(request, object_id))
 
     @takes_forms
     def autosave_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return _autosave(request, object_id)
+        return save_by_script(request, object_id)
 
     def status_view(self, request: HttpRequest, object_id: str) -> JsonResponse:
         """Return what workers still have to do for the postmortem's files."""
@@ -337,78 +272,6 @@ EXPORTS: dict[str, tuple[str, Callable[..., bytes | None]]] = {
         lambda version, review: marked_json(version, mark_of_version(version)),
     ),
 }
-
-
-def page_of(postmortem: Postmortem) -> str:
-    return reverse("admin:incidents_postmortem_change", args=[postmortem.pk])
-
-
-@require_POST
-def _open(request: HttpRequest, incident_id: str) -> HttpResponse:
-    incident = find_incident(request, incident_id)
-    try:
-        postmortem = open_postmortem(actor=person_of(request), incident_id=incident.pk)
-    except PermissionRefused as error:
-        raise PermissionDenied(error.message) from error
-    except CasefileError as error:
-        messages.error(request, error.message)
-        page = reverse("admin:incidents_incident_change", args=[incident.pk])
-        return HttpResponseRedirect(f"{page}?tab=postmortem")
-    return HttpResponseRedirect(
-        reverse("admin:incidents_postmortem_edit", args=[postmortem.pk])
-    )
-
-
-@require_POST
-def _autosave(request: HttpRequest, object_id: str) -> HttpResponse:
-    """Save for the editor's script; say what another editor changed meanwhile."""
-    postmortem = find_postmortem(request, object_id)
-    try:
-        draft = _save(request, postmortem)
-    except EditConflict as error:
-        said = {"code": error.code, "detail": error.message}
-        return JsonResponse(said, status=CONFLICT)
-    except PermissionRefused as error:
-        raise PermissionDenied(error.message) from error
-    except CasefileError as error:
-        said = {"code": error.code, "detail": error.message}
-        return JsonResponse(said, status=REFUSED)
-    # Compared as the service cleans it: a space at an end is not another's change.
-    joined = changed_sections(clean_sections(_texts(request.POST)), draft.sections)
-    return JsonResponse(
-        {
-            "revision": draft.revision,
-            "saved_at": draft.saved_at.isoformat(),
-            "saved_by": name_of(draft.saved_by),
-            "sections": {
-                section.key: draft.sections[section.key] for section in joined
-            },
-        }
-    )
-
-
-def _save(request: HttpRequest, postmortem: Postmortem) -> Any:
-    revision = read_key(request.POST.get("revision", ""))
-    return save_draft(
-        actor=person_of(request),
-        postmortem_id=postmortem.pk,
-        revision=min(revision, NUMBER_MAX),
-        sections=_texts(request.POST),
-    )
-
-
-def _texts(data: Any) -> dict[str, str]:
-    """Return the sections of the form, lines ended as the service ends them."""
-    return {key: unify_lines(data.get(key, "")) for key in SECTION_KEYS}
-
-
-def _after_conflict(request: HttpRequest, conflict: EditConflict) -> dict[str, Any]:
-    """Return the form as it was typed, on the revision that is now on screen."""
-    return {
-        "conflict": conflict,
-        "revision": conflict.revision,
-        "sections": _texts(request.POST),
-    }
 
 
 def _name_before(versions: list[Any], name: str) -> str:
