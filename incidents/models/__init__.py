@@ -43,12 +43,14 @@ from incidents.models.phases import (
     IncidentPhase,
 )
 from incidents.models.playbooks import Playbook, PlaybookVersion
-from incidents.models.postmortems import (
-    Postmortem,
+from incidents.models.postmortem_files import (
     PostmortemArchive,
     PostmortemArchiving,
-    PostmortemDraft,
     PostmortemPdf,
+)
+from incidents.models.postmortems import (
+    Postmortem,
+    PostmortemDraft,
     PostmortemReview,
     PostmortemVersion,
     ReviewVerdict,
