@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.http import QueryDict
+
 from evidence.api.base.records import RecordKind
 from evidence.models import (
     ApiToken,
@@ -19,10 +21,12 @@ from evidence.models import (
     StoreCheck,
     StoreFault,
     StoreMark,
+    TombstoneKind,
     UnclaimedBytes,
     VerificationError,
     VerificationRequest,
 )
+from evidence.services.pruning import require_unpruned
 
 READ_HISTORY = "evidence.view_auditentry"
 WORK = (
@@ -36,6 +40,14 @@ WORK = (
 )
 """What all work that is queued has."""
 CHECK = ("started_at", "finished_at", "requested_by", "fault_count", "faults")
+
+
+def require_replay(asked: QueryDict) -> None:
+    """Raise EvidencePruned for the steps of one report whose replay was pruned."""
+    report = asked.get("report", "")
+    if report:
+        require_unpruned(TombstoneKind.REPLAY, int(report))
+
 
 EVIDENCE_KINDS = (
     RecordKind(
@@ -79,7 +91,8 @@ EVIDENCE_KINDS = (
     RecordKind(
         path="replay-steps",
         model=ReplayStep,
-        about="The steps of all forensic replays.",
+        about="The steps of all forensic replays; of pruned ones, `tombstones/` tells.",
+        require=require_replay,
         fields=(
             "report",
             "index",

@@ -21,6 +21,12 @@ from evidence.api.base.views import (
     person_of,
 )
 from evidence.api.log import EntryProofSerializer
+from evidence.api.reports import (
+    ReplayStepSerializer,
+    ReportSerializer,
+    ReportSummarySerializer,
+    VerificationErrorSerializer,
+)
 from evidence.audit.history import newest_of_streams
 from evidence.audit.log.reading import entry_proof, newest_checkpoint
 from evidence.format.redaction import flags_set
@@ -64,10 +70,10 @@ class ReportViewSet(ReadOnlyViewSet):
         reports = super().get_queryset()
         return reports if self.action == "retrieve" else reports.defer("details")
 
-    def get_serializer_class(self) -> type[serializers.ReportSummarySerializer]:
+    def get_serializer_class(self) -> type[ReportSummarySerializer]:
         if self.action == "retrieve":
-            return serializers.ReportSerializer
-        return serializers.ReportSummarySerializer
+            return ReportSerializer
+        return ReportSummarySerializer
 
 
 class ExportViewSet(ReadOnlyViewSet):
@@ -132,7 +138,7 @@ class VerificationErrorViewSet(ReportPartViewSet):
 
     queryset = VerificationError.objects.all()
     report_model = VerificationReport
-    serializer_class = serializers.VerificationErrorSerializer
+    serializer_class = VerificationErrorSerializer
     read_permission = "evidence.view_verificationreport"
     filterset_class = filters.VerificationErrorFilter
     ordering_fields = ("position",)
@@ -144,7 +150,7 @@ class ReplayStepViewSet(ReportPartViewSet):
 
     queryset = ReplayStep.objects.all()
     report_model = VerificationReport
-    serializer_class = serializers.ReplayStepSerializer
+    serializer_class = ReplayStepSerializer
     read_permission = "evidence.view_verificationreport"
     filterset_class = filters.ReplayStepFilter
     ordering_fields = ("index",)

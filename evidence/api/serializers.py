@@ -16,9 +16,6 @@ from evidence.models import (
     EvidenceKind,
     ExportRequest,
     Outcome,
-    ReplayStep,
-    VerificationError,
-    VerificationReport,
 )
 from evidence.services.remarks import RemarkKind, find_remarks
 from evidence.storable_values import BIGINT_MAX
@@ -248,71 +245,6 @@ class CustodyEventSerializer(serializers.ModelSerializer):
             "original_name",
             "source",
             "detail",
-        )
-        read_only_fields = fields
-
-
-class ReportSummarySerializer(serializers.ModelSerializer):
-    incident = serializers.CharField(source="item.incident.reference", read_only=True)
-
-    class Meta:
-        model = VerificationReport
-        fields: tuple[str, ...] = (
-            "id",
-            "item",
-            "incident",
-            "outcome",
-            "document_kind",
-            "started_at",
-            "finished_at",
-            "duration_ms",
-            "engine_version",
-            "steps",
-            "refusal_code",
-            "refusal_path",
-            "refusal_message",
-            "error_count",
-            "step_count",
-            "trusted_prefix",
-            "break_index",
-            "diagnosis",
-        )
-        read_only_fields = fields
-
-
-class ReportSerializer(ReportSummarySerializer):
-    """The whole report but its errors and replay steps, which have pages."""
-
-    class Meta(ReportSummarySerializer.Meta):
-        fields = (*ReportSummarySerializer.Meta.fields, "details")
-        read_only_fields = fields
-
-
-class VerificationErrorSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = VerificationError
-        fields = ("position", "entry_index", "sequence", "code", "message")
-        read_only_fields = fields
-
-
-class ReplayStepSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = ReplayStep
-        fields = (
-            "index",
-            "sequence",
-            "ts_ms",
-            "extension_id",
-            "call_id",
-            "capability",
-            "method",
-            "policy_decision",
-            "policy_reason",
-            "risk_score",
-            "selected_action",
-            "outcome",
-            "triggers",
-            "trusted",
         )
         read_only_fields = fields
 

@@ -318,16 +318,8 @@ class Checker:
         payload = decode_base64(envelope.get("payload"))
         if self.manifest is not None and payload != self.manifest:
             self.fault("manifest_mismatch", ENVELOPE, "it holds another manifest")
-        is_ours = envelope.get("payloadType") == DSSE_TYPE and payload is not None
-        rows = objects(envelope, "signatures") if is_ours else []
-        signatures = [decode_base64(row.get("sig")) or b"" for row in rows]
-        signed = pae(DSSE_TYPE, payload or b"")
-        signers = {
-            key
-            for key in self.known
-            if any(verify_ed25519(key.public, signed, data) for data in signatures)
-        }
-        if not signers and (self.has_all_keys or not signatures):
+        signers = find_signers(envelope, self.known)
+        if not signers and (self.has_all_keys or not signatures_of(envelope)):
             self.fault("signature_invalid", ENVELOPE, "no known key verifies it")
         elif signers and not signers & set(self.trusted):
             self.fault("signature_untrusted", ENVELOPE, "signed by no key you trust")
@@ -617,6 +609,22 @@ def objects(holder: Json, name: str) -> list[Json]:
 def is_same(value: Any, expected: Any) -> bool:
     """Return whether two JSON values are the same: there, `true` is not 1."""
     return canonical(value) == canonical(expected)
+
+
+def signatures_of(envelope: Json) -> list[bytes]:
+    """Return the signatures of a DSSE envelope of an archive, none of another kind."""
+    is_ours = envelope.get("payloadType") == DSSE_TYPE
+    if not is_ours or decode_base64(envelope.get("payload")) is None:
+        return []
+    rows = objects(envelope, "signatures")
+    return [decode_base64(row.get("sig")) or b"" for row in rows]
+
+
+def find_signers(envelope: Json, keys: Iterable[Key]) -> set[Key]:
+    """Return which of the keys signed what a DSSE envelope holds."""
+    signed = pae(DSSE_TYPE, decode_base64(envelope.get("payload")) or b"")
+    found = signatures_of(envelope)
+    return {k for k in keys if any(verify_ed25519(k.public, signed, s) for s in found)}
 
 
 def pae(kind: str, payload: bytes) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import connection
 
+from evidence.accounts.access import name_of
 from evidence.audit.history import plain_json
 from evidence.errors import EvidenceConflict, EvidencePruned
 from evidence.format import (
@@ -102,7 +103,8 @@ def require_unpruned(kind: TombstoneKind, row_key: int) -> None:
     if stone is not None:
         raise EvidencePruned(
             f"{stone.get_kind_display()} {row_key} was pruned at "
-            f"{stone.pruned_at:%Y-%m-%d %H:%M} UTC. It is in archive "
+            f"{stone.pruned_at:%Y-%m-%d %H:%M} UTC, as {name_of(stone.requested_by)} "
+            f"asked and {name_of(stone.approved_by)} approved. It is in archive "
             f"{stone.archive_id}, SHA-256 {stone.archive_sha256_hex}; its own SHA-256 "
             f"is {stone.sha256_hex}."
         )

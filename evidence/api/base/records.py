@@ -7,12 +7,14 @@ and orderings follow from the columns, in the same way for all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.db.models import QuerySet
+from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.routers import SimpleRouter
 
@@ -45,6 +47,8 @@ class RecordKind:
     incident_lookup: str = ""
     permission: str = ""
     also_by: tuple[str, ...] = ()
+    require: Callable[[QueryDict], None] | None = None
+    """Refuses what is asked for where an empty list would not be true."""
 
     @property
     def read_permission(self) -> str:
@@ -80,7 +84,21 @@ def make_viewset(kind: RecordKind) -> type[ReadOnlyViewSet]:
         "is_shown_without_case": bool(lookup) and _is_optional(kind.model, lookup),
         "ordering_fields": ("id", *_orderings(kind)),
     }
-    return type(f"{kind.model.__name__}RecordViewSet", (ReadOnlyViewSet,), members)
+    bases = (RequiringViewSet,) if kind.require else (ReadOnlyViewSet,)
+    if kind.require:
+        members["require"] = staticmethod(kind.require)
+    return type(f"{kind.model.__name__}RecordViewSet", bases, members)
+
+
+class RequiringViewSet(ReadOnlyViewSet):
+    """A list that refuses what was asked for, once that was read and makes sense."""
+
+    require: Callable[[QueryDict], None]
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().filter_queryset(queryset)
+        self.require(self.request.query_params)
+        return rows
 
 
 class RecordSerializer(serializers.ModelSerializer):

@@ -24,6 +24,13 @@ READ_ONLY_TABLES = (
 """What only `migrate` writes: which roles there are, and what each may do. Who has a
 role, `auth_user` and `auth_user_groups`, is what administrators decide in the app."""
 
+DEFINERS_FUNCTIONS = """
+    SELECT oid::regprocedure::text FROM pg_proc
+     WHERE pronamespace = 'public'::regnamespace AND prosecdef ORDER BY 1
+"""
+"""What acts with its owner's rights for who calls it: nobody calls it by default, and a
+restored database gives it to everybody again."""
+
 
 class Command(BaseCommand):
     help = (
@@ -85,9 +92,21 @@ def _grant(cursor: CursorWrapper, role: sql.Identifier) -> None:
                 column=sql.Identifier(column), table=sql.Identifier(table), role=role
             )
         )
+    _grant_functions(cursor, role)
     for table in READ_ONLY_TABLES:
         cursor.execute(
             sql.SQL("REVOKE INSERT, UPDATE, DELETE ON {table} FROM {role}").format(
                 table=sql.Identifier(table), role=role
             )
         )
+
+
+def _grant_functions(cursor: CursorWrapper, role: sql.Identifier) -> None:
+    cursor.execute(DEFINERS_FUNCTIONS)
+    for (signature,) in cursor.fetchall():
+        function = sql.SQL(signature)
+        for statement in (
+            "REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
+            "GRANT EXECUTE ON FUNCTION {function} TO {role}",
+        ):
+            cursor.execute(sql.SQL(statement).format(function=function, role=role))

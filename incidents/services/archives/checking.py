@@ -14,17 +14,23 @@ from evidence.audit.log.reading import read_hashes
 from evidence.models import WorkState
 from evidence.proof.tree import root_of
 from evidence.proof.verify_archive import (
+    ENVELOPE,
+    MANIFEST,
     Checkpoint,
     Members,
     Unreadable,
     check_archive,
+    decode_base64,
+    find_signers,
     open_checkpoint,
+    read_json,
 )
 from incidents.models import CaseArchive
 
 VIEW = "incidents.view_casearchive"
 CHECKPOINT = "history/checkpoint.txt"
 PIECE = 1024 * 1024
+UNREADABLE = (Unreadable, KeyError, ValueError, OSError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -48,26 +54,36 @@ class BroughtArchive:
 
 
 def check_brought(path: Path, *, actor: Actor) -> BroughtArchive:
-    """Check the archive in a file, with its own keys and then with ours."""
+    """Check the archive in a file once, by its own keys; find out whether ours sign it.
+
+    The check reads all of the archive; its signature is one small member.
+    """
     require_permission(actor, VIEW)
-    keys = verifier_keys()
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(PIECE):
             digest.update(piece)
     faults = check_archive(str(path), [], [])
-    under_ours = check_archive(str(path), keys, []) if keys else []
-    codes = {fault["code"] for fault in under_ours}
-    foreign = {"signature_invalid", "signature_untrusted", "unreadable"}
     return BroughtArchive(
         sha256_hex=digest.hexdigest(),
         faults=faults,
         made_here=CaseArchive.objects.filter(
             sha256_hex=digest.hexdigest(), state=WorkState.DONE
         ).first(),
-        is_signed_here=bool(keys) and not codes & foreign,
+        is_signed_here=_is_signed_here(path),
         history=_compare(_read_checkpoint(path)),
     )
+
+
+def _is_signed_here(path: Path) -> bool:
+    """Return whether one of our keys signed the very manifest that is in it."""
+    try:
+        members = Members(str(path))
+        manifest, envelope = members.read(MANIFEST), read_json(members.read(ENVELOPE))
+    except UNREADABLE:
+        return False
+    holds_it = decode_base64(envelope.get("payload")) == manifest
+    return holds_it and bool(find_signers(envelope, verifier_keys()))
 
 
 def _read_checkpoint(path: Path) -> Checkpoint | None:
@@ -75,7 +91,7 @@ def _read_checkpoint(path: Path) -> Checkpoint | None:
     try:
         note = Members(str(path)).read(CHECKPOINT)
         return open_checkpoint(note, verifier_keys())
-    except (Unreadable, KeyError, ValueError, OSError, zipfile.BadZipFile):
+    except UNREADABLE:
         return None
 
 

@@ -1,7 +1,8 @@
 """What waits for a second person, over all cases: shown to them, and told once.
 
 Policy's requests (lifts, promotions, releases, rollbacks), looser marks of handling,
-and postmortems that were submitted. What was returned waits for its authors again.
+pruning, and postmortems that were submitted. What was returned waits for its authors
+again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from incidents.models import (
     Postmortem,
     PostmortemDraft,
     PostmortemVersion,
+    PruneRequest,
 )
 from incidents.services.changes import REVIEW, WORK
 from incidents.services.notifications.outbox import remind
@@ -38,6 +40,7 @@ WORDS = {
     "rollback": "A rollback",
     "signature": "A signature",
     "loosening": "A looser mark",
+    "pruning": "Pruning a case",
 }
 """What waits, as messages and pages name it."""
 
@@ -95,6 +98,7 @@ def list_all_waiting(*, now: dt.datetime | None = None) -> list[Waiting]:
     found = [_of_policy(decision, cases) for decision in decisions]
     found += _signatures()
     found += _loosenings(now or timezone.now())
+    found += _prunings(now or timezone.now())
     return sorted(found, key=lambda waiting: waiting.since)
 
 
@@ -219,6 +223,25 @@ def _loosenings(now: dt.datetime) -> Iterator[Waiting]:
             since=row.requested_at,
             lapses_at=lapses_at(row),
             about=row.item or row.incident,
+            barred=frozenset({row.requested_by_id}),
+            permission=REVIEW,
+            incident=row.incident,
+        )
+
+
+def _prunings(now: dt.datetime) -> Iterator[Waiting]:
+    rows = PruneRequest.objects.filter(
+        state=RequestState.PENDING, requested_at__gt=now - REQUEST_LIFETIME
+    ).select_related("incident", "requested_by")
+    for row in rows:
+        yield Waiting(
+            kind="pruning",
+            key=f"pruning:{row.pk}",
+            text=f"Prune {row.incident.reference}",
+            asked_by=row.requested_by,
+            since=row.requested_at,
+            lapses_at=lapses_at(row),
+            about=row,
             barred=frozenset({row.requested_by_id}),
             permission=REVIEW,
             incident=row.incident,

@@ -28,6 +28,7 @@ from evidence.queue.running import WorkPutBack
 from evidence.services import run_verification
 from evidence.simulation import simulate_document
 from incidents.models import CaseArchive, Incident
+from incidents.services.archives.checking import check_brought
 from incidents.services.archives.making import Contents, write_case
 from incidents.services.archives.requests import (
     open_archive,
@@ -356,6 +357,47 @@ def test_an_archive_that_was_changed_is_none_of_ours_though_its_history_is(
     found = client.post(url, {"archive": repacked}).context["found"]
     assert (found.faults, found.made_here) == ([], None)
     assert (found.is_signed_here, found.history) == (True, "extends")
+
+
+def read_bytes_count() -> int:
+    """Return how many bytes this process has read from files."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(lines[0].removeprefix("rchar: "))
+
+
+def test_an_archive_that_somebody_brings_is_checked_once(tmp_path: Path) -> None:
+    """It may be gigabytes, in a web request: it is hashed, and checked, once each."""
+    path = tmp_path / "brought.zip"
+    path.write_bytes(storage.read_verified(make_archive(make_case()).sha256_hex))
+    reviewer = make_user(Role.REVIEWER)
+    check_brought(path, actor=reviewer)
+    before = read_bytes_count()
+    check_archive(str(path), [], [])
+    once = read_bytes_count() - before
+    assert once >= path.stat().st_size / 2
+    before = read_bytes_count()
+    found = check_brought(path, actor=reviewer)
+    assert read_bytes_count() - before < 1.5 * once + path.stat().st_size
+    assert (found.faults, found.is_signed_here) == ([], True)
+
+
+def test_a_manifest_of_ours_is_not_signed_here_once_it_was_changed(
+    tmp_path: Path,
+) -> None:
+    data = storage.read_verified(make_archive(make_case()).sha256_hex)
+    path = tmp_path / "brought.zip"
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as made,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file,
+    ):
+        for name in made.namelist():
+            whole = made.read(name)
+            if name.endswith("/manifest.json"):
+                whole = whole.replace(b'"checkpoint_size":', b'"checkpoint_sizes":')
+            file.writestr(name, whole)
+    found = check_brought(path, actor=make_user(Role.REVIEWER))
+    assert not found.is_signed_here
+    assert "manifest_mismatch" in {fault["code"] for fault in found.faults}
 
 
 def test_a_rewritten_history_conflicts_with_an_archive_of_before(

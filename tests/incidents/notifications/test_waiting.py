@@ -12,17 +12,31 @@ from django.test import Client
 from django.utils import timezone
 
 from evidence.models import AuditEntry
-from incidents.models import Incident, Notification, PostmortemVersion
+from incidents.models import (
+    Incident,
+    LooseningRequest,
+    Notification,
+    PostmortemVersion,
+    PruneRequest,
+)
 from incidents.notification_texts import path_of
 from incidents.services.lifecycle.editing import assign_lead
 from incidents.services.notifications.waiting import (
+    WORDS,
     notify_waiting,
     returned_to,
     waiting_for,
 )
 from incidents.services.postmortems.reviews import return_postmortem
 from policy.errors import PolicyRefused
-from policy.models import Extension, KillSwitch, Rollback
+from policy.models import (
+    Extension,
+    KillSwitch,
+    LiftRequest,
+    PromotionRequest,
+    Rollback,
+)
+from policy.models.requests import ReviewedRequest
 from policy.rules.rollback import OverrideChoice, RiskChoice
 from policy.rules.trust import TrustState
 from policy.services.kill_switches import activate_kill_switch
@@ -233,3 +247,16 @@ class TestRollbacksLapse:
         approve_rollback(rollback_id=world.rollback.pk, actor=make_user("reviewer"))
         lapse_requests(now=timezone.now() + 2 * REQUEST_LIFETIME)
         assert Rollback.objects.get(pk=world.rollback.pk).state == "approved"
+
+
+def test_every_kind_of_request_that_a_reviewer_decides_is_told() -> None:
+    """A kind that is added is told, too, or stands here with a reason."""
+    told_as = {
+        LiftRequest: "lift",
+        PromotionRequest: "promotion",
+        Rollback: "rollback",
+        LooseningRequest: "loosening",
+        PruneRequest: "pruning",
+    }
+    assert set(ReviewedRequest.__subclasses__()) == told_as.keys()
+    assert set(told_as.values()) <= WORDS.keys()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,60 @@ def test_the_role_deletes_no_step_and_empties_no_document_but_by_a_tombstone(
     refuse("UPDATE incidents_alert SET document = NULL", match="keeps its document")
     refuse("DELETE FROM evidence_tombstone", match="permission denied")
     refuse("UPDATE evidence_tombstone SET row_count = 9", match="permission denied")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_role_without_the_right_does_not_run_what_deletes_a_replay(
+    app_role: str,
+) -> None:
+    """Whatever else it was given by hand; the application's role keeps the right."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"GRANT USAGE ON SCHEMA public TO {app_role}")
+        cursor.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {app_role}")
+    become(app_role)
+    refuse("SELECT casefile_prune_replay(1)", match="permission denied for function")
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE")
+    # As a database that was restored gives it to everybody again.
+    with connection.cursor() as cursor:
+        cursor.execute("GRANT EXECUTE ON FUNCTION casefile_prune_replay TO PUBLIC")
+    call_command("grant_app_role", app_role)
+    assert find_functions_of_all() == []
+    become(app_role)
+    refuse("SELECT casefile_prune_replay(1)", match="no rows")
+
+
+def find_functions_of_all() -> list[str]:
+    """Return what runs with its owner's rights and may be run by everybody."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT proname FROM pg_proc WHERE prosecdef "
+            "AND pronamespace = 'public'::regnamespace "
+            "AND has_function_privilege('public', oid, 'EXECUTE')"
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+@pytest.mark.django_db
+def test_nothing_with_its_owners_rights_is_run_by_everybody() -> None:
+    assert find_functions_of_all() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_migration_leaves_the_right_to_who_writes_tombstones(app_role: str) -> None:
+    """An update works on between `migrate` and `grant_app_role`."""
+    frozen = import_module("evidence.migrations.0022_who_may_prune_replays")
+    with connection.cursor() as cursor:
+        cursor.execute(f"GRANT INSERT ON evidence_tombstone TO {app_role}")
+        cursor.execute(frozen.GIVE_BACK)
+        cursor.execute(frozen.TAKE_FROM_ALL)
+        cursor.execute(
+            "SELECT has_function_privilege(%s, 'casefile_prune_replay(bigint)', "
+            "'EXECUTE')",
+            [app_role],
+        )
+        assert cursor.fetchone() == (True,)
+    assert find_functions_of_all() == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -164,7 +164,16 @@ def test_the_api_says_gone_and_lists_requests_runs_and_tombstones() -> None:
     answer = client.get(steps)
     assert (answer.status_code, answer.json()["code"]) == (410, "pruned")
     archive = incident.archives.get()
-    assert archive.sha256_hex in answer.json()["detail"]
+    told = answer.json()["detail"]
+    assert archive.sha256_hex in told
+    assert "as administrator asked and reviewer approved" in told
+    whole = get(client, f"/api/v1/reports/{report.pk}/")
+    stone = whole["replay_tombstone"]
+    assert stone["archive_sha256_hex"] == archive.sha256_hex
+    assert (stone["requested_by"], stone["approved_by"]) == (
+        "administrator",
+        "reviewer",
+    )
     detail = get(client, f"/api/v1/alerts/{alert.pk}/")
     assert detail["document"] is None
     assert detail["tombstone"]["archive_sha256_hex"] == archive.sha256_hex
@@ -176,6 +185,27 @@ def test_the_api_says_gone_and_lists_requests_runs_and_tombstones() -> None:
     stones = get(client, f"/api/v1/tombstones/{query}")["results"]
     assert len(stones) == Tombstone.objects.count()
     assert not ReplayStep.objects.exists()
+
+
+@pytest.mark.parametrize("more", ["", "&call_id=x", "&format=ndjson", "&format=csv"])
+def test_the_list_of_all_steps_does_not_look_empty_for_a_pruned_replay(
+    more: str,
+) -> None:
+    incident = make_archived()
+    report = VerificationReport.objects.get()
+    client = make_client(make_user(Role.AUDITOR), TokenScope.READ)
+    url = f"/api/v1/replay-steps/?report={report.pk}{more}"
+    assert client.get(url).status_code == 200
+    prune(incident)
+    answer = client.get(url)
+    assert (answer.status_code, answer.json()["code"]) == (410, "pruned")
+    assert incident.archives.get().sha256_hex in answer.json()["detail"]
+    assert client.get("/api/v1/replay-steps/").status_code == 200
+    for report_id in ("x", "9" * 5000, "-1", "1.5"):
+        assert client.get(url.replace(str(report.pk), report_id)).status_code in (
+            200,
+            400,
+        )
 
 
 def get(client: APIClient, url: str) -> Any:

@@ -33,11 +33,20 @@ from evidence.proof.verify_archive import check_archive
 from evidence.services.pruning import digest_anew
 from evidence.storage.places import key_of
 from incidents.errors import PruningRefused
-from incidents.models import Alert, CaseArchive, Incident, PruneRequest, PruneRun
+from incidents.models import (
+    Alert,
+    CaseArchive,
+    Incident,
+    Notification,
+    PruneRequest,
+    PruneRun,
+)
+from incidents.notification_texts import path_of
 from incidents.services.archives.requests import request_archive, run_archive
 from incidents.services.checklists.artifacts import _policy_decisions
 from incidents.services.lifecycle.closing import reopen_incident
 from incidents.services.lifecycle.holds import place_hold, release_hold
+from incidents.services.notifications.waiting import notify_waiting, waiting_for
 from incidents.services.pruning.checking import find_tombstone_faults
 from incidents.services.pruning.plan import plan_pruning
 from incidents.services.pruning.requests import (
@@ -49,6 +58,7 @@ from incidents.services.pruning.requests import (
 )
 from incidents.services.pruning.running import run_pruning
 from policy.models import RequestState
+from policy.services.requests import REQUEST_LIFETIME
 from tests.conftest import Settings
 from tests.evidence.helpers import without_triggers
 from tests.factories import close_false_alarm, make_evidence, make_incident, make_user
@@ -470,3 +480,33 @@ def test_a_checklist_still_finds_what_a_pruned_replay_decided() -> None:
     assert any(before.values())
     prune(incident)
     assert _policy_decisions(reports) == before
+
+
+def test_reviewers_are_told_once_of_a_pruning_that_waits_for_them() -> None:
+    incident = make_archived()
+    administrator, reviewer = make_user(Role.ADMINISTRATOR), make_user(Role.REVIEWER)
+    request = ask(incident, administrator)
+    key = f"waiting:pruning:{request.pk}"
+    assert notify_waiting() >= 1
+    told = Notification.objects.filter(key=key)
+    assert {row.recipient for row in told} == {reviewer}
+    message = told[0]
+    assert message.headline == "Pruning a case waits for a reviewer"
+    assert path_of(message).endswith(f"/prunerequest/{request.pk}/change/")
+    (waiting,) = waiting_for(reviewer)
+    assert (waiting.kind, waiting.about) == ("pruning", request)
+    assert waiting_for(administrator) == []
+    notify_waiting()
+    assert told.count() == 1
+    approve(request, reviewer)
+    assert waiting_for(reviewer) == []
+
+
+def test_a_pruning_that_lapsed_or_was_declined_is_told_to_nobody() -> None:
+    administrator, reviewer = make_user(Role.ADMINISTRATOR), make_user(Role.REVIEWER)
+    incident = make_archived()
+    late = ask(incident, administrator)
+    assert waiting_for(reviewer, now=late.requested_at + REQUEST_LIFETIME) == []
+    decline_pruning(actor=reviewer, request_id=late.pk, reason="Keep it.")
+    notify_waiting()
+    assert not Notification.objects.filter(key=f"waiting:pruning:{late.pk}").exists()

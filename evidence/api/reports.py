@@ -1,0 +1,93 @@
+"""Verification reports, their errors and replays, as the API has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from evidence.api.tombstones import TombstoneSerializer
+from evidence.models import (
+    ReplayStep,
+    TombstoneKind,
+    VerificationError,
+    VerificationReport,
+)
+from evidence.services.pruning import find_tombstone
+
+
+class ReportSummarySerializer(serializers.ModelSerializer):
+    incident = serializers.CharField(source="item.incident.reference", read_only=True)
+
+    class Meta:
+        model = VerificationReport
+        fields: tuple[str, ...] = (
+            "id",
+            "item",
+            "incident",
+            "outcome",
+            "document_kind",
+            "started_at",
+            "finished_at",
+            "duration_ms",
+            "engine_version",
+            "steps",
+            "refusal_code",
+            "refusal_path",
+            "refusal_message",
+            "error_count",
+            "step_count",
+            "trusted_prefix",
+            "break_index",
+            "diagnosis",
+        )
+        read_only_fields = fields
+
+
+class ReportSerializer(ReportSummarySerializer):
+    """The whole report but its errors and replay steps, which have pages.
+
+    `replay_tombstone` is null unless the replay was pruned: when, as who approved, and
+    which archive has it.
+    """
+
+    replay_tombstone = serializers.SerializerMethodField()
+
+    class Meta(ReportSummarySerializer.Meta):
+        fields = (*ReportSummarySerializer.Meta.fields, "details", "replay_tombstone")
+        read_only_fields = fields
+
+    @extend_schema_field(TombstoneSerializer(allow_null=True))
+    def get_replay_tombstone(self, report: VerificationReport) -> Any:
+        stone = find_tombstone(TombstoneKind.REPLAY, report.pk)
+        return TombstoneSerializer(stone).data if stone else None
+
+
+class VerificationErrorSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = VerificationError
+        fields = ("position", "entry_index", "sequence", "code", "message")
+        read_only_fields = fields
+
+
+class ReplayStepSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ReplayStep
+        fields = (
+            "index",
+            "sequence",
+            "ts_ms",
+            "extension_id",
+            "call_id",
+            "capability",
+            "method",
+            "policy_decision",
+            "policy_reason",
+            "risk_score",
+            "selected_action",
+            "outcome",
+            "triggers",
+            "trusted",
+        )
+        read_only_fields = fields
