@@ -47,6 +47,7 @@ from config.logs import LEVELS, STYLES, make_logging
 from config.parts import ARCHIVE_COPIES, PARTS
 from config.queues import TASK_QUEUES, TASK_ROUTES, WORKERS, QueueName
 from config.schedule import BEAT_SCHEDULE
+from config.single_sign_on import read_single_sign_on
 from config.storages import make_storages
 from config.unfold import UNFOLD  # noqa: F401  (a Django setting)
 
@@ -385,6 +386,20 @@ AXES_SENSITIVE_PARAMETERS = [
 ]
 AXES_IPWARE_META_PRECEDENCE_ORDER = ["REMOTE_ADDR"]
 
+# --- Single sign-on ------------------------------------------------------------------
+
+HTTPS = read_flag("HTTPS", default=True)
+_SINGLE = read_single_sign_on(needs_https=HTTPS)
+OIDC_ISSUER: str = _SINGLE["OIDC_ISSUER"]
+OIDC_CLIENT_ID: str = _SINGLE["OIDC_CLIENT_ID"]
+OIDC_CLIENT_SECRET: str = _SINGLE["OIDC_CLIENT_SECRET"]
+OIDC_NAME: str = _SINGLE["OIDC_NAME"]
+OIDC_SCOPES: list[str] = _SINGLE["OIDC_SCOPES"]
+OIDC_GROUPS_CLAIM: str = _SINGLE["OIDC_GROUPS_CLAIM"]
+OIDC_ROLES: list[tuple[str, str]] = _SINGLE["OIDC_ROLES"]
+OIDC_MAKES_ACCOUNTS: bool = _SINGLE["OIDC_MAKES_ACCOUNTS"]
+OIDC_SECOND_FACTOR: list[str] = _SINGLE["OIDC_SECOND_FACTOR"]
+
 # --- HTTP security ------------------------------------------------------------------
 
 # How many proxies in front are ours. Their X-Forwarded-… headers are believed, and
@@ -393,7 +408,6 @@ TRUSTED_PROXY_COUNT = read_whole_number("TRUSTED_PROXY_COUNT", default=0, most=1
 if TRUSTED_PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-HTTPS = read_flag("HTTPS", default=True)
 SECURE_SSL_REDIRECT = read_flag("SSL_REDIRECT", default=HTTPS)
 SECURE_HSTS_SECONDS = read_whole_number(
     "HSTS_SECONDS", default=31_536_000 if HTTPS else 0, most=10 * 366 * 86_400

@@ -13,6 +13,9 @@ from evidence.admin.own_password import own_password_view
 from evidence.admin.presence_page import NAME as PRESENCE
 from evidence.admin.presence_page import presence_page
 from evidence.admin.sign_in import sign_in_view, sign_out_view
+from evidence.admin.single_sign_on import NAME as SINGLE
+from evidence.admin.single_sign_on import RETURN as SINGLE_RETURN
+from evidence.admin.single_sign_on import single_sign_on, single_sign_on_return
 from evidence.api.log import CheckpointView, TileView
 from incidents.admin.search import search_view
 
@@ -30,6 +33,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/login/", sign_in_view),
     path("admin/login/factor/", second_step_page, name=SECOND_STEP),
     path("admin/login/passkey/", sign_in_with_passkey, name=PASSKEY),
+    path("admin/login/single/", single_sign_on, name=SINGLE),
+    path("admin/login/single/return/", single_sign_on_return, name=SINGLE_RETURN),
     path("admin/logout/", sign_out_view),
     path("admin/confirm/", admin.site.admin_view(presence_page), name=PRESENCE),
     # In place of the skin's own search, which finds names of lists.

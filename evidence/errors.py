@@ -134,6 +134,19 @@ class FactorError(CasefileError):
     code = "factor_refused"
 
 
+class SignOnError(PersonError):
+    """Somebody cannot be signed in, or linked, by the provider of single sign-on."""
+
+    code = "sign_on_refused"
+
+
+class SignOnUnreachable(SignOnError):
+    """The provider of single sign-on does not answer; nobody is at fault here."""
+
+    code = "sign_on_unreachable"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 class TokenError(CasefileError):
     """An API token cannot be made as asked."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment.faults import gathered
+from config.environment.faults import gathered, read_each
 
 # Django's own threshold (security.W009), applied as a condition to start.
 SECRET_MIN_LENGTH = 50
@@ -31,6 +32,7 @@ FROM_FILES = frozenset(
     {
         *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "LOG_SIGNING_KEYS", "METRICS_TOKEN"),
         *("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "CACHE_URL", "EMAIL_URL"),
+        "OIDC_CLIENT_SECRET",
         *("EVIDENCE_S3_ACCESS_KEY", "EVIDENCE_S3_SECRET_KEY", "LOG_PLACES"),
     }
 )
@@ -149,14 +151,31 @@ def read_choices(
     name: str, *, default: tuple[str, ...], choices: tuple[str, ...]
 ) -> list[str]:
     """Return comma-separated words, each one of a few; one that is empty: none."""
-    words = [word.lower() for word in read_words(name, default=default)]
-    for word in words:
-        if word not in choices:
+    read = partial(_require_choice, name, choices=choices)
+    return read_each(name, read_words(name, default=default), read)
+
+
+@gathered()
+def read_pairs(name: str, *, choices: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return comma-separated `word=choice`; a word may come again with another."""
+
+    def read(entry: str) -> tuple[str, str]:
+        word, _, choice = (part.strip() for part in entry.rpartition("="))
+        if not word:
             raise ImproperlyConfigured(
-                f"{name} must list some of {', '.join(choices)}, with commas, or be "
-                f"empty; got {word!r}"
+                f"{name} must list pairs such as group={choices[0]}, got {entry!r}"
             )
-    return words
+        return word, _require_choice(name, choice, choices=choices)
+
+    return read_each(name, read_words(name), read)
+
+
+def _require_choice(name: str, word: str, *, choices: tuple[str, ...]) -> str:
+    if word.lower() not in choices:
+        raise ImproperlyConfigured(
+            f"{name} must list some of {', '.join(choices)}, with commas; got {word!r}"
+        )
+    return word.lower()
 
 
 @gathered()

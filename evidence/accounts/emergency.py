@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Role
 from evidence.accounts.factors.removal import take_factors
+from evidence.accounts.identities import take_identities
 from evidence.accounts.people import require_free_name
 from evidence.accounts.sessions import end_sessions_of
 from evidence.accounts.telling import AccountNotice, tell_owner
@@ -32,9 +33,10 @@ def open_break_glass(
 
     The account is made where there is none, switched on, given the role, unlocked and
     set a password that works until it is changed, which the first sign-in asks for. Its
-    second factors go, and its sessions end: who lost them comes back by this too. It is
-    recorded, and told to everybody who looks after the history. For a command on the
-    server only: nobody's permission is asked.
+    second factors and its link to single sign-on go, and its sessions end: who lost
+    them, or whose provider is away, comes back by this too. It is recorded, and told to
+    everybody who looks after the history. For a command on the server only: nobody's
+    permission is asked.
     """
     why, moment = require_text(reason, refusal=PersonError), now or timezone.now()
     person = User.objects.select_for_update().filter(username=username).first()
@@ -51,6 +53,7 @@ def open_break_glass(
     person.save()
     person.groups.add(Group.objects.get(name=Role.ADMINISTRATOR))
     before |= take_factors(person)
+    before["identities"] = take_identities(person)
     end_sessions_of(person)
     AccessAttempt.objects.filter(username=person.username).delete()
     entry = record_entry(

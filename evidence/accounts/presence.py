@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from evidence.accounts.devices import find_device, forget_device_failures
@@ -17,8 +18,11 @@ PROVED = "proved_at"
 
 
 def note_presence(session: Any, *, now: dt.datetime) -> None:
-    """Write down in a session that its person has just given their password."""
-    session[PROVED] = now.isoformat()
+    """Write down in a session when its person showed who they are: just now, mostly.
+
+    A provider's clock may be ahead: what it dates later than now would hold too long.
+    """
+    session[PROVED] = min(now, timezone.now()).isoformat()
 
 
 def is_present(session: Any, *, now: dt.datetime) -> bool:

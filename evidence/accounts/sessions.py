@@ -55,6 +55,15 @@ def note_seen(session: Any, *, now: dt.datetime) -> None:
         session[SEEN] = now.isoformat()
 
 
+def is_over(session: Any, limit: dt.timedelta, *, now: dt.datetime) -> bool:
+    """Return whether a session began longer ago than the limit, however used it is.
+
+    The age of its cookie does not say: each write of the session begins it anew.
+    """
+    began_at = _read_moment((session.get(SIGNED_IN) or {}).get("at"))
+    return began_at is not None and now - began_at > limit
+
+
 def is_idle(session: Any, limit: dt.timedelta, *, now: dt.datetime) -> bool:
     """Return whether nobody has used a session for longer than the limit."""
     seen_at = _read_moment(session.get(SEEN))

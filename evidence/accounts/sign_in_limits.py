@@ -32,6 +32,8 @@ IPV6_PREFIX = 64
 """One household's share of IPv6: counted as one address."""
 NAMED = "persons_named"
 """Where a request keeps whose names it gave."""
+FAILURE_REASON = "sign_in_failure_reason"
+"""Where a request keeps why signing in failed, where that is known."""
 
 
 class SignInLimits(AxesDatabaseHandler):
@@ -71,7 +73,11 @@ class SignInLimits(AxesDatabaseHandler):
         is_locked = bool(request.axes_locked_out) or (
             device is None and _is_over(name, request.axes_ip_address, person)
         )
-        record_failure(failure=failure, person=person, is_locked=is_locked)
+        # Single sign-on says why; whatever else fails, the name or the secret is wrong.
+        reason = getattr(request, FAILURE_REASON, "")
+        record_failure(
+            failure=failure, person=person, is_locked=is_locked, reason=reason
+        )
 
     def remove_out_of_limit_failure_logs(
         self, *, username: str, limit: int | None = None

@@ -111,7 +111,11 @@ def find_lifted_at(person: User) -> dt.datetime | None:
 
 @transaction.atomic
 def record_failure(
-    *, failure: AccessFailureLog, person: User | None, is_locked: bool
+    *,
+    failure: AccessFailureLog,
+    person: User | None,
+    is_locked: bool,
+    reason: str = "",
 ) -> None:
     """Record a sign-in that failed, and the lock that it leads to.
 
@@ -126,6 +130,7 @@ def record_failure(
         action=action,
         actor=None,
         obj=person or _without_name(failure),
+        reason=reason,
         after={"address": failure.ip_address},
         now=failure.attempt_time,
     )[0]

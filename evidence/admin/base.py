@@ -11,7 +11,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 
@@ -215,3 +215,8 @@ def way_back(request: HttpRequest, data: Any, page: str) -> str:
         target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
     return target if is_ours else page
+
+
+def find_next(request: HttpRequest) -> str:
+    """Return the page of ours that the address's `next` names, or the start page."""
+    return way_back(request, request.GET, reverse("admin:index"))

@@ -1,4 +1,4 @@
-"""Sessions that nobody uses end, by SESSION_IDLE_MINUTES."""
+"""Sessions end: unused ones by SESSION_IDLE_MINUTES, and all by SESSION_HOURS."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from evidence.accounts.sessions import is_idle, note_seen
+from evidence.accounts.sessions import is_idle, is_over, note_seen
 
 
 class IdleSessionMiddleware:
-    """Sign out who has not been here for the limit, and note who is here."""
+    """Sign out who was away too long, or came too long ago; note who is here."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -27,7 +27,9 @@ class IdleSessionMiddleware:
     def _look(self, request: HttpRequest) -> None:
         now = timezone.now()
         limit = dt.timedelta(minutes=settings.SESSION_IDLE_MINUTES)
-        if limit and is_idle(request.session, limit, now=now):
+        longest = dt.timedelta(seconds=settings.SESSION_COOKIE_AGE)
+        idle = limit and is_idle(request.session, limit, now=now)
+        if idle or is_over(request.session, longest, now=now):
             logout(request)
         elif not _is_by_itself(request):
             note_seen(request.session, now=now)

@@ -33,6 +33,7 @@ from unfold.widgets import (
 from evidence.accounts.access import Role
 from evidence.accounts.factors.removal import remove_factors
 from evidence.accounts.holdings import list_held
+from evidence.accounts.identities import unlink_identity
 from evidence.accounts.people import (
     ADD,
     CHANGE,
@@ -60,7 +61,7 @@ from evidence.admin.person_notes import read_person_note
 from evidence.admin.presence_page import ask_presence
 from evidence.admin.sessions_page import sessions_page
 from evidence.errors import CasefileError
-from evidence.models import ReaderSettings
+from evidence.models import ReaderSettings, SignInIdentity
 
 ROLES = [(role.value, role.value.capitalize()) for role in Role]
 # Loaded by the import above, whatever the order of the apps.
@@ -150,6 +151,7 @@ class PersonAdmin(ReadOnlyAdmin):
         "email",
         "notifications",
         "roles",
+        "single_sign_on",
         "is_active",
         "is_superuser",
         "last_login",
@@ -158,7 +160,7 @@ class PersonAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     actions_detail = (
         *("email_page", "roles_page", "active_page", "password_page"),
-        "lost_factors_page",
+        *("lost_factors_page", "unlink_page"),
     )
 
     def get_urls(self) -> list[URLPattern]:
@@ -192,6 +194,11 @@ class PersonAdmin(ReadOnlyAdmin):
     @display(description="Notifications")
     def notifications(self, person: User) -> SafeString:
         return read_person_note("notifications", person)
+
+    @display(description="Single sign-on")
+    def single_sign_on(self, person: User) -> str:
+        links = SignInIdentity.objects.filter(user=person)
+        return "; ".join(f"linked to {link}" for link in links) or "not linked"
 
     @display(description="Roles")
     def roles(self, person: User) -> str:
@@ -275,6 +282,22 @@ class PersonAdmin(ReadOnlyAdmin):
             f"Remove the second factors of {person}",
             ReasonForm,
             remove_factors,
+            person=person,
+        )
+
+    @action(
+        description="Unlink single sign-on",
+        url_path="unlink",
+        permissions=["manage"],
+    )
+    @takes_forms
+    def unlink_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self._find(request, object_id)
+        return self._run(
+            request,
+            f"Unlink single sign-on from {person}",
+            ReasonForm,
+            unlink_identity,
             person=person,
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -17,7 +18,6 @@ from django.views.decorators.debug import sensitive_post_parameters
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from evidence.accounts.factors.held import HeldFactors, find_factors, must_have_factor
-from evidence.accounts.factors.passkeys import find_site
 from evidence.accounts.factors.proving import (
     SignInWay,
     has_shown_factor,
@@ -25,10 +25,16 @@ from evidence.accounts.factors.proving import (
     note_factor,
     prove_code,
 )
+from evidence.accounts.identities import find_identity
 from evidence.accounts.presence import is_present, note_presence, prove_password
-from evidence.admin.base import person_of, way_back
+from evidence.admin.base import find_next, person_of
 from evidence.admin.drawing import draw_page
-from evidence.admin.factors.challenges import WRONG, ask_for_passkey, prove_passkey
+from evidence.admin.factors.challenges import (
+    WRONG,
+    ask_for_passkey,
+    obstacle_of,
+    prove_passkey,
+)
 from evidence.admin.methods import takes_forms
 from evidence.admin.sent_forms import keep_unsent
 
@@ -111,20 +117,23 @@ def presence_page(request: HttpRequest) -> HttpResponse:
     """Ask for a factor or the password, and lead on to where it was needed.
 
     The password is not enough where the role needs a factor and none was shown yet.
+    Who is linked to single sign-on shows themselves there instead of by a password.
     """
     person = person_of(request)
     held = find_factors(person)
     lacks_factor = must_have_factor(person) and not has_shown_factor(request.session)
-    form = PresenceForm(request, held, takes_password=not (held and lacks_factor))
+    needs_own = bool(held) and lacks_factor
+    single = find_identity(person) is not None
+    # Who is gone from the provider could show an old password otherwise.
+    takes_password = not needs_own and not single and person.has_usable_password()
+    form = PresenceForm(request, held, takes_password=takes_password)
     is_passkey = "answer" in request.POST
     has_passkey = is_passkey and prove_passkey(request, PRESENCE, person) is not None
     if has_passkey:
         note_factor(request.session, SignInWay.PASSKEY)
     if has_passkey or form.is_valid():
         note_presence(request.session, now=timezone.now())
-        return HttpResponseRedirect(
-            way_back(request, request.GET, reverse("admin:index"))
-        )
+        return HttpResponseRedirect(find_next(request))
     return draw_page(
         request,
         "evidence/people/presence.html",
@@ -132,6 +141,8 @@ def presence_page(request: HttpRequest) -> HttpResponse:
         form=form,
         held=held,
         options=ask_for_passkey(request, PRESENCE, person) if held.passkeys else "",
-        site=find_site(),
+        obstacle=obstacle_of(request),
+        single=settings.OIDC_NAME if single and not needs_own else "",
+        target=find_next(request),
         fault=WRONG if is_passkey else "",
     )

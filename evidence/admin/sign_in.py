@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
@@ -13,6 +14,7 @@ from django.urls import reverse
 
 from evidence.accounts.factors.held import has_factor
 from evidence.accounts.factors.proving import SignInWay
+from evidence.accounts.identities import LINKED, is_linked
 from evidence.accounts.sign_ins import record_sign_out
 from evidence.admin.factors.second_step import begin_second_step
 from evidence.admin.methods import takes_forms
@@ -24,6 +26,9 @@ class SignInView(LoginView):
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         person, target = form.get_user(), self.get_success_url()
+        if is_linked(person):
+            form.add_error(None, LINKED.format(settings.OIDC_NAME))
+            return self.form_invalid(form)
         ways = (SignInWay.PASSWORD,)
         if has_factor(person):
             return begin_second_step(self.request, person, ways, target)
@@ -42,6 +47,7 @@ def sign_in_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         "subtitle": None,
         "app_path": request.get_full_path(),
         "username": request.user.get_username(),
+        "single_name": settings.OIDC_NAME if settings.OIDC_ISSUER else "",
     }
     request.current_app = site.name
     view = SignInView.as_view(

@@ -5,7 +5,9 @@ Nothing else in Casefile calls Django's `login`.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
+from typing import Literal
 
 from django.contrib.auth import login
 from django.contrib.auth.models import User
@@ -17,7 +19,12 @@ from evidence.accounts.devices import (
     forget_device_failures,
     remember_device,
 )
-from evidence.accounts.factors.proving import FACTORS, SignInWay, note_factor
+from evidence.accounts.factors.proving import (
+    FACTORS,
+    SINGLE_WAYS,
+    SignInWay,
+    note_factor,
+)
 from evidence.accounts.first_use import is_password_of_another
 from evidence.accounts.presence import note_presence
 from evidence.accounts.sessions import note_session
@@ -36,11 +43,18 @@ def origin_of(request: HttpRequest) -> Origin:
 
 
 def welcome(
-    request: HttpRequest, person: User, ways: Sequence[SignInWay], target: str
+    request: HttpRequest,
+    person: User,
+    ways: Sequence[SignInWay],
+    target: str,
+    *,
+    shown_at: dt.datetime | Literal["now"] | None = "now",
 ) -> HttpResponse:
     """Sign somebody in who came by these ways, one after the other; lead them on.
 
-    What cannot be recorded fails, and gives no session.
+    `shown_at` is when they last showed who they are, which single sign-on may have
+    asked long ago; None: nobody knows. What cannot be recorded fails, and gives no
+    session.
     """
     device, now = find_device(request, person), timezone.now()
     login(request, person, backend=BACKEND)
@@ -51,10 +65,11 @@ def welcome(
         way=" and ".join(ways),
     )
     note_session(request.session, origin_of(request), now=now)
-    note_presence(request.session, now=now)
+    if shown_at is not None:
+        note_presence(request.session, now=now if shown_at == "now" else shown_at)
     for way in FACTORS.intersection(ways):
         note_factor(request.session, way)
-    if is_password_of_another(person):
+    if not SINGLE_WAYS.intersection(ways) and is_password_of_another(person):
         request.session[MARK] = True
     if device:
         forget_device_failures(device)

@@ -1,6 +1,11 @@
 from evidence.models.append_only import AppendOnlyModel
 from evidence.models.exports import ExportRequest
-from evidence.models.factors import AuthenticatorApp, Passkey, RecoveryCode
+from evidence.models.factors import (
+    AuthenticatorApp,
+    Passkey,
+    RecoveryCode,
+    SignInIdentity,
+)
 from evidence.models.history import AuditEntry, HistoryCheck, NotedHead
 from evidence.models.items import (
     VERIFIABLE_KINDS,
@@ -81,6 +86,7 @@ __all__ = (
     "ReplayStep",
     "RowOperation",
     "SentForm",
+    "SignInIdentity",
     "StoreCheck",
     "StoreFault",
     "StoreMark",

@@ -55,6 +55,30 @@ class Passkey(models.Model):
         return f"passkey {self.pk} of user {self.user_id}"
 
 
+class SignInIdentity(models.Model):
+    """Who somebody is at the provider of single sign-on: its issuer's subject."""
+
+    user = person_field()
+    issuer = models.CharField(max_length=300)
+    subject = models.CharField(max_length=300)
+    added_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("issuer", "subject"), name="sign_in_identity_once"
+            ),
+        )
+        verbose_name = "sign-in identity"
+        verbose_name_plural = "sign-in identities"
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
+
+
 class RecoveryCode(models.Model):
     """One of the codes that let a person in who lost the rest; each works once.
 

@@ -50,7 +50,7 @@ def test_only_the_doors_are_open_to_everybody() -> None:
         for path, page in stated_pages().items()
         if EVERYBODY in (page.reads, page.sends)
     }
-    doors = {"", "factor/", "passkey/"}
+    doors = {"", "factor/", "passkey/", "single/", "single/return/"}
     doors = {f"admin/login/{door}" for door in doors} | {"admin/logout/"}
     assert opened == {"", "favicon.ico", *doors}
 

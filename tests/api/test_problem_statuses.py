@@ -61,7 +61,8 @@ CODES = {
         alert_refused archive_leaks artifact_not_expected backup_refused
         bucket_refused digest_mismatch document_refused
         factor_code_wrong factor_missing factor_needed factor_refused
-        passkey_known passkey_refused
+        passkey_known passkey_refused sign_on_failed sign_on_missing sign_on_refused
+        sign_on_unasked
         email_invalid evidence_refused extension_id_invalid extension_id_missing
         extension_looks_alike findings_missing incident_refused invalid_alert
         seen_already
@@ -84,7 +85,8 @@ CODES = {
     """,
     503: """
         database_full record_busy storage_busy storage_unavailable store_not_ready
-        took_too_long log_key_missing reading_role_missing unavailable
+        took_too_long log_key_missing reading_role_missing sign_on_unreachable
+        unavailable
     """,
 }
 

@@ -45,6 +45,7 @@ WRONG: dict[str, tuple[str, ...]] = {
             *("DATABASE_POOL", "DEBUG", "EVIDENCE_S3_PATH_STYLE", "HSTS_PRELOAD"),
             *("HSTS_INCLUDE_SUBDOMAINS", "HTTPS", "LOG_IS_PUBLIC", "SSL_REDIRECT"),
             "STATIC_MANIFEST",
+            "OIDC_MAKES_ACCOUNTS",
         ),
         FLAGS,
     ),
@@ -107,6 +108,12 @@ WRONG: dict[str, tuple[str, ...]] = {
     "LOG_SIGNING_KEYS": ("PRIVATE+KEY+nothing", "a,b"),
     "METRICS_ALLOWED": ("10.0.0.0/8, inside", "10.0.0.1/8", "10.0.0.0/33"),
     "METRICS_TOKEN": ("two words", "schlüssel"),
+    "OIDC_CLIENT_ID": ("two words", "casefile"),
+    "OIDC_CLIENT_SECRET": ("two words",),
+    "OIDC_GROUPS_CLAIM": ("two words",),
+    "OIDC_ISSUER": ("sso.example.org", "ftp://a.org", "https://", "http://a.org"),
+    "OIDC_ROLES": ("staff=boss", "staff", "=reviewer", "staff=machine"),
+    "OIDC_SCOPES": ("profile, email",),
     "PLAYBOOK_FOLDERS": ("/no/such/folder", "/tmp, relative", "/etc/passwd"),
     "PROMETHEUS_MULTIPROC_DIR": ("/no/such/folder", "relative"),
     "REDIS_URL": REDIS,
@@ -119,6 +126,8 @@ WRONG: dict[str, tuple[str, ...]] = {
 }
 ANYTHING_GOES = {
     "BEAT_SCHEDULE_FILE": "a name in the working directory, made when it is missing",
+    "OIDC_NAME": "what the button is called, in whatever words",
+    "OIDC_SECOND_FACTOR": "what a provider calls its second factors, in its words",
     "GUNICORN_BIND": "gunicorn itself refuses what is no address",
     "SECRET_KEY_FALLBACKS": "keys of the past; the deployment check warns of weak ones",
 }
@@ -192,6 +201,7 @@ SECRETS = {
     "CELERY_BROKER_URL": "amqp://u:hidden/word@h//",
     "EMAIL_URL": "smtp://u:hidden/word@h:587",
     "METRICS_TOKEN": "hidden word",
+    "OIDC_CLIENT_SECRET": "hidden word",
     "EVIDENCE_S3_SECRET_KEY": "hidden word",
     "LOG_SIGNING_KEYS": "PRIVATE+KEY+hidden+word",
     "LOG_PLACES": "s3+https://u:hidden@h/word",

@@ -9,6 +9,7 @@ makes of keys people use is nobody's business here.
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import json
 import secrets
 import struct
@@ -65,6 +66,28 @@ class Asked:
 def find_site() -> str:
     """Return the host name that passkeys are bound to."""
     return urlsplit(settings.CASEFILE_BASE_URL).hostname or ""
+
+
+def find_obstacle(host: str) -> str:
+    """Return why a browser at this host could use no passkey here; "" where it can."""
+    site = find_site()
+    if _is_address(site):
+        return (
+            "Browsers have passkeys for host names only, not for an address such as "
+            f"{site}. Have CASEFILE_BASE_URL name a host (for a try on one machine: "
+            "localhost), and open Casefile there"
+        )
+    if host != site:
+        return f"Passkeys work at {site} only. Open Casefile there"
+    return ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def ask_to_add(person: User) -> Asked:

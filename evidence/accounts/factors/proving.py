@@ -32,10 +32,20 @@ class SignInWay(StrEnum):
     APP = "authenticator app"
     RECOVERY = "recovery code"
     PASSKEY = "passkey"
+    SINGLE = "single sign-on"
+    SINGLE_STRONG = "single sign-on with a second factor"
 
 
-FACTORS = frozenset({SignInWay.APP, SignInWay.RECOVERY, SignInWay.PASSKEY})
+FACTORS = frozenset(
+    {
+        SignInWay.APP,
+        SignInWay.RECOVERY,
+        SignInWay.PASSKEY,
+        SignInWay.SINGLE_STRONG,
+    }
+)
 """What counts as a second factor."""
+SINGLE_WAYS = frozenset({SignInWay.SINGLE, SignInWay.SINGLE_STRONG})
 
 
 class CodeBackend(BaseBackend):

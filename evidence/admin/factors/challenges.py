@@ -14,9 +14,11 @@ from django.utils import timezone
 from evidence.accounts.factors.passkeys import (
     Asked,
     ask_to_show,
+    find_obstacle,
     find_site,
     use_passkey,
 )
+from evidence.wording import end_sentence
 
 ASKED = "passkey_asked"
 TIME_FOR_IT = dt.timedelta(minutes=5)
@@ -49,15 +51,23 @@ def ask_for_passkey(request: HttpRequest, purpose: str, person: User | None) -> 
 
     A passkey belongs to the host of CASEFILE_BASE_URL, and works on no other.
     """
-    if not is_at_home(request):
+    if obstacle_of(request):
         return ""
     return keep_challenge(request, purpose, ask_to_show(person))
 
 
+def obstacle_of(request: HttpRequest) -> str:
+    """Return why this browser can use no passkey here, as a sentence; "": it can."""
+    return end_sentence(find_obstacle(_host_of(request)))
+
+
 def is_at_home(request: HttpRequest) -> bool:
-    """Return whether the browser is at the host that passkeys are bound to."""
-    host = urlsplit(f"//{request.get_host()}").hostname
-    return host == find_site()
+    """Return whether the browser is at the host of CASEFILE_BASE_URL."""
+    return _host_of(request) == find_site()
+
+
+def _host_of(request: HttpRequest) -> str:
+    return urlsplit(f"//{request.get_host()}").hostname or ""
 
 
 def prove_passkey(

@@ -22,6 +22,8 @@ ADD = (
 )
 SHOW = "Your role needs a second factor, and this sign-in has not shown one yet."
 CONFIRM = "confirm-presence"
+PROVIDER = ("sign-in-single", "sign-in-single-return")
+"""Where single sign-on shows who is there, before a first factor is added."""
 PAGES = (
     "admin:auth_user_factors",
     "admin:auth_user_factors_app",
@@ -59,7 +61,7 @@ class SecondFactorMiddleware:
 
 def _lead(request: HttpRequest, person: User) -> HttpResponse | None:
     has_one = has_factor(person)
-    open_names = ["admin:logout", "admin:jsi18n", CONFIRM]
+    open_names = ["admin:logout", "admin:jsi18n", CONFIRM, *PROVIDER]
     if not has_one:
         open_names += PAGES
     if request.session.get(MARK):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -25,12 +26,14 @@ from evidence.accounts.factors.held import find_factors, must_have_factor
 from evidence.accounts.factors.passkeys import remove_passkey
 from evidence.accounts.factors.proving import SignInWay, note_factor
 from evidence.accounts.factors.recovery import make_recovery_codes
+from evidence.accounts.identities import find_identity
 from evidence.admin.base import person_of, read_key
 from evidence.admin.drawing import draw_page
 from evidence.admin.factors.pictures import draw_qr
 from evidence.admin.form_answers import add_refusal
 from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
+from evidence.admin.single_sign_on import link_token
 from evidence.errors import FactorError
 
 SEED = "seed_to_add"
@@ -126,6 +129,9 @@ def _show(request: HttpRequest, codes: list[str] | None = None) -> HttpResponse:
         "held": find_factors(person),
         "is_needed": must_have_factor(person),
         "codes": codes,
+        "identity": find_identity(person),
+        "single_name": settings.OIDC_NAME if settings.OIDC_ISSUER else "",
+        "link_token": link_token(request),
         "now": timezone.now(),
     }
     return draw_page(request, "evidence/people/factors.html", **context)

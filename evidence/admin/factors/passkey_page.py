@@ -5,22 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from evidence.accounts.factors.passkeys import add_passkey, ask_to_add, find_site
+from evidence.accounts.factors.passkeys import add_passkey, ask_to_add
 from evidence.accounts.factors.proving import SignInWay
-from evidence.admin.base import person_of, way_back
+from evidence.accounts.identities import LINKED, is_linked
+from evidence.admin.base import find_next, person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.factors.challenges import (
     WRONG,
     ask_for_passkey,
-    is_at_home,
     keep_challenge,
+    obstacle_of,
     prove_passkey,
     take_challenge,
 )
@@ -57,8 +58,8 @@ def passkey_page(request: HttpRequest) -> HttpResponse:
     state = take_challenge(request, ADD) if form.is_bound else None
     if form.is_valid() and _add(request, form, state):
         return added(request, SignInWay.PASSKEY)
-    options = ""
-    if is_at_home(request):
+    options, obstacle = "", obstacle_of(request)
+    if not obstacle:
         options = keep_challenge(request, ADD, ask_to_add(person_of(request)))
     return draw_page(
         request,
@@ -66,7 +67,7 @@ def passkey_page(request: HttpRequest) -> HttpResponse:
         title="Add a passkey",
         form=form,
         options=options,
-        site=find_site(),
+        obstacle=obstacle,
     )
 
 
@@ -97,20 +98,18 @@ def sign_in_with_passkey(request: HttpRequest) -> HttpResponse:
     fault = ""
     if request.method == "POST":
         person = prove_passkey(request, SIGN_IN)
+        if person is not None and is_linked(person):
+            fault = LINKED.format(settings.OIDC_NAME)
         # As the form for passwords has it: machines sign in nowhere.
-        if person is not None and person.is_staff:
-            return welcome(
-                request,
-                person,
-                [SignInWay.PASSKEY],
-                way_back(request, request.GET, reverse("admin:index")),
-            )
-        fault = WRONG
+        elif person is not None and person.is_staff:
+            return welcome(request, person, [SignInWay.PASSKEY], find_next(request))
+        else:
+            fault = WRONG
     return draw_page(
         request,
         "evidence/people/passkey_sign_in.html",
         title="Sign in with a passkey",
         options=ask_for_passkey(request, SIGN_IN, None),
-        site=find_site(),
+        obstacle=obstacle_of(request),
         fault=fault,
     )

@@ -24,11 +24,14 @@ from django.views.decorators.http import require_http_methods
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from evidence.accounts.factors.held import find_factors
-from evidence.accounts.factors.passkeys import find_site
 from evidence.accounts.factors.proving import SignInWay, prove_code
 from evidence.admin.drawing import draw_page
 from evidence.admin.factors.challenges import WRONG as WRONG_PASSKEY
-from evidence.admin.factors.challenges import ask_for_passkey, prove_passkey
+from evidence.admin.factors.challenges import (
+    ask_for_passkey,
+    obstacle_of,
+    prove_passkey,
+)
 from evidence.admin.methods import takes_forms
 from evidence.admin.welcome import welcome
 
@@ -101,7 +104,7 @@ def second_step_page(request: HttpRequest) -> HttpResponse:
         form=form,
         held=held,
         options=ask_for_passkey(request, SECOND, person) if held.passkeys else "",
-        site=find_site(),
+        obstacle=obstacle_of(request),
         fault=WRONG_PASSKEY if is_passkey else "",
     )
 

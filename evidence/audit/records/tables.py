@@ -36,6 +36,7 @@ UNRECORDED_COLUMNS = {
     "evidence.ApiToken": ("last_used_at", "last_used_from", "seen_networks"),
     "evidence.AuthenticatorApp": ("last_step", "last_used_at"),
     "evidence.Passkey": ("sign_count", "last_used_at"),
+    "evidence.SignInIdentity": ("last_used_at",),
     "incidents.Incident": ("last_activity_at",),
     "incidents.ArchiveCopy": ("next_try_at", "attempts", "last_problem"),
     "incidents.Notification": ("next_try_at", "attempts", "attempts_left"),

@@ -29,6 +29,7 @@ KINDS = (*EVIDENCE_KINDS, *POLICY_KINDS, *INCIDENT_KINDS)
 NOT_LISTED = {
     "evidence.AuthenticatorApp": "a sealed seed; its changes stand in the history",
     "evidence.Passkey": "public keys; their changes stand in the history",
+    "evidence.SignInIdentity": "links; making them stands in the history",
     "evidence.RecoveryCode": "digests of codes; their use stands in the history",
     "evidence.LogLeaf": "hashes that every entry's proof and the log's tiles give",
     "evidence.LogSubtree": "hashes that the log's tiles give",

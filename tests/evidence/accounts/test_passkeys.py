@@ -350,6 +350,25 @@ def test_passkey_meets_what_a_role_needs(settings: Settings) -> None:
     assert other.get("/admin/").status_code == 200
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+def test_at_an_address_the_page_says_that_browsers_want_a_name(
+    responder: User, settings: Settings, address: str
+) -> None:
+    """As `make run` is opened; a button there could only fail."""
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.CASEFILE_BASE_URL = f"http://{address}:8000"
+    client = Client(headers={"host": f"{address}:8000"})
+    said = f"not for an address such as {address.strip('[]')}"
+    page = client.get(ALONE).content.decode()
+    assert said in page
+    assert "data-passkey=" not in page
+    client.force_login(responder)
+    page = client.get(ADD).content.decode()
+    assert said in page
+    assert "localhost" in page
+    assert "data-passkey=" not in page
+
+
 def test_at_another_host_the_page_says_where_passkeys_work(
     responder: User, settings: Settings
 ) -> None:

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from evidence.accounts.sessions import SEEN, list_own_sessions
+from evidence.accounts.sessions import SEEN, SIGNED_IN, list_own_sessions
 from evidence.models import AuditEntry
 from tests.conftest import PASSWORD
 
@@ -110,6 +110,21 @@ def test_without_a_limit_an_idle_session_goes_on(
     client = sign_in("responder")
     leave_for(client, 10_000)
     assert is_in(client)
+
+
+def test_session_that_is_used_all_the_time_ends_too(
+    responder: User, settings: Settings
+) -> None:
+    """The cookie's age alone would begin anew with each use."""
+    client = sign_in("responder")
+    for hours, is_there in ((-11, True), (-13, False)):
+        session = client.session
+        began_at = timezone.now() + dt.timedelta(hours=hours)
+        session[SIGNED_IN] = session[SIGNED_IN] | {"at": began_at.isoformat()}
+        session.save()
+        assert is_in(client) is is_there
+    assert settings.SESSION_COOKIE_AGE == 12 * 3600
+    assert not Session.objects.exists()
 
 
 def test_page_that_asks_by_itself_keeps_no_session(
