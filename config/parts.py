@@ -4,6 +4,8 @@ from evidence.health import Part
 
 PARTS = (
     Part("database", "Database", "config.health.check_database", takes_web_out=True),
+    # Before a migration pages of new code fail: a new web waits until it has run.
+    Part("schema", "Tables", "config.schema.check_schema", takes_web_out=True),
     Part("broker", "Queue", "config.health.check_broker"),
     Part("workers", "Workers", "config.health.check_workers"),
     Part("beat", "Scheduler", "config.health.check_beat"),

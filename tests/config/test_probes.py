@@ -147,7 +147,7 @@ def test_only_a_part_that_every_page_needs_takes_web_machines_out(
 
 def test_every_page_needs_the_database_and_its_files(settings: Settings) -> None:
     needed = {part.name for part in settings.READINESS_PARTS if part.takes_web_out}
-    assert needed == {"database", "static_files"}
+    assert needed == {"database", "schema", "static_files"}
 
 
 def make_part(check: str, **options: Any) -> Part:
