@@ -70,6 +70,8 @@ audit: install ## Ask for known vulnerabilities; exit code 3 where that could no
 	@$(VENV)/python -m config.launcher.audit
 
 deploy-check: install ## Run what deploy/ ships, step by step (ARGS="nginx")
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--no-deps --only-binary :all: -r requirements-manifests.txt
 	@$(LAUNCH) beside $(VENV)/python -m tests.deploy.check $(ARGS)
 
 access: install ## Write docs/access.md: who may do what, as tests/access states it

@@ -18,7 +18,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST_PYTHON = "3.11"
 # In order: each file is held to the versions of those before it.
-NAMES = ("requirements", "requirements-s3", "requirements-dev")
+NAMES = (
+    *("requirements", "requirements-s3", "requirements-dev"),
+    "requirements-manifests",
+)
 EMBEDDED = "requirements-embedded"
 PINNED = re.compile(r"^[A-Za-z0-9][^\\#\n]*==[^\\#\n]*", re.MULTILINE)
 

@@ -19,7 +19,10 @@ OURS = {"config", "evidence", "incidents", "policy", "tests"}
 PIN = re.compile(r"^[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==[^\s;]+( ; .+)?$")
 
 
-NAMES = ("requirements", "requirements-s3", "requirements-dev", "requirements-embedded")
+NAMES = (
+    *("requirements", "requirements-s3", "requirements-dev"),
+    *("requirements-embedded", "requirements-manifests"),
+)
 WHOLE = NAMES[:3]
 PYTHONS = ("3.11.0", "3.11.9", "3.12.4", "3.13.1", "3.14.0")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -193,6 +196,10 @@ def test_no_file_names_another_version_or_another_hash() -> None:
     for name in ("requirements", "requirements-s3"):
         found = read_hashes(name)
         assert {pin: known.get(pin) for pin in found} == found
+    versions = {entry.split("==")[0]: entry for entry in known}
+    for pin, hashes in read_hashes("requirements-manifests").items():
+        if pin.split("==")[0] in versions:
+            assert known.get(pin) == hashes
 
 
 def test_what_tests_run_with_is_what_was_locked() -> None:

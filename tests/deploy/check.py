@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.launcher.folders import ROOT
+from tests.deploy.manifests import check_manifests
 from tests.deploy.services import check_services
 
 DEPLOY = ROOT / "deploy"
@@ -65,6 +66,16 @@ def check_compose() -> str:
         path.write_text(text)
         _require(_run([*words, "-f", str(path), "config"], **EXAMPLE))
     return f"read by {' '.join(words)}"
+
+
+def check_kubernetes() -> str:
+    """The manifests, by the schemas that Kubernetes publishes."""
+    try:
+        return check_manifests()
+    except ModuleNotFoundError as missing:
+        if missing.name != "kubernetes_validate":
+            raise
+        raise NotRun("requirements-manifests.txt is not installed") from None
 
 
 def check_units() -> str:
@@ -116,6 +127,7 @@ STEPS = (
     Step("settings", check_settings),
     Step("compose file", check_compose),
     Step("systemd units", check_units),
+    Step("Kubernetes manifests", check_kubernetes),
     Step("nginx, and two webs restarted behind it", check_proxy),
     Step("PgBouncer", check_pooler),
     Step("image", check_image),
