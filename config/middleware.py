@@ -109,7 +109,7 @@ class ApiMiddleware:
 
 
 class PrivateAnswerMiddleware:
-    """Let no cache keep an answer, whoever asked: it depends on who that was.
+    """Let no cache keep an answer: it depends on who asked.
 
     The admin says so of its pages, and not of its refusals. Static files, which anybody
     may keep, say so themselves.

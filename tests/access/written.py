@@ -18,7 +18,7 @@ are not what is stated: for reading and deleting, for every button, and for read
 API. Of the other cells it says what is meant; the tests of each page and resource hold
 them.
 
-**●** is let through, **·** is refused. Whoever has not signed in is asked to, except at
+**●** is let through, **·** is refused. Visitors are asked to sign in, except at
 the pages for signing in and out; so are accounts that are switched off and accounts for
 machines. What is not listed here does not exist, and every other method is refused.
 """
