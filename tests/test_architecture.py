@@ -19,6 +19,7 @@ PURE = (
     "evidence/audit/export_file.py",
     "evidence/errors.py",
     "evidence/handling.py",
+    "evidence/set_clocks.py",
     "evidence/stored_moments.py",
     "evidence/proof",
     "evidence/text.py",
@@ -36,7 +37,7 @@ LAYERS = {
     "values": (
         "errors findings fonts format handling lookalikes picture picture_pdf "
         "playbooks proof postmortem_pdf rules scanner simulation storable_values "
-        "stored_moments text tones wording workflow zones"
+        "set_clocks stored_moments text tones wording workflow zones"
     ),
     "models": "models",
     # What services stand on, and what reads rows for all of them.

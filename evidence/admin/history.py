@@ -22,7 +22,7 @@ from evidence.admin.check_pages import FaultCheckAdmin
 from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
 from evidence.admin.log import download_entry_proof
 from evidence.audit.history_checks import check_history
-from evidence.audit.turned_clocks import TOLERANCE, with_entry_before
+from evidence.audit.turned_clocks import with_entry_before
 from evidence.audit.words import (
     find_actions,
     find_stream,
@@ -32,6 +32,7 @@ from evidence.audit.words import (
 )
 from evidence.lookalikes import show_hidden
 from evidence.models import AuditEntry, HistoryCheck
+from evidence.set_clocks import TOLERANCE
 from evidence.templatetags.casefile import show_moment
 from evidence.text import drop_unstorable
 

@@ -13,9 +13,7 @@ from typing import Any
 from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from evidence.models import AuditEntry
-
-TOLERANCE = dt.timedelta(minutes=1)
-"""Who writes takes the moment first and then waits in turn: so much is no clock's."""
+from evidence.set_clocks import TOLERANCE
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """Claiming queued work, so that each piece is done once however often it is delivered.
 
-While a worker works it holds a PostgreSQL session lock for the piece. The lock goes
-with its connection: a worker that is killed lets go by dying, and a second delivery
-meanwhile finds the lock taken and returns. A pooler that pools by transaction is
-therefore refused: evidence/database/pooling.py.
+While a worker works it holds the lock of the piece (holding.py beside this file): a
+worker that is killed lets go by dying, and a second delivery meanwhile finds the lock
+taken and returns.
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -47,28 +45,6 @@ UNSENT = "The queue could not be reached; it is sent again within a minute."
 
 MOVED = "It takes long, and waits among the large files now."
 PROGRESS_SECONDS = 1.0
-
-
-@contextmanager
-def session_lock(name: str) -> Iterator[bool]:
-    """Hold a lock for as long as the block runs; yield False where another has it."""
-    # Of the session, not of a transaction: work takes many. It ends with the
-    # connection, so that a worker that was killed holds nothing.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
-        held = bool(cursor.fetchone()[0])
-    try:
-        yield held
-    finally:
-        if held and connection.is_usable():
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name]
-                )
-
-
-def lock_name(work: type[QueuedWork], pk: int) -> str:
-    return f"{work._meta.label_lower}:{pk}"
 
 
 def start_work(model: type[Work], pk: int) -> Work | None:

@@ -26,17 +26,16 @@ from evidence.queue.claiming import (
     Work,
     describe_problem,
     end_work,
-    lock_name,
     lock_unfinished,
     note_failure,
     note_moved,
     note_unsent,
     put_back,
-    session_lock,
     start_work,
     why_given_up,
     why_no_more_tries,
 )
+from evidence.queue.holding import lock_name, session_lock
 from evidence.queue.limits import (
     is_among_small,
     memory_limit,

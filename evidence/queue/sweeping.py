@@ -15,16 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import current_app
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from kombu import Queue
 
 from evidence.models import QueuedWork, WorkState
-from evidence.queue.claiming import UNSENT, lock_name
+from evidence.queue.claiming import UNSENT
+from evidence.queue.holding import is_held, lock_name
 from evidence.queue.names import QueueName
 from evidence.queue.running import WorkKind, queue_work, registered_kinds
 from evidence.queue.sending import BROKER_ERRORS
+from evidence.set_clocks import TOLERANCE
 
 log = logging.getLogger(__name__)
 
@@ -85,19 +87,22 @@ def count_waiting(queue: QueueName) -> int | None:
 def _find_broken(kind: WorkKind[Any, Any], now: dt.datetime) -> Iterator[QueuedWork]:
     """Yield what was never sent, and what says it runs and has no worker."""
     yield from _lock(kind, Q(state=WorkState.QUEUED, last_problem=UNSENT))
-    quiet = Q(state=WorkState.RUNNING, touched_at__lt=now - RUNNING_IS_LOST_AFTER)
-    for work in _lock(kind, quiet):
-        if not _has_worker(kind, work):
+    quiet = _untouched(RUNNING_IS_LOST_AFTER, now)
+    for work in _lock(kind, Q(state=WorkState.RUNNING) & quiet):
+        if not is_held(lock_name(kind.model, work.pk)):
             yield work
 
 
 def _is_quiet(now: dt.datetime) -> Q:
     """Return the condition of what waits, by its row, and may be in no queue."""
-    fresh = Q(last_problem="", touched_at__lt=now - QUEUED_IS_LOST_AFTER)
-    tried = ~Q(last_problem__in=("", UNSENT)) & Q(
-        touched_at__lt=now - PUT_BACK_IS_LOST_AFTER
-    )
+    fresh = Q(last_problem="") & _untouched(QUEUED_IS_LOST_AFTER, now)
+    tried = ~Q(last_problem__in=("", UNSENT)) & _untouched(PUT_BACK_IS_LOST_AFTER, now)
     return Q(state=WorkState.QUEUED) & (fresh | tried)
+
+
+def _untouched(length: dt.timedelta, now: dt.datetime) -> Q:
+    """Return `has_passed`, since a row was touched, as a condition."""
+    return Q(touched_at__lt=now - length) | Q(touched_at__gt=now + TOLERANCE)
 
 
 def _by_queue(kind: WorkKind[Any, Any], condition: Q) -> Iterator[Waiting]:
@@ -138,14 +143,3 @@ def _lock_chosen(
 def _lock(kind: WorkKind[Any, Any], condition: Q) -> QuerySet[Any]:
     rows = kind.model._default_manager.filter(condition).order_by("touched_at")
     return rows.select_for_update(skip_locked=True)[:SWEEP_SIZE]
-
-
-def _has_worker(kind: WorkKind[Any, Any], work: QueuedWork) -> bool:
-    """Return whether somebody holds the lock that a worker holds while it works."""
-    name = lock_name(kind.model, work.pk)
-    with connection.cursor() as cursor:
-        # Let go with the transaction, and a worker that comes meanwhile tries again.
-        cursor.execute(
-            "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [name]
-        )
-        return not cursor.fetchone()[0]

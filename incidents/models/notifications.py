@@ -164,7 +164,10 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return self.filter(state__in=UNFINISHED_STATES)
 
     def claimable(self, now: dt.datetime) -> NotificationQuerySet:
-        """Keep what a worker may take now: waiting, or claimed by one that ended."""
+        """Keep what a worker may take now: waiting, or claimed by one that ended.
+
+        Of the claimed, where nobody holds the claim any more.
+        """
         return self.unfinished().filter(next_try_at__lte=now)
 
 
@@ -174,7 +177,7 @@ class Notification(CaseBound):
     The three are unique together, so that nothing is sent twice however often it is
     planned. `owed_at` is the moment the message is for, `send_at` that moment after
     quiet hours. `next_try_at` is when a worker may take the row; while one sends, it
-    is when its claim runs out, so that a worker that was killed is followed by another.
+    is when another may ask whether that one still holds it.
     `about_type` and `about_id` name the row that the message is about
     (`incidents.incident`), whose page its link opens; a test message has none.
     """

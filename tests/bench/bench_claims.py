@@ -91,6 +91,7 @@ def make_burst(number: int) -> None:
 
 def measure(statistics: str) -> None:
     """Claim until so many are claimed, and print a row."""
+    from evidence.queue.holding import Holding
     from incidents.services.notifications.claims import claim_batch
     from incidents.services.notifications.delivery import ROWS_A_SENDER
     from tests.factories import NOON
@@ -99,7 +100,8 @@ def measure(statistics: str) -> None:
     now, claimed = NOON + dt.timedelta(minutes=7), 0
     started, used, served = time.perf_counter(), time.process_time(), backend_seconds()
     while claimed < CLAIMED:
-        rows = claim_batch(most, now=now)
+        with Holding() as holding:
+            rows = claim_batch(most, holding, now=now)
         assert rows is not None, "nothing waits any more"
         claimed += len(rows)
     seconds = time.perf_counter() - started

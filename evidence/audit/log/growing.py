@@ -21,6 +21,7 @@ from evidence.audit.log.reading import read_hashes
 from evidence.models import AuditEntry, LogCheckpoint, LogLeaf, LogSubtree
 from evidence.proof.notes import checkpoint_text, sign_note
 from evidence.proof.tree import TILE_WIDTH, root_of, subtree_of_tile
+from evidence.set_clocks import has_passed
 
 LOG_LOCK = 0x0CA5E106
 BATCH = 5_000
@@ -110,7 +111,7 @@ def _state(now: dt.datetime, *, state_now: bool) -> LogCheckpoint:
         # The tree of nothing, signed: what a case was opened under before the first.
         newest = _sign(0, now, keys)
     size = tree_size()
-    is_time = state_now or now - newest.made_at >= BETWEEN_CHECKPOINTS
+    is_time = state_now or has_passed(newest.made_at, BETWEEN_CHECKPOINTS, now=now)
     if size > newest.tree_size and (is_time or newest.tree_size == 0):
         return _sign(size, now, keys)
     return newest

@@ -11,12 +11,14 @@ from django.utils import timezone
 from evidence.audit.log.places import Place, read_places, send_checkpoint
 from evidence.errors import CasefileError, HealthWarning
 from evidence.models import LogCheckpoint, LogCopy
+from evidence.queue.holding import lock_name, session_lock
+from evidence.set_clocks import has_passed, is_put_off
 from evidence.storable_values import storable
 
 log = logging.getLogger(__name__)
 
 TRY_SECONDS = 120
-"""For how long one worker has a try to itself."""
+"""After this another tries, where the worker that was at it is gone."""
 FIRST_PAUSE = dt.timedelta(minutes=1)
 LONGEST_PAUSE = dt.timedelta(hours=1)
 STALE = dt.timedelta(days=1)
@@ -38,7 +40,7 @@ def _publish(place: Place, newest: LogCheckpoint, now: dt.datetime) -> bool:
     waiting = copies.filter(held_at__isnull=True).order_by("id").first()
     if waiting is None:
         known = last.checkpoint.tree_size if last else 0
-        is_due = last is None or now - (last.held_at or now) >= place.every
+        is_due = last is None or has_passed(last.held_at or now, place.every, now=now)
         if newest.tree_size <= known or not is_due:
             return False
         waiting, _ = LogCopy.objects.get_or_create(
@@ -46,13 +48,30 @@ def _publish(place: Place, newest: LogCheckpoint, now: dt.datetime) -> bool:
             checkpoint=newest,
             defaults={"kind": place.kind, "next_try_at": now},
         )
-    # One UPDATE filtered on the old state: who loses has nothing to do.
-    claimed = LogCopy.objects.filter(
-        pk=waiting.pk, held_at__isnull=True, next_try_at__lte=now
-    ).update(next_try_at=now + dt.timedelta(seconds=TRY_SECONDS))
-    if not claimed:
+    # One at a time: until then nobody else takes it over, whatever a clock says.
+    with session_lock(lock_name(LogCopy, waiting.pk)) as mine:
+        if not (mine and _claim(waiting.pk, now)):
+            return False
+        waiting.refresh_from_db()
+        return _try(place, waiting, last.checkpoint.tree_size if last else 0, now)
+
+
+def _claim(pk: int, now: dt.datetime) -> bool:
+    """Claim a copy whose time has come; who was too late has nothing to do."""
+    waiting = LogCopy.objects.filter(pk=pk, held_at__isnull=True)
+    copy = waiting.first()
+    if copy is None:
         return False
-    return _try(place, waiting, last.checkpoint.tree_size if last else 0, now)
+    longest = max(_pause_after(copy.attempts), dt.timedelta(seconds=TRY_SECONDS))
+    put_off = is_put_off(copy.next_try_at, longest, now=now)
+    if copy.next_try_at > now and not put_off:
+        return False
+    until = now + dt.timedelta(seconds=TRY_SECONDS)
+    return bool(waiting.update(next_try_at=until))
+
+
+def _pause_after(attempts: int) -> dt.timedelta:
+    return min(FIRST_PAUSE * 2 ** min(attempts, 10), LONGEST_PAUSE)
 
 
 def _try(place: Place, copy: LogCopy, known_size: int, now: dt.datetime) -> bool:
@@ -61,7 +80,6 @@ def _try(place: Place, copy: LogCopy, known_size: int, now: dt.datetime) -> bool
         answer = send_checkpoint(place, copy.checkpoint, known_size)
     except (CasefileError, OSError, ValueError, requests.RequestException) as error:
         attempts = copy.attempts + 1
-        pause = min(FIRST_PAUSE * 2 ** min(attempts, 10), LONGEST_PAUSE)
         problem = (
             error.message if isinstance(error, CasefileError) else type(error).__name__
         )
@@ -69,7 +87,7 @@ def _try(place: Place, copy: LogCopy, known_size: int, now: dt.datetime) -> bool
         row.update(
             attempts=attempts,
             last_problem=storable(problem)[:300],
-            next_try_at=now + pause,
+            next_try_at=now + _pause_after(attempts),
         )
         return False
     row.update(attempts=copy.attempts + 1, last_problem="", answer=answer, held_at=now)

@@ -3,7 +3,12 @@
 The keys come first, from the partial index of what waits, and the rows by their keys:
 so a claim costs the same however many wait, and whatever the planner's statistics say
 of a burst that came since. What there is no reason to send any more is closed on the
-way. A claim runs out after LEASE: where a worker was killed, another sends it again.
+way.
+
+A worker holds the lock of each message that it has claimed until it is settled
+(evidence/queue/holding.py). A claim is taken over once LEASE is over and nobody holds
+it: a clock that is set ends none, and neither does a database that was restarted, and
+so lost the locks of workers that send. Where a worker was killed, another sends again.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from evidence.queue.holding import Holding, lock_name
 from incidents.models import (
     AttemptOutcome,
     Notification,
@@ -27,13 +33,13 @@ from incidents.models import (
 )
 from incidents.notification_texts import compose_body, compose_subject, is_late
 from incidents.services.notifications.channels import MAY_HAVE_ARRIVED
+from incidents.services.notifications.claim_times import LEASE, standing_still
 from incidents.services.notifications.hearing import may_be_heard
 from incidents.services.notifications.reminder_settings import current_settings
 from incidents.services.notifications.reminders import held_until
 
 log = logging.getLogger(__name__)
 
-LEASE = dt.timedelta(seconds=120)
 SUBJECT_LENGTH = 300
 End = tuple[NotificationState, str] | None
 WRITE_CLAIMS = """
@@ -48,9 +54,9 @@ WRITE_CLAIMS = """
 """One statement for all: an UPDATE with its cases takes longer to write than to do."""
 
 
-@transaction.atomic
 def claim_batch(
     most: int,
+    holding: Holding,
     *,
     now: dt.datetime | None = None,
     late_after: dt.timedelta | None = None,
@@ -58,13 +64,21 @@ def claim_batch(
     """Claim up to `most` messages, those that wait longest; return them composed.
 
     None where nothing waits; none of them where all that was looked at ended here.
-    `late_after` is the plan's, for who has read it.
+    `holding` holds them from now on. `late_after` is the plan's, for who has read it.
     """
     moment = now or timezone.now()
     if late_after is None:
         late_after = current_settings().plan.late_after
-    rows = _lock_waiting(moment, most)
-    return _claim_all(rows, moment, late_after) if rows else None
+    with transaction.atomic():
+        rows = _take_waiting(moment, most, holding)
+        claimed = _claim_all(rows, moment, late_after) if rows else None
+    let_go(set(rows) - set(claimed or ()), holding)
+    return claimed
+
+
+def let_go(rows: Collection[Notification], holding: Holding) -> None:
+    """Let go of messages whose outcome is committed, or that were given back."""
+    holding.let_go([_lock_of(row.pk) for row in rows])
 
 
 def give_back(rows: Sequence[Notification], *, now: dt.datetime | None = None) -> int:
@@ -108,10 +122,32 @@ def may_have_arrived(rows: Sequence[Notification]) -> set[int]:
     }
 
 
-def _lock_waiting(now: dt.datetime, most: int) -> list[Notification]:
+def _take_waiting(now: dt.datetime, most: int, holding: Holding) -> list[Notification]:
+    """Lock what nobody has in hand, looking past what somebody has."""
+    passed: set[int] = set()
+    while rows := _lock_waiting(now, most, passed):
+        taken = holding.take([_lock_of(row.pk) for row in rows])
+        free = [
+            row for row in rows if _lock_of(row.pk) in taken or standing_still.has(row)
+        ]
+        if free:
+            return free
+        passed |= {row.pk for row in rows}
+    return []
+
+
+def _lock_of(pk: int) -> str:
+    return lock_name(Notification, pk)
+
+
+def _lock_waiting(
+    now: dt.datetime, most: int, passed: Collection[int]
+) -> list[Notification]:
+    waiting = Notification.objects.claimable(now)
+    if passed:
+        waiting = waiting.exclude(pk__in=passed)
     keys = (
-        Notification.objects.claimable(now)
-        .select_for_update(skip_locked=True)
+        waiting.select_for_update(skip_locked=True)
         .order_by("next_try_at", "id")
         .values_list("pk", flat=True)
     )

@@ -1,9 +1,9 @@
 """Sending what is written down: claimed by one worker at a time, tried again, logged.
 
 A worker claims some rows, commits, and sends them outside any transaction, several at
-once. The task's hard time limit is shorter than a claim, so no two workers ever send
-one row at the same time. What was claimed and not begun is given back as soon as
-nothing moves, and at the end of a run.
+once. It holds the lock of each until what became of it is written, so no two workers
+ever send one row at the same time. What was claimed and not begun is given back as soon
+as nothing moves, and at the end of a run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from evidence.queue.holding import Holding
 from evidence.queue.sending import queue_on_commit
 from incidents.models import (
     AttemptOutcome,
@@ -26,10 +27,12 @@ from incidents.models import (
     NotificationState,
 )
 from incidents.services.notifications.channels import MAY_HAVE_ARRIVED
+from incidents.services.notifications.claim_times import pause_after, put_right
 from incidents.services.notifications.claims import (
     claim_batch,
     finish,
     give_back,
+    let_go,
     may_have_arrived,
 )
 from incidents.services.notifications.outbox import DELIVER
@@ -46,8 +49,6 @@ STALLED_SECONDS = 2.0
 """Where nobody was free for this long, others may have what is not begun."""
 ROWS_A_SENDER = 2
 """A claim takes more than is sent at once, so that it is made half as often."""
-FIRST_PAUSE = dt.timedelta(seconds=30)
-LONGEST_PAUSE = dt.timedelta(hours=1)
 
 
 def deliver_notifications(*, now: dt.datetime | None = None) -> int:
@@ -55,8 +56,10 @@ def deliver_notifications(*, now: dt.datetime | None = None) -> int:
 
     `now` stands still for tests; without it every claim takes its own moment.
     """
-    with Senders(settings.NOTIFICATION_SENDERS) as senders:
-        run = _Run(senders, now)
+    put_right(now=now)
+    # The locks go last: while a sender may still be at it, nobody takes it over.
+    with Holding() as holding, Senders(settings.NOTIFICATION_SENDERS) as senders:
+        run = _Run(senders, holding, now)
         if run.go_on():
             return run.sent
     queue_on_commit(DELIVER)
@@ -66,9 +69,12 @@ def deliver_notifications(*, now: dt.datetime | None = None) -> int:
 class _Run:
     """One run: what it has claimed and not begun, and what it has sent so far."""
 
-    def __init__(self, senders: Senders, now: dt.datetime | None) -> None:
+    def __init__(
+        self, senders: Senders, holding: Holding, now: dt.datetime | None
+    ) -> None:
         self.sent = 0
         self._senders = senders
+        self._holding = holding
         self._now = now
         self._late_after = current_settings().plan.late_after
         self._claimed: deque[Notification] = deque()
@@ -81,7 +87,7 @@ class _Run:
                 self._settle_some()
         finally:
             # Also where sending broke: nobody else may take a claimed row for minutes.
-            give_back(self._claimed, now=self._now)
+            self._give_back()
         return time.monotonic() < self._ends_at
 
     def _start_some(self) -> bool:
@@ -96,7 +102,9 @@ class _Run:
     def _claim(self) -> bool:
         """Claim some; return whether any waited, if only to be closed."""
         most = ROWS_A_SENDER * settings.NOTIFICATION_SENDERS
-        rows = claim_batch(most, now=self._now, late_after=self._late_after)
+        rows = claim_batch(
+            most, self._holding, now=self._now, late_after=self._late_after
+        )
         self._claimed += rows or ()
         return rows is not None
 
@@ -104,8 +112,14 @@ class _Run:
         ended = self._senders.wait_for_some(STALLED_SECONDS)
         if ended:
             self.sent += settle(ended, now=self._now)
+            let_go([one.row for one in ended], self._holding)
         elif self._claimed:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if self._claimed:
             give_back(self._claimed, now=self._now)
+            let_go(self._claimed, self._holding)
             self._claimed.clear()
 
 
@@ -169,8 +183,3 @@ def _why_failed(row: Notification, detail: str) -> str:
     if MAY_HAVE_ARRIVED in detail or not may_have_arrived([row]):
         return detail
     return f"{detail.rstrip('.')}. {MAY_HAVE_ARRIVED}"
-
-
-def pause_after(attempts: int) -> dt.timedelta:
-    """Return how long to wait after so many tries: 30 s, doubling, at most an hour."""
-    return min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)

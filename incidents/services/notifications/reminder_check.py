@@ -130,9 +130,8 @@ def _require_nothing_waits(now: dt.datetime) -> None:
             f"the reminders of {unplanned} clocks should have been planned a minute "
             "ago: does a worker take from the queue clocks?"
         )
-    unsent = Notification.objects.filter(
-        state=NotificationState.PENDING, next_try_at__lte=late, created_at__lte=late
-    ).count()
+    # Those too that some worker has in hand for longer than it may.
+    unsent = Notification.objects.claimable(late).filter(created_at__lte=late).count()
     if unsent:
         raise ReminderCheckFailing(
             f"{unsent} messages have been waiting for over a minute: does a worker "

@@ -54,8 +54,11 @@ class Senders:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the connections. Who still hangs is left: its claim runs out."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Wait for those that are at it, for SENDING_SECONDS at most, and close.
+
+        What becomes of them nobody hears any more: their claims run out.
+        """
+        self._pool.shutdown(wait=True, cancel_futures=True)
         for mail in self._free:
             mail.close()
 

@@ -11,8 +11,9 @@ from django.urls import reverse
 from evidence.admin.history import SET_BACK
 from evidence.audit.history import record_entry
 from evidence.audit.history_checks import check_history
-from evidence.audit.turned_clocks import TOLERANCE, find_turned_clocks
+from evidence.audit.turned_clocks import find_turned_clocks
 from evidence.models import AuditEntry
+from evidence.set_clocks import TOLERANCE
 from tests.factories import NOON
 
 STREAM = "extension:ext.weather"

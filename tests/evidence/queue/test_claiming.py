@@ -17,13 +17,13 @@ from evidence.queue.claiming import (
     MAX_ATTEMPTS,
     STORE_MAY_BE_AWAY,
     end_work,
-    lock_name,
     lock_unfinished,
     progress_recorder,
     put_back,
     start_work,
     why_given_up,
 )
+from evidence.queue.holding import lock_name
 from evidence.queue.names import (
     LARGE_FROM_BYTES,
     UNPACKED_FACTOR,

@@ -20,10 +20,9 @@ from evidence.models import (
 from evidence.queue.claiming import (
     MAX_ATTEMPTS,
     STORE_MAY_BE_AWAY,
-    lock_name,
-    session_lock,
     start_work,
 )
+from evidence.queue.holding import lock_name, session_lock
 from evidence.queue.running import WorkPutBack
 from evidence.services import request_verification, run_verification
 from tests.evidence.helpers import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from evidence.accounts.access import Role
+from evidence.queue.holding import Holding
 from incidents.models import (
     Incident,
     IncidentPhase,
@@ -12,6 +13,7 @@ from incidents.models import (
     ReferenceCounter,
     WebhookChannel,
 )
+from incidents.services.notifications.claims import claim_batch
 from incidents.services.notifications.delivery import deliver_notifications
 from incidents.services.notifications.reminders import follow_clocks
 from incidents.services.notifications.webhooks import add_webhook
@@ -31,6 +33,12 @@ def poll(now: dt.datetime) -> list[str]:
     follow_clocks(now=now)
     deliver_notifications(now=now)
     return sent_keys()
+
+
+def claim_and_die(most: int, *, now: dt.datetime) -> list[Notification] | None:
+    """Claim as a worker does that ends before it sends."""
+    with Holding() as holding:
+        return claim_batch(most, holding, now=now)
 
 
 def sent_keys() -> list[str]:

@@ -40,12 +40,18 @@ class Sink:
     held: list[str] = field(default_factory=list)
     holding: bool = False
     slow_seconds: float = 0
+    is_pausing: bool = False
     release: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def hold_next(self) -> None:
         """Take the next message and leave its sender without an answer."""
         self.holding = True
+        self.release.clear()
+
+    def pause(self) -> None:
+        """Keep every sender waiting until `release` is set; then take what it sent."""
+        self.is_pausing = True
         self.release.clear()
 
     def take(self, got: Received, drip: Callable[[], None]) -> bool:
@@ -75,6 +81,8 @@ class Sink:
         while time.monotonic() < ends:
             drip()
             time.sleep(1)
+        while self.is_pausing and not self.release.wait(1):
+            drip()
 
     def accept(self, key: str) -> None:
         with self.lock:

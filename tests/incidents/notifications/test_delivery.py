@@ -30,10 +30,10 @@ from incidents.services.notifications.channels import (
     MailSession,
     idempotency_key,
 )
-from incidents.services.notifications.claims import LEASE, claim_batch, give_back
+from incidents.services.notifications.claim_times import LEASE, pause_after
+from incidents.services.notifications.claims import give_back
 from incidents.services.notifications.delivery import (
     deliver_notifications,
-    pause_after,
     settle,
 )
 from incidents.services.notifications.outbox import retry_notification
@@ -45,6 +45,7 @@ from tests.incidents.notifications.making import (
     SECRET_PATH,
     add_sink,
     after,
+    claim_and_die,
     copy_case,
     poll,
     rows_named,
@@ -62,7 +63,7 @@ def make_warning(case) -> Notification:
 
 def claim_next(*, now: dt.datetime) -> Notification | None:
     """Claim the message that waits longest and is to be sent, if one is."""
-    while (rows := claim_batch(1, now=now)) is not None:
+    while (rows := claim_and_die(1, now=now)) is not None:
         if rows:
             return rows[0]
     return None
@@ -252,7 +253,7 @@ class TestWhatTheLogSays:
     @pytest.mark.parametrize("first", ["lost", "unanswered"])
     def test_later_tries_do_not_make_it_overtaken(self, case, settings, first):
         row = make_warning(case)
-        (claimed,) = claim_batch(1, now=after(minutes=2.5))
+        (claimed,) = claim_and_die(1, now=after(minutes=2.5))
         if first == "unanswered":
             unanswered = f"TimeoutError. {MAY_HAVE_ARRIVED}"
             sent = Sent(claimed, AttemptOutcome.FAILED, unanswered)
@@ -268,8 +269,8 @@ class TestWhatTheLogSays:
 
     def test_last_failure_says_that_an_earlier_try_may_have_arrived(self, case):
         row = make_warning(case)
-        claim_batch(1, now=after(minutes=2.5))
-        (again,) = claim_batch(1, now=after(minutes=2.5) + LEASE)
+        claim_and_die(1, now=after(minutes=2.5))
+        (again,) = claim_and_die(1, now=after(minutes=2.5) + LEASE)
         settle(
             [Sent(again, AttemptOutcome.REFUSED, "the mail server answered 550")],
             now=after(minutes=5),
@@ -388,18 +389,18 @@ class TestClaiming:
 
     def test_what_was_claimed_and_not_begun_is_given_back_as_it_was(self, case):
         follow_clocks(now=after(minutes=5))
-        rows = claim_batch(9, now=after(minutes=5))
+        rows = claim_and_die(9, now=after(minutes=5))
         assert len(rows) == 2
         assert give_back(rows, now=after(minutes=5)) == 2
         for row in map(fresh, rows):
             assert (row.state, row.attempts, row.attempts_left) == ("pending", 0, 8)
             assert not row.tries.exists()
-        assert len(claim_batch(9, now=after(minutes=5))) == 2
+        assert len(claim_and_die(9, now=after(minutes=5))) == 2
 
     def test_what_another_worker_took_over_is_not_given_back(self, case):
         make_warning(case)
-        slow = claim_batch(1, now=after(minutes=2.5))
-        (row,) = claim_batch(1, now=after(minutes=2.5) + LEASE)
+        slow = claim_and_die(1, now=after(minutes=2.5))
+        (row,) = claim_and_die(1, now=after(minutes=2.5) + LEASE)
         assert give_back(slow, now=after(minutes=4.6)) == 0
         assert fresh(row).state == "sending"
 
@@ -408,7 +409,7 @@ class TestClaiming:
         counts = []
         for most in (1, 8):
             with CaptureQueriesContext(connection) as queries:
-                rows = claim_batch(most, now=after(minutes=2.5))
+                rows = claim_and_die(most, now=after(minutes=2.5))
             counts.append((len(rows), len(queries)))
             copy_case(case, 8)
             follow_clocks(now=after(minutes=2.5))
@@ -423,7 +424,7 @@ class TestClaiming:
         copy_case(case, 300)
         follow_clocks(now=after(minutes=2.5))
         with CaptureQueriesContext(connection) as queries:
-            assert len(claim_batch(8, now=after(minutes=2.5))) == 8
+            assert len(claim_and_die(8, now=after(minutes=2.5))) == 8
         keys, *others = [
             query["sql"] for query in queries if "SKIP LOCKED" in query["sql"]
         ]
@@ -438,7 +439,7 @@ class TestClaiming:
 
     def test_planner_may_sort_again_after_a_claim(self, case):
         make_warning(case)
-        claim_batch(1, now=after(minutes=3))
+        claim_and_die(1, now=after(minutes=3))
         with connection.cursor() as cursor:
             cursor.execute("SHOW enable_sort")
             assert cursor.fetchone() == ("on",)

@@ -1,11 +1,13 @@
 """Real workers on a real broker, one of them killed while it sends."""
 
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 from celery import current_app
+from django.db.models import F
 from django.utils import timezone
 
 from evidence.accounts.access import Role
@@ -17,6 +19,7 @@ from tests.live import LiveWorker
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 CASES = 8
+HOUR = dt.timedelta(hours=1)
 PEOPLE = 2
 
 
@@ -57,11 +60,11 @@ def play_beat(times: int = 1) -> None:
         current_app.send_task("incidents.deliver_notifications")
 
 
-def make_overdue_cases() -> None:
+def make_overdue_cases(count: int = CASES) -> None:
     make_user(Role.REVIEWER)
     version = make_playbooks()["INC-2"]
     now = timezone.now()
-    for _ in range(CASES):
+    for _ in range(count):
         make_incident(
             playbook_version=version,
             actor=make_user(),
@@ -69,6 +72,23 @@ def make_overdue_cases() -> None:
             detected_at=now - dt.timedelta(minutes=6),
             now=now,
         )
+
+
+def set_clock(length: dt.timedelta) -> None:
+    """Have claims seem made so much earlier: a clock was set by so much, forth or back.
+
+    That is all of it that others see of a claim which somebody else holds.
+    """
+    claimed = Notification.objects.filter(state="sending")
+    assert claimed.update(next_try_at=F("next_try_at") - length)
+
+
+def count_runs(workers: list[LiveWorker]) -> int:
+    """Return how many runs of the delivery have ended."""
+    log = "".join(worker.log.read_text() for worker in workers)
+    began = re.findall(r"task=incidents\.deliver_notifications task_id=(\S+)", log)
+    ended = re.findall(r"task_succeeded .* task_id=(\S+)", log)
+    return len({*began} & {*ended})
 
 
 def make_claims_run_out() -> None:
@@ -118,3 +138,54 @@ def test_two_workers_and_one_killed_in_mid_send_leave_each_message_once(
     tries = NotificationAttempt.objects.filter(notification=stuck)
     assert [delivery.outcome for delivery in tries] == ["lost", "sent"]
     assert breaches.count() == total
+
+
+@pytest.mark.parametrize("length", [HOUR, -HOUR], ids=["forth", "back"])
+def test_clock_that_is_set_in_mid_send_sends_nothing_twice(
+    two_workers, mail_server, webhook_sink, length
+):
+    add_sink(webhook_sink)
+    mail_server.pause()
+    webhook_sink.pause()
+    for worker in two_workers:
+        worker.start()
+    make_overdue_cases(2)
+    play_beat()
+    one, other = two_workers
+    one.wait_for(lambda: len(mail_server.received) >= 2)
+    ended = count_runs(two_workers)
+    set_clock(length)
+    play_beat(4)
+    # Who is not at it looks at the claims, while they are under way.
+    other.wait_for(lambda: count_runs(two_workers) >= ended + 2)
+    mail_server.release.set()
+    webhook_sink.release.set()
+    breaches = Notification.objects.filter(kind="breach")
+    one.wait_for(lambda: not breaches.exclude(state="sent").exists())
+    play_beat(2)
+    for worker in two_workers:
+        worker.stop()
+    assert breaches.count() == 2 * (PEOPLE + 1)
+    for sink, count in ((mail_server, 2 * PEOPLE), (webhook_sink, 2)):
+        keys = [message.key for message in sink.received]
+        assert len(keys) == len(set(keys)) == count
+    assert set(breaches.values_list("attempts", flat=True)) == {1}
+
+
+def test_claim_of_a_killed_worker_whose_clock_ran_ahead_is_taken_over_at_once(
+    two_workers, mail_server
+):
+    mail_server.hold_next()
+    make_overdue_cases(1)
+    victim, other = two_workers
+    victim.start()
+    play_beat()
+    victim.wait_for(lambda: mail_server.held)
+    victim.kill()
+    set_clock(-HOUR)
+    mail_server.release.set()
+    other.start()
+    play_beat(2)
+    breaches = Notification.objects.filter(kind="breach")
+    other.wait_for(lambda: breaches.filter(state="sent").count() == PEOPLE)
+    assert set(mail_server.accepted) >= set(mail_server.held)

@@ -1,0 +1,87 @@
+"""Who works on what, told by a lock of a database session and never by a clock.
+
+Whoever works on a row holds a PostgreSQL session lock of its name, from before the
+claim is committed until its outcome is. A second worker tries that lock before it takes
+anything over. The lock goes with its connection: a worker that is killed lets go by
+dying, and one whose machine is gone lets go as soon as the database misses it
+(config/environment/servers.py). A clock that is set, on any machine, ends no claim. A
+pooler that pools by transaction is therefore refused: evidence/database/pooling.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from django.db import connection
+from django.db.models import Model
+
+TAKE = """
+    SELECT name FROM unnest(%s::text[]) AS name
+     WHERE pg_try_advisory_lock(hashtextextended(name, 0))
+"""
+LET_GO = """
+    SELECT pg_advisory_unlock(hashtextextended(name, 0)) FROM unnest(%s::text[]) AS name
+"""
+# Shared, so that two who ask at once do not take each other for the holder; and gone
+# with the transaction.
+ASK = "SELECT pg_try_advisory_xact_lock_shared(hashtextextended(%s, 0))"
+
+
+def lock_name(model: type[Model], pk: int) -> str:
+    return f"{model._meta.label_lower}:{pk}"
+
+
+def is_held(name: str) -> bool:
+    """Return whether another session works on this. Ask in a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(ASK, [name])
+        return not cursor.fetchone()[0]
+
+
+class Holding:
+    """What one run works on; at its end it lets go of all."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # A connection that broke has let go already.
+        if self._names and connection.is_usable():
+            self.let_go(self._names)
+
+    def take(self, names: Collection[str]) -> set[str]:
+        """Take the locks that nobody has, this run included; return their names."""
+        wanted = sorted({*names} - self._names)
+        if not wanted:
+            return set()
+        with connection.cursor() as cursor:
+            cursor.execute(TAKE, [wanted])
+            taken = {name for (name,) in cursor.fetchall()}
+        self._names |= taken
+        return taken
+
+    def let_go(self, names: Collection[str]) -> None:
+        """Let go of these, as far as they are held. After the commit, not before it."""
+        mine = sorted(self._names & {*names})
+        if mine:
+            with connection.cursor() as cursor:
+                cursor.execute(LET_GO, [mine])
+            self._names -= {*mine}
+
+
+@contextmanager
+def session_lock(name: str) -> Iterator[bool]:
+    """Hold a lock for as long as the block runs; yield False where another has it."""
+    with Holding() as holding:
+        yield bool(holding.take([name]))
