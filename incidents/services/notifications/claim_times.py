@@ -39,14 +39,15 @@ def put_right(*, now: dt.datetime | None = None) -> int:
     Of a claim only its time: who holds it still does.
     """
     moment = now or timezone.now()
-    spans = {
+    values = {
+        "now": moment,
         "lease": LEASE,
         "first": FIRST_PAUSE,
         "longest": LONGEST_PAUSE,
         "tolerance": TOLERANCE,
     }
     with connection.cursor() as cursor:
-        cursor.execute(PUT_RIGHT, {"now": moment, **spans})
+        cursor.execute(PUT_RIGHT, values)
         changed = cursor.rowcount
     if changed:
         log.warning("%d messages were put off by a clock that ran ahead", changed)
