@@ -28,7 +28,8 @@ from evidence.queue.holding import Holding, is_held, lock_name
 from evidence.queue.running import registered_kinds, run_work
 from evidence.queue.sweeping import requeue_lost_work
 from evidence.set_clocks import TOLERANCE, has_passed, is_put_off
-from incidents.models import Notification, ReminderCursor
+from incidents.models import ArchiveCopy, Notification, ReminderCursor
+from incidents.services.archives.bucket_copies import copy_archive, sweep_copies
 from incidents.services.notifications.claim_times import (
     LEASE,
     StandingStill,
@@ -44,6 +45,7 @@ from incidents.services.notifications.reminders import follow_clocks
 from tests.evidence.audit.test_log import write
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import NOON, make_incident, make_user
+from tests.incidents.archives.test_bucket_copies import make_archive
 from tests.incidents.notifications.making import after, claim_and_die
 
 for app in ("evidence", "policy", "incidents"):
@@ -52,6 +54,7 @@ for app in ("evidence", "policy", "incidents"):
 
 HOUR = dt.timedelta(hours=1)
 SECOND = dt.timedelta(seconds=1)
+CLAIMED = {ArchiveCopy, LogCopy, Notification}
 MOMENTS_OF_CLAIMS = re.compile(
     r"next_try_at|touched_at|(claim|lease|lock|taken|held)\w*_until"
 )
@@ -82,7 +85,7 @@ def claimed(db: None) -> Notification:
 
 
 def test_every_model_with_claims_is_tried_here() -> None:
-    known = {Notification, LogCopy, *(kind.model for kind in registered_kinds())}
+    known = {*CLAIMED, *(kind.model for kind in registered_kinds())}
     found = {
         model
         for model in apps.get_models()
@@ -91,7 +94,7 @@ def test_every_model_with_claims_is_tried_here() -> None:
     }
     assert found == known
     work = {model for model in found if issubclass(model, QueuedWork)}
-    assert found - work == {Notification, LogCopy}
+    assert found - work == CLAIMED
 
 
 @pytest.mark.parametrize("length", [HOUR, -HOUR], ids=["forth", "back"])
@@ -189,6 +192,23 @@ def test_checkpoint_on_its_way_is_not_given_twice(
         assert publish_checkpoints(now=NOON + length) == 0
     # Once that one is gone, the clock that was set holds nothing back.
     assert publish_checkpoints(now=NOON + length) == 1
+
+
+def test_archive_on_its_way_to_the_bucket_is_not_sent_by_another(
+    db: None, settings: Settings
+) -> None:
+    settings.ARCHIVE_BUCKET = "s3://kept?lock_days=400"
+    make_archive()
+    assert len(sweep_copies(now=NOON)) == 1
+    copy = ArchiveCopy.objects.get()
+    with held_by_another(lock_name(ArchiveCopy, copy.pk)):
+        # Not even asked for: there is no such bucket.
+        assert copy_archive(copy_id=copy.pk, now=NOON + HOUR) is False
+    copy.refresh_from_db()
+    assert (copy.attempts, copy.last_problem) == (0, "")
+    assert sweep_copies(now=NOON) == []
+    # Claimed by a clock ahead, which was set right since.
+    assert sweep_copies(now=NOON - HOUR) == [copy.pk]
 
 
 @pytest.mark.parametrize("kind", registered_kinds(), ids=lambda kind: kind.task)

@@ -14,10 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from evidence import storage
+from evidence import set_clocks, storage
 from evidence.errors import (
     BucketRefused,
     CasefileError,
@@ -25,6 +25,7 @@ from evidence.errors import (
     HealthWarning,
 )
 from evidence.models import WorkState
+from evidence.queue.holding import lock_name, session_lock
 from evidence.queue.limits import why_too_long
 from evidence.queue.sending import queue_on_commit
 from evidence.storable_values import storable
@@ -40,6 +41,8 @@ FIRST_PAUSE = dt.timedelta(minutes=1)
 LONGEST_PAUSE = dt.timedelta(hours=1)
 TRY_TIME = dt.timedelta(minutes=40)
 """For how long a try has a copy to itself: longer than its task may take."""
+SHORT_PAUSES = 7
+"""After fewer tries than this no pause is longer than TRY_TIME."""
 AT_ONCE = 20
 """In one sweep; the next comes in a minute."""
 LATE = dt.timedelta(hours=1)
@@ -83,8 +86,8 @@ def read_bucket() -> Bucket | None:
 def sweep_copies(*, now: dt.datetime | None = None) -> list[int]:
     """Have workers copy the archives that are not in the bucket; return which copies.
 
-    Any number may run at once: each copy is claimed. A worker that dies leaves its copy
-    to the sweep after TRY_TIME. While the bucket refuses, one copy is tried a sweep.
+    Any number may run at once: each copy is claimed, and its lock is held by who makes
+    it. A worker that dies leaves its copy to the sweep after TRY_TIME. While the bucket refuses, one copy is tried a sweep.
     """
     bucket = read_bucket()
     if bucket is None:
@@ -93,7 +96,7 @@ def sweep_copies(*, now: dt.datetime | None = None) -> list[int]:
     _note_missing(bucket, moment)
     waiting = _waiting_for(bucket)
     is_refused = waiting.filter(attempts__gt=0).exists()
-    due = waiting.filter(next_try_at__lte=moment).order_by("next_try_at", "pk")
+    due = waiting.filter(_is_due(moment)).order_by("next_try_at", "pk")
     keys = list(due.values_list("pk", flat=True)[: 1 if is_refused else AT_ONCE])
     return [pk for pk in keys if _claim(pk, moment)]
 
@@ -101,9 +104,14 @@ def sweep_copies(*, now: dt.datetime | None = None) -> list[int]:
 def copy_archive(*, copy_id: int, now: dt.datetime | None = None) -> bool:
     """Copy one archive to the bucket; return whether it is there, read back and locked.
 
-    Must run outside a transaction. A repeat finds it copied; two at once copy it once,
-    or twice the same. What the bucket refuses is noted, and tried again later.
+    Must run outside a transaction. A repeat finds it copied, and of two at once one
+    does nothing. What the bucket refuses is noted, and tried again later.
     """
+    with session_lock(lock_name(ArchiveCopy, copy_id)) as mine:
+        return mine and _copy(copy_id, now)
+
+
+def _copy(copy_id: int, now: dt.datetime | None) -> bool:
     bucket = read_bucket()
     copy = ArchiveCopy.everything.select_related("archive__incident").get(pk=copy_id)
     if bucket is None or copy.bucket != bucket.place or copy.copied_at is not None:
@@ -199,10 +207,20 @@ def _note_missing(bucket: Bucket, now: dt.datetime) -> None:
 def _claim(copy_id: int, now: dt.datetime) -> bool:
     # One UPDATE filtered on the old state: who loses has nothing to do.
     waiting = ArchiveCopy.everything.filter(pk=copy_id, copied_at__isnull=True)
-    if not waiting.filter(next_try_at__lte=now).update(next_try_at=now + TRY_TIME):
+    if not waiting.filter(_is_due(now)).update(next_try_at=now + TRY_TIME):
         return False
     queue_on_commit(TASK, copy_id, on_unsent=lambda: waiting.update(next_try_at=now))
     return True
+
+
+def _is_due(now: dt.datetime) -> Q:
+    """Return the condition of what waits, or was put off by a clock that ran ahead."""
+    longest = now + set_clocks.TOLERANCE
+    return (
+        Q(next_try_at__lte=now)
+        | Q(next_try_at__gt=longest + LONGEST_PAUSE)
+        | Q(next_try_at__gt=longest + TRY_TIME, attempts__lt=SHORT_PAUSES)
+    )
 
 
 def _send(bucket: Bucket, copy: ArchiveCopy) -> LockedObject:

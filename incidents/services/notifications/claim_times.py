@@ -23,11 +23,12 @@ PUT_RIGHT = """
     UPDATE incidents_notification
        SET next_try_at = %(now)s
      WHERE state IN ('pending', 'sending')
-       AND next_try_at > %(now)s + %(tolerance)s
+       AND next_try_at > %(now)s + interval '1 second' * %(tolerance)s
        AND next_try_at > CASE state
-             WHEN 'sending' THEN %(now)s + %(lease)s + %(tolerance)s
-             ELSE greatest(send_at, %(now)s + %(tolerance)s + least(
-                    %(longest)s, %(first)s * power(2, least(attempts, 20) - 1)))
+             WHEN 'sending' THEN
+               %(now)s + interval '1 second' * (%(lease)s + %(tolerance)s)
+             ELSE greatest(send_at, %(now)s + interval '1 second' * (%(tolerance)s
+               + least(%(longest)s, %(first)s * power(2, least(attempts, 20) - 1))))
            END
 """
 """What is put off beyond the longest pause after so many tries, and its own moment."""
@@ -39,15 +40,14 @@ def put_right(*, now: dt.datetime | None = None) -> int:
     Of a claim only its time: who holds it still does.
     """
     moment = now or timezone.now()
-    values = {
-        "now": moment,
-        "lease": LEASE,
-        "first": FIRST_PAUSE,
-        "longest": LONGEST_PAUSE,
-        "tolerance": TOLERANCE,
+    seconds = {
+        "lease": LEASE.total_seconds(),
+        "first": FIRST_PAUSE.total_seconds(),
+        "longest": LONGEST_PAUSE.total_seconds(),
+        "tolerance": TOLERANCE.total_seconds(),
     }
     with connection.cursor() as cursor:
-        cursor.execute(PUT_RIGHT, values)
+        cursor.execute(PUT_RIGHT, {"now": moment, **seconds})
         changed = cursor.rowcount
     if changed:
         log.warning("%d messages were put off by a clock that ran ahead", changed)
