@@ -87,7 +87,8 @@ def sweep_copies(*, now: dt.datetime | None = None) -> list[int]:
     """Have workers copy the archives that are not in the bucket; return which copies.
 
     Any number may run at once: each copy is claimed, and its lock is held by who makes
-    it. A worker that dies leaves its copy to the sweep after TRY_TIME. While the bucket refuses, one copy is tried a sweep.
+    it. A worker that dies leaves its copy to the sweep after TRY_TIME. While the bucket
+    refuses, one copy is tried a sweep.
     """
     bucket = read_bucket()
     if bucket is None:
