@@ -2,10 +2,11 @@
 
 from django.contrib.auth.decorators import login_required
 from django.urls import URLPattern, URLResolver, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from evidence.api.base import schema  # noqa: F401  (importing it registers its parts)
 from evidence.api.base.lists import ListsView
+from evidence.api.base.schema_view import SchemaView
 from evidence.api.base.views import UnknownResource
 from evidence.api.urls import urlpatterns as evidence_urls
 from incidents.api.urls import urlpatterns as incident_urls
@@ -28,7 +29,7 @@ resources: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     *resources,
     path("lists/", ListsView.as_view(patterns=resources), name="lists"),
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("schema/", SchemaView.as_view(), name="schema"),
     path(
         "docs/",
         login_required(DocsView.as_view(url_name="api:schema")),

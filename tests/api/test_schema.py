@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import schemathesis
+import yaml
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, Phase, given, settings
 from rest_framework.test import APIClient
 from schemathesis.checks import not_a_server_error
@@ -26,6 +28,7 @@ from schemathesis.specs.openapi.checks import (
 from evidence.accounts.tokens import create_token
 from evidence.models import TokenScope
 from tests.incidents.alerts.samples import make_rules, receive_one
+from tests.work import count_calls
 
 SCHEMA = "/api/v1/schema/"
 CHECKS = [
@@ -72,6 +75,19 @@ def test_every_operation_documents_its_problems(reader: APIClient) -> None:
         assert list(content) == ["application/problem+json"]
         assert operation["security"] == [{"apiToken": []}, {"cookieAuth": []}]
         assert operation.get("description"), (method, path)
+
+
+def test_document_is_made_once_however_often_it_is_read(reader: APIClient) -> None:
+    accepted = ("*/*", "application/vnd.oai.openapi+json")
+    first = [reader.get(SCHEMA, HTTP_ACCEPT=accept) for accept in accepted]
+    assert first[0].content.startswith(b"openapi: 3.1.0\n")
+    assert first[0]["Content-Type"] == "application/vnd.oai.openapi; charset=utf-8"
+    assert first[1]["Content-Type"] == "application/vnd.oai.openapi+json"
+    with count_calls(SchemaGenerator.get_schema, yaml.dump) as calls:
+        for accept, before in zip(accepted, first, strict=True):
+            again = reader.get(f"{SCHEMA}?lang=de&version=9", HTTP_ACCEPT=accept)
+            assert again.content == before.content
+    assert calls == {"get_schema": 0, "dump": 0}
 
 
 def test_schema_is_for_those_who_signed_in(db: None) -> None:

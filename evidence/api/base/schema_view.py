@@ -1,0 +1,46 @@
+"""Hands out the OpenAPI document, which is made once in each process."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+
+@cache
+def make_document() -> dict[str, Any]:
+    """Return the whole document. It tells of no row, and is the same for everybody.
+
+    Making it takes seconds, and writing it as YAML as long again: whoever may read it
+    could keep a process busy by asking often.
+    """
+    document: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    return document
+
+
+@cache
+def write_document(renderer: type[BaseRenderer]) -> bytes:
+    """Return the document as one of its formats writes it."""
+    written: bytes = renderer().render(make_document(), renderer_context={})
+    return written
+
+
+class SchemaView(SpectacularAPIView):
+    """The document in the format that was asked for, as YAML else."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        renderer = request.accepted_renderer
+        charset = f"; charset={renderer.charset}" if renderer.charset else ""
+        name = self._get_filename(request, None)
+        return HttpResponse(
+            write_document(type(renderer)),
+            content_type=f"{renderer.media_type}{charset}",
+            headers={"Content-Disposition": f'inline; filename="{name}"'},
+        )
