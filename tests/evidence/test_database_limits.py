@@ -25,6 +25,7 @@ from incidents.models import Incident
 from incidents.services.changes import lock_incident
 from tests.api.conftest import make_client
 from tests.factories import make_incident
+from tests.limits import short_limits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,18 +38,6 @@ def case() -> Incident:
 @pytest.fixture
 def uploader(machine: User) -> APIClient:
     return make_client(machine, TokenScope.EVIDENCE_WRITE)
-
-
-@contextmanager
-def short_limits(name: str = "lock_timeout") -> Iterator[None]:
-    """Let the session of this thread wait a tenth of a second and no more."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET {name} = '100ms'")
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f"RESET {name}")
 
 
 @contextmanager

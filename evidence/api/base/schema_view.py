@@ -9,7 +9,6 @@ from django.http import HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 
@@ -25,10 +24,12 @@ def make_document() -> dict[str, Any]:
 
 
 @cache
-def write_document(renderer: type[BaseRenderer]) -> bytes:
+def write_document(media_type: str) -> bytes:
     """Return the document as one of its formats writes it."""
-    written: bytes = renderer().render(make_document(), renderer_context={})
-    return written
+    kinds = SchemaView.renderer_classes
+    renderer = next(kind for kind in kinds if kind.media_type == media_type)()
+    written = renderer.render(make_document(), renderer_context={})
+    return written.encode() if isinstance(written, str) else written
 
 
 class SchemaView(SpectacularAPIView):
@@ -40,7 +41,7 @@ class SchemaView(SpectacularAPIView):
         charset = f"; charset={renderer.charset}" if renderer.charset else ""
         name = self._get_filename(request, None)
         return HttpResponse(
-            write_document(type(renderer)),
+            write_document(str(renderer.media_type)),
             content_type=f"{renderer.media_type}{charset}",
             headers={"Content-Disposition": f'inline; filename="{name}"'},
         )

@@ -45,6 +45,7 @@ from incidents.workflow.incident_states import Severity
 from incidents.workflow.postmortem import ActionItemType
 from policy.services.readings import take_up_evidence
 from tests.factories import NOON, make_evidence, make_incident, make_user
+from tests.limits import short_limits
 
 TAMPERED = "tampered-removed-entry"
 TASKS = sorted({entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()})
@@ -183,7 +184,7 @@ def test_case_that_somebody_holds_keeps_no_other_from_its_severity(
     cases = [make_incident(playbook="INC-3", severity=Severity.LOW) for _ in range(2)]
     for case in cases:
         make_evidence(case, vector=TAMPERED)
-    with holding(cases[0]):
+    with holding(cases[0]), short_limits():
         assert sweep_diagnoses() == 1
     cases[1].refresh_from_db()
     assert cases[1].severity == Severity.CRITICAL
