@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 
 SCRIPTS = (
+    "skin",
     "clocks",
     "times",
     "commands",

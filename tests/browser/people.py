@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ SCREENSHOTS = Path(
     os.environ.get("SCREENSHOT_FOLDER", ROOT / ".artifacts" / "screenshots")
 )
 TIMEOUT_MS = 30_000
+POLL_MS = 50
 
 
 class Person:
@@ -70,6 +72,29 @@ class Person:
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
+def wait_until(page: Page, expression: str, *, timeout_ms: int = TIMEOUT_MS) -> None:
+    """Wait until an expression is true in the page, or in the one that follows it.
+
+    Playwright's own wait evaluates in the page, which our policy forbids.
+    """
+    ends_at = time.monotonic() + timeout_ms / 1000
+    while not _is_true(page, expression):
+        assert time.monotonic() < ends_at, f"never true at {page.url}: {expression}"
+        page.wait_for_timeout(POLL_MS)
+
+
+def _is_true(page: Page, expression: str) -> bool:
+    from playwright.sync_api import Error
+
+    try:
+        return bool(page.evaluate(expression))
+    except Error as error:
+        # Another page came while this one was asked.
+        if "context was destroyed" in str(error) or "navigation" in str(error):
+            return False
+        raise
+
+
 @contextmanager
 def follows(page: Page) -> Iterator[None]:
     """Wait until another page is there, or this one was changed in place."""
@@ -79,7 +104,7 @@ def follows(page: Page) -> Iterator[None]:
     )
     yield
     # A page that was loaded anew knows nothing of it.
-    page.wait_for_function("window.wasShown !== false")
+    wait_until(page, "window.wasShown !== false")
     page.wait_for_load_state()
 
 

@@ -13,6 +13,7 @@ from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
 from evidence.models import EvidenceItem, EvidenceKind
+from tests.browser.people import wait_until
 from tests.conftest import sign_in
 from tests.policy.admin.conftest import World, world
 
@@ -134,7 +135,7 @@ def test_after_an_answer_the_page_is_where_one_was_with_the_focus_there(
     before = page.evaluate("scrollY")
     assert before > 0
     item.locator(done).click()
-    page.wait_for_function(f"document.activeElement.id === {name!r}")
+    wait_until(page, f"document.activeElement.id === {name!r}")
     box = page.locator(f"#{name}").bounding_box()
     assert box is not None
     assert 0 <= box["y"] < SHORT_SCREEN["height"]
@@ -166,7 +167,7 @@ def test_no_panel_of_a_button_stands_out_of_the_window(
     for button in buttons.all():
         button.click()
         page.locator(".cf-actions > .cf-pop[open] > .cf-panel").wait_for()
-        page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+        wait_until(page, "document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_the_first_tab_leads_past_the_sidebar(

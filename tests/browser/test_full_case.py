@@ -32,7 +32,7 @@ from incidents.models import (
 )
 from incidents.services.alerts.rules import load_default_rules
 from tests.browser.counting import Counter
-from tests.browser.people import Person, person
+from tests.browser.people import Person, person, wait_until
 from tests.factories import make_playbooks
 from tests.live import LiveWorker
 from tests.policy.explaining import explain_settings
@@ -215,8 +215,9 @@ def analyze(rosa: Person, case: Incident) -> None:
     row = rosa.page.locator("#condition-root-cause-written")
     row.get_by_text("Make a statement").click()
     # The field that opens has the cursor; before that, letters are the page's keys.
-    rosa.page.wait_for_function(
-        "document.activeElement.matches('#condition-root-cause-written textarea')"
+    wait_until(
+        rosa.page,
+        "document.activeElement.matches('#condition-root-cause-written textarea')",
     )
     rosa.page.keyboard.type("The broker's blocklist missed the variable.")
     rosa.press("Record my statement", within=row)

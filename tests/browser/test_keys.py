@@ -12,7 +12,7 @@ from django.utils import timezone
 from incidents.admin.cockpit import TABS as CASE_TABS
 from incidents.models import ChecklistItem, Finding, Incident
 from incidents.workflow.incident_states import ItemState
-from tests.browser.people import Person, follows, person
+from tests.browser.people import Person, follows, person, wait_until
 from tests.browser.test_access import AXE, faults_of
 from tests.factories import make_incident
 
@@ -90,13 +90,13 @@ def test_done_note_and_overrule_press_what_the_item_offers(
     rosa: Person, case: Incident
 ) -> None:
     press(rosa, "j", "j", "j", "o")
-    rosa.page.wait_for_function("document.activeElement.name === 'reason'")
+    wait_until(rosa.page, "document.activeElement.name === 'reason'")
     rosa.page.keyboard.type("nothing reached it")
     assert item_of(case, ITEMS[2]).is_open
     rosa.page.keyboard.press("Escape")
     rosa.page.locator(f"#item-{ITEMS[1]}").focus()
     press(rosa, "n")
-    rosa.page.wait_for_function("document.activeElement.name === 'note'")
+    wait_until(rosa.page, "document.activeElement.name === 'note'")
     rosa.page.keyboard.type("cdjk?")
     assert rosa.page.evaluate("document.activeElement.value") == "cdjk?"
     assert item_of(case, ITEMS[1]).is_open

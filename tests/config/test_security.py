@@ -1,11 +1,16 @@
 """Headers, client addresses and sign-in limits, as a browser meets them."""
 
+import base64
+import hashlib
+import re
+
 import pytest
+from csp.constants import UNSAFE_INLINE
 from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from config.csp import POLICIES_BY_PATH
+from config.csp import POLICIES_BY_PATH, SKIN_COLOURS
 from config.middleware import TrustedProxyMiddleware
 from tests.conftest import PASSWORD, sign_in
 
@@ -58,13 +63,30 @@ def test_policies_name_no_plugin_and_no_base(client: Client, path: str) -> None:
 
 
 @pytest.mark.usefixtures("db")
-def test_only_pages_of_the_admin_may_evaluate(client: Client) -> None:
-    policies = {path: str(read_policy(client.get(path).headers)) for path in ANSWERS}
-    lax = {path for path, policy in policies.items() if "unsafe-eval" in policy}
-    assert lax == {"/admin/login/"}
-    assert {path for path in POLICIES_BY_PATH if path.startswith("/admin")} == {
-        "/admin/"
-    }
+@pytest.mark.parametrize("path", [*ANSWERS, "/api/v1/docs/"])
+def test_no_page_may_evaluate_or_hold_a_script(client: Client, path: str) -> None:
+    policy = read_policy(client.get(path).headers)
+    assert policy.get("script-src", "'self'") == "'self'"
+    assert "unsafe-eval" not in str(policy)
+
+
+def test_only_styles_are_laxer_and_only_where_it_is_stated() -> None:
+    assert set(POLICIES_BY_PATH) == {"/admin/", "/api/v1/docs/"}
+    for policy in POLICIES_BY_PATH.values():
+        lax = {name for name, sources in policy.items() if UNSAFE_INLINE in sources}
+        assert lax <= {"style-src", "style-src-attr"}
+
+
+@pytest.mark.usefixtures("db")
+def test_the_one_style_in_a_page_of_the_admin_is_the_one_that_is_allowed(
+    admin_client: Client,
+) -> None:
+    for url in ("/admin/", "/admin/login/", "/admin/incidents/incident/"):
+        page = admin_client.get(url, follow=True).content.decode()
+        styles = re.findall(r"<style[^>]*>(.*?)</style>", page, re.DOTALL)
+        digests = {hashlib.sha256(style.encode()).digest() for style in styles}
+        found = {f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests}
+        assert found == {SKIN_COLOURS}, "config/csp.py holds another one."
 
 
 @pytest.mark.usefixtures("db")
@@ -83,8 +105,10 @@ def test_no_folder_is_listed(client: Client, path: str) -> None:
 @pytest.mark.usefixtures("db")
 def test_admin_gets_its_own_policy_and_no_inline_scripts(client: Client) -> None:
     policy = read_policy(client.get("/admin/login/").headers)
-    assert policy["script-src"] == "'self' 'unsafe-eval'"
-    assert policy["style-src"] == "'self' 'unsafe-inline'"
+    assert policy["script-src"] == "'self'"
+    assert policy["style-src"] == "'self'"
+    assert policy["style-src-elem"] == f"'self' {SKIN_COLOURS}"
+    assert policy["style-src-attr"] == "'unsafe-inline'"
     assert policy["default-src"] == "'self'"
     assert policy["object-src"] == "'none'"
 
