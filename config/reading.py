@@ -16,6 +16,7 @@ OWN_ACCOUNT = (
     "/admin/confirm/",
     "/admin/password_change/",
     "/admin/auth/user/",
+    "/admin/incidents/notification/preferences/",
 )
 """The pages of one's own account: they write passwords, sessions and settings. Who only
 reads has no right to anybody else's."""

@@ -38,6 +38,7 @@ from incidents.models import (
 )
 from incidents.services.notifications.channels import why_mail_is_not_sent
 from incidents.services.notifications.outbox import (
+    CHANGE_CHANNEL,
     RETRY,
     retry_notification,
     send_channel_test,
@@ -244,11 +245,17 @@ def test_view(request: HttpRequest) -> HttpResponse:
 @takes_forms
 def channel_test_view(request: HttpRequest, channel_id: int) -> HttpResponse:
     """Send a test message by one channel, and lead to what becomes of it."""
-    if channel_id > MAX_KEY or not WebhookChannel.objects.filter(pk=channel_id):
+    person = person_of(request)
+    channel = WebhookChannel.objects.filter(pk=min(channel_id, MAX_KEY)).first()
+    is_own = channel is not None and channel.owner_id == person.pk
+    # By right before by row: who may not test is not told which channels there are.
+    if not is_own and not person.has_perm(CHANGE_CHANNEL):
+        raise PermissionDenied
+    if channel is None:
         raise Http404
     row = call_service(
         request,
-        lambda: send_channel_test(actor=person_of(request), webhook_id=channel_id),
+        lambda: send_channel_test(actor=person, webhook_id=channel.pk),
         success="On its way. What becomes of it shows here.",
     )
     if row is None:

@@ -228,7 +228,7 @@ TABLES = {
             ),
         },
         pages={
-            "preview/": Page(sends=WORK),
+            "preview/": Page(sends=READERS),
             "look-in/": Page(REVIEW, REVIEW),
             "my-items/": Page(READERS),
             "system/": Page(ADMINISTRATORS),

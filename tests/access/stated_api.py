@@ -49,7 +49,7 @@ REPORT_POLICY = {"post": Write(SENDERS, TokenScope.POLICY_WRITE)}
 
 LISTS = (
     *("custody-events", "reports", "audit-entries", "extensions", "trust-transitions"),
-    *("rollbacks", "Phases", "playbooks", "playbook-versions", "alert-rules"),
+    *("rollbacks", "phases", "playbooks", "playbook-versions", "alert-rules"),
     *("findings", "postmortems", "postmortem-versions", "action-items", "scans"),
     *(kind.path for kind in KINDS),
 )

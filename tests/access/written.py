@@ -13,10 +13,9 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "access.md"
 HEAD = """# Who may do what
 
 This page is written by `make access` from what is stated in `tests/access`. Tests fail
-while it is not current, for a route that is not stated, and where the rights of a role
-are not what is stated: for reading and deleting, for every button, and for reading the
-API. Of the other cells it says what is meant; the tests of each page and resource hold
-them.
+while it is not current and for a route that is not stated (`make test`). Others ask
+every page, button and resource as everybody, with the forms that the pages offer, count
+in the database what changed, and compare (`tests/access/asked`, in `make walk`).
 
 **●** is let through, **·** is refused. Visitors are asked to sign in, except at
 the pages for signing in and out; so are accounts that are switched off and accounts for
