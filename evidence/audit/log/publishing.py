@@ -21,7 +21,8 @@ TRY_SECONDS = 120
 """After this another tries, where the worker that was at it is gone."""
 FIRST_PAUSE = dt.timedelta(minutes=1)
 LONGEST_PAUSE = dt.timedelta(hours=1)
-STALE = dt.timedelta(days=1)
+# A day, and what the next day's takes to be made and sent.
+STALE = dt.timedelta(days=1, minutes=10)
 
 
 def publish_checkpoints(*, now: dt.datetime | None = None) -> int:
@@ -40,7 +41,10 @@ def _publish(place: Place, newest: LogCheckpoint, now: dt.datetime) -> bool:
     waiting = copies.filter(held_at__isnull=True).order_by("id").first()
     if waiting is None:
         known = last.checkpoint.tree_size if last else 0
-        is_due = last is None or has_passed(last.held_at or now, place.every, now=now)
+        # By its own age: what was taken late, after a failure, is old from the start.
+        is_due = last is None or has_passed(
+            last.checkpoint.made_at, place.every, now=now
+        )
         if newest.tree_size <= known or not is_due:
             return False
         waiting, _ = LogCopy.objects.get_or_create(
@@ -108,10 +112,8 @@ def check_publishing() -> str:
         raise HealthWarning(
             "nobody outside is given checkpoints: LOG_PLACES is not set"
         )
-    newest = LogCopy.objects.filter(held_at__isnull=False).order_by("-held_at").first()
-    if (
-        newest is None
-        or timezone.now() - (newest.held_at or newest.next_try_at) > STALE
-    ):
+    held = LogCopy.objects.filter(held_at__isnull=False).select_related("checkpoint")
+    newest = held.order_by("-checkpoint__made_at").first()
+    if newest is None or timezone.now() - newest.checkpoint.made_at > STALE:
         raise HealthWarning("nothing outside holds a checkpoint younger than a day")
-    return f"held outside since {newest.held_at:%Y-%m-%d %H:%M} UTC"
+    return f"held outside: that of {newest.checkpoint.made_at:%Y-%m-%d %H:%M} UTC"

@@ -334,10 +334,33 @@ def test_readiness_warns_where_nothing_outside_is_fresh(
     write()
     grow_log()
     publish_checkpoints()
-    assert "held outside since" in check_publishing()
-    without_triggers("UPDATE evidence_logcopy SET held_at = held_at - interval '25h'")
+    assert "held outside" in check_publishing()
+    # However late a place took it: what is held is as old as the checkpoint is.
+    without_triggers(
+        "UPDATE evidence_logcheckpoint SET made_at = made_at - interval '25h'"
+    )
     with pytest.raises(HealthWarning, match="younger than a day"):
         check_publishing()
+
+
+def test_a_place_that_was_away_gets_the_newest_as_soon_as_it_took_the_old_one(
+    db: None, settings: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "later"
+    settings.LOG_PLACES = [f"file://{folder}?every=86400"]
+    write()
+    old = grow_log(now=NOON)
+    assert publish_checkpoints(now=NOON) == 0
+    write()
+    back = NOON + dt.timedelta(days=3)
+    newest = grow_log(now=back)
+    assert newest.tree_size > old.tree_size
+    folder.mkdir()
+    assert publish_checkpoints(now=back) == 1
+    assert publish_checkpoints(now=back + MINUTE) == 1
+    names = {path.name for path in folder.iterdir()}
+    assert f"{newest.tree_size:020d}.checkpoint" in names
+    assert publish_checkpoints(now=back + 2 * MINUTE) == 0
 
 
 @pytest.mark.parametrize(
