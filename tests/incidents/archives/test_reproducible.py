@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +31,7 @@ from incidents.services.lifecycle.holds import place_hold
 from tests.evidence.helpers import without_triggers
 from tests.factories import make_evidence, make_incident, make_user
 from tests.incidents.postmortem.cases import make_case, make_signed
+from tests.live import ROOT, LiveWorker
 from tests.pages.world import make_everything
 from tests.policy.samples import make_extension
 
@@ -269,3 +274,49 @@ def test_an_archive_that_was_asked_for_before_cases_were_frozen_is_made() -> Non
     made = run_archive(archive_id=archive.pk)
     assert made is not None
     assert make_again(archive) == storage.read_verified(made.sha256_hex)
+
+
+WRITE_AGAIN = """
+import hashlib, io, os
+from incidents.models import CaseArchive
+from incidents.services.archives.copies import RedactedContents
+from incidents.services.archives.making import Contents, write_case
+
+os.umask(0o77)
+for archive in CaseArchive.objects.order_by("pk"):
+    file = io.BytesIO()
+    make = RedactedContents if archive.is_redacted else Contents
+    write_case(archive, file, make_contents=make)
+    print(hashlib.sha256(file.getvalue()).hexdigest())
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_process_of_another_place_gives_the_same_bytes(
+    evidence_folder: Path, tmp_path: Path
+) -> None:
+    """Whatever order its sets have, its zone, language, folder and user mask."""
+    incident = make_signed().postmortem.incident
+    make_evidence(incident)
+    made = []
+    for redaction in (None, FULL):
+        done = run_archive(archive_id=ask(incident, redaction=redaction).pk)
+        assert done is not None
+        made.append(done)
+    variables = LiveWorker(evidence_folder, Path(os.devnull)).variables()
+    key = {"LOG_KEY_FILE": f"{evidence_folder}.log-key"}
+    expected = list(
+        CaseArchive.objects.order_by("pk").values_list("sha256_hex", flat=True)
+    )
+    assert {one.sha256_hex for one in made} <= set(expected)
+    for seed, zone in (("1", "Pacific/Kiritimati"), ("2", "America/St_Johns")):
+        elsewhere = {"PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": "C", "LANG": "tr_TR"}
+        told = subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), "shell", "-c", WRITE_AGAIN],
+            cwd=tmp_path,
+            env={**os.environ, **variables, **key, **elsewhere},
+            capture_output=True,
+            text=True,
+        )
+        assert told.returncode == 0, told.stderr
+        assert [line for line in told.stdout.split() if len(line) == 64] == expected
