@@ -183,7 +183,9 @@ def _make_account(claims: Claims, now: dt.datetime) -> User:
         after={"username": person.username, "email": person.email},
         now=now,
     )
-    _link(person, claims, now, actor=None)
+    identity = _link(person, claims, now, actor=None)
+    identity.last_used_at = now
+    identity.save(update_fields=["last_used_at"])
     return person
 
 

@@ -121,3 +121,21 @@ def test_command_refuses_a_scope_beyond_the_role(auditor: User) -> None:
     with pytest.raises(CommandError, match="may not do what cases:write is for"):
         call_command("create_token", "auditor", "--scope", "cases:write")
     assert not ApiToken.objects.exists()
+
+
+def test_command_holds_a_token_to_networks(
+    auditor: User, capsys: pytest.CaptureFixture[str]
+) -> None:
+    networks = ("--network", "192.0.2.0/24", "--network", "2001:db8::/32")
+    call_command("create_token", "auditor", "--scope", "read", *networks)
+    assert ApiToken.objects.get().networks == ["192.0.2.0/24", "2001:db8::/32"]
+    assert "used from 192.0.2.0/24, 2001:db8::/32;" in capsys.readouterr().err
+    call_command("create_token", "auditor", "--scope", "read")
+    assert "used from anywhere;" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["inside", "192.0.2.1/24", ""])
+def test_command_refuses_what_is_no_network(auditor: User, wrong: str) -> None:
+    with pytest.raises(CommandError):
+        call_command("create_token", "auditor", "--scope", "read", "--network", wrong)
+    assert not ApiToken.objects.exists()

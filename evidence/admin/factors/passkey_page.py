@@ -65,6 +65,7 @@ def passkey_page(request: HttpRequest) -> HttpResponse:
         request,
         "evidence/people/add_passkey.html",
         title="Add a passkey",
+        is_linked=is_linked(person_of(request)),
         form=form,
         options=options,
         obstacle=obstacle,

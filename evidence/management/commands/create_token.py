@@ -28,6 +28,13 @@ class Command(BaseCommand):
         )
         parser.add_argument("--days", type=int, default=DEFAULT_DAYS)
         parser.add_argument("--name", default="", help="what it is for")
+        parser.add_argument(
+            "--network",
+            action="append",
+            default=[],
+            help="where it may be used from, such as 192.0.2.0/24; give the option "
+            "again for more; without: from anywhere",
+        )
 
     def handle(
         self,
@@ -36,8 +43,15 @@ class Command(BaseCommand):
         scope: list[str],
         days: int,
         name: str,
+        network: list[str],
         **options: object,
     ) -> None:
+        if not all(map(str.strip, network)):
+            # An empty variable of a script would open what was meant to be closed.
+            raise CommandError(
+                "--network is empty. Give a network such as 192.0.2.0/24, or leave the "
+                "option out: then the token is used from anywhere."
+            )
         users = get_user_model()._default_manager
         user = users.filter(username=username).first()
         if user is None:
@@ -51,12 +65,14 @@ class Command(BaseCommand):
                 name=name or f"made for {username} on the command line",
                 scopes=scope,
                 days=days,
+                networks=network,
                 actor=None,
             )
         except CasefileError as error:
             raise CommandError(as_sentence(error.message)) from error
         self.stderr.write(
-            f"Token {token}: scopes {', '.join(token.scopes)}; "
+            f"Token {token}: scopes {', '.join(token.scopes)}; used from "
+            f"{', '.join(token.networks) or 'anywhere'}; "
             f"expires {token.expiry:%Y-%m-%d %H:%M} UTC. Keep it: it is not stored."
         )
         self.stdout.write(secret)

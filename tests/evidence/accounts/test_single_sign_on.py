@@ -107,6 +107,7 @@ def test_the_first_sign_in_makes_an_account_with_the_roles_of_its_groups(
     entry = AuditEntry.objects.get(action="person.signed_in")
     assert (entry.actor, entry.after["by"]) == (person, "single sign-on")
     assert AuditEntry.objects.filter(action="person.identity_linked").count() == 1
+    assert "never since" not in client.get(PAGE).content.decode()
     sign_in()
     assert User.objects.filter(username__startswith="ada").count() == 1
 
