@@ -25,6 +25,7 @@ from incidents.api.picture import (
     PictureSerializer,
     PictureWindowSerializer,
 )
+from incidents.api.restriction import RestrictionActions
 from incidents.models import (
     CaseHold,
     Cycle,
@@ -83,7 +84,7 @@ class PreconditionRequired(APIException):
     )
 
 
-class IncidentViewSet(ReadOnlyViewSet):
+class IncidentViewSet(RestrictionActions, ReadOnlyViewSet):
     """Cases with their extensions, phases and clocks."""
 
     queryset = Incident.objects.select_related(

@@ -95,6 +95,10 @@ OTHERS = {
     f"{CASE}close/": Resource(writes=WORK_CASES),
     f"{CASE}hold/": Resource(writes=WORK_CASES),
     f"{CASE}release-hold/": Resource(writes=REVIEW_CASES),
+    f"{CASE}restrict/": Resource(writes=WORK_CASES),
+    f"{CASE}readers/": Resource(writes=WORK_CASES),
+    f"{CASE}lift-restriction/": Resource(writes=REVIEW_CASES),
+    "incidents/look-in/": Resource(writes=REVIEW_CASES),
     f"{CASE}tlp/": Resource(writes=WORK_CASES),
     "archives/": Resource(
         READERS, writes={"post": Write(TAKERS, TokenScope.CASES_WRITE)}
