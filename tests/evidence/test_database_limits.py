@@ -17,6 +17,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from config.urls import urlpatterns as own_urls
+from evidence.admin.methods import takes_forms
 from evidence.database.base import INSTANT, waiting_room
 from evidence.database.errors import DatabaseFull, QueryTooLong, RecordBusy
 from evidence.models import EvidenceItem, TokenScope
@@ -108,6 +109,7 @@ def test_page_says_that_the_database_is_away(
     assert "The database does not answer" in page.content.decode()
 
 
+@takes_forms
 def busy_view(request: HttpRequest) -> HttpResponse:
     raise RecordBusy("Somebody is changing this case")
 
