@@ -101,6 +101,7 @@ def test_every_kept_example_is_of_something_that_exists(
         assert set(bodies) <= set(operations[name]["requestBody"]["content"]), name
 
 
+@pytest.mark.walk
 def test_what_is_answered_is_as_documented(
     everything: Any, document: dict[str, Any]
 ) -> None:

@@ -91,6 +91,7 @@ def test_no_kind_leaves_out_a_case_that_it_has(kind: RecordKind) -> None:
     assert bool(to_a_case) <= bool(kind.incident_lookup)
 
 
+@pytest.mark.walk
 def test_every_reader_reads_every_kind_as_it_is_stored(everything: Any) -> None:
     """Rows, details and filters of every kind, for every role that reads."""
     clients = [
@@ -158,6 +159,7 @@ def test_every_kind_is_narrowed_by_its_case(everything: Any) -> None:
     assert tried > 10
 
 
+@pytest.mark.walk
 def test_a_row_is_found_by_what_it_holds(everything: Any) -> None:
     reader = make_client(User.objects.get(username="auditor"), "read")
     tried = 0

@@ -20,6 +20,8 @@ from evidence import storage
 from tests.backend.template import name_template
 from tests.test_architecture import ROOT
 
+pytestmark = pytest.mark.live
+
 COUNTED = ("incidents_incident", "evidence_evidenceitem", "evidence_recordedrow")
 PASSWORD = "only-for-tests"
 MAKE_ROLE = sql.SQL(f"CREATE ROLE {{}} LOGIN PASSWORD '{PASSWORD}'")

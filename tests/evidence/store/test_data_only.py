@@ -21,6 +21,7 @@ from tests.evidence.store.test_backups import (
 from tests.test_architecture import ROOT
 
 
+@pytest.mark.live
 @pytest.mark.django_db
 def test_a_dump_of_the_data_alone_is_loaded_as_the_documents_say(
     source: Installation,  # noqa: F811

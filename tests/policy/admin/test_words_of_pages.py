@@ -82,6 +82,7 @@ def clocks_without_zone(text: str) -> list[str]:
     return found
 
 
+@pytest.mark.walk
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Pacific/Auckland"])
 def test_every_time_on_every_page_is_iso_with_24_hours_and_its_zone(
     world: World, client: Client, administrator: User, zone: str
