@@ -40,6 +40,12 @@ _ALL = (
         "require(Buffer.from('766d', 'hex').toString()).",
     ),
     Family(
+        "string-array",
+        "fetched from an obfuscator's array of texts",
+        "Run the function that fetches, after the loop that turns the array.",
+        "The output of javascript-obfuscator, with RC4, for require('vm').",
+    ),
+    Family(
         "decoder-loop",
         "built up in a loop",
         "Follow counted loops over constants; flag text that a loop makes into code.",
@@ -364,6 +370,7 @@ ENCODINGS = frozenset(
         "number-base",
         "coercion",
         "decoder-loop",
+        "string-array",
     ]
 )
 # Of these, what turns unreadable text into readable: nothing but decoding does it.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tree_sitter import Node
 
 from policy.scanner.detection.findings import (
@@ -39,6 +41,10 @@ from policy.scanner.semantics.values import (
 HARMLESS_CODE = frozenset(
     ("", "this", "return this", "return this;", "return globalThis", "return  this")
 )
+# What javascript-obfuscator puts into every program that it defends.
+_FINDS_GLOBAL = re.compile(
+    r"""return ?\(function\(\) ?\{\}\.constructor\(["']return this["']\)\( ?\)\);?"""
+)
 _TELLING_WORDS = ("process", "require", "eval", "Function", "constructor", "import")
 
 
@@ -51,7 +57,7 @@ def judge_code(
     made = merge_via(payload) if arguments else frozenset()
     text = to_text(payload) if not isinstance(payload, Host) else None
     constant = [to_text(argument) for argument in arguments]
-    if text is not None and text.strip() in HARMLESS_CODE and not made & ENCODINGS:
+    if text is not None and is_harmless(text.strip(), made):
         why = f"{name} of text that only finds the global object"
         detector.add(node, "harmless-code", FLAGGED, why, via)
         return
@@ -69,6 +75,16 @@ def judge_code(
     for code in constant:
         if code:
             detector.nested(node, code, hidden | made | {"code-in-text"})
+
+
+def is_harmless(text: str, made: Via) -> bool:
+    """Return whether code only finds the global object, and is not decoded for it.
+
+    An obfuscator's own text is harmless by whatever way it is fetched.
+    """
+    if _FINDS_GLOBAL.fullmatch(text):
+        return True
+    return text in HARMLESS_CODE and not made & ENCODINGS
 
 
 def is_disguised(node: Node, name: str, text: str | None, made: Via) -> bool:

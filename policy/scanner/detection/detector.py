@@ -36,6 +36,7 @@ from policy.scanner.parsing.scopes import (
 )
 from policy.scanner.parsing.syntax import Syntax, error_nodes, parse
 from policy.scanner.proof import Proof, prove
+from policy.scanner.running import find_decoders
 from policy.scanner.semantics.coercion import to_text
 from policy.scanner.semantics.values import (
     PLAIN,
@@ -59,6 +60,7 @@ def detect(
     folder = Folder(program, budget, nesting)
     detector = Detector(syntax, path, program, folder, _scan_nested)
     try:
+        folder.decoders = find_decoders(syntax.root, syntax.source, budget.clock)
         proof = prove(syntax)
         _run(detector, Interest(syntax.source, proof))
         add_doubts(detector, proof)

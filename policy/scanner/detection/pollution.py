@@ -52,6 +52,8 @@ _WRITERS = frozenset(
     ]
 )
 _CALLERS = frozenset(("call", "apply", "bind"))
+# An obfuscator's array of texts holds every name of a program: there it tells nothing.
+_HIDING = ASSEMBLIES - {"string-array"}
 # Polyfills write to the others, in plain sight.
 _BUILT_IN = frozenset(("Object", "globalThis.Object", "Function"))
 _PROTOTYPES = frozenset(("Object.prototype", "?.__proto__", "?.prototype"))
@@ -71,7 +73,7 @@ def judge_prototype_call(
         on_prototype = isinstance(first, Host) and first.name in _PROTOTYPES
         if on_prototype or key == "__proto__":
             why = f"{name} writes to a prototype that everything inherits"
-            hidden = merge_via(*arguments[:2]) & ASSEMBLIES
+            hidden = merge_via(*arguments[:2]) & _HIDING
             classification = FORBIDDEN if hidden else FLAGGED
             detector.add(
                 node, "prototype-write", classification, why, pollution | hidden
@@ -151,7 +153,7 @@ def judge_assignment(detector: Detector, node: Node, scope: Scope) -> None:
     if not keys or left is None:
         return
     names = [key for key, _ in reversed(keys)]
-    hidden = frozenset().union(*(via for _, via in keys)) & ASSEMBLIES
+    hidden = frozenset().union(*(via for _, via in keys)) & _HIDING
     owner = detector.folder.fold(left.child_by_field_name("object"), scope)
     if not writes_prototype(names, owner, target):
         return
@@ -181,7 +183,7 @@ def judge_pair(detector: Detector, node: Node, scope: Scope) -> None:
         return
     name, via = property_key(detector.folder, key, scope)
     if name == "__proto__":
-        hidden = frozenset(via) & ASSEMBLIES
+        hidden = frozenset(via) & _HIDING
         why = "An own member named __proto__, which an unguarded merge follows"
         classification = FORBIDDEN if hidden else FLAGGED
         techniques = hidden | {"prototype-pollution"}

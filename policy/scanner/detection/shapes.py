@@ -22,8 +22,28 @@ _PACKER = re.compile(
 _JJ = re.compile(
     rb"(?<![$_\w])([$_\w]{1,12})\s*=\s*~\s*\[\s*\]\s*;\s*\1\s*=\s*\{\s*[$_]{2,}\s*:"
 )
+_NAME = rb"[A-Za-z_$][\w$]*"
+_PUSH = rb"\[['\"](?:push|\\x70\\x75\\x73\\x68)['\"]\]"
+# names['push'](names['shift']()): nobody but an obfuscator writes it with brackets.
+_TURNED = re.compile(rb"(%b)%b\(\1\[['\"]" % (_NAME, _PUSH))
+# names = function () { return texts; }; return names();
+_ARRAY_ANEW = re.compile(
+    rb"(?<![\w$.])(%b)\s*=\s*function\s*\(\)\s*\{\s*return\s+%b;?\s*\}[;,]?\s*"
+    rb"return\s+\1\(\)" % (_NAME, _NAME)
+)
+_CHECKSUM = re.compile(
+    rb"(%b)\.push\(\1\.shift\(\)\);?\s*\}\s*catch\s*(?:\(%b\))?\s*\{\s*"
+    rb"\1\.push\(\1\.shift\(\)\)" % (_NAME, _NAME)
+)
 _FACE = re.compile("ﾟ(?:ωﾟﾉ|Θﾟ|ｰﾟ|Дﾟ)".encode())
 _CODED = re.compile(rb"(?:\\x[2-7][0-9a-fA-F]|\\u00[2-7][0-9a-fA-F]){24,}")
+# Letters, and signs of plain text among them, in codes: not what tables of signs hold.
+_CODED_WORD = re.compile(
+    rb"(?:\\x(?:4[1-9a-fA-F]|5[0-9aA]|6[1-9a-fA-F]|7[0-9aA])"
+    rb"|\\u00(?:4[1-9a-fA-F]|5[0-9aA]|6[1-9a-fA-F]|7[0-9aA])){2,}"
+)
+_LEAST_CODED_WORDS = 4
+_LEAST_CODED_BYTES = 24 * 4
 _WORD = re.compile(rb"[A-Za-z]{2,}")
 
 
@@ -88,13 +108,26 @@ def _signs_alone(source: bytes) -> Iterator[Shape]:
         yield Shape(0, min(len(source), 160), "a program of signs alone (JJEncode)")
 
 
+def _coded_words(source: bytes) -> Iterator[Shape]:
+    """Find words that are spelled in codes, where there are many."""
+    words = list(_CODED_WORD.finditer(source))
+    size = sum(len(word[0]) for word in words)
+    if len(words) >= _LEAST_CODED_WORDS and size >= _LEAST_CODED_BYTES:
+        yield Shape(*words[0].span(), "texts that are spelled in codes throughout")
+
+
 Finder = Callable[[bytes], Iterator[Shape]]
+_TURNING = "an array of texts that is turned round (javascript-obfuscator)"
 _FINDERS: tuple[Finder, ...] = (
     _six_signs,
     _hex_names,
     _by_pattern(_PACKER, "code that unpacks itself (packer)"),
     _by_pattern(_JJ, "a program of signs alone (JJEncode)"),
     _by_pattern(_FACE, "a program of faces (AAEncode)"),
+    _by_pattern(_TURNED, _TURNING),
+    _by_pattern(_CHECKSUM, _TURNING),
+    _by_pattern(_ARRAY_ANEW, "texts that are kept in an array of their own"),
+    _coded_words,
     _by_pattern(_CODED, "texts that are spelled in codes throughout"),
     _signs_alone,
 )

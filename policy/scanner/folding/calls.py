@@ -133,6 +133,9 @@ def apply_value(folder: Folder, target: Value, arguments: list[Value]) -> Value:
     # A call is a step of its own: options times options add up without a new node.
     if not folder.may_continue():
         return UNKNOWN
+    decoded = call_decoder(folder, target, arguments)
+    if decoded is not None:
+        return decoded
     if isinstance(target, OneOf):
         return one_of(
             apply_value(folder, option, arguments) for option in target.options
@@ -150,6 +153,14 @@ def apply_value(folder: Folder, target: Value, arguments: list[Value]) -> Value:
     if isinstance(target, Method):
         return apply_method(folder, target, arguments)
     return unknown(target, *arguments)
+
+
+def call_decoder(folder: Folder, target: Value, arguments: list[Value]) -> Value | None:
+    """Return what an obfuscator's decoder gives, by running it; None for any other."""
+    for option in options(target):
+        if isinstance(option, Function) and option.node.id in folder.decoders:
+            return folder.decoders.call(option.node.id, arguments)
+    return None
 
 
 def apply_host(folder: Folder, target: Host, arguments: list[Value]) -> Value:

@@ -39,6 +39,7 @@ from policy.scanner.folding.interpreter import run_loop
 from policy.scanner.folding.members import fold_member, fold_this, member_key
 from policy.scanner.folding.state import MAX_DEPTH, MAX_SITE_STEPS, Budget
 from policy.scanner.parsing.scopes import Binding, Program, Scope, Write
+from policy.scanner.running import Decoders
 from policy.scanner.semantics.values import UNDEFINED, UNKNOWN, Value
 
 
@@ -53,6 +54,7 @@ class Folder:
     program: Program
     budget: Budget = field(default_factory=Budget)
     nesting: int = 0
+    decoders: Decoders = field(default_factory=Decoders)
     depth: int = 0
     memo: dict[int, Value] = field(default_factory=dict)
     folded: dict[int, Value] = field(default_factory=dict)
@@ -102,7 +104,7 @@ class Folder:
     def for_code(self, program: Program) -> Folder:
         """Return a folder for code in a string, on what this one has left to spend."""
         # The same budget: code in strings in strings must not buy steps anew.
-        inside = Folder(program, self.budget, self.nesting + 1, self.depth)
+        inside = Folder(program, self.budget, self.nesting + 1, depth=self.depth)
         inside.allowance = self.allowance
         return inside
 
