@@ -28,8 +28,8 @@ _PUSH = rb"\[['\"](?:push|\\x70\\x75\\x73\\x68)['\"]\]"
 _TURNED = re.compile(rb"(%b)%b\(\1\[['\"]" % (_NAME, _PUSH))
 # names = function () { return texts; }; return names();
 _ARRAY_ANEW = re.compile(
-    rb"(?<![\w$.])(%b)\s*=\s*function\s*\(\)\s*\{\s*return\s+%b;?\s*\}[;,]?\s*"
-    rb"return\s+\1\(\)" % (_NAME, _NAME)
+    rb"=\s*function\s*\(\)\s*\{\s*return\s+%b;?\s*\}[;,]?\s*return\s+(%b)\(\)"
+    % (_NAME, _NAME)
 )
 _CHECKSUM = re.compile(
     rb"(%b)\.push\(\1\.shift\(\)\);?\s*\}\s*catch\s*(?:\(%b\))?\s*\{\s*"
@@ -108,6 +108,28 @@ def _signs_alone(source: bytes) -> Iterator[Shape]:
         yield Shape(0, min(len(source), 160), "a program of signs alone (JJEncode)")
 
 
+def _turned(source: bytes) -> Iterator[Shape]:
+    """Find an array that is turned round, as nobody but an obfuscator writes it."""
+    for signs, pattern in (
+        ((b"'push'](", b'"push"](', b"\\x70\\x75\\x73\\x68"), _TURNED),
+        ((b".shift())",), _CHECKSUM),
+    ):
+        match = pattern.search(source) if any(s in source for s in signs) else None
+        if match is not None:
+            what = "an array of texts that is turned round (javascript-obfuscator)"
+            yield Shape(*match.span(), what)
+            return
+
+
+def _array_anew(source: bytes) -> Iterator[Shape]:
+    """Find a function that puts another in its own place, and calls that."""
+    for match in _ARRAY_ANEW.finditer(source):
+        before = source[max(match.start() - 80, 0) : match.start()].rstrip()
+        if re.search(rb"(?:^|[^\w$.])%b$" % re.escape(match[1]), before):
+            yield Shape(*match.span(), "texts that are kept in an array of their own")
+            return
+
+
 def _coded_words(source: bytes) -> Iterator[Shape]:
     """Find words that are spelled in codes, where there are many."""
     words = list(_CODED_WORD.finditer(source))
@@ -117,16 +139,14 @@ def _coded_words(source: bytes) -> Iterator[Shape]:
 
 
 Finder = Callable[[bytes], Iterator[Shape]]
-_TURNING = "an array of texts that is turned round (javascript-obfuscator)"
 _FINDERS: tuple[Finder, ...] = (
     _six_signs,
     _hex_names,
     _by_pattern(_PACKER, "code that unpacks itself (packer)"),
     _by_pattern(_JJ, "a program of signs alone (JJEncode)"),
     _by_pattern(_FACE, "a program of faces (AAEncode)"),
-    _by_pattern(_TURNED, _TURNING),
-    _by_pattern(_CHECKSUM, _TURNING),
-    _by_pattern(_ARRAY_ANEW, "texts that are kept in an array of their own"),
+    _turned,
+    _array_anew,
     _coded_words,
     _by_pattern(_CODED, "texts that are spelled in codes throughout"),
     _signs_alone,

@@ -37,8 +37,11 @@ TURNING = re.compile(
     % (_NAME, _PUSH, _SHIFT)
 )
 # function names() { …; names = function () …
+# Literal first, with the name looked for backwards: else every name is tried.
 _DECLARED = re.compile(rb"(?<![\w$])function\s+(%b)\s*\(" % _NAME)
-_MADE_ANEW = re.compile(rb"(?<![\w$.])(%b)\s*=\s*function(?![\w$])" % _NAME)
+_MADE_ANEW = re.compile(rb"=\s*function(?![\w$])")
+_NAME_BEFORE = re.compile(rb"(?:^|[^\w$.])(%b)\s*$" % _NAME)
+_MAX_NAME_BYTES = 80
 _MOST_ITSELF_BYTES = 64 * 1024
 _MAX_BLOCKS = 4
 _SET_UP = FUNCTIONS | {"identifier", "array", "object", "string", "number"}
@@ -89,20 +92,35 @@ def find_decoders(root: Node, source: bytes, clock: Clock) -> Decoders:
 
 def _places(root: Node, source: bytes) -> Iterator[Node]:
     """Yield places where an array is turned, or a function makes itself anew."""
-    for match in TURNING.finditer(source):
+    for match in TURNING.finditer(source) if _may_turn(source) else ():
         node = root.descendant_for_byte_range(match.start(), match.start() + 1)
         statement = _statement_of(node)
         if statement is not None:
             yield statement
-    made_anew: dict[bytes, list[int]] = {}
-    for match in _MADE_ANEW.finditer(source):
-        made_anew.setdefault(match[1], []).append(match.start())
+    made_anew = _made_anew(source)
     for match in _DECLARED.finditer(source) if made_anew else ():
         end = match.end() + _MOST_ITSELF_BYTES
         if any(match.end() < at < end for at in made_anew.get(match[1], ())):
             node = root.descendant_for_byte_range(*match.span(1))
             if node is not None and node.parent is not None:
                 yield node.parent
+
+
+def _may_turn(source: bytes) -> bool:
+    """Return whether it is worth while to look for an array that is turned."""
+    signs = (b".shift())", b"'shift'](", b'"shift"](', b"\\x73\\x68\\x69")
+    return any(sign in source for sign in signs)
+
+
+def _made_anew(source: bytes) -> dict[bytes, list[int]]:
+    """Return the names that are given another function, and where."""
+    found: dict[bytes, list[int]] = {}
+    for match in _MADE_ANEW.finditer(source):
+        before = source[max(match.start() - _MAX_NAME_BYTES, 0) : match.start()]
+        name = _NAME_BEFORE.search(before)
+        if name is not None:
+            found.setdefault(name[1], []).append(match.start())
+    return found
 
 
 def _statement_of(node: Node | None) -> Node | None:
