@@ -80,7 +80,7 @@ def find_locked(bucket: str, key: str) -> LockedObject | None:
     Raise BucketRefused where it cannot be read.
     """
     digest, size = hashlib.sha256(), 0
-    with _refusals("did not give it back") as client:
+    with _refusals("cannot be read") as client:
         found = _get(client, bucket, key)
         if found is None:
             return None

@@ -33,10 +33,10 @@ def _show(copy: ArchiveCopy) -> str:
     bucket = read_bucket()
     is_wanted = bucket is not None and bucket.place == copy.bucket
     return format_html(
-        "{} to {} after {} tries. {} {}",
+        "{} to {} after {}. {} {}",
         badge("failed", "Not copied", kind="archive"),
         copy.bucket,
-        copy.attempts,
+        "one try" if copy.attempts == 1 else f"{copy.attempts} tries",
         copy.last_problem,
         format_html("It is tried again at {}.", show_moment(copy.next_try_at))
         if is_wanted

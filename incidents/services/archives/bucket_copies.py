@@ -168,13 +168,13 @@ def check_copies(*, now: dt.datetime | None = None) -> str:
         said = late.exclude(last_problem="").values_list("last_problem", flat=True)
         problem = said.order_by("-next_try_at").first()
         raise HealthWarning(
-            f"{count} of the archives are not in the bucket. "
+            f"archives that are not in the bucket: {count}. "
             f"{problem or 'See the workers.'}"
         )
     copied = ArchiveCopy.everything.filter(
         bucket=bucket.place, copied_at__isnull=False
     ).count()
-    return f"{copied} archives, each read back when it was copied"
+    return f"archives there: {copied}, each read back when it was copied"
 
 
 def _waiting_for(bucket: Bucket) -> QuerySet[ArchiveCopy]:

@@ -149,7 +149,13 @@ def test_a_bucket_that_is_away_is_said_with_what_to_do_and_asked_again(
     copy = ArchiveCopy.objects.get()
     assert (copy.attempts, copy.copied_at) == (1, None)
     page = page_of(archive)
-    for part in ("Not copied", "NoSuchBucket", "Make the bucket", "tried again at"):
+    for part in (
+        "Not copied",
+        "NoSuchBucket",
+        "Make the bucket",
+        "tried again at",
+        "after one try",
+    ):
         assert part in page
     make_bucket(store)
     assert copy_due(NOW) == 0
@@ -332,14 +338,16 @@ def test_another_bucket_gets_all_anew_and_the_page_tells_them_apart(
 def test_readiness_warns_of_archives_that_are_not_there_and_says_why(
     store: Any, archive: CaseArchive
 ) -> None:
-    assert "0 archives" in check_copies()
+    assert "archives there: 0" in check_copies()
     long_ago = NOW - 2 * LATE
     assert copy_due(long_ago) == 0
-    with pytest.raises(HealthWarning, match=r"1 of the archives .* Make the bucket"):
+    with pytest.raises(
+        HealthWarning, match=r"not in the bucket: 1\. .* Make the bucket"
+    ):
         check_copies()
     make_bucket(store)
     assert copy_due(NOW) == 1
-    assert "1 archives, each read back" in check_copies()
+    assert "archives there: 1, each read back" in check_copies()
 
 
 def test_readiness_asks_for_copies_only_where_a_bucket_is_set() -> None:
