@@ -16,18 +16,35 @@ from typing import Any
 from policy.scanner.archive import SourceFile
 from policy.scanner.limits import PACKAGING_SECONDS, Clock, OverTimeError
 
-_ENTRY_MEMBERS = ("main", "module", "browser", "exports", "imports", "bin")
+_ENTRY_MEMBERS = (
+    *("main", "module", "browser", "exports", "imports", "bin"),
+    # Of bundlers, of the extension runtime, and of registries that serve browsers.
+    *("jsnext:main", "es2015", "esnext", "pi", "unpkg", "jsdelivr", "react-native"),
+)
 # What npm runs by itself when a package is installed.
 INSTALL_SCRIPTS = ("preinstall", "install", "postinstall")
+_GAP = rb"(?:\s|/\*[^*]{0,200}\*/)*"
+# require(path.join(__dirname, 'x')), import(new URL('./x', …)), require.resolve('./x'):
+# what stands inside of a load, and no text beside one.
 _LOADED = re.compile(
-    rb"(?:\brequire\s*\(|\bimport\s*\(|\bfrom|\bimport|\bWorker\s*\(|\bfork\s*\()\s*"
-    rb"['\"`](\.{1,2}/[^'\"`\n]{1,300})['\"`]"
+    rb"(?:\brequire(?:\.resolve)?%b\(|\bimport%b\(|\bfrom|\bimport|\bWorker%b\(|\bfork%b\()%b"
+    rb"(?:new\s+URL%b\(%b|(?:\w+\.)?(?:join|resolve)%b\(%b)?"
+    rb"(?:(__dirname)%b[,+]%b)?"
+    rb"['\"`](\.{0,2}/?[^'\"`\n]{1,300})['\"`]".replace(b"%b", _GAP)
 )
-_NODE_FILE = re.compile(r"\bnode\s+(?:-[-\w=./]+\s+)*([\w./@-]+)")
+# Each word of a script that names a file: whoever runs it, node or a shell.
+_WORD = re.compile(r"""[^\s"'=;&|()<>]+|"[^"]*"|'[^']*'""")
+# With one of these in a command, a name says nothing of what is in a file.
+_RUNNER = re.compile(
+    r"\b(?:node\w*|tsx|ts-node|bun|deno)\b|\s-r\s|--(?:require|import)\b"
+)
+_OTHER_CODE = (".sh", ".bash", ".py", ".ps1", ".bat", ".cmd", ".yml", ".yaml", ".toml")
 _NODE = re.compile(r"\bnode\s")
 _INLINE = re.compile(r"""(?:-e|--eval|-p|--print)[\s=]++(?:"(.*)"|'(.*)')""", re.S)
 _TRIED_SUFFIXES = ("", ".js", ".json", ".node", ".mjs", ".cjs", "/index.js")
-_NEVER_CODE = (".json", ".node", ".wasm", ".map")
+_NEVER_CODE = (".json", ".node", ".wasm")
+# What a pattern of names takes along with code.
+_BESIDE_CODE = (*_NEVER_CODE, ".map", ".md", ".css", ".html", ".txt", ".d.ts")
 MAX_MANIFEST_BYTES = 1024 * 1024
 
 
@@ -76,6 +93,7 @@ def _read(by_path: Mapping[str, SourceFile], clock: Clock) -> Packaging:
             manifest = _manifest(file)
             pending += _entries(path, manifest, by_path, clock)
             found.scripts += _scripts(path, manifest)
+            found.scripts += _built(path, manifest, by_path)
     pending += [path for path in by_path if path.endswith(_CODE_SUFFIXES)]
     while pending:
         path = pending.pop()
@@ -111,10 +129,40 @@ def _entries(
     named = [leaf for name in _ENTRY_MEMBERS for leaf in _leaves(manifest.get(name))]
     scripts = manifest.get("scripts")
     for command in _leaves(scripts if isinstance(scripts, dict) else None):
-        named += _NODE_FILE.findall(command)
+        named += _named_by(command)
+    named += _linked(folder, manifest, files)
     for name in dict.fromkeys([*named, "index"]):
         clock.check()
         yield from _resolve(folder, name, files)
+
+
+def _named_by(command: str) -> Iterator[str]:
+    """Yield the words of a script that may be files which it runs as JavaScript."""
+    runs_any = _RUNNER.search(command) is not None
+    for word in _words(command):
+        if runs_any or not word.lower().endswith((*_BESIDE_CODE, *_OTHER_CODE)):
+            yield word
+
+
+def _words(command: str) -> Iterator[str]:
+    """Yield the words of a command; those in quotes as a whole, and one by one."""
+    for word in _WORD.findall(command):
+        bare = word.strip("\"'")
+        yield bare
+        yield from bare.split() if bare != word else ()
+
+
+def _linked(
+    folder: str, manifest: Mapping[str, Any], files: Mapping[str, SourceFile]
+) -> Iterator[str]:
+    """Yield the files of the folder whose every file becomes a command."""
+    directories = manifest.get("directories")
+    named = directories.get("bin") if isinstance(directories, dict) else None
+    if isinstance(named, str):
+        inside = posixpath.normpath(posixpath.join(folder, named)) + "/"
+        yield from (
+            posixpath.relpath(p, folder or ".") for p in files if p.startswith(inside)
+        )
 
 
 def _leaves(value: Any, depth: int = 0) -> Iterator[str]:
@@ -134,7 +182,13 @@ def _resolve(folder: str, name: str, files: Mapping[str, SourceFile]) -> Iterato
     path = posixpath.normpath(posixpath.join(folder, name))
     if "*" in path:
         head, _, tail = path.partition("*")
-        yield from (p for p in files if p.startswith(head) and p.endswith(tail))
+        yield from (
+            p
+            for p in files
+            if p.startswith(head)
+            and p.endswith(tail)
+            and (tail or not p.lower().endswith(_BESIDE_CODE))
+        )
         return
     for suffix in _TRIED_SUFFIXES:
         if path + suffix in files:
@@ -146,9 +200,24 @@ def _loaded(path: str, files: Mapping[str, SourceFile], clock: Clock) -> Iterato
     """Yield the files that a file's imports and requires name."""
     folder = posixpath.dirname(path)
     for match in _LOADED.finditer(files[path].data):
-        name = match[1].decode("utf-8", "replace")
+        name = match[2].decode("utf-8", "replace")
         clock.check()
+        if match[1] is not None:
+            name = f"./{name.lstrip('/')}"
+        elif not name.startswith(("./", "../")) and name not in (".", ".."):
+            continue
         yield from _resolve(folder, name, files)
+
+
+def _built(
+    path: str, manifest: Mapping[str, Any], files: Mapping[str, SourceFile]
+) -> Iterator[InstallScript]:
+    """Yield the build that npm runs for a binding.gyp beside a manifest."""
+    gyp = posixpath.join(posixpath.dirname(path), "binding.gyp")
+    scripts = manifest.get("scripts")
+    own = scripts if isinstance(scripts, dict) else {}
+    if gyp in files and not {"install", "preinstall"} & set(own):
+        yield InstallScript(gyp, "install", "node-gyp rebuild")
 
 
 def _scripts(path: str, manifest: Mapping[str, Any]) -> Iterator[InstallScript]:

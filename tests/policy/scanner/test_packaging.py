@@ -40,6 +40,54 @@ REACHED = {
         "b.txt",
         {"index.js": "require('./a.txt')", "a.txt": "require('./b.txt')"},
     ),
+    "folder of commands": (
+        "tools/run",
+        {"package.json": json.dumps({"directories": {"bin": "./tools"}})},
+    ),
+    "extension": (
+        "x.dat",
+        {"package.json": json.dumps({"pi": {"extensions": ["./x.dat"]}})},
+    ),
+    "pattern of exports": (
+        "src/x.dat",
+        {"package.json": json.dumps({"exports": {"./f/*": "./src/*.dat"}})},
+    ),
+    "manifest of a folder": (
+        "sub/x.dat",
+        {
+            "index.js": "require('./sub')",
+            "sub/package.json": json.dumps({"main": "x.dat"}),
+        },
+    ),
+    "source map": ("x.map", {"index.js": "require('./x.map')"}),
+    **{
+        f"script {command}": (
+            "run.dat",
+            {"package.json": json.dumps({"scripts": {"start": command}})},
+        )
+        for command in (
+            "node -r ./run.dat index.js",
+            "node --require=./run.dat index.js",
+            "node --import ./run.dat index.js",
+            "NODE_OPTIONS='--require ./run.dat' node index.js",
+            "node 'run.dat'",
+            "nodejs run.dat",
+            "npx tsx run.dat && echo",
+            "./run.dat",
+        )
+    },
+    **{
+        f"source {source}": ("run.dat", {"index.mjs": source})
+        for source in (
+            "require(require.resolve('./run.dat'))",
+            "require(path.join(__dirname, 'run.dat'))",
+            "require(__dirname + '/run.dat')",
+            "require(/* a */ './run.dat')",
+            "import(new URL('./run.dat', import.meta.url))",
+            "export * from './run.dat'",
+            "new Worker(new URL('./run.dat', import.meta.url))",
+        )
+    },
     "old suffix": ("lib.es6", {"index.js": ""}),
 }
 
@@ -70,6 +118,30 @@ def test_install_script_is_flagged_and_its_code_is_read():
     found = _scan({"index.js": "", "package.json": manifest})["package.json"]
     assert {"install-script", "forbidden-module"} <= {e.rule for e in found.entries}
     assert {entry.line for entry in found.entries} == {3}
+
+
+def test_build_that_npm_runs_by_itself_is_flagged():
+    files = {"index.js": "", "package.json": "{}", "binding.gyp": "{}"}
+    found = _scan(files)["binding.gyp"]
+    assert {entry.rule for entry in found.entries} == {"install-script"}
+
+
+def test_data_that_is_only_read_is_not_taken_for_code():
+    found = _scan({"index.js": "fs.readFileSync('./a.txt')", "a.txt": "to be read ("})
+    assert found["a.txt"].classification is Classification.SAFE
+
+
+@pytest.mark.parametrize("name", ["build.sh", "README.md"])
+def test_what_a_script_only_handles_is_not_taken_for_code(name: str):
+    manifest = json.dumps({"scripts": {"lint": f"check {name}"}})
+    found = _scan({"index.js": "", "package.json": manifest, name: "# To be (done"})
+    assert found[name].classification is Classification.SAFE
+
+
+def test_pattern_of_exports_takes_no_prose_for_code():
+    manifest = json.dumps({"exports": {"./*": "./*"}})
+    found = _scan({"index.js": "", "package.json": manifest, "a.md": "# To be read ("})
+    assert found["a.md"].classification is Classification.SAFE
 
 
 def test_script_called_server_node_js_is_not_taken_for_compiled_code():
