@@ -35,6 +35,7 @@ VALUES = {
     "LOG_SIGNING_KEYS": (KEYS, "','.join(s.LOG_SIGNING_KEYS)"),
     "LOG_PLACES": ("https://a.org/x", "','.join(s.LOG_PLACES)"),
     "METRICS_TOKEN": ("token", "s.METRICS_TOKEN"),
+    "OIDC_CLIENT_SECRET": ("of-both-sides", "s.OIDC_CLIENT_SECRET"),
     "DATABASE_URL": (
         "postgres://app:from-file@db.example.org/casefile",
         "'postgres://app:{PASSWORD}@{HOST}/{NAME}'.format(**s.DATABASES['default'])",
@@ -77,7 +78,14 @@ def test_settings_take_each_secret_from_its_file(tmp_path: Path) -> None:
         path.write_text(f"{value}\n")
         variables[file_variable(name)] = str(path)
     expression = ", ".join(shown for _, shown in VALUES.values())
-    told = read_settings(expression, EVIDENCE_S3_BUCKET="evidence", **variables)
+    # What some secrets do not go without.
+    beside = {
+        "EVIDENCE_S3_BUCKET": "evidence",
+        "OIDC_ISSUER": "https://sso.example.org",
+        "OIDC_CLIENT_ID": "casefile",
+        "OIDC_ROLES": "staff=responder",
+    }
+    told = read_settings(expression, **beside, **variables)
     assert told.returncode == 0, told.stderr
     expected = str(tuple(value for value, _ in VALUES.values()))
     assert told.stdout.strip() == expected
