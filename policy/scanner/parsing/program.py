@@ -41,6 +41,9 @@ class _Builder:
         self.limit = limit
         self.pending: list[tuple[str, Write]] = []
         self.hoisted: set[int] = set()
+        text = root.text or b""
+        # Only these say anything of a name by itself.
+        self.may_escape = b"eval" in text or b"\\u" in text
 
     def build(self) -> Program:
         """Return a file's program: scopes, writes, calls and sites, in one walk."""
@@ -58,7 +61,9 @@ class _Builder:
             kind = node.type
             if kind in TYPE_ONLY:
                 continue
-            inner = self.enter(node, kind, scope, loop)
+            inner = scope
+            if kind in _ENTERED or (kind == "identifier" and self.may_escape):
+                inner = self.enter(node, kind, scope, loop)
             if node.named_child_count:
                 if kind in FUNCTIONS:
                     loop = self.callback_loop(node, loop)
@@ -372,3 +377,6 @@ _HANDLERS = {
     "enum_declaration": _Builder.enum,
     "object": _Builder.methods,
 }
+_ENTERED = (
+    SITES | FUNCTIONS | CLASSES | BLOCKS | frozenset(_HANDLERS) | {"with_statement"}
+)

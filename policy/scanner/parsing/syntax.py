@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 
 import tree_sitter_javascript
 import tree_sitter_typescript
@@ -44,6 +45,7 @@ _FALLBACKS = {
 # A second parse costs as much as the first: not for files where that is seconds.
 _MAX_FALLBACK_BYTES = 2 * 1024 * 1024
 _PIECE_BYTES = 64 * 1024
+_CALLS_BETWEEN_LOOKS = 32
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,15 @@ def _read(source: bytes, language: str, limit: Clock) -> Tree:
     def piece(offset: int, _: Point) -> bytes:
         return source[offset : offset + _PIECE_BYTES]
 
+    asked = count(1)
+
+    def is_over(*_: object) -> bool:
+        # Asking for the time costs more than what was parsed in between.
+        return next(asked) % _CALLS_BETWEEN_LOOKS == 0 and limit.is_over()
+
     parser = _parser(language)
     try:
-        tree = parser.parse(piece, progress_callback=lambda *_: limit.is_over())
+        tree = parser.parse(piece, progress_callback=is_over)
         # A tree that knows its source as a whole; what is parsed already is taken over.
         return parser.parse(source, old_tree=tree)
     except ValueError as error:
