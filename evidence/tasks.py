@@ -91,7 +91,7 @@ def check_records() -> None:
 
 @shared_task(name="evidence.check_history", acks_late=True)
 def check_history() -> None:
-    history_checks.check_history(actor=None)
+    history_checks.go_on_checking()
 
 
 @shared_task(name="evidence.catch_up_checks")

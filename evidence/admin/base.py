@@ -185,13 +185,17 @@ def client_address(request: HttpRequest) -> str | None:
 def call_service(
     request: HttpRequest, service: Callable[[], Any], *, success: str
 ) -> Any:
-    """Call a service and tell the person how it went; None where it refused."""
+    """Call a service and tell the person how it went; None where it refused.
+
+    Nothing is told of a success whose text is empty: the caller does.
+    """
     try:
         result = service()
     except CasefileError as error:
         messages.error(request, error.message)
         return None
-    messages.success(request, success)
+    if success:
+        messages.success(request, success)
     return result
 
 

@@ -36,6 +36,9 @@ from evidence.set_clocks import TOLERANCE
 from evidence.templatetags.casefile import show_moment
 from evidence.text import drop_unstorable
 
+VERDICTS = {"Holds": "success", "Broken": "danger", "Not at its end": "warning"}
+WAITED_SECONDS = 15
+"""How long somebody waits for a check of the whole; a worker goes on with the rest."""
 SET_BACK = "before the entry in front of it: a clock was set back"
 
 
@@ -193,6 +196,8 @@ class HistoryCheckAdmin(FaultCheckAdmin):
         "finished_at",
         "requested_by",
         "is_whole",
+        "continues",
+        "reached",
         "stream_count",
         "entry_count",
         "fault_count",
@@ -202,9 +207,11 @@ class HistoryCheckAdmin(FaultCheckAdmin):
     def run_check(self, request: HttpRequest) -> None:
         _check(request, None)
 
-    @display(description="Result", label={"Holds": "success", "Broken": "danger"})
+    @display(description="Result", label=VERDICTS)
     def verdict(self, check: HistoryCheck) -> str:
-        return "Holds" if check.is_passing else "Broken"
+        if not check.is_passing:
+            return "Broken"
+        return "Not at its end" if check.reached else "Holds"
 
     @display(description="First faults")
     def shown_faults(self, check: HistoryCheck) -> str:
@@ -216,10 +223,22 @@ class HistoryCheckAdmin(FaultCheckAdmin):
 def _check(request: HttpRequest, streams: list[str] | None) -> None:
     check = call_service(
         request,
-        lambda: check_history(actor=person_of(request), streams=streams),
-        success="The history was recomputed; the check is recorded.",
+        lambda: check_history(
+            actor=person_of(request), streams=streams, seconds=WAITED_SECONDS
+        ),
+        success="",
     )
-    if check is not None and not check.is_passing:
+    if check is None:
+        return
+    if check.reached:
+        messages.warning(
+            request,
+            f"{check.stream_count} streams were recomputed in {WAITED_SECONDS} "
+            "seconds. A worker goes on with the others; the newest check says how far.",
+        )
+    else:
+        messages.success(request, "The history was recomputed; the check is recorded.")
+    if not check.is_passing:
         fault: dict[str, Any] = check.faults[0]
         messages.error(
             request,

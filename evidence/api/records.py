@@ -117,7 +117,10 @@ EVIDENCE_KINDS = (
         path="history-checks",
         model=HistoryCheck,
         about="Recomputations of every stream of the history, and what they found.",
-        fields=(*CHECK, "is_whole", "stream_count", "entry_count"),
+        fields=(
+            *(*CHECK, "is_whole", "continues", "reached"),
+            *("stream_count", "entry_count"),
+        ),
     ),
     RecordKind(
         path="noted-heads",

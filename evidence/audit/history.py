@@ -98,8 +98,8 @@ def record_entry(
     return entries
 
 
-def entry_document(entry: AuditEntry) -> dict[str, Any]:
-    """Return an entry as the document that is hashed and exported."""
+def entry_document(entry: Any) -> dict[str, Any]:
+    """Return an entry, or a row of its columns, as what is hashed and exported."""
     return {
         "schema": SCHEMA,
         "stream": entry.stream,
@@ -182,14 +182,17 @@ def find_lost_heads(stream: str | None = None) -> list[ChainFault]:
     A chain alone cannot show that its newest entries were cut off; this can. None
     looks at all streams.
     """
+    noted = NotedHead.everything.all()
+    return lost_among(noted if stream is None else noted.filter(stream=stream))
+
+
+def lost_among(noted: models.QuerySet[NotedHead]) -> list[ChainFault]:
+    """Return those of the noted heads that the history no longer has."""
     entry = AuditEntry.everything.filter(
         stream=OuterRef("stream"),
         sequence=OuterRef("sequence"),
         entry_hash=OuterRef("entry_hash"),
     )
-    lost = NotedHead.everything.filter(~Exists(entry))
-    if stream is not None:
-        lost = lost.filter(stream=stream)
     return [
         ChainFault(
             head.stream,
@@ -198,15 +201,8 @@ def find_lost_heads(stream: str | None = None) -> list[ChainFault]:
             f"history check {head.check_run_id} noted the entry {head.entry_hash}, "
             "which is no longer there: entries were cut off or replaced",
         )
-        for head in lost
+        for head in noted.filter(~Exists(entry))
     ]
-
-
-def read_heads() -> list[AuditEntry]:
-    """Return the newest entry of every stream, by stream."""
-    return list(
-        AuditEntry.everything.order_by("stream", "-sequence").distinct("stream")
-    )
 
 
 def newest_of_streams() -> models.QuerySet[AuditEntry]:

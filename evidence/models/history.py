@@ -147,6 +147,10 @@ class HistoryCheckQuerySet(models.QuerySet["HistoryCheck"]):
         """Return the newest check of every stream."""
         return self.filter(is_whole=True).first()
 
+    def unfinished(self) -> HistoryCheck | None:
+        """Return the newest part that nothing has gone on with yet."""
+        return self.exclude(reached="").filter(continuation=None).first()
+
     def standing(self) -> HistoryCheck | None:
         """Return the check that says how the history stands.
 
@@ -165,6 +169,23 @@ class HistoryCheck(FaultCheck):
         default=False,
         help_text="Whether every stream was read, and not chosen ones only.",
     )
+    continues = models.OneToOneField(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="continuation",
+        help_text="The part before; its streams, entries and faults count here too.",
+    )
+    reached = models.CharField(
+        "came to",
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The last stream of a part that is to be continued; empty for one "
+        "that came to its end.",
+    )
     stream_count = models.PositiveIntegerField()
     entry_count = models.PositiveBigIntegerField()
     faults = models.JSONField(
@@ -174,7 +195,9 @@ class HistoryCheck(FaultCheck):
     objects = HistoryCheckQuerySet.as_manager()
 
     def __str__(self) -> str:
-        found = f"{self.fault_count} faults" if self.fault_count else "holds"
+        found = "not at its end" if self.reached else "holds"
+        if self.fault_count:
+            found = f"{self.fault_count} faults"
         return f"history check {self.pk}: {found}"
 
 

@@ -138,20 +138,25 @@ def _verify_file(path: Path) -> tuple[dict[str, int], list[ChainFault]]:
 
 def _verify_database(stream: str | None) -> tuple[dict[str, int], list[ChainFault]]:
     # Read here, since a file is verified where there is no database.
-    from evidence.audit.history import find_lost_heads, read_heads, verify_stream
+    from django.db import transaction
 
-    heads = [head for head in read_heads() if stream in (None, head.stream)]
-    if not heads:
+    from evidence.audit.history import find_lost_heads
+    from evidence.audit.walk import walk_streams
+
+    counts: dict[str, int] = {}
+    faults: list[ChainFault] = []
+    with transaction.atomic():
+        for walked in walk_streams(streams=None if stream is None else [stream]):
+            counts[walked.stream] = walked.sequence
+            faults += walked.faults
+        faults += find_lost_heads(stream)
+    if not counts and not faults:
         raise HistoryError(
             f"There is no stream {stream}. One is named like incident:7."
             if stream
             else "There is no history yet: nothing was done here that it keeps."
         )
-    faults = [fault for head in heads for fault in verify_stream(head.stream)]
-    known = {head.stream for head in heads}
-    if stream is None:
-        faults += [fault for fault in find_lost_heads() if fault.stream not in known]
-    return {head.stream: head.sequence for head in heads}, faults
+    return counts, faults
 
 
 def _find_turned_clocks(stream: str | None) -> list[TurnedClock]:

@@ -2,6 +2,7 @@ import pytest
 from django.db import transaction
 from django.urls import reverse
 
+from evidence.audit import history_checks
 from evidence.audit.history import record_entry
 from evidence.models import AuditEntry, HistoryCheck
 from tests.evidence.helpers import receive
@@ -80,6 +81,18 @@ def test_whole_history_is_verified_on_post_only(client, auditor, incident):
     assert response.redirect_chain[-1][0] == CHECKS
     assert HistoryCheck.objects.get().stream_count >= 2
     assert "Holds" in response.content.decode()
+
+
+def test_a_check_that_a_worker_goes_on_with_does_not_look_done(
+    client, auditor, incident, monkeypatch
+):
+    monkeypatch.setattr(history_checks, "PART_STREAMS", 1)
+    client.force_login(auditor)
+    page = client.post(CHECK_NOW, follow=True).content.decode()
+    assert "A worker goes on with the others" in page
+    assert "Not at its end" in page
+    assert "Holds" not in page
+    assert "The history was recomputed" not in page
 
 
 @pytest.mark.parametrize("model", ["auditentry", "historycheck"])
