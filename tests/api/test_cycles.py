@@ -55,7 +55,7 @@ def reopened() -> Incident:
 def clocks(reader: APIClient, incident: Incident, number: int = 1) -> dict[str, str]:
     body = reader.get(f"/api/v1/incidents/{incident.reference}/").json()
     cycle = next(cycle for cycle in body["cycles"] if cycle["number"] == number)
-    return {phase["phase"]: phase["clock"] for phase in cycle["Phases"]}
+    return {phase["phase"]: phase["clock"] for phase in cycle["phases"]}
 
 
 @pytest.mark.parametrize("end", [end_as_duplicate, end_as_false_alarm, reopened])
@@ -98,7 +98,7 @@ def test_waiver_and_its_revocation_are_both_told(reader: APIClient) -> None:
     )
     body = reader.get(f"/api/v1/incidents/{incident.reference}/").json()
     contain = next(
-        phase for phase in body["cycles"][0]["Phases"] if phase["phase"] == "contain"
+        phase for phase in body["cycles"][0]["phases"] if phase["phase"] == "contain"
     )
     (waiver,) = contain["waivers"]
     assert waiver["condition"] == "isolation-verified"
@@ -119,7 +119,7 @@ def test_gate_of_a_completed_phase_names_the_waiver_it_stood_on(
     incident = make_incident()
     reach(incident, Phase.COLLECT)
     body = reader.get(f"/api/v1/incidents/{incident.reference}/").json()
-    phases = {phase["phase"]: phase for phase in body["cycles"][0]["Phases"]}
+    phases = {phase["phase"]: phase for phase in body["cycles"][0]["phases"]}
     assert [condition["waiver"]["by"] for condition in phases["contain"]["gate"]] == [
         "reviewer",
         "reviewer",

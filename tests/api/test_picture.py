@@ -28,7 +28,7 @@ def test_it_answers_with_lanes_and_targets(
 ) -> None:
     body = reader.get(url(incident)).json()
     lanes = {lane["key"]: lane for lane in body["lanes"]}
-    assert {"Phases", "kills", "executed", "risk", "secrets", "people"} <= set(lanes)
+    assert {"phases", "kills", "executed", "risk", "secrets", "people"} <= set(lanes)
     step = lanes["executed"]["marks"][0]["target"]
     assert (step["kind"], step["id"]) == ("step", incident.evidence_items.get().pk)
     assert body["window"]["from_ms"] < body["window"]["to_ms"]

@@ -102,7 +102,7 @@ def test_a_second_pull_adds_what_changed(
     case = make_incident()
     first = pull(live_server, token, tmp_path)
     assert first["incidents"] == 1
-    assert first["Phases"] == case.cycles.get().phases.count()
+    assert first["phases"] == case.cycles.get().phases.count()
     Incident.objects.filter(pk=case.pk).update(title="Another")
     assert pull(live_server, token, tmp_path)["incidents"] == 1
     assert newest_lines(tmp_path, "incidents")[case.pk]["title"] == "Another"

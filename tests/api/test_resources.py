@@ -173,7 +173,7 @@ def test_incident_comes_with_phases_clocks_and_extensions(reader: APIClient) -> 
     assert response["ETag"].startswith('"1-')
     assert body["extensions"] == ["ext.mail", "ext.weather"]
     assert (body["playbook"], body["playbook_version"]) == ("INC-2", 1)
-    phases = body["cycles"][0]["Phases"]
+    phases = body["cycles"][0]["phases"]
     assert [phase["phase"] for phase in phases] == [
         *("detect", "contain", "collect", "verify", "analyze", "remediate"),
         "postmortem",

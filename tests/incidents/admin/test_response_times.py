@@ -92,7 +92,7 @@ def test_page_without_a_case_says_so(auditor):
 @pytest.mark.parametrize(
     ("table", "first"),
     [
-        ("Phases", ["month", "class", "severity", "phase", "sample_size"]),
+        ("phases", ["month", "class", "severity", "phase", "sample_size"]),
         ("weeks", ["week_from", "class", "cases"]),
         ("ages", ["age", "cases"]),
     ],

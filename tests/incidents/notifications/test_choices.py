@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db
 
 def plan_with(**phases: dict) -> dict:
     document = write_plan(ReminderPlan())
-    document["Phases"] |= phases
+    document["phases"] |= phases
     return document
 
 
@@ -68,7 +68,7 @@ class TestSettings:
     def test_it_is_in_the_history(self):
         self.set()
         entry = AuditEntry.objects.get(action="reminder_settings.changed")
-        assert entry.after["plan"]["Phases"]["contain"] == self.PLAN
+        assert entry.after["plan"]["phases"]["contain"] == self.PLAN
         assert entry.before["hold_minutes"] == 60
 
     @pytest.mark.parametrize(

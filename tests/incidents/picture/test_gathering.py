@@ -96,7 +96,7 @@ class TestStory:
         assert all("not known" in gap.words for gap in gaps)
 
     def test_phases_and_their_due_times_are_there(self, incident: Incident):
-        phases = lanes_of(draw(incident))["Phases"]
+        phases = lanes_of(draw(incident))["phases"]
         states = {band.words: band.state for band in phases.bands}
         assert states["CONTAIN: complete"] == "complete"
         assert states["COLLECT: running"] == "running"

@@ -46,7 +46,7 @@ FACTS = {
         "extensions": ["ext.weather"],
         "tickets": [],
     },
-    "Phases": [
+    "phases": [
         {
             "phase": "contain",
             "started_at": "2026-03-10T12:00:00Z",

@@ -186,7 +186,7 @@ def test_version_holds_facts_and_text_under_its_hash():
     facts = content["facts"]
     assert facts["incident"]["reference"] == content["reference"]
     assert facts["evidence"][0]["sha256"]
-    assert facts["Phases"][0]["phase"] == "detect"
+    assert facts["phases"][0]["phase"] == "detect"
     assert facts["timeline"][0]["offset_seconds"] == 0
     assert facts["decisions"][0]["text"] == "Root cause: The broker was off."
     assert hash_value(content) == version.content_sha256

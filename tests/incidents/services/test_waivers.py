@@ -107,7 +107,7 @@ def test_waiver_and_revocation_both_stay_in_sight(incident):
     assert any(line.startswith("**Waived for CONTAIN") for line in lines)
     assert any("the call was made after all" in line for line in lines)
     facts = gather_case_facts(incident, incident.current_cycle, now=LATER)
-    contain = next(phase for phase in facts["Phases"] if phase["phase"] == "contain")
+    contain = next(phase for phase in facts["phases"] if phase["phase"] == "contain")
     assert contain["waivers"] == [
         {
             "condition": "isolation-verified",

@@ -34,7 +34,7 @@ def make_content(**members: Any) -> dict[str, Any]:
         "default_severity": "low",
         "summary": "Something of the team's own.",
         "symptoms": ["It shows."],
-        "Phases": {phase.value: dict(PHASE) for phase in Phase},
+        "phases": {phase.value: dict(PHASE) for phase in Phase},
         "checklist": [
             {
                 "key": "look",
@@ -100,7 +100,7 @@ def test_missing_member_is_named(name: str) -> None:
 @pytest.mark.parametrize("phase", list(Phase))
 def test_no_phase_can_be_left_out(phase: Phase) -> None:
     content = make_content()
-    del content["Phases"][phase]
+    del content["phases"][phase]
     assert refusal(content).path == f"$.phases.{phase}"
 
 
@@ -118,22 +118,22 @@ def test_no_phase_can_be_left_out(phase: Phase) -> None:
         (["symptoms"], [], "$.symptoms"),
         (["symptoms"], "one", "$.symptoms"),
         (
-            ["Phases", "contain", "target_seconds"],
+            ["phases", "contain", "target_seconds"],
             -1,
             "$.phases.contain.target_seconds",
         ),
         (
-            ["Phases", "contain", "target_seconds"],
+            ["phases", "contain", "target_seconds"],
             True,
             "$.phases.contain.target_seconds",
         ),
         (
-            ["Phases", "contain", "target_seconds"],
+            ["phases", "contain", "target_seconds"],
             10**12,
             "$.phases.contain.target_seconds",
         ),
-        (["Phases", "contain", "counts_from"], "now", "$.phases.contain.counts_from"),
-        (["Phases", "escalate"], PHASE, "$.phases.escalate"),
+        (["phases", "contain", "counts_from"], "now", "$.phases.contain.counts_from"),
+        (["phases", "escalate"], PHASE, "$.phases.escalate"),
         (["checklist"], [], "$.checklist"),
         (["checklist", 0, "key"], "Look", "$.checklist[0].key"),
         (["checklist", 0, "key"], "look\n", "$.checklist[0].key"),
@@ -269,7 +269,7 @@ class TestContent:
         for path in (
             ["title"],
             ["checklist", 0, "text"],
-            ["Phases", "verify", "actions"],
+            ["phases", "verify", "actions"],
         ):
             content = deepcopy(make_content())
             place: Any = content
@@ -280,7 +280,7 @@ class TestContent:
 
     def test_whole_number_written_as_a_float_is_the_same(self) -> None:
         content = make_content()
-        content["Phases"]["contain"]["target_seconds"] = 60.0
+        content["phases"]["contain"]["target_seconds"] = 60.0
         playbook = read_playbook(content, name="a")
         same = read_playbook(make_content(), name="a")
         assert playbook.content_sha256 == same.content_sha256

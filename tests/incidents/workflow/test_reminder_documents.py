@@ -38,7 +38,7 @@ def test_defaults_are_those_of_the_runbook_and_the_postmortem() -> None:
             "minutes_before": [],
             "repeat_minutes": 30,
         },
-        "Phases": {
+        "phases": {
             "postmortem": {
                 "fractions_left": [],
                 "minutes_before": [720, 240, 60],
@@ -61,8 +61,8 @@ def test_plan_is_the_same_after_writing_and_reading(
     ("change", "path"),
     [
         ({"default": None}, "default: expected an object"),
-        ({"Phases": []}, "Phases: expected an object"),
-        ({"Phases": {"lunch": {}}}, "'lunch' is not a phase"),
+        ({"phases": []}, "phases: expected an object"),
+        ({"phases": {"lunch": {}}}, "'lunch' is not a phase"),
         ({"late_after_seconds": 0}, "late_after_seconds: expected a whole number"),
         ({"late_after_seconds": 9_999_999}, "late_after_seconds"),
         ({"more": 1}, "expected an object of default, late_after_seconds, phases"),
