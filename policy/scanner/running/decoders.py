@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from tree_sitter import Node
@@ -44,6 +45,11 @@ _NAME_BEFORE = re.compile(rb"(?:^|[^\w$.])(%b)\s*$" % _NAME)
 _MAX_NAME_BYTES = 80
 _MOST_ITSELF_BYTES = 64 * 1024
 _MAX_BLOCKS = 4
+# What is looked at of a file: an obfuscator writes one such place, near the top of it.
+_MAX_PLACES = 16
+_MAX_DEPTH = 64
+# An obfuscator's loop and decoder are short; what is larger is the program itself.
+_MAX_CODE_BYTES = 128 * 1024
 _SET_UP = FUNCTIONS | {"identifier", "array", "object", "string", "number"}
 _FAILURES = (UnsupportedError, ThrownError, RecursionError, MemoryError, OverflowError)
 
@@ -81,7 +87,7 @@ def find_decoders(root: Node, source: bytes, clock: Clock) -> Decoders:
     """Return the decoders of a file; none where it has no such array."""
     found = Decoders()
     blocks: dict[int, Node] = {}
-    for node in _places(root, source):
+    for node in islice(_places(root, source), _MAX_PLACES):
         block = _block_of(node)
         if block is not None and len(blocks) < _MAX_BLOCKS:
             blocks[block.id] = block
@@ -92,7 +98,8 @@ def find_decoders(root: Node, source: bytes, clock: Clock) -> Decoders:
 
 def _places(root: Node, source: bytes) -> Iterator[Node]:
     """Yield places where an array is turned, or a function makes itself anew."""
-    for match in TURNING.finditer(source) if _may_turn(source) else ():
+    turning = TURNING.finditer(source) if _may_turn(source) else iter(())
+    for match in islice(turning, _MAX_PLACES):
         node = root.descendant_for_byte_range(match.start(), match.start() + 1)
         statement = _statement_of(node)
         if statement is not None:
@@ -119,14 +126,18 @@ def _made_anew(source: bytes) -> dict[bytes, list[int]]:
         before = source[max(match.start() - _MAX_NAME_BYTES, 0) : match.start()]
         name = _NAME_BEFORE.search(before)
         if name is not None:
-            found.setdefault(name[1], []).append(match.start())
+            places = found.setdefault(name[1], [])
+            if len(places) < _MAX_PLACES:
+                places.append(match.start())
     return found
 
 
 def _statement_of(node: Node | None) -> Node | None:
     """Return the outermost call in place around a node, as a statement."""
     found = None
-    while node is not None:
+    for _ in range(_MAX_DEPTH):
+        if node is None or node.end_byte - node.start_byte > _MAX_CODE_BYTES:
+            break
         if node.type == "expression_statement" and _is_called_in_place(node):
             found = node
         node = node.parent
@@ -160,6 +171,7 @@ def _turning_calls(block: Node) -> list[Node]:
         call
         for statement in block.named_children
         if statement.type == "expression_statement"
+        and statement.end_byte - statement.start_byte <= _MAX_CODE_BYTES
         for call in _calls_of(statement)
         if _called(call) is not None and TURNING.search(call.text or b"")
     ]
@@ -238,12 +250,15 @@ def _decoding(block: Node, functions: dict[str, bytes]) -> list[str]:
     are what such a statement calls.
     """
     words = {w for call in _turning_calls(block) for w in _words(call.text or b"")}
+    turned = words & _arrays(block)
     found = []
     for name, text in functions.items():
+        if len(text) > _MAX_CODE_BYTES:
+            continue
         itself = re.search(
             rb"(?<![\w$.])%b\s*=\s*function" % re.escape(name.encode()), text
         )
-        reads = _words(text) & words & _arrays(block)
+        reads = turned and _words(text) & turned
         if itself or name.encode() in words or reads:
             found.append(name)
     return found
