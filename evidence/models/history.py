@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pgtrigger
+from django.apps import apps
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
 from django.db.models import (
     Exists,
@@ -42,9 +44,19 @@ CONTINUE_THE_CHAIN = """
 """
 
 
-def _streams_of(cases: QuerySet[Any]) -> QuerySet[Any]:
-    """Name the stream of each case, as `stream`."""
-    return cases.annotate(stream=Concat(Value("incident:"), "pk", **TEXT))
+OF_CASES = ("incident", "reads")
+"""Kinds of streams that a case has: of what was done to it, and of who read it."""
+
+
+def _streams_of(cases: QuerySet[Any], kind: str = "incident") -> QuerySet[Any]:
+    """Name each case's stream of a kind, as `stream`."""
+    return cases.annotate(stream=Concat(Value(f"{kind}:"), "pk", **TEXT))
+
+
+def _found_by_stream(cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
+    """Yield what finds rows that name a stream of these cases."""
+    for kind in OF_CASES:
+        yield _streams_of(cases, kind).filter(stream=OuterRef("stream"))
 
 
 class AuditEntry(AppendOnlyModel, CaseBound):
@@ -112,11 +124,14 @@ class AuditEntry(AppendOnlyModel, CaseBound):
     def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
         """Yield what finds entries of these cases, their twins, and what names them.
 
-        What is done to a case and to something else is one act in several streams.
+        What is done to a case and to something else is one act in several streams. Who
+        read a list is told with the keys of the cases that were in it.
         """
-        streams = _streams_of(cases)
-        yield streams.filter(stream=OuterRef("stream"))
-        yield cls._twins_in(streams.values("stream"))
+        yield from _found_by_stream(cases)
+        yield cls._twins_in(_streams_of(cases).values("stream"))
+        lists = apps.get_model("evidence", "RecordedRead").everything
+        shown = ArraySubquery(cases.values("pk"))
+        yield lists.filter(entry=OuterRef("pk"), cases__overlap=shown)
         named = Q(pk__in=())
         for column in ("object_label", "reason", "before", "after"):
             cases = cases.annotate(
@@ -231,4 +246,4 @@ class NotedHead(AppendOnlyModel, CaseBound):
     @classmethod
     def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
         """Yield what finds the heads of these cases' streams."""
-        yield _streams_of(cases).filter(stream=OuterRef("stream"))
+        yield from _found_by_stream(cases)

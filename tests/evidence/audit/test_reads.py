@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from config.noted_reads import find_cases, paths_to_case
 from evidence.accounts.tokens import create_token
 from evidence.audit.history import reads_stream, verify_stream
+from evidence.audit.history_checks import check_history
 from evidence.audit.reads import noting
 from evidence.audit.reads.looking import who_looked
 from evidence.audit.reads.noting import Read, note_read, read_notes_health
@@ -283,3 +284,33 @@ def test_a_row_that_moved_is_read_in_the_case_that_it_is_in_now() -> None:
     assert first is not None
     Alert.objects.filter(pk=alert.pk).update(incident=now)
     assert find_cases(Alert, [alert.pk]) == sorted([first, now.pk])
+
+
+def test_who_may_not_see_a_case_finds_it_in_no_stream_of_reads(
+    responder: User, reviewer: User
+) -> None:
+    """Not by its key in a list that somebody read, nor by the stream of its own."""
+    case, plain = make_incident(lead=responder), make_incident()
+    browse(reviewer).get("/admin/incidents/incident/?q=nothing-has-these-words")
+    Incident.everything.filter(pk=case.pk).update(is_restricted=True)
+    browse(responder).get("/admin/incidents/incident/")
+    for incident in (case, plain):
+        browse(responder).get(f"/admin/incidents/incident/{incident.pk}/change/")
+    record_reads()
+    check_history(actor=None)
+    told = {person.username: told_of_reads(person) for person in (responder, reviewer)}
+    listed = f"{case.pk}-{plain.pk}"
+    own, lists = reads_stream(case.pk), reads_stream(plain.pk)
+    assert told["responder"] == {listed, "", own, lists, "reads"}
+    assert told["reviewer"] == {"", lists, "reads"}
+
+
+def told_of_reads(person: User) -> set[str]:
+    """Return the streams of reads that somebody is told of, and the cases in them."""
+    api, _ = ask_api(person, [TokenScope.READ])
+    entries = api.get("/api/v1/audit-entries/?page_size=100").json()["results"]
+    found = {row["stream"] for row in entries if row["stream"].startswith("reads")}
+    for path in ("audit-streams", "noted-heads"):
+        rows = api.get(f"/api/v1/{path}/?page_size=100").json()["results"]
+        found |= {row["stream"] for row in rows if row["stream"].startswith("reads")}
+    return found | {row["after"].get("cases", "") for row in entries if row["after"]}
