@@ -37,6 +37,8 @@ class SeveralFilesField(forms.FileField):
 
     def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
         files = data if isinstance(data, list | tuple) else [data]
+        # No file at all is refused as one that is missing.
+        files = files or [None]
         return [super(SeveralFilesField, self).clean(file, initial) for file in files]
 
 

@@ -40,6 +40,18 @@ def test_page_offers_the_incident_it_was_opened_for(client, responder):
     assert f'<option value="{incident.pk}" selected>' in response.content.decode()
 
 
+@pytest.mark.parametrize("as_script", [False, True])
+def test_a_form_without_a_file_is_refused_at_its_field(client, responder, as_script):
+    incident = make_incident()
+    client.force_login(responder)
+    accept = {"Accept": "application/json"} if as_script else {}
+    form = {"incident": incident.pk, "file": "no file, but text"}
+    answer = client.post(UPLOAD, form, headers=accept)
+    assert answer.status_code == 400
+    assert "This field is required" in answer.content.decode()
+    assert not EvidenceItem.objects.exists()
+
+
 def test_several_files_without_a_script(client, responder):
     incident = make_incident()
     client.force_login(responder)
