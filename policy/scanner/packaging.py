@@ -32,7 +32,7 @@ _LOADED = re.compile(
     rb"(?:(__dirname)%b[,+]%b)?"
     rb"['\"`](\.{0,2}/?[^'\"`\n]{1,300})['\"`]".replace(b"%b", _GAP)
 )
-# Each word of a script that names a file: whoever runs it, node or a shell.
+# Each word of a script that names a file, be it run by node or by a shell.
 _WORD = re.compile(r"""[^\s"'=;&|()<>]+|"[^"]*"|'[^']*'""")
 # With one of these in a command, a name says nothing of what is in a file.
 _RUNNER = re.compile(
