@@ -43,9 +43,11 @@ from config.environment import (
     require_named,
     require_no_faults,
 )
+from config.installed import INSTALLED_APPS, MIDDLEWARE  # noqa: F401
 from config.logs import LEVELS, STYLES, make_logging
 from config.parts import ARCHIVE_COPIES, PARTS
 from config.queues import TASK_QUEUES, TASK_ROUTES, WORKERS, QueueName
+from config.rest import REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401
 from config.schedule import BEAT_SCHEDULE
 from config.single_sign_on import read_single_sign_on
 from config.storages import make_storages
@@ -74,72 +76,6 @@ CSRF_TRUSTED_ORIGINS = read_origins("CSRF_TRUSTED_ORIGINS")
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
-INSTALLED_APPS = [
-    "config",
-    "unfold",
-    "unfold.contrib.filters",
-    "unfold.contrib.forms",
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "whitenoise.runserver_nostatic",
-    "django.contrib.staticfiles",
-    "django.contrib.humanize",
-    "django.contrib.postgres",
-    "django.forms",
-    "rest_framework",
-    "django_filters",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
-    "knox",
-    "axes",
-    "csp",
-    "pgtrigger",
-    "django_prometheus",
-    "django_structlog",
-    "evidence",
-    "policy",
-    "incidents",
-]
-
-MIDDLEWARE = [
-    # Before all that may refuse: every line and every answer has its request's id.
-    "config.request_ids.RequestIdMiddleware",
-    "django_prometheus.middleware.PrometheusBeforeMiddleware",
-    "config.middleware.PrivateAnswerMiddleware",
-    "config.middleware.TrustedProxyMiddleware",
-    "config.middleware.ProbeMiddleware",
-    "config.middleware.ApiMiddleware",
-    "django.middleware.security.SecurityMiddleware",
-    "config.middleware.PlainAddressMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.middleware.PathPolicyMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "evidence.viewing.ViewerMiddleware",
-    "evidence.reader_zone.ReaderZoneMiddleware",
-    "config.request_ids.RequestUserMiddleware",
-    "evidence.admin.idle.IdleSessionMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "evidence.admin.first_password.FirstPasswordMiddleware",
-    "evidence.admin.factors.needed.SecondFactorMiddleware",
-    "evidence.admin.sent_forms.UnsentFormMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "axes.middleware.AxesMiddleware",
-    "config.middleware.RefusalMiddleware",
-    "config.middleware.RowPageMiddleware",
-    "evidence.admin.methods.PageMethodMiddleware",
-    "config.reading.ReadingMiddleware",
-    # Inside of it: what is looked up for a note is read as the page was.
-    "config.noted_reads.NotedReadsMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
-]
 
 TEMPLATES = [
     {
@@ -428,40 +364,12 @@ CONTENT_SECURITY_POLICIES_BY_PATH = POLICIES_BY_PATH
 
 KNOX_TOKEN_MODEL = "evidence.ApiToken"  # noqa: S105  (a model's name)
 REST_KNOX = {"TOKEN_PREFIX": "cf_"}
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "evidence.api.base.authentication.ApiTokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["evidence.api.base.permissions.ScopePermission"],
-    "DEFAULT_THROTTLE_CLASSES": ["evidence.api.base.throttling.RateThrottle"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["evidence.api.base.parsers.PlainJsonParser"],
-    "DEFAULT_METADATA_CLASS": "evidence.api.base.metadata.PlainMetadata",
-    "DEFAULT_SCHEMA_CLASS": "evidence.api.base.documents.ApiSchema",
-    "EXCEPTION_HANDLER": "evidence.api.base.problems.handle_exception",
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
 # Requests a minute for one token; a batch of alerts is one request.
 API_RATES_PER_MINUTE = {
     "read": read_whole_number("API_READ_RATE", default=600, least=1),
     "write": read_whole_number("API_WRITE_RATE", default=120, least=1),
     "evidence": read_whole_number("API_EVIDENCE_RATE", default=120, least=1),
     "alerts": read_whole_number("API_ALERT_RATE", default=6000, least=1),
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Casefile API",
-    "DESCRIPTION": "Incidents, evidence, verification reports and their history.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.0",
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-    "SERVE_PERMISSIONS": ["evidence.api.base.permissions.ScopePermission"],
-    "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["evidence.api.base.schema.add_problems"],
 }
 
 # --- Mail, links, language ----------------------------------------------------------
