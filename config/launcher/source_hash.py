@@ -31,6 +31,7 @@ def hash_schema() -> str:
             *ROOT.glob("evidence/audit/records/*.py"),  # installed after migrating
             *ROOT.glob("incidents/workflow/*.py"),  # what choices and defaults name
             *ROOT.glob("config/settings*.py"),
+            ROOT / "config/installed.py",
             ROOT / "requirements.txt",
         ]
     )
