@@ -1,6 +1,6 @@
 """Who works on what, told by a lock of a database session and never by a clock.
 
-Whoever works on a row holds a PostgreSQL session lock of its name, from before the
+A worker on a row holds a PostgreSQL session lock of its name, from before the
 claim is committed until its outcome is. A second worker tries that lock before it takes
 anything over. The lock goes with its connection: a worker that is killed lets go by
 dying, and one whose machine is gone lets go as soon as the database misses it

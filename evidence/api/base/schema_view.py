@@ -16,7 +16,7 @@ from rest_framework.request import Request
 def make_document() -> dict[str, Any]:
     """Return the whole document. It tells of no row, and is the same for everybody.
 
-    Making it takes seconds, and writing it as YAML as long again: whoever may read it
+    Making it takes seconds, and writing it as YAML as long again: all who may read it
     could keep a process busy by asking often.
     """
     document: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)

@@ -54,7 +54,7 @@ class Senders:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Wait for those that are at it, for SENDING_SECONDS at most, and close.
+        """Wait for those that send, for SENDING_SECONDS at most, and close.
 
         What becomes of them nobody hears any more: their claims run out.
         """
