@@ -1,9 +1,10 @@
 """How the address of a place for checkpoints is written, before anything is sent there.
 
-`file:///folder`, `s3://bucket/prefix?lock_days=3650`, `mailto:person@example.org`,
-`https://…` (a webhook that takes the text by POST), `witness+https://…#<witness key>`
-(C2SP tlog-witness) and `rfc3161+https://…#<file>`, a time-stamping authority with the
-file of its root certificates. `every=<seconds>` in the query says how often.
+`file:///folder`, `file:///folder/name.checkpoint`, `s3://bucket/prefix?lock_days=3650`,
+`mailto:person@example.org`, `https://…` (a webhook that takes the text by POST),
+`witness+https://…#<witness key>` (C2SP tlog-witness) and `rfc3161+https://…#<file>`, a
+time-stamping authority with the file of its root certificates. `every=<seconds>` in the
+query says how often.
 
 Nothing here repeats an address, which may hold a password.
 """

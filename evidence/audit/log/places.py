@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 20
 LOCK_DAYS = 3650
+FILE_SUFFIX = ".checkpoint"
+"""An address that ends so names one file, any other a folder: whether it is there says
+nothing, since a folder that is not mounted is not there either."""
 MAX_ANSWER_BYTES = 64 * 1024
 
 
@@ -56,20 +59,23 @@ def send_checkpoint(place: Place, checkpoint: LogCheckpoint, known_size: int) ->
 
 
 def _file_name(checkpoint: LogCheckpoint) -> str:
-    return f"{checkpoint.tree_size:020d}.checkpoint"
+    return f"{checkpoint.tree_size:020d}{FILE_SUFFIX}"
 
 
 def _write_file(place: Place, checkpoint: LogCheckpoint, known_size: int) -> str:
-    folder = Path(unquote(urlsplit(place.url).path))
+    """Write another file into the folder, or the one file that is named anew."""
+    path = Path(unquote(urlsplit(place.url).path))
+    if path.suffix != FILE_SUFFIX:
+        path /= _file_name(checkpoint)
+    folder = path.parent
     if not folder.is_dir():
         raise LogPlaceRefused("The folder for checkpoints is not there.")
-    path = folder / _file_name(checkpoint)
     with tempfile.NamedTemporaryFile(dir=folder, delete=False) as draft:
         draft.write(checkpoint.note.encode())
         draft.flush()
         os.fsync(draft.fileno())
     Path(draft.name).chmod(0o444)
-    Path(draft.name).rename(path)
+    Path(draft.name).replace(path)
     return path.name
 
 

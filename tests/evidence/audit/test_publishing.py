@@ -112,6 +112,24 @@ def test_a_folder_elsewhere_gets_each_new_checkpoint(
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_one_file_elsewhere_always_holds_the_newest(
+    db: None, settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "casefile.checkpoint"
+    settings.LOG_PLACES = [f"file://{path}"]
+    for number in range(2):
+        write()
+        moment = NOON + number * MINUTE
+        checkpoint = grow_log(now=moment)
+        assert publish_checkpoints(now=moment) == 1
+        assert path.read_text() == checkpoint.note
+    assert list(tmp_path.iterdir()) == [path]
+    # A folder that is not mounted is no file to be made.
+    settings.LOG_PLACES = [f"file://{tmp_path}/not-mounted"]
+    assert publish_checkpoints(now=NOON + 5 * MINUTE) == 0
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_place_that_is_away_is_asked_again_later(
     db: None, settings: Settings, tmp_path: Path
 ) -> None:
