@@ -22,6 +22,10 @@ from evidence.errors import CasefileError, as_refusal
 logger = structlog.get_logger(__name__)
 
 CODED = "Send the body as it is, without a Content-Encoding: evidence is kept as sent."
+DIFFERS = (
+    "What is here is not what the header If-Match names: it changed since it was read. "
+    "Leave the header out to read it as it is."
+)
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -102,10 +106,11 @@ class ApiMiddleware:
                 CODED,
             )
             response["Accept-Encoding"] = "identity"
+        response = _unless_known(request, response)
         response.setdefault("Cache-Control", "no-store")
         for name, value in getattr(request, "rate_headers", {}).items():
             response[name] = value
-        return _unless_known(request, response)
+        return response
 
 
 class PrivateAnswerMiddleware:
@@ -125,7 +130,7 @@ class PrivateAnswerMiddleware:
 
 
 def _unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Tag what was read, and answer 304 to who has just that.
+    """Tag what was read; answer 304 to who has just that, 412 to who wants another.
 
     A tag that a view gave stays in front: it says which revision an edit is of. What
     is streamed has no tag, since nobody knows it before it is sent.
@@ -139,7 +144,12 @@ def _unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     revision = response.headers.get("ETag", "").strip('"')
     tag = f'"{revision}-{digest}"' if revision else f'"{digest}"'
     response["ETag"] = tag
-    return get_conditional_response(request, etag=tag, response=response) or response
+    known = get_conditional_response(request, etag=tag, response=response) or response
+    if known.status_code == HTTPStatus.PRECONDITION_FAILED:
+        return problem_response(
+            request, HTTPStatus.PRECONDITION_FAILED, "precondition_failed", DIFFERS
+        )
+    return known
 
 
 class RefusalMiddleware:

@@ -88,3 +88,26 @@ def test_every_answer_says_how_often_one_may_still_ask(auditor: User) -> None:
     assert [answer["RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]
     assert all(0 < int(answer["RateLimit-Reset"]) <= 60 for answer in answers)
     assert "RateLimit-Limit" not in APIClient().get(f"{ROOT}teams/")
+
+
+def test_who_wants_another_state_than_there_is_is_told_so(
+    reader: APIClient,
+) -> None:
+    url = f"{ROOT}incidents/{make_incident().reference}/"
+    tag = reader.get(url)["ETag"]
+    assert reader.get(url, HTTP_IF_MATCH=tag).status_code == 200
+    refused = reader.get(url, HTTP_IF_MATCH='"another"')
+    assert refused.status_code == 412
+    assert refused["Content-Type"] == "application/problem+json"
+    assert refused.json()["code"] == "precondition_failed"
+
+
+def test_an_answer_without_a_body_says_how_the_limit_stands(
+    reader: APIClient,
+) -> None:
+    url = f"{ROOT}incidents/{make_incident().reference}/"
+    tag = reader.get(url)["ETag"]
+    unchanged = reader.get(url, HTTP_IF_NONE_MATCH=tag)
+    assert unchanged.status_code == 304
+    assert "RateLimit-Remaining" in unchanged
+    assert unchanged["Cache-Control"] == "no-store"

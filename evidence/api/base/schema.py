@@ -16,16 +16,24 @@ ALWAYS = {
     "401": "No token, or one that does not work.",
     "403": "The token's scope or the user's role does not allow it.",
     "404": "There is nothing here, or nothing that you may see.",
+    "406": "None of the media types that Accept names is answered here.",
     "410": "It was here, and was pruned; the problem says which archive has it.",
     "429": "Too many requests; Retry-After says when to ask again.",
     "500": "Something went wrong here; it was logged.",
     "503": "The database does not answer; Retry-After says when to ask again.",
 }
-WITH_BODY = {
+WHERE_IT_READS = {"412": "What is here is not what the header If-Match names."}
+UNCHANGED = "Nothing differs from what the header If-None-Match names; no body."
+WHERE_IT_CHANGES = {
     "409": "The state of the case, or an earlier request, is against it.",
+    "422": "The content was read and is refused; `path` says where it is wrong.",
+}
+WITH_BODY = {
     "413": "The body is larger than allowed.",
     "415": "The body is of a type that is not taken here.",
-    "422": "The content was read and is refused; `path` says where it is wrong.",
+}
+WITH_REVISION = {
+    "428": "The header If-Match, or `revision`, has to say what is edited."
 }
 # For the examples; docs/api.md has every code.
 CODES = {
@@ -33,11 +41,14 @@ CODES = {
     "401": "not_authenticated",
     "403": "scope_missing",
     "404": "not_found",
+    "406": "not_acceptable",
     "409": "edit_conflict",
     "410": "pruned",
+    "412": "precondition_failed",
     "413": "too_large",
     "415": "unsupported_media_type",
     "422": "document_refused",
+    "428": "precondition_required",
     "429": "throttled",
     "500": "internal_error",
     "503": "unavailable",
@@ -96,9 +107,7 @@ def add_problems(
         for method in METHODS:
             if method in operations:
                 _state_streams(operations[method])
-                _add_to(
-                    operations[method], has_body="requestBody" in operations[method]
-                )
+                _add_to(operations[method], method)
                 add_examples(operations[method], schemas)
     return result
 
@@ -121,9 +130,15 @@ def _state_streams(operation: dict[str, Any]) -> None:
             content[media_type] = {"schema": {"type": "string"}}
 
 
-def _add_to(operation: dict[str, Any], *, has_body: bool) -> None:
+def _add_to(operation: dict[str, Any], method: str) -> None:
     reference = {"$ref": "#/components/schemas/Problem"}
-    described = ALWAYS | (WITH_BODY if has_body else {})
+    headers = {parameter["name"] for parameter in operation.get("parameters", ())}
+    described = {
+        **ALWAYS,
+        **(WHERE_IT_READS if method == "get" else WHERE_IT_CHANGES),
+        **(WITH_BODY if "requestBody" in operation else {}),
+        **(WITH_REVISION if "If-Match" in headers else {}),
+    }
     responses = operation["responses"]
     for status, description in described.items():
         example = make_problem(
@@ -131,4 +146,6 @@ def _add_to(operation: dict[str, Any], *, has_body: bool) -> None:
         )
         content = {CONTENT_TYPE: {"schema": reference, "example": example}}
         responses.setdefault(status, {"description": description, "content": content})
+    if method == "get":
+        responses.setdefault("304", {"description": UNCHANGED})
     operation["responses"] = dict(sorted(responses.items()))
