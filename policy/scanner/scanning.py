@@ -18,6 +18,7 @@ from policy.scanner.packaging import Packaging, read_packaging
 from policy.scanner.parsing.syntax import MAX_FILE_BYTES, language_of, parse, to_utf8
 from policy.scanner.report import FileReport, SourceReport, make_note, make_report
 from policy.scanner.report_entries import Classification, Entry
+from policy.scanner.stack import on_own_stack
 
 MAX_UNREACHED_BYTES = 512 * 1024
 _DATA_SUFFIXES = (".json", ".md", ".html", ".css", ".map", ".svg", ".xml", ".yml")
@@ -38,6 +39,7 @@ class ScanOne(Protocol):
     def __call__(self, file: SourceFile, *, is_run: bool) -> FileReport: ...
 
 
+@on_own_stack
 def scan_source(
     data: bytes,
     name: str,
@@ -156,6 +158,7 @@ def _nothing_read() -> SourceRefusedError:
     )
 
 
+@on_own_stack
 def scan_file(file: SourceFile, *, is_run: bool = False) -> FileReport:
     """Scan one file. What is run is read as JavaScript, whatever it is called."""
     data = to_utf8(file.data)
