@@ -26,6 +26,7 @@ from evidence.models.columns import optional_person_field
 from evidence.models.fault_checks import FaultCheck
 from evidence.models.triggers import Trigger
 
+ALERT = "incidents.alert"
 TEXT: dict[str, Any] = {"output_field": models.TextField()}
 
 CONTINUE_THE_CHAIN = """
@@ -125,9 +126,14 @@ class AuditEntry(AppendOnlyModel, CaseBound):
         """Yield what finds entries of these cases, their twins, and what names them.
 
         What is done to a case and to something else is one act in several streams. Who
-        read a list is told with the keys of the cases that were in it.
+        read a list is told with the keys of the cases that were in it. An alert may
+        have come before it was one of a case.
         """
         yield from _found_by_stream(cases)
+        yield cases.annotate(
+            entry_type=ExpressionWrapper(OuterRef("object_type"), **TEXT),
+            alert_key=Cast("alerts__pk", **TEXT),
+        ).filter(entry_type=ALERT, alert_key=OuterRef("object_id"))
         yield cls._twins_in(_streams_of(cases).values("stream"))
         lists = apps.get_model("evidence", "RecordedRead").everything
         shown = ArraySubquery(cases.values("pk"))

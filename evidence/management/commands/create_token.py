@@ -49,8 +49,8 @@ class Command(BaseCommand):
         if not all(map(str.strip, network)):
             # An empty variable of a script would open what was meant to be closed.
             raise CommandError(
-                "--network is empty. Give a network such as 192.0.2.0/24, or leave the "
-                "option out: then the token is used from anywhere."
+                "Give --network a network such as 192.0.2.0/24, or leave it out: "
+                "then the token is used from anywhere. It is empty."
             )
         users = get_user_model()._default_manager
         user = users.filter(username=username).first()

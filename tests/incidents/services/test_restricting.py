@@ -17,10 +17,12 @@ from evidence.accounts.access import Role
 from evidence.audit.history import incident_stream
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.models import AuditEntry, TokenScope
+from evidence.models.case_bound import hidden_from, leave_out
 from evidence.services.exports import request_export
 from evidence.services.verification import request_verification
 from incidents.errors import IncidentError, TransitionError
 from incidents.models import Alert, Incident, LookIn, Notification, Team, TimelineEntry
+from incidents.services.alerts.moves import move_alerts
 from incidents.services.lifecycle.holds import place_hold
 from incidents.services.lifecycle.links import link_related
 from incidents.services.lifecycle.opening import open_incident
@@ -65,6 +67,30 @@ def case(owner: User) -> Incident:
     return restrict_case(
         actor=owner, incident_id=incident.pk, readers=Readers(), reason=WHY
     )
+
+
+def test_an_alert_that_came_before_its_case_is_hidden_with_it(
+    owner: User, other: User, case: Incident
+) -> None:
+    make_rules()
+    waiting = receive_one("alert-before-the-case", category="something_else")
+    came = AuditEntry.everything.filter(
+        object_type="incidents.alert", object_id=str(waiting.pk)
+    )
+    assert waiting.incident is None
+    assert visible_entries(other) & set(came)
+    move_alerts(
+        actor=owner, alert_ids=[waiting.pk], incident_id=case.pk, reason="Belongs here."
+    )
+    assert visible_entries(other) & set(came) == set()
+    assert visible_entries(owner) >= set(came)
+    told = " ".join(map(str, (vars(one) for one in visible_entries(other))))
+    assert "alert-before-the-case" not in told
+
+
+def visible_entries(person: User) -> set[AuditEntry]:
+    person = User.objects.get(pk=person.pk)
+    return set(leave_out(AuditEntry.everything.all(), hidden_from(person)))
 
 
 def sees(person: User, incident: Incident) -> bool:
