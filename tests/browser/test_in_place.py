@@ -88,6 +88,25 @@ def test_an_answer_keeps_page_scroll_focus_and_what_is_half_written(
     assert said.inner_text() == ""
 
 
+def test_what_was_sent_does_not_reappear_in_the_form_that_takes_its_place(
+    rosa: Person, case: Incident
+) -> None:
+    page = rosa.page
+    fold = page.locator("details.cf-pop", has_text="Restrict to those named")
+    fold.locator("summary").click()
+    fold.locator("textarea[name=reason]").fill("An insider may read.")
+    # As a key does it: the field still has the cursor when the answer comes.
+    fold.locator("textarea[name=reason]").evaluate(
+        "field => field.form.requestSubmit()"
+    )
+    page.locator("#restriction").wait_for()
+    assert page.evaluate("window.isSamePage")
+    assert fold.count() == 0
+    assert page.locator("details.cf-pop[open]").count() == 0
+    texts = page.locator("details.cf-pop textarea[name=reason]")
+    assert {field.input_value() for field in texts.all()} == {""}
+
+
 def test_a_refused_answer_shows_its_errors_at_its_fields_in_place(
     rosa: Person, case: Incident
 ) -> None:
