@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import QueryDict
 
 from evidence.api.base.records import RecordKind
+from evidence.api.reports import STEP_FIELDS
 from evidence.models import (
     ApiToken,
     HistoryCheck,
@@ -93,23 +94,7 @@ EVIDENCE_KINDS = (
         model=ReplayStep,
         about="The steps of all forensic replays; of pruned ones, `tombstones/` tells.",
         require=require_replay,
-        fields=(
-            "report",
-            "index",
-            "sequence",
-            "ts_ms",
-            "extension_id",
-            "call_id",
-            "capability",
-            "method",
-            "policy_decision",
-            "policy_reason",
-            "risk_score",
-            "selected_action",
-            "outcome",
-            "triggers",
-            "trusted",
-        ),
+        fields=("report", *STEP_FIELDS),
         incident_lookup="report__item__incident",
         also_by=("extension_id", "call_id"),
     ),

@@ -71,23 +71,26 @@ class VerificationErrorSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+STEP_FIELDS = (
+    "index",
+    "sequence",
+    "ts_ms",
+    "extension_id",
+    "call_id",
+    "capability",
+    "method",
+    "policy_decision",
+    "policy_reason",
+    "risk_score",
+    "selected_action",
+    "outcome",
+    "triggers",
+    "trusted",
+)
+
+
 class ReplayStepSerializer(serializers.ModelSerializer):
     class Meta:
         model = ReplayStep
-        fields = (
-            "index",
-            "sequence",
-            "ts_ms",
-            "extension_id",
-            "call_id",
-            "capability",
-            "method",
-            "policy_decision",
-            "policy_reason",
-            "risk_score",
-            "selected_action",
-            "outcome",
-            "triggers",
-            "trusted",
-        )
+        fields = STEP_FIELDS
         read_only_fields = fields

@@ -13,32 +13,13 @@ from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
-from hypothesis import HealthCheck, Phase, given, settings
 from rest_framework.test import APIClient
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.failures import Failure, FailureGroup
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-    unsupported_method,
-)
 
 from evidence.accounts.tokens import create_token
 from evidence.models import TokenScope
+from tests.api.fuzzing import SCHEMA, find_faults
 from tests.incidents.alerts.samples import make_rules, receive_one
 from tests.work import count_calls
-
-SCHEMA = "/api/v1/schema/"
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-    response_headers_conformance,
-    unsupported_method,
-]
 
 
 def read_schema(client: APIClient) -> dict[str, Any]:
@@ -137,27 +118,4 @@ def api_schema(db: None, same_connection: None, settings: Any) -> Any:
 
 @pytest.mark.slow
 def test_whatever_is_sent_is_answered_as_documented(api_schema: Any) -> None:
-    faults = {}
-    for result in api_schema.get_all_operations():
-        operation = result.ok()
-        try:
-            try_operation(operation)
-        except (FailureGroup, Failure) as error:
-            faults[operation.label] = str(error)
-    assert not faults
-
-
-def try_operation(operation: Any) -> None:
-    @settings(
-        max_examples=20,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.explicit, Phase.generate),
-    )
-    @given(case=operation.as_strategy())
-    def send(case: Any) -> None:
-        case.call_and_validate(checks=CHECKS)
-
-    send()
+    assert not find_faults(api_schema, examples=20)

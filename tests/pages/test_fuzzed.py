@@ -6,41 +6,21 @@ reach rows; each test takes back what it did.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
 from django.contrib.auth.models import User
-from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from django.db import close_old_connections
-from hypothesis import HealthCheck, Phase, given, settings
 from rest_framework.test import APIClient
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.failures import Failure, FailureGroup
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-    unsupported_method,
-)
 
 from evidence.accounts.tokens import create_token
 from evidence.models import TokenScope
+from tests.api.conftest import same_connection  # noqa: F401 (a fixture)
+from tests.api.fuzzing import SCHEMA, find_faults
 from tests.api.records.answers import list_operations, make_reader, read_document
 
 pytestmark = pytest.mark.django_db
-SCHEMA = "/api/v1/schema/"
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-    response_headers_conformance,
-    unsupported_method,
-]
 NO_TOKEN = "no token"
 SCOPES = (NO_TOKEN, *TokenScope.values)
 HEADERS = [
@@ -83,14 +63,9 @@ QUERIES = [
 
 
 @pytest.fixture
-def unlimited(settings: Any) -> Iterator[None]:
+def unlimited(settings: Any, same_connection: None) -> None:  # noqa: F811
     """No limits of rates, and the WSGI application in the test's own transaction."""
     settings.API_RATES_PER_MINUTE = dict.fromkeys(settings.API_RATES_PER_MINUTE, 10**6)
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in (request_started, request_finished):
-        signal.connect(close_old_connections)
 
 
 def open_schema(scope: str) -> Any:
@@ -107,40 +82,12 @@ def open_schema(scope: str) -> Any:
     )
 
 
-def find_faults(scope: str, *, examples: int) -> dict[str, str]:
-    """Send made-up requests to every operation; return what was not as documented."""
-    faults = {}
-    for result in open_schema(scope).get_all_operations():
-        operation = result.ok()
-        try:
-            try_operation(operation, examples=examples)
-        except (FailureGroup, Failure) as error:
-            faults[operation.label] = str(error)[:1_000]
-    return faults
-
-
-def try_operation(operation: Any, *, examples: int) -> None:
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.explicit, Phase.generate),
-    )
-    @given(case=operation.as_strategy())
-    def send(case: Any) -> None:
-        case.call_and_validate(checks=CHECKS)
-
-    send()
-
-
 @pytest.mark.walk
 @pytest.mark.parametrize("scope", SCOPES)
 def test_whatever_is_sent_is_answered_as_documented(
     everything: Any, unlimited: None, scope: str
 ) -> None:
-    assert find_faults(scope, examples=2) == {}
+    assert find_faults(open_schema(scope), examples=2) == {}
 
 
 @pytest.mark.slow
@@ -148,7 +95,7 @@ def test_whatever_is_sent_is_answered_as_documented(
 def test_whatever_is_sent_for_long_is_answered_as_documented(
     everything: Any, unlimited: None, scope: str
 ) -> None:
-    assert find_faults(scope, examples=50) == {}
+    assert find_faults(open_schema(scope), examples=50) == {}
 
 
 @pytest.mark.walk
