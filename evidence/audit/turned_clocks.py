@@ -10,10 +10,9 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from evidence.models import AuditEntry
-from evidence.set_clocks import TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -35,20 +34,3 @@ def with_entry_before(entries: QuerySet[AuditEntry]) -> QuerySet[Any]:
         stream=OuterRef("stream"), sequence=OuterRef("sequence") - 1
     )
     return entries.annotate(before_at=Subquery(before.values("recorded_at")[:1]))
-
-
-def find_turned_clocks(stream: str | None = None) -> list[TurnedClock]:
-    """Return where the times of a stream go back; None looks at all streams."""
-    entries: QuerySet[AuditEntry] = AuditEntry.everything.all()
-    if stream is not None:
-        entries = entries.filter(stream=stream)
-    found = (
-        with_entry_before(entries)
-        .filter(recorded_at__lt=F("before_at") - TOLERANCE)
-        .order_by("stream", "sequence")
-        .values_list("stream", "sequence", "recorded_at", "before_at")
-    )
-    return [
-        TurnedClock(stream, sequence, before_at - recorded_at)
-        for stream, sequence, recorded_at, before_at in found
-    ]

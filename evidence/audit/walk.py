@@ -11,8 +11,9 @@ from typing import Any
 
 from evidence.audit.chain import ChainFault, find_chain_faults
 from evidence.audit.history import entry_document
-from evidence.audit.turned_clocks import TOLERANCE, TurnedClock
+from evidence.audit.turned_clocks import TurnedClock
 from evidence.models import AuditEntry
+from evidence.set_clocks import TOLERANCE
 
 COLUMNS = (
     *("stream", "sequence", "recorded_at", "actor_id", "actor_name", "action"),

@@ -67,8 +67,7 @@ class Command(BaseCommand):
             elif options["file"]:
                 counts, faults = _verify_file(options["file"])
             else:
-                counts, faults = _verify_database(options["stream"])
-                turned = _find_turned_clocks(options["stream"])
+                counts, faults, turned = _verify_database(options["stream"])
                 if options["heads"]:
                     faults += _compare_with_export(options["heads"])
         except (HistoryError, OSError) as error:
@@ -136,7 +135,9 @@ def _verify_file(path: Path) -> tuple[dict[str, int], list[ChainFault]]:
         return verify_lines(file)
 
 
-def _verify_database(stream: str | None) -> tuple[dict[str, int], list[ChainFault]]:
+def _verify_database(
+    stream: str | None,
+) -> tuple[dict[str, int], list[ChainFault], list[TurnedClock]]:
     # Read here, since a file is verified where there is no database.
     from django.db import transaction
 
@@ -145,10 +146,12 @@ def _verify_database(stream: str | None) -> tuple[dict[str, int], list[ChainFaul
 
     counts: dict[str, int] = {}
     faults: list[ChainFault] = []
+    turned: list[TurnedClock] = []
     with transaction.atomic():
         for walked in walk_streams(streams=None if stream is None else [stream]):
             counts[walked.stream] = walked.sequence
             faults += walked.faults
+            turned += walked.turned_clocks
         faults += find_lost_heads(stream)
     if not counts and not faults:
         raise HistoryError(
@@ -156,13 +159,7 @@ def _verify_database(stream: str | None) -> tuple[dict[str, int], list[ChainFaul
             if stream
             else "There is no history yet: nothing was done here that it keeps."
         )
-    return counts, faults
-
-
-def _find_turned_clocks(stream: str | None) -> list[TurnedClock]:
-    from evidence.audit.turned_clocks import find_turned_clocks
-
-    return find_turned_clocks(stream)
+    return counts, faults, turned
 
 
 def _verify_log(

@@ -11,7 +11,7 @@ from django.urls import reverse
 from evidence.admin.history import SET_BACK
 from evidence.audit.history import record_entry
 from evidence.audit.history_checks import check_history
-from evidence.audit.turned_clocks import find_turned_clocks
+from evidence.audit.walk import walk_streams
 from evidence.models import AuditEntry
 from evidence.set_clocks import TOLERANCE
 from tests.factories import NOON
@@ -31,6 +31,11 @@ def write(auditor, *moments, stream=STREAM):
                 obj=auditor,
                 now=moment,
             )
+
+
+def find_turned_clocks(*streams):
+    walked = walk_streams(streams=streams or None)
+    return [turned for stream in walked for turned in stream.turned_clocks]
 
 
 @pytest.fixture
