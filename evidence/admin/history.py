@@ -185,8 +185,7 @@ class HistoryCheckAdmin(FaultCheckAdmin):
         "started_at",
         "verdict",
         "is_whole",
-        "stream_count",
-        "entry_count",
+        "amount_read",
         "fault_count",
         "requested_by",
     )
@@ -213,6 +212,10 @@ class HistoryCheckAdmin(FaultCheckAdmin):
             return "Broken"
         return "Not at its end" if check.reached else "Holds"
 
+    @display(description="Read")
+    def amount_read(self, check: HistoryCheck) -> str:
+        return f"{check.entry_count:,} entries in {check.stream_count:,} streams"
+
     @display(description="First faults")
     def shown_faults(self, check: HistoryCheck) -> str:
         said = say_streams(fault["stream"] for fault in check.faults)
@@ -236,7 +239,7 @@ def _check(request: HttpRequest, streams: list[str] | None) -> None:
             f"{check.stream_count} streams were recomputed in {WAITED_SECONDS} "
             "seconds. A worker goes on with the others; the newest check says how far.",
         )
-    else:
+    elif check.is_passing:
         messages.success(request, "The history was recomputed; the check is recorded.")
     if not check.is_passing:
         fault: dict[str, Any] = check.faults[0]

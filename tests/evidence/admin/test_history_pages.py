@@ -5,7 +5,7 @@ from django.urls import reverse
 from evidence.audit import history_checks
 from evidence.audit.history import record_entry
 from evidence.models import AuditEntry, HistoryCheck
-from tests.evidence.helpers import receive
+from tests.evidence.helpers import receive, without_triggers
 from tests.factories import make_incident
 
 LIST = reverse("admin:evidence_auditentry_changelist")
@@ -93,6 +93,16 @@ def test_a_check_that_a_worker_goes_on_with_does_not_look_done(
     assert "Not at its end" in page
     assert "Holds" not in page
     assert "The history was recomputed" not in page
+
+
+def test_a_broken_history_is_told_without_a_word_of_success(client, auditor, incident):
+    change = "UPDATE evidence_auditentry SET reason = 'x' WHERE stream = %s"
+    without_triggers(change, f"incident:{incident.pk}")
+    client.force_login(auditor)
+    response = client.post(CHECK_NOW, follow=True)
+    told = [(found.level_tag, str(found)) for found in response.context["messages"]]
+    assert [tag for tag, _ in told] == ["error"]
+    assert "The history is broken in" in told[0][1]
 
 
 @pytest.mark.parametrize("model", ["auditentry", "historycheck"])
