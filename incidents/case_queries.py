@@ -15,11 +15,8 @@ from django.db.models import (
 from django.utils import timezone
 
 from evidence.models import (
-    VERIFIABLE_KINDS,
     EvidenceItem,
-    Outcome,
     ReplayStep,
-    VerificationReport,
 )
 from evidence.text import drop_unstorable
 from incidents.models import CaseHold, Incident, IncidentPhase
@@ -85,19 +82,8 @@ def breached(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
 
 def unverified(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
     """Return the cases with evidence whose newest report is missing or not passing."""
-    return incidents.filter(
-        Exists(unverified_evidence().filter(incident=OuterRef("pk")))
-    )
-
-
-def unverified_evidence() -> QuerySet[EvidenceItem]:
-    """Return bundles and ledgers whose newest report is not one of success."""
-    newest = VerificationReport.objects.filter(item=OuterRef("pk")).order_by("-id")
-    return (
-        EvidenceItem.objects.filter(kind__in=VERIFIABLE_KINDS)
-        .annotate(newest_outcome=Subquery(newest.values("outcome")[:1]))
-        .filter(Q(newest_outcome__isnull=True) | ~Q(newest_outcome=Outcome.VERIFIED))
-    )
+    items = EvidenceItem.objects.unverified()
+    return incidents.filter(Exists(items.filter(incident=OuterRef("pk"))))
 
 
 def search_cases(incidents: QuerySet[Incident], term: str) -> QuerySet[Incident]:

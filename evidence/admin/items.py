@@ -93,8 +93,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
     # --- Rows and rights --------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EvidenceItem]:
-        items = EvidenceItem.objects.visible_to(request.user)
-        return items.with_latest_report()
+        return EvidenceItem.objects.visible_to(request.user)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the list with the remarks on its page's rows, read at once."""

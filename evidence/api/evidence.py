@@ -7,7 +7,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -151,10 +150,6 @@ class EvidenceViewSet(ReadOnlyViewSet):
     throttle_rate = "evidence"
     incident_lookup = "incident"
     ordering_fields = ("id", "received_at")
-
-    def get_queryset(self) -> QuerySet[EvidenceItem]:
-        items: Any = super().get_queryset()
-        return items.with_latest_report()
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Read an item; its chain of custody says that it was viewed."""

@@ -80,7 +80,7 @@ class EvidenceItemSerializer(serializers.ModelSerializer):
     @extend_schema_field(LatestReportSerializer(allow_null=True))
     def get_latest_report(self, item: EvidenceItem) -> dict[str, Any] | None:
         """Return the newest report, null before there is one."""
-        if getattr(item, "latest_report_id", None) is None:
+        if item.latest_report_id is None:
             return None
         return dict(LatestReportSerializer(item).data)
 

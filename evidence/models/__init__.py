@@ -15,6 +15,7 @@ from evidence.models.items import (
     EvidenceItem,
     EvidenceKind,
     KindChange,
+    Outcome,
 )
 from evidence.models.log import LogCheckpoint, LogCopy, LogKey, LogLeaf, LogSubtree
 from evidence.models.marks import MarkChange
@@ -40,7 +41,6 @@ from evidence.models.store import (
 from evidence.models.tokens import ApiToken, TokenScope
 from evidence.models.tombstones import Tombstone, TombstoneKind
 from evidence.models.verification import (
-    Outcome,
     ReplayStep,
     VerificationError,
     VerificationReport,

@@ -7,7 +7,7 @@ from typing import Any
 import pgtrigger
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Q
 
 from evidence.format.wrapping import PACKED_NAMES
 from evidence.handling import CHOICES, Tlp, strictest
@@ -19,7 +19,10 @@ from evidence.models.triggers import Protect, ReadOnly, Trigger
 
 SHA256_HEX = r"^[0-9a-f]{64}$"
 REFUSE_UNRECORDED = """
-    IF NEW.kind = OLD.kind AND NEW.own_tlp = OLD.own_tlp THEN
+    IF NEW.kind = OLD.kind AND NEW.own_tlp = OLD.own_tlp
+       AND (NEW.latest_report_id, NEW.latest_outcome, NEW.latest_checked_at)
+           IS NOT DISTINCT FROM
+           (OLD.latest_report_id, OLD.latest_outcome, OLD.latest_checked_at) THEN
         RAISE EXCEPTION 'append-only: evidence % stays as it was received', NEW.id
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
@@ -42,6 +45,27 @@ REFUSE_UNRECORDED = """
     END IF;
     RETURN NEW;
 """
+SHOW_NEWEST_REPORT = """
+    -- That a digest matched says nothing of a bundle: its kind was changed since.
+    SELECT id, outcome, finished_at INTO newest FROM evidence_verificationreport
+     WHERE item_id = NEW.id
+       AND NOT (NEW.kind IN ('bundle', 'ledger') AND outcome = 'digest_only')
+     ORDER BY id DESC LIMIT 1;
+    shown := (NEW.latest_report_id, NEW.latest_outcome, NEW.latest_checked_at);
+    IF TG_OP = 'UPDATE' THEN
+        was := (OLD.latest_report_id, OLD.latest_outcome, OLD.latest_checked_at);
+    END IF;
+    IF shown IS DISTINCT FROM (newest.id, newest.outcome, newest.finished_at)
+       AND (TG_OP = 'INSERT' OR shown IS DISTINCT FROM was) THEN
+        RAISE EXCEPTION 'evidence %: its newest report does not say so', NEW.id
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    NEW.latest_report_id := newest.id;
+    NEW.latest_outcome := newest.outcome;
+    NEW.latest_checked_at := newest.finished_at;
+    RETURN NEW;
+"""
+"""Whatever is written to an item, it shows what its newest report found."""
 
 
 class EvidenceKind(models.TextChoices):
@@ -58,6 +82,24 @@ class EvidenceKind(models.TextChoices):
 VERIFIABLE_KINDS = (EvidenceKind.BUNDLE, EvidenceKind.LEDGER)
 
 
+class Outcome(models.TextChoices):
+    """How a verification ended. Only VERIFIED says that the content is sound."""
+
+    VERIFIED = "verified", "Verified"
+    FAILED = "failed", "Failed verification"
+    REFUSED = "refused", "Refused"
+    DAMAGED = "damaged", "Damaged"
+    DIGEST_ONLY = "digest_only", "Digest only"
+    UNFINISHED = "unfinished", "Could not be verified"
+
+
+NOT_VERIFIED = Q(kind__in=("bundle", "ledger")) & (
+    Q(latest_outcome__isnull=True)
+    | Q(latest_outcome__in=("failed", "refused", "damaged", "unfinished"))
+)
+"""As an index has it, word for word: the planner takes it for what says the same."""
+
+
 class Channel(models.TextChoices):
     """By which door something came in or went out."""
 
@@ -65,6 +107,10 @@ class Channel(models.TextChoices):
     API = "api", "API"
     COMMAND = "command", "Command line"
     WORKER = "worker", "Worker"
+
+
+LATEST = ("latest_report_id", "latest_outcome", "latest_checked_at")
+"""What an item shows of its newest report; worked out anew, so recorded nowhere."""
 
 
 class EvidenceItemQuerySet(models.QuerySet["EvidenceItem"]):
@@ -88,21 +134,9 @@ class EvidenceItemQuerySet(models.QuerySet["EvidenceItem"]):
         """Return what came from outside: no export, and nothing a worker made here."""
         return self.filter(derived_from__isnull=True).exclude(channel=Channel.WORKER)
 
-    def with_latest_report(self) -> EvidenceItemQuerySet:
-        """Annotate the newest verification report's id, outcome and time."""
-        from evidence.models.verification import VerificationReport
-
-        # That a digest matched says nothing of a bundle: its kind was changed since.
-        newest = (
-            VerificationReport.objects.filter(item=OuterRef("pk"))
-            .exclude(item__kind__in=VERIFIABLE_KINDS, outcome="digest_only")
-            .order_by("-id")
-        )
-        return self.annotate(
-            latest_report_id=Subquery(newest.values("pk")[:1]),
-            latest_outcome=Subquery(newest.values("outcome")[:1]),
-            latest_checked_at=Subquery(newest.values("finished_at")[:1]),
-        )
+    def unverified(self) -> EvidenceItemQuerySet:
+        """Return bundles and ledgers whose newest report is not one of success."""
+        return self.filter(NOT_VERIFIED)
 
 
 class EvidenceItem(AppendOnlyModel, CaseBound):
@@ -111,12 +145,13 @@ class EvidenceItem(AppendOnlyModel, CaseBound):
     `sha256_hex` is computed by the server while the bytes stream in and is the
     address they are stored under. What later happens to an item (reports, custody,
     exports) are rows of their own. Of this row only the kind and the mark change, and
-    only to what a KindChange or a MarkChange says.
+    only to what a KindChange or a MarkChange says; and what its newest report found,
+    which triggers keep beside it, so that a list need not look it up for each row.
     """
 
     case_paths = ("incident",)
 
-    changeable_columns = ("kind", "own_tlp")
+    changeable_columns = ("kind", "own_tlp", *LATEST)
 
     incident = models.ForeignKey(
         "incidents.Incident", on_delete=models.PROTECT, related_name="evidence_items"
@@ -163,6 +198,12 @@ class EvidenceItem(AppendOnlyModel, CaseBound):
         "is stricter.",
     )
 
+    latest_report_id = models.BigIntegerField(null=True, editable=False)
+    latest_outcome = models.CharField(  # noqa: DJ001 (null: no report says anything)
+        max_length=12, choices=Outcome, null=True, editable=False
+    )
+    latest_checked_at = models.DateTimeField(null=True, editable=False)
+
     objects = CaseBoundManager.from_queryset(EvidenceItemQuerySet)()
     everything = EvidenceItemQuerySet.as_manager()
 
@@ -182,10 +223,18 @@ class EvidenceItem(AppendOnlyModel, CaseBound):
         indexes = (
             models.Index(fields=("sha256_hex",), name="evidence_sha256"),
             models.Index(fields=("received_at",), name="evidence_received_at"),
+            models.Index(
+                fields=("latest_outcome", "received_at"), name="evidence_by_outcome"
+            ),
+            models.Index(
+                fields=("incident", "received_at"),
+                condition=NOT_VERIFIED,
+                name="evidence_not_verified",
+            ),
         )
         triggers = (
             Protect(name="never_deleted", operation=pgtrigger.Delete),
-            ReadOnly(name="received_as_it_is", exclude=["kind", "own_tlp"]),
+            ReadOnly(name="received_as_it_is", exclude=["kind", "own_tlp", *LATEST]),
             Trigger(
                 name="kind_is_its_newest_change",
                 level=pgtrigger.Row,
@@ -193,6 +242,14 @@ class EvidenceItem(AppendOnlyModel, CaseBound):
                 operation=pgtrigger.Update,
                 declare=[("newest", "text")],
                 func=REFUSE_UNRECORDED,
+            ),
+            Trigger(
+                name="shows_its_newest_report",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                declare=[("newest", "record"), ("shown", "record"), ("was", "record")],
+                func=SHOW_NEWEST_REPORT,
             ),
             REFUSE_TRUNCATING,
         )

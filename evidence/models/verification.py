@@ -7,10 +7,23 @@ from django.db import models
 from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
 from evidence.models.case_bound import CaseBound
 from evidence.models.columns import known
-from evidence.models.items import EvidenceItem
+from evidence.models.items import EvidenceItem, Outcome
 from evidence.models.queued_work import QueuedWork, pending_once
 from evidence.models.tombstones import ONLY_PRUNED_STEPS
 from evidence.models.triggers import Protect, Trigger
+
+SHOW_ON_ITEM = """
+    -- Locked first: the kind of the item says whether it shows this report.
+    PERFORM FROM evidence_evidenceitem WHERE id = NEW.item_id FOR NO KEY UPDATE;
+    UPDATE evidence_evidenceitem
+       SET latest_report_id = NEW.id,
+           latest_outcome = NEW.outcome,
+           latest_checked_at = NEW.finished_at
+     WHERE id = NEW.item_id
+       AND COALESCE(latest_report_id, 0) < NEW.id
+       AND NOT (kind IN ('bundle', 'ledger') AND NEW.outcome = 'digest_only');
+    RETURN NULL;
+"""
 
 
 class VerificationRequest(QueuedWork, CaseBound):
@@ -35,17 +48,6 @@ class VerificationRequest(QueuedWork, CaseBound):
 
     def __str__(self) -> str:
         return f"verification of item {self.item_id}: {self.get_state_display()}"
-
-
-class Outcome(models.TextChoices):
-    """How a verification ended. Only VERIFIED says that the content is sound."""
-
-    VERIFIED = "verified", "Verified"
-    FAILED = "failed", "Failed verification"
-    REFUSED = "refused", "Refused"
-    DAMAGED = "damaged", "Damaged"
-    DIGEST_ONLY = "digest_only", "Digest only"
-    UNFINISHED = "unfinished", "Could not be verified"
 
 
 class VerificationReport(AppendOnlyModel, CaseBound):
@@ -89,6 +91,16 @@ class VerificationReport(AppendOnlyModel, CaseBound):
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
         constraints = (known("verification_report_outcome_known", "outcome", Outcome),)
+        triggers = (
+            *AppendOnlyModel.Meta.triggers,
+            Trigger(
+                name="shown_on_its_item",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                func=SHOW_ON_ITEM,
+            ),
+        )
 
     def __str__(self) -> str:
         return f"report {self.pk}: {self.get_outcome_display()}"

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from evidence.models import EvidenceItem, HistoryCheck, Outcome, RecordCheck, StoreFault
-from incidents.case_queries import breached, unverified_evidence, worst_first
+from incidents.case_queries import breached, worst_first
 from incidents.models import Alert, ChecklistItem, Incident
 from incidents.phase_views import PhaseView, running_clock
 from incidents.services.changes import REVIEW
@@ -131,7 +131,7 @@ def _my_items(user: User | AnonymousUser) -> QuerySet[ChecklistItem]:
 
 def _worrying_evidence(cases: QuerySet[Incident]) -> QuerySet[EvidenceItem]:
     return (
-        unverified_evidence()
+        EvidenceItem.objects.unverified()
         .filter(incident__in=cases)
         .select_related("incident")
         .order_by("-id")
@@ -142,7 +142,7 @@ def _with_words(items: QuerySet[EvidenceItem]) -> list[tuple[EvidenceItem, str, 
     """Return each item with its outcome in words, and the state to draw it by."""
     rows = []
     for item in items:
-        outcome = item.newest_outcome  # type: ignore[attr-defined]
+        outcome = item.latest_outcome
         words = Outcome(outcome).label if outcome else "Waiting to be verified"
         rows.append((item, words, outcome or "pending"))
     return rows

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import (
-    OuterRef,
+    F,
     Q,
-    Subquery,
 )
 from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 
-from evidence.models import EvidenceItem, Outcome
+from evidence.models import Outcome
 from evidence.plots import draw_risk
 from policy.admin.kill_orders import order_views
 from policy.models import (
@@ -72,12 +71,10 @@ def extension_context(request: HttpRequest, extension: Extension) -> dict[str, A
     incidents: Any = extension.incidents
     alerts: Any = extension.alerts
     visible = incidents.model.objects.visible_to(request.user)
-    items: Any = EvidenceItem.objects.with_latest_report()
-    newest = items.filter(pk=OuterRef("item"))
     appearances = list(
         extension.appearances.filter(item__incident__in=visible)
         .select_related("item")
-        .annotate(latest_outcome=Subquery(newest.values("latest_outcome")[:1]))
+        .annotate(latest_outcome=F("item__latest_outcome"))
         .order_by("-last_at", "-id")[: SHOWN + 1]
     )
     trusted = [row for row in appearances if row.latest_outcome != Outcome.FAILED]

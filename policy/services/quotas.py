@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -183,8 +182,7 @@ def count_untrusted_breaches(extension: Extension) -> int:
 
 
 def _untrusted_breaches(extension: Extension) -> QuerySet[QuotaBreach]:
-    items: Any = EvidenceItem.objects.with_latest_report()
-    failed = items.filter(
+    failed = EvidenceItem.objects.filter(
         latest_outcome=Outcome.FAILED, extension_appearances__extension=extension
     )
     return QuotaBreach.objects.filter(extension=extension, item__in=failed.values("pk"))

@@ -22,6 +22,7 @@ from evidence.audit.records.comparing import (
     digest_query,
 )
 from evidence.audit.records.installing import find_unrecorded_tables, note_rows
+from evidence.audit.records.kept import find_wrong_outcomes
 from evidence.audit.records.pruned import find_unburied
 from evidence.audit.records.seals import find_broken_seals, seal_records
 from evidence.audit.records.tables import RecordedTable, find_recorded_tables
@@ -104,6 +105,7 @@ def find_record_faults() -> Iterator[RecordFault]:
     for table in find_recorded_tables():
         with transaction.atomic(), connection.cursor() as cursor:
             yield from compare_table(cursor, table)
+    yield from find_wrong_outcomes()
     yield from _find_lost_objects()
     yield from find_unburied()
     yield from _find_written_elsewhere()

@@ -12,6 +12,8 @@ from typing import Any
 
 from django.apps import apps
 
+from evidence.models.items import LATEST
+
 APPS = ("evidence", "policy", "incidents")
 ACCOUNTS = ("auth.User", "auth.Group")
 LEFT_OUT = {
@@ -35,13 +37,15 @@ UNRECORDED_COLUMNS = {
     "auth.User": ("last_login",),
     "evidence.ApiToken": ("last_used_at", "last_used_from", "seen_networks"),
     "evidence.AuthenticatorApp": ("last_step", "last_used_at"),
+    "evidence.EvidenceItem": LATEST,
     "evidence.Passkey": ("sign_count", "last_used_at"),
     "evidence.SignInIdentity": ("last_used_at",),
     "incidents.Incident": ("last_activity_at",),
     "incidents.ArchiveCopy": ("next_try_at", "attempts", "last_problem"),
     "incidents.Notification": ("next_try_at", "attempts", "attempts_left"),
 }
-"""What changes by itself, without anybody's doing."""
+"""What changes by itself, without anybody's doing; what an item shows of its newest
+report is held against its reports."""
 WORK_COLUMNS = ("progress_percent", "attempts", "last_problem", "touched_at")
 GROUPED = {
     "evidence.ReplayStep": "report_id",

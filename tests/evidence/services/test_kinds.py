@@ -20,7 +20,6 @@ from evidence.models import (
     VerificationRequest,
 )
 from evidence.services import change_kind, run_verification
-from incidents.case_queries import unverified_evidence
 from tests.evidence.helpers import read_vector, receive, without_triggers
 from tests.factories import make_incident
 
@@ -208,11 +207,11 @@ def test_what_becomes_a_bundle_is_unverified_until_it_is_verified(responder):
     run_verification(request_id=item.verification_requests.get().pk)
     assert item.reports.get().outcome == Outcome.DIGEST_ONLY
     change(item, "bundle", actor=responder)
-    assert item in unverified_evidence()
-    shown = EvidenceItem.objects.with_latest_report().get(pk=item.pk)
+    assert item in EvidenceItem.objects.unverified()
+    shown = EvidenceItem.objects.get(pk=item.pk)
     assert shown.latest_outcome is None
     run_verification(request_id=item.verification_requests.latest("id").pk)
-    assert item not in unverified_evidence()
+    assert item not in EvidenceItem.objects.unverified()
 
 
 @pytest.mark.parametrize(
