@@ -29,6 +29,7 @@ from evidence.database.errors import DatabaseRefusal
 from evidence.errors import HealthFailure, HealthWarning, StorageUnavailable
 from evidence.health import Answer, Part, PartState, read_answers
 from evidence.queue.names import QueueName
+from evidence.queue.sending import ONCE_MORE
 from evidence.queue.signs import BEAT_KEY, seen_key
 from evidence.services.store.marking import check_store
 
@@ -91,7 +92,7 @@ def check_database() -> str:
 def check_broker() -> str:
     """Connect to the broker that carries the tasks."""
     with current_app.connection_for_write() as broker:
-        broker.ensure_connection(max_retries=1, timeout=BROKER_SECONDS)
+        broker.ensure_connection(timeout=BROKER_SECONDS, **ONCE_MORE)
     return "answers"
 
 

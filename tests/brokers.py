@@ -1,8 +1,9 @@
 """Brokers with a fault, for this very process."""
 
+import itertools
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from celery import current_app
 from django.conf import settings
@@ -11,18 +12,33 @@ from evidence.queue.sending import broker_rest
 
 
 @contextmanager
-def broker_that(fault: str) -> Iterator[None]:
-    """Send to a broker that refuses connections, or takes them and never answers."""
+def broker_that(fault: str) -> Iterator[socket.socket]:
+    """Send to a broker that refuses connections, or takes them and never answers.
+
+    Give its socket, of which `count_visits` tells how many came to one that hangs.
+    """
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         if fault == "hangs":
             server.listen(64)
         _use_broker(f"redis://127.0.0.1:{server.getsockname()[1]}/0")
         try:
-            yield
+            yield server
         finally:
             _use_broker(settings.CELERY_BROKER_URL)
             broker_rest.end()
+
+
+def count_visits(server: socket.socket) -> int:
+    """Return how many connections a broker that hangs was asked for since the last."""
+    server.setblocking(False)
+    with ExitStack() as taken:
+        for count in itertools.count():
+            try:
+                taken.enter_context(server.accept()[0])
+            except BlockingIOError:
+                return count
+    raise AssertionError("unreachable")
 
 
 def _use_broker(url: str) -> None:

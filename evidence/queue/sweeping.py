@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from evidence.queue.claiming import UNSENT
 from evidence.queue.holding import is_held, lock_name
 from evidence.queue.names import QueueName
 from evidence.queue.running import WorkKind, queue_work, registered_kinds
-from evidence.queue.sending import BROKER_ERRORS
+from evidence.queue.sending import BROKER_ERRORS, ONCE_MORE, SEND_SECONDS
 from evidence.set_clocks import TOLERANCE
 
 log = logging.getLogger(__name__)
@@ -74,14 +74,22 @@ def find_oldest_waiting() -> dict[QueueName, dt.datetime]:
     return oldest
 
 
-def count_waiting(queue: QueueName) -> int | None:
-    """Return how many messages wait in a queue; None where the broker does not say."""
+def count_waiting(queues: Iterable[QueueName]) -> dict[QueueName, int]:
+    """Return how many messages wait in each queue; none where the broker does not say.
+
+    Over one connection: a broker that hangs costs one wait, and not one for each queue.
+    """
     try:
         with current_app.connection_for_read() as broker:
-            declared = Queue(queue, channel=broker.default_channel).queue_declare()
+            broker.ensure_connection(timeout=SEND_SECONDS, **ONCE_MORE)
+            channel = broker.default_channel
+            return {queue: _ask_for_length(queue, channel) for queue in queues}
     except BROKER_ERRORS:
-        return None
-    return int(declared.message_count)
+        return {}
+
+
+def _ask_for_length(queue: QueueName, channel: Any) -> int:
+    return int(Queue(queue, channel=channel).queue_declare().message_count)
 
 
 def _find_broken(kind: WorkKind[Any, Any], now: dt.datetime) -> Iterator[QueuedWork]:
@@ -121,10 +129,10 @@ def _find_missing(now: dt.datetime) -> list[QueuedWork]:
             place = (waiter.work.touched_at, kind.model, waiter.work.pk)
             quiet.setdefault(waiter.queue, []).append(place)
     missing: list[QueuedWork] = []
-    for queue, places in quiet.items():
-        waiting = count_waiting(queue)
-        if waiting is not None and waiting < len(places):
-            places.sort(key=lambda place: place[0])
+    lengths = count_waiting(quiet) if quiet else {}
+    for queue, waiting in lengths.items():
+        places = sorted(quiet[queue], key=lambda place: place[0])
+        if waiting < len(places):
             few = places[: min(len(places) - waiting, SWEEP_SIZE)]
             missing += _lock_chosen(few, is_quiet)
     return missing

@@ -76,12 +76,13 @@ def _list_queues() -> list[dict[str, Any]]:
     """Return each queue with its length, its oldest piece and its worker."""
     heard = read_heartbeats(QueueName)
     oldest = _oldest_of_queues()
+    waiting = count_waiting(QueueName)
     rows = []
     for queue in QueueName:
         rows.append(
             {
                 "name": queue.value,
-                "waiting": count_waiting(queue),
+                "waiting": waiting.get(queue),
                 "oldest_at": oldest.get(queue),
                 "heard_at": heard.get(queue),
             }

@@ -125,7 +125,7 @@ def test_work_that_the_broker_did_not_take_says_so_and_is_sent_by_the_next_sweep
     assert requeue_lost_work() == 1
     made.refresh_from_db()
     assert made.last_problem == ""
-    assert count_waiting(QueueName.SMALL) == 1
+    assert count_waiting([QueueName.SMALL]) == {QueueName.SMALL: 1}
 
 
 def test_lost_exports_are_queued_again_and_finished_work_is_not(

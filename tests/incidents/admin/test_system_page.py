@@ -22,7 +22,7 @@ from evidence.queue.running import registered_kinds
 from evidence.queue.sending import send_now
 from evidence.queue.signs import ended_key, failed_key
 from evidence.services.repeats import find_given_up, repeat_work
-from tests.brokers import broker_that
+from tests.brokers import broker_that, count_visits
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import make_incident
 
@@ -100,11 +100,22 @@ def test_a_scheduled_task_shows_its_last_good_end_and_its_last_fault(
     assert "OperationalError" in open_page(client, administrator)
 
 
-def test_the_page_answers_while_the_broker_hangs(
-    client: Client, administrator: User
+@pytest.mark.parametrize("fault", ["refuses", "hangs"])
+def test_the_page_answers_while_the_broker(
+    client: Client, administrator: User, fault: str
 ) -> None:
-    with broker_that("refuses"):
+    with broker_that(fault):
+        text = open_page(client, administrator)
+    assert text.count("the queue cannot be asked") == len(QueueName)
+
+
+def test_the_page_waits_once_for_a_broker_that_hangs_and_not_for_every_queue(
+    client: Client, administrator: User, settings: Settings
+) -> None:
+    settings.READINESS_PARTS = ()
+    with broker_that("hangs") as broker:
         assert "the queue cannot be asked" in open_page(client, administrator)
+        assert 0 < count_visits(broker) <= 2
 
 
 def test_what_was_given_up_says_why_and_is_tried_again(
