@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from config.launcher.folders import ROOT
 from config.launcher.processes import start_process
 from tests.config.launching import wait_until
 
@@ -25,16 +28,22 @@ WITHOUT_ROOT = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 CONFIGURATION = """
 [databases]
 casefile = {server}
-[pgbouncer]
+{documented}
 listen_addr =
 listen_port = {port}
 unix_socket_dir = {folder}
 auth_type = any
 pool_mode = {mode}
 default_pool_size = {size}
-ignore_startup_parameters = options
 logfile = {folder}/pgbouncer.log
 """
+
+
+def documented_settings() -> str:
+    """Return the section [pgbouncer] that docs/deploy.md gives to operators."""
+    told = (ROOT / "docs/deploy.md").read_text()
+    [block] = re.findall(r"```text\n( *\[pgbouncer\]\n.*?)```", told, re.DOTALL)
+    return textwrap.dedent(block)
 
 
 def require_pgbouncer() -> str:
@@ -59,7 +68,12 @@ def running_pooler(mode: str, *, size: int = 20) -> Iterator[str]:
         configuration = folder / "pgbouncer.ini"
         configuration.write_text(
             CONFIGURATION.format(
-                server=_server(), port=PORT, folder=folder, mode=mode, size=size
+                server=_server(),
+                documented=documented_settings(),
+                port=PORT,
+                folder=folder,
+                mode=mode,
+                size=size,
             )
         )
         with (folder / "output").open("ab") as output:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from configparser import ConfigParser
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -15,13 +16,14 @@ import psycopg
 import pytest
 from django.db import connection
 
+from config.environment.servers import MISSED_AFTER
 from config.health import check_database
 from config.launcher.folders import ROOT
 from evidence.database import pooling
 from evidence.database.errors import PooledByTransaction, PoolFull
 from evidence.errors import HealthFailure
 from tests.config.test_settings import PRODUCTION
-from tests.deploy.poolers import behind, running_pooler
+from tests.deploy.poolers import behind, documented_settings, running_pooler
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
@@ -45,6 +47,18 @@ def read_limits(through: object) -> dict[str, str]:
             cursor.execute(f"SHOW {name}")
             found[name] = cursor.fetchone()[0]
     return found
+
+
+def test_the_documented_pooler_asks_after_its_clients_as_the_database_does() -> None:
+    told = ConfigParser()
+    told.read_string(documented_settings())
+    pooler = told["pgbouncer"]
+    assert pooler["tcp_keepalive"] == "1"
+    assert {
+        "tcp_keepalives_idle": int(pooler["tcp_keepidle"]),
+        "tcp_keepalives_interval": int(pooler["tcp_keepintvl"]),
+        "tcp_keepalives_count": int(pooler["tcp_keepcnt"]),
+    } == MISSED_AFTER
 
 
 def test_a_direct_connection_is_taken() -> None:
