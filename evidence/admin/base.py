@@ -17,6 +17,7 @@ from unfold.admin import ModelAdmin
 
 from evidence.admin.methods import takes_forms
 from evidence.admin.moment_columns import moment_column
+from evidence.admin.telling import tell
 from evidence.errors import CasefileError, PermissionRefused
 
 KEY_DIGITS = 18
@@ -195,7 +196,7 @@ def call_service(
         messages.error(request, error.message)
         return None
     if success:
-        messages.success(request, success)
+        tell(request, success)
     return result
 
 

@@ -47,6 +47,7 @@ from evidence.admin.item_page import (
 from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
 from evidence.admin.sent_forms import has_unsent
+from evidence.admin.telling import Waiting, tell
 from evidence.admin.uploads import upload_view
 from evidence.errors import CasefileError
 from evidence.models import Channel, EvidenceItem
@@ -167,7 +168,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         said = f"{queued} verification{' is' if queued == 1 else 's are'} queued."
         if waiting:
             said += f" {waiting} of the chosen items wait for theirs already."
-        messages.success(request, said)
+        tell(request, Waiting(said))
 
     # --- Pages ------------------------------------------------------------------
 
@@ -240,7 +241,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         call_service(
             request,
             lambda: request_verification(item_id=item.pk, actor=person_of(request)),
-            success="Verification is queued. This page shows how far it is.",
+            success=Waiting("Verification is queued. This page shows how far it is."),
         )
         return HttpResponseRedirect(_page_of(item))
 
@@ -283,7 +284,7 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         call_service(
             request,
             lambda: repeat_export(export_id=export_pk, actor=person_of(request)),
-            success="The export is queued again.",
+            success=Waiting("The export is queued again."),
         )
         return HttpResponseRedirect(f"{_page_of(item)}?view=exports")
 
@@ -367,8 +368,9 @@ def _export(request: HttpRequest, item: EvidenceItem, form: ExportForm) -> HttpR
         more_items=form.cleaned_data.get("more_items", ()),
         actor=person_of(request),
     )
-    messages.success(
-        request, "The export is queued. It is handed out once it is verified."
+    tell(
+        request,
+        Waiting("The export is queued. It is handed out once it is verified."),
     )
     return HttpResponseRedirect(f"{_page_of(item)}?view=exports")
 

@@ -30,6 +30,7 @@ from evidence.admin.form_answers import answer_form
 from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
 from evidence.admin.sent_forms import has_unsent
+from evidence.admin.telling import tell
 from evidence.errors import PermissionRefused
 
 NOTHING_SENT = (
@@ -147,7 +148,7 @@ class ActionPages(CasefileAdmin):
         if isinstance(answer, HttpResponse):
             return answer
         if answer:
-            messages.success(request, answer)
+            tell(request, answer)
         return HttpResponseRedirect(way_back(request, request.POST, self.page_of(obj)))
 
     def _show_again(

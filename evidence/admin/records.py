@@ -9,6 +9,7 @@ from unfold.decorators import display
 
 from evidence.admin.base import call_service, person_of
 from evidence.admin.check_pages import FaultCheckAdmin
+from evidence.admin.telling import tell
 from evidence.audit.records.checking import check_records
 from evidence.lookalikes import show_hidden
 from evidence.models import RecordCheck
@@ -39,10 +40,17 @@ class RecordCheckAdmin(FaultCheckAdmin):
         found = call_service(
             request,
             lambda: check_records(actor=person_of(request)),
-            success="Every row was compared with its record; the check is recorded.",
+            success="",
         )
-        if found is not None and not found[0].is_passing:
-            check, faults = found
+        if found is None:
+            return
+        check, faults = found
+        if check.is_passing:
+            tell(
+                request,
+                "Every row was compared with its record; the check is recorded.",
+            )
+        else:
             messages.error(
                 request,
                 f"{check.fault_count} differences. The first: "

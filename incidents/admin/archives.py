@@ -32,6 +32,7 @@ from evidence.admin.form_answers import answer_form
 from evidence.admin.forms import FLAG_LABELS
 from evidence.admin.methods import takes_forms
 from evidence.admin.presence_page import ask_presence
+from evidence.admin.telling import Waiting, tell
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.format import REDACTION_FLAGS
 from evidence.models import Channel, WorkState
@@ -330,7 +331,8 @@ def _request(request: HttpRequest, form: AskForm) -> HttpResponse:
         redaction=form.redaction_members(),
         deep=form.cleaned_data["deep"],
     )
-    messages.success(
-        request, "The archive is being made. It counts once its own checker passes."
+    tell(
+        request,
+        Waiting("The archive is being made. It counts once its own checker passes."),
     )
     return redirect("admin:incidents_casearchive_change", made.pk)

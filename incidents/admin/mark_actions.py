@@ -13,6 +13,7 @@ from evidence.admin.base import person_of
 from evidence.admin.form_fields import PageForm
 from evidence.admin.item_panels import Panel
 from evidence.admin.page_actions import PageAction
+from evidence.admin.telling import Waiting
 from evidence.handling import Tlp
 from evidence.models import EvidenceItem
 from evidence.storable_values import BIGINT_MAX
@@ -25,7 +26,9 @@ from policy.models import RequestState
 Data = dict[str, Any]
 CHOICES = [(mark.value, f"{mark.label}, {mark.meaning}") for mark in reversed(Tlp)]
 """The strictest first, each with whom it lets something go to."""
-ASKED_OF_A_REVIEWER = "Asked for. The mark stays as it is until a reviewer approves."
+ASKED_OF_A_REVIEWER = Waiting(
+    "Asked for. The mark stays as it is until a reviewer approves."
+)
 
 
 class MarkForm(PageForm):

@@ -19,6 +19,7 @@ from evidence.admin.base import ReadOnlyAdmin, call_service, is_within_bulk, per
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.methods import takes_forms
+from evidence.admin.telling import Waiting, tell
 from evidence.errors import CasefileError
 from evidence.storable_values import BIGINT_MAX
 from evidence.templatetags.casefile import badge, show_moment
@@ -179,7 +180,7 @@ class NotificationAdmin(ReadOnlyAdmin):
             except CasefileError as error:
                 messages.error(request, f"Notification {pk}: {error.message}")
         if done:
-            messages.success(request, f"{done} will be tried again at once.")
+            tell(request, Waiting(f"{done} will be tried again at once."))
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(RETRY))
@@ -235,7 +236,7 @@ def test_view(request: HttpRequest) -> HttpResponse:
     """Send the person who asks a test message by each of their channels."""
     rows = send_test_message(actor=person_of(request))
     names = ", ".join(row.webhook.name if row.webhook else "e-mail" for row in rows)
-    messages.success(request, f"On its way by {names}. What becomes of it shows below.")
+    tell(request, Waiting(f"On its way by {names}. What becomes of it shows below."))
     if why_mail_is_not_sent() and any(row.webhook is None for row in rows):
         messages.warning(request, f"No mail arrives: {why_mail_is_not_sent()}.")
     return HttpResponseRedirect(reverse("admin:incidents_notification_preferences"))
@@ -256,7 +257,7 @@ def channel_test_view(request: HttpRequest, channel_id: int) -> HttpResponse:
     row = call_service(
         request,
         lambda: send_channel_test(actor=person, webhook_id=channel.pk),
-        success="On its way. What becomes of it shows here.",
+        success=Waiting("On its way. What becomes of it shows here."),
     )
     if row is None:
         return _to_channels()

@@ -12,6 +12,7 @@ from django.urls import reverse
 from evidence.admin.base import person_of
 from evidence.admin.form_fields import LongTextField, PageForm
 from evidence.admin.page_actions import PageAction
+from evidence.admin.telling import Waiting, tell
 from evidence.text import REASON_LENGTH
 from incidents.models import Postmortem
 from incidents.services.changes import REVIEW, WORK
@@ -55,7 +56,9 @@ class TakeUpForm(PageForm):
 
 def submit(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
     version = submit_postmortem(actor=person_of(request), postmortem_id=postmortem.pk)
-    return f"Version {version.number} is submitted: a reviewer can sign it now."
+    return Waiting(
+        f"Version {version.number} is submitted: a reviewer can sign it now."
+    )
 
 
 def _sign(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
@@ -65,7 +68,7 @@ def _sign(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
         content_sha256=data["content_sha256"],
         comment=data["comment"],
     )
-    return (
+    return Waiting(
         f"Version {review.version.number} is signed. A worker archives it as evidence."
     )
 
@@ -91,7 +94,9 @@ def _take_up(request: HttpRequest, postmortem: Postmortem, data: Data) -> HttpRe
 
 def _findings(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
     queue_findings(postmortem.incident.pk)
-    return "A worker looks for findings again. Read the page again in a moment."
+    return Waiting(
+        "A worker looks for findings again. Read the page again in a moment."
+    )
 
 
 def _pdf(request: HttpRequest, postmortem: Postmortem, data: Data) -> HttpResponse:
@@ -99,10 +104,10 @@ def _pdf(request: HttpRequest, postmortem: Postmortem, data: Data) -> HttpRespon
     pdf = request_pdf(
         actor=person_of(request), version_id=_version_id(data["version"], postmortem)
     )
-    said = "A worker makes the PDF. This page shows when it is ready."
-    if not pdf.is_pending:
-        said = "The PDF is made: download it under Export."
-    messages.success(request, said)
+    said = "The PDF is made: download it under Export."
+    if pdf.is_pending:
+        said = Waiting("A worker makes the PDF. This page shows when it is ready.")
+    tell(request, said)
     page = reverse("admin:incidents_postmortem_change", args=[postmortem.pk])
     return HttpResponseRedirect(f"{page}?version={pdf.version.number}")
 
@@ -113,7 +118,7 @@ def _archive_again(request: HttpRequest, postmortem: Postmortem, data: Data) -> 
     if review is None:
         raise Http404
     archive_again(actor=person_of(request), review_id=review.pk)
-    return f"A worker archives version {version.number} again."
+    return Waiting(f"A worker archives version {version.number} again.")
 
 
 def _version_id(number: str, postmortem: Postmortem) -> int:

@@ -15,6 +15,7 @@ from evidence.admin.base import person_of, read_key
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import NOT_SAVED
 from evidence.admin.sent_forms import take_unsent
+from evidence.admin.telling import tell
 from evidence.errors import CasefileError, PermissionRefused
 from evidence.text import unify_lines
 from incidents.admin.cockpit import find_incident
@@ -88,7 +89,7 @@ def _receive(
     try:
         _save(request, postmortem)
         if "submit" in request.POST:
-            messages.success(request, submit(request, postmortem, {}))
+            tell(request, submit(request, postmortem, {}))
             return HttpResponseRedirect(page_of(postmortem))
     except EditConflict as conflict:
         typed = _after_conflict(request, conflict)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Max, Min, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
@@ -20,6 +20,7 @@ from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import PageForm
 from evidence.admin.methods import takes_forms
+from evidence.admin.telling import Waiting, tell
 from evidence.models import Tombstone, TombstoneKind, WorkState
 from evidence.templatetags.casefile import badge
 from evidence.text import drop_unstorable
@@ -87,7 +88,7 @@ def find_named(cases: QuerySet[Incident], reference: str) -> Incident | None:
 
 def _approve(request: HttpRequest, obj: PruneRequest, data: Data) -> str:
     approve_pruning(actor=person_of(request), request_id=obj.pk, reason=data["reason"])
-    return "Approved. A worker prunes the case; this page shows how far it is."
+    return Waiting("Approved. A worker prunes the case; this page shows how far it is.")
 
 
 def _decline(request: HttpRequest, obj: PruneRequest, data: Data) -> str:
@@ -222,9 +223,7 @@ def _ask(request: HttpRequest, form: AskForm) -> HttpResponse:
         incident_id=form.cleaned_data["case"].pk,
         reason=form.cleaned_data["reason"],
     )
-    messages.success(
-        request, "Asked for. Nothing is pruned until a reviewer approves it."
-    )
+    tell(request, Waiting("Asked for. Nothing is pruned until a reviewer approves it."))
     return redirect("admin:incidents_prunerequest_change", made.pk)
 
 

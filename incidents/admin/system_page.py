@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 from evidence.admin.base import call_service, person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.methods import takes_forms
+from evidence.admin.telling import Waiting
 from evidence.health import read_answers
 from evidence.models import QueuedWork
 from evidence.queue.names import QueueName
@@ -55,7 +56,7 @@ def repeat_view(request: HttpRequest) -> HttpResponse:
             pk=int(pk) if pk.isascii() and pk.isdigit() and len(pk) < 19 else 0,
             actor=person_of(request),
         ),
-        success="It is queued again.",
+        success=Waiting("It is queued again."),
     )
     return HttpResponseRedirect(reverse("admin:incidents_incident_system"))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_answers import answer_form
 from evidence.admin.form_fields import PageForm
+from evidence.admin.telling import tell
 from evidence.errors import CasefileError
 
 
@@ -39,7 +39,7 @@ def take_in(
 
     def carry_out(form: PageForm) -> HttpResponse:
         url, words = run(form)
-        messages.success(request, words)
+        tell(request, words)
         return HttpResponseRedirect(url)
 
     def show(form: PageForm, error: CasefileError | None) -> HttpResponse:

@@ -25,6 +25,7 @@ from evidence.admin.base import person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.form_fields import PageForm
 from evidence.admin.methods import takes_forms
+from evidence.admin.telling import Waiting
 from evidence.lookalikes import show_hidden
 from evidence.models.case_bound import case_model
 from evidence.templatetags.casefile import badge
@@ -111,7 +112,9 @@ def _request(request: HttpRequest, extension: Extension, data: dict[str, Any]) -
         actor=person_of(request),
         incident_id=data["incident"] and data["incident"].pk,
     )
-    return f"A promotion to {target} is requested. A reviewer other than you decides."
+    return Waiting(
+        f"A promotion to {target} is requested. A reviewer other than you decides."
+    )
 
 
 def _approve(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> str:
@@ -158,7 +161,9 @@ def _quota(request: HttpRequest, extension: Extension, data: dict[str, Any]) -> 
         actor=person_of(request),
         incident_id=data["incident"] and data["incident"].pk,
     )
-    return f"Recorded: {change}. The next snapshot shows whether it was applied."
+    return Waiting(
+        f"Recorded: {change}. The next snapshot shows whether it was applied."
+    )
 
 
 @admin.register(Extension)

@@ -17,6 +17,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import action, display
 
 from evidence.admin.base import person_of
+from evidence.admin.telling import Waiting
 from evidence.templatetags.casefile import badge
 from policy.admin import forms
 from policy.admin.kill_orders import order_views
@@ -93,7 +94,9 @@ def _confirm(request: HttpRequest, switch: KillSwitch, data: dict[str, Any]) -> 
 _request_lift = on_row(
     lifts.request_lift,
     "kill_switch_id",
-    "A lift is requested. A reviewer other than you and who activated decides.",
+    Waiting(
+        "A lift is requested. A reviewer other than you and who activated decides."
+    ),
 )
 _decline = on_request(lifts.decline_lift, "The lift is declined.")
 _withdraw = on_request(lifts.withdraw_lift, "Your request is withdrawn.")
@@ -122,7 +125,9 @@ def _request_release(
         reason=data["reason"],
         actor=person_of(request),
     )
-    return f"Asked for {len(asked)} extensions. A reviewer other than you decides."
+    return Waiting(
+        f"Asked for {len(asked)} extensions. A reviewer other than you decides."
+    )
 
 
 def _approve_release(

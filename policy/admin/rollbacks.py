@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from evidence.admin.base import person_of
+from evidence.admin.telling import Waiting
 from evidence.templatetags.casefile import badge
 from policy.admin import forms
 from policy.admin.pages import OfVisibleIncident, PageAction, PageAdmin
@@ -27,7 +28,7 @@ from policy.services.requests import lapses_at
 _approve = on_row(
     rollbacks.approve_rollback,
     "rollback_id",
-    "Approved. Apply it to the runtime, then take a snapshot as proof.",
+    Waiting("Approved. Apply it to the runtime, then take a snapshot as proof."),
 )
 _decline = on_row(rollbacks.decline_rollback, "rollback_id", "Declined.")
 _withdraw = on_row(rollbacks.withdraw_rollback, "rollback_id", "Withdrawn.")
@@ -49,8 +50,7 @@ def _apply(request: HttpRequest, rollback: Rollback, data: dict[str, Any]) -> st
         return "Verified: everything in the proof is as planned."
     count = len(applied.deviations)
     points = "1 point is" if count == 1 else f"{count} points are"
-    messages.warning(request, f"Applied, and not verified: {points} not as planned.")
-    return ""
+    return Waiting(f"Applied, and not verified: {points} not as planned.")
 
 
 def _proposed(rollback: Rollback) -> Rollback | None:

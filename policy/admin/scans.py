@@ -23,6 +23,7 @@ from evidence.admin.base import call_service, client_address, person_of, read_ke
 from evidence.admin.form_fields import PageForm
 from evidence.admin.methods import takes_forms
 from evidence.admin.paging import keyset_page
+from evidence.admin.telling import Waiting
 from evidence.models import UNFINISHED_STATES, Channel, EvidenceItem, EvidenceKind
 from evidence.services import receive_evidence
 from evidence.templatetags.casefile import badge
@@ -43,7 +44,7 @@ FORBIDDEN = Q(classification=ScanClassification.FORBIDDEN)
 
 def _scan_again(request: HttpRequest, report: ScanReport, data: dict[str, Any]) -> str:
     request_scan(item_id=report.item_id, actor=request.user)  # type: ignore[arg-type]
-    return "Another scan is queued. Its report comes on top of the list."
+    return Waiting("Another scan is queued. Its report comes on top of the list.")
 
 
 @admin.register(ScanReport)
@@ -116,7 +117,7 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
         call_service(
             request,
             lambda: request_reading(item_id=item.pk, actor=person_of(request)),
-            success="A worker reads the bundle again.",
+            success=Waiting("A worker reads the bundle again."),
         )
         return HttpResponseRedirect(reverse("admin:policy_scanreport_changelist"))
 
@@ -150,7 +151,9 @@ class ScanReportAdmin(OfVisibleIncident, PageAdmin):
             )
             request_scan(item_id=item.pk, actor=request.user)  # type: ignore[arg-type]
             url = reverse("admin:policy_scanreport_changelist")
-            return url, f"{item.original_name} is kept, and its scan is queued."
+            return url, Waiting(
+                f"{item.original_name} is kept, and its scan is queued."
+            )
 
         return take_in(
             request,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest
 
 from evidence.admin.base import person_of
 from evidence.admin.form_fields import TextField
 from evidence.admin.page_actions import PageAction
+from evidence.admin.telling import Waiting
 from incidents.admin.form_fields import ReasonForm, hidden_number
 from incidents.models import Incident
 from incidents.services.changes import WORK
@@ -42,12 +42,10 @@ def _kill(request: HttpRequest, incident: Incident, data: dict[str, Any]) -> str
         extension_pk=extension_pk,
         reason=data["reason"],
     )
-    messages.warning(
-        request,
+    return Waiting(
         f"The {switch} is ordered, and the extension is quarantined. Nothing has "
-        "stopped yet: run the commands below, then record that it took effect.",
+        "stopped yet: run the commands below, then record that it took effect."
     )
-    return ""
 
 
 def _kill_all(request: HttpRequest, incident: Incident, data: dict[str, Any]) -> str:
@@ -57,12 +55,10 @@ def _kill_all(request: HttpRequest, incident: Incident, data: dict[str, Any]) ->
         typed_reference=data["reference"],
         reason=data["reason"],
     )
-    messages.warning(
-        request,
+    return Waiting(
         "The order to stop every extension is given. Nothing has stopped yet: run the "
-        "command below, then record that it took effect.",
+        "command below, then record that it took effect."
     )
-    return ""
 
 
 def _confirm_kill(
