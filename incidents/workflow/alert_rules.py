@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
-from incidents.workflow.documents import schema_problems, unstorable_problems
+from incidents.workflow.documents import DocumentSchema, unstorable_problems
 from incidents.workflow.errors import AlertError, AlertRuleError
 from incidents.workflow.incident_states import Severity
 
@@ -81,7 +79,7 @@ ALERT_SCHEMA: dict[str, Any] = {
         "context_hash": _text(200),
     },
 }
-_VALIDATOR = Draft202012Validator(ALERT_SCHEMA)
+_SCHEMA = DocumentSchema(ALERT_SCHEMA)
 _SEVERITY_VALUES = tuple(ALERT_SCHEMA["properties"]["severity"]["enum"])
 _CODES_MAX: int = ALERT_SCHEMA["properties"]["reason_codes"]["maxItems"]
 _CODE_LENGTH: int = ALERT_SCHEMA["properties"]["reason_codes"]["items"]["maxLength"]
@@ -225,7 +223,7 @@ DEFAULT_RULES: tuple[AlertRule, ...] = (
 
 def parse_alert(value: object, *, name: str = "alert") -> Alert:
     """Check one alert; raise AlertError with every fault and its JSON path."""
-    problems = () if _is_plain(value) else schema_problems(_VALIDATOR, value)
+    problems = () if _is_plain(value) else _SCHEMA.find_problems(value)
     problems = problems or unstorable_problems(value)
     if problems or not isinstance(value, dict):
         raise AlertError(name, problems)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from incidents.workflow.errors import Problem
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 # A person corrects a few faults at a time; a hostile document has thousands.
 PROBLEMS_MAX = 20
@@ -38,14 +40,26 @@ def json_path(parts: Iterable[str | int]) -> str:
     return path
 
 
-def schema_problems(
-    validator: Draft202012Validator, value: object
-) -> tuple[Problem, ...]:
-    """Return the faults of ``value`` under the schema, in order of their paths."""
-    problems: list[Problem] = []
-    for error in sorted(validator.iter_errors(value), key=_place):
-        problems += _problems_of(error)
-    return tuple(problems[:PROBLEMS_MAX])
+class DocumentSchema:
+    """A JSON Schema, made ready when the first document is held against it."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+
+    @cached_property
+    def _validator(self) -> Draft202012Validator:
+        # Where checkers of formats are installed, which nothing here asks for, it loads
+        # them all: a third of a process's start, and most starts check no document.
+        from jsonschema import Draft202012Validator
+
+        return Draft202012Validator(self._schema)
+
+    def find_problems(self, value: object) -> tuple[Problem, ...]:
+        """Return the faults of ``value``, in order of their paths."""
+        problems: list[Problem] = []
+        for error in sorted(self._validator.iter_errors(value), key=_place):
+            problems += _problems_of(error)
+        return tuple(problems[:PROBLEMS_MAX])
 
 
 def unstorable_problems(value: object) -> tuple[Problem, ...]:

@@ -15,12 +15,11 @@ from functools import cached_property
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
 from evidence.format import hash_value
-from incidents.workflow.documents import UNSTORABLE, json_path, schema_problems
+from incidents.workflow.documents import UNSTORABLE, DocumentSchema, json_path
 from incidents.workflow.errors import PlaybookError, Problem
 from incidents.workflow.incident_states import ItemKind, RemediationKind, Severity
 from incidents.workflow.phases import PHASE_ORDER, Phase
@@ -28,7 +27,7 @@ from incidents.workflow.playbook_schema import PLAYBOOK_SCHEMA
 
 # The runbook's playbooks are about 10 kB each.
 PLAYBOOK_MAX_CHARS = 512 * 1024
-_VALIDATOR = Draft202012Validator(PLAYBOOK_SCHEMA)
+_SCHEMA = DocumentSchema(PLAYBOOK_SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def read_playbook(content: object, *, name: str) -> PlaybookDocument:
 
     Raise PlaybookError with every fault, each with its JSON path.
     """
-    problems = schema_problems(_VALIDATOR, content)
+    problems = _SCHEMA.find_problems(content)
     if problems or not isinstance(content, dict):
         raise PlaybookError(name, problems)
     problems = _repeated_keys(content)
