@@ -6,17 +6,23 @@ anything over. The lock goes with its connection: a worker that is killed lets g
 dying, and one whose machine is gone lets go as soon as the database misses it
 (config/environment/servers.py). A clock that is set, on any machine, ends no claim. A
 pooler that pools by transaction is therefore refused: evidence/database/pooling.py.
+
+Who works on while a database restarts loses its locks without a word, and has to ask
+for them again: Holding.hold_on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import logging
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from django.db import connection
 from django.db.models import Model
+
+log = logging.getLogger(__name__)
 
 TAKE = """
     SELECT name FROM unnest(%s::text[]) AS name
@@ -46,6 +52,7 @@ class Holding:
 
     def __init__(self) -> None:
         self._names: set[str] = set()
+        self._session: object = None
 
     def __enter__(self) -> Self:
         return self
@@ -65,11 +72,29 @@ class Holding:
         wanted = sorted({*names} - self._names)
         if not wanted:
             return set()
-        with connection.cursor() as cursor:
-            cursor.execute(TAKE, [wanted])
-            taken = {name for (name,) in cursor.fetchall()}
+        self._lock_again()
+        taken = _lock(wanted)
         self._names |= taken
         return taken
+
+    def hold_on(self) -> None:
+        """Have all locks again where the session that had them is gone.
+
+        Not what somebody else has taken meanwhile. Raise where no database answers yet.
+        Ask outside a transaction.
+        """
+        if not connection.is_usable():
+            connection.close()
+        self._lock_again()
+
+    def _lock_again(self) -> None:
+        connection.ensure_connection()
+        if self._session is connection.connection:
+            return
+        if self._names:
+            log.warning("the database's session was lost; %d locks", len(self._names))
+            self._names = _lock(sorted(self._names))
+        self._session = connection.connection
 
     def let_go(self, names: Collection[str]) -> None:
         """Let go of these, as far as they are held. After the commit, not before it."""
@@ -78,6 +103,12 @@ class Holding:
             with connection.cursor() as cursor:
                 cursor.execute(LET_GO, [mine])
             self._names -= {*mine}
+
+
+def _lock(names: Sequence[str]) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE, [[*names]])
+        return {name for (name,) in cursor.fetchall()}
 
 
 @contextmanager

@@ -239,30 +239,63 @@ def test_log_goes_on_after_its_clock_was_set_back(db: None) -> None:
     assert grow_log(now=NOON).made_at == NOON
 
 
+def ask_elsewhere(name: str) -> bool:
+    """Return whether another session finds a lock held."""
+    answers: list[bool] = []
+
+    def run() -> None:
+        with transaction.atomic():
+            answers.append(is_held(name))
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(30)
+    return answers[0]
+
+
+def end_session() -> None:
+    """End this session in the database, as its restart does, before Django knows."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [pid] = cursor.fetchone()
+    another = connection.copy()
+    with another.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    another.close()
+
+
 def test_lock_is_one_run_s_until_it_ends(transactional_db: None) -> None:
     name = "incidents.notification:1"
-
-    def ask() -> bool:
-        answers: list[bool] = []
-
-        def run() -> None:
-            with transaction.atomic():
-                answers.append(is_held(name))
-            connection.close()
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        thread.join(30)
-        return answers[0]
-
     with Holding() as holding:
         assert holding.take([name, "another"]) == {name, "another"}
         assert holding.take([name]) == set()
-        assert ask()
+        assert ask_elsewhere(name)
         holding.let_go([name])
-        assert not ask()
+        assert not ask_elsewhere(name)
         assert holding.take([name]) == {name}
-    assert not ask()
+    assert not ask_elsewhere(name)
+
+
+@pytest.mark.parametrize("by", ["holding on", "taking more"])
+def test_locks_that_went_with_their_session_are_taken_again(
+    transactional_db: None, by: str
+) -> None:
+    with Holding() as holding:
+        assert len(holding.take(["mine", "another's"])) == 2
+        end_session()
+        with held_by_another("another's"):
+            if by == "holding on":
+                holding.hold_on()
+            else:
+                # As Django does after an error, and then begins anew.
+                connection.close()
+                assert holding.take(["new"]) == {"new"}
+            assert ask_elsewhere("mine")
+            assert ask_elsewhere("another's")
+        # What somebody else took meanwhile is not held besides.
+        assert not ask_elsewhere("another's")
+    assert not ask_elsewhere("mine")
 
 
 def by(now: dt.datetime, function: Callable[..., bool], *times: dt.timedelta) -> list:

@@ -4,6 +4,9 @@ A worker claims some rows, commits, and sends them outside any transaction, seve
 once. It holds the lock of each until what became of it is written, so no two workers
 ever send one row at the same time. What was claimed and not begun is given back as soon
 as nothing moves, and at the end of a run.
+
+Where the database goes away in mid-delivery, a run waits for it with what it has sent:
+what is not recorded would be sent again.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from evidence.queue.holding import Holding
@@ -47,6 +51,10 @@ SOFT_LIMIT_SECONDS = 75
 HARD_LIMIT_SECONDS = 90
 STALLED_SECONDS = 2.0
 """Where nobody was free for this long, others may have what is not begun."""
+PATIENCE_SECONDS = 60.0
+"""After this a run waits no longer for a database to record what it has sent."""
+PAUSE_SECONDS = 0.5
+AWAY = (OperationalError, InterfaceError)
 ROWS_A_SENDER = 2
 """A claim takes more than is sent at once, so that it is made half as often."""
 
@@ -79,6 +87,7 @@ class _Run:
         self._late_after = current_settings().plan.late_after
         self._claimed: deque[Notification] = deque()
         self._ends_at = time.monotonic() + RUN_SECONDS
+        self._patient_until = time.monotonic() + PATIENCE_SECONDS
 
     def go_on(self) -> bool:
         """Send until nothing waits; return False where the time was up before."""
@@ -102,19 +111,46 @@ class _Run:
     def _claim(self) -> bool:
         """Claim some; return whether any waited, if only to be closed."""
         most = ROWS_A_SENDER * settings.NOTIFICATION_SENDERS
-        rows = claim_batch(
-            most, self._holding, now=self._now, late_after=self._late_after
-        )
+        try:
+            rows = claim_batch(
+                most, self._holding, now=self._now, late_after=self._late_after
+            )
+        except AWAY:
+            # What is under way is recorded first, once the database is back.
+            if not self._senders.is_busy:
+                raise
+            return False
         self._claimed += rows or ()
         return rows is not None
 
     def _settle_some(self) -> None:
         ended = self._senders.wait_for_some(STALLED_SECONDS)
         if ended:
-            self.sent += settle(ended, now=self._now)
-            let_go([one.row for one in ended], self._holding)
-        elif self._claimed:
+            self._settle(ended)
+            return
+        with suppress(*AWAY):
+            self._holding.hold_on()
             self._give_back()
+
+    def _settle(self, ended: Sequence[Sent]) -> None:
+        """Record what became of messages, if need be once the database is back."""
+        unrecorded, was_away = ended, False
+        while True:
+            try:
+                if was_away:
+                    self._holding.hold_on()
+                    unrecorded = _without_recorded(ended)
+                self.sent += settle(unrecorded, now=self._now)
+                break
+            except AWAY:
+                if time.monotonic() > self._patient_until:
+                    raise
+                was_away = True
+                log.warning("the database is away; %d sent messages wait", len(ended))
+                time.sleep(PAUSE_SECONDS)
+        # A session that is gone has let go.
+        with suppress(*AWAY):
+            let_go([one.row for one in ended], self._holding)
 
     def _give_back(self) -> None:
         if self._claimed:
@@ -152,6 +188,19 @@ def settle(ended: Sequence[Sent], *, now: dt.datetime | None = None) -> int:
         if one.outcome is not AttemptOutcome.SENT:
             _end_try(rows[one.row.pk], one, moment)
     return sum(one.outcome is AttemptOutcome.SENT for one in ended)
+
+
+def _without_recorded(ended: Sequence[Sent]) -> list[Sent]:
+    """Leave out what was recorded, though the answer that it was got lost."""
+    tries = NotificationAttempt.objects.filter(
+        notification__in=[one.row.pk for one in ended]
+    )
+    known = set(tries.values_list("notification", "number", "outcome"))
+    return [
+        one
+        for one in ended
+        if (one.row.pk, one.row.attempts, one.outcome.value) not in known
+    ]
 
 
 def _holds(row: Notification, ended: Sent) -> bool:

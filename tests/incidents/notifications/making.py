@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.db import connection
+
 from evidence.accounts.access import Role
 from evidence.queue.holding import Holding
 from incidents.models import (
@@ -39,6 +41,20 @@ def claim_and_die(most: int, *, now: dt.datetime) -> list[Notification] | None:
     """Claim as a worker does that ends before it sends."""
     with Holding() as holding:
         return claim_batch(most, holding, now=now)
+
+
+def drop_sessions() -> int:
+    """End the database's sessions of all others, as its restart does; return how many.
+
+    What they held is let go of, before they know.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
+        )
+        return int(cursor.fetchone()[0])
 
 
 def sent_keys() -> list[str]:

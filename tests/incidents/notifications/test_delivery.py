@@ -6,6 +6,7 @@ import logging
 import pkgutil
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,6 +22,7 @@ from incidents.errors import NotificationRefused
 from incidents.models import (
     AttemptOutcome,
     Notification,
+    NotificationAttempt,
     NotificationPreference,
     NotificationState,
 )
@@ -47,6 +49,7 @@ from tests.incidents.notifications.making import (
     after,
     claim_and_die,
     copy_case,
+    drop_sessions,
     poll,
     rows_named,
 )
@@ -502,6 +505,33 @@ def test_four_connections_send_each_message_once(mail_sink, settings):
     assert sum(counts) == len(mail_sink.accepted) == 20
     assert len(set(mail_sink.accepted)) == 20
     assert set(Notification.objects.values_list("attempts", flat=True)) <= {0, 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_went_out_while_the_database_was_away_is_recorded_once_it_is_back(
+    mail_sink,
+):
+    make_incident(lead=make_user())
+    follow_clocks(now=after(minutes=2.5))
+    mail_sink.pause()
+
+    def restart() -> None:
+        deadline = time.monotonic() + 60
+        while not mail_sink.received and time.monotonic() < deadline:
+            time.sleep(0.05)
+        drop_sessions()
+        connection.close()
+        mail_sink.release.set()
+
+    thread = threading.Thread(target=restart)
+    thread.start()
+    planned = Notification.objects.count()
+    assert deliver_notifications(now=after(minutes=2.5)) == planned
+    thread.join()
+    assert not Notification.objects.exclude(state="sent", attempts=1).exists()
+    tries = NotificationAttempt.objects.values_list("outcome", flat=True)
+    assert [*tries] == ["sent"] * planned
+    assert len(mail_sink.received) == planned
 
 
 def test_server_that_hangs_holds_one_message_and_no_other(case, mail_sink, settings):

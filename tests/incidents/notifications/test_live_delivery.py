@@ -7,13 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 from celery import current_app
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from evidence.accounts.access import Role
-from incidents.models import Notification, NotificationAttempt
+from evidence.queue.holding import is_held, lock_name
+from incidents.models import Notification, NotificationAttempt, PlaybookVersion
 from tests.factories import make_incident, make_playbooks, make_user
-from tests.incidents.notifications.making import add_sink
+from tests.incidents.notifications.making import add_sink, drop_sessions
 from tests.incidents.notifications.sinks import Sink, run_mail_sink
 from tests.live import LiveWorker
 
@@ -62,7 +64,10 @@ def play_beat(times: int = 1) -> None:
 
 def make_overdue_cases(count: int = CASES) -> None:
     make_user(Role.REVIEWER)
-    version = make_playbooks()["INC-2"]
+    open_overdue_cases(make_playbooks()["INC-2"], count)
+
+
+def open_overdue_cases(version: PlaybookVersion, count: int) -> None:
     now = timezone.now()
     for _ in range(count):
         make_incident(
@@ -81,6 +86,16 @@ def set_clock(length: dt.timedelta) -> None:
     """
     claimed = Notification.objects.filter(state="sending")
     assert claimed.update(next_try_at=F("next_try_at") - length)
+
+
+def count_held() -> int:
+    """Return how many messages' locks are held."""
+    names = [
+        lock_name(Notification, pk)
+        for pk in Notification.objects.values_list("pk", flat=True)
+    ]
+    with transaction.atomic():
+        return sum(map(is_held, names))
 
 
 def count_runs(workers: list[LiveWorker]) -> int:
@@ -170,6 +185,44 @@ def test_clock_that_is_set_in_mid_send_sends_nothing_twice(
         keys = [message.key for message in sink.received]
         assert len(keys) == len(set(keys)) == count
     assert set(breaches.values_list("attempts", flat=True)) == {1}
+
+
+def test_database_that_restarts_in_mid_send_has_nothing_sent_twice(
+    two_workers, mail_server
+):
+    one, other = two_workers
+    for worker in two_workers:
+        worker.start()
+    breaches = Notification.objects.filter(kind="breach")
+
+    # Just before the answer of the mail server: that it went out is recorded later.
+    mail_server.pause()
+    make_overdue_cases(1)
+    play_beat()
+    one.wait_for(lambda: len(mail_server.received) == PEOPLE)
+    assert drop_sessions()
+    mail_server.release.set()
+    one.wait_for(lambda: breaches.filter(state="sent").count() == PEOPLE)
+
+    # Long before: who sends asks for its locks again, and no clock ends its claims.
+    mail_server.pause()
+    open_overdue_cases(PlaybookVersion.objects.get(incidents__isnull=False), 1)
+    play_beat()
+    one.wait_for(lambda: len(mail_server.received) == 2 * PEOPLE)
+    assert drop_sessions()
+    one.wait_for(lambda: count_held() == PEOPLE)
+    ended = count_runs(two_workers)
+    set_clock(HOUR)
+    play_beat(4)
+    other.wait_for(lambda: count_runs(two_workers) >= ended + 2)
+    mail_server.release.set()
+    one.wait_for(lambda: breaches.filter(state="sent").count() == 2 * PEOPLE)
+    play_beat(2)
+    for worker in two_workers:
+        worker.stop()
+    assert len(mail_server.received) == len(mail_server.accepted) == 2 * PEOPLE
+    tries = NotificationAttempt.objects.values_list("outcome", flat=True)
+    assert [*tries] == ["sent"] * 2 * PEOPLE
 
 
 def test_claim_of_a_killed_worker_whose_clock_ran_ahead_is_taken_over_at_once(
