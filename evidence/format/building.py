@@ -14,7 +14,6 @@ from .canonical import canonical_bytes
 from .filters import IncidentBundleFilter
 from .ledger import (
     ledger_artifact,
-    serialize_entries,
     verify_runtime_risk_ledger_artifact,
 )
 from .names import BUNDLE_SCHEMA, RECORD_SECTIONS
@@ -76,11 +75,7 @@ def build_bundle(
 def seal_bundle(document: dict[str, Any]) -> dict[str, Any]:
     """Return the bundle with the `bundle_hash` of its content, as its last member."""
     unsealed = {name: item for name, item in document.items() if name != "bundle_hash"}
-    serialized = serialize_entries(document["risk_ledger"]["entries"], plain=False)
-    return {
-        **unsealed,
-        "bundle_hash": bundle_hash(unsealed, serialized, plain=False),
-    }
+    return {**unsealed, "bundle_hash": bundle_hash(unsealed)}
 
 
 def serialize_document(document: dict[str, Any]) -> bytes:

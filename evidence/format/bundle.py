@@ -14,16 +14,14 @@ from .canonical import canonical_plain, canonical_record, utf16_units
 from .errors import DocumentRefused
 from .filters import filter_names_extension
 from .json_numbers import integer_of
-from .leaks import find_leaks
-from .ledger import (
-    require_entries,
-    serialize_entries,
-    verify_runtime_risk_ledger_artifact,
-)
+from .leaks import HiddenMembers, find_spelled_out
+from .ledger import require_entries
+from .ledger_judge import LedgerJudge
 from .names import BUNDLE_SCHEMA, RECORD_SECTIONS
+from .pieces import ARRAYS, Piece, pieces_of
 from .reading import json_type
 from .redaction import flags_set
-from .replay import differing_members
+from .replay import ReplayComparison
 from .reports import (
     IncidentEvidenceBundleReport,
     Leak,
@@ -31,7 +29,7 @@ from .reports import (
     Status,
     StepResult,
 )
-from .summary import compare_figures, sections_of, summarise
+from .summary import Figures, compare_figures, sections_of
 
 Progress = Callable[[float], None]
 
@@ -46,35 +44,23 @@ def verify_incident_evidence_bundle(
     """Verify a bundle as read by `read_document`; refuse what is no bundle at all.
 
     `source` is the unredacted bundle it was built from. `plain` is the reader's word
-    on the document's numbers. `progress` is called with the fraction done.
+    on the document's numbers. `progress` is called with the fraction of records done.
     """
-    advance = progress or (lambda fraction: None)
     require_bundle(document)
     if source is not None:
         require_bundle(source)
-    ledger = document["risk_ledger"]
-    serialized = serialize_entries(ledger["entries"], plain=plain)
-    advance(0.4)
-    recomputed = bundle_hash(document, serialized, plain=plain)
-    advance(0.6)
-    report = verify_runtime_risk_ledger_artifact(
-        ledger,
-        filtered_by_extension=filter_names_extension(document["filter"]),
-        serialized=serialized,
-    )
-    advance(0.8)
-    figures = _check_figures(document, report)
-    advance(0.9)
+    checks = _Checks(document, progress or (lambda fraction: None))
+    recomputed = bundle_hash(document, plain=plain, hear=checks.hear)
     flags = flags_set(document["redaction"])
-    leaks = tuple(find_leaks(document, flags, source)) if flags else ()
-    advance(1.0)
+    leaks = (*checks.hidden.leaks(), *find_spelled_out(document, flags, source))
+    report = checks.ledger_report()
     return IncidentEvidenceBundleReport(
         bundle_hash=document["bundle_hash"],
         recomputed_hash=recomputed,
         steps={
             "bundle_hash": _check_hash(document["bundle_hash"], recomputed),
             "ledger_chain": _check_chain(report),
-            "summary_counts": figures,
+            "summary_counts": _check_figures(document, checks, report),
             "schema": _check_schema(document["schema"]),
             "redaction": _check_redaction(flags, leaks, source is not None),
         },
@@ -92,51 +78,101 @@ def require_bundle(document: dict[str, Any]) -> None:
     for name in ("filter", "redaction", "risk_ledger"):
         _require(document, name, {dict}, "an object")
     for name in RECORD_SECTIONS:
-        _require(document, name, {list}, "an array")
+        _require(document, name, set(ARRAYS), "an array")
     _require(document, "risk_replay", {dict, type(None)}, "an object or null")
     _require(document, "summary", {dict}, "an object")
     _require(document, "bundle_hash", {str}, "a string")
     require_entries(document["risk_ledger"], "$.risk_ledger")
 
 
+# --- One walk through the records ------------------------------------------------
+
+_ENTRIES = ("risk_ledger", "entries")
+_STEPS = ("risk_replay", "steps")
+# Objects whose members are written one by one, since their arrays may be long.
+_OPENED = ((), _ENTRIES[:1], _STEPS[:1])
+
+Hear = Callable[[tuple[str, ...], Piece], None]
+
+
+class _Checks:
+    """Everything that is asked of the records, answered in one walk through them."""
+
+    def __init__(self, document: dict[str, Any], progress: Progress) -> None:
+        self._document = document
+        self._sections: dict[tuple[str, ...], str] = {
+            (name,): name for name in RECORD_SECTIONS
+        }
+        self._sections[_ENTRIES] = "risk_ledger"
+        self._progress = progress
+        self._to_hear = sum(map(len, sections_of(document).values()))
+        self._heard = 0
+        filtered = filter_names_extension(document["filter"])
+        self._judge = LedgerJudge(filtered_by_extension=filtered)
+        self._report: RuntimeRiskLedgerVerificationReport | None = None
+        self.figures = Figures()
+        self.replay = ReplayComparison(document["risk_ledger"]["entries"])
+        self.hidden = HiddenMembers(flags_set(document["redaction"]))
+
+    def hear(self, place: tuple[str, ...], piece: Piece) -> None:
+        """Look at some records. `place`: the names that lead to their array."""
+        section = self._sections.get(place)
+        if section is not None:
+            self._heard += len(piece.records)
+            self._progress(self._heard / self._to_hear)
+            self.figures.hear(section, piece.records)
+            self.hidden.hear(section, piece.records, piece.start)
+        if place == _ENTRIES:
+            self._judge.hear(piece)
+            self.replay.hear_entries(piece)
+        elif place == _STEPS:
+            # In canonical order the replay comes after the ledger.
+            self.replay.hear_steps(piece, self.ledger_report().trusted_prefix)
+
+    def ledger_report(self) -> RuntimeRiskLedgerVerificationReport:
+        """Return the report on the ledger, all of whose entries were heard."""
+        if self._report is None:
+            self._report = self._judge.conclude(self._document["risk_ledger"])
+        return self._report
+
+
 def bundle_hash(
-    document: dict[str, Any], serialized: list[bytes], *, plain: bool
+    document: dict[str, Any], *, plain: bool = False, hear: Hear | None = None
 ) -> str:
-    """Return H(bundle without bundle_hash), from entries serialised already."""
+    """Return H(bundle without bundle_hash).
+
+    `hear` is called with the pieces of arrays on the way, the ledger's before the
+    replay's. `plain` is the reader's word on the document's numbers.
+    """
+    unsealed = {name: document[name] for name in document.keys() - {"bundle_hash"}}
     digest = hashlib.sha256()
-    for piece in _canonical_pieces(document, serialized, plain):
-        digest.update(piece)
+    for part in _parts_of(unsealed, (), plain, hear or (lambda place, piece: None)):
+        digest.update(part)
     return digest.hexdigest()
 
 
-def _canonical_pieces(
-    document: dict[str, Any], serialized: list[bytes], plain: bool
+def _parts_of(
+    value: Any, place: tuple[str, ...], plain: bool, hear: Hear
 ) -> Iterator[bytes]:
-    """Yield the canonical form of the bundle without its hash, member by member."""
-    opening = b"{"
-    for name in sorted(document.keys() - {"bundle_hash"}, key=utf16_units):
-        yield opening + canonical_record(name) + b":"
-        opening = b","
-        if name == "risk_ledger":
-            yield from _ledger_pieces(document[name], serialized, plain)
-        else:
-            yield canonical_plain(document[name], plain=plain)
-    yield b"}"
-
-
-def _ledger_pieces(
-    ledger: dict[str, Any], serialized: list[bytes], plain: bool
-) -> Iterator[bytes]:
-    """Yield the canonical form of the ledger around entries serialised already."""
-    opening = b"{"
-    for name in sorted(ledger, key=utf16_units):
-        yield opening + canonical_record(name) + b":"
-        opening = b","
-        if name == "entries":
-            yield b"[" + b",".join(serialized) + b"]"
-        else:
-            yield canonical_plain(ledger[name], plain=plain)
-    yield b"}"
+    """Yield the canonical form of what stands at a place, part by part."""
+    mark = b""
+    if type(value) is dict and place in _OPENED:
+        yield b"{"
+        for name in sorted(value, key=utf16_units):
+            yield mark + canonical_record(name) + b":"
+            yield from _parts_of(value[name], (*place, name), plain, hear)
+            mark = b","
+        yield b"}"
+    elif type(value) in ARRAYS:
+        yield b"["
+        for piece in pieces_of(value, plain=plain):
+            hear(place, piece)
+            yield mark
+            yield piece.canonical
+            mark = b","
+        yield b"]"
+    else:
+        yield canonical_plain(value, plain=plain)
 
 
 def _require(
@@ -190,15 +226,16 @@ def _check_chain(report: RuntimeRiskLedgerVerificationReport) -> StepResult:
 
 
 def _check_figures(
-    document: dict[str, Any], report: RuntimeRiskLedgerVerificationReport
+    document: dict[str, Any],
+    checks: _Checks,
+    report: RuntimeRiskLedgerVerificationReport,
 ) -> StepResult:
-    """Compare the summary and the replay with those the records give."""
+    """Step 3: compare the summary and the replay with those the records give."""
     replay = document["risk_replay"]
-    entries = document["risk_ledger"]["entries"]
-    recomputed = summarise(sections_of(document), replay, report)
+    recomputed = checks.figures.conclude(replay, report)
     figures = compare_figures(document["summary"], recomputed)
     wrong = [figure["name"] for figure in figures if not figure["ok"]]
-    differing = [] if replay is None else differing_members(replay, entries, report)
+    differing = [] if replay is None else checks.replay.conclude(replay, report)
     message = "every figure and the replay are those the records give"
     if wrong or differing:
         paths = [*wrong, *(f"risk_replay.{path}" for path in differing)]

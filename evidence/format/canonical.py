@@ -65,7 +65,7 @@ def canonical_plain(value: Any, *, plain: bool) -> bytes:
             return data
     if type(value) is list:
         return b"[" + b",".join([canonical_record(item) for item in value]) + b"]"
-    return canonical_bytes(value)
+    return canonical_record(value)
 
 
 def canonical_record(value: Any) -> bytes:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from .bundle import require_bundle, verify_incident_evidence_bundle
 from .errors import DocumentRefused
-from .ledger import serialize_entries, verify_runtime_risk_ledger_artifact
+from .ledger import verify_runtime_risk_ledger_artifact
 from .names import LEDGER_SCHEMA
+from .pieces import CUT, Cut, open_document
 from .reading import collector_paused, read
 from .reports import IncidentEvidenceBundleReport, RuntimeRiskLedgerVerificationReport
 
@@ -47,34 +49,44 @@ def verify_document(
     source: bytes | None = None,
     progress: Progress | None = None,
     max_bytes: int | None = None,
+    cut: Cut = CUT,
 ) -> DocumentReport:
     """Verify the bytes of a bundle or a ledger; raise `DocumentRefused` for others.
 
     `source` is the unredacted bundle that a redacted one is checked against.
-    `progress` is called a few times with the fraction done. `max_bytes` refuses more.
+    `progress` is called with the fraction done. `max_bytes` refuses more. A document
+    that is long by `cut` is read in pieces, unless it has to be held against a source.
     """
     require_size(data, max_bytes)
     if source is not None:
         require_size(source, max_bytes)
     # The documents are gone before the collector looks around again.
     with collector_paused():
-        return _verify(data, source, progress or (lambda fraction: None))
+        if source is None and len(data) >= cut.long_bytes:
+            # What is refused is read as a whole, which says why.
+            with suppress(DocumentRefused):
+                return _verify(open_document(data, cut=cut), progress=progress)
+        reading = read(data)
+        return _verify(reading.value, source, plain=reading.plain, progress=progress)
 
 
-def _verify(data: bytes, source: bytes | None, advance: Progress) -> DocumentReport:
+def _verify(
+    document: dict[str, Any],
+    source: bytes | None = None,
+    *,
+    plain: bool = False,
+    progress: Progress | None,
+) -> DocumentReport:
     """Verify a document by the kind that its members show."""
-    reading = read(data)
-    advance(0.3)
-    document = reading.value
     if kind_of(document) is DocumentKind.LEDGER:
-        ledger_report = _verify_ledger(document, reading.plain)
-        advance(1.0)
+        # It stands alone: no filter explains its holes.
+        ledger_report = verify_runtime_risk_ledger_artifact(document, plain=plain)
         return DocumentReport(DocumentKind.LEDGER, ledger_report)
     report = verify_incident_evidence_bundle(
         document,
         source=None if source is None else _read_source(source),
-        plain=reading.plain,
-        progress=lambda fraction: advance(0.3 + 0.7 * fraction),
+        plain=plain,
+        progress=progress,
     )
     return DocumentReport(DocumentKind.BUNDLE, report)
 
@@ -94,17 +106,6 @@ def require_size(data: bytes, max_bytes: int | None) -> None:
         raise DocumentRefused(
             "too_large", f"expected at most {max_bytes} bytes, got {len(data)}"
         )
-
-
-def _verify_ledger(
-    ledger: dict[str, Any], plain: bool
-) -> RuntimeRiskLedgerVerificationReport:
-    """Verify a ledger that stands alone: no filter explains its holes."""
-    entries = ledger.get("entries")
-    serialized = (
-        serialize_entries(entries, plain=plain) if type(entries) is list else None
-    )
-    return verify_runtime_risk_ledger_artifact(ledger, serialized=serialized)
 
 
 def _read_source(data: bytes) -> dict[str, Any]:

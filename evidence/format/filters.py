@@ -13,7 +13,8 @@ from typing import Any
 from .errors import DocumentRefused
 from .json_numbers import integer_of
 from .names import SEVERITY_RANK
-from .reading import json_type, member_path
+from .reading import json_type
+from .reading_exactly import member_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from .names import FORMAT_MEMBERS, PLACEHOLDER
-from .reading import member_path
+from .reading_exactly import member_path
 from .redaction import redacted_members
 from .reports import Leak, LeakKind
 from .summary import sections_of
@@ -37,20 +38,46 @@ def find_leaks(
     Both in order: of the flags' table first, of the document then. `source` is the
     unredacted bundle; None leaves out the search through strings.
     """
-    leaks = list(_unredacted(document, flags))
-    if source is not None:
-        leaks += _spelled_out(document, _replaced_values(source, flags))
-    return leaks
+    members = HiddenMembers(flags)
+    for section, records in sections_of(document).items():
+        members.hear(section, records, 0)
+    return [*members.leaks(), *find_spelled_out(document, flags, source)]
 
 
-def _unredacted(document: dict[str, Any], flags: tuple[str, ...]) -> Iterator[Leak]:
-    """Yield a leak for each flagged member that is not the placeholder."""
-    sections = sections_of(document)
-    for section, name in redacted_members(flags):
+class HiddenMembers:
+    """Looks at every flagged member of records as they come."""
+
+    def __init__(self, flags: tuple[str, ...]) -> None:
+        self._found: dict[tuple[str, str], list[Leak]] = {
+            member: [] for member in redacted_members(flags)
+        }
+
+    def hear(self, section: str, records: list[Any], start: int) -> None:
+        """Look at some more records of a section, which begin at index `start`."""
         prefix = "$.risk_ledger.entries" if section == "risk_ledger" else f"$.{section}"
-        for index, record in enumerate(sections[section]):
-            if type(record) is dict and record.get(name, PLACEHOLDER) != PLACEHOLDER:
-                yield Leak(f"{prefix}[{index}].{name}", LeakKind.NOT_REDACTED)
+        for (place, name), found in self._found.items():
+            if place != section:
+                continue
+            for index, record in enumerate(records, start):
+                if (
+                    type(record) is dict
+                    and record.get(name, PLACEHOLDER) != PLACEHOLDER
+                ):
+                    path = f"{prefix}[{index}].{name}"
+                    found.append(Leak(path, LeakKind.NOT_REDACTED))
+
+    def leaks(self) -> list[Leak]:
+        """Return a leak for each that was not the placeholder, in the table's order."""
+        return list(chain.from_iterable(self._found.values()))
+
+
+def find_spelled_out(
+    document: dict[str, Any], flags: tuple[str, ...], source: dict[str, Any] | None
+) -> list[Leak]:
+    """Return the places whose string gives away what the flags replace in a source."""
+    if source is None:
+        return []
+    return _spelled_out(document, _replaced_values(source, flags))
 
 
 # --- What was replaced -----------------------------------------------------------

@@ -8,7 +8,7 @@ is not. The second is the definition, the first a proof that it would find no fa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -38,8 +38,6 @@ _CHOICES = {
     "selected_action": SELECTED_ACTIONS,
     "outcome": OUTCOMES,
 }
-_HASH_MEMBER = b',"ledger_hash":"'
-_HEX_DIGITS = 64
 
 Columns = dict[str, tuple[Any, ...]]
 
@@ -138,15 +136,15 @@ class OwnHashes:
 
     verified: int
     redacted: int
-    mismatched: frozenset[int]
+    mismatched: tuple[int, ...]
 
 
 def check_own_hashes(
-    entries: list[Any], malformed: frozenset[int], serialized: list[bytes] | None
+    entries: list[Any], malformed: Collection[int], serialized: list[bytes]
 ) -> OwnHashes:
     """Recompute the hash of every entry that is neither malformed nor redacted.
 
-    `serialized` has the canonical form of each entry, where it is known already.
+    `serialized` has the canonical form of each entry. Indexes are those in the lists.
     """
     redacted = 0
     mismatched = []
@@ -156,39 +154,40 @@ def check_own_hashes(
             redacted += 1
         elif index in malformed:
             continue
-        elif _has_own_hash(entry, None if serialized is None else serialized[index]):
+        elif _has_own_hash(entry, serialized[index]):
             verified += 1
         else:
             mismatched.append(index)
-    return OwnHashes(verified, redacted, frozenset(mismatched))
+    return OwnHashes(verified, redacted, tuple(mismatched))
 
 
-def _has_own_hash(entry: dict[str, Any], serialized: bytes | None) -> bool:
-    """Return whether an entry's stored hash is that of its content."""
-    stored = entry["ledger_hash"]
-    if serialized is not None:
-        digest = _spliced_digest(serialized, stored)
-        if digest is not None:
-            return digest == stored
-    return hash_entry(entry) == stored
+def _has_own_hash(entry: dict[str, Any], serialized: bytes) -> bool:
+    """Return whether an entry's stored hash is that of its content.
 
-
-def _spliced_digest(serialized: bytes, stored: str) -> str | None:
-    """Hash an entry's canonical form with its `ledger_hash` cut out.
-
-    The cut is sure only where the member occurs once and holds plain hex digits; a
-    quote within a string is escaped, so the bytes looked for are a member's name.
-    Return None where it is not sure.
+    The hash is cut out of the canonical form where it stands there once: a quote
+    within a string is escaped, so what is cut is a member, and as a well-formed entry
+    has members that sort before it, its own has a comma before it.
     """
-    before, found, after = serialized.partition(_HASH_MEMBER)
-    if not found or _HASH_MEMBER in after or len(stored) != _HEX_DIGITS:
-        return None
-    if not after.startswith(stored.encode("utf-8", "replace") + b'"'):
-        return None
-    return hashlib.sha256(before + after[_HEX_DIGITS + 1 :]).hexdigest()
+    stored: str = entry["ledger_hash"]
+    member = b',"ledger_hash":"' + stored.encode("utf-8", "replace") + b'"'
+    unsealed = serialized.replace(member, b"")
+    if len(unsealed) + len(member) != len(serialized):
+        return hash_entry(entry) == stored
+    return hashlib.sha256(unsealed).hexdigest() == stored
 
 
 def hash_entry(entry: dict[str, Any]) -> str:
     """Return H(entry without ledger_hash)."""
     unsealed = {name: item for name, item in entry.items() if name != "ledger_hash"}
     return hash_bytes(canonical_record(unsealed))
+
+
+def hash_of(entry: Any) -> str | None:
+    """Return the `ledger_hash` that an entry states, None where it states none."""
+    return text_of(entry, "ledger_hash")
+
+
+def text_of(entry: Any, name: str) -> str | None:
+    """Return a string member of an entry, None for anything else."""
+    value = entry.get(name) if type(entry) is dict else None
+    return value if type(value) is str else None

@@ -16,7 +16,7 @@ from .canonical import canonical_bytes
 from .errors import DocumentRefused
 from .json_numbers import integer_of
 from .names import RECORD_SECTIONS
-from .reading import member_path
+from .reading_exactly import member_path
 from .summary import sections_of
 
 NAMED_ONCE = {"security_alerts": "alert_id", "hostcall_telemetry": "call_id"}

@@ -8,7 +8,8 @@ from typing import Any
 
 from .errors import DocumentRefused
 from .names import PLACEHOLDER, REDACTED_MEMBERS, REDACTION_FLAGS
-from .reading import json_type, member_path
+from .reading import json_type
+from .reading_exactly import member_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

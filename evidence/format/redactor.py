@@ -16,7 +16,7 @@ from .hiding import Secrets
 from .leaks import strings_with_paths
 from .ledger import verify_runtime_risk_ledger_artifact
 from .names import FORMAT_MEMBERS, PLACEHOLDER
-from .reading import member_path
+from .reading_exactly import member_path
 from .redaction import (
     IncidentBundleRedactionPolicy,
     flags_set,

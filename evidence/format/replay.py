@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from itertools import islice
 from operator import itemgetter
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import orjson
 
 from .canonical import canonical_record
-from .ledger import hash_of
+from .ledger_entries import hash_of
 from .names import STEP_MEMBERS
+from .pieces import ARRAYS, LongArray, Piece, pieces_of
 from .reports import RuntimeRiskLedgerVerificationReport
 
 _STEP_SIZE = len(STEP_MEMBERS) + 2
@@ -33,18 +35,18 @@ def build_replay(
 ) -> dict[str, Any]:
     """Return the replay of the entries, trusted as far as the report trusts them."""
     return {
-        **replay_head(entries, report),
+        **_head(len(entries), hash_of(entries[-1]) if entries else None, report),
         "steps": replay_steps(entries, report.trusted_prefix),
     }
 
 
-def replay_head(
-    entries: list[Any], report: RuntimeRiskLedgerVerificationReport
+def _head(
+    count: int, tail: str | None, report: RuntimeRiskLedgerVerificationReport
 ) -> dict[str, Any]:
     """Return the members of the replay apart from its steps."""
     return {
-        "source_tail_ledger_hash": hash_of(entries[-1]) if entries else None,
-        "step_count": len(entries),
+        "source_tail_ledger_hash": tail,
+        "step_count": count,
         "trusted_steps": report.trusted_prefix,
     }
 
@@ -58,18 +60,95 @@ def differing_members(
 
     Paths are relative to the replay; of the steps, the first that differs is named.
     """
-    head = replay_head(entries, report)
-    expected = {*head, "steps"}
-    found = [name for name in stored if name not in expected]
-    found += [name for name in head if not _same(stored, head, name)]
+    comparison = ReplayComparison(entries)
+    for piece in pieces_of(entries):
+        comparison.hear_entries(piece)
     steps = stored.get("steps")
-    if type(steps) is not list:
-        return [*found, "steps"]
-    if not _tell_same_story(steps, entries, report.trusted_prefix):
-        place = _first_difference(steps, entries, report.trusted_prefix)
-        if place is not None:
-            found.append(f"steps[{place}]")
-    return found
+    for piece in pieces_of(steps if type(steps) is list else []):
+        comparison.hear_steps(piece, report.trusted_prefix)
+    return comparison.conclude(stored, report)
+
+
+class ReplayComparison:
+    """Compares the steps of a stored replay with the entries, in two walks.
+
+    Of each piece of entries its digest is kept; they are read again only where the
+    steps of that piece have another.
+    """
+
+    def __init__(self, entries: list[Any] | LongArray) -> None:
+        self._entries = entries
+        self._digests: dict[tuple[int, int], bytes] = {}
+        self._tail: str | None = None
+        self._difference: int | None = None
+
+    def hear_entries(self, piece: Piece) -> None:
+        """Keep the digest of what the next entries tell, where they tell it whole."""
+        self._tail = hash_of(piece.records[-1])
+        told = _digest_story(piece.records)
+        if told is not None:
+            self._digests[piece.start, len(piece.records)] = told
+
+    def hear_steps(self, piece: Piece, trusted: int) -> None:
+        """Compare the next steps. `trusted`: how many entries come before the break."""
+        if self._difference is None and not self._tells_same_story(piece, trusted):
+            self._difference = self._first_difference(piece, trusted)
+
+    def conclude(
+        self, stored: dict[str, Any], report: RuntimeRiskLedgerVerificationReport
+    ) -> list[str]:
+        """Return where the replay differs, once all its steps were heard."""
+        head = _head(len(self._entries), self._tail, report)
+        expected = {*head, "steps"}
+        found = [name for name in stored if name not in expected]
+        found += [name for name in head if not _same(stored, head, name)]
+        steps = stored.get("steps")
+        if not isinstance(steps, ARRAYS):
+            return [*found, "steps"]
+        place = self._difference
+        if place is None and len(steps) != len(self._entries):
+            place = min(len(steps), len(self._entries))
+        return found if place is None else [*found, f"steps[{place}]"]
+
+    def _tells_same_story(self, piece: Piece, trusted: int) -> bool:
+        """Prove some steps right without building them; False where that fails."""
+        steps, start, end = piece.records, piece.start, piece.start + len(piece.records)
+        if set(map(type, steps)) != {dict} or set(map(len, steps)) != {_STEP_SIZE}:
+            return False
+        sure = min(max(trusted - start, 0), len(steps))
+        flags = [True] * sure + [False] * (len(steps) - sure)
+        try:
+            places = list(map(itemgetter("index"), steps))
+            marks = list(map(itemgetter("trusted"), steps))
+        except KeyError:
+            return False
+        told = self._digests.get((start, len(steps)))
+        return (
+            told is not None
+            and _dump(places) == _dump(list(range(start, end)))
+            and _dump(marks) == _dump(flags)
+            and told == _digest_story(steps)
+        )
+
+    def _first_difference(self, piece: Piece, trusted: int) -> int | None:
+        """Return the first index at which steps and entries part, None if nowhere."""
+        end = piece.start + len(piece.records)
+        entries = self._entries[piece.start : end]
+        for index, step in enumerate(piece.records, piece.start):
+            if index - piece.start >= len(entries):
+                return index
+            expected = _step(index, entries[index - piece.start], index < trusted)
+            if canonical_record(step) != canonical_record(expected):
+                return index
+        return None
+
+
+def _digest_story(records: list[Any]) -> bytes | None:
+    """Return a digest of what entries or steps tell; None where a member is missing."""
+    try:
+        return sha256(_dump(list(map(_story, records)))).digest()
+    except (KeyError, TypeError):
+        return None
 
 
 def _same(stored: dict[str, Any], head: dict[str, Any], name: str) -> bool:
@@ -79,41 +158,9 @@ def _same(stored: dict[str, Any], head: dict[str, Any], name: str) -> bool:
     )
 
 
-def _tell_same_story(steps: list[Any], entries: list[Any], trusted: int) -> bool:
-    """Prove the steps right without building them; False where that fails.
-
-    Serialised, booleans and integers differ, as they do not by Python's `==`.
-    """
-    count = len(entries)
-    if len(steps) != count or set(map(type, steps)) - {dict}:
-        return False
-    if set(map(len, steps)) - {_STEP_SIZE}:
-        return False
-    flags = [True] * trusted + [False] * (count - trusted)
-    try:
-        return (
-            _dump(list(map(itemgetter("index"), steps))) == _dump(list(range(count)))
-            and _dump(list(map(itemgetter("trusted"), steps))) == _dump(flags)
-            and _dump(list(map(_story, steps))) == _dump(list(map(_story, entries)))
-        )
-    except (KeyError, TypeError):
-        return False
-
-
 def _dump(value: Any) -> bytes:
     """Return a value as bytes in which booleans and integers differ."""
     return orjson.dumps(value)
-
-
-def _first_difference(steps: list[Any], entries: list[Any], trusted: int) -> int | None:
-    """Return the first index at which steps and entries part, None if they never do."""
-    for index, entry in enumerate(entries):
-        if index >= len(steps):
-            return index
-        expected = _step(index, entry, index < trusted)
-        if canonical_record(steps[index]) != canonical_record(expected):
-            return index
-    return len(entries) if len(steps) > len(entries) else None
 
 
 def _step(index: int, entry: Any, trusted: bool) -> dict[str, Any]:

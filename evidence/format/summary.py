@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import chain
 from operator import itemgetter
 from typing import Any
 
 from .canonical import canonical_record
 from .json_numbers import integer_of
-from .names import BLOCKING_ACTIONS, RECORD_SECTIONS
+from .names import BLOCKING_ACTIONS, COUNTED_SECTIONS, RECORD_SECTIONS
+from .pieces import ARRAYS
 from .reports import RuntimeRiskLedgerVerificationReport
 
 Sections = dict[str, list[Any]]
@@ -31,31 +31,57 @@ def sections_of(document: dict[str, Any]) -> Sections:
     return sections
 
 
+class Figures:
+    """Works the figures of a summary out of records as they come."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._extensions: set[str] = set()
+        self._actions: Counter[str] = Counter()
+        self._peaks: list[int | float] = []
+        self._moments: list[int] = []
+
+    def hear(self, section: str, records: list[Any]) -> None:
+        """Take some more records of a section into account."""
+        self._counts[section] += len(records)
+        self._extensions.update(_values(records, "extension_id", {str}))
+        moments = self._moments + _integers(records)
+        self._moments = [min(moments), max(moments)] if moments else []
+        if section == "risk_ledger":
+            self._actions.update(_values(records, "selected_action", {str}))
+            scores = self._peaks + _values(records, "risk_score", {int, float})
+            self._peaks = [max(scores)] if scores else []
+
+    def conclude(
+        self,
+        replay: dict[str, Any] | None,
+        report: RuntimeRiskLedgerVerificationReport,
+    ) -> dict[str, Any]:
+        """Return every figure of the summary."""
+        steps = None if replay is None else replay.get("steps")
+        count = len(steps) if isinstance(steps, ARRAYS) else 0
+        counts = {name: self._counts[name] for name in COUNTED_SECTIONS}
+        return {
+            "counts": {**counts, "risk_replay": count},
+            "distinct_extensions": len(self._extensions),
+            "peak_risk_score": max(self._peaks, default=0),
+            "blocked_count": sum(self._actions[name] for name in BLOCKING_ACTIONS),
+            "first_ts_ms": min(self._moments, default=None),
+            "last_ts_ms": max(self._moments, default=None),
+            "ledger_chain_valid": report.chain_valid,
+        }
+
+
 def summarise(
     sections: Sections,
     replay: dict[str, Any] | None,
     report: RuntimeRiskLedgerVerificationReport,
 ) -> dict[str, Any]:
     """Compute every figure of the summary from the records themselves."""
-    entries = sections["risk_ledger"]
-    moments = list(
-        chain.from_iterable(_integers(records) for records in sections.values())
-    )
-    extensions = set(
-        chain.from_iterable(
-            _values(records, "extension_id", {str}) for records in sections.values()
-        )
-    )
-    actions = Counter(_values(entries, "selected_action", {str}))
-    return {
-        "counts": _counts(sections, replay),
-        "distinct_extensions": len(extensions),
-        "peak_risk_score": max(_values(entries, "risk_score", {int, float}), default=0),
-        "blocked_count": sum(actions[action] for action in BLOCKING_ACTIONS),
-        "first_ts_ms": min(moments, default=None),
-        "last_ts_ms": max(moments, default=None),
-        "ledger_chain_valid": report.chain_valid,
-    }
+    figures = Figures()
+    for name, records in sections.items():
+        figures.hear(name, records)
+    return figures.conclude(replay, report)
 
 
 def compare_figures(
@@ -69,13 +95,6 @@ def compare_figures(
         for name, figure in recomputed["counts"].items()
     ]
     return rows + [_compare(name, stored, name, recomputed[name]) for name in FIGURES]
-
-
-def _counts(sections: Sections, replay: dict[str, Any] | None) -> dict[str, int]:
-    """Return the number of records of each section, and of steps of the replay."""
-    steps = None if replay is None else replay.get("steps")
-    counts = {name: len(records) for name, records in sections.items()}
-    return {**counts, "risk_replay": len(steps) if type(steps) is list else 0}
 
 
 def _compare(
