@@ -125,7 +125,7 @@ SERVER_SECONDS = 2.0
 REDIS_URL = read_redis("REDIS_URL", example="redis://redis.example.org:6379/0")
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "evidence.counting_cache.CountingCache",
         "LOCATION": read_redis("CACHE_URL", default=make_cache_url(REDIS_URL)),
         "KEY_PREFIX": "casefile",
         "OPTIONS": {

@@ -42,8 +42,8 @@ LAYERS = {
     "models": "models",
     # What services stand on, and what reads rows for all of them.
     "ground": (
-        "accounts audit case_queries database health keyset notification_texts queue "
-        "storage timeline_reading"
+        "accounts audit case_queries counting_cache database health keyset "
+        "notification_texts queue storage timeline_reading"
     ),
     "services": "services",
     # What people are shown, and in which words: no service knows of it.

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
+from evidence.audit.history import INTAKE_PREFIX
 from evidence.audit.words import ACTIONS, CASE_PREFIX, find_stream
 from evidence.handling import CHOICES
 from evidence.models import Outcome
@@ -72,6 +73,9 @@ class StandingFilter(SimpleListFilter):
         return queryset.filter(ended_at__isnull=value == "yes")
 
 
+NUMBERED = (CASE_PREFIX, INTAKE_PREFIX)
+
+
 class _StartsWithFilter(TextFilter):
     """By how a column begins, which an index answers."""
 
@@ -94,8 +98,8 @@ class StreamFilter(_StartsWithFilter):
         if not stream:
             return queryset
         # The first case's stream is how the tenth's begins.
-        is_case = stream.startswith(CASE_PREFIX) and stream != CASE_PREFIX
-        lookup = "stream" if is_case else "stream__startswith"
+        is_numbered = stream.startswith(NUMBERED) and stream not in NUMBERED
+        lookup = "stream" if is_numbered else "stream__startswith"
         return queryset.filter(**{lookup: stream})
 
 

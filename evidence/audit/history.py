@@ -1,6 +1,7 @@
 """The audit history: every service writes its entry here, in its own transaction.
 
-One stream for each incident, one for each extension, one for the system. Writers of a
+One stream for each incident, one for each extension, one for the system, and some for
+what machines send in, so that senders seldom wait for each other. Writers of a
 stream take turns on an advisory lock that lasts until their transaction ends, so two
 at once leave no gap and no fork; a trigger and a unique constraint hold the database
 to the same.
@@ -29,9 +30,17 @@ from evidence.text import storable
 SYSTEM_STREAM = "system"
 READS_STREAM = "reads"
 """Who read lists, and searched; with a case's key, who read that case."""
+INTAKE_PREFIX = "intake:"
+"""Before a number: what came in of the groups of alerts that share it."""
+INTAKE_STREAMS = 64
 LABEL_LENGTH = 300
 LOCK_NAMESPACE = 0x0CA5EF11
 """Keeps these advisory locks apart from any other that shares the database."""
+LOCK_END = """
+    SELECT pg_advisory_xact_lock(%s, hashtext(%s));
+    SELECT sequence, entry_hash FROM evidence_auditentry
+     WHERE stream = %s ORDER BY sequence DESC LIMIT 1
+"""
 
 
 def incident_stream(incident_id: int) -> str:
@@ -41,6 +50,15 @@ def incident_stream(incident_id: int) -> str:
 def reads_stream(incident_id: int) -> str:
     """Return the stream of who read a case; its own history has what was changed."""
     return f"{READS_STREAM}:{incident_id}"
+
+
+def intake_stream(number: int) -> str:
+    """Return the stream of what came in of groups of alerts; equal numbers share one.
+
+    A stream's lock is held until its transaction is on the disk: in a single one, all
+    senders would wait in line for each other's disk.
+    """
+    return f"{INTAKE_PREFIX}{number % INTAKE_STREAMS}"
 
 
 def find_case_of_stream(stream: str) -> int | None:
@@ -214,25 +232,23 @@ def newest_of_streams() -> models.QuerySet[AuditEntry]:
 
 
 def _append(entry: AuditEntry) -> AuditEntry:
-    # Under the lock nobody else can add: the newest row that is seen is the end.
-    _lock_stream(entry.stream)
-    last = (
-        AuditEntry.everything.filter(stream=entry.stream).order_by("-sequence").first()
-    )
-    entry.sequence = last.sequence + 1 if last else 1
-    entry.previous_hash = last.entry_hash if last else None
+    sequence, entry.previous_hash = _lock_end(entry.stream)
+    entry.sequence = sequence + 1
     entry.entry_hash = entry_hash(entry_document(entry))
     entry.save(force_insert=True)
     return entry
 
 
-def _lock_stream(stream: str) -> None:
+def _lock_end(stream: str) -> tuple[int, str | None]:
+    """Lock a stream; return the newest entry's number and hash, or 0 and None."""
     # A chain has one end, so its writers take turns, until their transactions end. A
     # new stream has no row to lock. Two names with one hash only wait needlessly.
+    # Two statements in one message: the second sees what was committed while the
+    # first one waited, and under the lock nobody else can add.
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK_NAMESPACE, stream]
-        )
+        cursor.execute(LOCK_END, [LOCK_NAMESPACE, stream, stream])
+        cursor.nextset()
+        return cursor.fetchone() or (0, None)
 
 
 def _to_milliseconds(moment: dt.datetime) -> dt.datetime:

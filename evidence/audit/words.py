@@ -11,7 +11,7 @@ from typing import Any
 
 from django.apps import apps
 
-from evidence.audit.history import find_case_of_stream
+from evidence.audit.history import INTAKE_PREFIX, find_case_of_stream
 
 ACTIONS = {
     "action_item.added": "Action item added",
@@ -202,6 +202,10 @@ SINGLE_STREAMS = {
 """The streams that belong to no object."""
 CASE_PREFIX, EXTENSION_PREFIX = "incident:", "extension:"
 READS_PREFIX = "reads:"
+INTAKE_WORDS = "Alerts taken in, part"
+
+
+RAW_PREFIXES = (CASE_PREFIX, EXTENSION_PREFIX, READS_PREFIX, INTAKE_PREFIX)
 
 
 def say_action(action: str) -> str:
@@ -233,8 +237,10 @@ def say_streams(streams: Iterable[str]) -> dict[str, str]:
 def find_stream(words: str) -> str:
     """Return the stream that words name: raw, a case's reference or an extension."""
     text = words.strip()
-    if not text or text.startswith((CASE_PREFIX, EXTENSION_PREFIX, READS_PREFIX)):
+    if not text or text.startswith(RAW_PREFIXES):
         return text
+    if text.lower().startswith(INTAKE_WORDS.lower()):
+        return INTAKE_PREFIX + text[len(INTAKE_WORDS) :].strip()
     for name, said in SINGLE_STREAMS.items():
         if text.lower() in (name, said.lower()):
             return name
@@ -266,4 +272,6 @@ def _say_stream(name: str, cases: dict[str, str]) -> str:
         return f"Case {cases.get(name, name.removeprefix(CASE_PREFIX))}"
     if name.startswith(READS_PREFIX):
         return f"Who looked at {cases.get(name, name.removeprefix(READS_PREFIX))}"
+    if name.startswith(INTAKE_PREFIX):
+        return f"{INTAKE_WORDS} {name.removeprefix(INTAKE_PREFIX)}"
     return SINGLE_STREAMS.get(name, name)

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import logging
 import re
+import select
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -79,6 +81,9 @@ TAKE_ROLE = """
 LEAVE_ROLE = """
     SELECT set_config('role', 'none', false), set_config('search_path', NULL, false)
 """
+TRUSTED_SECONDS = 2.0
+"""How long after its last request a connection that says nothing is taken for well. A
+server that ends says so on the socket; a network that is cut says nothing."""
 WAITS = re.compile(r"\bFOR (NO KEY )?UPDATE\b(?!.*\b(SKIP LOCKED|NOWAIT)\b)", re.DOTALL)
 
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
@@ -118,6 +123,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """The role that is taken; empty where it is the application's own."""
         self.writes_for = ""
         """For which purpose a request that only reads writes now."""
+        self.used_until = float("-inf")
+        """When the last request was done with it, by the monotonic clock."""
 
     def begin_reading(self, role: str) -> None:
         """Take the role; raise ReadingRoleMissing where that cannot be."""
@@ -135,6 +142,28 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         if not self.in_atomic_block:
             self.close()
+
+    def close_if_health_check_failed(self) -> None:
+        """Ask a connection whether it is well, once a request; not one just used."""
+        own: Any = self  # the stubs know nothing of these checks
+        is_due = own.health_check_enabled and not own.health_check_done
+        if is_due and self.connection is not None and self._is_surely_well():
+            own.health_check_done = True
+        super().close_if_health_check_failed()
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        super().close_if_unusable_or_obsolete()
+        self.used_until = time.monotonic()
+
+    def _is_surely_well(self) -> bool:
+        """Return whether it was in use an instant ago and has got no word since."""
+        if time.monotonic() - self.used_until > TRUSTED_SECONDS:
+            return False
+        if self.connection.closed:
+            return False
+        waiting = select.poll()
+        waiting.register(self.connection.fileno(), select.POLLIN)
+        return not waiting.poll(0)
 
     def connect(self) -> None:
         super().connect()

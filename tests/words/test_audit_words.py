@@ -167,15 +167,17 @@ def test_history_is_filtered_by_a_cases_reference(page: str, client: Client) -> 
 
 def test_streams_are_named_and_found_again(db: None) -> None:
     case = make_incident()
-    raw = [f"incident:{case.pk}", "extension:node-tools", "system", "incident:999999"]
+    raw = [f"incident:{case.pk}", "extension:node-tools", "system", "intake:7"]
+    raw.append("incident:999999")
     said = say_streams(raw)
     assert [said[value] for value in raw] == [
         f"Case {case.reference}",
         "Extension node-tools",
         "System",
+        "Alerts taken in, part 7",
         "Case 999999",
     ]
-    assert [find_stream(said[value]) for value in raw[:3]] == raw[:3]
+    assert [find_stream(said[value]) for value in raw[:4]] == raw[:4]
     assert find_stream("node-tools") == "extension:node-tools"
 
 

@@ -13,6 +13,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from evidence.accounts.reading import only_read
+from evidence.accounts.rights import read_rights
 from evidence.accounts.token_networks import (
     is_allowed,
     read_address,
@@ -50,6 +51,7 @@ class ApiTokenAuthentication(TokenAuthentication):
             record_refused_network(token, address, now=now)
             raise PermissionDenied(ELSEWHERE, code="network_refused")
         note_use(token, now=now, address=address)
+        read_rights(user)
         if only_read(token.scopes):
             # Until the request ends (config/reading.py).
             begin_reading()

@@ -12,12 +12,12 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import cache
 from redis.exceptions import RedisError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from evidence.counting_cache import counting_cache
 from evidence.models import ApiToken
 
 WINDOW_SECONDS = 60
@@ -41,11 +41,10 @@ class RateThrottle(BaseThrottle):
         window = int(self.now // WINDOW_SECONDS)
         key = f"api-rate:{name}:{_name_client(request)}:{window}"
         try:
-            cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
-            used = int(cache.incr(key))
+            used = counting_cache().count(key, timeout=2 * WINDOW_SECONDS)
             note_rate(request, limit=limit, used=used, reset=self.wait())
             return used <= limit
-        except (RedisError, ValueError):
+        except RedisError:
             logger.exception("api_throttle_without_cache")
             return True
 

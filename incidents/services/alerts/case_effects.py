@@ -31,9 +31,18 @@ def believable_moment(happened_at: dt.datetime, now: dt.datetime) -> dt.datetime
 
 
 def record_joining(
-    incident: Incident, alerts: Sequence[Alert], *, actor: Actor, now: dt.datetime
+    incident: Incident,
+    alerts: Sequence[Alert],
+    *,
+    actor: Actor,
+    now: dt.datetime,
+    is_new: bool = False,
 ) -> None:
-    """Record that the rules gave these alerts to a case that the caller has locked."""
+    """Record that the rules gave these alerts to a case that the caller has locked.
+
+    `is_new`: they opened it. No question of the playbooks asks of alerts themselves, so
+    that a case is read when it opens and when evidence comes, not at each of a storm.
+    """
     if _is_timeline_due(incident, now):
         add_entry(
             incident=incident,
@@ -51,7 +60,8 @@ def record_joining(
         after={"alerts": sorted(alert.pk for alert in alerts)},
         now=now,
     )
-    queue_findings(incident.pk)
+    if is_new:
+        queue_findings(incident.pk)
 
 
 def raise_to(

@@ -19,7 +19,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
-from evidence.audit.history import SYSTEM_STREAM, record_entry
+from evidence.audit.history import intake_stream, record_entry
 from evidence.format import hash_value
 from evidence.stored_moments import from_ms, to_ms
 from incidents.models import (
@@ -192,7 +192,7 @@ def _store(
         placed.append(_place_group(groups[group], state, actor=actor, now=now))
     rows = [row for outcome in placed for row in outcome.rows]
     # Here a twin shows that no lock kept apart: its ID is unique for a source.
-    Alert.objects.bulk_create(rows)
+    Alert.everything.bulk_create(rows)
     tell_of_kept(
         [
             ([row for row in outcome.rows if row.incident_id is None], outcome.rules)
@@ -208,6 +208,7 @@ def _store(
 class _Placed:
     """One group after its plan: rows to be stored, and the cases they go to."""
 
+    group: Group
     rows: list[Alert]
     cases: dict[int, Incident]
     taken_in: list[Alert]
@@ -252,6 +253,7 @@ def _place_group(
             reason = f"An alert of {members[0].group.category} asks for it."
             raise_to(case, severities[case.pk], actor=None, reason=reason, now=now)
     return _Placed(
+        members[0].group,
         rows,
         {case.pk: case for case in cases.values() if case.pk in used},
         taken_in,
@@ -300,7 +302,7 @@ def _take_in_kept(
         .defer("document")
         .order_by("pk")
     )
-    Alert.objects.filter(pk__in=[row.pk for row in kept]).update(incident=case)
+    Alert.everything.filter(pk__in=[row.pk for row in kept]).update(incident=case)
     for row in kept:
         row.incident = case
     return kept
@@ -340,7 +342,7 @@ def _record(
     """Write who went where: assignments, the cases' histories, the system's."""
     moved = [row for row in rows if row.incident_id is not None]
     taken_in = [row for outcome in placed for row in outcome.taken_in]
-    AlertAssignment.objects.bulk_create(
+    AlertAssignment.everything.bulk_create(
         AlertAssignment(
             alert=row,
             kind=AlertMove.OPENED
@@ -357,11 +359,13 @@ def _record(
         if row.incident_id is not None:
             by_case[row.incident_id].append(row)
     cases = {pk: case for outcome in placed for pk, case in outcome.cases.items()}
+    opened = {row.incident_id for row in rows if row.decision == AlertDecision.OPENED}
     for pk in sorted(by_case):
-        record_joining(cases[pk], by_case[pk], actor=None, now=now)
-    # Last: the system's stream is one for all, and is held until the commit.
+        record_joining(cases[pk], by_case[pk], actor=None, now=now, is_new=pk in opened)
+    # Last, and one only: others share it, and it is held until the commit.
+    first = placed[0].group
     record_entry(
-        streams=[SYSTEM_STREAM],
+        streams=[intake_stream(lock_bucket(first))],
         action="alerts.received",
         actor=actor,
         obj=rows[0],

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from django.db import connection
 from django.db.models import F
 from django.db.models.fields.json import KT
 
@@ -20,6 +21,9 @@ from policy.models import Extension
 from policy.services.extensions import note_extension
 
 SEEN_IN = "an alert"
+
+# What a document's digest stands for never changes, so that nothing here is ever stale.
+_categories: dict[str, str | None] = {}
 
 Span = tuple[dt.datetime, dt.datetime]
 
@@ -65,14 +69,15 @@ def read_state(spans: Mapping[Group, Span], *, now: dt.datetime) -> IntakeState:
 
     The caller holds the groups' locks. The open cases are locked here, in one order.
     """
-    rows = list(AlertRule.objects.filter(is_enabled=True))
+    categories = {group.category for group in spans}
+    rows = list(AlertRule.objects.filter(is_enabled=True, category__in=categories))
     rules = [rule_of(row) for row in rows]
     windows: dict[str, int] = {}
     # Rules of one category share a window for joining: the widest of theirs.
     for row in rows:
         known = windows.get(row.category, 0)
         windows[row.category] = max(known, row.join_window_seconds)
-    versions = _read_versions({group.category for group in spans})
+    versions = _read_versions(categories)
     extensions = _note_extensions({group.extension_id for group in spans}, now)
     found = _lock_cases(spans, extensions, versions)
     kept = _read_kept(spans, extensions, rules)
@@ -113,21 +118,27 @@ def rule_of(row: AlertRule) -> alert_rules.AlertRule:
 def _read_versions(categories: Collection[str]) -> _Versions:
     """Find the playbook versions of these categories; several playbooks: the first."""
     # Every version, old ones too: an open case stays on the one it began with.
-    rows = (
-        PlaybookVersion.objects.annotate(alert_category=KT("document__alert_category"))
-        .order_by("playbook__code", "-number")
-        .values_list("pk", "playbook_id", "alert_category")
-    )
+    rows = PlaybookVersion.objects.order_by("playbook__code", "-number")
+    keys = list(rows.values_list("pk", "playbook_id", "content_sha256"))
+    _learn_categories({content for _, _, content in keys} - _categories.keys())
     category_of: dict[int, str] = {}
     newest: dict[str, int] = {}
     seen: set[int] = set()
-    for pk, playbook_id, category in rows:
-        if category in categories:
+    for pk, playbook_id, content in keys:
+        category = _categories[content]
+        if category is not None and category in categories:
             category_of[pk] = category
             if playbook_id not in seen:
                 newest.setdefault(category, pk)
         seen.add(playbook_id)
     return _Versions(category_of, newest)
+
+
+def _learn_categories(contents: Collection[str]) -> None:
+    if contents:
+        rows = PlaybookVersion.objects.filter(content_sha256__in=contents)
+        category = KT("document__alert_category")
+        _categories.update(rows.values_list("content_sha256", category))
 
 
 def _note_extensions(ids: Iterable[str], now: dt.datetime) -> dict[str, Extension]:
@@ -161,7 +172,8 @@ def _lock_cases(
             playbook_version__in=list(versions.category_of),
         )
         .annotate(extension_name=F("extensions__extension_id"))
-        .select_related("playbook_version__playbook")
+        # Its playbook is not read along: a document of some kilobytes for each case,
+        # which only a case that is raised needs.
         .select_for_update(of=("self",))
         .order_by("pk")
     )
@@ -189,18 +201,24 @@ def _lock_cases(
     return found
 
 
+READ_TIMES = """
+    SELECT pk,
+           (SELECT min(happened_at) FROM incidents_alert WHERE incident_id = pk),
+           (SELECT max(happened_at) FROM incidents_alert WHERE incident_id = pk)
+      FROM unnest(%s::bigint[]) AS wanted (pk)
+"""
+
+
 def _read_times(incidents: Collection[int]) -> dict[int, list[int]]:
     """Return the first and last alert of each case, one step in an index for each."""
     if not incidents:
         return {}
-    first = Alert.objects.order_by("incident_id", "happened_at")
-    last = Alert.objects.order_by("incident_id", "-happened_at")
-    times: dict[int, list[int]] = defaultdict(list)
-    for ends in (first, last):
-        rows = ends.filter(incident__in=incidents).distinct("incident_id")
-        for pk, moment in rows.values_list("incident_id", "happened_at"):
-            times[pk].append(to_ms(moment))
-    return times
+    with connection.cursor() as cursor:
+        cursor.execute(READ_TIMES, [sorted(incidents)])
+        return {
+            pk: [to_ms(moment) for moment in moments if moment is not None]
+            for pk, *moments in cursor.fetchall()
+        }
 
 
 def _read_kept(
@@ -219,7 +237,7 @@ def _read_kept(
         return kept
     # Wide enough for every rule; each counts within its own window later.
     window = dt.timedelta(seconds=max(rule.window_seconds for rule in counting))
-    rows = Alert.objects.filter(
+    rows = Alert.everything.filter(
         incident__isnull=True,
         assignments__isnull=True,
         extension__in=list(extensions.values()),

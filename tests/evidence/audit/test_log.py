@@ -96,7 +96,7 @@ def test_an_entry_costs_its_writer_no_statement_more(
     db: None, django_assert_num_queries
 ) -> None:
     person = make_user(Role.RESPONDER)
-    with transaction.atomic(), django_assert_num_queries(3):
+    with transaction.atomic(), django_assert_num_queries(2):
         record_entry(action="thing.done", actor=person, obj=person)
 
 
