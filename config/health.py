@@ -18,22 +18,26 @@ import time
 from http import HTTPStatus
 from typing import Any
 
+from amqp.exceptions import AMQPError
 from celery import current_app
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from kombu import Producer
+from redis.exceptions import ResponseError
 
 from config.heartbeat import STALE_SECONDS
 from evidence.database.errors import DatabaseRefusal
 from evidence.errors import HealthFailure, HealthWarning, StorageUnavailable
 from evidence.health import Answer, Part, PartState, read_answers
 from evidence.queue.names import QueueName
-from evidence.queue.sending import ONCE_MORE
+from evidence.queue.sending import ONCE_MORE, SEND_SECONDS
 from evidence.queue.signs import BEAT_KEY, seen_key
 from evidence.services.store.marking import check_store
 
 BROKER_SECONDS = 3
+BROKER_KEY = "casefile-readiness"
 MIB = 1024 * 1024
 NEARLY_FULL = 0.1
 SERVING = {"ok", "warning", "degraded"}
@@ -90,10 +94,29 @@ def check_database() -> str:
 
 
 def check_broker() -> str:
-    """Connect to the broker that carries the tasks."""
+    """Connect to the broker that carries the tasks, and write to it.
+
+    One that is out of memory, cannot save, or is a replica answers all the same.
+    """
     with current_app.connection_for_write() as broker:
         broker.ensure_connection(timeout=BROKER_SECONDS, **ONCE_MORE)
-    return "answers"
+        try:
+            _write_to(broker)
+        except (ResponseError, AMQPError, OSError) as error:
+            raise HealthFailure(f"answers, and takes nothing: {error}") from error
+    return "takes what is sent"
+
+
+def _write_to(broker: Any) -> None:
+    """Write what nobody takes and nothing keeps."""
+    channel = broker.default_channel
+    if broker.transport.driver_type == "redis":
+        channel.client.set(BROKER_KEY, 1, ex=BROKER_SECONDS)
+    else:
+        # No queue has this name; an exchange confirms all the same that it took it.
+        Producer(channel).publish(
+            "", routing_key=BROKER_KEY, confirm_timeout=SEND_SECONDS
+        )
 
 
 def check_workers() -> str:

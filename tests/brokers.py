@@ -5,18 +5,29 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import redis
 from celery import current_app
 from django.conf import settings
 
+from config.environment.servers import make_broker_url
+from config.launcher.folders import fresh_folder
+from config.launcher.valkey import start_valkey
 from evidence.queue.sending import broker_rest
+
+FAULTS = ("refuses", "hangs", "is full")
 
 
 @contextmanager
 def broker_that(fault: str) -> Iterator[socket.socket]:
-    """Send to a broker that refuses connections, or takes them and never answers.
+    """Send to a broker that refuses connections, or takes them and never answers, or
+    answers and has no memory for a message.
 
     Give its socket, of which `count_visits` tells how many came to one that hangs.
     """
+    if fault == "is full":
+        with full_broker() as server:
+            yield server
+        return
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         if fault == "hangs":
@@ -27,6 +38,22 @@ def broker_that(fault: str) -> Iterator[socket.socket]:
         finally:
             _use_broker(settings.CELERY_BROKER_URL)
             broker_rest.end()
+
+
+@contextmanager
+def full_broker() -> Iterator[socket.socket]:
+    """Send to a real Valkey that has less memory than it needs."""
+    with fresh_folder() as folders, socket.socket() as nobody:
+        valkey, url = start_valkey(folders, durable=False)
+        try:
+            with redis.Redis.from_url(url) as client:
+                client.config_set("maxmemory", 1)
+            _use_broker(make_broker_url(url))
+            yield nobody
+        finally:
+            _use_broker(settings.CELERY_BROKER_URL)
+            broker_rest.end()
+            valkey.stop()
 
 
 def count_visits(server: socket.socket) -> int:

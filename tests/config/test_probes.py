@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.test import Client
@@ -20,6 +19,7 @@ from evidence.errors import HealthFailure, HealthUnknown, HealthWarning
 from evidence.health import Part
 from evidence.queue.names import QueueName
 from evidence.queue.signs import seen_key
+from tests.brokers import FAULTS, broker_that
 from tests.factories import make_incident
 from tests.live import LiveWorker
 
@@ -115,17 +115,12 @@ def test_overdue_clocks_that_nobody_checks_degrade(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("db")
-def test_broker_that_is_away_degrades(client: Client) -> None:
+@pytest.mark.parametrize("fault", FAULTS)
+def test_broker_that_takes_nothing_degrades(client: Client, fault: str) -> None:
     write_heartbeat(QueueName)
     write_beat()
-    away = "redis+socket:///nowhere/valkey.sock"
-    with current_app.connection_for_write() as live:
-        address = live.as_uri(include_password=True)
-    current_app.conf.broker_write_url = away
-    try:
+    with broker_that(fault):
         response = client.get("/readyz")
-    finally:
-        current_app.conf.broker_write_url = address
     assert response.status_code == 200
     assert response.json()["status"] == "degraded"
     assert response.json()["parts"]["broker"]["status"] == "failing"

@@ -9,12 +9,14 @@ import time
 
 import psycopg
 import pytest
+import redis
 
 from tests.config.launching import find_family
 from tests.faults.conftest import Counted
 from tests.faults.counting import (
     DOUBLE_REPORTS,
     UPLOADS,
+    ask_while,
     count_verified,
     is_well,
     read_messages,
@@ -28,6 +30,7 @@ from tests.faults.installation import Answer, Installation, vector
 
 pytestmark = pytest.mark.faults
 HELD_SECONDS = 20.0
+NO_MEMORY_SECONDS = 30.0
 BEATS_SECONDS = 45.0
 CASES = 20
 
@@ -110,6 +113,42 @@ def test_a_broker_that_hangs_holds_no_upload_and_its_work_is_sent_later(
         f"{max(one.seconds for one in ready):.1f} s, sign-in {signing:.1f} s; all "
         f"verified {after:.0f} s after",
     )
+
+
+@pytest.mark.promise(
+    f"broker out of memory for {NO_MEMORY_SECONDS:.0f} s, {UPLOADS} uploads at once",
+    "all are taken; /healthz and sign-in answer, readiness says so; verified within a "
+    "minute of its having room, none twice",
+)
+def test_a_broker_without_memory_holds_no_upload_and_ends_no_worker(
+    casefile: Installation, counted: Counted
+) -> None:
+    reference = casefile.open_case("no memory")
+    casefile.wait(lambda: is_well(casefile), seconds=90)
+    ends = time.monotonic() + NO_MEMORY_SECONDS
+    with redis.Redis.from_url(casefile.environment["REDIS_URL"]) as broker:
+        broker.config_set("maxmemory", 1)
+        try:
+            answers = upload_many(casefile, reference, "memory", patiently=True)
+            others = ask_while(casefile, lambda: time.monotonic() < ends)
+            ready = casefile.get("/readyz")
+        finally:
+            broker.config_set("maxmemory", 0)
+    after = casefile.wait(
+        lambda: count_verified(casefile, reference) == UPLOADS, seconds=180
+    )
+    casefile.wait(lambda: is_well(casefile), seconds=90)
+    doubled = casefile.count(DOUBLE_REPORTS)
+    counted(
+        f"{len(answers)} taken, slowest {max(one.seconds for one in answers):.1f} s; "
+        f"{others}; all verified {after:.0f} s after it had room, {doubled} twice"
+    )
+    assert {answer.status for answer in answers} == {201}
+    assert ready.status == 200
+    assert ready.json()["parts"]["broker"]["status"] == "failing"
+    others.require_unheld()
+    assert after < 60 * casefile.slowness
+    assert doubled == 0
 
 
 @pytest.mark.promise(

@@ -140,6 +140,7 @@ def break_and_count(
     assert {answer.status for answer in answers} == {201}
     assert slowest < 20 * casefile.slowness
     assert ready.status == 200
+    assert ready.json()["parts"]["broker"]["status"] == "failing"
     others.require_unheld()
     messages.require_each_once()
     assert doubled == 0

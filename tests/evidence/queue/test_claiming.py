@@ -39,7 +39,7 @@ from evidence.queue.sweeping import (
     requeue_lost_work,
 )
 from evidence.services import request_export, request_verification, run_verification
-from tests.brokers import broker_that
+from tests.brokers import FAULTS, broker_that
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import NOON, make_incident
 
@@ -113,7 +113,7 @@ def test_packed_work_counts_as_what_it_may_unpack_to(db):
     assert queue_of_item(item) is QueueName.LARGE
 
 
-@pytest.mark.parametrize("fault", ["refuses", "hangs"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_work_that_the_broker_did_not_take_says_so_and_is_sent_by_the_next_sweep(
     transactional_db, fault
 ):
