@@ -230,14 +230,27 @@ class StorageBusy(StorageUnavailable):
 def as_refusal(error: Exception) -> Exception:
     """Return what a full disk raised as the refusal that it is; the rest as it is.
 
-    What is sent may be written to this machine's disk before any code of ours sees it.
+    What is sent may be written to this machine's disk before any code of ours sees it;
+    and whatever our own code raises because of a full disk is one all the same.
     """
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageUnavailable(
-            "The disk of this server is full, and what was sent could not be taken in. "
-            "Nothing was stored: try again once an administrator has made room."
-        )
-    return error
+    if isinstance(error, StorageUnavailable) or not any(map(_is_full, _causes(error))):
+        return error
+    return StorageUnavailable(
+        "The disk of this server is full, and what was sent could not be taken in. "
+        "Nothing was stored: try again once an administrator has made room."
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an error and those that it was raised from, newest first."""
+    found = [error]
+    while (cause := found[-1].__cause__) is not None and cause not in found:
+        found.append(cause)
+    return found
+
+
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class BackupRefused(CasefileError):

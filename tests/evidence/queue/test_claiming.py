@@ -1,6 +1,7 @@
 import datetime as dt
 import errno
 import gzip
+import os
 
 import pytest
 from celery import current_app
@@ -10,6 +11,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError, OperationalError, connection
 
 from config.heartbeat import write_heartbeat
+from evidence.audit.log.growing import grow_log
 from evidence.errors import StorageUnavailable
 from evidence.models import ExportRequest, VerificationRequest, WorkState
 from evidence.queue.claiming import (
@@ -249,6 +251,20 @@ def test_work_that_meets_a_full_disk_waits_for_room_and_loses_no_try(request_mad
     request_made.refresh_from_db()
     assert (request_made.state, request_made.attempts) == (WorkState.QUEUED, 0)
     assert "disk of this server is full" in request_made.last_problem
+
+
+def test_work_whose_key_finds_no_room_waits_for_room_too(request_made, monkeypatch):
+    """The history log's first key is made when it is first needed, on the same disk."""
+
+    def find_no_room(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", find_no_room)
+    kind = kind_that(lambda work: grow_log(state_now=True))
+    with pytest.raises(WorkPutBack, match="disk of this server is full"):
+        run_work(kind, request_made.pk)
+    request_made.refresh_from_db()
+    assert (request_made.state, request_made.attempts) == (WorkState.QUEUED, 0)
 
 
 def test_work_that_succeeds_at_its_third_try_is_done(request_made):
