@@ -58,6 +58,8 @@ class LineFinding:
 
 def strip_comments(text: str) -> str:
     """Blank out comments; line ends stay, so that lines keep their numbers."""
+    if "//" not in text and "/*" not in text:
+        return text
 
     def blank(match: re.Match[str]) -> str:
         return match[1] if match[1] is not None else re.sub(r"[^\n]", " ", match[0])
@@ -67,18 +69,36 @@ def strip_comments(text: str) -> str:
 
 def scan_lines(source: bytes) -> list[LineFinding]:
     """Return what the line-based scanner finds in a file."""
-    text = strip_comments(source.decode("utf-8", "replace"))
+    text = source.decode("utf-8", "replace")
+    # A comment taken out may join what it stood between, but adds no word.
+    if not any(word in text for word in _WORDS):
+        return []
+    text = strip_comments(text)
     found: list[LineFinding] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        found.extend(_scan_line(number, line[:MAX_LINE_CHARACTERS]))
+    number, counted = 1, 0
+    for start, end in _lines_with_words(text):
+        number += text.count("\n", counted, start)
+        counted = start
+        found.extend(_scan_line(number, text[start:end][:MAX_LINE_CHARACTERS]))
     return found
+
+
+def _lines_with_words(text: str) -> list[tuple[int, int]]:
+    """Return where each line begins and ends in which a rule may find anything."""
+    lines: set[tuple[int, int]] = set()
+    for word in _WORDS:
+        at = text.find(word)
+        while at >= 0:
+            end = text.find("\n", at)
+            end = len(text) if end < 0 else end
+            lines.add((text.rfind("\n", 0, at) + 1, end))
+            at = text.find(word, end)
+    return sorted(lines)
 
 
 def _scan_line(number: int, line: str) -> list[LineFinding]:
     """Return what the line rules find in one line, from 1."""
     found: list[LineFinding] = []
-    if not any(word in line for word in _WORDS):
-        return found
     for pattern in _MODULES:
         for match in pattern.finditer(line):
             name = match[1].removeprefix("node:").partition("/")[0]

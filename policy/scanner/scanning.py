@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from policy.scanner.archive import ArchiveLimits, SourceFile, unpack_source
+from policy.scanner.collecting import rare_collection
 from policy.scanner.detection import MAX_ENTRIES, detect
 from policy.scanner.errors import SourceRefusedError
 from policy.scanner.families import DIRECT, FAMILIES
@@ -159,6 +160,7 @@ def _nothing_read() -> SourceRefusedError:
 
 
 @on_own_stack
+@rare_collection()
 def scan_file(file: SourceFile, *, is_run: bool = False) -> FileReport:
     """Scan one file. What is run is read as JavaScript, whatever it is called."""
     data = to_utf8(file.data)

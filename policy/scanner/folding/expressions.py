@@ -9,7 +9,6 @@ from tree_sitter import Node
 
 from policy.scanner.parsing.scopes import (
     Scope,
-    text_of,
     unwrap,
 )
 from policy.scanner.semantics.coercion import to_number, to_truth
@@ -71,7 +70,7 @@ def fold_binary(folder: Folder, node: Node, scope: Scope) -> Value:
         right = left.child_by_field_name("right")
         if operator is None or right is None:
             return UNKNOWN
-        chain.append((text_of(operator), right))
+        chain.append((operator.type, right))
         left = left.child_by_field_name("left")
     value = folder.fold(left, scope)
     for sign, right in reversed(chain):
@@ -102,7 +101,7 @@ def fold_unary(folder: Folder, node: Node, scope: Scope) -> Value:
     """Return a sign applied to a value."""
     operator = node.child_by_field_name("operator")
     value = folder.fold(node.child_by_field_name("argument"), scope)
-    sign = text_of(operator) if operator is not None else ""
+    sign = operator.type if operator is not None else ""
     if sign == "!":
         truth = to_truth(value)
         return UNKNOWN if truth is None else Constant(not truth)
@@ -127,7 +126,7 @@ def augment(folder: Folder, current: Value, node: Node, scope: Scope) -> Value:
     """Return a name's value after `+=` and its like."""
     operator = node.child_by_field_name("operator")
     right = folder.fold(node.child_by_field_name("right"), scope)
-    sign = text_of(operator).removesuffix("=") if operator is not None else ""
+    sign = operator.type.removesuffix("=") if operator is not None else ""
     return fold_binary_values(folder, sign, current, right)
 
 

@@ -58,6 +58,8 @@ class Folder:
     depth: int = 0
     memo: dict[int, Value] = field(default_factory=dict)
     folded: dict[int, Value] = field(default_factory=dict)
+    # By a class node's id: what `new` makes of it, once nothing of that was cut.
+    instances: dict[int, Value] = field(default_factory=dict)
     running: set[int] = field(default_factory=set)
     # Values that may be incomplete, since a cycle or a limit was met on the way:
     # good for the site at hand only.

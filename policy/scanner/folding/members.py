@@ -187,10 +187,17 @@ def make_instance(folder: Folder, klass: Class) -> Value:
     key = klass.node.id
     if key in folder.running:
         return UNKNOWN
+    if folder.frame is None and key in folder.instances:
+        return folder.instances[key]
+    was_cut_before, folder.was_cut = folder.was_cut, False
     folder.running.add(key)
     try:
         members = class_members(folder, klass, is_static=False)
     finally:
         folder.running.discard(key)
     members.setdefault("constructor", klass)
-    return Object(members, is_open=True, via=frozenset({"class-member"}))
+    made = Object(members, is_open=True, via=frozenset({"class-member"}))
+    if folder.frame is None and not folder.was_cut:
+        folder.instances[key] = made
+    folder.was_cut = folder.was_cut or was_cut_before
+    return made

@@ -20,7 +20,7 @@ from policy.scanner.parsing.scopes import (
     text_of,
     unwrap,
 )
-from policy.scanner.proof.flow import Way, flows_of
+from policy.scanner.proof.flow import Flow, Way, flows_of
 from policy.scanner.proof.source import Source, Use
 from policy.scanner.proof.strings import child_use, keys_of, prove_texts
 
@@ -56,6 +56,7 @@ _BUILTIN_FUNCTIONS = frozenset(
 )
 _OPEN = frozenset(("subscript_expression", "computed_property_name"))
 _CALLERS = frozenset(("call", "apply", "bind"))
+_TELLING = _CALLERS | {"value", "prototype", "constructor", "__proto__"}
 _HANDED = frozenset(
     [
         "call_expression",
@@ -111,11 +112,26 @@ def _subscript(prover: Prover, node: Node) -> None:
     owner = child_use(use, node.child_by_field_name("object"))
     if owner is None or _is_written(use):
         return
+    if all(map(_is_idle, flows_of(use))):
+        return
     keys = keys_of(prover.source, use)
     if keys is None:
         _read(prover, use, owner)
     elif "constructor" in keys:
         prover.follow("constructor", use)
+
+
+def _is_idle(flow: Flow) -> bool:
+    """Return whether what is read goes nowhere that matters, even if it is Function."""
+    if flow.way in (Way.HARMLESS, Way.WRITTEN):
+        return True
+    if flow.way in (Way.CALL, Way.NEW):
+        return False
+    if flow.way is not Way.MEMBER or flow.use.node.type != "member_expression":
+        return False
+    name = flow.use.node.child_by_field_name("property")
+    text = text_of(name) if name is not None else "\\"
+    return text not in _TELLING and "\\" not in text
 
 
 def _read(prover: Prover, use: Use, owner: Use) -> None:

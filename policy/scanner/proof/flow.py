@@ -103,7 +103,7 @@ def flows_of(use: Use) -> list[Flow]:
 def _passes(parent: Node, node: Node) -> bool:
     """Return whether the value of an operand may be the value of the operation."""
     operator = parent.child_by_field_name("operator")
-    sign = text_of(operator) if operator is not None else ""
+    sign = operator.type if operator is not None else ""
     if sign in ("||", "??"):
         return True
     return sign == "&&" and is_in_field(parent, "right", node)
@@ -112,7 +112,7 @@ def _passes(parent: Node, node: Node) -> bool:
 def _compared(use: Use) -> list[Flow]:
     """Return where a value goes from a comparison: nowhere, unless a class is asked."""
     operator = use.parent.child_by_field_name("operator")
-    sign = text_of(operator) if operator is not None else ""
+    sign = operator.type if operator is not None else ""
     if sign in _COMPARING or sign == "&&":
         return []
     # A class may say what it is to be an instance, and gets the value to say so.

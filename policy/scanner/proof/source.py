@@ -59,12 +59,27 @@ class TooManyUsesError(Exception):
     """A name is used more often than is followed."""
 
 
-@dataclass(frozen=True, eq=False)
 class Use:
-    """A node, and the nodes above it, the root first."""
+    """A node, and the nodes above it, the root first: looked up once asked for."""
 
-    node: Node
-    path: tuple[Node, ...]
+    __slots__ = ("_path", "_source", "declared", "node")
+
+    def __init__(self, node: Node, path: tuple[Node, ...] | Source) -> None:
+        self.node = node
+        self.declared: Declaration | bool | None = False
+        """What it declares, once that is known: False until then."""
+        if isinstance(path, Source):
+            self._source: Source | None = path
+            self._path: tuple[Node, ...] = ()
+        else:
+            self._source, self._path = None, path
+
+    @property
+    def path(self) -> tuple[Node, ...]:
+        """Return the nodes above; raise OverTimeError where they are too many."""
+        if self._source is not None:
+            self._path, self._source = self._source.path_of(self.node), None
+        return self._path
 
     @property
     def parent(self) -> Node:
@@ -94,8 +109,11 @@ class Source:
     def __init__(self, root: Node, data: bytes, clock: Clock) -> None:
         self.root, self.data, self.clock = root, data, clock
         self._places: dict[str, list[int]] = {}
-        self._tokens: dict[tuple[int, int], Use | None] = {}
+        self._tokens: dict[str, dict[int, Use | None]] = {}
         self._looks = 0
+        # The way to the last place asked for: the next one mostly begins alike.
+        self._last_path: list[Node] = []
+        self._last_spans: list[tuple[int, int]] = []
         self._declared: dict[tuple[str, int], list[Declaration]] = {}
 
     def look(self) -> None:
@@ -112,14 +130,29 @@ class Source:
     def path_of(self, node: Node) -> tuple[Node, ...]:
         """Return the nodes above a node, the root first."""
         self.look()
-        path: list[Node] = []
-        current: Node | None = self.root
+        path, spans = self._last_path, self._last_spans
+        self._keep_above(*node.byte_range)
+        current: Node | None = (
+            path[-1].child_with_descendant(node) if path else self.root
+        )
         while current is not None and current.id != node.id:
             path.append(current)
+            spans.append(current.byte_range)
             if len(path) > MAX_DEPTH:
                 raise OverTimeError
             current = current.child_with_descendant(node)
         return tuple(path)
+
+    def _keep_above(self, start: int, end: int) -> None:
+        """Keep of the last way what is surely above: what holds more than a range."""
+        spans = self._last_spans
+        kept = len(spans) if start < end else 0
+        while kept:
+            first, last = spans[kept - 1]
+            if first <= start and end <= last and last - first > end - start:
+                break
+            kept -= 1
+        del spans[kept:], self._last_path[kept:]
 
     def tokens(self, name: str, within: Node | None = None) -> list[Use]:
         """Return every node whose text is just this name, whatever it is."""
@@ -129,8 +162,15 @@ class Source:
         last = bisect_left(places, within.end_byte)
         if last - first > MAX_USES:
             raise TooManyUsesError(name)
-        found = (self._token(place, name) for place in places[first:last])
-        return [use for use in found if use is not None]
+        known = self._tokens.setdefault(name, {})
+        found = []
+        for place in places[first:last]:
+            if place not in known:
+                known[place] = self._token(place, name)
+            use = known[place]
+            if use is not None:
+                found.append(use)
+        return found
 
     def _places_of(self, name: str) -> list[int]:
         """Return where a name stands in the text, whatever it is there."""
@@ -147,15 +187,12 @@ class Source:
 
     def _token(self, place: int, name: str) -> Use | None:
         """Return the name at a place as a use; None inside text or a comment."""
+        self.look()
         span = (place, place + len(name.encode()))
-        if span not in self._tokens:
-            node = self.root.descendant_for_byte_range(*span)
-            is_it = node is not None and node.byte_range == span
-            if node is None or not is_it or node.type == "comment":
-                self._tokens[span] = None
-            else:
-                self._tokens[span] = Use(node, self.path_of(node))
-        return self._tokens[span]
+        node = self.root.descendant_for_byte_range(*span)
+        if node is None or node.byte_range != span or node.type == "comment":
+            return None
+        return Use(node, self)
 
     def uses(self, name: str, within: Node | None = None) -> list[Use]:
         """Return the uses of a name as a variable, its declarations included."""
@@ -167,7 +204,7 @@ class Source:
         within = within or self.root
         key = (name, within.id)
         if key not in self._declared:
-            declared = (declaration_of(use) for use in self.uses(name, within))
+            declared = map(_known_declaration, self.uses(name, within))
             self._declared[key] = [d for d in declared if d is not None]
         return self._declared[key]
 
@@ -215,6 +252,13 @@ def _keeps_value(declaration: Declaration, name: str) -> bool:
 def _takes_over(inner: Declaration, outer: Declaration) -> bool:
     """Return whether a `var` begins with what the name held outside of it."""
     return inner.kind == "var" and outer.kind in ("parameter", "catch")
+
+
+def _known_declaration(use: Use) -> Declaration | None:
+    """Return what a use declares; looked up once."""
+    if isinstance(use.declared, bool):
+        use.declared = declaration_of(use)
+    return use.declared
 
 
 def declaration_of(use: Use) -> Declaration | None:

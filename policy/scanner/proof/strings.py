@@ -98,7 +98,7 @@ def _conditional(source: Source, use: Use, depth: int) -> Texts | None:
 def _binary(source: Source, use: Use, depth: int) -> Texts | None:
     """Return the texts of a sum, or of both sides of `||` and `??`."""
     operator = use.node.child_by_field_name("operator")
-    sign = text_of(operator) if operator is not None else ""
+    sign = operator.type if operator is not None else ""
     if sign not in ("+", "||", "??"):
         return None
     left = _field(source, use, "left", depth)
