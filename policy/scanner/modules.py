@@ -63,6 +63,7 @@ UNCOVERED_BUILTINS = frozenset(
 )
 # Names that nothing but the module has: telling even as a bare string.
 TELLING_NAMES = frozenset(("child_process", "worker_threads", "perf_hooks", "dgram"))
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
@@ -78,6 +79,12 @@ def builtin_name(specifier: str) -> str | None:
 def is_native_addon(specifier: str) -> bool:
     """Return whether a specifier names compiled code."""
     return specifier.lower().rstrip().endswith(".node")
+
+
+def is_outside(specifier: str) -> bool:
+    """Return whether a specifier is a file by its whole path, wherever that is."""
+    path = specifier.strip().removeprefix("file:")
+    return path.startswith(("/", "\\\\")) or _DRIVE.match(path) is not None
 
 
 def scheme_of(specifier: str) -> str | None:

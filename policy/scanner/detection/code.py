@@ -22,10 +22,12 @@ from policy.scanner.modules import (
     scheme_of,
 )
 from policy.scanner.parsing.scopes import (
+    arguments_of,
     text_of,
     unwrap,
 )
 from policy.scanner.semantics.coercion import to_text
+from policy.scanner.semantics.literals import unescape
 from policy.scanner.semantics.values import (
     UNKNOWN,
     Host,
@@ -64,6 +66,9 @@ def judge_code(
     assembled = is_disguised(node, name, text, made)
     if is_spelled_out(node, name):
         hidden = frozenset()
+    if name == "eval" and node.child_by_field_name("optional_chain") is not None:
+        # eval?.(…) is indirect, and nobody writes it for any other end.
+        hidden = hidden | {"indirect-eval"}
     if name not in ("eval", "Function"):
         hidden = hidden | {"constructor-chain"}
     if hidden or assembled:
@@ -125,7 +130,7 @@ def judge_worker(
     """Judge a new worker by where its code comes from: a file, a URL, or text."""
     first = arguments[0] if arguments else UNKNOWN
     second = arguments[1] if len(arguments) > 1 else UNKNOWN
-    text = to_text(first) or ""
+    text = to_text(first) or _address(node)
     from_text = (
         "blob-worker" in worker_via(first)
         or scheme_of(text) in ("data", "blob")
@@ -140,6 +145,18 @@ def judge_worker(
     else:
         why = "A worker runs outside of this source's view"
         detector.add(node, "worker", FLAGGED, why, techniques)
+
+
+def _address(call: Node) -> str:
+    """Return the text of `new URL(text)`, where a worker is given one."""
+    given = arguments_of(call)[:1]
+    if not given or given[0].type != "new_expression":
+        return ""
+    made = given[0].child_by_field_name("constructor")
+    texts = arguments_of(given[0])[:1]
+    if made is None or text_of(made) != "URL" or not texts:
+        return ""
+    return unescape(text_of(texts[0])[1:-1]) if texts[0].type == "string" else ""
 
 
 def worker_via(value: Value) -> Via:

@@ -20,6 +20,7 @@ from policy.scanner.detection.modules import (
     judge_import,
     judge_named_module,
 )
+from policy.scanner.detection.names_at_hand import name_doubts
 from policy.scanner.detection.pollution import judge_assignment, judge_pair
 from policy.scanner.detection.quiet import Interest
 from policy.scanner.detection.shapes import Shape, find_shapes
@@ -64,6 +65,7 @@ def detect(
         proof = prove(syntax)
         _run(detector, Interest(syntax.source, proof))
         add_doubts(detector, proof)
+        name_doubts(detector, proof)
     except (OverTimeError, MemoryError):
         budget.exhausted = True
     return _conclude(detector)

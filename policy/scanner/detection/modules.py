@@ -23,6 +23,7 @@ from policy.scanner.modules import (
     UNCOVERED_BUILTINS,
     builtin_name,
     is_native_addon,
+    is_outside,
     scheme_of,
 )
 from policy.scanner.parsing.scopes import (
@@ -108,6 +109,9 @@ def judge_named_module(
     elif scheme_of(text) in ("http", "https", "blob"):
         why = f"This {how} loads code from a {scheme_of(text)} URL"
         detector.add(node, "remote-module", FLAGGED, why, via)
+    elif is_outside(text):
+        why = f"This {how} runs a file that is no part of this source"
+        detector.add(node, "outside-module", FLAGGED, why, via | {"dynamic-module"})
     elif name is not None:
         judge_builtin(detector, node, name, how, via)
     elif via & ENCODINGS:

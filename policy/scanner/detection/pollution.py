@@ -153,6 +153,7 @@ def judge_assignment(detector: Detector, node: Node, scope: Scope) -> None:
     if not keys or left is None:
         return
     names = [key for key, _ in reversed(keys)]
+    judge_options(detector, node, names[-1])
     hidden = frozenset().union(*(via for _, via in keys)) & _HIDING
     owner = detector.folder.fold(left.child_by_field_name("object"), scope)
     if not writes_prototype(names, owner, target):
@@ -161,6 +162,13 @@ def judge_assignment(detector: Detector, node: Node, scope: Scope) -> None:
     why = "A write to a prototype that everything inherits"
     techniques = hidden | {"prototype-pollution"}
     detector.add(node, "prototype-write", classification, why, techniques)
+
+
+def judge_options(detector: Detector, node: Node, name: str | None) -> None:
+    """Flag a write to NODE_OPTIONS: every process begun later runs what it names."""
+    if name == "NODE_OPTIONS":
+        why = "NODE_OPTIONS has every process that is begun later run other code"
+        detector.add(node, "runtime-options", FLAGGED, why, {"dynamic-module"})
 
 
 def writes_prototype(names: list[str | None], owner: Value, base: Node | None) -> bool:
@@ -179,7 +187,11 @@ def writes_prototype(names: list[str | None], owner: Value, base: Node | None) -
 def judge_pair(detector: Detector, node: Node, scope: Scope) -> None:
     """Flag `["__proto__"]: …` with a computed key, which makes an own member."""
     key = node.child_by_field_name("key")
-    if key is None or key.type != "computed_property_name":
+    if key is None:
+        return
+    if b"NODE_OPTIONS" in (key.text or b"")[:40]:
+        judge_options(detector, node, "NODE_OPTIONS")
+    if key.type != "computed_property_name":
         return
     name, via = property_key(detector.folder, key, scope)
     if name == "__proto__":

@@ -42,7 +42,7 @@ _NAMED = re.compile(
 _PROTOTYPE_HELD = re.compile(
     rb"\.prototype\s*[;,)\n]|__proto__\s*[;,)\n]|__lookup[GS]etter__"
 )
-_LEFT = re.compile(rb"\[|proto|constructor")
+_LEFT = re.compile(rb"\[|proto|constructor|NODE_OPTIONS")
 _LOUD = frozenset(("import_statement", "export_statement", "with_statement", "pair"))
 
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 # How often a name in a cycle is folded anew before its value is taken as it is.
 MAX_TRIES = 3
 _MAX_WRITES = 64
+_MAX_ITSELF_BYTES = 200
 _NAMED = (Host, Module, Method, Bound)
 
 
@@ -180,10 +181,31 @@ def apply_write(
         return assign_member(folder, current, write)
     if write.kind == "change":
         return apply_change(folder, current, write)
-    value = source_of(folder, write)
+    value = source_of_itself(folder, binding, current, write)
+    if value is None:
+        value = source_of(folder, write)
     if write.path:
         value = follow_path(folder, value, write)
     return mark_named(folder, binding, value, write)
+
+
+def source_of_itself(
+    folder: Folder, binding: Binding, current: Value, write: Write
+) -> Value | None:
+    """Return what `name = "v" + name` comes to; None for any other write."""
+    node = write.node
+    if write.kind != "value" or node is None or type(current) is Value:
+        return None
+    if node.type not in ("binary_expression", "template_string", "call_expression"):
+        return None
+    if binding.name.encode() not in (node.text or b"")[:_MAX_ITSELF_BYTES]:
+        return None
+    frame = folder.frame
+    folder.frame = {**(frame or {}), binding: current}
+    try:
+        return folder.fold(node, write.scope)
+    finally:
+        folder.frame = frame
 
 
 def source_of(folder: Folder, write: Write) -> Value:

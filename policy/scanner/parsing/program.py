@@ -50,26 +50,33 @@ class _Builder:
         stack: list[tuple[Node, Scope, Node | None]] = [
             (child, self.top, None) for child in reversed(self.top.node.named_children)
         ]
+        sites, nodes = self.program.sites, 0
         while stack:
             node, scope, loop = stack.pop()
-            self.program.nodes += 1
-            if self.program.nodes % _NODES_BETWEEN_LOOKS == 0:
+            nodes += 1
+            if nodes % _NODES_BETWEEN_LOOKS == 0:
                 self.clock.check()
-            if self.program.nodes > self.limit:
+            if nodes > self.limit:
                 self.program.is_complete = False
                 break
             kind = node.type
-            if kind in TYPE_ONLY:
+            if kind in _LEAVES:
+                if self.may_escape and kind == "identifier":
+                    self.enter(node, kind, scope, loop)
                 continue
             inner = scope
-            if kind in _ENTERED or (kind == "identifier" and self.may_escape):
+            if kind == "member_expression":
+                sites.append(Site(node, scope))
+            elif kind in _ENTERED:
                 inner = self.enter(node, kind, scope, loop)
-            if node.named_child_count:
                 if kind in FUNCTIONS:
                     loop = self.callback_loop(node, loop)
                 elif kind in LOOPS and loop is None:
                     loop = node
-                stack.extend((c, inner, loop) for c in reversed(node.named_children))
+            children = node.named_children
+            children.reverse()
+            stack += [(child, inner, loop) for child in children]
+        self.program.nodes = nodes
         self.settle()
         return self.program
 
@@ -244,9 +251,13 @@ class _Builder:
         callee = unwrap(node.child_by_field_name("function"))
         if callee is None:
             return
-        for argument in arguments_of(node)[:1]:
-            if argument.type in FUNCTIONS:
-                self.program.callbacks[argument.id] = Site(node, scope)
+        arguments = node.child_by_field_name("arguments")
+        given = arguments.named_children if arguments is not None else []
+        first = next(
+            (argument for argument in given if argument.type != "comment"), None
+        )
+        if first is not None and first.type in FUNCTIONS:
+            self.program.callbacks[first.id] = Site(node, scope)
         if callee.type == "identifier":
             calls = self.program.calls_by_name.setdefault(name_of(callee), [])
             calls.append(Site(node, scope))
@@ -306,13 +317,16 @@ class _Builder:
         """Note the names and owners of an object's or a class's methods."""
         for child in node.named_children:
             method: Node | None = child
-            key = child.child_by_field_name("name")
-            if child.type == "pair":
+            is_pair = child.type == "pair"
+            if is_pair:
                 method = child.child_by_field_name("value")
-                key = child.child_by_field_name("key")
-            if method is not None and key is not None and method.type in FUNCTIONS:
+            kind = method.type if method is not None else ""
+            if method is None or kind not in FUNCTIONS:
+                continue
+            key = child.child_by_field_name("key" if is_pair else "name")
+            if key is not None:
                 self.program.member_names[method.id] = name_of(key).strip("'\"")
-            if method is not None and method.type in FUNCTIONS - {"arrow_function"}:
+            if kind != "arrow_function":
                 self.program.method_owners[method.id] = Site(node, scope)
 
     def enum(self, node: Node, scope: Scope, loop: Node | None) -> None:
@@ -323,6 +337,9 @@ class _Builder:
 
     def pattern(self, node: Node, write: Write, home: Scope | None) -> None:
         """Bind every name of a destructuring pattern; home None means assignment."""
+        if node.type == "identifier":
+            self.bind_name(name_of(node), write, home)
+            return
         for name, path in names_of_pattern(node, write.path):
             bound = Write(write.kind, write.node, write.scope, path, write.extra)
             bound.loop = write.loop
@@ -380,3 +397,18 @@ _HANDLERS = {
 _ENTERED = (
     SITES | FUNCTIONS | CLASSES | BLOCKS | frozenset(_HANDLERS) | {"with_statement"}
 )
+# Nothing in them is a binding or a site.
+_LEAVES = TYPE_ONLY | {
+    "identifier",
+    "property_identifier",
+    "shorthand_property_identifier",
+    "string",
+    "number",
+    "regex",
+    "true",
+    "false",
+    "null",
+    "this",
+    "import",
+    "super",
+}

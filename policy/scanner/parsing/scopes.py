@@ -38,7 +38,7 @@ class Binding:
     is_implicit: bool = False
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Scope:
     parent: Scope | None
     node: Node
@@ -59,7 +59,7 @@ class Scope:
         return scope
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Write:
     """One way in which a binding gets a value.
 
@@ -75,7 +75,7 @@ class Write:
     loop: Node | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Site:
     node: Node
     scope: Scope
@@ -116,16 +116,21 @@ def name_of(node: Node) -> str:
     return unescape(text_of(node))
 
 
-def unwrap(node: Node | None) -> Node | None:
-    """Return the expression inside parentheses and type assertions."""
-    while node is not None and node.type in (
+_WRAPPERS = frozenset(
+    [
         "parenthesized_expression",
         "as_expression",
         "satisfies_expression",
         "non_null_expression",
         "type_assertion",
         "instantiation_expression",
-    ):
+    ]
+)
+
+
+def unwrap(node: Node | None) -> Node | None:
+    """Return the expression inside parentheses and type assertions."""
+    while node is not None and node.type in _WRAPPERS:
         children = [c for c in node.named_children if c.type != "comment"]
         if not children:
             return None
