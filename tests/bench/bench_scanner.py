@@ -32,7 +32,7 @@ from policy.scanner import (
 )
 from policy.scanner.parsing.syntax import LANGUAGE_BY_SUFFIX
 from tests.bench.sizes import choose, is_smallest
-from tests.data.evasions import FOLDER, HELD_OUT, Sample, load_samples
+from tests.data.evasions import FOLDER, HELD_OUT, LATER, Sample, load_samples
 
 INSTALL_SECONDS = 300
 MOST_SAMPLES = choose(None, 10)
@@ -223,6 +223,7 @@ def write_packages(folder: Path, pins: list[str]) -> str | None:
 def main() -> int:
     detection_table("Corpus of evasions", load_samples(FOLDER)[:MOST_SAMPLES])
     detection_table("Held-out families", load_samples(HELD_OUT)[:MOST_SAMPLES])
+    detection_table("Later families", load_samples(LATER)[:MOST_SAMPLES])
     for title, pins in (("seen while tuning", PACKAGES), ("not seen", UNSEEN)):
         print(f"\n## Packages {title}")
         problem = measure_packages(" ".join(pins).split())

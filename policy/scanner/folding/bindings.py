@@ -14,6 +14,7 @@ from policy.scanner.builtins.reflection import items_of
 from policy.scanner.folding.constants import property_key
 from policy.scanner.folding.expressions import augment
 from policy.scanner.folding.parameters import fold_parameter
+from policy.scanner.folding.state import MAX_TRIES
 from policy.scanner.limits import MAX_ITEMS
 from policy.scanner.parsing.scopes import (
     Binding,
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     from policy.scanner.folding.folder import Folder
 
 
-# How often a name in a cycle is folded anew before its value is taken as it is.
-MAX_TRIES = 3
 _MAX_WRITES = 64
 _MAX_ITSELF_BYTES = 200
 _NAMED = (Host, Module, Method, Bound)

@@ -8,10 +8,12 @@ from tree_sitter import Node
 
 from policy.scanner.builtins.hosts import get_member
 from policy.scanner.folding.constants import add_object_method, property_key
+from policy.scanner.folding.state import MAX_TRIES
 from policy.scanner.parsing.scopes import (
     FUNCTIONS,
     Scope,
     Site,
+    find_binding,
     text_of,
     unwrap,
 )
@@ -107,34 +109,65 @@ def static_member(folder: Folder, owner: Class, node: Node, scope: Scope) -> Val
     key, via = member_key(folder, node, scope)
     if key is None:
         return UNKNOWN
-    members = class_members(folder, owner, is_static=True)
+    members = static_members(folder, owner, key)
     if key in members:
         return add_via(members[key], "class-member", *via)
     return add_via(get_member(owner, key), *via)
 
 
-def class_members(folder: Folder, klass: Class, *, is_static: bool) -> dict[str, Value]:
+def class_members(folder: Folder, klass: Class) -> dict[str, Value]:
     """Return the fields, methods and `this.key = value` of a class."""
-    body = klass.node.child_by_field_name("body")
-    inner = folder.program.scopes.get(klass.node.id, klass.scope)
     members: dict[str, Value] = {}
-    for child in body.named_children if body is not None else ():
-        if any(c.type == "static" for c in child.children[:4]) is not is_static:
-            continue
-        if child.type == "method_definition":
-            add_object_method(folder, child, inner, members)
-        name = child.child_by_field_name("property") or (
-            child.child_by_field_name("name") if "field" in child.type else None
-        )
-        if name is not None:
-            key = property_key(folder, name, inner)[0]
-            value = child.child_by_field_name("value")
-            if key is not None:
-                # Without a value, a subclass or a caller may set it.
-                members[key] = UNKNOWN if value is None else folder.fold(value, inner)
-    if not is_static:
-        add_constructed(folder, klass, members)
+    inner = folder.program.scopes.get(klass.node.id, klass.scope)
+    for child in _body(klass):
+        if not _is_static(child):
+            add_member(folder, child, inner, members)
+    add_constructed(folder, klass, members)
     return members
+
+
+def static_members(folder: Folder, klass: Class, wanted: str) -> dict[str, Value]:
+    """Return what a class itself has under one name; empty where it has nothing."""
+    members: dict[str, Value] = {}
+    inner = folder.program.scopes.get(klass.node.id, klass.scope)
+    for child in _body(klass):
+        if not _is_static(child):
+            continue
+        name = child.child_by_field_name("property") or child.child_by_field_name(
+            "name"
+        )
+        if name is not None and property_key(folder, name, inner)[0] == wanted:
+            add_member(folder, child, inner, members)
+    return members
+
+
+def _body(klass: Class) -> list[Node]:
+    """Return the nodes of a class's body."""
+    body = klass.node.child_by_field_name("body")
+    return body.named_children if body is not None else []
+
+
+def _is_static(member: Node) -> bool:
+    """Return whether a member is the class's own, not that of its instances."""
+    return any(child.type == "static" for child in member.children[:4])
+
+
+def add_member(
+    folder: Folder, member: Node, inner: Scope, members: dict[str, Value]
+) -> None:
+    """Add a field's value, or a method, of a class's body."""
+    if member.type == "method_definition":
+        add_object_method(folder, member, inner, members)
+    name = member.child_by_field_name("property") or (
+        member.child_by_field_name("name") if "field" in member.type else None
+    )
+    if name is None:
+        return
+    key = property_key(folder, name, inner)[0]
+    value = member.child_by_field_name("value")
+    if key is not None:
+        # Without a value, a subclass or a caller may set it.
+        members[key] = UNKNOWN if value is None else folder.fold(value, inner)
 
 
 def add_constructed(folder: Folder, klass: Class, members: dict[str, Value]) -> None:
@@ -187,17 +220,37 @@ def make_instance(folder: Folder, klass: Class) -> Value:
     key = klass.node.id
     if key in folder.running:
         return UNKNOWN
-    if folder.frame is None and key in folder.instances:
+    if _sees_frame(folder, klass):
+        return _instance(folder, klass, key)
+    if key in folder.instances:
         return folder.instances[key]
-    was_cut_before, folder.was_cut = folder.was_cut, False
+    # Made outside of the function that is followed, it is the same for every call.
+    frame, this, was_cut = folder.frame, folder.this, folder.was_cut
+    folder.frame, folder.this, folder.was_cut = None, None, False
+    try:
+        made = _instance(folder, klass, key)
+        tries = folder.tries[key] = folder.tries.get(key, 0) + 1
+        if not folder.was_cut or tries >= MAX_TRIES:
+            folder.instances[key] = made
+    finally:
+        folder.frame, folder.this = frame, this
+        folder.was_cut = folder.was_cut or was_cut
+    return made
+
+
+def _sees_frame(folder: Folder, klass: Class) -> bool:
+    """Return whether a class stands inside of the function that is being followed."""
+    return folder.frame is not None and any(
+        find_binding(binding.name, klass.scope) is binding for binding in folder.frame
+    )
+
+
+def _instance(folder: Folder, klass: Class, key: int) -> Value:
+    """Return an instance, made anew."""
     folder.running.add(key)
     try:
-        members = class_members(folder, klass, is_static=False)
+        members = class_members(folder, klass)
     finally:
         folder.running.discard(key)
     members.setdefault("constructor", klass)
-    made = Object(members, is_open=True, via=frozenset({"class-member"}))
-    if folder.frame is None and not folder.was_cut:
-        folder.instances[key] = made
-    folder.was_cut = folder.was_cut or was_cut_before
-    return made
+    return Object(members, is_open=True, via=frozenset({"class-member"}))

@@ -12,6 +12,8 @@ MAX_DEPTH = 60
 MAX_STEPS = 250_000
 # For one site: an unrolled decoder of some thousand characters.
 MAX_SITE_STEPS = 12_000
+# How often a name in a cycle is folded anew before its value is taken as it is.
+MAX_TRIES = 3
 # Asking for the time costs as much as a step.
 _STEPS_BETWEEN_LOOKS = 2048
 

@@ -17,7 +17,6 @@ from policy.scanner.parsing.scopes import (
     Scope,
     Site,
     Write,
-    arguments_of,
     name_of,
     unwrap,
 )

@@ -9,10 +9,18 @@ import re
 
 from tree_sitter import Node
 
-from policy.scanner.parsing.scopes import FUNCTIONS, text_of, unwrap
-from policy.scanner.proof.flow import Flow, Way, is_assigned, is_type
+from policy.scanner.parsing.scopes import CHANGERS, FUNCTIONS, text_of, unwrap
+from policy.scanner.proof.flow import (
+    Flow,
+    Way,
+    flows_of,
+    is_assigned,
+    is_target,
+    is_type,
+)
 from policy.scanner.proof.prover import Prover
 from policy.scanner.proof.source import VALUE_IDENTIFIERS, Use
+from policy.scanner.proof.strings import keys_of
 
 _TAKEN = "A constructor is taken, which may be Function"
 _ESCAPED = re.compile(rb"\\u(?=[0-9a-fA-F{])")
@@ -21,7 +29,7 @@ _NAMES = VALUE_IDENTIFIERS | {"property_identifier", "private_property_identifie
 
 def follow_doors(prover: Prover) -> None:
     """Apply every rule to a file."""
-    for rule in (_imports, _constructors, _arguments, _callers, _escaped_names, _withs):
+    for rule in _RULES:
         rule(prover)
 
 
@@ -138,3 +146,30 @@ def _withs(prover: Prover) -> None:
         if use.parent.type == "with_statement":
             why = "with makes names depend on an object"
             prover.proof.doubt(use.parent, "with-statement", why)
+
+
+def _options(prover: Prover) -> None:
+    """Doubt a change of `process.execArgv`: every process begun later gets it."""
+    for use in prover.source.tokens("execArgv"):
+        if use.node.type != "property_identifier" or not use.path:
+            continue
+        member = use.up()
+        changes = is_target(member) or any(
+            flow.way is Way.MEMBER
+            and (keys_of(prover.source, flow.use) or CHANGERS) & CHANGERS
+            for flow in flows_of(member)
+        )
+        if changes:
+            why = "Every process that is begun later is given other options"
+            prover.proof.doubt(member.node, "runtime-options", why)
+
+
+_RULES = (
+    _imports,
+    _constructors,
+    _arguments,
+    _callers,
+    _escaped_names,
+    _withs,
+    _options,
+)

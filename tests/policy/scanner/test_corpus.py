@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from policy.scanner import Classification, scan_source
-from tests.data.evasions import BENIGN, HELD_OUT, Sample, load_samples
+from tests.data.evasions import BENIGN, HELD_OUT, LATER, Sample, load_samples
 
 SAMPLES = load_samples()
 BENIGN_SAMPLES = load_samples(BENIGN)
@@ -42,6 +42,15 @@ def test_corpus_has_twelve_families_of_ten_distinct_samples():
 def test_held_out_evasion_is_never_called_safe(sample: Sample):
     report = scan_source(sample.source, f"sample{sample.suffix}")
     assert report.classification is not Classification.SAFE
+
+
+def test_later_families_are_found_and_nearly_all_named():
+    samples = load_samples(LATER)
+    said = {s: scan_source(s.source, f"sample{s.suffix}") for s in samples}
+    missed = [s.name for s, r in said.items() if r.classification == "safe"]
+    named = [s for s, r in said.items() if r.classification == s.expected]
+    assert not missed
+    assert len(named) / len(samples) > 0.95
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=_name)
