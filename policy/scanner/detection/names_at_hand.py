@@ -104,10 +104,19 @@ def _places(detector: Detector) -> Iterator[tuple[str, Node]]:
         node = root.descendant_for_byte_range(*match.span())
         if node is None or node.byte_range != match.span():
             continue
-        if node.type not in ("string", "template_string") or _is_elsewhere(node):
-            continue
         text = match[0][1:-1].decode()
+        if node.type not in ("string", "template_string"):
+            continue
+        if _is_elsewhere(node) and not _is_asked_for(node, text):
+            continue
         yield (text if text in _INTERNALS else builtin_name(text) or text), node
+
+
+def _is_asked_for(node: Node, text: str) -> bool:
+    """Return whether a member's name is looked for among others: `k == 'binding'`."""
+    parent = node.parent
+    is_compared = parent is not None and parent.type == "binary_expression"
+    return is_compared and text in _INTERNALS
 
 
 def _is_elsewhere(node: Node) -> bool:

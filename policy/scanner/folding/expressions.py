@@ -127,6 +127,9 @@ def augment(folder: Folder, current: Value, node: Node, scope: Scope) -> Value:
     operator = node.child_by_field_name("operator")
     right = folder.fold(node.child_by_field_name("right"), scope)
     sign = operator.type.removesuffix("=") if operator is not None else ""
+    if sign in ("&&", "||", "??"):
+        # Either may be what it holds in the end.
+        return one_of((add_via(right, "conditional-expression"), current))
     return fold_binary_values(folder, sign, current, right)
 
 

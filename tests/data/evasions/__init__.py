@@ -6,7 +6,8 @@ is its source. Nothing of it is ever run.
 
 `held_out/` holds families that were written after the detector was finished, so that
 its rate there is not a rate on what it was built from. They stay as they were written.
-`later/` holds nineteen families more, looked at once before they were mended.
+`later/` holds families that were written later, looked at once before what they
+showed was mended.
 """
 
 from __future__ import annotations
