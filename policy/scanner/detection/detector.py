@@ -30,6 +30,7 @@ from policy.scanner.families import (
 )
 from policy.scanner.folding import MAX_CODE_NESTING, Budget, Folder
 from policy.scanner.limits import OverTimeError
+from policy.scanner.parsing.kinds import TELLING_MEMBERS
 from policy.scanner.parsing.program import build_program
 from policy.scanner.parsing.scopes import (
     Scope,
@@ -46,7 +47,6 @@ from policy.scanner.semantics.values import (
     options,
 )
 
-_TELLING_MEMBERS = frozenset((b"binding", b"dlopen", b"_linkedBinding"))
 _SITES_BETWEEN_LOOKS = 64
 # Dotted access to a global is as easy to read as the bare name.
 _DOORS = frozenset(("process", "globalThis", "module", "require", "Reflect"))
@@ -76,8 +76,8 @@ def _run(detector: Detector, interest: Interest) -> None:
     for index, site in enumerate(detector.program.sites):
         if index % _SITES_BETWEEN_LOOKS == 0:
             detector.folder.budget.clock.check()
-        handler = _HANDLERS.get(site.node.type)
-        if handler is not None and interest.has(site.node):
+        handler = _HANDLERS.get(site.kind)
+        if handler is not None and interest.has(site.node, site.kind):
             _judge_site(detector, handler, site)
         if detector.is_full:
             break
@@ -164,7 +164,7 @@ def judge_member(detector: Detector, node: Node, scope: Scope) -> None:
     if node.type == "member_expression":
         name = node.child_by_field_name("property")
         written = (name.text or b"") if name is not None else b""
-        if written not in _TELLING_MEMBERS and b"\\" not in written:
+        if written not in TELLING_MEMBERS and b"\\" not in written:
             return
     if node.type == "subscript_expression":
         judge_unknown_key(detector, node, scope)

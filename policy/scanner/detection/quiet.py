@@ -58,14 +58,14 @@ class Interest:
         self.is_quiet = is_proved and _DECODING.search(source) is None
         self.may_merge = may_hold_merge(source)
 
-    def has(self, node: Node) -> bool:
-        """Return whether a place may hold a finding."""
-        if not self.is_quiet or node.type in _LOUD:
+    def has(self, node: Node, kind: str) -> bool:
+        """Return whether a place, a node of a kind, may hold a finding."""
+        if not self.is_quiet or kind in _LOUD:
             return True
-        if node.type.endswith("assignment_expression"):
+        if kind.endswith("assignment_expression"):
             left = node.child_by_field_name("left")
             return left is not None and _LEFT.search(left.text or b"") is not None
-        if node.type not in ("call_expression", "new_expression"):
+        if kind not in ("call_expression", "new_expression"):
             return False
         callee = node.child_by_field_name("function")
         callee = unwrap(callee or node.child_by_field_name("constructor"))

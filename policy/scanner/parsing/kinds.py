@@ -35,3 +35,6 @@ TYPE_ONLY = frozenset(
         "comment",
     ]
 )
+# Members that reach the runtime's internals, and escapes, by which one may be spelled.
+TELLING_MEMBERS = frozenset((b"binding", b"dlopen", b"_linkedBinding"))
+TELLING_TEXTS = (b"inding", b"dlopen", b"\\u")

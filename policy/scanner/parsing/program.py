@@ -5,7 +5,13 @@ from __future__ import annotations
 from tree_sitter import Node
 
 from policy.scanner.limits import Clock
-from policy.scanner.parsing.kinds import BLOCKS, LOOPS, SITES, TYPE_ONLY
+from policy.scanner.parsing.kinds import (
+    BLOCKS,
+    LOOPS,
+    SITES,
+    TELLING_TEXTS,
+    TYPE_ONLY,
+)
 from policy.scanner.parsing.patterns import names_of_pattern
 from policy.scanner.parsing.scopes import (
     CHANGERS,
@@ -43,6 +49,8 @@ class _Builder:
         text = root.text or b""
         # Only these say anything of a name by itself.
         self.may_escape = b"eval" in text or b"\\u" in text
+        # Only these are looked at of members that are named with a dot.
+        self.may_tell = any(word in text for word in TELLING_TEXTS)
 
     def build(self) -> Program:
         """Return a file's program: scopes, writes, calls and sites, in one walk."""
@@ -65,7 +73,8 @@ class _Builder:
                 continue
             inner = scope
             if kind == "member_expression":
-                sites.append(Site(node, scope))
+                if self.may_tell:
+                    sites.append(Site(node, scope, kind))
             elif kind in _ENTERED:
                 inner = self.enter(node, kind, scope, loop)
                 if kind in FUNCTIONS:
@@ -97,7 +106,7 @@ class _Builder:
                 self.program.escapes.append(Site(node, scope))
             return scope
         if kind in SITES:
-            self.program.sites.append(Site(node, scope))
+            self.program.sites.append(Site(node, scope, kind))
         handler = _HANDLERS.get(kind)
         if handler is not None:
             handler(self, node, scope, loop)

@@ -79,6 +79,8 @@ class Write:
 class Site:
     node: Node
     scope: Scope
+    # What kind of node it is, where that was asked for already.
+    kind: str = ""
 
 
 @dataclass

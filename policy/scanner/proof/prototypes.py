@@ -14,14 +14,16 @@ from policy.scanner.proof.capabilities import BUILT_IN_CLASSES
 from policy.scanner.proof.flow import Flow, Way, is_assigned
 from policy.scanner.proof.inheritance import gives_prototype
 from policy.scanner.proof.prover import Prover
-from policy.scanner.proof.source import VALUE_IDENTIFIERS, Use
+from policy.scanner.proof.source import NAME_BYTES, VALUE_IDENTIFIERS, Use
 
 # Most uses call the class, or one of its own functions: nothing is inherited there.
+# What is in front is looked at afterwards: a search that begins with that is slow.
 _TAKEN = re.compile(
-    rb"(?<![\w$.])(?:%b)(?![\w$])"
+    rb"(?:%b)(?![\w$])"
     rb"(?!\s*(?:\(|\??\.\s*(?!prototype|constructor|__proto__)[a-zA-Z]))"
     % "|".join(sorted(BUILT_IN_CLASSES)).encode()
 )
+_NAME_OR_DOT = NAME_BYTES | frozenset(b".")
 _LITERALS = (
     FUNCTIONS
     | CLASSES
@@ -50,6 +52,9 @@ def _named(prover: Prover) -> None:
     """Follow the names of the runtime's own classes."""
     source = prover.source
     for match in _TAKEN.finditer(source.data):
+        start = match.start()
+        if start and source.data[start - 1] in _NAME_OR_DOT:
+            continue
         source.look()
         node = source.root.descendant_for_byte_range(*match.span())
         if node is None or node.type not in VALUE_IDENTIFIERS:

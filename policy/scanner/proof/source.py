@@ -20,7 +20,7 @@ from policy.scanner.parsing.scopes import CLASSES, FUNCTIONS
 # One name: a minified bundle says `e` some ten thousand times; nobody says require so.
 MAX_USES = 4_000
 _LOOKS_BETWEEN = 64
-_NAME_BYTES = frozenset(b"$_" + string.digits.encode() + string.ascii_letters.encode())
+NAME_BYTES = frozenset(b"$_" + string.digits.encode() + string.ascii_letters.encode())
 # Nobody nests so deep; each use costs as much as it is deep.
 MAX_DEPTH = 600
 VALUE_IDENTIFIERS = frozenset(
@@ -181,7 +181,7 @@ class Source:
             self._places[name] = [
                 start
                 for start in starts
-                if start == 0 or self.data[start - 1] not in _NAME_BYTES
+                if start == 0 or self.data[start - 1] not in NAME_BYTES
             ]
         return self._places[name]
 
