@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from evidence.format import LongArray
 from evidence.text import storable
 
 BIGINT_MAX = 2**63 - 1
@@ -58,7 +59,7 @@ def safe_json(value: Any) -> Any:
         return safe_text(value, length=JSON_TEXT_LENGTH)
     if isinstance(value, dict):
         return {str(safe_text(k)): safe_json(item) for k, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | LongArray):
         return [safe_json(item) for item in value[:JSON_LIST_LENGTH]]
     if isinstance(value, float) and not math.isfinite(value):
         return None

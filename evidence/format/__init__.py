@@ -21,6 +21,7 @@ from .names import (
     Section,
     Severity,
 )
+from .pieces import Array, LongArray, open_or_read
 from .reading import read_document
 from .redaction import IncidentBundleRedactionPolicy
 from .replay import build_replay, replay_steps
@@ -44,6 +45,7 @@ __all__ = [
     "MAX_DOCUMENT_BYTES",
     "PLACEHOLDER",
     "REDACTION_FLAGS",
+    "Array",
     "Category",
     "Diagnosis",
     "DocumentKind",
@@ -55,6 +57,7 @@ __all__ = [
     "IncidentEvidenceBundleReport",
     "Leak",
     "LeakKind",
+    "LongArray",
     "RuntimeRiskLedgerVerificationReport",
     "Section",
     "Severity",
@@ -66,6 +69,7 @@ __all__ = [
     "canonical_bytes",
     "hash_value",
     "kind_of",
+    "open_or_read",
     "read_bytes",
     "read_document",
     "replay_steps",

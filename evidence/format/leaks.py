@@ -30,20 +30,6 @@ _COMPARED_LENGTH = 4096
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 
 
-def find_leaks(
-    document: dict[str, Any], flags: tuple[str, ...], source: dict[str, Any] | None
-) -> list[Leak]:
-    """Return what the flags should have hidden: unredacted members, then strings.
-
-    Both in order: of the flags' table first, of the document then. `source` is the
-    unredacted bundle; None leaves out the search through strings.
-    """
-    members = HiddenMembers(flags)
-    for section, records in sections_of(document).items():
-        members.hear(section, records, 0)
-    return [*members.leaks(), *find_spelled_out(document, flags, source)]
-
-
 class HiddenMembers:
     """Looks at every flagged member of records as they come."""
 

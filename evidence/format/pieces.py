@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,8 @@ import msgspec
 
 from .canonical import canonical_plain
 from .errors import DocumentRefused
-from .reading import read_part
+from .reading import read_document, read_part
+from .reading_exactly import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,35 +84,39 @@ class LongArray:
         return len(self._elements)
 
     def __iter__(self) -> Iterator[Any]:
-        for piece in self.pieces():
-            yield from piece.records
+        """Yield every record; raise DocumentRefused at a piece that is malformed."""
+        for _, reading in self._readings():
+            yield from reading.value
 
     def __getitem__(self, place: slice) -> list[Any]:
         """Return some of the records."""
-        return list(self._read(place)[0])
+        return list(self._read(place).value)
 
     def pieces(self) -> Iterator[Piece]:
         """Read piece by piece; raise DocumentRefused at one that is malformed."""
-        for start in range(0, len(self._elements), self._cut.records):
-            records, canonical = self._read(slice(start, start + self._cut.records))
-            yield Piece(start, records, canonical)
+        for start, reading in self._readings():
+            written = reading.canonical
+            if written is None:
+                self._is_sorted = False
+                written = canonical_plain(reading.value, plain=reading.plain)
+            yield Piece(start, reading.value, written[1:-1])
 
-    def _read(self, place: slice) -> tuple[list[Any], bytes]:
-        """Read some of the elements, and write them in canonical form."""
+    def _readings(self) -> Iterator[tuple[int, Reading]]:
+        """Read the elements, some at a time, each time with the index of the first."""
+        for start in range(0, len(self._elements), self._cut.records):
+            yield start, self._read(slice(start, start + self._cut.records))
+
+    def _read(self, place: slice) -> Reading:
+        """Read some of the elements."""
         text = b"[" + b",".join(self._elements[place]) + b"]"
-        reading = read_part(text, within=self._within, sorted_first=self._is_sorted)
-        if reading.canonical is not None:
-            return reading.value, reading.canonical[1:-1]
-        self._is_sorted = False
-        return reading.value, canonical_plain(reading.value, plain=reading.plain)[1:-1]
+        return read_part(text, within=self._within, sorted_first=self._is_sorted)
 
 
 ARRAYS = (list, LongArray)
+Array = list[Any] | LongArray
 
 
-def pieces_of(
-    records: list[Any] | LongArray, *, plain: bool = False
-) -> Iterator[Piece]:
+def pieces_of(records: Array, *, plain: bool = False) -> Iterator[Piece]:
     """Yield an array's pieces. `plain` is the reader's word on a list's numbers."""
     if isinstance(records, LongArray):
         yield from records.pieces()
@@ -127,6 +133,14 @@ def open_document(data: bytes, *, cut: Cut = CUT) -> dict[str, Any]:
     and may be refused, when it is walked.
     """
     return _open_object(data, (0, len(data)), within=0, cut=cut)
+
+
+def open_or_read(data: bytes, *, cut: Cut = CUT) -> dict[str, Any]:
+    """Return a document that was verified: opened where it is long, else as a whole."""
+    if len(data) >= cut.long_bytes:
+        with suppress(DocumentRefused):
+            return open_document(data, cut=cut)
+    return read_document(data)
 
 
 Span = tuple[int, int]

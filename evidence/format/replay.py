@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
-from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -12,22 +12,17 @@ import orjson
 from .canonical import canonical_record
 from .ledger_entries import hash_of
 from .names import STEP_MEMBERS
-from .pieces import ARRAYS, LongArray, Piece, pieces_of
+from .pieces import ARRAYS, Array, Piece, pieces_of
 from .reports import RuntimeRiskLedgerVerificationReport
 
 _STEP_SIZE = len(STEP_MEMBERS) + 2
 _story = itemgetter(*STEP_MEMBERS)
 
 
-def replay_steps(
-    entries: list[Any], trusted_prefix: int, *, start: int = 0, stop: int | None = None
-) -> list[dict[str, Any]]:
-    """Return steps `start` to `stop`; from `trusted_prefix` on they are untrusted."""
-    end = len(entries) if stop is None else stop
-    return [
-        _step(index, entry, index < trusted_prefix)
-        for index, entry in enumerate(islice(entries, start, end), start)
-    ]
+def replay_steps(entries: Array, trusted_prefix: int) -> Iterator[dict[str, Any]]:
+    """Yield the step of each entry; from `trusted_prefix` on they are untrusted."""
+    for index, entry in enumerate(entries):
+        yield _step(index, entry, index < trusted_prefix)
 
 
 def build_replay(
@@ -36,7 +31,7 @@ def build_replay(
     """Return the replay of the entries, trusted as far as the report trusts them."""
     return {
         **_head(len(entries), hash_of(entries[-1]) if entries else None, report),
-        "steps": replay_steps(entries, report.trusted_prefix),
+        "steps": list(replay_steps(entries, report.trusted_prefix)),
     }
 
 
@@ -76,7 +71,7 @@ class ReplayComparison:
     steps of that piece have another.
     """
 
-    def __init__(self, entries: list[Any] | LongArray) -> None:
+    def __init__(self, entries: Array) -> None:
         self._entries = entries
         self._digests: dict[tuple[int, int], bytes] = {}
         self._tail: str | None = None

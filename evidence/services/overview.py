@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
+from evidence.format import Array, LongArray
 from evidence.storable_values import safe_bigint, safe_float, safe_json, safe_text
 
 PLOT_BUCKETS = 300
@@ -19,6 +20,7 @@ MAX_CATEGORIES = 50
 MAX_EXTENSIONS = 200
 OTHER_CATEGORIES = "(other names)"
 OTHER_WORD = "other"
+DRAWN_MEMBERS = ("extension_id", "ts_ms", "risk_score", "selected_action")
 SEVERITIES = ("critical", "error", "warning", "info")
 
 Point = tuple[int, int, float, str]
@@ -26,23 +28,38 @@ Point = tuple[int, int, float, str]
 
 
 def make_overview(
-    document: dict[str, Any], entries: list[Any], *, break_index: int | None
+    document: dict[str, Any], entries: Array, *, break_index: int | None
 ) -> dict[str, Any]:
-    """Return the document's own summary, its alerts counted, and its risk plot."""
+    """Return the document's own summary, its alerts counted, and its risk plot.
+
+    The document may have been opened: its long arrays are walked, not held.
+    """
     alerts = document.get("security_alerts")
+    told = [_drawn(entry) for entry in entries]
     return {
         "summary": safe_json(document.get("summary") or {}),
         "filter": safe_json(document.get("filter") or {}),
         "redaction": safe_json(document.get("redaction") or {}),
         "generated_at_ms": safe_bigint(document.get("generated_at_ms")),
-        "alerts": count_alerts(alerts if isinstance(alerts, list) else []),
-        "extensions": count_extensions(entries),
-        "plot": plot_risk(entries, break_index=break_index),
+        "alerts": count_alerts(alerts if _is_array(alerts) else []),
+        "extensions": count_extensions(told),
+        "plot": plot_risk(told, break_index=break_index),
         "records": time_records(document),
     }
 
 
-def count_alerts(alerts: list[Any]) -> list[dict[str, Any]]:
+def _is_array(value: Any) -> TypeGuard[Array]:
+    return isinstance(value, list | LongArray)
+
+
+def _drawn(entry: Any) -> dict[str, Any] | None:
+    """Return what is drawn of an entry: what is not is let go of."""
+    if not isinstance(entry, dict):
+        return None
+    return {name: entry[name] for name in DRAWN_MEMBERS if name in entry}
+
+
+def count_alerts(alerts: Array) -> list[dict[str, Any]]:
     """Return {category, severity, count} rows, most frequent category first."""
     pairs = Counter(
         (_name(alert.get("category")), _name(alert.get("severity")))
@@ -119,12 +136,12 @@ def time_records(document: dict[str, Any]) -> dict[str, Any]:
     return {
         name: _time_section(document[name], word_of)
         for name, word_of in TIMED_SECTIONS.items()
-        if isinstance(document.get(name), list)
+        if _is_array(document.get(name))
     }
 
 
 def _time_section(
-    records: list[Any], word_of: Callable[[dict[str, Any]], str]
+    records: Array, word_of: Callable[[dict[str, Any]], str]
 ) -> dict[str, Any]:
     dated = [
         (moment, index, word_of(record))

@@ -19,7 +19,7 @@ from evidence.audit.history import plain_json
 from evidence.errors import EvidenceConflict, EvidencePruned
 from evidence.format import (
     canonical_bytes,
-    read_document,
+    open_or_read,
     replay_steps,
     verify_document,
 )
@@ -54,7 +54,7 @@ def digest_anew(data: bytes) -> StepsDigest:
     result = verify_document(document).as_dict()
     is_bundle = str(result["kind"]) == "bundle"
     ledger = result["report"]["ledger"] if is_bundle else result["report"]
-    whole = read_document(document)
+    whole = open_or_read(document)
     entries = (whole["risk_ledger"] if is_bundle else whole)["entries"]
     steps = replay_steps(entries, ledger["trusted_prefix"] or 0)
     return _digest(_as_stored(step_row(0, step)) for step in steps)

@@ -20,7 +20,7 @@ from evidence.errors import (
 )
 from evidence.format import (
     DocumentRefused,
-    read_document,
+    open_or_read,
     verify_document,
 )
 from evidence.models import (
@@ -196,7 +196,7 @@ def _find_in_document(request: VerificationRequest, data: bytes) -> Finding:
     kind, report = str(result["kind"]), result["report"]
     ledger = report["ledger"] if kind == "bundle" else report
     valid = report["valid"] if kind == "bundle" else report["chain_valid"]
-    document = read_document(document_bytes)
+    document = open_or_read(document_bytes)
     holder = document["risk_ledger"] if kind == "bundle" else document
     return Finding(
         outcome=Outcome.VERIFIED if valid else Outcome.FAILED,

@@ -13,6 +13,7 @@ from evidence.errors import (
     EvidenceError,
 )
 from evidence.format import (
+    Array,
     DocumentRefused,
     replay_steps,
 )
@@ -33,7 +34,6 @@ from evidence.storable_values import (
 ENGINE_VERSION = "evidence.format 1.0"
 MESSAGE_LENGTH = 1000
 PATH_LENGTH = 500
-STEPS_PER_SLICE = 5000
 STEP_TEXTS = (
     *("extension_id", "call_id", "capability", "method", "policy_decision"),
     *("policy_reason", "selected_action", "outcome"),
@@ -49,7 +49,7 @@ ERROR_COLUMNS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What verifying found, not yet stored. `entries` are the ledger's, as read."""
+    """What verifying found, not yet stored. `entries` are the ledger's."""
 
     outcome: Outcome
     document_kind: str = ""
@@ -58,7 +58,7 @@ class Finding:
     overview: dict[str, Any] = field(default_factory=dict)
     refusal: DocumentRefused | EvidenceError | None = None
     errors: list[dict[str, Any]] = field(default_factory=list)
-    entries: list[Any] = field(default_factory=list)
+    entries: Array = field(default_factory=list)
     trusted_prefix: int | None = None
     break_index: int | None = None
     diagnosis: str = ""
@@ -121,12 +121,10 @@ def copy_steps(report: VerificationReport, finding: Finding) -> None:
     """Store the replay; COPY is three times as quick as INSERT, and as safe."""
     if not finding.entries:
         return
-    trusted = finding.trusted_prefix or 0
+    steps = replay_steps(finding.entries, finding.trusted_prefix or 0)
     with connection.cursor() as cursor, _copy(cursor, ReplayStep) as copy:
-        for start in range(0, len(finding.entries), STEPS_PER_SLICE):
-            stop = start + STEPS_PER_SLICE
-            for step in replay_steps(finding.entries, trusted, start=start, stop=stop):
-                copy.write_row(step_row(report.pk, step))
+        for step in steps:
+            copy.write_row(step_row(report.pk, step))
 
 
 def _copy(cursor: Any, model: type[VerificationError] | type[ReplayStep]) -> Any:
@@ -145,6 +143,6 @@ def step_row(report_id: int, step: dict[str, Any]) -> tuple[Any, ...]:
         safe_bigint(step.get("sequence")),
         safe_bigint(step.get("ts_ms")),
         safe_float(step.get("risk_score")),
-        json.dumps(safe_texts(step.get("triggers"))),
+        json.dumps(safe_texts(step["triggers"])) if step.get("triggers") else "[]",
         *(safe_text(step.get(name)) for name in STEP_TEXTS),
     )

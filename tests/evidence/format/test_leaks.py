@@ -21,11 +21,13 @@ from evidence.format import (
 from evidence.format.leaks import (
     _COMPARED_LENGTH,
     SEARCHED_LENGTH,
+    HiddenMembers,
     _holds_value,
     _index,
-    find_leaks,
+    find_spelled_out,
 )
 from evidence.format.names import REDACTED_MEMBERS
+from evidence.format.summary import sections_of
 from tests.work import at_most
 
 from . import reference
@@ -38,7 +40,10 @@ def leaks_of(
     document: dict[str, Any], source: dict[str, Any] | None = SOURCE
 ) -> list[tuple[str, str]]:
     flags = tuple(flag for flag in REDACTION_FLAGS if document["redaction"][flag])
-    found = find_leaks(document, flags, source)
+    members = HiddenMembers(flags)
+    for section, records in sections_of(document).items():
+        members.hear(section, records, 0)
+    found = [*members.leaks(), *find_spelled_out(document, flags, source)]
     return [(leak.path, leak.kind.value) for leak in found]
 
 

@@ -8,7 +8,8 @@ from django.db.models import F
 
 from evidence import storage
 from evidence.errors import PermissionRefused
-from evidence.format import seal_ledger_entries
+from evidence.format import read_document, replay_steps, seal_ledger_entries
+from evidence.format.pieces import CUT
 from evidence.models import (
     AuditEntry,
     CustodyKind,
@@ -25,6 +26,8 @@ from evidence.queue.claiming import (
 from evidence.queue.holding import lock_name, session_lock
 from evidence.queue.running import WorkPutBack
 from evidence.services import request_verification, run_verification
+from evidence.services.overview import make_overview
+from evidence.services.verification_reports import STEP_COLUMNS, step_row
 from tests.evidence.helpers import (
     VECTORS,
     make_ledger,
@@ -262,6 +265,27 @@ def test_values_that_no_column_holds_are_stored_safely(db):
     assert len(steps[1].call_id) == 500
     assert steps[2].sequence is None
     assert (steps[3].sequence, steps[3].extension_id) == (None, None)
+
+
+def test_long_ledger_is_stored_and_drawn_as_if_it_were_read_whole(db):
+    ledger = json.loads(make_ledger(1_100))
+    ledger["entries"][1_050] |= {"call_id": "changed", "triggers": ["é", "a\x00b"]}
+    data = json.dumps(ledger).encode()
+    assert len(data) > CUT.long_bytes
+    report = verify(receive(make_incident().pk, data))
+    assert (report.outcome, report.break_index) == (Outcome.FAILED, 1_050)
+    whole = read_document(data)
+    assert report.overview == make_overview(whole, whole["entries"], break_index=1_050)
+    stored = report.replay_steps.order_by("index").values_list(*STEP_COLUMNS)
+    wanted = [
+        step_row(report.pk, step) for step in replay_steps(whole["entries"], 1_050)
+    ]
+    triggers = STEP_COLUMNS.index("triggers")
+    found = [
+        (*row[:triggers], json.dumps(row[triggers]), *row[triggers + 1 :])
+        for row in stored
+    ]
+    assert found == wanted
 
 
 def test_bundle_with_hostile_text_everywhere_is_stored_safely(db):
