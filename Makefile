@@ -11,7 +11,7 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser live walk slow faults documents bench lint lock sbom licences audit deploy-check access manage install clean
+.PHONY: help run test browser live walk slow faults documents bench bench-scale lint lock sbom licences audit deploy-check access manage install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,11 @@ bench: install ## Measure, and print what was measured
 		echo "== $$module"; \
 		$(LAUNCH) beside $(VENV)/python -m "$$module" $(ARGS) || exit 1; \
 	done
+
+bench-scale: install ## Measure with N cases (N=100000 KEEP=1 OUT=FILE COMPARE=FILE ONLY=pattern)
+	@$(VENV)/python -m tests.bench.scale --cases $(or $(N),10000) $(if $(KEEP),--keep) \
+		$(if $(OUT),--out $(OUT)) $(if $(COMPARE),--compare $(COMPARE)) \
+		$(if $(ONLY),--only '$(ONLY)') $(ARGS)
 
 lint: install ## Check format, style, types, migrations and production settings
 	$(VENV)/ruff format --check .

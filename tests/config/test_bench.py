@@ -16,7 +16,10 @@ from tests.bench.sizes import SMALLEST
 pytestmark = pytest.mark.live
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted(path.stem for path in (ROOT / "tests" / "bench").glob("bench_*.py"))
+MODULES = [
+    *sorted(path.stem for path in (ROOT / "tests" / "bench").glob("bench_*.py")),
+    "scale",
+]
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def test_bench_runs_to_its_end(module: str, bench_database: str) -> None:
         env={**os.environ, "DATABASE_URL": bench_database},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("|") > 10, "no table was printed"

@@ -1,0 +1,1 @@
+"""How pages and lists keep their pace as cases come in: copies, questions, figures."""
