@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from evidence.accounts.access import Role
 from evidence.models import TokenScope
-from incidents.models import Alert, Incident
+from incidents.models import Alert, Incident, Team, TimelineKind
 from tests.api.conftest import make_client
+from tests.factories import make_user
 from tests.incidents.alerts.samples import alert_document, make_rules
 
 pytestmark = pytest.mark.django_db
@@ -281,3 +285,45 @@ def test_alerts_of_one_case_are_listed(poster: APIClient, reader: APIClient) -> 
     post(poster, alert_document("b", source=SOURCE, extension_id="ext.other"))
     rows = reader.get(f"{URL}?incident={answer['incident']}").json()["results"]
     assert [row["alert_id"] for row in rows] == ["a"]
+
+
+@pytest.fixture
+def bound_poster(machine: User) -> APIClient:
+    """A machine that posts alerts, and sees the cases of its own team only."""
+    other = make_user(Role.MACHINE, username="bound-machine")
+    team = Team.objects.create(name="Apart", sees_only_own_cases=True)
+    team.members.add(other)
+    return make_client(other, TokenScope.ALERTS_WRITE)
+
+
+def test_what_becomes_of_an_alert_does_not_depend_on_what_its_sender_sees(
+    poster: APIClient, bound_poster: APIClient
+) -> None:
+    post(poster, alert_document("a0", source=SOURCE))
+    case = Incident.objects.get()
+    for number in range(1, 4):
+        answer = post(bound_poster, alert_document(f"a{number}", source=SOURCE)).json()
+        assert (answer["decision"], answer["incident"]) == ("joined", None)
+    assert case.alerts.count() == 4
+    # One line in ten minutes, as for any sender.
+    assert case.timeline.filter(kind=TimelineKind.ALERT).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("severity", "decision", "most"), [("info", "kept", 19), ("error", "joined", 23)]
+)
+def test_one_alert_costs_few_statements(
+    poster: APIClient, severity: str, decision: str, most: int
+) -> None:
+    members = {"source": SOURCE, "severity": severity}
+    for name in ("first", "second"):
+        post(poster, alert_document(name, **members))
+    with CaptureQueriesContext(connection) as queries:
+        answer = post(poster, alert_document("third", **members)).json()
+    assert answer["decision"] == decision
+    asked = [query["sql"] for query in queries]
+    assert len(asked) <= most, "\n".join(asked)
+    assert sum("evidence_apitoken" in sql for sql in asked) == 1
+    assert sum("of_role.permission_id" in sql for sql in asked) == 1
+    # No playbook's document is read, for a version that is known.
+    assert not [sql for sql in asked if '"document"' in sql and "SELECT" in sql[:6]]

@@ -21,6 +21,7 @@ from django.utils import timezone
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.history import intake_stream, record_entry
 from evidence.format import hash_value
+from evidence.models.case_bound import unwatched
 from evidence.stored_moments import from_ms, to_ms
 from incidents.models import (
     Alert,
@@ -134,6 +135,9 @@ def lock_bucket(group: Group) -> int:
     return zlib.crc32(f"{group.extension_id}\n{group.category}".encode()) % LOCK_BUCKETS
 
 
+# What becomes of an alert does not depend on which cases its sender may see, and so
+# nobody asks which these are, but for the answer.
+@unwatched()
 def _receive(
     alerts: Sequence[IncomingAlert], *, actor: Actor, now: dt.datetime
 ) -> list[Answer]:
