@@ -110,6 +110,7 @@ def must_stand_where_it_stood(client: Client, form: Form) -> None:
     assert again.hidden["next"] == form.hidden["next"]
 
 
+@pytest.mark.walk
 @pytest.mark.parametrize("phase", [Phase.CONTAIN, Phase.REMEDIATE])
 @pytest.mark.parametrize("tab", ["checklist", "timeline", "policy", "postmortem"])
 def test_every_form_of_a_case_comes_back_in_its_place(
@@ -127,6 +128,7 @@ def test_every_form_of_a_case_comes_back_in_its_place(
         must_stand_where_it_stood(client, form)
 
 
+@pytest.mark.walk
 def test_every_form_of_the_other_pages_comes_back_in_its_place(
     client: Client, root: User, pages: dict[str, Any], subtests: pytest.Subtests
 ) -> None:

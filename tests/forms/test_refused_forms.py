@@ -40,6 +40,7 @@ def texts_of(form: forms.Form) -> list[str]:
     ]
 
 
+@pytest.mark.walk
 def test_every_button_gives_back_what_was_typed_with_errors_at_its_fields(
     client: Client, root: User, pages: dict[str, Any], subtests: pytest.Subtests
 ) -> None:
@@ -79,6 +80,7 @@ def is_sure_to_fail(field: forms.Field) -> bool:
     return not isinstance(field, forms.BooleanField | forms.MultipleChoiceField)
 
 
+@pytest.mark.walk
 def test_a_form_that_misses_everything_says_so_and_changes_nothing(
     client: Client, root: User, pages: dict[str, Any], subtests: pytest.Subtests
 ) -> None:
@@ -94,6 +96,7 @@ def test_a_form_that_misses_everything_says_so_and_changes_nothing(
                 assert "This field is required." in response.content.decode()
 
 
+@pytest.mark.walk
 def test_an_address_of_a_button_leads_to_its_page_and_says_that_nothing_was_saved(
     client: Client, root: User, pages: dict[str, Any], subtests: pytest.Subtests
 ) -> None:
