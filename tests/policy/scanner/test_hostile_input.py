@@ -27,7 +27,7 @@ DEEP = {
     "chain": b"a" + b".b()" * 10_000,
     "templates": b"`${" * 30_000,
     "arrows": b"x=>" * 50_000 + b"1",
-    "branches": b"if(x)" * 30_000 + b"eval(x)",
+    "branches": b"if(x)" * 10_000 + b"eval(x)",
     "conditions": b"a?b:" * 30_000 + b"c",
     "functions": b"function f(){" * 20_000 + b"}" * 20_000,
     "objects": b"({a:" * 30_000,
