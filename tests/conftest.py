@@ -2,10 +2,8 @@
 
 import gc
 import itertools
-import json
 import os
 import shutil
-import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ from django.core.cache import cache
 from pytest_django import Settings
 
 from tests.live import LiveWorker, start_live_worker
+from tests.shared import new_store, store_at
 from tests.suites import arrange, name_commands
 
 if TYPE_CHECKING:
@@ -129,18 +128,9 @@ def new_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def evidence_folder(settings: Settings, new_folders: Iterator[Path]) -> Path:
     """Give each test an evidence store of its own, with its mark."""
-    folder = next(new_folders)
-    folder.mkdir()
-    mark = {"store_id": str(uuid.uuid4())}
-    (folder / "casefile-store.json").write_text(json.dumps(mark))
-    storages = {name: dict(value) for name, value in settings.STORAGES.items()}
-    storages["evidence"]["OPTIONS"] = {
-        **storages["evidence"]["OPTIONS"],
-        "location": str(folder),
-    }
-    settings.STORAGES = storages
-    settings.EVIDENCE_ROOT = str(folder)
-    settings.LOG_KEY_FILE = f"{folder}.log-key"
+    folder = new_store(next(new_folders))
+    for name, value in store_at(settings, folder).items():
+        setattr(settings, name, value)
     return folder
 
 

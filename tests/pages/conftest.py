@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from incidents.models import Incident
 from tests.pages.world import make_everything
+from tests.shared import store_at
 
 
 @pytest.fixture(scope="package")
@@ -24,7 +25,7 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def evidence_folder(settings: Settings, shared_store: Path) -> Path:
     """Let every test read the files of the one world."""
-    for name, value in _at(settings, shared_store).items():
+    for name, value in store_at(settings, shared_store).items():
         setattr(settings, name, value)
     return shared_store
 
@@ -39,7 +40,7 @@ def filled(
     with django_db_blocker.unblock():
         block = transaction.atomic()
         block.__enter__()
-        with override_settings(**_at(settings, shared_store)):
+        with override_settings(**store_at(settings, shared_store)):
             incident = make_everything()
         yield incident
         transaction.set_rollback(True)
@@ -69,10 +70,3 @@ def browse(everything: Incident) -> Any:
         return client
 
     return sign_in
-
-
-def _at(settings: Any, folder: Path) -> dict[str, Any]:
-    storages = {name: dict(value) for name, value in settings.STORAGES.items()}
-    options = {**storages["evidence"]["OPTIONS"], "location": str(folder)}
-    storages["evidence"]["OPTIONS"] = options
-    return {"STORAGES": storages, "EVIDENCE_ROOT": str(folder)}

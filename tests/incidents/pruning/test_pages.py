@@ -19,8 +19,10 @@ from incidents.services.pruning.running import run_pruning
 from tests.api.conftest import make_client
 from tests.factories import make_user
 from tests.incidents.pruning.cases import approve, ask, make_archived, prune
+from tests.shared import share
 
 pytestmark = pytest.mark.django_db
+_kept, incident, _django_db_helper, evidence_folder = share(make_archived)
 
 
 def sign_in(user: User) -> Client:
@@ -49,9 +51,8 @@ def case_page(incident: Incident) -> str:
 
 
 def test_a_closed_case_leads_to_what_would_go_with_sizes_and_the_archive(
-    administrator_client: Client,
+    incident: Incident, administrator_client: Client
 ) -> None:
-    incident = make_archived()
     assert f"?case={incident.reference}" in text_of(
         administrator_client, case_page(incident)
     )
@@ -66,9 +67,8 @@ def test_a_closed_case_leads_to_what_would_go_with_sizes_and_the_archive(
 
 
 def test_what_is_in_the_way_is_told_before_anybody_asks(
-    administrator_client: Client,
+    incident: Incident, administrator_client: Client
 ) -> None:
-    incident = make_archived()
     place_hold(actor=make_user(), incident_id=incident.pk, reason="A court asked.")
     page = text_of(administrator_client, ask_page(incident))
     assert "on hold: responder put it there" in page
@@ -76,9 +76,8 @@ def test_what_is_in_the_way_is_told_before_anybody_asks(
 
 
 def test_it_is_asked_for_decided_on_and_shown_with_tombstones(
-    administrator_client: Client,
+    incident: Incident, administrator_client: Client
 ) -> None:
-    incident = make_archived()
     answer = administrator_client.post(
         ask_page(incident), {"case": incident.reference, "reason": "Old enough."}
     )
@@ -101,8 +100,9 @@ def test_it_is_asked_for_decided_on_and_shown_with_tombstones(
     assert "Pruned" in text_of(reviewer, case_page(incident))
 
 
-def test_a_refusal_comes_back_with_what_was_typed(administrator_client: Client) -> None:
-    incident = make_archived()
+def test_a_refusal_comes_back_with_what_was_typed(
+    incident: Incident, administrator_client: Client
+) -> None:
     page = ask_page(incident)
     data = {"case": incident.reference, "reason": "Why not?"}
     place_hold(actor=make_user(), incident_id=incident.pk, reason="A court asked.")
@@ -115,15 +115,17 @@ def test_a_refusal_comes_back_with_what_was_typed(administrator_client: Client) 
 
 
 @pytest.mark.parametrize("role", [Role.RESPONDER, Role.REVIEWER, Role.AUDITOR])
-def test_only_an_administrator_is_offered_to_ask(role: Role) -> None:
-    incident = make_archived()
+def test_only_an_administrator_is_offered_to_ask(
+    incident: Incident, role: Role
+) -> None:
     client = sign_in(make_user(role))
     assert "prunerequest/add" not in text_of(client, case_page(incident))
     assert client.get(ask_page(incident)).status_code == 403
 
 
-def test_a_stopped_run_says_what_stopped_it(administrator_client: Client) -> None:
-    incident = make_archived()
+def test_a_stopped_run_says_what_stopped_it(
+    incident: Incident, administrator_client: Client
+) -> None:
     run = approve(ask(incident))
     place_hold(actor=make_user(), incident_id=incident.pk, reason="A court asked.")
     run_pruning(run_id=run.pk)
@@ -135,9 +137,8 @@ def test_a_stopped_run_says_what_stopped_it(administrator_client: Client) -> Non
 
 
 def test_a_pruned_replay_and_document_say_where_they_are(
-    administrator_client: Client,
+    incident: Incident, administrator_client: Client
 ) -> None:
-    incident = make_archived()
     item = incident.evidence_items.get()
     alert = Alert.objects.filter(incident=incident).earliest("pk")
     prune(incident)
@@ -153,8 +154,9 @@ def test_a_pruned_replay_and_document_say_where_they_are(
     assert any("was pruned, and is in archive" in note for note in notes)
 
 
-def test_the_api_says_gone_and_lists_requests_runs_and_tombstones() -> None:
-    incident = make_archived()
+def test_the_api_says_gone_and_lists_requests_runs_and_tombstones(
+    incident: Incident,
+) -> None:
     report = VerificationReport.objects.get()
     alert = Alert.objects.filter(incident=incident).earliest("pk")
     client = make_client(make_user(Role.AUDITOR), TokenScope.READ)
@@ -189,9 +191,8 @@ def test_the_api_says_gone_and_lists_requests_runs_and_tombstones() -> None:
 
 @pytest.mark.parametrize("more", ["", "&call_id=x", "&format=ndjson", "&format=csv"])
 def test_the_list_of_all_steps_does_not_look_empty_for_a_pruned_replay(
-    more: str,
+    incident: Incident, more: str
 ) -> None:
-    incident = make_archived()
     report = VerificationReport.objects.get()
     client = make_client(make_user(Role.AUDITOR), TokenScope.READ)
     url = f"/api/v1/replay-steps/?report={report.pk}{more}"

@@ -69,16 +69,19 @@ from tests.incidents.pruning.cases import (
     make_archived,
     prune,
 )
+from tests.shared import share
 
 pytestmark = pytest.mark.django_db
+_kept, incident, _django_db_helper, evidence_folder = share(make_archived)
 
 
 def plan(incident: Incident) -> tuple[str, ...]:
     return plan_pruning(incident, now=timezone.now()).obstacles
 
 
-def test_replays_and_alert_documents_go_and_leave_a_tombstone_each() -> None:
-    incident = make_archived()
+def test_replays_and_alert_documents_go_and_leave_a_tombstone_each(
+    incident: Incident,
+) -> None:
     report = VerificationReport.objects.get(item__incident=incident)
     documents = dict(Alert.objects.values_list("pk", "document_sha256"))
     assert report.step_count > 0
@@ -103,17 +106,17 @@ def test_replays_and_alert_documents_go_and_leave_a_tombstone_each() -> None:
     } == documents
 
 
-def test_a_replay_made_anew_from_its_bundle_is_what_the_tombstone_says() -> None:
-    incident = make_archived(alerts=0)
+def test_a_replay_made_anew_from_its_bundle_is_what_the_tombstone_says(
+    incident: Incident,
+) -> None:
     report = VerificationReport.objects.select_related("item").get()
     prune(incident)
-    stone = Tombstone.objects.get()
+    stone = Tombstone.objects.get(kind=TombstoneKind.REPLAY)
     anew = digest_anew(storage.read_verified(report.item.sha256_hex))
     assert (anew.count, anew.sha256_hex) == (stone.row_count, stone.sha256_hex)
 
 
-def test_everything_that_verified_before_still_verifies() -> None:
-    incident = make_archived()
+def test_everything_that_verified_before_still_verifies(incident: Incident) -> None:
     seal_records()
     prune(incident)
     seal_records()
@@ -124,9 +127,8 @@ def test_everything_that_verified_before_still_verifies() -> None:
 
 
 def test_an_archive_made_before_still_verifies_after_whole_and_redacted(
-    tmp_path: object,
+    incident: Incident, tmp_path: object
 ) -> None:
-    incident = make_archived()
     redacted = request_archive(
         incident_id=incident.pk,
         actor=make_user(Role.REVIEWER),
@@ -142,8 +144,9 @@ def test_an_archive_made_before_still_verifies_after_whole_and_redacted(
         assert check_archive(path, verifier_keys(), []) == []
 
 
-def test_an_archive_made_again_says_what_was_pruned_and_checks_itself() -> None:
-    incident = make_archived()
+def test_an_archive_made_again_says_what_was_pruned_and_checks_itself(
+    incident: Incident,
+) -> None:
     first = incident.archives.get()
     prune(incident)
     asked = request_archive(incident_id=incident.pk, actor=make_user(Role.REVIEWER))
@@ -171,8 +174,9 @@ def test_an_archive_made_again_says_what_was_pruned_and_checks_itself() -> None:
     assert first.sha256_hex in said
 
 
-def test_the_history_tells_who_asked_who_approved_and_what_went() -> None:
-    incident = make_archived()
+def test_the_history_tells_who_asked_who_approved_and_what_went(
+    incident: Incident,
+) -> None:
     prune(incident)
     actions = AuditEntry.objects.filter(action__startswith="pruning.")
     told = {entry.action: entry for entry in actions}
@@ -183,14 +187,12 @@ def test_the_history_tells_who_asked_who_approved_and_what_went() -> None:
     assert done["archive_sha256_hex"] == incident.archives.get().sha256_hex
 
 
-def test_a_second_request_finds_nothing_left() -> None:
-    incident = make_archived()
+def test_a_second_request_finds_nothing_left(incident: Incident) -> None:
     prune(incident)
     assert "nothing to prune" in plan(incident)[0]
 
 
-def test_what_came_after_the_archive_stays_and_is_named() -> None:
-    incident = make_archived(alerts=1)
+def test_what_came_after_the_archive_stays_and_is_named(incident: Incident) -> None:
     add_alerts(incident, 1, prefix="late")
     run = prune(incident)
     assert run.state == WorkState.DONE
@@ -199,8 +201,7 @@ def test_what_came_after_the_archive_stays_and_is_named() -> None:
     assert Alert.objects.get(document__isnull=False).alert_id.startswith("late")
 
 
-def test_a_report_made_after_the_archive_keeps_its_replay() -> None:
-    incident = make_archived(alerts=1)
+def test_a_report_made_after_the_archive_keeps_its_replay(incident: Incident) -> None:
     item = incident.evidence_items.get()
     from evidence.services import request_verification, run_verification
 
@@ -215,8 +216,7 @@ def test_a_report_made_after_the_archive_keeps_its_replay() -> None:
 # --- What is in the way ---------------------------------------------------------------
 
 
-def test_it_is_off_by_default(settings: Settings) -> None:
-    incident = make_archived()
+def test_it_is_off_by_default(incident: Incident, settings: Settings) -> None:
     settings.CASE_RETENTION_DAYS = 0
     with pytest.raises(PruningRefused, match="CASE_RETENTION_DAYS is not set"):
         ask(incident)
@@ -237,9 +237,8 @@ def test_an_open_case_is_not_pruned() -> None:
 
 
 def test_a_case_is_pruned_only_once_its_time_has_passed(
-    settings: Settings,
+    incident: Incident, settings: Settings
 ) -> None:
-    incident = make_archived()
     settings.CASE_RETENTION_DAYS = 30
     assert incident.closed_at is not None
     early = incident.closed_at + dt.timedelta(days=30, seconds=-1)
@@ -266,8 +265,7 @@ def test_a_case_without_a_whole_archive_is_not_pruned() -> None:
         ask(incident)
 
 
-def test_an_archive_of_an_earlier_cycle_is_not_enough() -> None:
-    incident = make_archived()
+def test_an_archive_of_an_earlier_cycle_is_not_enough(incident: Incident) -> None:
     reviewer = make_user(Role.REVIEWER)
     reopen_incident(actor=reviewer, incident_id=incident.pk, reason="More was found.")
     close_false_alarm(incident)
@@ -301,8 +299,7 @@ def test_every_obstacle_is_told_at_once(settings: Settings) -> None:
         assert part in refused.value.message
 
 
-def test_a_damaged_archive_stops_it_before_anything_goes() -> None:
-    incident = make_archived()
+def test_a_damaged_archive_stops_it_before_anything_goes(incident: Incident) -> None:
     run = approve(ask(incident))
     digest = incident.archives.get().sha256_hex
     path = storage.places.local_root() / key_of(digest)  # type: ignore[operator]
@@ -322,15 +319,15 @@ def hold(incident: Incident) -> None:
     place_hold(actor=make_user(), incident_id=incident.pk, reason="A court asked.")
 
 
-def test_a_hold_stops_the_request() -> None:
-    incident = make_archived()
+def test_a_hold_stops_the_request(incident: Incident) -> None:
     hold(incident)
     with pytest.raises(PruningRefused, match="on hold: responder put it there"):
         ask(incident)
 
 
-def test_a_hold_between_request_and_decision_stops_the_approval() -> None:
-    incident = make_archived()
+def test_a_hold_between_request_and_decision_stops_the_approval(
+    incident: Incident,
+) -> None:
     request = ask(incident)
     hold(incident)
     with pytest.raises(PruningRefused, match="on hold"):
@@ -341,8 +338,9 @@ def test_a_hold_between_request_and_decision_stops_the_approval() -> None:
     assert approve(request).state == WorkState.QUEUED
 
 
-def test_a_hold_between_decision_and_run_stops_the_run_and_says_so() -> None:
-    incident = make_archived()
+def test_a_hold_between_decision_and_run_stops_the_run_and_says_so(
+    incident: Incident,
+) -> None:
     run = approve(ask(incident))
     hold(incident)
     ended = run_pruning(run_id=run.pk)
@@ -358,16 +356,15 @@ def test_a_hold_between_decision_and_run_stops_the_run_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("role", [*(r for r in Role if r != Role.ADMINISTRATOR), None])
-def test_only_an_administrator_asks(role: Role | None) -> None:
-    incident = make_archived()
+def test_only_an_administrator_asks(incident: Incident, role: Role | None) -> None:
     with pytest.raises(PermissionRefused):
         ask(incident, make_user(role))
     assert not PruneRequest.objects.exists()
 
 
 @pytest.mark.parametrize("role", [*(r for r in Role if r != Role.REVIEWER), None])
-def test_only_a_reviewer_decides(role: Role | None) -> None:
-    request = ask(make_archived())
+def test_only_a_reviewer_decides(incident: Incident, role: Role | None) -> None:
+    request = ask(incident)
     person = make_user(role, "somebody")
     with pytest.raises(PermissionRefused):
         approve(request, person)
@@ -383,17 +380,16 @@ def make_both() -> User:
     return User.objects.get(pk=person.pk)
 
 
-def test_who_asked_does_not_approve() -> None:
+def test_who_asked_does_not_approve(incident: Incident) -> None:
     both = make_both()
-    request = ask(make_archived(), both)
+    request = ask(incident, both)
     with pytest.raises(CasefileError) as refused:
         approve_pruning(actor=both, request_id=request.pk)
     assert refused.value.code == "second_person_missing"
     assert not PruneRun.objects.exists()
 
 
-def test_a_request_is_declined_withdrawn_or_lapses() -> None:
-    incident = make_archived()
+def test_a_request_is_declined_withdrawn_or_lapses(incident: Incident) -> None:
     reviewer, administrator = make_user(Role.REVIEWER), make_user(Role.ADMINISTRATOR)
     first = ask(incident)
     decline_pruning(actor=reviewer, request_id=first.pk, reason="Not yet.")
@@ -422,8 +418,7 @@ def test_a_request_is_declined_withdrawn_or_lapses() -> None:
     }
 
 
-def test_one_request_at_a_time_and_none_while_a_run_is_on() -> None:
-    incident = make_archived()
+def test_one_request_at_a_time_and_none_while_a_run_is_on(incident: Incident) -> None:
     request = ask(incident)
     with pytest.raises(CasefileError, match="asked for already"):
         ask(incident)
@@ -432,8 +427,7 @@ def test_one_request_at_a_time_and_none_while_a_run_is_on() -> None:
         ask(incident)
 
 
-def test_a_request_needs_a_reason() -> None:
-    incident = make_archived()
+def test_a_request_needs_a_reason(incident: Incident) -> None:
     with pytest.raises(CasefileError) as refused:
         request_pruning(
             actor=make_user(Role.ADMINISTRATOR), incident_id=incident.pk, reason=" "
@@ -444,8 +438,7 @@ def test_a_request_needs_a_reason() -> None:
 # --- Tombstones held against their archives -------------------------------------------
 
 
-def test_tombstones_hold_against_their_archives() -> None:
-    incident = make_archived()
+def test_tombstones_hold_against_their_archives(incident: Incident) -> None:
     prune(incident)
     assert list(find_tombstone_faults(incident)) == []
     out = io.StringIO()
@@ -453,8 +446,7 @@ def test_tombstones_hold_against_their_archives() -> None:
     assert "3 tombstones hold" in out.getvalue()
 
 
-def test_a_tombstone_that_says_another_digest_is_found() -> None:
-    incident = make_archived()
+def test_a_tombstone_that_says_another_digest_is_found(incident: Incident) -> None:
     prune(incident)
     without_triggers("UPDATE evidence_tombstone SET sha256_hex = %s", "0" * 64)
     assert len(list(find_tombstone_faults(incident))) == 3
@@ -463,9 +455,8 @@ def test_a_tombstone_that_says_another_digest_is_found() -> None:
 
 
 def test_the_command_lists_what_could_go_and_what_is_in_the_way(
-    settings: Settings,
+    incident: Incident, settings: Settings
 ) -> None:
-    incident = make_archived()
     settings.CASE_RETENTION_DAYS = 0
     out = io.StringIO()
     call_command("prune_cases", stdout=out)
@@ -473,8 +464,9 @@ def test_the_command_lists_what_could_go_and_what_is_in_the_way(
     assert "CASE_RETENTION_DAYS is not set" in out.getvalue()
 
 
-def test_a_checklist_still_finds_what_a_pruned_replay_decided() -> None:
-    incident = make_archived(alerts=0)
+def test_a_checklist_still_finds_what_a_pruned_replay_decided(
+    incident: Incident,
+) -> None:
     reports = list(VerificationReport.objects.all())
     before = _policy_decisions(reports)
     assert any(before.values())
@@ -482,8 +474,9 @@ def test_a_checklist_still_finds_what_a_pruned_replay_decided() -> None:
     assert _policy_decisions(reports) == before
 
 
-def test_reviewers_are_told_once_of_a_pruning_that_waits_for_them() -> None:
-    incident = make_archived()
+def test_reviewers_are_told_once_of_a_pruning_that_waits_for_them(
+    incident: Incident,
+) -> None:
     administrator, reviewer = make_user(Role.ADMINISTRATOR), make_user(Role.REVIEWER)
     request = ask(incident, administrator)
     key = f"waiting:pruning:{request.pk}"
@@ -502,9 +495,10 @@ def test_reviewers_are_told_once_of_a_pruning_that_waits_for_them() -> None:
     assert waiting_for(reviewer) == []
 
 
-def test_a_pruning_that_lapsed_or_was_declined_is_told_to_nobody() -> None:
+def test_a_pruning_that_lapsed_or_was_declined_is_told_to_nobody(
+    incident: Incident,
+) -> None:
     administrator, reviewer = make_user(Role.ADMINISTRATOR), make_user(Role.REVIEWER)
-    incident = make_archived()
     late = ask(incident, administrator)
     assert waiting_for(reviewer, now=late.requested_at + REQUEST_LIFETIME) == []
     decline_pruning(actor=reviewer, request_id=late.pk, reason="Keep it.")

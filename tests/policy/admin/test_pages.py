@@ -24,7 +24,21 @@ from policy.models import (
 from tests.conftest import make_user
 from tests.policy.explaining import explain_settings
 from tests.policy.samples import PERMISSIVE, make_extension, take
-from tests.policy.world import World
+from tests.policy.world import World, make_world
+from tests.shared import share
+
+
+def make_shared() -> World:
+    return make_world(make_user("responder", "responder"))
+
+
+_kept, world, _django_db_helper, evidence_folder = share(make_shared)
+
+
+@pytest.fixture
+def responder(world: World) -> User:
+    return User.objects.get(username="responder")
+
 
 LISTS = (
     "extension",
