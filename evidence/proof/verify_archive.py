@@ -83,6 +83,7 @@ class Unreadable(ValueError):
 
 
 def require(holds: Any, why: str) -> None:
+    """Raise Unreadable with the reason where something does not hold."""
     if not holds:
         raise Unreadable(why)
 
@@ -133,6 +134,7 @@ def check_archive(path: str, trusted: list[Key], kept: list[str]) -> list[Json]:
 
 
 def exit_status(faults: list[Json]) -> int:
+    """Return the status of the program for these faults, the gravest deciding."""
     codes = {fault["code"] for fault in faults}
     if codes - {"unreadable", "member_missing", "checkpoint_unproved"}:
         return 1
@@ -140,16 +142,19 @@ def exit_status(faults: list[Json]) -> int:
 
 
 def _is_readable(path: str) -> bool:
+    """Return whether a file or folder is there and may be read."""
     is_there = os.path.isfile(path) or os.path.isdir(path)
     return is_there and os.access(path, os.R_OK)
 
 
 def _read_file(path: str) -> bytes:
+    """Return the bytes of a file beside the archive, up to MAX_LINE of them."""
     with open(path, "rb") as file:
         return file.read(MAX_LINE)
 
 
 def _read_keys(text: str) -> list[Key]:
+    """Return the keys of a file, or the one that the text is; ValueError for none."""
     lines = _read_file(text).decode() if os.path.exists(text) else text
     keys = [parse_key(line) for line in lines.split("\n") if line.strip()]
     require(keys, f"{text} holds no key")
@@ -157,6 +162,7 @@ def _read_keys(text: str) -> list[Key]:
 
 
 def _print_answer(faults: list[Json], has_key: bool) -> None:
+    """Print each fault on a line, how many there are, and what that rests on."""
     for fault in faults:
         line = "{code}: {path}: {message}".format(**fault)
         print(line.encode(sys.stdout.encoding or "ascii", "replace").decode())
@@ -179,6 +185,7 @@ class Checker:
     """
 
     def __init__(self, members: Members, trusted: list[Key]) -> None:
+        """Take the members and the keys of --key, of which there may be none."""
         self.members, self.trusted = members, trusted
         self.faults: dict[tuple[str, str, str], None] = {}  # in order, each once
         self.opened: dict[bytes, Checkpoint] = {}  # by their notes, which recur
@@ -201,6 +208,7 @@ class Checker:
             self.fault("unreadable", name, why)
 
     def fault(self, code: str, path: str, message: str) -> None:
+        """Note a fault, once."""
         self.faults[code, path, message] = None
 
     def can_judge(self, name: str) -> bool:
@@ -719,6 +727,7 @@ def verdict_of(data: bytes, source: bytes | None = None) -> str:
 
 
 def _is_bundle(document: Json) -> bool:
+    """Return whether a document has a bundle's members, each of its type."""
     return (
         all(type(document.get(name)) is kind for name, kind in BUNDLE.items())
         and type(document["risk_ledger"].get("entries")) is list
@@ -728,6 +737,7 @@ def _is_bundle(document: Json) -> bool:
 
 
 def _is_integer(value: Any) -> bool:
+    """Return whether a value is a number without a fraction, and no boolean."""
     return type(value) is int or (type(value) is float and value.is_integer())
 
 
@@ -774,6 +784,7 @@ def ledger_holds(ledger: Json, *, is_filtered: bool) -> bool:
 
 
 def _is_well_formed(entry: Any) -> bool:
+    """Return whether a ledger entry has its members, each in its range."""
     return (
         type(entry) is dict
         and all(type(entry.get(name)) is str for name in TEXTS)
@@ -796,6 +807,7 @@ def _states(holder: Any, expected: Json) -> bool:
 
 
 def _records(document: Json, section: str) -> list[Json]:
+    """Return the records of a bundle's section; a ledger's are its entries."""
     if section == "risk_ledger":
         return objects(document[section], "entries")
     return objects(document, section)
@@ -884,6 +896,7 @@ def _tells(text: str, values: dict[str, set[str]], names: set[str]) -> bool:
 
 
 def _strings(document: Json) -> set[str]:
+    """Return every string of a document, member names and the placeholder aside."""
     found, inside = set(), [document]
     while inside:
         children = children_of(inside.pop())
@@ -913,6 +926,7 @@ def unwrap(data: bytes) -> bytes:
 
 
 def _unzip(data: bytes) -> bytes:
+    """Return the one file of a ZIP, without what systems add to it."""
     aside = r"__MACOSX/|(.*/)?\._|(.*/)?\.DS_Store\Z|.*/\Z"
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = [name for name in archive.namelist() if not re.match(aside, name)]
@@ -941,11 +955,13 @@ class Checkpoint(NamedTuple):
 
 
 def key_id_of(name: str, public: bytes, kind: int = 1) -> bytes:
+    """Return the four bytes that name a key (C2SP signed-note); kind 1: Ed25519."""
     data = name.encode("utf-8") + b"\n" + bytes([kind]) + public
     return hashlib.sha256(data).digest()[:4]
 
 
 def is_key_name(name: str) -> bool:
+    """Return whether a text can name a key: not empty, no blanks, no plus sign."""
     return bool(name) and not any(c.isspace() or c == "+" for c in name)
 
 
@@ -1019,10 +1035,12 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
 def leaf_hash(data: bytes) -> bytes:
+    """Return the hash of a leaf, told apart from a node's by its first byte."""
     return hashlib.sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of the node above two others."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -1125,6 +1143,7 @@ def _decode_point(data: bytes) -> Point | None:
 
 
 def _multiply(scalar: int, point: Point) -> Point:
+    """Return a multiple of a point, by doubling and adding."""
     result = (0, 1, 1, 0)
     while scalar:
         if scalar & 1:
@@ -1135,6 +1154,7 @@ def _multiply(scalar: int, point: Point) -> Point:
 
 
 def _add(a: Point, b: Point) -> Point:
+    """Return the sum of two points in extended coordinates (section 5.1.4)."""
     m, n = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
     c, d = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
     e, f, g, h = n - m, d - c, d + c, n + m
@@ -1173,6 +1193,7 @@ def read_json(data: bytes, where: str = "") -> Json:
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> Json:
+    """Return pairs as an object; raise Unreadable where a name occurs twice."""
     members = dict(pairs)
     require(len(members) == len(pairs), "a member name occurs twice")
     return members
@@ -1192,6 +1213,7 @@ def _read_number(text: str) -> int | float:
 
 
 def _require_depth(value: Any) -> None:
+    """Raise Unreadable where arrays and objects are nested beyond MAX_DEPTH."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [c for v in level for c in children_of(v) if type(c) in (dict, list)]
@@ -1199,6 +1221,7 @@ def _require_depth(value: Any) -> None:
 
 
 def children_of(value: Any) -> Iterable[Any]:
+    """Return the values that an object or array holds."""
     return value.values() if type(value) is dict else value
 
 
@@ -1212,6 +1235,7 @@ def canonical(value: Any) -> bytes:
 
 
 def _in_order(value: Any) -> Any:
+    """Return a value with all names in the order of their UTF-16 code units."""
     if type(value) is dict:
         names = sorted(value, key=lambda name: name.encode("utf-16-be"))
         return {name: _in_order(value[name]) for name in names}
@@ -1244,6 +1268,7 @@ def decode_base64(text: Any) -> bytes | None:
 
 
 def is_sha256(text: Any) -> bool:
+    """Return whether a value is a SHA-256 in small hex letters."""
     return type(text) is str and re.fullmatch("[0-9a-f]{64}", text) is not None
 
 
@@ -1259,6 +1284,7 @@ class Members:
     """
 
     def __init__(self, path: str) -> None:
+        """List a folder or ZIP; raise Unreadable for no ZIP or an empty one."""
         self.unreadable: dict[str, str] = {}
         self.openers: dict[str, Callable[[], IO[bytes]]] = {}
         self.sizes: dict[str, int] = {}  # as the ZIP lists them
@@ -1266,6 +1292,7 @@ class Members:
         require(self.openers or self.unreadable, "there is nothing in it")
 
     def __contains__(self, name: str) -> bool:
+        """Return whether a member is there and was readable so far."""
         return name in self.openers and name not in self.unreadable
 
     def pieces(self, name: str) -> Iterator[bytes]:
@@ -1282,12 +1309,14 @@ class Members:
         require(listed in (None, size), "smaller than listed")
 
     def digest(self, name: str) -> str:
+        """Return a member's SHA-256 in hex."""
         digest = hashlib.sha256()
         for piece in self.pieces(name):
             digest.update(piece)
         return digest.hexdigest()
 
     def read(self, name: str, limit: int = MAX_WHOLE) -> bytes:
+        """Return a member's bytes; raise Unreadable where they are beyond the limit."""
         data = bytearray()
         for piece in self.pieces(name):
             data += piece
@@ -1295,6 +1324,7 @@ class Members:
         return bytes(data)
 
     def lines(self, name: str) -> Iterator[bytes]:
+        """Yield a member's lines, the last one too where no newline ends it."""
         rest = b""
         for piece in self.pieces(name):
             *whole, rest = (rest + piece).split(b"\n")
@@ -1303,6 +1333,7 @@ class Members:
         yield from [rest] if rest else []
 
     def _take_folder(self, top: str) -> None:
+        """Take every file below a folder; links are noted, never followed."""
         for folder, below, files in os.walk(top):
             for path in (os.path.join(folder, name) for name in below + files):
                 mode = os.lstat(path).st_mode
@@ -1311,6 +1342,7 @@ class Members:
                     self._take(name, _is_safe(name), mode, partial(io.FileIO, path))
 
     def _take_zip(self, path: str) -> None:
+        """Take every file of a ZIP; one outside of the archive's folder is noted."""
         try:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
@@ -1337,6 +1369,7 @@ class Members:
     def _take(
         self, name: str, is_safe: bool, mode: int, opener: Callable[[], IO[bytes]]
     ) -> None:
+        """Take a member, or note why it cannot be judged."""
         if not is_safe:
             self.unreadable[name] = "an unsafe name, or outside of the archive's folder"
         elif name in self.openers or name in self.unreadable:
@@ -1348,6 +1381,7 @@ class Members:
 
 
 def _is_safe(name: str) -> bool:
+    """Return whether a name stays inside a folder, on every system."""
     parts = name.split("/")
     return not (
         any(part in ("", ".", "..") or re.match("[A-Za-z]:", part) for part in parts)

@@ -249,3 +249,10 @@ def test_bytes_behind_the_listed_size_are_found_though_the_crc_fits(
 
 def test_an_empty_folder_is_no_archive(tmp_path: Path) -> None:
     assert found_in(tmp_path) == {("unreadable", "")}
+
+
+def test_every_function_of_the_checker_says_what_it_does() -> None:
+    tree = ast.parse(CHECKER.read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    assert len(functions) > 90
+    assert [node.name for node in functions if not ast.get_docstring(node)] == []
