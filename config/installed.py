@@ -1,4 +1,8 @@
-"""The apps that Casefile is made of, and what each request passes through, in order."""
+"""What Casefile is made of: apps, what each request passes through in order, templates,
+and what a sign-in and a new password are held against.
+"""
+
+from pathlib import Path
 
 INSTALLED_APPS = [
     "config",
@@ -64,4 +68,43 @@ MIDDLEWARE = [
     # Inside of it: what is looked up for a note is read as the page was.
     "config.noted_reads.NotedReadsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before the skin's own: the frame of every page.
+        "DIRS": [Path(__file__).resolve().parent / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+            # Times, states and names from outside are on nearly every page.
+            "builtins": [
+                "evidence.templatetags.casefile",
+                "evidence.templatetags.names",
+            ],
+        },
+    },
+]
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+    "evidence.accounts.factors.proving.CodeBackend",
+]
+_VALIDATION = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+    {
+        "NAME": f"{_VALIDATION}.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
+    {"NAME": "evidence.accounts.passwords.PersonalPasswordValidator"},
+    {"NAME": "evidence.accounts.passwords.GuessablePasswordValidator"},
 ]

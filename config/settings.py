@@ -43,7 +43,13 @@ from config.environment import (
     require_named,
     require_no_faults,
 )
-from config.installed import INSTALLED_APPS, MIDDLEWARE  # noqa: F401
+from config.installed import (  # noqa: F401  (Django settings)
+    AUTH_PASSWORD_VALIDATORS,
+    AUTHENTICATION_BACKENDS,
+    INSTALLED_APPS,
+    MIDDLEWARE,
+    TEMPLATES,
+)
 from config.logs import LEVELS, STYLES, make_logging
 from config.parts import ARCHIVE_COPIES, PARTS
 from config.queues import TASK_QUEUES, TASK_ROUTES, WORKERS, QueueName
@@ -77,26 +83,6 @@ ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        # Before the skin's own: the frame of every page.
-        "DIRS": [BASE_DIR / "config" / "templates"],
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ],
-            # Times, states and names from outside are on nearly every page.
-            "builtins": [
-                "evidence.templatetags.casefile",
-                "evidence.templatetags.names",
-            ],
-        },
-    },
-]
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # --- Database, cache, tasks ---------------------------------------------------------
@@ -263,23 +249,6 @@ PLAYBOOK_FOLDERS = read_folders("PLAYBOOK_FOLDERS")
 
 # --- Sign-in ------------------------------------------------------------------------
 
-AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
-    "evidence.accounts.factors.proving.CodeBackend",
-]
-_VALIDATION = "django.contrib.auth.password_validation"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
-    {
-        "NAME": f"{_VALIDATION}.MinimumLengthValidator",
-        "OPTIONS": {"min_length": 12},
-    },
-    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
-    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
-    {"NAME": "evidence.accounts.passwords.PersonalPasswordValidator"},
-    {"NAME": "evidence.accounts.passwords.GuessablePasswordValidator"},
-]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 HOURS_OF_A_YEAR = 366 * 24

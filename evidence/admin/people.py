@@ -6,7 +6,6 @@ record none of it. Here every change is a service's; the groups are read-only.
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
@@ -23,14 +22,7 @@ from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.decorators import action, display
-from unfold.widgets import (
-    UnfoldAdminEmailInputWidget,
-    UnfoldAdminPasswordWidget,
-    UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
-)
 
-from evidence.accounts.access import Role
 from evidence.accounts.factors.removal import remove_factors
 from evidence.accounts.holdings import list_held
 from evidence.accounts.identities import unlink_identity
@@ -43,101 +35,37 @@ from evidence.accounts.people import (
     reset_password,
     set_active,
 )
-from evidence.accounts.readers import save_own_settings
 from evidence.accounts.tokens import live_tokens
 from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.admin.drawing import draw_page
 from evidence.admin.factors.own_page import app_page, factors_page
 from evidence.admin.factors.passkey_page import passkey_page
 from evidence.admin.form_answers import answer_form
-from evidence.admin.form_fields import TextField, needed
 from evidence.admin.methods import takes_forms
 from evidence.admin.own_tokens import (
     own_token_page,
     rotate_own_page,
     tokens_page,
 )
+from evidence.admin.people_forms import (
+    DeactivateForm,
+    EmailForm,
+    PasswordForm,
+    PersonForm,
+    ReasonForm,
+    RolesForm,
+)
 from evidence.admin.person_notes import read_person_note
 from evidence.admin.presence_page import ask_presence
 from evidence.admin.sessions_page import sessions_page
+from evidence.admin.settings_page import settings_page
 from evidence.errors import CasefileError
-from evidence.models import ReaderSettings, SignInIdentity
+from evidence.models import SignInIdentity
 
-ROLES = [(role.value, role.value.capitalize()) for role in Role]
 # Loaded by the import above, whatever the order of the apps.
 for model, own in ((User, UserAdmin), (Group, GroupAdmin)):
     if type(admin.site._registry.get(model)) is own:
         admin.site.unregister(model)
-
-
-class ReasonForm(forms.Form):
-    reason = TextField(
-        max_length=5_000,
-        widget=UnfoldAdminTextInputWidget,
-        help_text="Kept in the history.",
-    )
-
-
-class EmailForm(ReasonForm):
-    email = forms.EmailField(
-        required=False,
-        label="E-mail address",
-        widget=UnfoldAdminEmailInputWidget,
-        help_text="Empty: no mail goes to this person.",
-    )
-    field_order = ("email", "reason")
-
-
-class DeactivateForm(ReasonForm):
-    """Why, and who takes over; the list of what there is stands above it."""
-
-    successor = forms.ModelChoiceField(
-        queryset=User.objects.filter(is_active=True).order_by("username"),
-        required=False,
-        label="Who takes over",
-        widget=UnfoldAdminSelectWidget,
-        help_text="Needed where anything is listed. Somebody who works cases.",
-    )
-
-
-class RolesForm(ReasonForm):
-    roles = forms.MultipleChoiceField(
-        choices=ROLES, widget=forms.CheckboxSelectMultiple
-    )
-    successor = forms.ModelChoiceField(
-        queryset=User.objects.filter(is_active=True).order_by("username"),
-        required=False,
-        label="Who takes over",
-        widget=UnfoldAdminSelectWidget,
-        help_text="Needed where the new roles do not let them do what is listed. "
-        "Somebody who works cases.",
-    )
-    field_order = ("roles", "successor", "reason")
-
-
-class PasswordForm(ReasonForm):
-    password = forms.CharField(
-        strip=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-        help_text="Ends the person's sessions.",
-    )
-
-
-class PersonForm(forms.Form):
-    username = forms.CharField(max_length=150, widget=UnfoldAdminTextInputWidget)
-    email = forms.EmailField(required=False, widget=UnfoldAdminEmailInputWidget)
-    roles = forms.MultipleChoiceField(
-        choices=ROLES, widget=forms.CheckboxSelectMultiple
-    )
-    password = needed(
-        forms.CharField(
-            strip=False,
-            required=False,
-            widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-            help_text="A machine has none: it signs in with tokens.",
-        ),
-        "needed for a person",
-    )
 
 
 @admin.register(User)
@@ -373,56 +301,6 @@ def _holdings_of(person: User) -> dict[str, Any]:
 
 def _admin_name(row: Model) -> str:
     return f"{row._meta.app_label}_{row._meta.model_name}"
-
-
-class SettingsForm(forms.Form):
-    email = forms.EmailField(
-        required=False,
-        label="E-mail address",
-        widget=UnfoldAdminEmailInputWidget,
-        help_text="Where reminders go. Send yourself a test message under My "
-        "notifications once it is changed.",
-    )
-    time_zone = forms.ChoiceField(
-        required=False,
-        label="Time zone",
-        help_text="Every page shows its times in it. UTC stands behind each of them: "
-        "rest the pointer on a time.",
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["time_zone"]
-        names = [(name, name) for name in sorted(zoneinfo.available_timezones())]
-        field.choices = [("", "My browser's"), *names]  # type: ignore[attr-defined]
-
-
-@takes_forms
-def settings_page(request: HttpRequest) -> HttpResponse:
-    """Show a person their own settings, and save what they choose."""
-    person = person_of(request)
-
-    def carry_out(form: Any) -> HttpResponse:
-        save_own_settings(actor=person, **form.cleaned_data)
-        messages.success(request, "Saved.")
-        return HttpResponseRedirect(reverse("admin:auth_user_settings"))
-
-    def show(form: Any, error: CasefileError | None) -> HttpResponse:
-        template = "evidence/people/form.html"
-        title = "My settings"
-        return draw_page(request, template, title=title, form=form, button="Save")
-
-    return answer_form(
-        request,
-        make=lambda data, files: SettingsForm(data, initial=_settings_of(person)),
-        run=carry_out,
-        show=show,
-    )
-
-
-def _settings_of(person: User) -> dict[str, Any]:
-    row = ReaderSettings.objects.filter(user=person).first()
-    return {"time_zone": row.time_zone if row else "", "email": person.email}
 
 
 @admin.register(Group)
