@@ -36,7 +36,8 @@ class RequestKind(Generic[_Request]):
     """What a kind of request has of its own: its locks, and how its end is recorded.
 
     `lock_subject` locks what a request is about; `actions` names the audit entry of
-    each decision; `record` writes it.
+    each decision; `record` writes it. `asking` and `deciding` are the permissions of
+    who may withdraw and who may decline; `tidy_reason` refuses a missing reason.
     """
 
     model: type[_Request]
@@ -44,6 +45,9 @@ class RequestKind(Generic[_Request]):
     actions: Mapping[str, str]
     record: Callable[[_Request, str, Actor, dt.datetime], object]
     missing_code: str = "no_such_request"
+    asking: str = WORK_POLICY
+    deciding: str = REVIEW_POLICY
+    tidy_reason: Callable[[str], str] = require_reason
 
     def lock(self, request_id: int) -> _Request:
         """Return a request, locked until the transaction ends; refuse a missing one.
@@ -91,13 +95,13 @@ class RequestKind(Generic[_Request]):
         self, request_id: int, *, actor: User, reason: str, now: Moment | None
     ) -> _Request:
         """Decline what somebody else asked for, with a reason."""
-        require_permission(actor, REVIEW_POLICY)
+        require_permission(actor, self.deciding)
         moment = now or timezone.now()
         return self.end(
             self.lock_waiting(request_id, now=moment),
             RequestState.DECLINED,
             actor=actor,
-            reason=require_reason(reason),
+            reason=self.tidy_reason(reason),
             now=moment,
         )
 
@@ -106,7 +110,7 @@ class RequestKind(Generic[_Request]):
         self, request_id: int, *, actor: User, reason: str, now: Moment | None
     ) -> _Request:
         """Take back one's own request before anybody decided on it."""
-        require_permission(actor, WORK_POLICY)
+        require_permission(actor, self.asking)
         moment = now or timezone.now()
         request = self.lock_waiting(request_id, now=moment)
         require_requester(request, actor)

@@ -28,11 +28,7 @@ from incidents.services.changes import (
     require_reason,
 )
 from policy.models import RequestState
-from policy.services.requests import (
-    RequestKind,
-    decide_request,
-    require_requester,
-)
+from policy.services.requests import RequestKind, decide_request
 
 STATE_CHANGED = (
     "The mark is {now} by now, and the request was to loosen {then}. Decline it, and "
@@ -99,32 +95,18 @@ def approve_loosening(
     return request
 
 
-@transaction.atomic
 def decline_loosening(
     *, actor: User, request_id: int, reason: str, now: dt.datetime | None = None
 ) -> LooseningRequest:
     """Decline a looser mark, with a reason."""
-    require_permission(actor, REVIEW)
-    moment = now or timezone.now()
-    request = LOOSENING.lock_waiting(request_id, now=moment)
-    text = require_reason(reason)
-    return LOOSENING.end(
-        request, RequestState.DECLINED, actor=actor, reason=text, now=moment
-    )
+    return LOOSENING.decline(request_id, actor=actor, reason=reason, now=now)
 
 
-@transaction.atomic
 def withdraw_loosening(
     *, actor: User, request_id: int, now: dt.datetime | None = None
 ) -> LooseningRequest:
     """Take back one's own request for a looser mark."""
-    require_permission(actor, WORK)
-    moment = now or timezone.now()
-    request = LOOSENING.lock_waiting(request_id, now=moment)
-    require_requester(request, actor)
-    return LOOSENING.end(
-        request, RequestState.WITHDRAWN, actor=actor, reason="", now=moment
-    )
+    return LOOSENING.withdraw(request_id, actor=actor, reason="", now=now)
 
 
 def lapse_loosenings(*, now: dt.datetime | None = None) -> int:
@@ -251,6 +233,9 @@ LOOSENING = RequestKind(
         RequestState.LAPSED: "mark_loosening.lapsed",
     },
     record=_record_request,
+    asking=WORK,
+    deciding=REVIEW,
+    tidy_reason=require_reason,
 )
 
 

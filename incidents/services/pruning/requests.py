@@ -31,11 +31,7 @@ from incidents.services.pruning.plan import (
     plan_pruning,
 )
 from policy.models import RequestState
-from policy.services.requests import (
-    RequestKind,
-    decide_request,
-    require_requester,
-)
+from policy.services.requests import RequestKind, decide_request
 
 ASK = "incidents.request_pruning"
 
@@ -101,33 +97,18 @@ def approve_pruning(
     return request
 
 
-@transaction.atomic
 def decline_pruning(
     *, actor: User, request_id: int, reason: str, now: dt.datetime | None = None
 ) -> PruneRequest:
     """Decline a request to prune, with a reason."""
-    require_permission(actor, REVIEW)
-    moment = now or timezone.now()
-    request = PRUNING.lock_waiting(request_id, now=moment)
-    text = require_reason(reason)
-    return PRUNING.end(
-        request, RequestState.DECLINED, actor=actor, reason=text, now=moment
-    )
+    return PRUNING.decline(request_id, actor=actor, reason=reason, now=now)
 
 
-@transaction.atomic
 def withdraw_pruning(
     *, actor: User, request_id: int, reason: str = "", now: dt.datetime | None = None
 ) -> PruneRequest:
     """Take back one's own request to prune."""
-    require_permission(actor, ASK)
-    moment = now or timezone.now()
-    request = PRUNING.lock_waiting(request_id, now=moment)
-    require_requester(request, actor)
-    text = tidy_text(reason)
-    return PRUNING.end(
-        request, RequestState.WITHDRAWN, actor=actor, reason=text, now=moment
-    )
+    return PRUNING.withdraw(request_id, actor=actor, reason=reason, now=now)
 
 
 def lapse_pruning(*, now: dt.datetime | None = None) -> int:
@@ -198,6 +179,9 @@ PRUNING = RequestKind(
         RequestState.LAPSED: "pruning.lapsed",
     },
     record=_record_decision,
+    asking=ASK,
+    deciding=REVIEW,
+    tidy_reason=require_reason,
 )
 
 
