@@ -104,7 +104,7 @@ def test_a_second_pull_adds_what_changed(
     assert first["incidents"] == 1
     assert first["phases"] == case.cycles.get().phases.count()
     Incident.objects.filter(pk=case.pk).update(title="Another")
-    assert pull(live_server, token, tmp_path)["incidents"] == 1
+    assert pull(live_server, token, tmp_path, "incidents")["incidents"] == 1
     assert newest_lines(tmp_path, "incidents")[case.pk]["title"] == "Another"
 
 

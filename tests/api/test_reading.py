@@ -45,14 +45,13 @@ def test_who_has_an_answer_gets_none_again(reader: APIClient) -> None:
         again = reader.get(f"/{route}", HTTP_IF_NONE_MATCH=first["ETag"])
         assert (route, again.status_code, again.content) == (route, 304, b"")
         assert again["ETag"] == first["ETag"]
-        other = reader.get(f"/{route}", HTTP_IF_NONE_MATCH='"other"')
-        assert other.status_code == 200
 
 
 def test_a_tag_changes_with_what_is_read(reader: APIClient) -> None:
     team = Team.objects.create(name="Night watch")
     url = f"{ROOT}teams/{team.pk}/"
     tag = reader.get(url)["ETag"]
+    assert reader.get(url, HTTP_IF_NONE_MATCH='"other"').status_code == 200
     Team.objects.filter(pk=team.pk).update(name="Day watch")
     response = reader.get(url, HTTP_IF_NONE_MATCH=tag)
     assert (response.status_code, response.json()["name"]) == (200, "Day watch")

@@ -75,6 +75,7 @@ def run_in(folder: Path, words: list[str], **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.live
 def test_static_files_are_collected_from_what_is_copied(image: Path) -> None:
     [step] = re.findall(
         r"^RUN (\w+=\S+) python (manage\.py collect.+)$", DOCKERFILE, re.M
@@ -84,6 +85,7 @@ def test_static_files_are_collected_from_what_is_copied(image: Path) -> None:
     assert (image / "staticfiles/staticfiles.json").is_file()
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("program", ["config.wsgi", "config.celery", "config.workers"])
 def test_every_part_loads_from_what_is_copied(program: str, image: Path) -> None:
     code = f"import django, {program} as part; django.setup(); print(part.__file__)"

@@ -303,6 +303,7 @@ def require_told(told: subprocess.CompletedProcess[str], wrong: dict[str, str]) 
     assert "Traceback" not in said
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("part", STARTS)
 def test_every_wrong_setting_is_told_at_once(part: str) -> None:
     others = () if part == "web" else OF_THE_WEB

@@ -291,6 +291,7 @@ for archive in CaseArchive.objects.order_by("pk"):
 """
 
 
+@pytest.mark.live
 @pytest.mark.django_db(transaction=True)
 def test_another_process_of_another_place_gives_the_same_bytes(
     evidence_folder: Path, tmp_path: Path
