@@ -12,6 +12,8 @@ from evidence.admin.factors.second_step import second_step_page
 from evidence.admin.own_password import own_password_view
 from evidence.admin.presence_page import NAME as PRESENCE
 from evidence.admin.presence_page import presence_page
+from evidence.admin.provider_sign_out import NAME as SINGLE_ENDED
+from evidence.admin.provider_sign_out import signed_out_at_provider
 from evidence.admin.sign_in import sign_in_view, sign_out_view
 from evidence.admin.single_sign_on import NAME as SINGLE
 from evidence.admin.single_sign_on import RETURN as SINGLE_RETURN
@@ -35,6 +37,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/login/passkey/", sign_in_with_passkey, name=PASSKEY),
     path("admin/login/single/", single_sign_on, name=SINGLE),
     path("admin/login/single/return/", single_sign_on_return, name=SINGLE_RETURN),
+    path("admin/login/single/ended/", signed_out_at_provider, name=SINGLE_ENDED),
     path("admin/logout/", sign_out_view),
     path("admin/confirm/", admin.site.admin_view(presence_page), name=PRESENCE),
     # In place of the skin's own search, which finds names of lists.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
+from django.db import connection
 
 from evidence.accounts.access import SYSTEM_NAME
 from evidence.errors import PersonError
@@ -14,8 +15,17 @@ NOBODYS = (SYSTEM_NAME, "anonymous")
 """What history calls who is no account; one of this name would pass for them."""
 
 
+LOCK = 0x0CA5E4A
+"""Two new accounts at once take turns on it: they could be of one name, or look it."""
+
+
 def require_free_name(username: str) -> str:
-    """Return a new account's name as it is kept; raise PersonError for another."""
+    """Return a new account's name as it is kept; raise PersonError for another.
+
+    No other name is given out until the caller's transaction ends.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
     name = User.normalize_username(username.strip())
     limit = User._meta.get_field("username").max_length or 0
     try:

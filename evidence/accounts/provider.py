@@ -54,7 +54,7 @@ class Claims:
     """What the provider says of somebody: who, what they like to be called, groups.
 
     `shown_at` is when they last showed who they are there; None: it does not say.
-    `methods` are its `amr` and its `acr`.
+    `methods` are its `amr` and its `acr`; `session` names theirs there, where it does.
     """
 
     subject: str
@@ -63,6 +63,7 @@ class Claims:
     groups: frozenset[str]
     shown_at: dt.datetime | None = None
     methods: frozenset[str] = frozenset()
+    session: str = ""
 
     @property
     def has_second_factor(self) -> bool:
@@ -83,7 +84,7 @@ def lead_to_provider(
         client = _make_client()
         answer: HttpResponse = client.authorize_redirect(request, return_url, **anew)
     except RequestException as error:
-        raise _unreachable(error) from error
+        raise unreachable(error) from error
     except FAULTS as error:
         raise _refusal(_say(error)) from error
     return answer
@@ -110,7 +111,7 @@ def read_claims(request: HttpRequest) -> Claims:
     except MismatchingStateError as error:
         raise _not_asked() from error
     except RequestException as error:
-        raise _unreachable(error) from error
+        raise unreachable(error) from error
     except FAULTS as error:
         raise _refusal(_say(error)) from error
     return _read(token.get("userinfo"))
@@ -149,6 +150,15 @@ def _make_client() -> Any:
     return client
 
 
+def fetch_keys() -> dict[str, Any]:
+    """Return the provider's key set, as it publishes it now.
+
+    Raise what _make_client raises: RequestException, or one of FAULTS.
+    """
+    found: dict[str, Any] = _make_client().fetch_jwk_set(force=True)
+    return found
+
+
 def require_own_document(found: dict[str, Any]) -> None:
     """Raise ValueError unless it is the issuer's, and as safe as the issuer's name."""
     issuer = settings.OIDC_ISSUER
@@ -174,7 +184,14 @@ def _read(told: Any) -> Claims:
         groups=_read_texts(told, settings.OIDC_GROUPS_CLAIM),
         shown_at=_read_moment(told.get("auth_time")),
         methods=_read_texts(told, "amr") | _read_texts(told, "acr"),
+        session=_read_session(told.get("sid")),
     )
+
+
+def _read_session(value: Any) -> str:
+    """Return the name of the session there; "" where there is none to be told by."""
+    is_name = isinstance(value, str) and re.fullmatch(r"[ -~]{1,255}", value)
+    return value if is_name else ""
 
 
 def _read_texts(told: dict[str, Any], name: str) -> frozenset[str]:
@@ -215,7 +232,8 @@ def _not_asked() -> SignOnError:
     return SignOnError(f"Single sign-on failed: {NOT_ASKED}.", code="sign_on_unasked")
 
 
-def _unreachable(error: RequestException) -> SignOnUnreachable:
+def unreachable(error: RequestException) -> SignOnUnreachable:
+    """Return the refusal of what needs a provider that does not answer."""
     return SignOnUnreachable(
         f"{settings.OIDC_NAME} does not answer ({type(error).__name__}). Try again "
         "later. Accounts that are not linked to it sign in as ever; somebody who works "

@@ -42,6 +42,7 @@ from evidence.accounts.provider import (
     lead_to_provider,
     read_claims,
 )
+from evidence.accounts.provider_sign_out import note_provider_session
 from evidence.accounts.sign_in_limits import FAILURE_REASON
 from evidence.admin.base import find_next
 from evidence.admin.factors.challenges import is_at_home
@@ -147,6 +148,7 @@ def _sign_in(request: HttpRequest, claims: Claims, noted: Noted) -> HttpResponse
     person = admit_by_identity(claims)
     if person is None:
         raise _refusal("none of your groups has a role here any more")
+    note_provider_session(request.session, claims)
     is_strong = claims.has_second_factor
     ways = (SignInWay.SINGLE_STRONG if is_strong else SignInWay.SINGLE,)
     if has_factor(person) and not is_strong:

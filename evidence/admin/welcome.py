@@ -27,6 +27,7 @@ from evidence.accounts.factors.proving import (
 )
 from evidence.accounts.first_use import is_password_of_another
 from evidence.accounts.presence import note_presence
+from evidence.accounts.provider_sign_out import NOTED as PROVIDER_SESSION
 from evidence.accounts.sessions import note_session
 from evidence.accounts.sign_ins import AGENT_LENGTH, Origin, record_sign_in
 from evidence.admin.base import client_address
@@ -57,6 +58,8 @@ def welcome(
     session.
     """
     device, now = find_device(request, person), timezone.now()
+    is_single = bool(SINGLE_WAYS.intersection(ways))
+    at_provider = request.session.pop(PROVIDER_SESSION, None)
     login(request, person, backend=BACKEND)
     record_sign_in(
         person=person,
@@ -69,7 +72,9 @@ def welcome(
         note_presence(request.session, now=now if shown_at == "now" else shown_at)
     for way in FACTORS.intersection(ways):
         note_factor(request.session, way)
-    if not SINGLE_WAYS.intersection(ways) and is_password_of_another(person):
+    if is_single:
+        request.session[PROVIDER_SESSION] = at_provider
+    elif is_password_of_another(person):
         request.session[MARK] = True
     if device:
         forget_device_failures(device)

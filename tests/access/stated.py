@@ -7,7 +7,8 @@ something, `sends` those whose form or body is taken. What is not stated is refu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from tests.access.people import Who
 
@@ -28,6 +29,23 @@ NEVER_BY_HAND = "Django has this page for every table; here no row is made by ha
 NEVER_DELETED = "Django has this page for every table; here nothing is deleted."
 
 
+class Row(StrEnum):
+    """What an address names, and so how it answers for whom a case is hidden.
+
+    A case is hidden that is restricted and does not name somebody, and one of another
+    team from who is in a team that sees only its own. To them a row of it is absent:
+    each method is answered as for a row that is not there, and changes nothing.
+    """
+
+    NONE = ""
+    OF_A_CASE = "a case's"
+    SHARED = "everybody's"
+    OWN = "one's own"
+
+
+NONE, OF_A_CASE, SHARED, OWN = Row
+
+
 @dataclass(frozen=True)
 class Page:
     """A page: who opens it, who may send a form to it, and why nobody may."""
@@ -37,12 +55,15 @@ class Page:
     closed: str = ""
     buttons: Mapping[str, Roles] = field(default_factory=dict)
     """Who may press which button, of the pages that take several."""
+    row: Row | None = None
+    """Whose row the address names; None: as its table has it, or none at all."""
 
 
 @dataclass(frozen=True)
 class Table:
     """The pages that Django's admin gives a table, and those that we add to it."""
 
+    rows: Row
     reads: Roles = READERS
     adds: Roles = NOBODY
     add_page: Roles | None = None
@@ -54,7 +75,13 @@ class Table:
     pages: Mapping[str, Page] = field(default_factory=dict)
 
     def routes(self, label: str) -> Iterator[tuple[str, Page]]:
-        """Yield every route of the table and who it is for."""
+        """Yield every route of the table, who it is for and whose row it names."""
+        for path, page in self._pages(label):
+            named = self.rows if "<" in path else NONE
+            row = named if page.row is None else page.row
+            yield path, replace(page, row=row)
+
+    def _pages(self, label: str) -> Iterator[tuple[str, Page]]:
         base = f"admin/{label.replace('.', '/')}/"
         row = f"{base}<path:object_id>/"
         yield base, Page(self.reads, self.sends_list, buttons=self.bulk)
@@ -76,16 +103,18 @@ class Table:
 
 WORK, REVIEW = WORKERS, REVIEWERS
 TABLES = {
-    "evidence.logcheckpoint": Table(),
-    "evidence.logcopy": Table(),
+    "evidence.logcheckpoint": Table(SHARED),
+    "evidence.logcopy": Table(SHARED),
     "evidence.auditentry": Table(
+        OF_A_CASE,
         bulk={"verify_streams": READERS},
         pages={"<path:object_id>/prove_entry/": Page(READERS)},
     ),
-    "evidence.historycheck": Table(adds=READERS),
-    "evidence.recordcheck": Table(adds=READERS),
-    "evidence.storefault": Table(),
+    "evidence.historycheck": Table(SHARED, adds=READERS),
+    "evidence.recordcheck": Table(SHARED, adds=READERS),
+    "evidence.storefault": Table(OF_A_CASE),
     "evidence.evidenceitem": Table(
+        OF_A_CASE,
         add_page=STAFF,
         bulk={"verify_again": WORK},
         pages={
@@ -99,8 +128,11 @@ TABLES = {
             "of/<int:pk>/status/": Page(READERS),
         },
     ),
-    "evidence.apitoken": Table(adds=ADMINISTRATORS, bulk={"revoke": ADMINISTRATORS}),
+    "evidence.apitoken": Table(
+        SHARED, adds=ADMINISTRATORS, bulk={"revoke": ADMINISTRATORS}
+    ),
     "auth.user": Table(
+        SHARED,
         reads=ADMINISTRATORS,
         adds=ADMINISTRATORS,
         pages={
@@ -111,7 +143,7 @@ TABLES = {
             "factors/passkey/": Page(STAFF, STAFF),
             "tokens/": Page(STAFF, STAFF),
             "tokens/add/": Page(READERS, READERS),
-            "tokens/<int:pk>/rotate/": Page(READERS, READERS),
+            "tokens/<int:pk>/rotate/": Page(READERS, READERS, row=OWN),
             "<path:object_id>/email/": Page(ADMINISTRATORS, ADMINISTRATORS),
             "<path:object_id>/roles/": Page(ADMINISTRATORS, ADMINISTRATORS),
             "<path:object_id>/active/": Page(ADMINISTRATORS, ADMINISTRATORS),
@@ -120,14 +152,16 @@ TABLES = {
             "<path:object_id>/unlink/": Page(ADMINISTRATORS, ADMINISTRATORS),
         },
     ),
-    "auth.group": Table(reads=ADMINISTRATORS),
+    "auth.group": Table(SHARED, reads=ADMINISTRATORS),
     "axes.accessattempt": Table(
+        SHARED,
         reads=ADMINISTRATORS,
         bulk={"lift_locks": ADMINISTRATORS, "forget_expired": ADMINISTRATORS},
     ),
-    "axes.accessfailurelog": Table(reads=ADMINISTRATORS),
-    "axes.accesslog": Table(reads=ADMINISTRATORS),
+    "axes.accessfailurelog": Table(SHARED, reads=ADMINISTRATORS),
+    "axes.accesslog": Table(SHARED, reads=ADMINISTRATORS),
     "policy.extension": Table(
+        SHARED,
         adds=WORK,
         buttons={
             "demote": WORK,
@@ -147,8 +181,9 @@ TABLES = {
             "suggest/": Page(READERS),
         },
     ),
-    "policy.runtimehistoryimport": Table(adds=WORK),
+    "policy.runtimehistoryimport": Table(OF_A_CASE, adds=WORK),
     "policy.killswitch": Table(
+        OF_A_CASE,
         bulk={"export_csv": READERS, "export_json": READERS},
         buttons={
             "confirm": WORK,
@@ -161,14 +196,15 @@ TABLES = {
             "decline-release": REVIEW,
             "withdraw-release": WORK,
         },
-        pages={"export.<slug:form>": Page(READERS)},
+        pages={"export.<slug:form>": Page(READERS, row=NONE)},
     ),
-    "policy.trusttransition": Table(),
-    "policy.promotionrequest": Table(),
-    "policy.liftrequest": Table(),
-    "policy.quotachange": Table(),
-    "policy.quotabreach": Table(),
+    "policy.trusttransition": Table(OF_A_CASE),
+    "policy.promotionrequest": Table(OF_A_CASE),
+    "policy.liftrequest": Table(OF_A_CASE),
+    "policy.quotachange": Table(OF_A_CASE),
+    "policy.quotabreach": Table(OF_A_CASE),
     "policy.rollback": Table(
+        OF_A_CASE,
         buttons={
             "approve": REVIEW,
             "decline": REVIEW,
@@ -178,6 +214,7 @@ TABLES = {
         },
     ),
     "policy.scanreport": Table(
+        OF_A_CASE,
         adds=WORK,
         buttons={"again": WORK},
         pages={
@@ -187,18 +224,23 @@ TABLES = {
         },
     ),
     "policy.policysnapshot": Table(
+        OF_A_CASE,
         adds=WORK,
         buttons={"compare": READERS, "defaults": WORK, "earlier": WORK},
         pages={"<int:before>/against/<int:after>/": Page(READERS)},
     ),
     "incidents.actionitem": Table(
+        OF_A_CASE,
         changes=WORK,
         buttons={"close": WORK, "reopen": WORK},
         pages={"new/<int:incident_id>/": Page(WORK, WORK)},
     ),
-    "incidents.alert": Table(bulk={"move_into_case": WORK, "split_from_case": WORK}),
-    "incidents.alertrule": Table(adds=ADMINISTRATORS, changes=ADMINISTRATORS),
+    "incidents.alert": Table(
+        OF_A_CASE, bulk={"move_into_case": WORK, "split_from_case": WORK}
+    ),
+    "incidents.alertrule": Table(SHARED, adds=ADMINISTRATORS, changes=ADMINISTRATORS),
     "incidents.casearchive": Table(
+        OF_A_CASE,
         adds=WORK | {Who.AUDITOR},
         pages={
             "<int:pk>/file/": Page(ARCHIVISTS),
@@ -206,6 +248,7 @@ TABLES = {
         },
     ),
     "incidents.incident": Table(
+        OF_A_CASE,
         adds=WORK,
         buttons={
             **dict.fromkeys(
@@ -234,7 +277,7 @@ TABLES = {
             "system/": Page(ADMINISTRATORS),
             "system/repeat/": Page(sends=ADMINISTRATORS),
             "metrics/": Page(READERS),
-            "metrics/<slug:table>.csv": Page(READERS),
+            "metrics/<slug:table>.csv": Page(READERS, row=NONE),
             "<path:object_id>/changes/": Page(READERS),
             "<path:object_id>/edit/": Page(WORK, WORK),
             "<path:object_id>/timeline.csv": Page(READERS),
@@ -242,10 +285,12 @@ TABLES = {
         },
     ),
     "incidents.prunerequest": Table(
+        OF_A_CASE,
         adds=ADMINISTRATORS,
         buttons={"approve": REVIEW, "decline": REVIEW, "withdraw": ADMINISTRATORS},
     ),
     "incidents.notification": Table(
+        OF_A_CASE,
         bulk={"send_again": WORK},
         pages={
             "preferences/": Page(STAFF, STAFF),
@@ -253,13 +298,15 @@ TABLES = {
         },
     ),
     "incidents.webhookchannel": Table(
+        SHARED,
         adds=ADMINISTRATORS,
         changes=ADMINISTRATORS,
         pages={"<int:channel_id>/test/": Page(sends=ADMINISTRATORS)},
     ),
-    "incidents.remindersettings": Table(sends_list=ADMINISTRATORS),
-    "incidents.playbook": Table(),
+    "incidents.remindersettings": Table(SHARED, sends_list=ADMINISTRATORS),
+    "incidents.playbook": Table(SHARED),
     "incidents.postmortem": Table(
+        OF_A_CASE,
         buttons={
             "submit": WORK,
             "sign": REVIEW,
@@ -278,7 +325,7 @@ TABLES = {
             "<path:object_id>/export.<slug:form>": Page(READERS),
         },
     ),
-    "incidents.team": Table(adds=ADMINISTRATORS, changes=ADMINISTRATORS),
+    "incidents.team": Table(SHARED, adds=ADMINISTRATORS, changes=ADMINISTRATORS),
 }
 SITE = {
     "": Page(EVERYBODY),
@@ -289,6 +336,7 @@ SITE = {
     "admin/login/passkey/": Page(EVERYBODY, EVERYBODY),
     "admin/login/single/": Page(EVERYBODY),
     "admin/login/single/return/": Page(EVERYBODY),
+    "admin/login/single/ended/": Page(sends=EVERYBODY),
     "admin/logout/": Page(sends=EVERYBODY),
     "admin/password_change/": Page(STAFF, STAFF),
     "admin/password_change/done/": Page(STAFF),
@@ -308,7 +356,7 @@ SITE = {
 
 def stated_pages() -> dict[str, Page]:
     """Return what is stated of every page, by its route."""
-    found = dict(SITE)
+    found = {path: replace(page, row=NONE) for path, page in SITE.items()}
     for label, table in TABLES.items():
         found.update(table.routes(label))
     return found

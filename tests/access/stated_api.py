@@ -14,7 +14,17 @@ from evidence.models import TokenScope
 from incidents.api.records import INCIDENT_KINDS
 from policy.api.records import POLICY_KINDS
 from tests.access.people import Who
-from tests.access.stated import READERS, REVIEWERS, STAFF, WORKERS, Roles
+from tests.access.stated import (
+    NONE,
+    OF_A_CASE,
+    READERS,
+    REVIEWERS,
+    SHARED,
+    STAFF,
+    WORKERS,
+    Roles,
+    Row,
+)
 
 KINDS = (*EVIDENCE_KINDS, *POLICY_KINDS, *INCIDENT_KINDS)
 WITH_MACHINES: Roles = READERS | {Who.MACHINE}
@@ -38,6 +48,8 @@ class Resource:
     reads: Roles = frozenset()
     scopes: tuple[TokenScope, ...] = (TokenScope.READ,)
     writes: Mapping[str, Write] = field(default_factory=dict)
+    row: Row = NONE
+    """Whose row the address names: a case's is absent where the case is hidden."""
 
 
 SEND = {"post": Write(SENDERS, TokenScope.EVIDENCE_WRITE)}
@@ -54,66 +66,77 @@ LISTS = (
     *(kind.path for kind in KINDS),
 )
 """What is listed and read row by row, by everybody who has a role to read."""
+OF_NO_CASE = frozenset(
+    {
+        *("extensions", "playbooks", "playbook-versions", "alert-rules"),
+        *("history-checks", "record-checks", "log-keys", "log-checkpoints"),
+        *("log-copies", "store-marks", "unclaimed-bytes", "api-tokens"),
+        *("extension-versions", "reminder-settings", "webhooks", "teams"),
+    }
+)
+"""The lists whose rows everybody sees who reads; rows of all others are of a case."""
 CASE = "incidents/<reference>/"
 OTHERS = {
     "evidence/": Resource(READERS, writes={**SEND, "put": SEND["post"]}),
-    "evidence/<int:pk>/": Resource(READERS),
+    "evidence/<int:pk>/": Resource(READERS, row=OF_A_CASE),
     "evidence/<int:pk>/content/": Resource(
-        TAKERS, (TokenScope.READ, TokenScope.EVIDENCE_DOWNLOAD)
+        TAKERS, (TokenScope.READ, TokenScope.EVIDENCE_DOWNLOAD), row=OF_A_CASE
     ),
-    "evidence/<int:pk>/kind/": Resource(writes=WORK_EVIDENCE),
-    "evidence/<int:pk>/again/": Resource(writes=WORK_EVIDENCE),
+    "evidence/<int:pk>/kind/": Resource(writes=WORK_EVIDENCE, row=OF_A_CASE),
+    "evidence/<int:pk>/again/": Resource(writes=WORK_EVIDENCE, row=OF_A_CASE),
     "evidence/<str:filename>": Resource(writes={"put": SEND["post"]}),
-    "reports/<int:report_pk>/errors/": Resource(READERS),
-    "reports/<int:report_pk>/replay-steps/": Resource(READERS),
+    "reports/<int:report_pk>/errors/": Resource(READERS, row=OF_A_CASE),
+    "reports/<int:report_pk>/replay-steps/": Resource(READERS, row=OF_A_CASE),
     "log/checkpoint/": Resource(READERS),
     "log/consistency/": Resource(READERS),
     "exports/": Resource(
         READERS, writes={"post": Write(TAKERS, TokenScope.EVIDENCE_WRITE)}
     ),
-    "exports/<pk>/": Resource(READERS),
+    "exports/<pk>/": Resource(READERS, row=OF_A_CASE),
     "exports/<pk>/again/": Resource(
-        writes={"post": Write(TAKERS, TokenScope.EVIDENCE_WRITE)}
+        writes={"post": Write(TAKERS, TokenScope.EVIDENCE_WRITE)}, row=OF_A_CASE
     ),
-    "audit-entries/<pk>/proof/": Resource(READERS),
+    "audit-entries/<pk>/proof/": Resource(READERS, row=OF_A_CASE),
     "audit-streams/": Resource(READERS),
-    "scans/<int:report_pk>/entries/": Resource(READERS),
-    "scans/<pk>/again/": Resource(writes=WORK_POLICY),
-    "scans/<pk>/sarif/": Resource(READERS),
-    "extensions/<pk>/trust/": Resource(READERS),
+    "scans/<int:report_pk>/entries/": Resource(READERS, row=OF_A_CASE),
+    "scans/<pk>/again/": Resource(writes=WORK_POLICY, row=OF_A_CASE),
+    "scans/<pk>/sarif/": Resource(READERS, row=OF_A_CASE),
+    "extensions/<pk>/trust/": Resource(READERS, row=SHARED),
     "kill-switches/": Resource(WITH_MACHINES),
-    "kill-switches/<pk>/": Resource(WITH_MACHINES),
-    "kill-switches/<pk>/confirmation/": Resource(writes=REPORT_POLICY),
+    "kill-switches/<pk>/": Resource(WITH_MACHINES, row=OF_A_CASE),
+    "kill-switches/<pk>/confirmation/": Resource(writes=REPORT_POLICY, row=OF_A_CASE),
     "policy-snapshots/": Resource(READERS, writes=REPORT_POLICY),
-    "policy-snapshots/<pk>/": Resource(READERS),
+    "policy-snapshots/<pk>/": Resource(READERS, row=OF_A_CASE),
     "metrics/phase-times/": Resource(READERS),
     "metrics/case-weeks/": Resource(WITH_MACHINES),
     "metrics/case-ages/": Resource(WITH_MACHINES),
     "incidents/": Resource(WITH_MACHINES),
-    CASE: Resource(WITH_MACHINES, writes={"patch": WORK_CASES["post"]}),
-    f"{CASE}picture/": Resource(WITH_MACHINES),
-    f"{CASE}close/": Resource(writes=WORK_CASES),
-    f"{CASE}hold/": Resource(writes=WORK_CASES),
-    f"{CASE}release-hold/": Resource(writes=REVIEW_CASES),
-    f"{CASE}restrict/": Resource(writes=WORK_CASES),
-    f"{CASE}readers/": Resource(writes=WORK_CASES),
-    f"{CASE}lift-restriction/": Resource(writes=REVIEW_CASES),
+    CASE: Resource(WITH_MACHINES, writes={"patch": WORK_CASES["post"]}, row=OF_A_CASE),
+    f"{CASE}picture/": Resource(WITH_MACHINES, row=OF_A_CASE),
+    f"{CASE}close/": Resource(writes=WORK_CASES, row=OF_A_CASE),
+    f"{CASE}hold/": Resource(writes=WORK_CASES, row=OF_A_CASE),
+    f"{CASE}release-hold/": Resource(writes=REVIEW_CASES, row=OF_A_CASE),
+    f"{CASE}restrict/": Resource(writes=WORK_CASES, row=OF_A_CASE),
+    f"{CASE}readers/": Resource(writes=WORK_CASES, row=OF_A_CASE),
+    f"{CASE}lift-restriction/": Resource(writes=REVIEW_CASES, row=OF_A_CASE),
     "incidents/look-in/": Resource(writes=REVIEW_CASES),
-    f"{CASE}tlp/": Resource(writes=WORK_CASES),
+    f"{CASE}tlp/": Resource(writes=WORK_CASES, row=OF_A_CASE),
     "archives/": Resource(
         READERS, writes={"post": Write(TAKERS, TokenScope.CASES_WRITE)}
     ),
-    "archives/<pk>/": Resource(READERS),
+    "archives/<pk>/": Resource(READERS, row=OF_A_CASE),
     "archives/<pk>/file/": Resource(
-        REVIEWERS | {Who.AUDITOR}, (TokenScope.READ, TokenScope.ARCHIVES)
+        REVIEWERS | {Who.AUDITOR}, (TokenScope.READ, TokenScope.ARCHIVES), row=OF_A_CASE
     ),
     "alerts/": Resource(
         READERS,
         writes={"post": Write(SENDERS, TokenScope.ALERTS_WRITE)},
     ),
-    "alerts/<pk>/": Resource(READERS),
-    "postmortem-versions/<pk>/archive/again/": Resource(writes=WORK_CASES),
-    "postmortem-versions/<pk>/pdf/again/": Resource(writes=WORK_CASES),
+    "alerts/<pk>/": Resource(READERS, row=OF_A_CASE),
+    "postmortem-versions/<pk>/archive/again/": Resource(
+        writes=WORK_CASES, row=OF_A_CASE
+    ),
+    "postmortem-versions/<pk>/pdf/again/": Resource(writes=WORK_CASES, row=OF_A_CASE),
     "lists/": Resource(ANYBODY),
     "schema/": Resource(ANYBODY),
 }
@@ -131,5 +154,6 @@ def stated_resources() -> dict[str, Resource]:
     found = {f"api/v1/{path}": resource for path, resource in OTHERS.items()}
     for name in LISTS:
         found[f"api/v1/{name}/"] = Resource(READERS)
-        found[f"api/v1/{name}/<pk>/"] = Resource(READERS)
+        row = SHARED if name in OF_NO_CASE else OF_A_CASE
+        found[f"api/v1/{name}/<pk>/"] = Resource(READERS, row=row)
     return found

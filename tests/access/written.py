@@ -20,6 +20,14 @@ in the database what changed, and compare (`tests/access/asked`, in `make walk`)
 **●** is let through, **·** is refused. Visitors are asked to sign in, except at
 the pages for signing in and out; so are accounts that are switched off and accounts for
 machines. What is not listed here does not exist, and every other method is refused.
+
+*Row* says whose row an address names. **A case's** is there for whom its case is: the
+table then holds for it, for open cases, for members of a case's team, and for who is
+named on a restricted one. For whom the case is hidden, every method and button of the
+address is answered as for a row that is not there, and changes nothing: cases that are
+restricted and do not name them, and those of other teams for whoever is in a team that
+sees only its own. Auditors see all. *Everybody's* is seen by all who may open the page;
+*one's own* by its owner alone.
 """
 API_HEAD = """## API
 
@@ -36,27 +44,30 @@ def write() -> str:
 
 
 def _pages() -> Iterator[str]:
-    from tests.access.stated import SITE, TABLES
+    from tests.access.stated import NONE, SITE, TABLES
 
     yield "## Pages\n"
-    yield from _head(persons(), "Page", "")
+    yield from _head(persons(), "Page", "", "Row")
     for path, page in SITE.items():
         if not page.closed:
-            yield from _rows(f"`/{path}`", page.reads, page.sends)
+            yield from _rows(f"`/{path}`", page.reads, page.sends, NONE)
     for label, table in TABLES.items():
         yield ""
         yield f"### {_title(label)}\n"
-        yield from _head(persons(), "Page", "")
-        yield from _rows("list, row, history", table.reads, frozenset())
+        yield from _head(persons(), "Page", "", "Row")
+        row = table.rows
+        yield from _rows("list, row, history", table.reads, frozenset(), row)
         opens = table.adds if table.add_page is None else table.add_page
-        yield from _rows("`add/`", opens, table.adds)
-        yield from _rows("row", frozenset(), table.changes)
-        yield from _rows("`delete/`", table.deletes, table.deletes)
-        yield from _rows("list", frozenset(), table.sends_list)
+        yield from _rows("`add/`", opens, table.adds, NONE)
+        yield from _rows("row", frozenset(), table.changes, row)
+        yield from _rows("`delete/`", table.deletes, table.deletes, row)
+        yield from _rows("list", frozenset(), table.sends_list, NONE)
+        stated = dict(table.routes(label))
         for path, page in table.pages.items():
-            yield from _rows(f"`{path}`", page.reads, page.sends)
+            named = stated[f"admin/{label.replace('.', '/')}/{path}"].row
+            yield from _rows(f"`{path}`", page.reads, page.sends, named)
         for name, roles in {**table.bulk, **table.buttons}.items():
-            yield from _rows(f"button `{name}`", frozenset(), roles)
+            yield from _rows(f"button `{name}`", frozenset(), roles, row)
     yield ""
 
 
@@ -67,28 +78,37 @@ def _title(label: str) -> str:
     return name[:1].upper() + name[1:]
 
 
-def _rows(name: str, reads: frozenset[Any], sends: frozenset[Any]) -> Iterator[str]:
+def _rows(
+    name: str, reads: frozenset[Any], sends: frozenset[Any], row: Any
+) -> Iterator[str]:
     for verb, roles in (("open", reads), ("send", sends)):
         if roles:
-            yield _line(name, verb, [who in roles for who in persons()])
+            yield _line(name, verb, row, [who in roles for who in persons()])
 
 
 def _api() -> Iterator[str]:
-    from tests.access.stated import READERS
-    from tests.access.stated_api import LISTS, OTHERS
+    from tests.access.stated import OF_A_CASE, READERS, SHARED
+    from tests.access.stated_api import LISTS, OF_NO_CASE, OTHERS
 
-    yield from _head(owners(), "Resource", "scope")
+    lists: list[str] = []
+    yield from _head(owners(), "Resource", "scope", "Row")
     for path, resource in OTHERS.items():
         if resource.reads:
             held = [who in resource.reads for who in owners()]
-            yield _line(f"GET `{path}`", ", ".join(resource.scopes), held)
+            scopes = ", ".join(resource.scopes)
+            yield _line(f"GET `{path}`", scopes, resource.row, held)
         for method, write in resource.writes.items():
             held = [who in write.roles for who in owners()]
-            yield _line(f"{method.upper()} `{path}`", write.scope, held)
+            name = f"{method.upper()} `{path}`"
+            yield _line(name, write.scope, resource.row, held)
     held = [who in READERS for who in owners()]
-    yield _line("GET a list below, or a row of it", "read", held)
-    yield ""
-    yield f"Lists: {', '.join(f'`{name}`' for name in sorted(LISTS))}."
+    for row, names in ((OF_A_CASE, {*LISTS} - OF_NO_CASE), (SHARED, OF_NO_CASE)):
+        name = f"GET a list of rows that are {row}, or a row"
+        yield _line(name, "read", row, held)
+        lists.append(f"Rows are {row}: {', '.join(f'`{n}`' for n in sorted(names))}.")
+    for told in lists:
+        yield ""
+        yield told
 
 
 def persons() -> list[Any]:
@@ -111,8 +131,12 @@ def _head(people: list[Any], *names: str) -> Iterator[str]:
     yield "|" + "---|" * (len(names) + len(people))
 
 
-def _line(name: str, verb: str, cells: list[bool]) -> str:
-    return f"| {name} | {verb} | " + " | ".join("·●"[cell] for cell in cells) + " |"
+def _line(name: str, verb: str, row: str, cells: list[bool]) -> str:
+    return (
+        f"| {name} | {verb} | {row} | "
+        + " | ".join("·●"[cell] for cell in cells)
+        + " |"
+    )
 
 
 if __name__ == "__main__":

@@ -33,3 +33,9 @@ def browsers(
         assert bundle is not None
         request_export(item_id=bundle.pk, filter={}, redaction={}, actor=None)
         return make_browsers()
+
+
+@pytest.fixture(scope="package")
+def filled_in(browsers: dict[Who, Client]) -> dict[str, dict[str, Any]]:
+    """Keep what the superuser's pages offered to send, by its address."""
+    return {}

@@ -15,7 +15,7 @@ from tests.access.asking import Outcome, ask, outcome_of, row_of
 from tests.access.counting import Change, taken_back
 from tests.access.people import NAMES, Who, make_caller, make_dead_callers
 from tests.access.routes import Route, all_routes
-from tests.access.stated_api import ANYBODY, stated_resources
+from tests.access.stated_api import ANYBODY, Resource, stated_resources
 from tests.pages import hostile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.walk]
@@ -60,21 +60,26 @@ def test_a_role_reads_what_it_is_stated_to_read(
     who: Who, browsers: dict[Who, Client], everything: Incident
 ) -> None:
     caller = make_caller(who, *TokenScope)
+    resources = stated_resources()
+    found = list(faults_of_reading(who, caller, everything, resources))
+    assert not found, "\n".join(found)
 
-    def faults() -> Iterator[str]:
-        for path, resource in stated_resources().items():
-            if not resource.reads:
-                continue
-            url = address(ROUTES[path], everything)
-            with taken_back():
-                outcome = outcome_of(ask(caller, "get", url))
-            wanted = Outcome.DONE if who in resource.reads else Outcome.REFUSED
-            if wanted is Outcome.DONE and is_empty(ROUTES[path]):
-                wanted = Outcome.ABSENT
-            if outcome is not wanted:
-                yield f"GET {url}: {outcome}, not {wanted}"
 
-    assert not (found := list(faults())), "\n".join(found)
+def faults_of_reading(
+    who: Who, caller: Client, case: Incident, resources: dict[str, Resource]
+) -> Iterator[str]:
+    """Yield every resource that is not read by whom it is stated to be."""
+    for path, resource in resources.items():
+        if not resource.reads:
+            continue
+        url = address(ROUTES[path], case)
+        with taken_back():
+            outcome = outcome_of(ask(caller, "get", url))
+        wanted = Outcome.DONE if who in resource.reads else Outcome.REFUSED
+        if wanted is Outcome.DONE and is_empty(ROUTES[path]):
+            wanted = Outcome.ABSENT
+        if outcome is not wanted:
+            yield f"GET {url}: {outcome}, not {wanted}"
 
 
 def test_a_token_reads_only_with_the_scope_for_it(

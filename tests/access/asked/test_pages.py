@@ -45,6 +45,7 @@ RECORDED = {
 HALFWAY = {
     "admin/login/factor/": "for who gave a password and owes a second factor",
     "admin/login/single/": "where a provider of single sign-on is configured",
+    "admin/login/single/ended/": "for a provider that is configured, by its signature",
     "admin/login/single/return/": "for whom that provider sends back",
 }
 """When pages open that do not here: tests/evidence/accounts tries them."""
@@ -60,9 +61,11 @@ def undrawn(settings: Settings) -> None:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, WITHOUT_DRAWING]
 
 
-def faults_of_reading(who: Who, client: Client, case: Incident) -> Iterator[str]:
+def faults_of_reading(
+    who: Who, client: Client, case: Incident, pages: dict[str, Page]
+) -> Iterator[str]:
     """Yield every cell of the reading column that is not as stated."""
-    for path, page in stated_pages().items():
+    for path, page in pages.items():
         url = address(path, case, who)
         with taken_back() as change:
             answer = ask(client, "get", url)
@@ -91,7 +94,8 @@ def judge(who: Who, page: Page, outcome: Outcome) -> str:
 def test_every_page_opens_for_whom_it_is_stated_to(
     who: Who, browsers: dict[Who, Client], everything: Incident
 ) -> None:
-    found = list(faults_of_reading(who, browsers[who], everything))
+    pages = stated_pages()
+    found = list(faults_of_reading(who, browsers[who], everything, pages))
     assert not found, "\n".join(found)
 
 
@@ -118,12 +122,6 @@ def forms_of(path: str, page: Page, case: Incident, who: Who) -> Iterator[Sent]:
             yield Sent(url.rsplit("/", 2)[0] + f"/{name}/", {}, roles)
 
 
-@pytest.fixture(scope="package")
-def filled_in(browsers: dict[Who, Client]) -> dict[str, dict[str, Any]]:
-    """Keep what the superuser's pages offered to send, by its address."""
-    return {}
-
-
 def fill_in(
     found: dict[str, dict[str, Any]], root: Client, case: Incident
 ) -> dict[str, dict[str, Any]]:
@@ -142,12 +140,16 @@ def fill_in(
 
 
 def faults_of_sending(
-    who: Who, client: Client, case: Incident, forms: dict[str, dict[str, Any]]
+    who: Who,
+    client: Client,
+    case: Incident,
+    forms: dict[str, dict[str, Any]],
+    pages: dict[str, Page],
 ) -> Iterator[str]:
     """Yield every form that did something for whom it is stated to be closed, and
     every one that is refused to whom it is stated to be open."""
     changed = 0
-    for path, page in stated_pages().items():
+    for path, page in pages.items():
         for sent in forms_of(path, page, case, who):
             with taken_back() as change:
                 data = {**forms.get(sent.url, {"x": "x"}), **sent.values}
@@ -173,5 +175,6 @@ def test_every_form_is_taken_from_whom_it_is_stated_to(
     filled_in: dict[str, dict[str, Any]],
 ) -> None:
     forms = fill_in(filled_in, browsers[Who.SUPERUSER], everything)
-    found = list(faults_of_sending(who, browsers[who], everything, forms))
+    pages = stated_pages()
+    found = list(faults_of_sending(who, browsers[who], everything, forms, pages))
     assert not found, "\n".join(found)

@@ -11,8 +11,10 @@ import hashlib
 import json
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -23,9 +25,15 @@ from joserfc.jwk import OctKey, RSAKey
 CLIENT, SECRET = "casefile", "a-secret-of-both-sides-0123456789abcdef"
 
 
+@cache
+def make_key(name: str) -> RSAKey:
+    """Return a key pair of this name, made once: making one takes long."""
+    return RSAKey.generate_key(2048, {"kid": name})
+
+
 class Provider:
     def __init__(self) -> None:
-        self.key = RSAKey.generate_key(2048, {"kid": "one"})
+        self.key = make_key("one")
         self.claims: dict[str, Any] = {"sub": "ada-1", "groups": []}
         self.wrong: dict[str, Any] = {}
         self.algorithm = "RS256"
@@ -91,6 +99,26 @@ class Provider:
         kept = {name: value for name, value in claims.items() if value is not None}
         header = {"alg": self.algorithm, "kid": "one"}
         return jwt.encode(header, kept, self.signing_key, algorithms=[self.algorithm])
+
+    def sign_out_token(self, typ: str = "logout+jwt", **wrong: Any) -> str:
+        """Return what tells that somebody signed out here; None leaves a claim out."""
+        now = int(time.time())
+        claims = {
+            "iss": self.url,
+            "aud": CLIENT,
+            "iat": now,
+            "exp": now + 120,
+            "jti": uuid.uuid4().hex,
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+            **wrong,
+        }
+        kept = {name: value for name, value in claims.items() if value is not None}
+        header = {"alg": self.algorithm, "kid": self.key.kid, "typ": typ}
+        return jwt.encode(header, kept, self.signing_key, algorithms=[self.algorithm])
+
+    def change_key(self) -> None:
+        """Sign with a new key from now on, as providers do now and then."""
+        self.key = self.signing_key = make_key("two")
 
     def forge_by_shared_secret(self) -> None:
         """Sign with what both sides know, as if that proved who signed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import html
 import re
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,17 +15,23 @@ import oidc_provider_mock
 import pytest
 import requests
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from joserfc.jwk import RSAKey
 from pytest_django import Settings
 
 from evidence.accounts.access import Role
 from evidence.accounts.emergency import open_break_glass
-from evidence.accounts.identities import link_identity, unlink_identity
+from evidence.accounts.identities import (
+    admit_by_identity,
+    link_identity,
+    unlink_identity,
+)
 from evidence.accounts.presence import PROVED
 from evidence.accounts.provider import ENDPOINTS, Claims, require_own_document
 from evidence.accounts.tokens import create_token
-from evidence.errors import PermissionRefused, SignOnError
+from evidence.errors import PermissionRefused, PersonError, SignOnError
 from evidence.models import AuditEntry, SignInIdentity
 from tests.conftest import PASSWORD
 from tests.evidence.accounts.oidc import CLIENT, SECRET, Provider, running_provider
@@ -185,7 +192,7 @@ def test_tokens_that_the_provider_did_not_sign_are_refused(
     elif forgery == "shared secret":
         provider.forge_by_shared_secret()
     elif forgery == "another key":
-        provider.signing_key = Provider().key
+        provider.signing_key = RSAKey.generate_key(2048, {"kid": "one"})
     else:
         provider.sends_token = False
     assert not is_in(sign_in())
@@ -777,3 +784,80 @@ def test_the_button_has_the_name_that_was_given(
 def test_groups_of_the_roles_are_there(db: None) -> None:
     assert set(ROLES.values()) <= set(Group.objects.values_list("name", flat=True))
     assert Role.MACHINE not in ROLES.values()
+
+
+def come_back_together(clients: list[Client], backs: list[str]) -> list[int]:
+    """Follow each browser back at the same moment, on connections of their own."""
+    gate = threading.Barrier(len(clients))
+    found: dict[int, int] = {}
+
+    def follow(number: int) -> None:
+        try:
+            gate.wait()
+            found[number] = clients[number].get(backs[number]).status_code
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=follow, args=[n]) for n in range(len(clients))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [found[number] for number in range(len(clients))]
+
+
+def answers_for(provider: Provider, subjects: list[str]) -> tuple[list[Client], Any]:
+    """Return browsers that are about to come back, and the addresses they come to."""
+    clients, backs = [], []
+    for subject in subjects:
+        provider.claims |= {"sub": subject, "preferred_username": "ada"}
+        client = Client(raise_request_exception=False)
+        address = to_provider(client)
+        answer = requests.get(address, allow_redirects=False, timeout=10)
+        back = urlsplit(answer.headers["Location"])
+        clients.append(client)
+        backs.append(f"{back.path}?{back.query}")
+    return clients, backs
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_first_sign_ins_of_one_person_at_once_make_one_account(
+    provider: Provider,
+) -> None:
+    provider.claims |= {"groups": ["cf-respond"]}
+    clients, backs = answers_for(provider, ["ada-1", "ada-1", "ada-1"])
+    assert come_back_together(clients, backs) == [302, 302, 302]
+    assert [is_in(client) for client in clients] == [True, True, True]
+    assert User.objects.filter(username="ada").count() == 1
+    assert SignInIdentity.objects.count() == 1
+    assert AuditEntry.objects.filter(action="person.created").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_new_people_of_one_name_at_once_one_is_let_in(
+    provider: Provider,
+) -> None:
+    people = [
+        Claims(f"ada-{n}", "ada", "", frozenset({"cf-respond"})) for n in range(3)
+    ]
+    gate = threading.Barrier(len(people))
+    outcomes: list[str] = []
+
+    def admit(claims: Claims) -> None:
+        try:
+            gate.wait()
+            admit_by_identity(claims)
+            outcomes.append("let in")
+        except PersonError as error:
+            outcomes.append(error.message)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=admit, args=[each]) for each in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = "There is somebody called ada already."
+    assert sorted(outcomes) == sorted(["let in", taken, taken])
+    assert User.objects.filter(username="ada").count() == 1
