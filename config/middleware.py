@@ -22,6 +22,10 @@ from evidence.errors import CasefileError, as_refusal
 logger = structlog.get_logger(__name__)
 
 CODED = "Send the body as it is, without a Content-Encoding: evidence is kept as sent."
+PLAIN = (
+    "The API answers over HTTPS only, and leads nobody there: a token sent like this "
+    "was sent in plain text. Use https://, and rotate the token."
+)
 DIFFERS = (
     "What is here is not what the header If-Match names: it changed since it was read. "
     "Leave the header out to read it as it is."
@@ -96,7 +100,13 @@ class ApiMiddleware:
         if not request.path_info.startswith(API):
             return self.get_response(request)
         coding = request.headers.get("Content-Encoding", "").strip().lower()
-        if coding in ("", "identity"):
+        response: HttpResponse
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+            # Led on, a program would send its token in plain text for ever.
+            response = problem_response(
+                request, HTTPStatus.FORBIDDEN, "https_needed", PLAIN
+            )
+        elif coding in ("", "identity"):
             response = self.get_response(request)
         else:
             response = problem_response(

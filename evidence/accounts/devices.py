@@ -48,7 +48,7 @@ def remember_device(response: HttpResponseBase, person: User, name: str = "") ->
         _cookie_of(person),
         value,
         max_age=KEPT_SECONDS,
-        path=settings.SESSION_COOKIE_PATH,
+        path="/",
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
@@ -86,7 +86,9 @@ def _key_of(device: str) -> str:
 
 
 def _cookie_of(person: User) -> str:
-    return f"{COOKIE}_{person.pk}"
+    # As with the session's: over TLS only this very host can set it.
+    prefix = "__Host-" if settings.SESSION_COOKIE_SECURE else ""
+    return f"{prefix}{COOKIE}_{person.pk}"
 
 
 def _stamp_of(person: User) -> str:

@@ -100,9 +100,9 @@ def end_signed_out(sign_out: SignOut, *, now: dt.datetime | None = None) -> int:
         raise _refusal("it was taken already")
     ended: dict[int, list[str]] = defaultdict(list)
     keys = []
-    for key, person, address in _find_sessions(sign_out):
+    for key, person_id, address in _find_sessions(sign_out):
         keys.append(key)
-        ended[person].append(address)
+        ended[person_id].append(address)
     Session.objects.filter(pk__in=keys).delete()
     for person in User.objects.filter(pk__in=ended).order_by("pk"):
         record_entry(
@@ -208,7 +208,7 @@ def _read_word(claims: dict[str, Any], name: str) -> str:
 
 def _find_keys(*, anew: bool = False) -> KeySet:
     name = f"oidc-keys:{_digest(settings.OIDC_ISSUER)}"
-    kept = None if anew else _ask_cache(lambda: cache.get(name))
+    kept: Any = None if anew else _ask_cache(lambda: cache.get(name))
     if kept is None:
         kept = fetch_keys()
         _ask_cache(lambda: cache.set(name, kept, timeout=KEYS_SECONDS))

@@ -35,6 +35,7 @@ from evidence.accounts.people import (
     reset_password,
     set_active,
 )
+from evidence.accounts.sessions_of_others import sign_out_everywhere
 from evidence.accounts.tokens import live_tokens
 from evidence.admin.base import ReadOnlyAdmin, person_of
 from evidence.admin.drawing import draw_page
@@ -88,7 +89,7 @@ class PersonAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     actions_detail = (
         *("email_page", "roles_page", "active_page", "password_page"),
-        *("lost_factors_page", "unlink_page"),
+        *("sign_out_page", "lost_factors_page", "unlink_page"),
     )
 
     def get_urls(self) -> list[URLPattern]:
@@ -194,6 +195,20 @@ class PersonAdmin(ReadOnlyAdmin):
             f"Reset the password of {person}",
             PasswordForm,
             reset_password,
+            person=person,
+        )
+
+    @action(
+        description="Sign out everywhere", url_path="sign-out", permissions=["manage"]
+    )
+    @takes_forms
+    def sign_out_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self._find(request, object_id)
+        return self._run(
+            request,
+            f"Sign {person} out everywhere",
+            ReasonForm,
+            sign_out_everywhere,
             person=person,
         )
 

@@ -65,4 +65,6 @@ def sign_out_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     response: HttpResponse = admin.site.logout(request, **kwargs)
     if person.is_authenticated and not request.user.is_authenticated:
         record_sign_out(person=person, origin=origin_of(request))
+        # Pages, and what was typed and not sent: the next one here is somebody else.
+        response["Clear-Site-Data"] = '"cache", "storage"'
     return response

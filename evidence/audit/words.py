@@ -121,6 +121,7 @@ ACTIONS = {
     "person.sign_in_failed": "Sign-in failed",
     "person.signed_in": "Signed in",
     "person.signed_out": "Signed out",
+    "person.signed_out_by_another": "Signed out everywhere by an administrator",
     "person.signed_out_by_provider": "Signed out by single sign-on",
     "phase.breached": "Deadline of a phase missed",
     "phase.completed": "Phase completed",

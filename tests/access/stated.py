@@ -148,6 +148,7 @@ TABLES = {
             "<path:object_id>/roles/": Page(ADMINISTRATORS, ADMINISTRATORS),
             "<path:object_id>/active/": Page(ADMINISTRATORS, ADMINISTRATORS),
             "<path:object_id>/password/": Page(ADMINISTRATORS, ADMINISTRATORS),
+            "<path:object_id>/sign-out/": Page(ADMINISTRATORS, ADMINISTRATORS),
             "<path:object_id>/lost-factors/": Page(ADMINISTRATORS, ADMINISTRATORS),
             "<path:object_id>/unlink/": Page(ADMINISTRATORS, ADMINISTRATORS),
         },

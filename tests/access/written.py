@@ -25,7 +25,7 @@ machines. What is not listed here does not exist, and every other method is refu
 table then holds for it, for open cases, for members of a case's team, and for who is
 named on a restricted one. For whom the case is hidden, every method and button of the
 address is answered as for a row that is not there, and changes nothing: cases that are
-restricted and do not name them, and those of other teams for whoever is in a team that
+restricted and do not name them, and those of other teams for those in a team that
 sees only its own. Auditors see all. *Everybody's* is seen by all who may open the page;
 *one's own* by its owner alone.
 """
