@@ -154,7 +154,10 @@ class EvidenceItem(AppendOnlyModel, CaseBound):
     changeable_columns = ("kind", "own_tlp", *LATEST)
 
     incident = models.ForeignKey(
-        "incidents.Incident", on_delete=models.PROTECT, related_name="evidence_items"
+        "incidents.Incident",
+        on_delete=models.PROTECT,
+        related_name="evidence_items",
+        db_index=False,
     )
     sha256_hex = models.CharField("SHA-256", max_length=64)
     size_bytes = models.PositiveBigIntegerField("size in bytes")

@@ -88,6 +88,7 @@ class RecordedRead(ReadingColumns, AppendOnlyModel, CaseBound):
         null=True,
         blank=True,
         related_name="+",
+        db_index=False,
     )
     count = models.PositiveIntegerField()
     first_at = models.DateTimeField()

@@ -117,7 +117,10 @@ class VerificationError(AppendOnlyModel, CaseBound):
     case_paths = ("report__item__incident",)
 
     report = models.ForeignKey(
-        VerificationReport, on_delete=models.PROTECT, related_name="errors"
+        VerificationReport,
+        on_delete=models.PROTECT,
+        related_name="errors",
+        db_index=False,
     )
     position = models.PositiveIntegerField()
     entry_index = models.PositiveIntegerField()
@@ -156,7 +159,10 @@ class ReplayStep(AppendOnlyModel, CaseBound):
     case_paths = ("report__item__incident",)
 
     report = models.ForeignKey(
-        VerificationReport, on_delete=models.PROTECT, related_name="replay_steps"
+        VerificationReport,
+        on_delete=models.PROTECT,
+        related_name="replay_steps",
+        db_index=False,
     )
     index = models.PositiveIntegerField()
     sequence = models.BigIntegerField(null=True)

@@ -21,7 +21,7 @@ class ArchiveCopy(CaseBound):
     case_paths = ("archive__incident",)
 
     archive = models.ForeignKey(
-        CaseArchive, on_delete=models.PROTECT, related_name="copies"
+        CaseArchive, on_delete=models.PROTECT, related_name="copies", db_index=False
     )
     bucket = models.CharField(max_length=500)
     noted_at = models.DateTimeField(help_text="From when on the time of the lock runs.")

@@ -336,7 +336,7 @@ class TicketLink(AppendOnlyModel, CaseBound):
     case_paths = ("incident",)
 
     incident = models.ForeignKey(
-        Incident, on_delete=models.PROTECT, related_name="ticket_links"
+        Incident, on_delete=models.PROTECT, related_name="ticket_links", db_index=False
     )
     ticket = models.CharField(max_length=100)
     url = models.URLField(blank=True)
@@ -361,7 +361,7 @@ class Cycle(CaseBound):
     case_paths = ("incident",)
 
     incident = models.ForeignKey(
-        Incident, on_delete=models.PROTECT, related_name="cycles"
+        Incident, on_delete=models.PROTECT, related_name="cycles", db_index=False
     )
     number = models.PositiveSmallIntegerField()
     started_at = models.DateTimeField()

@@ -91,7 +91,7 @@ class Finding(AppendOnlyModel, CaseBound):
     case_paths = ("incident",)
 
     incident = models.ForeignKey(
-        Incident, on_delete=models.PROTECT, related_name="findings"
+        Incident, on_delete=models.PROTECT, related_name="findings", db_index=False
     )
     code = models.CharField("class", max_length=10)
     key = models.CharField("question", max_length=60)

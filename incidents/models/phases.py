@@ -104,7 +104,9 @@ class IncidentPhase(CaseBound):
 
     case_paths = ("cycle__incident",)
 
-    cycle = models.ForeignKey(Cycle, on_delete=models.PROTECT, related_name="phases")
+    cycle = models.ForeignKey(
+        Cycle, on_delete=models.PROTECT, related_name="phases", db_index=False
+    )
     phase = models.CharField(max_length=12, choices=PHASE_CHOICES)
     position = models.PositiveSmallIntegerField()
     target_seconds = models.PositiveIntegerField(null=True, blank=True)

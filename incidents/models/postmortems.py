@@ -161,7 +161,7 @@ class PostmortemDraft(AppendOnlyModel, CaseBound):
     case_paths = ("postmortem__cycle__incident",)
 
     postmortem = models.ForeignKey(
-        Postmortem, on_delete=models.PROTECT, related_name="drafts"
+        Postmortem, on_delete=models.PROTECT, related_name="drafts", db_index=False
     )
     revision = models.PositiveIntegerField()
     sections = models.JSONField()
@@ -191,7 +191,7 @@ class PostmortemVersion(AppendOnlyModel, CaseBound):
     case_paths = ("postmortem__cycle__incident",)
 
     postmortem = models.ForeignKey(
-        Postmortem, on_delete=models.PROTECT, related_name="versions"
+        Postmortem, on_delete=models.PROTECT, related_name="versions", db_index=False
     )
     number = models.PositiveIntegerField()
     document = models.TextField()
@@ -237,7 +237,10 @@ class PostmortemReview(AppendOnlyModel, CaseBound):
     case_paths = ("version__postmortem__cycle__incident",)
 
     version = models.ForeignKey(
-        PostmortemVersion, on_delete=models.PROTECT, related_name="reviews"
+        PostmortemVersion,
+        on_delete=models.PROTECT,
+        related_name="reviews",
+        db_index=False,
     )
     verdict = models.CharField(max_length=10, choices=ReviewVerdict)
     content_sha256 = models.CharField("SHA-256", max_length=64)

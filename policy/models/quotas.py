@@ -51,10 +51,16 @@ class QuotaBreach(AppendOnlyModel, CaseBound):
     case_paths = ("item__incident",)
 
     extension = models.ForeignKey(
-        Extension, on_delete=models.PROTECT, related_name="quota_breaches"
+        Extension,
+        on_delete=models.PROTECT,
+        related_name="quota_breaches",
+        db_index=False,
     )
     item = models.ForeignKey(
-        EvidenceItem, on_delete=models.PROTECT, related_name="quota_breaches"
+        EvidenceItem,
+        on_delete=models.PROTECT,
+        related_name="quota_breaches",
+        db_index=False,
     )
     position = models.PositiveIntegerField()
     resource = models.CharField(max_length=100)

@@ -62,7 +62,10 @@ class ExtensionAppearance(AppendOnlyModel, CaseBound):
         Extension, on_delete=models.PROTECT, related_name="appearances"
     )
     item = models.ForeignKey(
-        EvidenceItem, on_delete=models.PROTECT, related_name="extension_appearances"
+        EvidenceItem,
+        on_delete=models.PROTECT,
+        related_name="extension_appearances",
+        db_index=False,
     )
     call_count = models.PositiveIntegerField(default=0)
     alert_count = models.PositiveIntegerField(default=0)

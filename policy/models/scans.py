@@ -81,7 +81,7 @@ class ScanEntry(AppendOnlyModel, CaseBound):
     case_paths = ("report__item__incident",)
 
     report = models.ForeignKey(
-        ScanReport, on_delete=models.PROTECT, related_name="entries"
+        ScanReport, on_delete=models.PROTECT, related_name="entries", db_index=False
     )
     position = models.PositiveIntegerField()
     file = models.CharField(max_length=500)

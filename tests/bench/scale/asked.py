@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -56,15 +55,21 @@ class Question:
 
 def all_questions() -> Iterator[Question]:
     """Yield everything that is asked, as somebody who sees all rows would ask it."""
+    case = choose_case()
+    yield from list_pages(case)
+    yield from tabs(case)
+    yield from _other_pages(case)
+    yield from _resources(case)
+
+
+def list_pages(case: Incident) -> Iterator[Question]:
+    """Yield the pages of every list of the admin."""
     root = User.objects.get(username="root")
     for model_admin in admin.site._registry.values():
-        yield from _of_list(model_admin, root)
-    yield from _tabs()
-    yield from _other_pages()
-    yield from _resources()
+        yield from _of_list(model_admin, root, case)
 
 
-def _of_list(model_admin: Any, user: User) -> Iterator[Question]:
+def _of_list(model_admin: Any, user: User, case: Incident) -> Iterator[Question]:
     """Yield a list's first page, filters, orders, searches and further pages."""
     meta = model_admin.model._meta
     subject = f"list {meta.label_lower}"
@@ -88,7 +93,7 @@ def _of_list(model_admin: Any, user: User) -> Iterator[Question]:
             yield Question(subject, f"order {column}", f"{url}?o={place}")
             yield Question(subject, f"order -{column}", f"{url}?o=-{place}")
     if changes.search_fields:
-        for kind, word in (("nothing", NOWHERE), ("a case", _reference())):
+        for kind, word in (("nothing", NOWHERE), ("a case", case.reference)):
             yield Question(subject, f"search {kind}", f"{url}?q={quote(word)}")
         yield Question(subject, "search much", f"{url}?q=weather")
     pages = changes.paginator.num_pages
@@ -97,14 +102,14 @@ def _of_list(model_admin: Any, user: User) -> Iterator[Question]:
             yield Question(subject, kind, f"{url}?p={page}")
 
 
-def _tabs() -> Iterator[Question]:
+def tabs(case: Incident) -> Iterator[Question]:
     """Yield the tabs of a case whose evidence was verified, in the middle of many."""
     for tab in TABS:
-        url = reverse("admin:incidents_incident_change", args=[_case().pk])
+        url = reverse("admin:incidents_incident_change", args=[case.pk])
         yield Question("case", f"tab {tab.key}", f"{url}?tab={tab.key}")
 
 
-def _other_pages() -> Iterator[Question]:
+def _other_pages(case: Incident) -> Iterator[Question]:
     """Yield every page of the admin that is no list: with a row, where it is of one."""
     lists = {
         reverse(f"admin:{m._meta.app_label}_{m._meta.model_name}_changelist")
@@ -113,19 +118,19 @@ def _other_pages() -> Iterator[Question]:
     for route in hostile.list_routes("admin/"):
         if any(part in route for part in SKIPPED):
             continue
-        url = _address(route)
+        url = _address(route, case)
         if url not in lists and not url.endswith(("/add/", "/delete/")):
             yield Question("page", route.removeprefix("admin/") or "dashboard", url)
     for url in ("/metrics", "/readyz"):
         yield Question("service", url, url)
 
 
-def _resources() -> Iterator[Question]:
+def _resources(case: Incident) -> Iterator[Question]:
     """Yield every resource that is read: in each order and narrowed by each field."""
     for path, route in all_routes().items():
         if not path.startswith("api/") or "get" not in route.actions:
             continue
-        url = _address(path)
+        url = _address(path, case)
         yield Question("API", path.removeprefix("api/v1/"), url, by_token=True)
         if route.actions.get("get") != "list" or "<" in path or _is_short(route):
             continue
@@ -136,7 +141,7 @@ def _resources() -> Iterator[Question]:
                 yield Question(
                     subject, f"order {order}", f"{url}?ordering={order}", True
                 )
-        for name, value in _narrowed(view):
+        for name, value in _narrowed(view, case):
             yield Question(subject, f"filter {name}", f"{url}?{name}={value}", True)
 
 
@@ -151,7 +156,7 @@ def _is_short(route: Route) -> bool:
     return model is None or model._base_manager.all()[:PAGE].count() < PAGE
 
 
-def _narrowed(view: Any) -> Iterator[tuple[str, str]]:
+def _narrowed(view: Any, case: Incident) -> Iterator[tuple[str, str]]:
     """Yield each filter with the value that the newest row has, or a likely one."""
     filterset = getattr(view, "filterset_class", None)
     for name, field in (filterset.base_filters if filterset else {}).items():
@@ -161,13 +166,13 @@ def _narrowed(view: Any) -> Iterator[tuple[str, str]]:
         elif "sha256" in name:
             yield name, EvidenceItem.objects.latest("pk").sha256_hex
         elif name in ("incident", "case", "reference"):
-            yield name, _reference()
+            yield name, case.reference
         elif "after" in name or "since" in name or name.endswith(("_gte", "_gt")):
             yield name, "2026-01-01T00:00:00Z"
         elif "before" in name or "until" in name or name.endswith(("_lte", "_lt")):
             yield name, "2024-06-01T00:00:00Z"
         elif name in ("stream",):
-            yield name, f"incident:{_case().pk}"
+            yield name, f"incident:{case.pk}"
         elif name in ("q", "search"):
             yield name, NOWHERE
         else:
@@ -186,8 +191,7 @@ def _value_of(view: Any, field: str) -> str:
         return "1"
 
 
-@cache
-def _case() -> Incident:
+def choose_case() -> Incident:
     """Return an open case from the middle of all of them."""
     rows = Incident.everything.filter(status=IncidentStatus.OPEN, is_restricted=False)
     return rows.filter(evidence_items__reports__isnull=False).order_by("pk")[
@@ -195,19 +199,15 @@ def _case() -> Incident:
     ]
 
 
-def _reference() -> str:
-    return str(_case().reference)
-
-
-def _address(path: str) -> str:
+def _address(path: str, case: Incident) -> str:
     """Return a route's address, of rows of the chosen case where there are such."""
     if not path.startswith("api/"):
-        return address(path, _case())
+        return address(path, case)
     model = _model_of(all_routes()[path])
-    row = None if model is None else row_of(model, _case())
-    of_parent = {"report_pk": row_of(VerificationReport, _case()).pk}
+    row = None if model is None else row_of(model, case)
+    of_parent = {"report_pk": row_of(VerificationReport, case).pk}
     if path.startswith("api/v1/scans/"):
-        of_parent = {"report_pk": row_of(ScanReport, _case()).pk}
+        of_parent = {"report_pk": row_of(ScanReport, case).pk}
     values = {name: str(value) for name, value in of_parent.items()}
-    values |= {"*": str(row.pk if row else 1), "reference": _case().reference}
+    values |= {"*": str(row.pk if row else 1), "reference": case.reference}
     return hostile.fill(path, values)
