@@ -20,9 +20,7 @@ from incidents.services.postmortems.drafts import open_postmortem
 from incidents.workflow.postmortem import ActionItemType
 from tests.factories import make_user
 from tests.incidents.pruning.cases import AT_ONCE, ask, make_archived
-from tests.policy.admin.conftest import World, world
-
-__all__ = ("world",)
+from tests.policy.world import make_world
 
 
 def admins_with_actions() -> list[Any]:
@@ -40,10 +38,10 @@ def root(client: Client) -> User:
     return user
 
 
-@pytest.fixture
-def pages(world: World) -> dict[str, Any]:
-    """An object of every model whose page has buttons, by the model's name."""
+def make_pages() -> dict[str, Any]:
+    """Return an object of every model whose page has buttons, by the model's name."""
     actor = make_user()
+    world = make_world(actor)
     item = add_action_item(
         actor=actor,
         incident_id=world.incident.pk,

@@ -11,10 +11,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from incidents.workflow.phases import Phase
-from tests.forms.conftest import admins_with_actions
+from tests.forms.conftest import admins_with_actions, make_pages
 from tests.incidents.services.test_phases import reach
+from tests.shared import share
 
 pytestmark = pytest.mark.django_db
+_kept, pages, _django_db_helper, evidence_folder = share(make_pages)
 WRITTEN = "what I wrote <b>here</b>"
 VOID = {"input", "br", "hr", "img", "link", "meta", "wbr"}
 Attributes = dict[str, str]

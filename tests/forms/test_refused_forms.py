@@ -11,9 +11,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from evidence.admin.page_actions import PageAction
-from tests.forms.conftest import admins_with_actions
+from tests.forms.conftest import admins_with_actions, make_pages
+from tests.shared import share
 
 pytestmark = pytest.mark.django_db
+_kept, pages, _django_db_helper, evidence_folder = share(make_pages)
 MARK = "<i>as I wrote it</i>, line one\r\nline two: 'äöü' & more"
 SHOWN = ("<i>as I wrote it</i>", "line two: 'äöü' & more")
 
