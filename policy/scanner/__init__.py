@@ -13,6 +13,11 @@ what the runtime brings (`builtins`), `detection` names places, `proof` says whi
 the rest are safe, `report` holds the answer.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from policy.scanner.archive import ArchiveLimits, SourceFile, unpack_source
 from policy.scanner.comparison import Miss, compare_scanners
 from policy.scanner.errors import SourceRefusedError
@@ -20,7 +25,9 @@ from policy.scanner.line_scanner import LineFinding, scan_lines
 from policy.scanner.regression import RegressionTest, regression_tests
 from policy.scanner.report import SCANNER_VERSION, FileReport, SourceReport
 from policy.scanner.report_entries import Classification, Entry
-from policy.scanner.scanning import scan_file, scan_source
+
+if TYPE_CHECKING:
+    from policy.scanner.scanning import scan_file, scan_source
 
 __all__ = [
     "SCANNER_VERSION",
@@ -41,3 +48,17 @@ __all__ = [
     "scan_source",
     "unpack_source",
 ]
+
+# What parses is a good part of what a start would load; few processes ever scan.
+_LOADED_WHEN_ASKED = {
+    "scan_file": "policy.scanner.scanning",
+    "scan_source": "policy.scanner.scanning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what parses source when it is first asked for."""
+    module = _LOADED_WHEN_ASKED.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(module), name)

@@ -465,3 +465,23 @@ def test_document_command_loads_no_models(tmp_path: Path) -> None:
         text=True,
     )
     assert told.stdout.splitlines()[-1] == "[]", told.stderr
+
+
+def test_start_of_web_and_workers_loads_nothing_that_draws_or_parses() -> None:
+    """Few processes ever do: for the others it would be memory and time at start."""
+    code = (
+        "import sys, django; django.setup()\n"
+        "from config.celery import app\n"
+        "app.loader.import_default_modules()\n"
+        "import config.urls\n"
+        "loaded = {name.split('.')[0] for name in sys.modules}\n"
+        "print(sorted(loaded & {'reportlab', 'apprise', 'tree_sitter'}))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings_test"},
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout.splitlines()[-1:] == ["[]"], told.stderr

@@ -29,7 +29,6 @@ from evidence.services.downloads import load_document
 from evidence.stored_moments import to_ms
 from incidents.errors import ArchiveLeaks
 from incidents.models import PostmortemArchive
-from incidents.postmortem_pdf import write_pdf
 from incidents.services.archives.making import Contents
 from incidents.workflow.postmortem_markdown import render_postmortem
 
@@ -172,6 +171,9 @@ class RedactedContents(Contents):
         self, name: str, archive: PostmortemArchive
     ) -> Iterator[Member]:
         version = archive.review.version
+        # As in pdfs.py: few processes ever draw.
+        from incidents.postmortem_pdf import write_pdf
+
         content = self.redactor.document(version.content, file=f"{name}.json")
         told = {"sha256_hex": version.content_sha256, "signature": SIGNED_WHOLE}
         # What stands in two fields may stand side by side in the text.
