@@ -16,10 +16,14 @@ from evidence.models import (
 class EvidenceItemFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="incident__reference")
     kind = filters.MultipleChoiceFilter(choices=EvidenceKind.choices)
-    sha256_hex = filters.CharFilter(lookup_expr="iexact")
+    sha256_hex = filters.CharFilter(method="filter_digest")
     tlp = filters.MultipleChoiceFilter(choices=CHOICES, method="filter_mark")
     received_after = filters.MomentFilter("received_at", "gte")
     received_before = filters.MomentFilter("received_at", "lt")
+
+    def filter_digest(self, queryset, name, value):  # type: ignore[no-untyped-def]
+        # As it is stored: no index finds it in capitals and small letters at once.
+        return queryset.filter(sha256_hex=value.lower())
 
     def filter_mark(self, queryset, name, value):  # type: ignore[no-untyped-def]
         return queryset.marked(*value) if value else queryset

@@ -24,9 +24,11 @@ from evidence.models.append_only import AppendOnlyModel
 from evidence.models.case_bound import CaseBound
 from evidence.models.columns import optional_person_field
 from evidence.models.fault_checks import FaultCheck
+from evidence.models.indexes import part_index
 from evidence.models.triggers import Trigger
 
 ALERT = "incidents.alert"
+BEGINNING_THEN_TIME = ("varchar_pattern_ops", "timestamptz_ops")
 TEXT: dict[str, Any] = {"output_field": models.TextField()}
 
 CONTINUE_THE_CHAIN = """
@@ -106,6 +108,17 @@ class AuditEntry(AppendOnlyModel, CaseBound):
         )
         indexes = (
             models.Index(fields=("recorded_at",), name="audit_recorded_at"),
+            models.Index(
+                fields=("action", "recorded_at"),
+                opclasses=BEGINNING_THEN_TIME,
+                name="audit_by_action",
+            ),
+            models.Index(
+                fields=("actor_name", "recorded_at"),
+                opclasses=BEGINNING_THEN_TIME,
+                name="audit_by_actor",
+            ),
+            part_index("object_label", "audit_part_of_label"),
             models.Index(
                 fields=("object_type", "object_id"), name="audit_object_lookup"
             ),

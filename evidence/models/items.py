@@ -15,6 +15,7 @@ from evidence.lookalikes import show_hidden
 from evidence.models.append_only import REFUSE_TRUNCATING, AppendOnlyModel
 from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.columns import has_text, known, optional_person_field
+from evidence.models.indexes import part_index
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 
 SHA256_HEX = r"^[0-9a-f]{64}$"
@@ -226,6 +227,7 @@ class EvidenceItem(AppendOnlyModel, CaseBound):
         indexes = (
             models.Index(fields=("sha256_hex",), name="evidence_sha256"),
             models.Index(fields=("received_at",), name="evidence_received_at"),
+            part_index("original_name", "evidence_part_of_name"),
             models.Index(
                 fields=("latest_outcome", "received_at"), name="evidence_by_outcome"
             ),
@@ -359,6 +361,14 @@ class CustodyEvent(AppendOnlyModel, CaseBound):
         constraints = (
             known("custody_kind_known", "kind", CustodyKind),
             known("custody_channel_known", "channel", Channel),
+        )
+        indexes = (
+            models.Index(fields=("happened_at",), name="custody_happened_at"),
+            part_index(
+                "original_name",
+                "custody_part_of_name",
+                condition=Q(kind=CustodyKind.RECEIVED.value),
+            ),
         )
 
     def __str__(self) -> str:

@@ -91,6 +91,7 @@ class VerificationReport(AppendOnlyModel, CaseBound):
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
         constraints = (known("verification_report_outcome_known", "outcome", Outcome),)
+        indexes = (models.Index(fields=("finished_at",), name="report_finished_at"),)
         triggers = (
             *AppendOnlyModel.Meta.triggers,
             Trigger(

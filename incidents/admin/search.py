@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from evidence.admin.base import person_of
 from evidence.admin.drawing import draw_page
-from evidence.models import CustodyEvent, EvidenceItem, ReplayStep
+from evidence.models import CustodyEvent, CustodyKind, EvidenceItem, ReplayStep
 from evidence.text import is_storable
 from incidents.case_queries import search_cases
 from incidents.models import Alert, Incident
@@ -145,7 +145,7 @@ def _find_evidence(user: User, term: str) -> Iterator[Match]:
     """Find by any name the bytes came under, or by how their digest begins."""
     digest = term.lower().removeprefix(DIGEST_PREFIX).strip()
     renamed = CustodyEvent.objects.filter(
-        item=OuterRef("pk"), original_name__icontains=term
+        item=OuterRef("pk"), kind=CustodyKind.RECEIVED, original_name__icontains=term
     )
     wanted = Q(original_name__icontains=term) | Q(Exists(renamed))
     if SHORTEST_DIGEST <= len(digest) <= DIGEST_LENGTH and set(digest) <= HEX_DIGITS:

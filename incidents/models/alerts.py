@@ -11,6 +11,7 @@ from evidence.models import AppendOnlyModel
 from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.choices import choices_of
 from evidence.models.columns import known, optional_person_field
+from evidence.models.indexes import any_case_index
 from evidence.models.tombstones import ONLY_PRUNED_DOCUMENTS
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 from evidence.wording import label_of
@@ -203,6 +204,9 @@ class Alert(CaseBound):
             models.Index(fields=("happened_at",), name="alert_happened_at"),
             models.Index(fields=("category", "severity"), name="alert_by_category"),
             models.Index(fields=("call_id",), name="alert_by_call"),
+            models.Index(fields=("received_at",), name="alert_received_at"),
+            any_case_index("alert_id", "alert_id_any_case"),
+            any_case_index("call_id", "alert_call_any_case"),
         )
         triggers = (
             Protect(name="never_deleted", operation=pgtrigger.Delete),

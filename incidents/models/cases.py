@@ -26,6 +26,7 @@ from evidence.models.columns import (
     known,
     optional_person_field,
 )
+from evidence.models.indexes import any_case_index, part_index
 from evidence.models.triggers import Protect, ReadOnly, StateMachine, Trigger
 from evidence.stored_moments import EARLIEST
 from incidents.models.outcome_fields import (
@@ -245,6 +246,11 @@ class Incident(CaseBound):
         )
         indexes = (
             models.Index(fields=("status", "-detected_at"), name="incident_by_status"),
+            models.Index(fields=("detected_at",), name="incident_detected_at"),
+            models.Index(fields=("last_activity_at",), name="incident_last_activity"),
+            any_case_index("reference", "incident_reference_any_case"),
+            part_index("reference", "incident_part_of_reference"),
+            part_index("title", "incident_part_of_title"),
             models.Index(
                 fields=("id",),
                 condition=Q(is_restricted=True),

@@ -10,6 +10,7 @@ from evidence.models import AppendOnlyModel, EvidenceItem
 from evidence.models.case_bound import hidden_cases, shown_reference
 from evidence.models.choices import choices_of
 from evidence.models.columns import known
+from evidence.models.indexes import any_case_index, part_index
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 from policy.rules.trust import TrustState
 
@@ -61,6 +62,12 @@ class Extension(models.Model):
     class Meta:
         ordering = ("extension_id",)
         constraints = (known("extension_trust_state_known", "trust_state", TrustState),)
+        indexes = (
+            any_case_index("extension_id", "extension_id_any_case"),
+            part_index("extension_id", "extension_part_of_id"),
+            part_index("name", "extension_part_of_name"),
+            part_index("publisher", "extension_part_of_publisher"),
+        )
         triggers = (
             Protect(name="never_deleted", operation=pgtrigger.Delete),
             ReadOnly(

@@ -91,6 +91,8 @@ class MultipleChoiceFilter(filters.MultipleChoiceFilter):
 
     def __init__(self, *args: Any, choices: Any, **kwargs: Any) -> None:
         kwargs["error_messages"] = _expect_one_of(choices)
+        # Every column is the row's own: nothing comes twice, so no rows are compared.
+        kwargs.setdefault("distinct", False)
         super().__init__(*args, choices=choices, **kwargs)
 
 
