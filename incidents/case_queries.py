@@ -19,7 +19,7 @@ from evidence.models import (
     ReplayStep,
 )
 from evidence.text import drop_unstorable
-from incidents.models import CaseHold, Incident, IncidentPhase
+from incidents.models import Alert, CaseHold, Incident, IncidentPhase
 from incidents.workflow.incident_states import IncidentStatus, Severity
 
 OPEN_RANK = Case(
@@ -91,16 +91,19 @@ def search_cases(incidents: QuerySet[Incident], term: str) -> QuerySet[Incident]
     text = drop_unstorable(term)
     if not text:
         return incidents
-    steps = ReplayStep.objects.filter(
-        report__item__incident=OuterRef("pk"), call_id=text
+    # One query for each, put together: an index answers each, and none an "or" of them.
+    named = Incident.objects.filter(
+        Q(reference__icontains=text) | Q(title__icontains=text)
     )
-    extension = Incident.extensions.through.objects.filter(
-        incident=OuterRef("pk"), extension__extension_id__icontains=text
+    extensions = Incident.extensions.through.objects.filter(
+        extension__extension_id__icontains=text
     )
-    return incidents.filter(
-        Q(reference__icontains=text)
-        | Q(title__icontains=text)
-        | Exists(extension)
-        | Exists(steps)
-        | Exists(Incident.objects.filter(pk=OuterRef("pk"), alerts__call_id=text))
+    steps = ReplayStep.objects.filter(call_id=text)
+    alerts = Alert.objects.filter(call_id=text, incident__isnull=False)
+    found = (
+        named.order_by().values("pk"),
+        extensions.values("incident"),
+        steps.order_by().values("report__item__incident"),
+        alerts.order_by().values("incident"),
     )
+    return incidents.filter(pk__in=found[0].union(*found[1:]))

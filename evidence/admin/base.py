@@ -15,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 
+from evidence.admin.long_lists import CountedPaginator, LongChangeList
 from evidence.admin.methods import takes_forms
 from evidence.admin.moment_columns import moment_column
 from evidence.admin.telling import tell
@@ -29,8 +30,14 @@ class CasefileAdmin(ModelAdmin):
     """Shows moments with their zone, UTC on hover, and has room for pages of our own.
 
     A class that draws the page of a row or the page that adds one by itself overrides
-    `object_page` or `add_page`; `page` gives it more.
+    `object_page` or `add_page`; `page` gives it more. Its list may be of any length.
     """
+
+    paginator = CountedPaginator
+    show_full_result_count = False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return LongChangeList
 
     def page(self, route: str, view: Callable[..., Any], name: str) -> URLPattern:
         """Return the address of one more page of this table, for who is signed in."""

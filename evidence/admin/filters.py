@@ -116,6 +116,8 @@ class ActionFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = drop_unstorable(self.value() or "")
+        if value in ACTIONS:
+            return queryset.filter(action=value)
         return queryset.filter(action__startswith=value) if value else queryset
 
 

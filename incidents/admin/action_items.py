@@ -85,7 +85,6 @@ class ActionItemAdmin(ActionPages, ReadOnlyAdmin):
     list_select_related = ("owner", "incident")
     list_per_page = 50
     search_fields = ("text", "ticket", "incident__reference")
-    show_full_result_count = False
     actions = None
     page_actions = ACTIONS
 

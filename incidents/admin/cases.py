@@ -91,7 +91,6 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
     )
     list_select_related = ("playbook_version__playbook", "lead")
     list_per_page = 50
-    show_full_result_count = False
     search_fields = ("reference",)
     search_help_text = "Reference, title, extension or call ID"
     list_filter_submit = False

@@ -113,7 +113,6 @@ class NotificationAdmin(ReadOnlyAdmin):
     list_filter = ("state", "kind", ChannelFilter, "was_late", "found_by_check")
     list_select_related = ("incident", "recipient", "webhook")
     list_per_page = 50
-    show_full_result_count = False
     search_fields = ("incident__reference", "recipient__username", "key")
     search_help_text = "Reference, recipient or key"
     actions = ("send_again",)

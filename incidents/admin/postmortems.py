@@ -81,7 +81,6 @@ class PostmortemAdmin(ActionPages, ReadOnlyAdmin):
     list_per_page = 50
     search_fields = ("cycle__incident__reference", "cycle__incident__title")
     ordering = ("-changed_at", "-id")
-    show_full_result_count = False
     actions = None
     page_actions = ACTIONS
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Case, Exists, OuterRef, Q, QuerySet, When
+from django.db.models import Case, Q, QuerySet, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -144,13 +144,15 @@ def _find_extensions(user: User, term: str) -> Iterator[Match]:
 def _find_evidence(user: User, term: str) -> Iterator[Match]:
     """Find by any name the bytes came under, or by how their digest begins."""
     digest = term.lower().removeprefix(DIGEST_PREFIX).strip()
+    items = EvidenceItem.objects.order_by()
     renamed = CustodyEvent.objects.filter(
-        item=OuterRef("pk"), kind=CustodyKind.RECEIVED, original_name__icontains=term
+        kind=CustodyKind.RECEIVED, original_name__icontains=term
     )
-    wanted = Q(original_name__icontains=term) | Q(Exists(renamed))
+    found = items.filter(original_name__icontains=term).values("pk")
+    more = [renamed.order_by().values("item")]
     if SHORTEST_DIGEST <= len(digest) <= DIGEST_LENGTH and set(digest) <= HEX_DIGITS:
-        wanted |= Q(sha256_hex__startswith=digest)
-    rows = EvidenceItem.objects.visible_to(user).filter(wanted)
+        more.append(items.filter(sha256_hex__startswith=digest).values("pk"))
+    rows = EvidenceItem.objects.visible_to(user).filter(pk__in=found.union(*more))
     for row in _first(rows.select_related("incident").order_by("-id")):
         kind = row.get_kind_display()
         yield Match(
@@ -175,7 +177,7 @@ def _find_calls(user: User, term: str) -> Iterator[Match]:
 
 
 def _find_alerts(user: User, term: str) -> Iterator[Match]:
-    named = Q(call_id=term) | Q(alert_id=term)
+    named = Q(call_id=term) | Q(alert_id__iexact=term)
     rows = Alert.objects.visible_to(user).filter(named)
     for row in _first(rows.select_related("incident", "extension").order_by("-id")):
         case = row.incident.reference if row.incident else "no case"

@@ -23,7 +23,6 @@ class PageAdmin(ActionPages, ReadOnlyAdmin):
     page_actions: dict[str, PageAction]
     page_related: tuple[str, ...] = ()
     list_per_page = 50
-    show_full_result_count = False
 
     class Media:
         css = {"all": ("evidence/evidence.css", "policy/policy.css")}

@@ -35,7 +35,6 @@ class TrustTransitionAdmin(ReadOnlyAdmin):
     list_filter = ("to_state", ("moved_at", RangeDateTimeFilter))
     list_filter_submit = True
     list_per_page = 50
-    show_full_result_count = False
     search_fields = (
         "extension__extension_id",
         "incident__reference",
@@ -122,7 +121,6 @@ class QuotaBreachAdmin(OfVisibleIncident, ReadOnlyAdmin):
     list_filter = (("breached_at", RangeDateTimeFilter), "resource")
     list_filter_submit = True
     list_per_page = 50
-    show_full_result_count = False
     search_fields = ("extension__extension_id", "resource")
 
     @display(description="Times the limit")
