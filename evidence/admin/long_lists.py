@@ -25,6 +25,7 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
+from evidence.storable_values import safe_bigint
 from evidence.text import is_storable
 
 COUNTED = 1000
@@ -233,6 +234,6 @@ def _typed(value: Any, field: Any) -> Any:
     if isinstance(value, list | dict) or not is_storable(str(value)):
         raise ValueError("not a value")
     typed = field.to_python(value)
-    if isinstance(typed, int) and abs(typed) >= 2**63:
+    if isinstance(typed, int) and safe_bigint(typed) is None:
         raise ValueError("beyond what the database counts to")
     return typed
