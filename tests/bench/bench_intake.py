@@ -5,7 +5,7 @@ with the same workers, which stores the body of a request with one INSERT into t
 PostgreSQL (durable: every commit is synced) and knows nothing else. Eight clients post
 to one after the other in turns, so that what else the machine does hits all alike. The
 first column is the rate, the second its part of the bare endpoint's, the third how many
-requests were told to come back (503), which on an idle machine are none.
+requests were told to come back (503) and so are not counted as taken in.
 """
 
 from __future__ import annotations
