@@ -73,6 +73,9 @@ def _why_none(item: EvidenceItem) -> str:
             "An export of the case's own evidence is never read for findings: look at "
             "the item that it was made from."
         )
+    newest = item.incident.evidence_readings.order_by("-id").first()
+    if newest is not None and newest.problems:
+        return f"No answer came of the newest reading: {'; '.join(newest.problems)}."
     return (
         "No worker has read it for the playbooks yet: one does as soon as it is "
         "verified. What is refused as a bundle or ledger cannot be read."

@@ -12,13 +12,15 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.utils import timezone
 
 from evidence.models import EvidenceItem, VerificationReport
+from evidence.queue.limits import memory_limit, why_too_large, why_too_long
 from evidence.queue.sending import queue_on_commit
 from evidence.storable_values import safe_json
-from incidents.findings import QUESTIONS, Answer, answer_all
+from incidents.findings import QUESTIONS, Answer, CaseEvidence, answer_all
 from incidents.models import EvidenceReading, Finding, Incident
 from incidents.services.changes import lock_incident
 from incidents.services.findings.reading import CaseReading, read_case, readable_reports
@@ -39,7 +41,8 @@ def gather_findings(*, incident_id: int) -> int:
     """Answer all questions from a case's evidence; return how many answers are new.
 
     Harmless to run twice: where nothing changed since the last reading, nothing is
-    read. What cannot be read is kept as a problem of the reading.
+    read. What cannot be read is kept as a problem of the reading, and so is evidence
+    that takes more time or memory than a task may.
     """
     incident = Incident.objects.get(pk=incident_id)
     # Whatever brought this reading about may prove items of the checklist as well.
@@ -47,8 +50,8 @@ def gather_findings(*, incident_id: int) -> int:
     key = state_key(incident)
     if find_reading(incident, key) is not None:
         return 0
-    reading = read_case(incident)
-    return _write(incident_id, key, reading, _answers(reading))
+    reading, answers = _read_within_limits(incident)
+    return _write(incident_id, key, reading, answers)
 
 
 def sweep_findings() -> int:
@@ -91,9 +94,30 @@ def in_order_of_questions(rows: Iterable[Finding]) -> list[Finding]:
     return sorted(rows, key=lambda row: order.get((row.code, row.key), len(order)))
 
 
+def _read_within_limits(incident: Incident) -> tuple[CaseReading, list[Answer]]:
+    """Read and answer; what reaches a limit is a problem, so that no sweep asks again.
+
+    Every document of a case is held at once, each within the limit by itself or not.
+    """
+    try:
+        with memory_limit():
+            reading = read_case(incident)
+            return reading, _answers(reading)
+    except SoftTimeLimitExceeded:
+        why = why_too_long()
+    except MemoryError:
+        why = why_too_large()
+    log.warning("findings of case %s were given up: %s", incident.pk, why)
+    problem = f"looking into the evidence was given up: {why}"
+    reports = readable_reports(incident)
+    return CaseReading(CaseEvidence(), {}, reports, [problem]), []
+
+
 def _answers(reading: CaseReading) -> list[Answer]:
     try:
         return answer_all(reading.evidence)
+    except (SoftTimeLimitExceeded, MemoryError):
+        raise
     except Exception as error:
         # The boundary that can act: without a row here the sweep would ask for ever,
         # and the postmortem could never be submitted.

@@ -9,15 +9,19 @@ from functools import partial
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from pytest_django import Settings
 
 from evidence.models import EvidenceItem
 from incidents.models import Incident
 from incidents.services.findings.gathering import gather_findings, sweep_findings
 from incidents.services.findings.reading import readable_report_keys, readable_reports
 from incidents.services.findings.state import cases_behind, state_keys
-from tests.factories import make_evidence, make_incident
+from tests.factories import make_evidence, make_incident, make_user
 from tests.incidents.findings.bundles import entry, make_bundle
 from tests.incidents.notifications.making import copy_case
 
@@ -108,3 +112,34 @@ def test_queries_do_not_grow_with_the_cases() -> None:
         make_read_case()
         make_read_case()
     assert counts[0] == counts[1]
+
+
+def test_evidence_that_takes_too_much_memory_is_given_up_and_not_asked_for_again(
+    client: Client, settings: Settings
+) -> None:
+    """Every bundle of a case is held at once, so that many small ones are much."""
+    case = make_incident(playbook="INC-5", extension_ids=("ext",))
+    document = make_bundle([entry(n) for n in range(1, 7)])
+    data = json.dumps({**document, "more": [{}] * 1_000_000}).encode()
+    item = make_evidence(case, content=data, name="bundle.json")
+    settings.TASK_MEMORY_MB = 64
+    assert gather_findings(incident_id=case.pk) == 0
+    (problem,) = case.evidence_readings.get().problems
+    assert "given up: it needed more than 64 MiB of memory" in problem
+    assert list(cases_behind()) == []
+    client.force_login(make_user())
+    page = client.get(reverse("admin:evidence_evidenceitem_change", args=[item.pk]))
+    assert problem in page.content.decode()
+
+
+def test_evidence_that_takes_too_long_is_given_up_while_it_is_answered_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run_out(*args: object) -> None:
+        raise SoftTimeLimitExceeded  # As a worker's pool raises it, wherever it is.
+
+    monkeypatch.setattr("incidents.services.findings.gathering.answer_all", run_out)
+    case = make_read_case()
+    (problem,) = case.evidence_readings.get().problems
+    assert "given up: it took longer than" in problem
+    assert list(cases_behind()) == []
