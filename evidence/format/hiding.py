@@ -14,6 +14,7 @@ import binascii
 import hashlib
 import html
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +49,31 @@ class Found:
     kind: LeakKind
 
 
+class _Alike:
+    """Values that begin alike, in order, so that not each has to be tried."""
+
+    def __init__(self, values: list[str]) -> None:
+        self._values = values
+        self._longest = max(map(len, values))
+        # Of each value, the place of the longest other one that it begins with.
+        self._within: list[int] = []
+        around: list[int] = []
+        for place, value in enumerate(values):
+            while around and not value.startswith(values[around[-1]]):
+                around.pop()
+            self._within.append(around[-1] if around else -1)
+            around.append(place)
+
+    def length_at(self, text: str, start: int) -> int:
+        """Return the length of the longest value that stands there; 0 for none."""
+        # Whatever begins the text begins the greatest that is not greater, too.
+        part = text[start : start + self._longest]
+        place = bisect_right(self._values, part) - 1
+        while place >= 0 and not part.startswith(self._values[place]):
+            place = self._within[place]
+        return len(self._values[place]) if place >= 0 else 0
+
+
 class Secrets:
     """What was replaced in the sources of a copy: values, and hashes of names."""
 
@@ -80,13 +106,13 @@ class Secrets:
         return bool(self.short or self.long or self.names)
 
     @cached_property
-    def _by_head(self) -> dict[str, list[str]]:
+    def _by_head(self) -> dict[str, _Alike]:
         """The long values by their first characters."""
         heads: dict[str, list[str]] = {}
-        for value in sorted(self.long, key=len):
+        for value in sorted(self.long):
             if len(value) >= SEARCHED_LENGTH // 2:
                 heads.setdefault(value[: SEARCHED_LENGTH // 2], []).append(value)
-        return heads
+        return {head: _Alike(values) for head, values in heads.items()}
 
     def find(self, text: str) -> list[Found]:
         """Return what gives something away, in order, none overlapping another."""
@@ -127,10 +153,11 @@ class Secrets:
         squeezed, places = _squeeze(text)
         heads, width = self._by_head, SEARCHED_LENGTH // 2
         for start in range(len(squeezed) - width + 1 if heads else 0):
-            for value in heads.get(squeezed[start : start + width], ()):
-                if squeezed.startswith(value, start):
-                    end = places[start + len(value) - 1] + 1
-                    yield Found(places[start], end, LeakKind.RAW_VALUE)
+            alike = heads.get(squeezed[start : start + width])
+            length = alike.length_at(squeezed, start) if alike else 0
+            if length:
+                end = places[start + length - 1] + 1
+                yield Found(places[start], end, LeakKind.RAW_VALUE)
         if self.names:
             for begin, end, word in _words(text):
                 if self._is_name(word):
@@ -176,7 +203,8 @@ def _words(text: str) -> Iterator[tuple[int, int, str]]:
     for place, (begin, end, word) in enumerate(found):
         yield begin, end, word
         joined = word
-        for after, upto, more in found[place + 1 :]:
+        for number in range(place + 1, len(found)):
+            after, upto, more = found[number]
             if len(joined) > LONGEST_NAME or not _BREAK.fullmatch(text[end:after]):
                 break
             joined, end = joined + more, upto
