@@ -36,6 +36,9 @@ class Cut:
 
 
 CUT = Cut()
+# The format's objects have some twenty. One of very many is cheaper read at once than
+# member by member, which takes some twenty times as long.
+MOST_MEMBERS = 1000
 
 # White space, what opens the object or parts members, a name, a colon.
 _BEFORE_VALUE = re.compile(
@@ -148,9 +151,15 @@ Span = tuple[int, int]
 
 def _open_object(data: bytes, span: Span, *, within: int, cut: Cut) -> dict[str, Any]:
     """Take an object apart at its members, and read those."""
+    values = _values_of(data, span)
+    if len(values) > MOST_MEMBERS:
+        del values  # They take more memory than what is read.
+        text = data[slice(*span)]
+        whole: dict[str, Any] = read_part(text, within=within, sorted_first=False).value
+        return whole
     return {
         name: _open(data, place, within=within + 1, cut=cut)
-        for name, place in _members_of(data, span)
+        for name, place in _places_of(data, span, values)
     }
 
 
@@ -165,13 +174,20 @@ def _open(data: bytes, span: Span, *, within: int, cut: Cut) -> Any:
     return read_part(data[start:end], within=within, sorted_first=False).value
 
 
-def _members_of(data: bytes, span: Span) -> Iterator[tuple[str, Span]]:
-    """Yield names and places of the values of an object, every byte accounted for."""
-    place, end = span
+def _values_of(data: bytes, span: Span) -> dict[str, msgspec.Raw]:
+    """Return the text of each member's value, not yet looked into."""
+    start, end = span
     try:
-        values = _members.decode(memoryview(data)[place:end])
+        return _members.decode(memoryview(data)[start:end])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise _not_apart() from None
+
+
+def _places_of(
+    data: bytes, span: Span, values: dict[str, msgspec.Raw]
+) -> Iterator[tuple[str, Span]]:
+    """Yield names and places of the values of an object, every byte accounted for."""
+    place, end = span
     mark = b"{"
     for name, value in values.items():
         before = _BEFORE_VALUE.match(data, place, end)

@@ -177,7 +177,7 @@ TEXTS: dict[str, Callable[[float], str]] = {
         "| a | b |\n| - | - |\n| " + "word " * int(LONG * share / 5) + "| c |\n"
     ),
     "lists in lists": lambda share: "".join(
-        "  " * (n % 100) + "- x\n" for n in range(int(LONG * share / 100))
+        "  " * (n % 100) + "- x\n" for n in range(int(LONG * share / 130))
     ),
     "quotes in quotes": lambda share: "\n\n".join(
         [">" * 100 + " x"] * max(1, int(LONG * share / 110))

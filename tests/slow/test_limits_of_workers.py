@@ -96,7 +96,7 @@ def test_what_takes_too_long_is_given_up_and_says_so(worker: LiveWorker) -> None
     texts = {section.key: TEXT for section in SECTIONS}
     version = submit(write(make_postmortem(), **texts))
     case = make_incident()
-    item = receive(case.pk, material.coded(400_000))
+    item = receive(case.pk, material.coded(4_000_000))
     asked: dict[str, QueuedWork] = {
         "evidence.export_bundle": request_export(
             item_id=item.pk, filter={}, redaction=REDACTION, deep=True, actor=None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import tracemalloc
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evidence.format import DocumentRefused, read_document, verify_document
-from evidence.format.pieces import CUT, Cut, LongArray, open_document
+from evidence.format.pieces import CUT, MOST_MEMBERS, Cut, LongArray, open_document
 
 from .samples import build, make_source
 from .test_against_reference import broken_documents
@@ -173,3 +174,34 @@ def test_long_document_takes_less_memory_than_it_is_long():
         tracemalloc.stop()
     assert not report.valid
     assert peak < len(data)
+
+
+@pytest.mark.parametrize("count", [MOST_MEMBERS, MOST_MEMBERS + 1])
+def test_object_of_very_many_members_gives_the_same_whether_read_at_once(count):
+    names = [f"{number:x}" for number in range(count)]
+    members = {name: {"deep": [name]} for name in names}
+    read = open_document(json.dumps({**FEW, "more": members}).encode(), cut=FINE)
+    assert gathered(read["more"]) == members
+    deep = b"[" * 63 + b"]" * 63
+    members_text = b",".join(b'"%x": 1' % number for number in range(count))
+    with pytest.raises(DocumentRefused):
+        open_document(b'{"more": {' + members_text + b', "0": 1}}', cut=FINE)
+    with pytest.raises(DocumentRefused):
+        open_document(b'{"more": {"deep": ' + deep + b"," + members_text + b"}}")
+
+
+def test_object_of_very_many_members_is_not_read_member_by_member():
+    members = {f"{number:x}": number for number in range(20_000)}
+    data = json.dumps({"more": members}, separators=(",", ":")).encode()
+    calls = 0
+
+    def note(*event: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(note)
+    try:
+        open_document(data, cut=FINE)
+    finally:
+        sys.setprofile(None)
+    assert calls < len(members)
