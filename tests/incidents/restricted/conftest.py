@@ -1,4 +1,4 @@
-"""The filled world of the pages' tests, with every case of it restricted."""
+"""The filled world of the pages' tests, with every case of it hidden."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from evidence.accounts.access import Role
-from incidents.models import Incident
+from incidents.models import Incident, Team
 from tests.factories import make_incident, make_user
 from tests.pages.conftest import (  # noqa: F401 (fixtures)
     _django_db_helper,
@@ -19,6 +19,7 @@ from tests.pages.conftest import (  # noqa: F401 (fixtures)
     shared_store,
 )
 
+ORDINARY = "An ordinary case"
 STRANGERS = (Role.RESPONDER, Role.REVIEWER, Role.ADMINISTRATOR)
 
 
@@ -27,11 +28,31 @@ def stranger(role: Role) -> User:
     return make_user(role, f"stranger-{role}")
 
 
+def keep_restricted(person: User) -> None:
+    """Leave the cases restricted, as they are: nobody is named on them."""
+
+
+def give_to_another_team(person: User) -> None:
+    """Hide the cases as another team's, from who is in one that sees only its own."""
+    own = Team.objects.create(name="Sees only its own", sees_only_own_cases=True)
+    own.members.add(person)
+    others = Team.objects.create(name="Another")
+    Incident.everything.update(is_restricted=False, team=others)
+    Incident.everything.filter(title=ORDINARY).update(team=own)
+
+
+WAYS = (keep_restricted, give_to_another_team)
+HIDDEN_FROM = (
+    *((role, keep_restricted) for role in STRANGERS),
+    (Role.REVIEWER, give_to_another_team),
+)
+
+
 @pytest.fixture
 def hidden(everything: Incident) -> Incident:  # noqa: F811
     """Restrict every case of the world, and open one that everybody sees."""
     Incident.everything.update(is_restricted=True)
-    make_incident(title="An ordinary case", actor=stranger(Role.RESPONDER))
+    make_incident(title=ORDINARY, actor=stranger(Role.RESPONDER))
     return everything
 
 

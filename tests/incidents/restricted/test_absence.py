@@ -1,4 +1,4 @@
-"""A restricted case is nowhere for others: every route, every list, every choice."""
+"""A hidden case is nowhere for others: every route, every list, every choice."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from tests.incidents.restricted.canaries import (
     found_in,
     hidden_rows,
 )
-from tests.incidents.restricted.conftest import STRANGERS, stranger
+from tests.incidents.restricted.conftest import HIDDEN_FROM, WAYS, stranger
 from tests.pages import hostile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.walk]
 Browse = Callable[[User], Client]
+Hide = Callable[[User], None]
 UNKNOWN = 10**15
 BOUND = set(case_bound_models())
 ADMIN = [
@@ -48,11 +49,12 @@ def leaks(asked: Iterator[tuple[str, Any]], canaries: dict[str, str]) -> list[st
     ]
 
 
-@pytest.mark.parametrize("role", STRANGERS)
+@pytest.mark.parametrize(("role", "hide"), HIDDEN_FROM)
 def test_no_page_tells_of_a_hidden_case(
-    hidden: Incident, browse: Browse, role: Role
+    hidden: Incident, browse: Browse, role: Role, hide: Hide
 ) -> None:
     person = stranger(role)
+    hide(person)
     client, canaries = browse(person), canaries_for(person)
     assert len(canaries) > 200
 
@@ -72,10 +74,12 @@ def test_no_page_tells_of_a_hidden_case(
     assert hidden_rows(Incident, person).count() > 3
 
 
+@pytest.mark.parametrize("hide", WAYS)
 def test_a_hidden_row_is_as_one_that_is_not_there(
-    hidden: Incident, browse: Browse
+    hidden: Incident, browse: Browse, hide: Hide
 ) -> None:
     person = stranger(Role.REVIEWER)
+    hide(person)
     client = browse(person)
     different = []
     for model in set(admin.site._registry) & set(case_bound_models()):

@@ -7,14 +7,11 @@ members of bodies from the API's own document.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
@@ -22,85 +19,16 @@ from evidence.accounts.access import Role
 from evidence.models import TokenScope
 from incidents.models import Incident
 from tests.access.asked.test_api import model_of
-from tests.access.counting import taken_back
 from tests.access.routes import all_routes, bulk_actions
 from tests.access.stated import stated_pages
 from tests.access.stated_api import stated_resources
 from tests.api.conftest import make_client
-from tests.api.records.answers import read_document
-from tests.incidents.restricted.canaries import case_bound_models, hidden_rows
 from tests.incidents.restricted.conftest import STRANGERS, stranger
+from tests.incidents.restricted.telling import Hidden, bodies, differs, find_hidden
 from tests.pages import hostile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.walk]
 Browse = Callable[[User], Client]
-MISSING, MISSING_REFERENCE = 10**15, "INC-2001-0001"
-BOUND = set(case_bound_models())
-NEW_EACH_TIME = (
-    r'value="[\w.:-]{32,}"',
-    r"[\da-f-]{36}",
-    r"\d{4}-\d\d-\d\dT[\d:.+]+",
-)
-
-
-@dataclass(frozen=True)
-class Hidden:
-    """A hidden row's key, and its case's key and reference; or of what is not there."""
-
-    row: int
-    case: int
-    reference: str
-
-    def values(self, button: str = "nothing") -> dict[str, str]:
-        return {
-            "*": str(self.row),
-            "incident_id": str(self.case),
-            "reference": self.reference,
-            "action": button,
-            "form": "md",
-            "filename": "bundle.json",
-        }
-
-
-GONE = Hidden(MISSING, MISSING, MISSING_REFERENCE)
-
-
-def find_hidden(model: Any, person: User, case: Incident) -> Hidden | None:
-    """Return a row of a model that is hidden from somebody; None without one."""
-    if model is Incident:
-        return Hidden(case.pk, case.pk, case.reference)
-    rows = hidden_rows(model, person) if model in BOUND else ()
-    row = next(iter(rows[:1]), None)
-    return Hidden(row.pk, case.pk, case.reference) if row else None
-
-
-def differs(client: Client, ask: Callable[[Hidden], Any], hidden: Hidden) -> str | None:
-    """Return how what is answered or changed for the two differs; None if not."""
-    found = []
-    for which in (hidden, GONE):
-        cache.clear()
-        cookies = client.cookies.copy()
-        with taken_back() as change:
-            answer = ask(which)
-        client.cookies = cookies
-        text = answer.content.decode(errors="replace")
-        for new in NEW_EACH_TIME:
-            text = re.sub(new, "", text)
-        named = {str(each) for one in (hidden, GONE) for each in vars(one).values()}
-        text = re.sub(rf"(?<!\w)({'|'.join(map(re.escape, named))})(?!\w)", "#", text)
-        target = re.sub(r"\d+", "#", answer.headers.get("Location", ""))
-        changed = change.tables - {"evidence_apitoken"}
-        found.append((answer.status_code, target, text, sorted(changed)))
-    if found[0] == found[1]:
-        return None
-    parts = zip(*found, strict=True)
-    return ", ".join(_apart(str(a), str(b)) for a, b in parts if a != b)
-
-
-def _apart(one: str, two: str) -> str:
-    """Return the first place where two texts differ."""
-    at = next((n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), 0)
-    return f"{one[max(at - 40, 0) : at + 60]!r} / {two[max(at - 40, 0) : at + 60]!r}"
 
 
 @pytest.mark.parametrize("role", STRANGERS)
@@ -164,21 +92,3 @@ def test_no_write_of_the_api_tells_a_hidden_row_from_a_missing_one(
                     told.append(f"{method} {path} {json.dumps(body)}: {found}")
     assert not told, "\n".join(told)
     assert tried > 30
-
-
-def bodies(path: str, method: str) -> Iterator[dict[str, str]]:
-    """Yield bodies to send: none, and one for each member that could name a row."""
-    yield {}
-    plain = re.sub(r"<(?:\w+:)?(\w+)>", r"{}", path)
-    document = read_document()
-    for stated, methods in document["paths"].items():
-        if re.sub(r"{\w+}", "{}", stated).strip("/") != plain.strip("/"):
-            continue
-        content = methods.get(method, {}).get("requestBody", {}).get("content", {})
-        for media in content.values():
-            schema = media.get("schema", {})
-            name = schema.get("$ref", "").rsplit("/", 1)[-1]
-            schema = document["components"]["schemas"].get(name, schema)
-            for member in schema.get("properties", {}):
-                yield {member: "case"}
-                yield {member: "reference"}
