@@ -122,7 +122,7 @@ def _measure(options: Any, marker: Path | None = None) -> int:
     from django.core.management import call_command
 
     from tests.bench.scale import report
-    from tests.bench.scale.filling import fill, read_sizes
+    from tests.bench.scale.filling import fill, read_sizes, read_unused
     from tests.bench.scale.running import ask_all
 
     logging.disable(logging.CRITICAL)  # clocks of the templates, and every 404
@@ -142,6 +142,7 @@ def _measure(options: Any, marker: Path | None = None) -> int:
         "cases": filled["cases"],
         "made": filled,
         "sizes": sizes,
+        "unused": read_unused(),
         "figures": [figure.document() for figure in figures],
     }
     if options.out:

@@ -17,6 +17,7 @@ from django.core.exceptions import FieldError
 from django.test import RequestFactory
 from django.urls import resolve, reverse
 
+from evidence.admin.long_lists import AFTER_VAR, COUNTED, place_of
 from evidence.models import EvidenceItem, VerificationReport
 from incidents.admin.cockpit import TABS
 from incidents.models import Incident
@@ -28,6 +29,8 @@ from tests.pages import hostile
 
 CHOICES_OF_A_FILTER = 3
 PAGE = 100
+FAR = 90
+"""Where the far page of a list is: after so many of a hundred of its rows."""
 NOWHERE = "zzqx"
 """A word that stands nowhere: the search that has to look at everything."""
 SKIPPED = ("logout", "login", "autocomplete", "jsi18n", "(?P", "/do/", "export_pk")
@@ -97,9 +100,12 @@ def _of_list(model_admin: Any, user: User, case: Incident) -> Iterator[Question]
             yield Question(subject, f"search {kind}", f"{url}?q={quote(word)}")
         yield Question(subject, "search much", f"{url}?q=weather")
     pages = changes.paginator.num_pages
-    for kind, page in (("second page", 2), ("far page", pages)):
-        if pages >= page > 1:
-            yield Question(subject, kind, f"{url}?p={page}")
+    yield Question(subject, "second page", f"{url}?p=2")
+    yield Question(subject, "last counted page", f"{url}?p={pages}")
+    far = changes.queryset.count() * FAR // 100
+    if far >= COUNTED:
+        place = place_of(changes.queryset, changes.queryset[far])
+        yield Question(subject, "far page", f"{url}?{AFTER_VAR}={place}")
 
 
 def tabs(case: Incident) -> Iterator[Question]:

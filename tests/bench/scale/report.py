@@ -35,6 +35,7 @@ def print_all(document: dict[str, Any]) -> None:
     for figure in sorted(figures, key=lambda one: -one["ms"])[:SHOWN]:
         print(_line(figure))
     _print_sizes(document["sizes"], cases)
+    _print_unused(document["unused"], cases)
 
 
 def _line(figure: dict[str, Any]) -> str:
@@ -58,6 +59,13 @@ def _print_sizes(sizes: list[dict[str, Any]], cases: int) -> None:
     total = sum(one["bytes"] for one in sizes)
     indexes = sum(one["index_bytes"] for one in sizes)
     print(f"| together | {total / cases:,.0f} | {indexes / cases:,.0f} |")
+
+
+def _print_unused(unused: list[dict[str, Any]], cases: int) -> None:
+    """Print the largest indexes that no question needed, and that only cost space."""
+    print("\n| index that no question used | of | bytes a case |\n| --- | --- | ---: |")
+    for one in unused[:TABLES]:
+        print(f"| {one['index']} | {one['table']} | {one['bytes'] / cases:,.0f} |")
 
 
 def print_changes(before: dict[str, Any], after: dict[str, Any]) -> None:

@@ -34,7 +34,8 @@ def ask_all(
     browsers, callers = _make_askers(as_one=as_one)
     rates = dict.fromkeys(settings.API_RATES_PER_MINUTE, 10**6)
     figures: list[Figure] = []
-    with override_settings(API_RATES_PER_MINUTE=rates):
+    open_doors = {"API_RATES_PER_MINUTE": rates, "METRICS_ALLOWED": ["127.0.0.1"]}
+    with override_settings(**open_doors):
         questions = [one for one in all_questions() if re.search(only, one.name)]
         say(f"{len(questions)} questions")
         for question in questions:
