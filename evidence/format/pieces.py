@@ -1,8 +1,8 @@
 """Long documents in pieces: what is not being looked at takes no memory.
 
 Guarantees: what is read is what reading.py reads from the whole, as strictly, or
-`DocumentRefused` is raised. It does not promise the same refusal: whoever wants to
-know what is wrong and where reads the whole.
+`DocumentRefused` is raised. It does not promise the same refusal: what is wrong, and
+where, is found by reading the whole.
 
 Why pieces prove the whole: an object is taken apart at its own members, where names,
 colons and commas have to account for every byte between the values; an array at its

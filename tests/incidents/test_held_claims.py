@@ -68,6 +68,9 @@ def held_by_another(name: str) -> Iterator[None]:
         with another.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
         yield
+        # A session that only goes frees its locks some moments later.
+        with another.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock_all()")
     finally:
         another.close()
 

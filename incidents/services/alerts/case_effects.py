@@ -36,13 +36,8 @@ def record_joining(
     *,
     actor: Actor,
     now: dt.datetime,
-    is_new: bool = False,
 ) -> None:
-    """Record that the rules gave these alerts to a case that the caller has locked.
-
-    `is_new`: they opened it. No question of the playbooks asks of alerts themselves, so
-    that a case is read when it opens and when evidence comes, not at each of a storm.
-    """
+    """Record that the rules gave these alerts to a case that the caller has locked."""
     if _is_timeline_due(incident, now):
         add_entry(
             incident=incident,
@@ -60,8 +55,8 @@ def record_joining(
         after={"alerts": sorted(alert.pk for alert in alerts)},
         now=now,
     )
-    if is_new:
-        queue_findings(incident.pk)
+    # An alert answers no question by itself, but it may prove an item of the checklist.
+    queue_findings(incident.pk)
 
 
 def raise_to(

@@ -363,9 +363,8 @@ def _record(
         if row.incident_id is not None:
             by_case[row.incident_id].append(row)
     cases = {pk: case for outcome in placed for pk, case in outcome.cases.items()}
-    opened = {row.incident_id for row in rows if row.decision == AlertDecision.OPENED}
     for pk in sorted(by_case):
-        record_joining(cases[pk], by_case[pk], actor=None, now=now, is_new=pk in opened)
+        record_joining(cases[pk], by_case[pk], actor=None, now=now)
     # Last, and one only: others share it, and it is held until the commit.
     first = placed[0].group
     record_entry(

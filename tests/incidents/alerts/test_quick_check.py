@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incidents.workflow.alert_rules import _VALIDATOR, ALERT_SCHEMA, _is_plain
+from incidents.workflow.alert_rules import _SCHEMA, ALERT_SCHEMA, _is_plain
 from tests.incidents.alerts.samples import alert_document
 
 TEXTS = st.sampled_from(["", "x", "x" * 100, "x" * 101, "x" * 200, "x" * 4001])
@@ -34,7 +34,7 @@ def test_quick_check_never_passes_what_the_schema_refuses(
     for name in missing:
         document.pop(name, None)
     if _is_plain(document):
-        assert _VALIDATOR.is_valid(document)
+        assert not _SCHEMA.find_problems(document)
 
 
 def test_quick_check_passes_what_machines_send() -> None:

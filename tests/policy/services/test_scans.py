@@ -73,7 +73,7 @@ def test_a_scan_keeps_the_worst_first_with_its_place_and_its_way(
     entries = list(report.entries.order_by("position"))
     ranks = [Classification(entry.classification).rank for entry in entries]
     assert ranks == sorted(ranks, reverse=True)
-    entry = report.entries.get(rule="forbidden-module")
+    entry = report.entries.get(rule="forbidden-module", line=3)
     assert entry.context["marked"] == "require(p)"
     assert entry.context["after"].startswith(".exec('id')")
     (step,) = entry.steps
