@@ -39,17 +39,25 @@ def limit_of(soft_seconds: int) -> TimeLimit:
     return TimeLimit(soft_seconds, soft_seconds + 30)
 
 
-# Chosen with room, not measured: what the largest file takes depends on the machine.
-# Too short a limit gives up good work; too long a one holds a queue for that long.
+# Too short a limit gives up good work; too long a one holds a queue for that long. What
+# hostile material of each kind takes is measured by tests/bench/bench_hostile.py; the
+# figures are in docs/benchmarks.md, and beside each limit the worst of them in seconds
+# of the processor and megabytes. A busy machine takes several times as long.
+# 30 MB of one-byte calls: given up at the limit of memory after 69 s.
 VERIFYING = limit_of(600)
+# 10 MB whose hidden values begin alike: 7 s, 444 MB.
 EXPORTING = limit_of(900)
+# Not measured by itself: reads once what verifying reads twice.
 READING = limit_of(300)
 # Above what a scan takes of its own accord, so that it ends with a report.
 SCANNING = limit_of(540)
+# A signed postmortem's files: the PDF below, and two writes of text.
 ARCHIVING = limit_of(300)
 # To another network and back; the largest archives are some gigabytes.
 COPYING = limit_of(1700)
+# Every section a table of as many rows as fit: 9 s, 314 MB.
 LAYING_OUT = limit_of(120)
+# All documents of a case at once, held to the limit of memory too.
 GATHERING = limit_of(300)
 BY_THE_CLOCK = limit_of(60)
 AMONG_SMALL = limit_of(45)

@@ -21,9 +21,9 @@ from incidents.postmortem_pdf.fonts import BOLD, PLAIN, register_fonts, writable
 from incidents.postmortem_pdf.paragraphs import (
     SOFT,
     code_paragraphs,
-    inline_markup,
+    is_too_long,
     make_heading,
-    make_paragraph,
+    text_paragraphs,
 )
 from incidents.postmortem_pdf.tables import lay_out_table
 from incidents.workflow.postmortem_markdown import PICTURE_TITLE, render_postmortem
@@ -126,7 +126,7 @@ def _story(
             end = _closing(tokens, position, "table_close")
             story += lay_out_table(tokens[position:end], width)
             position = end
-        elif token.type == "heading_open":
+        elif token.type == "heading_open" and not is_too_long(tokens[position + 1]):
             is_after_heading = position and tokens[position - 1].type == "heading_close"
             heading = make_heading(token, tokens[position + 1])
             # A chain of headings that must all stay together fits no page.
@@ -144,7 +144,7 @@ def _story(
         elif token.type == "blockquote_close":
             quote -= 1
         elif token.type == "inline":
-            story.append(make_paragraph(inline_markup(token), depth, quote))
+            story += text_paragraphs(token, depth, quote)
         elif token.type in ("fence", "code_block"):
             story += code_paragraphs(token.content)
         position += 1

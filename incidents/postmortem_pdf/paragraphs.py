@@ -22,6 +22,8 @@ CODE_LINES = 40
 CODE_COLUMNS = 400
 """A paragraph of many lines is wrapped again on each page that it reaches."""
 DEEPEST_INDENT = 10
+LONGEST_MARKUP = 24_000
+"""More than the longest section as it was typed: only names of characters make more."""
 
 
 def make_style(name: str, **values: Any) -> ParagraphStyle:
@@ -50,7 +52,9 @@ def make_heading(opening: Token, inline: Token) -> Paragraph:
     return Paragraph(inline_markup(inline), style)
 
 
-def make_paragraph(markup: str, depth: list[str], quote: int) -> Paragraph:
+def make_paragraph(
+    markup: str, depth: list[str], quote: int, *, is_first: bool = True
+) -> Paragraph:
     indent = 12 * min(len(depth), DEEPEST_INDENT) + 10 * min(quote, DEEPEST_INDENT)
     style = make_style(
         "item" if depth else "text",
@@ -58,7 +62,26 @@ def make_paragraph(markup: str, depth: list[str], quote: int) -> Paragraph:
         bulletIndent=max(0, indent - 10),
         textColor=SOFT if quote else INK,
     )
-    return Paragraph(markup, style, bulletText="•" if depth else None)
+    return Paragraph(markup, style, bulletText="•" if depth and is_first else None)
+
+
+def is_too_long(token: Token) -> bool:
+    return len(inline_markup(token)) > LONGEST_MARKUP
+
+
+def text_paragraphs(token: Token, depth: list[str], quote: int) -> Iterator[Paragraph]:
+    """Yield a text as one paragraph; one that is too long in plain pieces.
+
+    As one, its time would grow with the square of its length.
+    """
+    markup = inline_markup(token)
+    if len(markup) <= LONGEST_MARKUP:
+        yield make_paragraph(markup, depth, quote)
+        return
+    text = writable("".join(child.content or " " for child in token.children or ()))
+    for start in range(0, len(text), LONGEST_MARKUP):
+        piece = escape(text[start : start + LONGEST_MARKUP])
+        yield make_paragraph(piece, depth, quote, is_first=not start)
 
 
 def code_paragraphs(text: str) -> Iterator[Paragraph]:

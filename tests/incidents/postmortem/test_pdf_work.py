@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -28,6 +29,16 @@ def lay_out(entries: int, **changes: Any) -> None:
 
 def count_calls(entries: int, **changes: Any) -> int:
     """Return how many functions of Python one layout calls: the same every time."""
+    return _count(lambda: lay_out(entries, **changes))
+
+
+def count_calls_of(text: str) -> int:
+    """Return how many the layout of a text calls."""
+    content = make_content()
+    return _count(lambda: write_pdf(content, sha256_hex="0" * 64, text=text))
+
+
+def _count(work: Callable[[], object]) -> int:
     calls = 0
 
     def note(frame: FrameType, event: str, value: Any) -> None:
@@ -36,7 +47,7 @@ def count_calls(entries: int, **changes: Any) -> int:
 
     sys.setprofile(note)
     try:
-        lay_out(entries, **changes)
+        work()
     finally:
         sys.setprofile(None)
     return calls
@@ -50,6 +61,13 @@ def test_work_grows_in_line_with_the_timeline(changes: dict[str, Any]) -> None:
     few, more, most = (count_calls(n, **changes) for n in (40, 80, 160))
     first, second = (more - few) / 40, (most - more) / 80
     assert second < first * 1.1
+
+
+def test_work_grows_in_line_with_a_heading_that_is_written_by_names() -> None:
+    """Each character becomes its name, so that one paragraph reaches many pages."""
+    lay_out(1)
+    short, long = (count_calls_of("# " + "\u0645" * n) for n in (1_000, 4_000))
+    assert long < short * 8
 
 
 @pytest.mark.django_db
