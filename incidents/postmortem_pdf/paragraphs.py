@@ -79,9 +79,20 @@ def text_paragraphs(token: Token, depth: list[str], quote: int) -> Iterator[Para
         yield make_paragraph(markup, depth, quote)
         return
     text = writable("".join(child.content or " " for child in token.children or ()))
-    for start in range(0, len(text), LONGEST_MARKUP):
-        piece = escape(text[start : start + LONGEST_MARKUP])
+    start = 0
+    while start < len(text):
+        end = _end_of_piece(text, start)
+        piece = escape(text[start:end])
         yield make_paragraph(piece, depth, quote, is_first=not start)
+        start = end
+
+
+def _end_of_piece(text: str, start: int) -> int:
+    """Return where a piece ends that begins here: in no name of a character."""
+    end = start + LONGEST_MARKUP
+    opened, closed = text.rfind("[", start, end), text.rfind("]", start, end)
+    is_cut = end < len(text) and opened > max(start, closed)
+    return opened if is_cut else end
 
 
 def code_paragraphs(text: str) -> Iterator[Paragraph]:
