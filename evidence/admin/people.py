@@ -139,7 +139,7 @@ class PersonAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         return self._run(request, "Add a person", PersonForm, create_person)
 
-    @action(description="Change e-mail", url_path="email", permissions=["manage"])
+    @action(description="E-mail", url_path="email", permissions=["manage"])
     @takes_forms
     def email_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         person = self._find(request, object_id)
@@ -152,7 +152,7 @@ class PersonAdmin(ReadOnlyAdmin):
             initial={"email": person.email},
         )
 
-    @action(description="Change roles", url_path="roles", permissions=["manage"])
+    @action(description="Roles", url_path="roles", permissions=["manage"])
     @takes_forms
     def roles_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         person = self._find(request, object_id)
@@ -229,7 +229,7 @@ class PersonAdmin(ReadOnlyAdmin):
         )
 
     @action(
-        description="Unlink single sign-on",
+        description="Unlink sign-on",
         url_path="unlink",
         permissions=["manage"],
     )
