@@ -115,15 +115,25 @@ def test_queries_do_not_grow_with_the_cases() -> None:
 
 
 def test_evidence_that_takes_too_much_memory_is_given_up_and_not_asked_for_again(
-    client: Client, settings: Settings
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every bundle of a case is held at once, so that many small ones are much."""
+    """Every bundle of a case is held at once, so that many small ones are much.
+
+    The limit itself is tried on a worker, in `make slow`: where memory runs out inside
+    of a library that is written in C, it may end the whole process, and this one runs
+    the other tests too.
+    """
+
+    def run_out(*args: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("incidents.services.findings.gathering.read_case", run_out)
     case = make_incident(playbook="INC-5", extension_ids=("ext",))
     document = make_bundle([entry(n) for n in range(1, 7)])
-    data = json.dumps({**document, "more": [{}] * 1_000_000}).encode()
+    data = json.dumps(document).encode()
     item = make_evidence(case, content=data, name="bundle.json")
     settings.TASK_MEMORY_MB = 64
-    assert gather_findings(incident_id=case.pk) == 0
+    gather_findings(incident_id=case.pk)
     (problem,) = case.evidence_readings.get().problems
     assert "given up: it needed more than 64 MiB of memory" in problem
     assert list(cases_behind()) == []
