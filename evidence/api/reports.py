@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from evidence.api.tombstones import TombstoneSerializer
+from evidence.format.names import STEP_MEMBERS
 from evidence.models import (
     ReplayStep,
     TombstoneKind,
@@ -71,22 +72,7 @@ class VerificationErrorSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-STEP_FIELDS = (
-    "index",
-    "sequence",
-    "ts_ms",
-    "extension_id",
-    "call_id",
-    "capability",
-    "method",
-    "policy_decision",
-    "policy_reason",
-    "risk_score",
-    "selected_action",
-    "outcome",
-    "triggers",
-    "trusted",
-)
+STEP_FIELDS = ("index", *STEP_MEMBERS, "trusted")
 
 
 class ReplayStepSerializer(serializers.ModelSerializer):

@@ -38,6 +38,7 @@ CLIENTS = 8
 WORKERS = 2
 SECONDS = choose(10.0, 0.2)
 COME_BACK = 503
+"""What a sender is told where too many wait for a lock; not taken in by then."""
 LONGEST_PAUSE = 2.0
 BURST_ALERTS = choose(10_000, 40)
 BURST_EXTENSIONS = choose(50, 4)

@@ -32,6 +32,7 @@ from tests.bench import bare_endpoint
 from tests.bench.bench_alerts import (
     ALERTS,
     CLIENTS,
+    COME_BACK,
     READY_SECONDS,
     WORKERS,
     encode,
@@ -46,8 +47,6 @@ from tests.bench.sizes import choose, is_smallest
 TURNS = choose(3, 1)
 SECONDS = choose(2.0, 0.1)
 BATCH = choose(1_000, 10)
-COME_BACK = 503
-"""What a sender is told where too many wait for a lock; it counts as not taken in."""
 _told_to_come_back: Counter[str] = Counter()
 
 

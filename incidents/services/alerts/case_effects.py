@@ -31,11 +31,7 @@ def believable_moment(happened_at: dt.datetime, now: dt.datetime) -> dt.datetime
 
 
 def record_joining(
-    incident: Incident,
-    alerts: Sequence[Alert],
-    *,
-    actor: Actor,
-    now: dt.datetime,
+    incident: Incident, alerts: Sequence[Alert], *, actor: Actor, now: dt.datetime
 ) -> None:
     """Record that the rules gave these alerts to a case that the caller has locked."""
     if _is_timeline_due(incident, now):
