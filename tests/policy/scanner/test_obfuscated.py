@@ -25,19 +25,23 @@ MEANING = {
 }
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let time pass at a quarter: measuring coverage takes three times as long."""
-    spent = Clock.spent
-    monkeypatch.setattr(Clock, "spent", lambda clock: spent(clock) / 4)
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave steps as the only bound: a busy or measured machine changes no answer."""
+    monkeypatch.setattr(Clock, "spent", lambda clock: 0.0)
 
 
 def _scan(path: Path) -> FileReport:
     return scan_source(path.read_bytes(), path.name).files[0]
 
 
-def _setting(path: Path) -> str:
-    return path.name.split(".")[1]
+def _name(path: Path) -> str:
+    return path.name
+
+
+def _of(paths: list[Path], by_shape: bool) -> list[Path]:
+    """Return the samples that can be told by their shape alone, or the others."""
+    return [path for path in paths if (path.name.split(".")[1] in BY_SHAPE) == by_shape]
 
 
 def test_samples_are_there():
@@ -45,20 +49,23 @@ def test_samples_are_there():
     assert len(HARMLESS) > 25
 
 
-@pytest.mark.parametrize("path", FORBIDDEN, ids=lambda path: path.name)
-def test_obfuscated_program_is_told_with_what_it_does(path: Path):
+@pytest.mark.parametrize("path", _of(FORBIDDEN, by_shape=False), ids=_name)
+def test_obfuscated_program_is_told_with_what_it_does(path: Path, untimed: None):
     report = _scan(path)
-    if _setting(path) in BY_SHAPE:
-        assert report.classification is not Classification.SAFE
-        assert "obfuscated-code" in {entry.rule for entry in report.entries}
-        return
     rule, word = MEANING[path.name.split(".")[0]]
     told = [entry.why for entry in report.entries if entry.rule == rule]
     assert report.classification is Classification.FORBIDDEN
     assert any(word in why for why in told), report.entries
 
 
-@pytest.mark.parametrize("path", HARMLESS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", _of(FORBIDDEN, by_shape=True), ids=_name)
+def test_program_that_is_not_run_to_its_end_is_told_by_its_shape(path: Path):
+    report = _scan(path)
+    assert report.classification is not Classification.SAFE
+    assert "obfuscated-code" in {entry.rule for entry in report.entries}
+
+
+@pytest.mark.parametrize("path", HARMLESS, ids=_name)
 def test_obfuscated_harmless_program_is_flagged_and_no_worse(path: Path):
     report = _scan(path)
     assert report.classification is Classification.FLAGGED, [
