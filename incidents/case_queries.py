@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import (
-    Case,
-    Exists,
-    IntegerField,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    When,
-)
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from evidence.models import (
@@ -19,35 +10,8 @@ from evidence.models import (
     ReplayStep,
 )
 from evidence.text import drop_unstorable
-from incidents.models import Alert, CaseHold, Incident, IncidentPhase
-from incidents.workflow.incident_states import IncidentStatus, Severity
-
-OPEN_RANK = Case(
-    When(status=IncidentStatus.OPEN, then=1), default=0, output_field=IntegerField()
-)
-SEVERITY_RANK = Case(
-    *(When(severity=severity, then=severity.rank) for severity in Severity),
-    default=0,
-    output_field=IntegerField(),
-)
-NEXT_DUE_AT = Subquery(
-    IncidentPhase.objects.filter(
-        cycle__incident=OuterRef("pk"),
-        cycle__ended_at__isnull=True,
-        completed_at__isnull=True,
-    )
-    .order_by("position")
-    .values("due_at")[:1]
-)
-WORST_FIRST = (
-    OPEN_RANK.desc(),
-    SEVERITY_RANK.desc(),
-    NEXT_DUE_AT.asc(nulls_last=True),
-    "-last_activity_at",
-    "-id",
-)
-"""Expressions, not names of annotations: other admins' fields that point at a case take
-this order for rows of their own query."""
+from incidents.models import Alert, CaseHold, Cycle, Incident, IncidentPhase
+from incidents.models.case_orders import WORST_FIRST
 
 
 def on_hold(incidents: QuerySet[Incident], *, held: bool = True) -> QuerySet[Incident]:
@@ -66,18 +30,26 @@ def with_hold(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
 
 def worst_first(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
     """Order cases: open before closed, then severity, then the clock that runs out."""
-    return incidents.annotate(next_due_at=NEXT_DUE_AT).order_by(*WORST_FIRST)
+    return incidents.order_by(*WORST_FIRST)
+
+
+def with_running_phase(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
+    """Read with each open case its current cycle, and of its phases the one that runs.
+
+    For lists that show one clock a case: `current_cycle.running_phase` is there, the
+    phases before and after it are not, and a closed case has no cycle at all.
+    """
+    first = IncidentPhase.objects.filter(completed_at__isnull=True)
+    first = first.order_by("cycle_id", "position").distinct("cycle_id")
+    cycles = Cycle.objects.filter(ended_at__isnull=True).prefetch_related(
+        Prefetch("phases", first.prefetch_related("waivers"))
+    )
+    return incidents.prefetch_related(Prefetch("cycles", cycles))
 
 
 def breached(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
-    """Return the cases with a breached clock in a cycle that has not ended."""
-    late = IncidentPhase.objects.filter(
-        Q(breached_at__isnull=False)
-        | Q(completed_at__isnull=True, due_at__lte=timezone.now()),
-        cycle__incident=OuterRef("pk"),
-        cycle__ended_at__isnull=True,
-    )
-    return incidents.filter(Exists(late))
+    """Return the open cases with a breached clock in their current cycle."""
+    return incidents.filter(late_at__lte=timezone.now())
 
 
 def unverified(incidents: QuerySet[Incident]) -> QuerySet[Incident]:

@@ -45,9 +45,10 @@ from incidents.admin.response_times import response_times_csv, response_times_vi
 from incidents.admin.restriction_actions import RESTRICTION_ACTIONS, look_in_view
 from incidents.admin.system_page import repeat_view, system_view
 from incidents.admin.timeline_tab import read_timeline
-from incidents.case_queries import WORST_FIRST, search_cases, worst_first
+from incidents.case_queries import search_cases, with_running_phase, worst_first
 from incidents.errors import EditConflict
 from incidents.models import Incident
+from incidents.models.case_orders import WORST_FIRST
 from incidents.phase_views import running_clock
 from incidents.services.changes import WORK
 from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
@@ -84,7 +85,7 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
         "resolution",
         "functional_impact",
         "information_impact",
-        ("playbook_version__playbook", admin.RelatedOnlyFieldListFilter),
+        "playbook_version__playbook",
         DetectedFilter,
         AgeFilter,
         PhaseTimeFilter,
@@ -104,9 +105,9 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         return (
-            worst_first(Incident.objects.visible_to(request.user))
-            .prefetch_related("cycles__phases__waivers")
+            with_running_phase(worst_first(Incident.objects.visible_to(request.user)))
             .select_related("playbook_version__playbook", "lead")
+            .defer("playbook_version__document")
         )
 
     def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from evidence.models import EvidenceItem, HistoryCheck, Outcome, RecordCheck, StoreFault
-from incidents.case_queries import breached, worst_first
+from incidents.case_queries import breached, with_running_phase, worst_first
 from incidents.models import Alert, ChecklistItem, Incident
 from incidents.phase_views import PhaseView, running_clock
 from incidents.services.changes import REVIEW
@@ -38,9 +38,9 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
     """Return the numbers and lists of the start page, in a fixed count of queries."""
     visible = Incident.objects.visible_to(user)
     cases = list(
-        worst_first(visible.open())
+        with_running_phase(worst_first(visible.open()))
         .select_related("playbook_version__playbook", "lead")
-        .prefetch_related("cycles__phases__waivers")[:BOARD_MAX]
+        .defer("playbook_version__document")[:BOARD_MAX]
     )
     tiles = [(case, running_clock(case, now)) for case in cases]
     items = _my_items(user)

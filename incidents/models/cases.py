@@ -29,6 +29,7 @@ from evidence.models.columns import (
 from evidence.models.indexes import any_case_index, part_index
 from evidence.models.triggers import Protect, ReadOnly, StateMachine, Trigger
 from evidence.stored_moments import EARLIEST
+from incidents.models.case_orders import SHOW_CLOCKS, WORST_FIRST, keeps_clocks
 from incidents.models.outcome_fields import (
     outcome_constraints,
     outcome_field,
@@ -203,6 +204,16 @@ class Incident(CaseBound):
     recoverability = outcome_field(Recoverability)
     revision = models.PositiveIntegerField(default=1, editable=False)
     last_activity_at = models.DateTimeField()
+    next_due_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="When the clock of the phase that runs is due; kept by triggers.",
+    )
+    late_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="When a clock of the current cycle was or will be late; by triggers.",
+    )
 
     objects = CaseBoundManager.from_queryset(IncidentQuerySet)()
     everything = IncidentQuerySet.as_manager()
@@ -248,6 +259,12 @@ class Incident(CaseBound):
             models.Index(fields=("status", "-detected_at"), name="incident_by_status"),
             models.Index(fields=("detected_at",), name="incident_detected_at"),
             models.Index(fields=("last_activity_at",), name="incident_last_activity"),
+            models.Index(*WORST_FIRST, name="incident_worst_first"),
+            models.Index(
+                fields=("late_at",),
+                condition=Q(late_at__isnull=False),
+                name="incident_late",
+            ),
             any_case_index("reference", "incident_reference_any_case"),
             part_index("reference", "incident_part_of_reference"),
             part_index("title", "incident_part_of_title"),
@@ -305,6 +322,14 @@ class Incident(CaseBound):
                 operation=pgtrigger.UpdateOf("tlp"),
                 condition=pgtrigger.Q(new__tlp__df=pgtrigger.F("old__tlp")),
                 func=REFUSE_UNRECORDED_MARK,
+            ),
+            Trigger(
+                name="shows_its_clocks",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert
+                | pgtrigger.UpdateOf("next_due_at", "late_at"),
+                func=SHOW_CLOCKS,
             ),
         )
 
@@ -389,6 +414,7 @@ class Cycle(CaseBound):
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__ended_at__isnull=False),
             ),
+            *keeps_clocks("SELECT incident_id FROM changed"),
         )
 
     def __str__(self) -> str:

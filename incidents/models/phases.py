@@ -13,6 +13,7 @@ from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.columns import has_text, optional_person_field, person_field
 from evidence.models.triggers import Protect, ReadOnly, Trigger
 from evidence.stored_moments import EARLIEST
+from incidents.models.case_orders import keeps_clocks
 from incidents.models.cases import Cycle
 from incidents.workflow.clocks import Clock
 from incidents.workflow.conditions import UNWAIVABLE
@@ -66,6 +67,11 @@ REFUSE_RECORD_OF_WHAT_RUNS = """
             USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;
+"""
+
+CASES_OF_PHASES = """
+    SELECT cycle.incident_id FROM changed
+      JOIN incidents_cycle AS cycle ON cycle.id = changed.cycle_id
 """
 
 
@@ -179,6 +185,7 @@ class IncidentPhase(CaseBound):
                 ),
                 func=REFUSE_UNSIGNED,
             ),
+            *keeps_clocks(CASES_OF_PHASES),
         )
 
     def __str__(self) -> str:

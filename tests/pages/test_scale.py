@@ -42,7 +42,6 @@ WHOLE = {
     "case: tab postmortem: incidents_checklistentry": JOINED,
     "list evidence.auditentry: first page: evidence_auditentry": COUNTED,
     "list incidents.notification: first page: incidents_notification": COUNTED,
-    "list incidents.incident: first page: incidents_cycle": JOINED,
     "list incidents.postmortem: first page: incidents_cycle": JOINED,
     "list evidence.evidenceitem: first page: incidents_cycle": JOINED,
     "list evidence.evidenceitem: first page: evidence_evidenceitem": COUNTED,

@@ -40,7 +40,7 @@ UNRECORDED_COLUMNS = {
     "evidence.EvidenceItem": LATEST,
     "evidence.Passkey": ("sign_count", "last_used_at"),
     "evidence.SignInIdentity": ("last_used_at",),
-    "incidents.Incident": ("last_activity_at",),
+    "incidents.Incident": ("last_activity_at", "next_due_at", "late_at"),
     "incidents.ArchiveCopy": ("next_try_at", "attempts", "last_problem"),
     "incidents.Notification": ("next_try_at", "attempts", "attempts_left"),
 }

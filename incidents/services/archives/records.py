@@ -122,7 +122,7 @@ TABLES: dict[str, tuple[tuple[type[Model], str], ...]] = {
     ),
 }
 # What follows from other rows, those of tables that are not listed too.
-LEFT_OUT = frozenset({"last_activity_at"})
+LEFT_OUT = frozenset({"last_activity_at", "next_due_at", "late_at"})
 
 
 def row_document(
