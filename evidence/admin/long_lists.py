@@ -164,13 +164,29 @@ def go_on_after(rows: QuerySet[Any], cursor: str) -> QuerySet[Any]:
     """Return the rows after a place; raise IncorrectLookupParameters for none."""
     named, steps = _with_order(rows)
     values = _read(cursor, named, steps)
+    # Of rows that are alike in the first of several orders there are mostly enough:
+    # an index then begins at the place itself, and not where the first order changes.
+    for alike in range(len(steps) - 2, 0, -1):
+        found = _later(named, steps, values, alike=alike)
+        if found.order_by()[: COUNTED + 1].count() > COUNTED:
+            return found
+    return _later(named, steps, values, alike=0)
+
+
+def _later(
+    rows: QuerySet[Any], steps: list[Step], values: list[Any], *, alike: int
+) -> QuerySet[Any]:
+    """Return the rows after these values, those alike in the first `alike` orders."""
+    for step, value in zip(steps[:alike], values, strict=False):
+        rows = rows.filter(step.same(value))
+    steps, values = steps[alike:], values[alike:]
     later, same = Q(pk__in=()), Q()
     for step, value in zip(steps, values, strict=True):
         after = step.after(value)
         if after is not None:
             later |= same & after
         same &= step.same(value)
-    return named.filter(steps[0].bound(values[0]) & later)
+    return rows.filter(steps[0].bound(values[0]) & later)
 
 
 def _with_order(rows: QuerySet[Any]) -> tuple[QuerySet[Any], list[Step]]:
