@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from django.core.paginator import Paginator
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -13,9 +15,12 @@ from evidence.admin.drawing import draw_page
 from evidence.admin.methods import takes_forms
 from evidence.text import unify_lines
 from incidents.markdown import render_markdown
-from incidents.models import ChecklistItem, Incident
+from incidents.models import ChecklistItem, Incident, IncidentPhase
 from incidents.phase_views import view_phase
 from incidents.services.timeline import BODY_LENGTH
+
+PAGE = 50
+"""What fills a few screens: somebody has hundreds of items in a bad week."""
 
 
 def my_items_view(request: HttpRequest) -> HttpResponse:
@@ -27,25 +32,34 @@ def my_items_view(request: HttpRequest) -> HttpResponse:
             assignee_id=request.user.pk,
             cycle__incident__in=Incident.objects.visible_to(request.user).open(),
         )
-        .select_related("cycle__incident__playbook_version__playbook")
+        .select_related("cycle__incident")
         .prefetch_related("cycle__phases__waivers")
     )
+    page = Paginator(_soonest_first(items), PAGE).get_page(request.GET.get("page"))
     now = timezone.now()
-    rows = [_row(item, now) for item in items]
-    rows.sort(key=lambda row: (row["due_at"] is None, row["due_at"] or now))
     return draw_page(
-        request, "incidents/my_items.html", title="My open items", rows=rows
+        request,
+        "incidents/my_items.html",
+        title="My open items",
+        page=page,
+        rows=[_row(item, now) for item in page],
+    )
+
+
+def _soonest_first(items: QuerySet[ChecklistItem]) -> QuerySet[ChecklistItem]:
+    """Order items by when the phase is due that each belongs to."""
+    due = IncidentPhase.objects.filter(cycle=OuterRef("cycle"), phase=OuterRef("phase"))
+    return items.alias(due_at=Subquery(due.values("due_at"))).order_by(
+        F("due_at").asc(nulls_last=True), "phase_position", "position", "id"
     )
 
 
 def _row(item: ChecklistItem, now: dt.datetime) -> dict[str, Any]:
     phases = {row.phase: row for row in item.cycle.phases.all()}
-    phase = phases[item.phase]
     return {
         "item": item,
         "incident": item.cycle.incident,
-        "view": view_phase(phase, now, is_live=True),
-        "due_at": phase.due_at,
+        "view": view_phase(phases[item.phase], now, is_live=True),
     }
 
 
