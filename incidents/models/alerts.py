@@ -130,7 +130,7 @@ class Alert(CaseBound):
     )
     alert_id = models.CharField("alert ID", max_length=200)
     extension = models.ForeignKey(
-        Extension, on_delete=models.PROTECT, related_name="alerts"
+        Extension, on_delete=models.PROTECT, related_name="alerts", db_index=False
     )
     category = models.CharField(max_length=100)
     severity = models.CharField(max_length=10, choices=choices_of(AlertSeverity))
@@ -201,6 +201,9 @@ class Alert(CaseBound):
                 name="alert_kept_by_group",
             ),
             models.Index(fields=("incident", "happened_at"), name="alert_by_case"),
+            models.Index(
+                fields=("extension", "happened_at"), name="alert_by_extension"
+            ),
             models.Index(fields=("happened_at",), name="alert_happened_at"),
             models.Index(fields=("category", "severity"), name="alert_by_category"),
             models.Index(fields=("call_id",), name="alert_by_call"),
