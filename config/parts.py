@@ -54,6 +54,11 @@ PARTS = (
         "Who looked",
         "evidence.audit.reads.noting.read_notes_health",
     ),
+    Part(
+        "alerts",
+        "Alerts in",
+        "incidents.services.alerts.waiting.check_waiting_alerts",
+    ),
     Part("history_log", "History log", "evidence.audit.log.health.check_log"),
     Part(
         "log_copies",

@@ -19,6 +19,7 @@ _TASKS: dict[QueueName, tuple[str, ...]] = {
         "evidence.grow_log",
         "evidence.requeue_lost_work",
         "incidents.check_reminders",
+        "incidents.decide_alerts",
         "incidents.follow_diagnosis",
         "incidents.follow_store_faults",
         "incidents.lapse_loosenings",

@@ -87,6 +87,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "incidents.deliver_notifications",
         "schedule": 10.0,
     },
+    # What an intake's message did not bring about, since it was lost.
+    "decide-alerts": {
+        "task": "incidents.decide_alerts",
+        "schedule": 10.0,
+    },
     # A message may be lost with its broker; what it was about may not.
     "sweep-diagnoses": {
         "task": "incidents.sweep_diagnoses",

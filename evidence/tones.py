@@ -22,6 +22,7 @@ TONES = {
     "alert critical": "late",
     "alert error": "warn",
     "alert warning": "watch",
+    "alert waiting": "watch",
     "finding found": "late",
     "finding clear": "calm",
     "finding unknown": "quiet",

@@ -1,4 +1,4 @@
-"""Figures about reminders and notifications, read from the database when asked for.
+"""Figures about reminders, notifications and alerts, read from the database when asked.
 
 The workers write them there, so every web process answers the same.
 """
@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from incidents.models import ReminderCheckState
+from incidents.services.alerts.waiting import read_waiting_alerts
 from incidents.services.notifications.reminder_check import count_by_state
 
 log = logging.getLogger(__name__)
@@ -59,3 +60,14 @@ class NotificationCollector(Collector):
         for name, count in count_by_state().items():
             waiting.add_metric([name], count)
         yield waiting
+        alerts = read_waiting_alerts()
+        yield GaugeMetricFamily(
+            "casefile_alerts_waiting",
+            "Alerts that are stored and that the rules have yet to decide on.",
+            value=alerts.count,
+        )
+        yield GaugeMetricFamily(
+            "casefile_alerts_waiting_since_timestamp_seconds",
+            "When the first of them was received; 0 if none waits.",
+            value=alerts.since.timestamp() if alerts.since else 0,
+        )

@@ -11,6 +11,7 @@ from evidence.queue.limits import (
     LAYING_OUT,
 )
 from evidence.tasks import RELIABLY
+from incidents.services.alerts.waiting import decide_alerts
 from incidents.services.archives.bucket_copies import copy_archive, sweep_copies
 from incidents.services.archives.requests import run_archive
 from incidents.services.checklists.proven_items import answer_proven_items
@@ -56,6 +57,12 @@ def plan_reminders_task(until: float | None = None) -> int:
 def deliver_notifications_task() -> int:
     """Send what waits; each message is claimed, so that any number may run at once."""
     return delivery.deliver_notifications()
+
+
+@shared_task(name="incidents.decide_alerts", **BY_THE_CLOCK.as_options())
+def decide_alerts_task() -> int:
+    """Decide on alerts that wait for the rules; each is decided once."""
+    return decide_alerts()
 
 
 @shared_task(name="incidents.check_reminders", acks_late=True)

@@ -36,6 +36,7 @@ from incidents.models import (
     AlertRule,
     Incident,
 )
+from incidents.models.alerts import AlertQuerySet
 from incidents.services.alerts.moves import move_alerts, split_alerts
 from incidents.services.alerts.rules import save_rule
 from incidents.services.changes import WORK
@@ -76,20 +77,25 @@ class SplitForm(forms.Form):
 
 
 class CaseFilter(admin.SimpleListFilter):
-    """Alerts with a case, or with none."""
+    """Alerts with a case, with none, or of which nobody knows yet."""
 
     title = "case"
     parameter_name = "case"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("none", "No case"), ("some", "In a case")]
+        return [
+            ("none", "No case"),
+            ("some", "In a case"),
+            ("waiting", AlertDecision.WAITING.label),
+        ]
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Alert]
-    ) -> QuerySet[Alert]:
-        if self.value() not in {"none", "some"}:
-            return queryset
-        return queryset.filter(incident__isnull=self.value() == "none")
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Alert]:
+        alerts: AlertQuerySet = queryset
+        if self.value() == "none":
+            return alerts.without_case()
+        if self.value() == "waiting":
+            return alerts.waiting()
+        return alerts.filter(incident__isnull=False) if self.value() else alerts
 
 
 class CategoryFilter(admin.SimpleListFilter):
@@ -188,8 +194,10 @@ class AlertAdmin(ReadOnlyAdmin):
         return format_html('<a href="{}">{}</a>', page, alert.incident.reference)
 
     @display(description="Decision", ordering="decision")
-    def decision_words(self, alert: Alert) -> str:
+    def decision_words(self, alert: Alert) -> SafeString | str:
         """Return what the rules made of it then, and that it was moved since."""
+        if alert.decision == AlertDecision.WAITING:
+            return badge("alert waiting", AlertDecision.WAITING.label)
         decided = alert.decided_incident
         if decided is None:
             return str(alert.get_decision_display())

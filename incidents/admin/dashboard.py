@@ -6,13 +6,13 @@ import datetime as dt
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from evidence.models import EvidenceItem, HistoryCheck, Outcome, RecordCheck, StoreFault
 from incidents.case_queries import breached, with_running_phase, worst_first
-from incidents.models import Alert, ChecklistItem, Incident
+from incidents.models import Alert, AlertDecision, ChecklistItem, Incident
 from incidents.phase_views import PhaseView, running_clock
 from incidents.services.changes import REVIEW
 from incidents.services.notifications.reachability import list_hard_to_reach
@@ -64,13 +64,23 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
         "kill_all": standing_kill_all(),
         "kill_orders": _kill_orders(user, now),
         "hard_to_reach": list_hard_to_reach(),
-        "kept_alert_count": Alert.objects.filter(incident__isnull=True).count()
-        if user.has_perm("incidents.view_alert")
-        else 0,
+        **_alerts_without_case(user),
         "is_reviewer": user.has_perm(REVIEW),
         "waiting": waiting_for(user, now=now) if isinstance(user, User) else [],
         "returned": returned_to(user) if isinstance(user, User) else [],
     }
+
+
+def _alerts_without_case(user: User | AnonymousUser) -> dict[str, int]:
+    """Return how many alerts were kept, and how many the rules have yet to look at."""
+    if not user.has_perm("incidents.view_alert"):
+        return {}
+    waits = Q(decision=AlertDecision.WAITING)
+    found: dict[str, int] = Alert.objects.filter(incident__isnull=True).aggregate(
+        kept_alert_count=Count("pk", filter=~waits),
+        waiting_alert_count=Count("pk", filter=waits),
+    )
+    return found
 
 
 def _kill_orders(user: User | AnonymousUser, now: dt.datetime) -> list[OrderView]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,22 +19,26 @@ from evidence.models import TokenScope
 from evidence.models.case_bound import is_shown
 from incidents.api import filters, serializers
 from incidents.api.alert_bodies import AlertBodyParser, split_body
-from incidents.models import ALERT_SOURCES, Alert, AlertRule
-from incidents.services.alerts.intake import (
-    Answer,
-    IncomingAlert,
-    read_incoming,
-    receive_alerts,
-)
+from incidents.models import ALERT_SOURCES, Alert, AlertDecision, AlertRule
+from incidents.services.alerts.incoming import Answer, IncomingAlert, read_incoming
+from incidents.services.alerts.intake import receive_alerts
+from incidents.services.alerts.waiting import accept_alert
 from incidents.workflow.errors import AlertError
 from incidents.workflow.incident_states import IncidentSource
 
 ANY_OBJECT = {"type": "object", "additionalProperties": {}}
+RESPOND_ASYNC = "respond-async"
+PREFER = OpenApiParameter(
+    "Prefer",
+    str,
+    OpenApiParameter.HEADER,
+    description=f"`{RESPOND_ASYNC}` (RFC 7240): do not wait for the decision.",
+)
 ONE_OR_MANY = {"oneOf": [ANY_OBJECT, {"type": "array", "items": ANY_OBJECT}]}
 
 
 @dataclass(frozen=True)
-class _Refused:
+class RefusedAlert:
     """An alert of a request that is none; the others of the request stand."""
 
     source: str | None
@@ -72,8 +77,13 @@ class AlertViewSet(ReadOnlyViewSet):
         return serializers.AlertSerializer
 
     @extend_schema(
+        parameters=[PREFER],
         request={"application/json": ONE_OR_MANY},
         responses={
+            202: OpenApiResponse(
+                serializers.AlertAnswerSerializer,
+                description="Stored; the rules have yet to decide on it.",
+            ),
             201: serializers.AlertAnswerSerializer,
             200: serializers.AlertAnswerSerializer,
             207: OpenApiResponse(
@@ -85,11 +95,15 @@ class AlertViewSet(ReadOnlyViewSet):
         """Take in alerts; those known by source and alert_id are answered as before.
 
         Send one alert (docs/evidence-format.md, section 3) with a `source` beside its
-        members, an array of such, or `{"source": …, "alerts": […]}`.
+        members, an array of such, or `{"source": …, "alerts": […]}`. With `Prefer:
+        respond-async` one alert is stored and answered with 202 before the rules have
+        decided on it: `Location` is where the decision will stand.
         """
         data: Any = request.data
         body = split_body(data or b"")
-        read = [_read(text, body.source) for text in body.texts]
+        if not body.is_batch and wants_no_decision(request.headers.get("Prefer", "")):
+            return _accept(request, body.texts[0])
+        read = [read_alert(text, body.source) for text in body.texts]
         accepted = [entry for entry in read if isinstance(entry, IncomingAlert)]
         answers = iter(receive_alerts(alerts=accepted, actor=person_of(request)))
         outcomes = [
@@ -110,28 +124,47 @@ class AlertRuleViewSet(ReadOnlyViewSet):
     read_permission = "incidents.view_alertrule"
 
 
-def _read(text: str, envelope_source: str | None) -> IncomingAlert | _Refused:
+def wants_no_decision(preferences: str) -> bool:
+    """Return whether `Prefer` names respond-async, among others or alone."""
+    names = (each.partition(";")[0].strip().lower() for each in preferences.split(","))
+    return RESPOND_ASYNC in names
+
+
+def _accept(request: Request, text: str) -> Response:
+    """Store one alert and answer at once; say of a known one what is known by now."""
+    read = read_alert(text, None)
+    if isinstance(read, RefusedAlert):
+        return _answer_single(request, read)
+    answer = accept_alert(alert=read, actor=person_of(request))
+    response = _answer_single(request, answer)
+    if not answer.conflict:
+        response["Location"] = reverse("api:alert-detail", args=[answer.row.pk])
+        response["Preference-Applied"] = RESPOND_ASYNC
+    return response
+
+
+def read_alert(text: str, envelope_source: str | None) -> IncomingAlert | RefusedAlert:
     """Read one alert strictly; a refusal is a value, so that the others stand."""
     try:
         document = read_document(text.encode("utf-8", "surrogatepass"))
     except DocumentRefused as error:
-        return _Refused(envelope_source, None, error.message, (str(error),))
+        return RefusedAlert(envelope_source, None, error.message, (str(error),))
     source = document.pop("source", envelope_source)
     named = document.get("alert_id")
     alert_id = named if isinstance(named, str) else None
     if not isinstance(source, str) or source not in ALERT_SOURCES:
         known = ", ".join(ALERT_SOURCES)
         detail = f"expected a source out of {known}"
-        return _Refused(None, alert_id, detail, (f"$.source: {detail}",))
+        return RefusedAlert(None, alert_id, detail, (f"$.source: {detail}",))
     try:
         return read_incoming(IncidentSource(source), document)
     except AlertError as error:
         problems = tuple(str(problem) for problem in error.problems)
-        return _Refused(source, alert_id, error.message, problems)
+        return RefusedAlert(source, alert_id, error.message, problems)
 
 
-def _answer_single(request: Request, outcome: Answer | _Refused) -> Response:
-    if isinstance(outcome, _Refused):
+def _answer_single(request: Request, outcome: Answer | RefusedAlert) -> Response:
+    if isinstance(outcome, RefusedAlert):
         return _problem(
             request,
             status.HTTP_422_UNPROCESSABLE_ENTITY,
@@ -144,11 +177,13 @@ def _answer_single(request: Request, outcome: Answer | _Refused) -> Response:
         return _problem(
             request, status.HTTP_409_CONFLICT, document["code"], document["detail"]
         )
-    created = status.HTTP_201_CREATED if outcome.created else status.HTTP_200_OK
-    return Response(document, status=created)
+    code: int = status.HTTP_201_CREATED if outcome.created else status.HTTP_200_OK
+    if outcome.row.decision == AlertDecision.WAITING:
+        code = status.HTTP_202_ACCEPTED
+    return Response(document, status=code)
 
 
-def _answer_batch(outcomes: list[Answer | _Refused]) -> Response:
+def _answer_batch(outcomes: list[Answer | RefusedAlert]) -> Response:
     answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
     conflicts = sum(answer.conflict for answer in answers)
     created = sum(answer.created for answer in answers)
@@ -164,9 +199,9 @@ def _answer_batch(outcomes: list[Answer | _Refused]) -> Response:
     )
 
 
-def _document(outcome: Answer | _Refused) -> dict[str, Any]:
+def _document(outcome: Answer | RefusedAlert) -> dict[str, Any]:
     """Return the result of one alert; it never depends on when it was asked for."""
-    if isinstance(outcome, _Refused):
+    if isinstance(outcome, RefusedAlert):
         return {
             "result": "refused",
             "source": outcome.source,

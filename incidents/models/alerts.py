@@ -25,12 +25,18 @@ from incidents.workflow.alert_rules import (
 from incidents.workflow.incident_states import IncidentSource, Severity
 from policy.models import Extension
 
+DECIDED = ("decision", "decided_incident", "rule")
+"""What is set once: as an alert comes in, or later where it waits for that."""
 ALERT_SOURCES = (IncidentSource.RISK_CONTROLLER, IncidentSource.CI_GATE)
 
 
 class AlertDecision(models.TextChoices):
-    """What the rules made of an alert when it came in."""
+    """What the rules made of an alert when it came in.
 
+    One that waits is stored, and will be decided once: its sender asked for no more.
+    """
+
+    WAITING = "waiting", "Waits for the rules"
     KEPT = "kept", "Kept"
     OPENED = "opened", "Opened a case"
     JOINED = "joined", "Joined a case"
@@ -112,14 +118,25 @@ class AlertQuerySet(models.QuerySet["Alert"]):
         visible = Incident.objects.visible_to(user)
         return self.filter(Q(incident__isnull=True) | Q(incident__in=visible))
 
+    def waiting(self) -> AlertQuerySet:
+        """Return the alerts that the rules have not looked at yet."""
+        return self.filter(decision=AlertDecision.WAITING)
+
+    def without_case(self) -> AlertQuerySet:
+        """Return the alerts that were decided and belong to no case."""
+        return self.filter(incident__isnull=True).exclude(
+            decision=AlertDecision.WAITING
+        )
+
 
 class Alert(CaseBound):
     """One alert, kept as it was sent. `(source, alert_id)` comes in once.
 
     `document` is the alert with all its members, also those that no column repeats,
-    and `document_sha256` is its canonical hash. Nothing of it changes but `incident`,
-    the case it belongs to now; how it came there is in its assignments. `document` is
-    null once it was pruned: a tombstone says when, and which archive has it.
+    and `document_sha256` is its canonical hash. Nothing of it changes but what the
+    rules decide, once, and `incident`, the case it belongs to now; how it came there is
+    in its assignments. `document` is null once it was pruned: a tombstone says when,
+    and which archive has it.
     """
 
     case_paths = ("incident", "decided_incident")
@@ -188,6 +205,12 @@ class Alert(CaseBound):
             models.CheckConstraint(
                 condition=Q(decision=AlertDecision.KEPT, decided_incident__isnull=True)
                 | Q(
+                    decision=AlertDecision.WAITING,
+                    decided_incident__isnull=True,
+                    incident__isnull=True,
+                    rule__isnull=True,
+                )
+                | Q(
                     decision__in=(AlertDecision.OPENED, AlertDecision.JOINED),
                     decided_incident__isnull=False,
                 ),
@@ -199,6 +222,11 @@ class Alert(CaseBound):
                 fields=("extension", "category", "happened_at"),
                 condition=Q(incident__isnull=True),
                 name="alert_kept_by_group",
+            ),
+            models.Index(
+                fields=("extension", "category", "id"),
+                condition=Q(decision="waiting"),
+                name="alert_waiting",
             ),
             models.Index(fields=("incident", "happened_at"), name="alert_by_case"),
             models.Index(
@@ -213,7 +241,22 @@ class Alert(CaseBound):
         )
         triggers = (
             Protect(name="never_deleted", operation=pgtrigger.Delete),
-            ReadOnly(name="only_its_case_changes", exclude=["incident", "document"]),
+            ReadOnly(
+                name="only_its_case_changes",
+                exclude=["incident", "document", *DECIDED],
+            ),
+            Protect(
+                name="decided_once",
+                operation=pgtrigger.Update,
+                condition=~pgtrigger.Q(old__decision=AlertDecision.WAITING.value)
+                & (
+                    pgtrigger.Q(old__decision__df=pgtrigger.F("new__decision"))
+                    | pgtrigger.Q(
+                        old__decided_incident__df=pgtrigger.F("new__decided_incident")
+                    )
+                    | pgtrigger.Q(old__rule__df=pgtrigger.F("new__rule"))
+                ),
+            ),
             Protect(
                 name="comes_with_document",
                 operation=pgtrigger.Insert,

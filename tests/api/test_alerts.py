@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from evidence.accounts.access import Role
 from evidence.models import TokenScope
 from incidents.models import Alert, Incident, Team, TimelineKind
+from incidents.services.alerts.waiting import decide_alerts
 from tests.api.conftest import make_client
 from tests.factories import make_user
 from tests.incidents.alerts.samples import alert_document, make_rules
@@ -327,3 +328,91 @@ def test_one_alert_costs_few_statements(
     assert sum("of_role.permission_id" in sql for sql in asked) == 1
     # No playbook's document is read, for a version that is known.
     assert not [sql for sql in asked if '"document"' in sql and "SELECT" in sql[:6]]
+
+
+def prefer(client: APIClient, body: Any, preference: str = "respond-async") -> Any:
+    return client.post(
+        URL,
+        data=json.dumps(body),
+        content_type="application/json",
+        headers={"Prefer": preference},
+    )
+
+
+def test_sender_that_does_not_wait_is_answered_with_a_link(poster: APIClient) -> None:
+    response = prefer(poster, alert_document(source=SOURCE))
+    row = Alert.objects.get()
+    assert response.status_code == 202
+    assert response["Location"] == f"{URL}{row.pk}/"
+    assert response["Preference-Applied"] == "respond-async"
+    assert response.json() == {
+        "result": "accepted",
+        "source": SOURCE,
+        "alert_id": "alert-1",
+        "id": row.pk,
+        "decision": "waiting",
+        "incident": None,
+        "document_sha256": row.document_sha256,
+    }
+    assert row.received_from is not None
+    assert not Incident.objects.exists()
+
+
+def test_link_and_repeat_tell_the_decision_once_there_is_one(
+    poster: APIClient, reader: APIClient
+) -> None:
+    document = alert_document(source=SOURCE)
+    first = prefer(poster, document)
+    again = prefer(poster, document)
+    assert (again.status_code, again["Location"]) == (202, first["Location"])
+    assert reader.get(first["Location"]).json()["decision"] == "waiting"
+    decide_alerts()
+    told = reader.get(first["Location"]).json()
+    case = Incident.objects.get()
+    assert (told["decision"], told["incident"]) == ("opened", case.reference)
+    later = prefer(poster, document)
+    assert (later.status_code, later["Location"]) == (200, first["Location"])
+    assert later.json()["decision"] == "opened"
+    assert post(poster, document).json()["decision"] == "opened"
+
+
+def test_sender_that_does_not_wait_is_refused_as_any_other(
+    poster: APIClient, reader: APIClient
+) -> None:
+    prefer(poster, alert_document(source=SOURCE))
+    other = prefer(poster, alert_document(source=SOURCE, summary="new"))
+    broken = prefer(poster, alert_document(source=SOURCE, severity="huge"))
+    assert (other.status_code, other.json()["code"]) == (409, "alert_conflict")
+    assert (broken.status_code, broken.json()["code"]) == (422, "invalid_alert")
+    assert "Preference-Applied" not in broken
+    assert prefer(reader, alert_document("b", source=SOURCE)).status_code == 403
+    assert prefer(APIClient(), alert_document("b", source=SOURCE)).status_code == 401
+    without_right = make_client(make_user(Role.AUDITOR), TokenScope.ALERTS_WRITE)
+    assert prefer(without_right, alert_document("b", source=SOURCE)).status_code == 403
+    assert Alert.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("preference", "status"),
+    [
+        ("respond-async", 202),
+        ("wait=5, Respond-Async", 202),
+        ("respond-async; wait=10", 202),
+        ("wait=5", 201),
+        ("respond-asynchronously", 201),
+    ],
+)
+def test_preference_is_read_as_rfc_7240_writes_it(
+    preference: str, status: int, poster: APIClient
+) -> None:
+    response = prefer(poster, alert_document(source=SOURCE), preference)
+    assert response.status_code == status
+
+
+def test_batch_is_answered_with_its_decisions_whatever_is_preferred(
+    poster: APIClient,
+) -> None:
+    response = prefer(poster, batch(alert_document("a"), alert_document("b")))
+    assert response.status_code == 207
+    assert "Preference-Applied" not in response
+    assert not Alert.objects.waiting().exists()

@@ -43,8 +43,9 @@ for role in ("responder", "reviewer", "administrator", "machine"):
     user.groups.add(Group.objects.get(name=role))
     people[role] = user
 machine = people["machine"]
+scopes = ["alerts:write", "evidence:write"]
 _, secret = create_token(
-    user=machine, name="faults", scopes=["evidence:write"], days=1, actor=None
+    user=machine, name="faults", scopes=scopes, days=1, actor=None
 )
 print("SECRET", secret)
 """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import statistics
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -27,12 +29,22 @@ from tests.faults.counting import (
     wait_until_told,
 )
 from tests.faults.installation import Answer, Installation, vector
+from tests.incidents.alerts.samples import NOON_MS, alert_document
 
 pytestmark = pytest.mark.faults
 HELD_SECONDS = 20.0
 NO_MEMORY_SECONDS = 30.0
 BEATS_SECONDS = 45.0
 CASES = 20
+ALERTS = "/api/v1/alerts/"
+UNDECIDED = "SELECT count(*) FROM incidents_alert WHERE decision = 'waiting'"
+# In the order in which they were decided.
+DECIDED = """
+    SELECT alert.alert_id, alert.decision, count(*)
+      FROM incidents_alert AS alert
+      JOIN incidents_alertassignment AS move ON move.alert_id = alert.id
+     GROUP BY alert.id ORDER BY min(move.id)
+"""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -228,6 +240,57 @@ def test_a_database_that_restarts_loses_nothing_that_was_acknowledged(
     assert {answer.status for answer in refused} == {503}
     assert not taken - stored.keys()
     assert set(stored.values()) == {1}
+
+
+def post_alerts(casefile: Installation, until: threading.Event) -> dict[str, int]:
+    """Post alerts that nobody waits for, each until it is taken; return the tries."""
+    tries: dict[str, int] = {}
+    headers = {
+        "Authorization": f"Bearer {casefile.secret}",
+        "Content-Type": "application/json",
+        "Prefer": "respond-async",
+    }
+    while not until.is_set():
+        name = f"alert-{len(tries):06}"
+        document = alert_document(name, source="ci_gate", ts_ms=NOON_MS + len(tries))
+        body = json.dumps(document).encode()
+        tries[name] = 1
+        while casefile.request("POST", ALERTS, body, headers).status not in (200, 202):
+            tries[name] += 1
+            time.sleep(0.2)
+    return tries
+
+
+@pytest.mark.promise(
+    "workers killed and database restarted while alerts come in that nobody waits for",
+    "each that was acknowledged is there once, decided in the order it was sent",
+)
+def test_alerts_that_wait_are_neither_lost_nor_doubled_nor_turned_round(
+    casefile: Installation, counted: Counted
+) -> None:
+    casefile.manage("load_playbooks")
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        sender = pool.submit(post_alerts, casefile, ended)
+        time.sleep(3)
+        casefile.kill_workers()
+        casefile.restart_postgres()
+        casefile.start_workers()
+        time.sleep(4)
+        ended.set()
+        tries = sender.result()
+    after = casefile.wait(lambda: casefile.count(UNDECIDED) == 0, seconds=120)
+    rows = casefile.query(DECIDED)
+    require_history_holds(casefile)
+    again = sum(count - 1 for count in tries.values())
+    counted(
+        f"{len(tries)} acknowledged, {again} of them sent again; {len(rows)} stored, "
+        f"all decided {after:.0f} s after the last, in their order; the history holds"
+    )
+    assert [name for name, _, _ in rows] == sorted(tries)
+    assert [decision for _, decision, _ in rows].count("opened") == 1
+    assert rows[0][1] == "opened"
+    assert {moves for _, _, moves in rows} == {1}
 
 
 @pytest.mark.promise("two beats", "nothing is planned or sent twice")

@@ -33,7 +33,10 @@ class AssignmentSerializer(serializers.ModelSerializer):
 
 
 class AlertSerializer(serializers.ModelSerializer):
-    """An alert. `decision` is what the rules made of it, `incident` its case now."""
+    """An alert. `decision` is what the rules made of it, `incident` its case now.
+
+    `waiting`: the rules have not looked at it yet, which they do within moments.
+    """
 
     extension: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
         slug_field="extension_id", read_only=True
@@ -118,15 +121,17 @@ class AlertAnswerSerializer(serializers.Serializer):
     """What became of one alert of a request.
 
     `accepted`: it is stored, now or earlier, and `decision` is what the rules made of
-    it then. `conflict`: the ID is known with other content, which stays. `refused`: it
-    is no alert; `problems` say why.
+    it then; `waiting`: nothing yet. `conflict`: the ID is known with other content,
+    which stays. `refused`: it is no alert; `problems` say why.
     """
 
     result = serializers.ChoiceField(["accepted", "conflict", "refused"])
     source = serializers.CharField(allow_null=True)  # type: ignore[assignment]
     alert_id = serializers.CharField(allow_null=True)
     id = serializers.IntegerField(required=False)
-    decision = serializers.ChoiceField(["kept", "opened", "joined"], required=False)
+    decision = serializers.ChoiceField(
+        ["waiting", "kept", "opened", "joined"], required=False
+    )
     incident = serializers.CharField(required=False, allow_null=True)
     document_sha256 = serializers.CharField(required=False)
     code = serializers.CharField(required=False)

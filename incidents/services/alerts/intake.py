@@ -10,19 +10,18 @@ from __future__ import annotations
 import datetime as dt
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from django.db import IntegrityError, OperationalError, connection, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.audit.history import intake_stream, record_entry
 from evidence.format import hash_value
 from evidence.models.case_bound import unwatched
-from evidence.stored_moments import from_ms, to_ms
 from incidents.models import (
     Alert,
     AlertAssignment,
@@ -36,6 +35,15 @@ from incidents.services.alerts.case_effects import (
     raise_to,
     record_joining,
 )
+from incidents.services.alerts.incoming import (
+    Answer,
+    IncomingAlert,
+    Key,
+    find_known,
+    make_row,
+    read_waiting,
+    to_moment,
+)
 from incidents.services.alerts.intake_state import (
     GroupFacts,
     IntakeState,
@@ -45,9 +53,6 @@ from incidents.services.alerts.kept_notices import tell_of_kept
 from incidents.services.lifecycle.opening import open_incident
 from incidents.workflow import alert_rules
 from incidents.workflow.alert_grouping import Group, NewCase, plan_group
-from incidents.workflow.errors import AlertError, Problem
-from incidents.workflow.incident_states import IncidentSource
-from policy.services.extensions import clean_extension_id
 
 # Each begins after the one it met has ended: a fourth in a row is no accident.
 ATTEMPTS = 4
@@ -58,51 +63,30 @@ TRANSIENT_STATES = frozenset({"40P01", "40001", "23505"})
 LOCK_NAMESPACE = 0x0CA5EA1E
 LOCK_BUCKETS = 256
 """Groups share these locks: a batch of 1,000 groups must not fill the lock table."""
-LATEST = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
-"""Every time zone can show it; a machine may send any millisecond of the year 9999."""
+DECIDED_AT_ONCE = 1_000
+"""How many alerts that wait are decided in one transaction: as many as a batch has."""
+# Locked in one order, so that no two intakes wait in a circle. What waits is looked for
+# in the same message, and sees what was committed while the locks were waited for.
+LOCK_GROUPS = """
+    SELECT pg_advisory_xact_lock(%s, bucket) FROM unnest(%s::int[]) AS wanted (bucket);
+    SELECT alert.id
+      FROM unnest(%s::text[], %s::text[]) AS wanted (extension_id, category)
+      JOIN policy_extension AS extension USING (extension_id)
+      JOIN incidents_alert AS alert
+        ON alert.extension_id = extension.id AND alert.category = wanted.category
+       AND alert.decision = 'waiting'
+     ORDER BY alert.id LIMIT %s
+"""
+WRITE_DECISIONS = """
+    UPDATE incidents_alert AS alert
+       SET decision = made.decision, rule_id = made.rule_id,
+           incident_id = made.incident_id, decided_incident_id = made.incident_id
+      FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[])
+           AS made (id, decision, rule_id, incident_id)
+     WHERE alert.id = made.id
+"""
 
-Key = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class IncomingAlert:
-    """A checked alert, who raised it, and the hash of the document that it came as."""
-
-    source: IncidentSource
-    alert: alert_rules.Alert
-    document_sha256: str
-
-    @property
-    def key(self) -> Key:
-        return self.source, self.alert.alert_id
-
-    @property
-    def group(self) -> Group:
-        return Group(self.alert.extension_id, self.alert.category)
-
-    @property
-    def happened_at(self) -> dt.datetime:
-        return _to_moment(self.alert.ts_ms)
-
-
-def read_incoming(source: IncidentSource, document: dict[str, Any]) -> IncomingAlert:
-    """Check a strictly read document; raise AlertError with every fault found."""
-    alert = alert_rules.parse_alert(document)
-    extension_id = clean_extension_id(alert.extension_id)
-    if not extension_id:
-        problem = Problem("$.extension_id", "expected more than white space")
-        raise AlertError("alert", (problem,))
-    cleaned = replace(alert, extension_id=extension_id)
-    return IncomingAlert(source, cleaned, hash_value(document))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The row that holds an alert. `conflict`: it holds other content under the ID."""
-
-    row: Alert
-    created: bool
-    conflict: bool
+Result = TypeVar("Result")
 
 
 def receive_alerts(
@@ -118,10 +102,33 @@ def receive_alerts(
     """
     require_permission(actor, "incidents.add_alert")
     moment = now or timezone.now()
+    take_in = partial(_receive, alerts, actor=actor, now=moment)
+    answers = _in_turn(partial(take_in, is_first_look=True))
+    if answers is None:
+        # They were stored before these were sent, and are decided before these. What
+        # else comes meanwhile is behind neither.
+        groups = {alert.group for alert in alerts}
+        while decide_waiting(groups, now=moment) == DECIDED_AT_ONCE:
+            pass
+        answers = _in_turn(partial(take_in, is_first_look=False))
+    assert answers is not None, "only the first look finds what waits"
+    return answers
+
+
+def decide_waiting(groups: Collection[Group], *, now: dt.datetime) -> int:
+    """Decide on the alerts that have waited longest in these groups; return how many.
+
+    At most DECIDED_AT_ONCE, those of a group in the order in which they were stored.
+    """
+    return _in_turn(partial(_decide_waiting, groups, now=now))
+
+
+def _in_turn(take: Callable[[], Result]) -> Result:
+    """Do it in a transaction, and again where another one came between."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction.atomic():
-                return _receive(alerts, actor=actor, now=moment)
+                return take()
         except (OperationalError, IntegrityError) as error:
             state = getattr(error.__cause__, "sqlstate", None)
             # Nothing of the attempt is left, so that another begins from the start.
@@ -139,15 +146,22 @@ def lock_bucket(group: Group) -> int:
 # nobody asks which these are, but for the answer.
 @unwatched()
 def _receive(
-    alerts: Sequence[IncomingAlert], *, actor: Actor, now: dt.datetime
-) -> list[Answer]:
+    alerts: Sequence[IncomingAlert],
+    *,
+    actor: Actor,
+    now: dt.datetime,
+    is_first_look: bool,
+) -> list[Answer] | None:
+    """Take in alerts; None where others of their groups wait and come first."""
     first: dict[Key, IncomingAlert] = {}
     for alert in alerts:
         # Twice in one batch is as twice in two: the first one counts.
         first.setdefault(alert.key, alert)
     # Before what is known is read: who waited here sees what the other stored.
-    _lock_groups({alert.group for alert in first.values()})
-    known = _find_known(first)
+    waiting = _lock_groups({alert.group for alert in first.values()}, limit=1)
+    if waiting and is_first_look:
+        return None
+    known = find_known(first)
     fresh = [alert for key, alert in first.items() if key not in known]
     rows = known | (_store(fresh, actor=actor, now=now) if fresh else {})
     return [
@@ -160,26 +174,28 @@ def _receive(
     ]
 
 
-def _lock_groups(groups: Iterable[Group]) -> None:
-    """Take the groups' locks in one order, so that no two intakes wait in a circle."""
-    buckets = sorted({lock_bucket(group) for group in groups})
+@unwatched()
+def _decide_waiting(groups: Collection[Group], *, now: dt.datetime) -> int:
+    # Only who holds a group's lock decides on what waits in it, so that no row of it
+    # is locked here, and each is decided once.
+    waiting = _lock_groups(groups, limit=DECIDED_AT_ONCE)
+    if waiting:
+        rows = Alert.everything.filter(pk__in=waiting).order_by("pk")
+        rows = rows.select_related("extension", "received_from").defer("document")
+        _store([read_waiting(row) for row in rows], actor=None, now=now)
+    return len(waiting)
+
+
+def _lock_groups(groups: Iterable[Group], *, limit: int) -> list[int]:
+    """Take the groups' locks; return the oldest alerts that wait in them."""
+    wanted = sorted(set(groups))
+    buckets = sorted({lock_bucket(group) for group in wanted})
+    names = [group.extension_id for group in wanted]
+    categories = [group.category for group in wanted]
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, bucket)"
-            " FROM unnest(%s::int[]) AS wanted (bucket)",
-            [LOCK_NAMESPACE, buckets],
-        )
-
-
-def _find_known(keys: Iterable[Key]) -> dict[Key, Alert]:
-    by_source: dict[str, list[str]] = defaultdict(list)
-    for source, alert_id in keys:
-        by_source[source].append(alert_id)
-    wanted = Q(pk__in=())
-    for source, ids in by_source.items():
-        wanted |= Q(source=source, alert_id__in=ids)
-    rows = Alert.everything.filter(wanted).select_related("decided_incident")
-    return {(row.source, row.alert_id): row for row in rows.defer("document")}
+        cursor.execute(LOCK_GROUPS, [LOCK_NAMESPACE, buckets, names, categories, limit])
+        cursor.nextset()
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def _store(
@@ -195,8 +211,7 @@ def _store(
     for group in sorted(groups):
         placed.append(_place_group(groups[group], state, actor=actor, now=now))
     rows = [row for outcome in placed for row in outcome.rows]
-    # Here a twin shows that no lock kept apart: its ID is unique for a source.
-    Alert.everything.bulk_create(rows)
+    _write(rows)
     tell_of_kept(
         [
             ([row for row in outcome.rows if row.incident_id is None], outcome.rules)
@@ -204,8 +219,19 @@ def _store(
         ],
         now=now,
     )
-    _record(rows, placed, actor=actor, now=now)
+    _record(rows, placed, now=now)
     return {(row.source, row.alert_id): row for row in rows}
+
+
+def _write(rows: Sequence[Alert]) -> None:
+    waited = [row for row in rows if row.pk is not None]
+    # Here a twin shows that no lock kept apart: its ID is unique for a source.
+    Alert.everything.bulk_create([row for row in rows if row.pk is None])
+    if waited:
+        made = [(row.pk, row.decision, row.rule_id, row.incident_id) for row in waited]
+        with connection.cursor() as cursor:
+            columns = [list(column) for column in zip(*made, strict=True)]
+            cursor.execute(WRITE_DECISIONS, columns)
 
 
 @dataclass
@@ -242,7 +268,7 @@ def _place_group(
         taken_in += _take_in_kept(new, case, facts, members[0].group.category)
     rows = []
     for member, placement in zip(members, plan.placements, strict=True):
-        row = _make_row(member, facts, actor=actor, now=now)
+        row = member.row or make_row(member, facts.extension, actor=actor, now=now)
         row.decision = AlertDecision(placement.action)
         if placement.rule_key is not None:
             row.rule_id = state.rule_ids[placement.rule_key]
@@ -269,6 +295,8 @@ def _open_case(
     new: NewCase, opener: IncomingAlert, facts: GroupFacts, *, now: dt.datetime
 ) -> Incident:
     assert facts.playbook_version_id is not None, "no rule opens without a playbook"
+    # Its clocks run from when the alert was received, however long that waited.
+    received_at = opener.row.received_at if opener.row else now
     version = PlaybookVersion.objects.select_related("playbook").get(
         pk=facts.playbook_version_id
     )
@@ -279,10 +307,10 @@ def _open_case(
             :TITLE_LENGTH
         ],
         severity=new.rule.opens_severity,
-        detected_at=believable_moment(opener.happened_at, now),
+        detected_at=believable_moment(opener.happened_at, received_at),
         source=opener.source,
         extension_ids=[facts.extension.extension_id],
-        now=now,
+        now=received_at,
     )
 
 
@@ -296,12 +324,13 @@ def _take_in_kept(
         Alert.everything.select_for_update(of=("self",))
         .filter(
             incident__isnull=True,
+            decision=AlertDecision.KEPT,
             # What a person split off does not come back by itself.
             assignments__isnull=True,
             extension=facts.extension,
             category=category,
-            happened_at__gte=_to_moment(new.ts_ms - window_ms),
-            happened_at__lte=_to_moment(new.ts_ms + window_ms),
+            happened_at__gte=to_moment(new.ts_ms - window_ms),
+            happened_at__lte=to_moment(new.ts_ms + window_ms),
         )
         .defer("document")
         .order_by("pk")
@@ -312,35 +341,10 @@ def _take_in_kept(
     return kept
 
 
-def _make_row(
-    incoming: IncomingAlert, facts: GroupFacts, *, actor: Actor, now: dt.datetime
-) -> Alert:
-    alert = incoming.alert
-    return Alert(
-        source=incoming.source,
-        alert_id=alert.alert_id,
-        extension=facts.extension,
-        category=alert.category,
-        severity=alert.severity,
-        happened_at=incoming.happened_at,
-        capability=alert.capability,
-        method=alert.method,
-        call_id=alert.call_id,
-        reason_codes=list(alert.reason_codes),
-        summary=alert.summary,
-        risk_score=alert.risk_score,
-        document=alert.content,
-        document_sha256=incoming.document_sha256,
-        received_at=now,
-        received_from=actor,
-    )
-
-
 def _record(
     rows: Sequence[Alert],
     placed: Sequence[_Placed],
     *,
-    actor: Actor,
     now: dt.datetime,
 ) -> None:
     """Write who went where: assignments, the cases' histories, the system's."""
@@ -365,22 +369,28 @@ def _record(
     cases = {pk: case for outcome in placed for pk, case in outcome.cases.items()}
     for pk in sorted(by_case):
         record_joining(cases[pk], by_case[pk], actor=None, now=now)
-    # Last, and one only: others share it, and it is held until the commit.
-    first = placed[0].group
+    # Last, and one stream only: others share it, and it is held until the commit.
+    stream = intake_stream(lock_bucket(placed[0].group))
+    by_sender: dict[int | None, list[Alert]] = defaultdict(list)
+    for row in rows:
+        by_sender[row.received_from_id].append(row)
+    for sent in by_sender.values():
+        _record_received(sent, stream, now=now)
+
+
+def _record_received(rows: Sequence[Alert], stream: str, *, now: dt.datetime) -> None:
+    """Write what a sender sent; `waited` where that was before it is written."""
+    waited = any(row.received_at != now for row in rows)
     record_entry(
-        streams=[intake_stream(lock_bucket(first))],
+        streams=[stream],
         action="alerts.received",
-        actor=actor,
+        actor=rows[0].received_from,
         obj=rows[0],
         after={
             "count": len(rows),
             "alerts": [rows[0].pk, rows[-1].pk],
             "documents_sha256": hash_value([row.document_sha256 for row in rows]),
+            **({"waited": True} if waited else {}),
         },
         now=now,
     )
-
-
-def _to_moment(ts_ms: int) -> dt.datetime:
-    """Return the moment, or the nearest that a datetime can hold."""
-    return from_ms(max(0, min(ts_ms, to_ms(LATEST))))

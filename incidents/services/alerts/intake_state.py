@@ -12,7 +12,7 @@ from django.db.models import F
 from django.db.models.fields.json import KT
 
 from evidence.stored_moments import to_ms
-from incidents.models import Alert, AlertRule, Incident, PlaybookVersion
+from incidents.models import Alert, AlertDecision, AlertRule, Incident, PlaybookVersion
 from incidents.workflow import alert_rules
 from incidents.workflow.alert_grouping import Group, GroupState, KeptAlert, rules_of
 from incidents.workflow.alert_rules import AlertSeverity, KeptNotice, OpenCase
@@ -239,6 +239,7 @@ def _read_kept(
     window = dt.timedelta(seconds=max(rule.window_seconds for rule in counting))
     rows = Alert.everything.filter(
         incident__isnull=True,
+        decision=AlertDecision.KEPT,
         assignments__isnull=True,
         extension__in=list(extensions.values()),
         category__in=categories,

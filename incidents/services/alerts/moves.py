@@ -14,6 +14,7 @@ from incidents.errors import AlertRefused, IncidentClosed
 from incidents.models import (
     Alert,
     AlertAssignment,
+    AlertDecision,
     AlertMove,
     AlertRule,
     Incident,
@@ -126,6 +127,11 @@ def _lock_alerts(
     )
     if len(rows) != len(set(alert_ids)):
         raise AlertRefused("One of the alerts does not exist: choose them again.")
+    if any(row.decision == AlertDecision.WAITING for row in rows):
+        raise AlertRefused(
+            "One of the alerts still waits for the rules, which decide on it within "
+            "moments: choose them again then."
+        )
     # Its new case is not locked, and to lock it now, after an alert, would turn the
     # order round.
     if any(row.incident_id and row.incident_id not in cases for row in rows):

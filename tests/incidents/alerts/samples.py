@@ -8,7 +8,8 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from incidents.models import Alert
-from incidents.services.alerts.intake import Answer, read_incoming, receive_alerts
+from incidents.services.alerts.incoming import Answer, read_incoming
+from incidents.services.alerts.intake import receive_alerts
 from incidents.services.alerts.rules import load_default_rules
 from incidents.workflow.incident_states import IncidentSource
 from tests.factories import NOON, make_playbooks

@@ -16,6 +16,7 @@ from incidents.models import Alert, AlertRule, Incident, Team
 from incidents.workflow.alert_rules import TEAM_NEEDED
 from tests.factories import OUTCOME, make_incident
 from tests.incidents.alerts.samples import receive_one
+from tests.incidents.alerts.test_waiting import accept
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rules")]
 LIST = "/admin/incidents/alert/"
@@ -48,6 +49,24 @@ def test_alert_is_moved_into_a_case_with_a_reason(responder: User) -> None:
     alert.refresh_from_db()
     assert alert.incident == case
     assert f"Moved 1 to {case.reference}." in page
+
+
+def test_waiting_alert_is_shown_in_amber_and_is_not_called_kept(
+    responder: User,
+) -> None:
+    alert = accept("slow").row
+    client = sign_in(responder)
+    words = re.compile(r'data-tone="watch"[^>]*>\s*Waits for the rules')
+    for page in (LIST, f"{LIST}?case=waiting", f"{LIST}{alert.pk}/change/"):
+        assert words.search(client.get(page).content.decode()), page
+    assert "slow" not in client.get(f"{LIST}?case=none").content.decode()
+    assert "move_into_case" not in client.get(f"{LIST}{alert.pk}/change/").text
+    start = client.get("/admin/").content.decode()
+    assert "Alerts that wait for the rules" in start
+    assert "Alerts kept, of no case" not in start
+    fields = {"confirmed": 1, "reason": "a test run"}
+    page = act(client, "split_from_case", [alert], **fields).content.decode()
+    assert "still waits for the rules" in page
 
 
 def test_form_without_a_reason_is_shown_again(responder: User) -> None:

@@ -14,7 +14,8 @@ from django.db import connection
 
 from evidence.audit.history import list_streams, verify_stream
 from incidents.models import Alert, AlertAssignment, Incident
-from incidents.services.alerts.intake import Answer, lock_bucket
+from incidents.services.alerts.incoming import Answer
+from incidents.services.alerts.intake import lock_bucket
 from incidents.services.alerts.moves import move_alerts, split_alerts
 from incidents.workflow.alert_grouping import Group
 from tests.incidents.alerts.samples import (

@@ -21,7 +21,7 @@ from incidents.models import (
     TimelineEntry,
     TimelineKind,
 )
-from incidents.services.alerts.intake import read_incoming
+from incidents.services.alerts.incoming import read_incoming
 from incidents.services.lifecycle.editing import edit_incident
 from incidents.workflow.errors import AlertError
 from incidents.workflow.incident_states import IncidentSource, Severity

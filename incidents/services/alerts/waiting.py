@@ -1,0 +1,195 @@
+"""Alerts whose senders do not wait for the decision: stored first, decided by a worker.
+
+Stored is stored: the row is the alert's own, on the disk before its sender is answered,
+and waits there for the rules. The worker's message says only that something waits, so
+that one that is lost delays and loses nothing: the sweep looks for itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import connection, transaction
+from django.db.models import Count, Min
+from django.utils import timezone
+
+from evidence.accounts.access import Actor, require_permission
+from evidence.errors import HealthWarning
+from evidence.models.case_bound import unwatched
+from evidence.queue.sending import send_now
+from incidents.models import Alert, AlertDecision
+from incidents.services.alerts.incoming import Answer, IncomingAlert, find_known
+from incidents.services.alerts.intake import DECIDED_AT_ONCE, decide_waiting
+from incidents.services.alerts.intake_state import SEEN_IN
+from incidents.workflow.alert_grouping import Group
+from policy.services.extensions import note_extension
+
+log = logging.getLogger(__name__)
+
+TASK = "incidents.decide_alerts"
+NUDGE_SECONDS = 0.4
+"""How often a process sends the worker a message, however many alerts come in."""
+NUDGED_AFTER_SECONDS = 0.5
+"""When the message is acted on: after the last alert that it stands for."""
+LATE_AFTER = dt.timedelta(seconds=30)
+"""An alert that waits so long waits for a worker that is not there, or too slow."""
+STORE = """
+    INSERT INTO incidents_alert (
+           source, alert_id, category, severity, happened_at, capability, method,
+           call_id, reason_codes, summary, risk_score, document, document_sha256,
+           received_at, decision, extension_id, received_from_id)
+    SELECT %s, %s, %s, %s, %s::timestamptz, %s, %s,
+           %s, %s::jsonb, %s, %s::float8, %s::jsonb, %s,
+           %s::timestamptz, 'waiting', extension.id, %s::int
+      FROM policy_extension AS extension
+     WHERE extension.extension_id = %s
+        ON CONFLICT (source, alert_id) DO NOTHING
+"""
+OLDEST_GROUPS = """
+    SELECT DISTINCT name, category
+      FROM (SELECT extension.extension_id AS name, alert.category
+              FROM incidents_alert AS alert
+              JOIN policy_extension AS extension ON extension.id = alert.extension_id
+             WHERE alert.decision = 'waiting'
+               AND (extension.extension_id, alert.category) NOT IN (
+                   SELECT * FROM unnest(%s::text[], %s::text[]))
+             ORDER BY alert.id LIMIT %s) AS oldest
+"""
+
+
+@unwatched()
+def accept_alert(
+    *, alert: IncomingAlert, actor: Actor, now: dt.datetime | None = None
+) -> Answer:
+    """Store an alert that a worker will decide on; one that is known stays as it is."""
+    require_permission(actor, "incidents.add_alert")
+    moment = now or timezone.now()
+    known = find_known({alert.key}).get(alert.key)
+    is_new = known is None and _store(alert, actor, moment)
+    row = known or find_known({alert.key})[alert.key]
+    if row.decision == AlertDecision.WAITING:
+        transaction.on_commit(worker_bell.ring)
+    conflict = row.document_sha256 != alert.document_sha256
+    return Answer(row, created=is_new and not conflict, conflict=conflict)
+
+
+def values_of(alert: IncomingAlert, now: dt.datetime) -> list[Any]:
+    """Return what STORE takes of an alert, in its order."""
+    read = alert.alert
+    return [
+        *(str(alert.source), read.alert_id, read.category, str(read.severity)),
+        *(alert.happened_at, read.capability, read.method, read.call_id),
+        *(json.dumps(read.reason_codes), read.summary, read.risk_score),
+        *(json.dumps(read.content), alert.document_sha256, now),
+    ]
+
+
+def _store(alert: IncomingAlert, actor: Actor, now: dt.datetime) -> bool:
+    """Store it in one statement; return False where another request just did."""
+    extension_id = alert.alert.extension_id
+    note_extension(extension_id=extension_id, seen_in=SEEN_IN, now=now)
+    sender = actor.pk if actor else None
+    with connection.cursor() as cursor:
+        cursor.execute(STORE, [*values_of(alert, now), sender, extension_id])
+        return cursor.rowcount == 1
+
+
+class WorkerBell:
+    """Tells the worker that alerts wait: one message for all that come within a moment.
+
+    The message is acted on a little later than others are held back, so that none comes
+    in behind the look that it was to be seen by.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rung_at = float("-inf")
+
+    def ring(self) -> None:
+        """Send the message, unless one is on its way that is early enough."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._rung_at < NUDGE_SECONDS:
+                return
+            self._rung_at = now
+        send_now(TASK, [], countdown=NUDGED_AFTER_SECONDS)
+
+
+worker_bell = WorkerBell()
+
+
+def decide_alerts() -> int:
+    """Decide on all alerts that wait, the oldest first; return on how many.
+
+    A group that cannot be decided on holds up no other: it waits on, and its fault is
+    raised once the others are done.
+    """
+    total, faults = 0, dict[Group, Exception]()
+    while groups := _find_oldest_groups(faults):
+        total += _decide_on(groups, faults)
+    for fault in faults.values():
+        raise fault
+    return total
+
+
+def _decide_on(groups: Collection[Group], faults: dict[Group, Exception]) -> int:
+    """Decide on what waits in these groups; note those that cannot be decided on."""
+    try:
+        return decide_waiting(groups, now=timezone.now())
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as fault:
+        if len(groups) > 1:
+            # One by one: who it is is known then, and the others are done.
+            return sum(_decide_on([group], faults) for group in groups)
+        log.exception("alerts_not_decided")
+        faults.update(dict.fromkeys(groups, fault))
+        return 0
+
+
+def _find_oldest_groups(but: Collection[Group]) -> list[Group]:
+    """Return the groups of the alerts that have waited longest, without these."""
+    names = [group.extension_id for group in but]
+    categories = [group.category for group in but]
+    with connection.cursor() as cursor:
+        cursor.execute(OLDEST_GROUPS, [names, categories, DECIDED_AT_ONCE])
+        return [Group(*found) for found in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How many alerts wait for the rules, and since when the first of them does."""
+
+    count: int
+    since: dt.datetime | None
+
+    def is_late(self, now: dt.datetime) -> bool:
+        return self.since is not None and now - self.since > LATE_AFTER
+
+
+def read_waiting_alerts() -> Waiting:
+    """Return what waits for the rules just now."""
+    found = Alert.everything.waiting().aggregate(
+        count=Count("pk"), since=Min("received_at")
+    )
+    return Waiting(found["count"], found["since"])
+
+
+def check_waiting_alerts() -> str:
+    """Say what waits for the rules; warn where it has waited too long."""
+    waiting, now = read_waiting_alerts(), timezone.now()
+    if waiting.since is None:
+        return "none waits for the rules"
+    seconds = (now - waiting.since).total_seconds()
+    told = f"{waiting.count} wait for the rules, the first for {max(0, seconds):.0f} s"
+    if waiting.is_late(now):
+        raise HealthWarning(f"{told}: look at the worker of the queue followups")
+    return told
