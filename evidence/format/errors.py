@@ -20,6 +20,10 @@ class DocumentRefused(Exception):
         self.message = message
         self.path = path
 
+    def __reduce__(self) -> tuple[type[DocumentRefused], tuple[str, str, str | None]]:
+        """Let it be handed from one process to another."""
+        return type(self), (self.code, self.message, self.path)
+
     def as_dict(self) -> dict[str, str | None]:
         """Return path, code and message as plain JSON values."""
         return {"path": self.path, "code": self.code, "message": self.message}

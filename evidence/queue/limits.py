@@ -3,7 +3,8 @@
 The time is Celery's soft limit, which raises in the work; where that is stuck outside
 Python, the hard limit ends its process, and after three of those the sweep gives up.
 The memory is the kernel's limit on what the process may ask for, set around the work:
-reaching it raises MemoryError, and no other process is killed for it.
+reaching it raises MemoryError, and no other process is killed for it. A library in C
+may end its process instead: what reads large documents does so by children.py.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from evidence.errors import as_refusal
 from evidence.models import QueuedWork, WorkState
+from evidence.queue.children import ChildBroke
 from evidence.queue.claiming import (
     MAX_ATTEMPTS,
     TRANSIENT_ERRORS,
@@ -146,6 +147,8 @@ def _try(kind: WorkKind[Work, Answer], work: Work) -> Answer | None:
         return _give_up(kind, work, why_too_long())
     except MemoryError:
         return _give_up(kind, work, why_too_large())
+    except ChildBroke as error:
+        return _give_up(kind, work, str(error))
     except TRANSIENT_ERRORS as error:
         return _put_back(kind, work, error)
     except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from evidence.format import (
@@ -15,11 +16,14 @@ from evidence.format import (
 from evidence.format.hiding import Secrets
 from evidence.format.redactor import Redactor
 from evidence.models import ExportRequest
+from evidence.queue.children import Tell, run_apart
 from evidence.queue.claiming import progress_recorder
 from evidence.services.carried_faults import failed_steps, find_carried_faults
-from evidence.services.export_sources import read_sources
+from evidence.services.export_sources import NamedBytes, join_sources, load_sources
 
 SHOWN_LEAKS = 20
+# Of the time that an export takes: until its bundle is built, and searched for leaks.
+BUILT_SHARE, SEARCHED_SHARE = 0.35, 0.55
 NOT_KEPT = "the new bundle does not pass its verification, so it was not kept."
 NO_FIT = "together, the chosen items show a fault that none of them has by itself:"
 GO_DEEP = "Deep redaction takes that out as well."
@@ -46,7 +50,17 @@ def make_export(request: ExportRequest) -> MadeExport:
     the source's faults is carried over (`carried_over`), and which of the five steps
     the source itself fails (`source_fails`).
     """
-    sources = read_sources(request.all_sources())
+    each = load_sources(request.all_sources())
+    return run_apart(
+        partial(_make, request, each),
+        reads=[data for _, data in each],
+        hear=progress_recorder(request, first=5, last=80),
+    )
+
+
+def _make(request: ExportRequest, each: NamedBytes, tell: Tell) -> MadeExport:
+    """Make the export from its sources' bytes; without the database or the store."""
+    sources = join_sources(each)
     document, source = sources.document, sources.data
     scope = _scope_of(request, document)
     policy = IncidentBundleRedactionPolicy.from_dict(request.redaction)
@@ -57,7 +71,7 @@ def make_export(request: ExportRequest) -> MadeExport:
     made = build_bundle(
         document,
         redaction=policy,
-        progress=progress_recorder(request, first=5, last=30),
+        progress=lambda fraction: tell(BUILT_SHARE * fraction),
         **options,
     )
     secrets = Secrets.of_bundle(document, policy.flags)
@@ -69,7 +83,11 @@ def make_export(request: ExportRequest) -> MadeExport:
     name = redactor.text(request.source.original_name, path="the file's name")
     data = serialize_document(made)
     report = verify_document(
-        data, source=source, progress=progress_recorder(request, first=45, last=80)
+        data,
+        source=source,
+        progress=lambda fraction: tell(
+            SEARCHED_SHARE + (1 - SEARCHED_SHARE) * fraction
+        ),
     ).as_dict()["report"]
     before = sources.report()
     report["source_fails"] = [

@@ -18,6 +18,9 @@ from evidence.models import EvidenceItem
 from evidence.services.carried_faults import failed_steps
 from evidence.services.documents import unpack_document
 
+NamedBytes = Sequence[tuple[str, bytes]]
+"""Documents with the names of their items."""
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -26,7 +29,7 @@ class Sources:
     data: bytes
     document: dict[str, Any]
     in_several: list[dict[str, Any]]
-    each: list[tuple[str, bytes]]
+    each: NamedBytes
 
     def report(self) -> dict[str, Any]:
         """Return the ledger's faults of all of them, and which steps each fails."""
@@ -39,15 +42,19 @@ class Sources:
         return {"ledger": {"verification_errors": errors}, "fails": fails}
 
 
-def read_sources(items: Sequence[EvidenceItem]) -> Sources:
-    """Read the bundles of items, their digests checked, and make one of them.
-
-    Raise DocumentRefused where they contradict each other or are no bundles.
-    """
-    each = [
+def load_sources(items: Sequence[EvidenceItem]) -> NamedBytes:
+    """Return the bytes of items by their names, digests checked and unpacked."""
+    return [
         (item.shown_name, unpack_document(storage.read_verified(item.sha256_hex)))
         for item in items
     ]
+
+
+def join_sources(each: NamedBytes) -> Sources:
+    """Read bundles and make one of them.
+
+    Raise DocumentRefused where they contradict each other or are no bundles.
+    """
     merged = merge_bundles([read_document(data) for _, data in each])
     if len(each) == 1:
         return Sources(each[0][1], merged.document, [], each)

@@ -57,7 +57,7 @@ def digest_anew(data: bytes) -> StepsDigest:
     whole = open_or_read(document)
     entries = (whole["risk_ledger"] if is_bundle else whole)["entries"]
     steps = replay_steps(entries, ledger["trusted_prefix"] or 0)
-    return _digest(_as_stored(step_row(0, step)) for step in steps)
+    return _digest(_as_stored((0, *step_row(step))) for step in steps)
 
 
 def prune_replay(

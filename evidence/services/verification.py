@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -21,6 +23,7 @@ from evidence.errors import (
 from evidence.format import (
     DocumentRefused,
     open_or_read,
+    replay_steps,
     verify_document,
 )
 from evidence.models import (
@@ -33,6 +36,7 @@ from evidence.models import (
     VerificationRequest,
     WorkState,
 )
+from evidence.queue.children import Rows, Tell, run_apart
 from evidence.queue.claiming import end_work, lock_unfinished, progress_recorder
 from evidence.queue.names import queue_of_item
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
@@ -40,13 +44,15 @@ from evidence.queue.sending import queue_on_commit
 from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
 from evidence.services.documents import unpack_document
-from evidence.services.export_sources import read_sources
+from evidence.services.export_sources import NamedBytes, join_sources, load_sources
 from evidence.services.overview import make_overview
 from evidence.services.verification_reports import (
     Finding,
     copy_errors,
     copy_steps,
     create_report,
+    error_rows,
+    step_row,
 )
 from evidence.storable_values import (
     safe_json,
@@ -168,62 +174,74 @@ def run_verification(*, request_id: int) -> VerificationReport | None:
     return run_work(VERIFICATION, request_id)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A finding, and the rows of its errors and steps."""
+
+    finding: Finding
+    errors: Iterable[Sequence[Any]] = ()
+    steps: Iterable[Sequence[Any]] = ()
+
+
 def _verify(request: VerificationRequest) -> VerificationReport:
     started_at = timezone.now()
-    return _finish(request, _find(request), started_at)
+    with Rows() as errors, Rows() as steps:
+        finding = _find(request, errors, steps)
+        return _finish(request, _Found(finding, errors, steps), started_at)
 
 
-def _find(request: VerificationRequest) -> Finding:
+def _find(request: VerificationRequest, errors: Rows, steps: Rows) -> Finding:
     item = request.item
     try:
         if not item.is_verifiable:
             storage.require_intact(item.sha256_hex)
             return Finding(outcome=Outcome.DIGEST_ONLY)
-        return _find_in_document(request, storage.read_verified(item.sha256_hex))
+        data = unpack_document(storage.read_verified(item.sha256_hex))
+        sources = load_sources(_sources_of(item))
+        return run_apart(
+            partial(_examine, data, sources, errors, steps),
+            reads=[data, *(source for _, source in sources)],
+            hear=progress_recorder(request, first=5, last=60),
+        )
     except (EvidenceDamaged, EvidenceMissing) as error:
         return Finding(outcome=Outcome.DAMAGED, refusal=error)
     except DocumentRefused as refusal:
         return Finding(outcome=Outcome.REFUSED, refusal=refusal)
 
 
-def _find_in_document(request: VerificationRequest, data: bytes) -> Finding:
-    document_bytes = unpack_document(data)
-    result = verify_document(
-        document_bytes,
-        source=_source_of(request.item),
-        progress=progress_recorder(request, first=5, last=60),
-    ).as_dict()
+def _examine(
+    data: bytes, sources: NamedBytes, errors: Rows, steps: Rows, progress: Tell
+) -> Finding:
+    """Verify a document, against its sources as one where there are any."""
+    source = join_sources(sources).data if sources else None
+    result = verify_document(data, source=source, progress=progress).as_dict()
     kind, report = str(result["kind"]), result["report"]
     ledger = report["ledger"] if kind == "bundle" else report
     valid = report["valid"] if kind == "bundle" else report["chain_valid"]
-    document = open_or_read(document_bytes)
-    holder = document["risk_ledger"] if kind == "bundle" else document
+    document = open_or_read(data)
+    entries = (document["risk_ledger"] if kind == "bundle" else document)["entries"]
+    replay = replay_steps(entries, ledger["trusted_prefix"] or 0)
+    errors.write(error_rows(ledger["verification_errors"]))
     return Finding(
         outcome=Outcome.VERIFIED if valid else Outcome.FAILED,
         document_kind=kind,
         steps=report.get("steps", {}),
         details=_details(report, ledger, kind),
-        overview=make_overview(
-            document, holder["entries"], break_index=ledger["break_index"]
-        ),
-        errors=ledger["verification_errors"],
-        entries=holder["entries"],
+        overview=make_overview(document, entries, break_index=ledger["break_index"]),
+        error_count=len(ledger["verification_errors"]),
+        step_count=steps.write(map(step_row, replay)),
         trusted_prefix=ledger["trusted_prefix"],
         break_index=ledger["break_index"],
         diagnosis=ledger["diagnosis"],
     )
 
 
-def _source_of(item: EvidenceItem) -> bytes | None:
-    """Return the unredacted source of an export made here, to look for leaks.
-
-    Where it draws on several items, it is them as one.
-    """
+def _sources_of(item: EvidenceItem) -> Sequence[EvidenceItem]:
+    """Return the unredacted sources of an export made here, to look for leaks."""
     if item.derived_from is None:
-        return None
+        return []
     made = item.made_by_exports.filter(more_sources__isnull=False).first()
-    sources = made.all_sources() if made else [item.derived_from]
-    return read_sources(sources).data
+    return made.all_sources() if made else [item.derived_from]
 
 
 def _details(
@@ -247,13 +265,14 @@ def _give_up(request: VerificationRequest, why: str) -> VerificationReport:
         code="verification_unfinished",
     )
     finding = Finding(outcome=Outcome.UNFINISHED, refusal=refusal)
-    return _finish(request, finding, request.started_at or timezone.now(), gave_up=why)
+    started_at = request.started_at or timezone.now()
+    return _finish(request, _Found(finding), started_at, gave_up=why)
 
 
 @transaction.atomic
 def _finish(
     request: VerificationRequest,
-    finding: Finding,
+    found: _Found,
     started_at: dt.datetime,
     *,
     gave_up: str = "",
@@ -264,9 +283,9 @@ def _finish(
     locked = lock_unfinished(request)
     if locked is None:
         return VerificationReport.objects.get(request_id=request.pk)
-    report = create_report(locked, finding, started_at, now)
-    copy_errors(report, finding.errors)
-    copy_steps(report, finding)
+    report = create_report(locked, found.finding, started_at, now)
+    copy_errors(report, found.errors)
+    copy_steps(report, found.steps)
     state = WorkState.GAVE_UP if gave_up else WorkState.DONE
     end_work(locked, state, now=now, failure=gave_up)
     _record_verified(locked, report, now)

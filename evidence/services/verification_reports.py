@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +13,7 @@ from django.db import connection
 from evidence.errors import (
     EvidenceError,
 )
-from evidence.format import (
-    Array,
-    DocumentRefused,
-    replay_steps,
-)
+from evidence.format import DocumentRefused
 from evidence.models import (
     Outcome,
     ReplayStep,
@@ -34,6 +31,7 @@ from evidence.storable_values import (
 ENGINE_VERSION = "evidence.format 1.0"
 MESSAGE_LENGTH = 1000
 PATH_LENGTH = 500
+Row = tuple[Any, ...]
 STEP_TEXTS = (
     *("extension_id", "call_id", "capability", "method", "policy_decision"),
     *("policy_reason", "selected_action", "outcome"),
@@ -49,7 +47,7 @@ ERROR_COLUMNS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What verifying found, not yet stored. `entries` are the ledger's."""
+    """What verifying found, not yet stored; the rows of its errors and steps apart."""
 
     outcome: Outcome
     document_kind: str = ""
@@ -57,8 +55,8 @@ class Finding:
     details: dict[str, Any] = field(default_factory=dict)
     overview: dict[str, Any] = field(default_factory=dict)
     refusal: DocumentRefused | EvidenceError | None = None
-    errors: list[dict[str, Any]] = field(default_factory=list)
-    entries: Array = field(default_factory=list)
+    error_count: int = 0
+    step_count: int = 0
     trusted_prefix: int | None = None
     break_index: int | None = None
     diagnosis: str = ""
@@ -90,41 +88,47 @@ def create_report(
         refusal_message=safe_text(refusal.message, length=MESSAGE_LENGTH) or ""
         if refusal
         else "",
-        error_count=len(finding.errors),
-        step_count=len(finding.entries),
+        error_count=finding.error_count,
+        step_count=finding.step_count,
         trusted_prefix=finding.trusted_prefix,
         break_index=finding.break_index,
         diagnosis=finding.diagnosis,
     )
 
 
-def copy_errors(report: VerificationReport, errors: list[dict[str, Any]]) -> None:
-    """Store the errors, in their order; COPY, since there may be one for each entry."""
-    if not errors:
-        return
-    with connection.cursor() as cursor, _copy(cursor, VerificationError) as copy:
-        for position, error in enumerate(errors):
-            sequence = error["sequence"]
-            copy.write_row(
-                (
-                    report.pk,
-                    position,
-                    error["index"],
-                    "" if sequence is None else str(sequence)[:40],
-                    error["code"],
-                    safe_text(error["message"], length=MESSAGE_LENGTH) or "",
-                )
-            )
+def error_rows(errors: Iterable[dict[str, Any]]) -> Iterator[Row]:
+    """Yield errors as they are stored, by ERROR_COLUMNS without the report."""
+    for position, error in enumerate(errors):
+        sequence = error["sequence"]
+        yield (
+            position,
+            error["index"],
+            "" if sequence is None else str(sequence)[:40],
+            error["code"],
+            safe_text(error["message"], length=MESSAGE_LENGTH) or "",
+        )
 
 
-def copy_steps(report: VerificationReport, finding: Finding) -> None:
+def copy_errors(report: VerificationReport, rows: Iterable[Sequence[Any]]) -> None:
+    """Store the errors, in their order; COPY, since there may be very many."""
+    if report.error_count:
+        _copy_rows(report, VerificationError, rows)
+
+
+def copy_steps(report: VerificationReport, rows: Iterable[Sequence[Any]]) -> None:
     """Store the replay; COPY is three times as quick as INSERT, and as safe."""
-    if not finding.entries:
-        return
-    steps = replay_steps(finding.entries, finding.trusted_prefix or 0)
-    with connection.cursor() as cursor, _copy(cursor, ReplayStep) as copy:
-        for step in steps:
-            copy.write_row(step_row(report.pk, step))
+    if report.step_count:
+        _copy_rows(report, ReplayStep, rows)
+
+
+def _copy_rows(
+    report: VerificationReport,
+    model: type[VerificationError] | type[ReplayStep],
+    rows: Iterable[Sequence[Any]],
+) -> None:
+    with connection.cursor() as cursor, _copy(cursor, model) as copy:
+        for row in rows:
+            copy.write_row((report.pk, *row))
 
 
 def _copy(cursor: Any, model: type[VerificationError] | type[ReplayStep]) -> Any:
@@ -134,10 +138,12 @@ def _copy(cursor: Any, model: type[VerificationError] | type[ReplayStep]) -> Any
     return cursor.copy(f"COPY {table} ({names}) FROM STDIN")
 
 
-def step_row(report_id: int, step: dict[str, Any]) -> tuple[Any, ...]:
-    """Return a step as it is stored, by STEP_COLUMNS; its triggers as JSON text."""
+def step_row(step: dict[str, Any]) -> Row:
+    """Return a step as it is stored, by STEP_COLUMNS without the report.
+
+    Its triggers are JSON text.
+    """
     return (
-        report_id,
         step["index"],
         step["trusted"],
         safe_bigint(step.get("sequence")),

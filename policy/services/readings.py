@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -11,7 +13,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.errors import EvidenceError, StorageUnavailable
-from evidence.format import DocumentRefused
+from evidence.format import DocumentRefused, read_document
 from evidence.models import (
     VERIFIABLE_KINDS,
     EvidenceItem,
@@ -20,10 +22,12 @@ from evidence.models import (
     VerificationReport,
     WorkState,
 )
+from evidence.queue.children import Tell, run_apart
 from evidence.queue.claiming import end_work, lock_unfinished
 from evidence.queue.names import queue_of_item
 from evidence.queue.running import WorkKind, queue_work, register_kind, run_work
-from evidence.services.downloads import load_document
+from evidence.services.documents import unpack_document
+from evidence.services.downloads import load_bytes
 from evidence.services.overview import plot_risk
 from evidence.storable_values import safe_bigint, safe_float, safe_text
 from evidence.stored_moments import from_ms
@@ -151,14 +155,36 @@ def _ask_again(item: EvidenceItem, actor: Actor, now: dt.datetime) -> BundleRead
     return reading
 
 
+@dataclass(frozen=True)
+class _Contents:
+    """What policy keeps of a bundle: values of columns, by extension and by breach.
+
+    `unreadable` breaches lack what a breach needs, or are beyond MAX_BREACHES.
+    """
+
+    appearances: dict[str, dict[str, Any]]
+    breaches: list[tuple[str, dict[str, Any]]]
+    unreadable: int
+
+
 def _read(reading: BundleReading) -> BundleReading:
     try:
-        document = load_document(reading.item)
+        data = unpack_document(load_bytes(reading.item))
+        contents = run_apart(partial(_contents_of, data), reads=[data])
     except StorageUnavailable:
         raise
     except (EvidenceError, DocumentRefused) as error:
         return _end_without(reading, WorkState.FAILED, error.message)
-    return _keep(reading, document)
+    return _keep(reading, contents)
+
+
+def _contents_of(data: bytes, tell: Tell) -> _Contents:
+    document = read_document(data)
+    records = _records_by_extension(document)
+    known = sorted(records)[:MAX_EXTENSIONS]
+    breaches, unreadable = _breaches(document, {*known})
+    appearances = {name: _appearance(records[name]) for name in known}
+    return _Contents(appearances, breaches, unreadable)
 
 
 def _give_up(reading: BundleReading, why: str) -> BundleReading:
@@ -183,31 +209,35 @@ def _unscanned_sources() -> Any:
 
 
 @transaction.atomic
-def _keep(reading: BundleReading, document: dict[str, Any]) -> BundleReading:
+def _keep(reading: BundleReading, contents: _Contents) -> BundleReading:
     now = timezone.now()
     locked = lock_unfinished(reading)
     if locked is None:
         return BundleReading.objects.get(pk=reading.pk)
     item = locked.item
-    records = _records_by_extension(document)
     extensions = {
         name: note_extension(
             extension_id=name, seen_in=f"evidence {item.pk}: {item}", now=now
         )
-        for name in sorted(records)[:MAX_EXTENSIONS]
+        for name in contents.appearances
     }
     ExtensionAppearance.objects.bulk_create(
         (
-            _appearance(item, extension, records[name])
-            for name, extension in extensions.items()
+            ExtensionAppearance(extension=extensions[name], item=item, **columns)
+            for name, columns in contents.appearances.items()
         ),
         batch_size=100,
     )
-    breaches, unreadable = _breaches(item, document, extensions)
-    QuotaBreach.objects.bulk_create(breaches, batch_size=1_000)
+    QuotaBreach.objects.bulk_create(
+        (
+            QuotaBreach(extension=extensions[name], item=item, **columns)
+            for name, columns in contents.breaches
+        ),
+        batch_size=1_000,
+    )
     locked.extension_count = len(extensions)
-    locked.breach_count = len(breaches)
-    locked.unreadable_count = unreadable
+    locked.breach_count = len(contents.breaches)
+    locked.unreadable_count = contents.unreadable
     end_work(locked, WorkState.DONE, now=now)
     record_change(
         item,
@@ -217,8 +247,8 @@ def _keep(reading: BundleReading, document: dict[str, Any]) -> BundleReading:
         incident_id=item.incident_id,
         after={
             "extensions": len(extensions),
-            "quota_breaches": len(breaches),
-            "unreadable_breaches": unreadable,
+            "quota_breaches": len(contents.breaches),
+            "unreadable_breaches": contents.unreadable,
         },
     )
     return locked
@@ -257,9 +287,8 @@ def _extension_of(record: Any) -> str:
     return clean_extension_id(name) if isinstance(name, str) else ""
 
 
-def _appearance(
-    item: EvidenceItem, extension: Any, records: Records
-) -> ExtensionAppearance:
+def _appearance(records: Records) -> dict[str, Any]:
+    """Return the columns of an extension's appearance in a bundle."""
     entries = records.get("entries", [])
     moments = [
         moment
@@ -267,53 +296,44 @@ def _appearance(
         for record in section
         if (moment := _moment(record.get("ts_ms"))) is not None
     ]
-    return ExtensionAppearance(
-        extension=extension,
-        item=item,
-        call_count=len(entries),
-        alert_count=len(records.get("security_alerts", [])),
-        breach_count=len(records.get("quota_breaches", [])),
-        first_at=min(moments, default=None),
-        last_at=max(moments, default=None),
-        plot=plot_risk(entries, break_index=None),
-    )
+    return {
+        "call_count": len(entries),
+        "alert_count": len(records.get("security_alerts", [])),
+        "breach_count": len(records.get("quota_breaches", [])),
+        "first_at": min(moments, default=None),
+        "last_at": max(moments, default=None),
+        "plot": plot_risk(entries, break_index=None),
+    }
 
 
 def _breaches(
-    item: EvidenceItem, document: dict[str, Any], extensions: dict[str, Any]
-) -> tuple[list[QuotaBreach], int]:
+    document: dict[str, Any], known: set[str]
+) -> tuple[list[tuple[str, dict[str, Any]]], int]:
     records = document.get("quota_breaches")
     if not isinstance(records, list):
         return [], 0
-    rows: list[QuotaBreach] = []
+    rows: list[tuple[str, dict[str, Any]]] = []
     for position, record in enumerate(records):
-        row = _breach(item, position, record, extensions)
-        if row is not None and len(rows) < MAX_BREACHES:
-            rows.append(row)
+        columns = _breach(position, record) if _extension_of(record) in known else None
+        if columns is not None and len(rows) < MAX_BREACHES:
+            rows.append((_extension_of(record), columns))
     return rows, len(records) - len(rows)
 
 
-def _breach(
-    item: EvidenceItem, position: int, record: Any, extensions: dict[str, Any]
-) -> QuotaBreach | None:
-    """Return the row of a breach; None where it lacks what a breach needs."""
-    extension = extensions.get(_extension_of(record))
-    if extension is None:
-        return None
+def _breach(position: int, record: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the columns of a breach; None where it lacks what a breach needs."""
     resource = safe_text(record.get("resource"), length=100)
     limit, actual = safe_float(record.get("limit")), safe_float(record.get("actual"))
     moment = _moment(record.get("ts_ms"))
     if not resource or limit is None or actual is None or moment is None:
         return None
-    return QuotaBreach(
-        extension=extension,
-        item=item,
-        position=position,
-        resource=resource,
-        limit=limit,
-        actual=actual,
-        breached_at=moment,
-    )
+    return {
+        "position": position,
+        "resource": resource,
+        "limit": limit,
+        "actual": actual,
+        "breached_at": moment,
+    }
 
 
 def _moment(ts_ms: Any) -> dt.datetime | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -17,13 +19,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.models import EvidenceItem, VerificationReport
+from evidence.queue.children import ChildBroke, ChildKilled, Tell, run_apart
 from evidence.queue.limits import memory_limit, why_too_large, why_too_long
 from evidence.queue.sending import queue_on_commit
 from evidence.storable_values import safe_json
-from incidents.findings import QUESTIONS, Answer, CaseEvidence, answer_all
+from incidents.findings import QUESTIONS, Answer, answer_all
 from incidents.models import EvidenceReading, Finding, Incident
 from incidents.services.changes import lock_incident
-from incidents.services.findings.reading import CaseReading, read_case, readable_reports
+from incidents.services.findings.reading import (
+    CaseMaterial,
+    load_case,
+    readable_reports,
+)
 from incidents.services.findings.state import cases_behind, state_key
 
 log = logging.getLogger(__name__)
@@ -50,8 +57,7 @@ def gather_findings(*, incident_id: int) -> int:
     key = state_key(incident)
     if find_reading(incident, key) is not None:
         return 0
-    reading, answers = _read_within_limits(incident)
-    return _write(incident_id, key, reading, answers)
+    return _write(incident_id, key, _read_within_limits(incident))
 
 
 def sweep_findings() -> int:
@@ -94,28 +100,44 @@ def in_order_of_questions(rows: Iterable[Finding]) -> list[Finding]:
     return sorted(rows, key=lambda row: order.get((row.code, row.key), len(order)))
 
 
-def _read_within_limits(incident: Incident) -> tuple[CaseReading, list[Answer]]:
+@dataclass(frozen=True)
+class _Read:
+    """What a reading came to: its reports, the items by name, what was not read."""
+
+    reports: list[VerificationReport]
+    items: dict[str, EvidenceItem]
+    problems: list[str]
+    answers: list[Answer]
+
+
+def _read_within_limits(incident: Incident) -> _Read:
     """Read and answer; what reaches a limit is a problem, so that no sweep asks again.
 
     Every document of a case is held at once, each within the limit by itself or not.
     """
     try:
         with memory_limit():
-            reading = read_case(incident)
-            return reading, _answers(reading)
+            material, items, reports = load_case(incident)
+            answers, problems = run_apart(
+                partial(_answer, material), reads=material.bytes_to_read()
+            )
+            return _Read(reports, items, problems, answers)
     except SoftTimeLimitExceeded:
         why = why_too_long()
     except MemoryError:
         why = why_too_large()
+    except (ChildBroke, ChildKilled) as error:
+        why = str(error)
     log.warning("findings of case %s were given up: %s", incident.pk, why)
     problem = f"looking into the evidence was given up: {why}"
-    reports = readable_reports(incident)
-    return CaseReading(CaseEvidence(), {}, reports, [problem]), []
+    return _Read(readable_reports(incident), {}, [problem], [])
 
 
-def _answers(reading: CaseReading) -> list[Answer]:
+def _answer(material: CaseMaterial, tell: Tell) -> tuple[list[Answer], list[str]]:
+    """Return the answers, and what could not be read; without the database."""
+    evidence, problems = material.read()
     try:
-        return answer_all(reading.evidence)
+        return answer_all(evidence), problems
     except (SoftTimeLimitExceeded, MemoryError):
         raise
     except Exception as error:
@@ -123,16 +145,12 @@ def _answers(reading: CaseReading) -> list[Answer]:
         # and the postmortem could never be submitted.
         log.exception("findings failed")
         name = type(error).__name__
-        reading.problems.append(
-            f"the evidence could not be looked into ({name}): see the worker's log"
-        )
-        return []
+        unread = f"the evidence could not be looked into ({name}): see the worker's log"
+        return [], [*problems, unread]
 
 
 @transaction.atomic
-def _write(
-    incident_id: int, key: str, reading: CaseReading, answers: list[Answer]
-) -> int:
+def _write(incident_id: int, key: str, read: _Read) -> int:
     incident = lock_incident(incident_id)
     now = timezone.now()
     if find_reading(incident, key) is not None:
@@ -140,18 +158,18 @@ def _write(
     newest = {(row.code, row.key): row for row in current_findings(incident)}
     rows = [
         row
-        for answer in answers
+        for answer in read.answers
         if _differs(
             newest.get((answer.question.code, answer.question.key)),
-            row := _row(incident, answer, reading.items, now),
+            row := _row(incident, answer, read.items, now),
         )
     ]
     Finding.objects.bulk_create(rows)
     EvidenceReading.objects.create(
         incident=incident,
         state_key=key,
-        reports=[report.pk for report in reading.reports],
-        problems=reading.problems,
+        reports=[report.pk for report in read.reports],
+        problems=read.problems,
         read_at=now,
     )
     return len(rows)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from evidence.errors import CasefileError, StorageUnavailable
-from evidence.format import DocumentRefused, hash_value
+from evidence.format import DocumentRefused, hash_value, read_document
 from evidence.models import (
     VERIFIABLE_KINDS,
     EvidenceItem,
@@ -21,7 +21,8 @@ from evidence.models import (
     Outcome,
     VerificationReport,
 )
-from evidence.services.downloads import load_bytes, load_document
+from evidence.services.documents import unpack_document
+from evidence.services.downloads import load_bytes
 from evidence.stored_moments import to_ms
 from incidents.findings import (
     CaseEvidence,
@@ -50,16 +51,48 @@ OWN_RECORD = "Casefile's own record"
 
 
 @dataclass(frozen=True)
-class CaseReading:
-    """What was read: the evidence, which item each name stands for, and what was not.
+class _StoredDocument:
+    """A bundle's or ledger's bytes, and what its verification report says of it."""
 
-    ``reports`` are the verification reports it was read by.
-    """
+    name: str
+    sha256_hex: str
+    is_bundle: bool
+    stored: dict[str, Any]
+    data: bytes
 
-    evidence: CaseEvidence
-    items: dict[str, EvidenceItem]
-    reports: list[VerificationReport]
+    def read(self) -> Document:
+        """Return the document; raise DocumentRefused where it cannot be read."""
+        members = read_document(self.data)
+        if not self.is_bundle:
+            ledger = self.stored["ledger"]
+            return Document(self.name, self.sha256_hex, members, ledger)
+        return inputs.document_of_bundle(
+            self.name, self.sha256_hex, members, self.stored
+        )
+
+
+@dataclass(frozen=True)
+class CaseMaterial:
+    """All that a case's evidence is read from; nothing of it needs the database."""
+
+    documents: list[_StoredDocument]
+    besides: CaseEvidence
     problems: list[str]
+
+    def bytes_to_read(self) -> list[bytes]:
+        return [document.data for document in self.documents]
+
+    def read(self) -> tuple[CaseEvidence, list[str]]:
+        """Return the evidence, and what could not be read of it."""
+        read: list[Document] = []
+        problems = list(self.problems)
+        for document in self.documents:
+            try:
+                read.append(document.read())
+            except DocumentRefused as refusal:
+                problems.append(_problem(document.name, refusal.message))
+        evidence = replace(self.besides, documents=tuple(read))
+        return inputs.with_names(evidence), problems
 
 
 def readable_reports(incident: Incident) -> list[VerificationReport]:
@@ -81,11 +114,13 @@ def readable_report_keys(incident_ids: Collection[int]) -> dict[int, list[int]]:
     return found
 
 
-def read_case(incident: Incident) -> CaseReading:
-    """Read all evidence of a case; what cannot be read is a problem that says so.
+def load_case(
+    incident: Incident,
+) -> tuple[CaseMaterial, dict[str, EvidenceItem], list[VerificationReport]]:
+    """Load what a case is read from, with the items by name and the reports.
 
-    Slow: call it outside of transactions. Raise StorageUnavailable where the store is
-    away for now.
+    What cannot be loaded is a problem that says so. Slow: call it outside of
+    transactions. Raise StorageUnavailable where the store is away for now.
     """
     reader = _Reader(incident)
     reports = readable_reports(incident)
@@ -93,17 +128,13 @@ def read_case(incident: Incident) -> CaseReading:
         document for report in reports if (document := reader.document(report))
     ]
     snapshots = list(incident.policy_snapshots.order_by("captured_at", "pk"))
-    policies = tuple(reader.policy(snapshot) for snapshot in snapshots)
-    evidence = CaseEvidence(
-        documents=tuple(documents),
-        policies=policies,
+    besides = CaseEvidence(
+        policies=tuple(reader.policy(snapshot) for snapshot in snapshots),
         explanation=reader.explanation(snapshots),
         histories=tuple(reader.histories()),
         source=reader.source(),
     )
-    return CaseReading(
-        inputs.with_names(evidence), reader.items, reports, reader.problems
-    )
+    return CaseMaterial(documents, besides, reader.problems), reader.items, reports
 
 
 class _Reader:
@@ -124,29 +155,24 @@ class _Reader:
         self.items[name] = item
         return name
 
-    def document(self, report: VerificationReport) -> Document | None:
+    def document(self, report: VerificationReport) -> _StoredDocument | None:
         item = report.item
         try:
-            members = load_document(item)
+            data = unpack_document(load_bytes(item))
         except StorageUnavailable:
             raise
         except (CasefileError, DocumentRefused) as error:
             self._note(item, error.message)
             return None
-        return self._document_of(item, report, members)
-
-    def _document_of(
-        self, item: EvidenceItem, report: VerificationReport, members: dict[str, Any]
-    ) -> Document:
-        name, ledger = self.name(item), ledger_report(report)
-        if report.document_kind != "bundle":
-            return Document(name, item.sha256_hex, members, ledger)
         stored = {
             "steps": report.steps,
             "details": report.details.get("details", {}),
-            "ledger": ledger,
+            "ledger": ledger_report(report),
         }
-        return inputs.document_of_bundle(name, item.sha256_hex, members, stored)
+        is_bundle = report.document_kind == "bundle"
+        return _StoredDocument(
+            self.name(item), item.sha256_hex, is_bundle, stored, data
+        )
 
     def policy(self, snapshot: PolicySnapshot) -> PolicyInput:
         item = snapshot.settings_item
@@ -215,7 +241,11 @@ class _Reader:
 
     def _note(self, item: EvidenceItem, why: str) -> None:
         log.warning("evidence %s could not be read for findings", item.pk)
-        self.problems.append(f"{item.original_name} could not be read: {why}"[:300])
+        self.problems.append(_problem(item.original_name, why))
+
+
+def _problem(name: str, why: str) -> str:
+    return f"{name} could not be read: {why}"[:300]
 
 
 def ledger_report(report: VerificationReport) -> dict[str, Any]:

@@ -278,7 +278,7 @@ def test_long_ledger_is_stored_and_drawn_as_if_it_were_read_whole(db):
     assert report.overview == make_overview(whole, whole["entries"], break_index=1_050)
     stored = report.replay_steps.order_by("index").values_list(*STEP_COLUMNS)
     wanted = [
-        step_row(report.pk, step) for step in replay_steps(whole["entries"], 1_050)
+        (report.pk, *step_row(step)) for step in replay_steps(whole["entries"], 1_050)
     ]
     triggers = STEP_COLUMNS.index("triggers")
     found = [

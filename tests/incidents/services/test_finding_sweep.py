@@ -127,7 +127,7 @@ def test_evidence_that_takes_too_much_memory_is_given_up_and_not_asked_for_again
     def run_out(*args: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("incidents.services.findings.gathering.read_case", run_out)
+    monkeypatch.setattr("incidents.services.findings.gathering.load_case", run_out)
     case = make_incident(playbook="INC-5", extension_ids=("ext",))
     document = make_bundle([entry(n) for n in range(1, 7)])
     data = json.dumps(document).encode()

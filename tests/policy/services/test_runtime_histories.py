@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from evidence.models import Channel, EvidenceKind
 from incidents.findings import answer_all
 from incidents.models import Incident
-from incidents.services.findings.reading import read_case
+from incidents.services.findings.reading import load_case
 from policy.errors import PolicyRefused
 from policy.models import Extension, KillSwitch, RuntimeHistoryImport, TrustTransition
 from policy.rules.trust_replay import TrustFindingCode
@@ -154,7 +154,7 @@ def test_the_escape_is_a_finding_of_the_case(
     incident: Incident, responder: User
 ) -> None:
     load(incident, responder, *ILLEGAL[TrustFindingCode.QUARANTINE_ESCAPE])
-    answers = answer_all(read_case(incident).evidence, ["INC-5"])
+    answers = answer_all(load_case(incident)[0].read()[0], ["INC-5"])
     found = {one.question.key for one in answers if one.verdict == "found"}
     assert found == {"moves-without-promotion"}
 

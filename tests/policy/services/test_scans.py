@@ -12,7 +12,7 @@ from evidence.models import EvidenceItem, EvidenceKind, WorkState
 from evidence.queue.sweeping import requeue_lost_work
 from incidents.findings import Answer, answer_all
 from incidents.models import Incident
-from incidents.services.findings.reading import read_case
+from incidents.services.findings.reading import load_case
 from policy.errors import PolicyRefused
 from policy.models import ScanClassification, ScanReport, ScanRequest
 from policy.scanner.report_entries import Classification
@@ -42,7 +42,7 @@ def scan(item: EvidenceItem, actor: User) -> ScanReport:
 
 
 def find_answers(incident: Incident) -> dict[str, Answer]:
-    answers = answer_all(read_case(incident).evidence, ["INC-4"])
+    answers = answer_all(load_case(incident)[0].read()[0], ["INC-4"])
     return {answer.question.key: answer for answer in answers}
 
 
@@ -94,7 +94,7 @@ def test_the_case_findings_read_the_stored_scan(
 ) -> None:
     item = source(incident, EVASIVE)
     assert newest_scan(item) is None
-    assert read_case(incident).evidence.source is None
+    assert load_case(incident)[0].read()[0].source is None
     scan(item, responder)
     pure = newest_scan(item)
     assert pure is not None

@@ -12,7 +12,7 @@ from evidence.models import AuditEntry, Channel, EvidenceItem, EvidenceKind
 from evidence.services.downloads import load_bytes
 from evidence.stored_moments import to_ms
 from incidents.models import Incident
-from incidents.services.findings.reading import read_case
+from incidents.services.findings.reading import load_case
 from incidents.services.gates.policy_facts import (
     find_configuration_snapshots,
 )
@@ -147,7 +147,7 @@ def test_the_policy_in_force_then_answers_the_findings(incident: Incident) -> No
     now = timezone.now()
     take(incident, SAFE, captured_at=now - dt.timedelta(minutes=1))
     take(incident, PERMISSIVE, captured_at=now - dt.timedelta(hours=1))
-    evidence = read_case(incident).evidence
+    evidence = load_case(incident)[0].read()[0]
     for minutes, profile in ((0, "safe"), (30, "permissive"), (90, "permissive")):
         moment = to_ms(now - dt.timedelta(minutes=minutes))
         policy = evidence.policy_at(moment)
