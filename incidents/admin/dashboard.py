@@ -140,11 +140,12 @@ def _my_items(user: User | AnonymousUser) -> QuerySet[ChecklistItem]:
 
 
 def _worrying_evidence(cases: QuerySet[Incident]) -> QuerySet[EvidenceItem]:
+    """Return what is not verified, of the newest cases first: as its index has it."""
     return (
         EvidenceItem.objects.unverified()
         .filter(incident__in=cases)
         .select_related("incident")
-        .order_by("-id")
+        .order_by("-incident_id", "-received_at")
     )
 
 
