@@ -20,6 +20,9 @@ class IncidentsConfig(AppConfig):
         from incidents.services.lifecycle.rollbacks import follow_rollback
         from incidents.services.notifications.account_notices import write_notice
         from incidents.services.postmortems.pdfs import list_stored_pdfs
+
+        # For its kind of work: the web repeats what gave up, and runs none of it.
+        from incidents.services.pruning import running  # noqa: F401
         from policy.services.followers import follow_orders, follow_rollbacks
 
         remark_on_evidence(remark_on_items)
