@@ -90,6 +90,29 @@ def test_what_needs_too_much_memory_is_given_up_and_says_so_on_its_page(
     require_goes_on(worker)
 
 
+def test_what_would_end_its_process_is_given_up_at_the_first_try(
+    worker: LiveWorker,
+) -> None:
+    """orjson ends by a signal where memory runs out over one object of very many."""
+    item = make_evidence(
+        make_incident(), content=material.names(3_000_000), name="bundle.json"
+    )
+    take_up_evidence()
+    asked: dict[str, QueuedWork] = {
+        "verification": request_verification(item_id=item.pk, actor=None),
+        "reading": item.policy_readings.get(),
+        "export": request_export(
+            item_id=item.pk, filter={}, redaction=REDACTION, actor=None
+        ),
+    }
+    worker.start()
+    for name, work in asked.items():
+        worker.wait_for(lambda work=work: is_over(work), seconds=300)
+        assert (work.state, work.attempts) == (WorkState.GAVE_UP, 1), name
+        assert "it needed more than 64 MiB of memory" in work.failure, name
+    require_goes_on(worker)
+
+
 def test_what_takes_too_long_is_given_up_and_says_so(worker: LiveWorker) -> None:
     """The limit of the kind's task, shortened by the message to a second."""
     worker.environment = {}
