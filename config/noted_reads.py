@@ -45,7 +45,7 @@ class NotedReadsMiddleware:
             with telling_what_is_lost(request.path):
                 read = find_read(request, response)
                 if read is not None:
-                    _note(request, read)
+                    _note(request, read, reads_on=response.streaming)
                     _note_what_follows(request, response, read)
         return response
 
@@ -72,9 +72,11 @@ def _read_of_page(
     if model is None:
         return None
     key = next((match.kwargs[name] for name in KEYS if name in match.kwargs), None)
+    context = getattr(response, "context_data", None) or {}
     if key is not None:
-        return _opened(model, str(key), response)
-    changes = (getattr(response, "context_data", None) or {}).get("cl")
+        rows = [each for each in context.values() if type(each) is model]
+        return _opened(model, str(key), response, rows)
+    changes = context.get("cl")
     if changes is None:
         return None
     words = request.GET.get("q", "")
@@ -113,7 +115,10 @@ def _read_of_api(
     )
 
 
-def _opened(model: Any, key: str, response: HttpResponse) -> Read | None:
+def _opened(
+    model: Any, key: str, response: HttpResponse, rows: Sequence[Any] = ()
+) -> Read | None:
+    """Return what was opened; `rows` are those that the page has read anyway."""
     if not (key.isascii() and key.isdecimal() and len(key) < 19):
         return None
     is_file = "attachment" in response.get("Content-Disposition", "")
@@ -121,8 +126,16 @@ def _opened(model: Any, key: str, response: HttpResponse) -> Read | None:
         ReadKind.DOWNLOADED if is_file else ReadKind.OPENED,
         model._meta.label_lower,
         object_id=key,
-        cases=find_cases(model, [int(key)]),
+        cases=_cases_of(model, key, rows),
     )
+
+
+def _cases_of(model: Any, key: str, rows: Sequence[Any]) -> list[int]:
+    """Return the cases of one row, from the page's own where that names its case."""
+    row = next((row for row in rows if str(row.pk) == key), None)
+    if row is None or paths_to_case(model) != ("incident",):
+        return find_cases(model, [int(key)])
+    return [row.incident_id] if row.incident_id is not None else []
 
 
 def _narrowed_by(request: HttpRequest) -> str:
@@ -130,13 +143,14 @@ def _narrowed_by(request: HttpRequest) -> str:
     return request.META.get("QUERY_STRING", "")
 
 
-def _note(request: HttpRequest, read: Read) -> None:
+def _note(request: HttpRequest, read: Read, *, reads_on: bool = True) -> None:
     token = getattr(request, "auth", None)
     note_read(
         read,
         reader=request.user,  # type: ignore[arg-type]
         token=token if isinstance(token, ApiToken) else None,
         by_api=request.path_info.startswith(API),
+        reads_on=reads_on,
     )
 
 

@@ -18,7 +18,7 @@ class FaultCheckAdmin(ReadOnlyAdmin):
         css = {"all": ("evidence/evidence.css",)}
 
     list_select_related = ("requested_by",)
-    readonly_fields = ("verdict", "shown_faults")
+    readonly_fields: tuple[str, ...] = ("verdict", "shown_faults")
     check_title: str
     check_explained: str
 

@@ -22,6 +22,7 @@ from evidence.admin.check_pages import FaultCheckAdmin
 from evidence.admin.filters import ActionFilter, ActorFilter, StreamFilter
 from evidence.admin.log import download_entry_proof
 from evidence.audit.history_checks import check_history
+from evidence.audit.shown_faults import shown_faults, shown_reached
 from evidence.audit.turned_clocks import with_entry_before
 from evidence.audit.words import (
     find_actions,
@@ -196,12 +197,14 @@ class HistoryCheckAdmin(FaultCheckAdmin):
         "requested_by",
         "is_whole",
         "continues",
-        "reached",
+        "came_to",
         "stream_count",
         "entry_count",
         "fault_count",
         "shown_faults",
     )
+
+    readonly_fields = (*FaultCheckAdmin.readonly_fields, "came_to")
 
     def run_check(self, request: HttpRequest) -> None:
         _check(request, None)
@@ -218,9 +221,14 @@ class HistoryCheckAdmin(FaultCheckAdmin):
 
     @display(description="First faults")
     def shown_faults(self, check: HistoryCheck) -> str:
-        said = say_streams(fault["stream"] for fault in check.faults)
-        lines = [(_say_fault(fault, said),) for fault in check.faults]
+        faults = shown_faults(check)
+        said = say_streams(fault["stream"] for fault in faults)
+        lines = [(_say_fault(fault, said),) for fault in faults]
         return format_html_join("", "<p>{}</p>", lines) or "–"
+
+    @display(description="Came to")
+    def came_to(self, check: HistoryCheck) -> str:
+        return shown_reached(check) or "–"
 
 
 def _check(request: HttpRequest, streams: list[str] | None) -> None:
@@ -242,12 +250,11 @@ def _check(request: HttpRequest, streams: list[str] | None) -> None:
     elif check.is_passing:
         messages.success(request, "The history was recomputed; the check is recorded.")
     if not check.is_passing:
-        fault: dict[str, Any] = check.faults[0]
-        messages.error(
-            request,
-            f"The history is broken in {_count(check.fault_count)}. The first: "
-            + _say_fault(fault, say_streams([fault["stream"]])),
-        )
+        broken = f"The history is broken in {_count(check.fault_count)}."
+        for fault in shown_faults(check)[:1]:
+            said = _say_fault(fault, say_streams([fault["stream"]]))
+            broken += f" The first: {said}"
+        messages.error(request, broken)
 
 
 def _count(faults: int) -> str:

@@ -11,6 +11,7 @@ from evidence.admin.base import call_service, person_of
 from evidence.admin.check_pages import FaultCheckAdmin
 from evidence.admin.telling import tell
 from evidence.audit.records.checking import check_records
+from evidence.audit.shown_faults import shown_faults
 from evidence.lookalikes import show_hidden
 from evidence.models import RecordCheck
 
@@ -44,18 +45,17 @@ class RecordCheckAdmin(FaultCheckAdmin):
         )
         if found is None:
             return
-        check, faults = found
+        check, _ = found
         if check.is_passing:
             tell(
                 request,
                 "Every row was compared with its record; the check is recorded.",
             )
         else:
-            messages.error(
-                request,
-                f"{check.fault_count} differences. The first: "
-                f"{show_hidden(faults[0].message)}.",
-            )
+            said = f"{check.fault_count} differences."
+            for fault in shown_faults(check)[:1]:
+                said += f" The first: {show_hidden(fault['message'])}."
+            messages.error(request, said)
 
     @display(description="Result", label={"Holds": "success", "Changed": "danger"})
     def verdict(self, check: RecordCheck) -> str:
@@ -63,5 +63,6 @@ class RecordCheckAdmin(FaultCheckAdmin):
 
     @display(description="First differences")
     def shown_faults(self, check: RecordCheck) -> str:
-        lines = [(f"{show_hidden(fault['message'])}.",) for fault in check.faults]
+        faults = shown_faults(check)
+        lines = [(f"{show_hidden(fault['message'])}.",) for fault in faults]
         return format_html_join("", "<p>{}</p>", lines) or "–"

@@ -6,6 +6,7 @@ from django.http import QueryDict
 
 from evidence.api.base.records import RecordKind
 from evidence.api.reports import STEP_FIELDS
+from evidence.audit.shown_faults import shown_faults, shown_reached
 from evidence.models import (
     ApiToken,
     HistoryCheck,
@@ -106,6 +107,7 @@ EVIDENCE_KINDS = (
             *(*CHECK, "is_whole", "continues", "reached"),
             *("stream_count", "entry_count"),
         ),
+        told={"faults": shown_faults, "reached": shown_reached},
     ),
     RecordKind(
         path="noted-heads",
@@ -187,6 +189,7 @@ EVIDENCE_KINDS = (
         model=RecordCheck,
         about="Comparisons of all rows with what was recorded of them.",
         fields=(*CHECK, "table_count", "row_count"),
+        told={"faults": shown_faults},
     ),
     RecordKind(
         path="store-marks",

@@ -62,8 +62,12 @@ def reading() -> Iterator[None]:
 
 
 @contextmanager
-def written_for_reader(purpose: Purpose) -> Iterator[None]:
-    """Work with the application's own role in this block, where one only reads."""
+def written_for_reader(purpose: Purpose, *, reads_on: bool = True) -> Iterator[None]:
+    """Work with the application's own role in this block, where one only reads.
+
+    Who has read all that there is to read keeps that role: taking the other again costs
+    as much as a write.
+    """
     role = own().reads_as
     if not role:
         yield
@@ -74,7 +78,8 @@ def written_for_reader(purpose: Purpose) -> Iterator[None]:
         yield
     finally:
         own().writes_for = ""
-        own().begin_reading(role)
+        if reads_on:
+            own().begin_reading(role)
 
 
 def own() -> DatabaseWrapper:

@@ -1,43 +1,80 @@
 """What noting who looked adds to a page: `python -m tests.bench.bench_reads`.
 
-Starts PostgreSQL and Valkey in a folder of its own, and opens a case's page, its
-history, the list of cases and a list of the API in turns with and without the note.
-What a note adds is the median of the differences of two requests that follow each
-other, in this process's own processor time: other work on the machine, which slows
-both, hardly matters. The database's share is in the last column, which is by the clock.
-Ends with code 1 where a note adds more than 5 % of processor time to any page.
+Starts PostgreSQL and Valkey in a folder of its own, and opens pages as a responder, as
+an auditor, whose role in the database is changed for a note, and with a token. Each
+page is asked in pairs, with and without the note, each first as often. What it adds is
+said twice, as medians:
+
+- `layer`: what the layer that notes takes in the requests that are noted;
+- `pairs`: the differences of two whole requests that follow each other, which hold a
+  cost that arises elsewhere too, and between which the median is with 95 %.
+
+Processor time is that of this process and the database's own for it, together. Ends
+with code 1 where the layer takes 5 % of a page or more, of processor time or by the
+clock, or where the pairs show so beyond their noise.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
 import sys
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from math import sqrt
+from typing import TYPE_CHECKING, Any
 
 from tests.bench.database import run_with_database
 from tests.bench.sizes import choose
 
-ROUNDS = choose(200, 2)
+if TYPE_CHECKING:
+    from tests.bench.timed_notes import Moment
+
+ROUNDS = choose(40, 4)
 MOST = choose(0.05, float("inf"))
 CASES = choose(30, 2)
-NOTING = "config.noted_reads.NotedReadsMiddleware"
+NOTING, TIMED = (
+    "config.noted_reads.NotedReadsMiddleware",
+    "tests.bench.timed_notes.TimedNotes",
+)
+HEAD = (
+    "| page | asked by | CPU, ms | layer, ms | more | pairs, 95 % "
+    "| clock, ms | layer, ms | more | pairs, 95 % |\n"
+    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a page took without the note and with it, and what the layer did of that."""
+
+    without: Moment
+    noted: Moment
+    layer: Moment
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Medians in seconds: a page without the note, and what the note adds; and between
-    which the middle half of the differences is."""
+    """Medians in seconds, of a page and its note; what the pairs say, from and to."""
 
-    without: float
-    added: float
+    page: float
+    layer: float
     low: float
+    middle: float
     high: float
 
     @property
-    def share(self) -> float:
-        return self.added / self.without
+    def is_too_much(self) -> bool:
+        return max(self.layer, self.low) >= MOST * self.page
+
+    @property
+    def cells(self) -> str:
+        parts = (self.layer, self.middle, self.low, self.high)
+        layer, middle, low, high = (f"{part / self.page:+.1%}" for part in parts)
+        return (
+            f"{1000 * self.page:.1f} | {1000 * self.layer:.2f} | {layer} "
+            f"| {middle} ({low} to {high})"
+        )
 
 
 def main() -> int:
@@ -45,65 +82,113 @@ def main() -> int:
 
 
 def _measure() -> int:
+    from django.conf import settings
+    from django.test import override_settings
+
+    print(HEAD)
+    too_much = False
+    rates = dict.fromkeys(settings.API_RATES_PER_MINUTE, 10**6)
+    with override_settings(API_RATES_PER_MINUTE=rates):
+        for name, who, url, clients in _pages():
+            pairs = _ask_in_pairs(clients, url)
+            cpu, clock = _cost(pairs, "cpu"), _cost(pairs, "clock")
+            too_much = too_much or cpu.is_too_much or clock.is_too_much
+            print(f"| {name} | {who} | {cpu.cells} | {clock.cells} |", flush=True)
+    return int(too_much)
+
+
+def _pages() -> Iterator[tuple[str, str, str, dict[bool, Any]]]:
+    """Yield each page: its name, who asks, its address, and who asks noted or not."""
+    from tests.api.conftest import make_client
     from tests.conftest import make_user
+    from tests.evidence.helpers import receive
     from tests.factories import make_incident
 
-    person = make_user("somebody", "responder")
+    responder, auditor = make_user("somebody", "responder"), make_user("all", "auditor")
     cases = [make_incident() for _ in range(CASES)]
+    item = receive(cases[0].pk, b"evidence", "a.log")
+    case = f"/admin/incidents/incident/{cases[0].pk}/change/"
     pages = {
-        "a case": f"/admin/incidents/incident/{cases[0].pk}/change/",
-        "its history": f"/admin/incidents/incident/{cases[0].pk}/change/?tab=history",
+        "a case": case,
+        "its history": f"{case}?tab=history",
+        "evidence": f"/admin/evidence/evidenceitem/{item.pk}/change/",
         "the list of cases": "/admin/incidents/incident/",
-        "a list of the API": "/api/v1/incidents/",
+        "a search": "/admin/search/?q=somebody",
     }
-    clients = {True: _client(person, noting=True), False: _client(person, noting=False)}
-    print(
-        "| page | CPU without, ms | adds, ms | middle half, ms | more | by the clock |"
+    for person, who in ((responder, "a responder"), (auditor, "an auditor")):
+        browsers = {
+            noting: _noted(_browser(person), noting) for noting in (True, False)
+        }
+        for name, url in pages.items():
+            yield name, who, url, browsers
+    programs = {
+        noting: _noted(make_client(auditor, "read"), noting) for noting in (True, False)
+    }
+    yield "a list of the API", "a token", "/api/v1/incidents/", programs
+    yield (
+        "a case of the API",
+        "a token",
+        f"/api/v1/incidents/{cases[0].reference}/",
+        programs,
     )
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    found = {name: _ask_in_turns(clients, url) for name, url in pages.items()}
-    for name, (cpu, clock) in found.items():
-        print(
-            f"| {name} | {1000 * cpu.without:.1f} | {1000 * cpu.added:.2f} "
-            f"| {1000 * cpu.low:.2f} to {1000 * cpu.high:.2f} "
-            f"| {cpu.share:+.1%} | {clock.share:+.1%} |"
-        )
-    return int(any(cpu.share > MOST for cpu, _ in found.values()))
 
 
-def _client(person: Any, *, noting: bool) -> Any:
-    """Return a signed-in client whose site notes reads, or does not."""
-    from django.conf import settings
-    from django.test import Client, override_settings
+def _browser(person: Any) -> Any:
+    from django.test import Client
 
-    layers = [name for name in settings.MIDDLEWARE if noting or name != NOTING]
     client = Client()
     client.force_login(person)
-    with override_settings(MIDDLEWARE=layers):
+    return client
+
+
+def _noted(client: Any, noting: bool) -> Any:
+    """Have a client's site note reads, and take the time of it, or note nothing."""
+    from django.conf import settings
+    from django.test import override_settings
+
+    layers = [TIMED if name == NOTING else name for name in settings.MIDDLEWARE]
+    kept = [name for name in layers if noting or name != TIMED]
+    with override_settings(MIDDLEWARE=kept):
         client.handler.load_middleware()
     return client
 
 
-def _ask_in_turns(clients: dict[bool, Any], url: str) -> tuple[Cost, Cost]:
-    """Ask a page with and without the note, each first as often; return CPU, clock."""
+def _ask_in_pairs(clients: dict[bool, Any], url: str) -> list[Pair]:
+    """Ask a page with and without the note, each first as often."""
+    from tests.bench.timed_notes import read_moment, taken
+
     for client in clients.values():
         client.get(url)
-    taken: list[dict[bool, tuple[float, float]]] = []
+    gc.freeze()
+    gc.disable()  # a collection falls on one of a pair, and takes longer than a note
+    pairs = []
     for number in range(ROUNDS):
-        taken.append({})
+        found = {}
         for noting in (True, False) if number % 2 else (False, True):
-            cpu, clock = time.process_time(), time.perf_counter()
+            gc.collect()
+            before = read_moment()
             answer = clients[noting].get(url)
-            taken[-1][noting] = time.process_time() - cpu, time.perf_counter() - clock
-            assert answer.status_code == 200, url
-    return _cost(taken, 0), _cost(taken, 1)
+            found[noting] = read_moment().since(before)
+            assert answer.status_code == 200, (url, answer.status_code)
+        pairs.append(Pair(found[False], found[True], taken[-1]))
+    return pairs
 
 
-def _cost(taken: list[dict[bool, tuple[float, float]]], which: int) -> Cost:
-    added = [pair[True][which] - pair[False][which] for pair in taken]
-    low, middle, high = statistics.quantiles(added, n=4)
-    without = statistics.median(pair[False][which] for pair in taken)
-    return Cost(without, middle, low, high)
+def _cost(pairs: list[Pair], measure: str) -> Cost:
+    def read(moment: Moment) -> float:
+        return float(getattr(moment, measure))
+
+    added = sorted(read(pair.noted) - read(pair.without) for pair in pairs)
+    # The ranks between which the median is with 95 %, by the binomial distribution.
+    reach = round(1.96 * sqrt(len(added)) / 2)
+    middle = len(added) // 2
+    return Cost(
+        page=statistics.median(read(pair.without) for pair in pairs),
+        layer=statistics.median(read(pair.layer) for pair in pairs),
+        low=added[max(middle - reach, 0)],
+        middle=statistics.median(added),
+        high=added[min(middle + reach, len(added) - 1)],
+    )
 
 
 if __name__ == "__main__":

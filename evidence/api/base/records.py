@@ -7,9 +7,9 @@ and orderings follow from the columns, in the same way for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -49,6 +49,8 @@ class RecordKind:
     also_by: tuple[str, ...] = ()
     require: Callable[[QueryDict], None] | None = None
     """Refuses what is asked for where an empty list would not be true."""
+    told: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    """What is written of a row in a column that holds more than anybody may see."""
 
     @property
     def read_permission(self) -> str:
@@ -104,6 +106,14 @@ class RequiringViewSet(ReadOnlyViewSet):
 class RecordSerializer(serializers.ModelSerializer):
     """A row as it is stored; people, cases and extensions by what they are called."""
 
+    told: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        row: dict[str, Any] = super().to_representation(instance)
+        return row | {
+            name: self.told[name](instance) for name in row if name in self.told
+        }
+
     def build_relational_field(self, field_name: str, relation_info: Any) -> Any:
         key = NATURAL_KEYS.get(relation_info.related_model._meta.label)
         if key is None:
@@ -116,7 +126,11 @@ def _make_serializer(kind: RecordKind) -> type[RecordSerializer]:
     case = ("incident",) if kind.incident_lookup else ()
     written = ("id", *case, *(name for name in kind.fields if name != "incident"))
     about = {"model": kind.model, "fields": written, "read_only_fields": written}
-    members: dict[str, Any] = {"__doc__": kind.about, "Meta": type("Meta", (), about)}
+    members: dict[str, Any] = {
+        "__doc__": kind.about,
+        "Meta": type("Meta", (), about),
+        "told": kind.told,
+    }
     if case:
         members["incident"] = serializers.CharField(
             source=f"{kind.incident_lookup.replace('__', '.')}.reference",

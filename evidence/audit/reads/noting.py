@@ -54,7 +54,6 @@ class Read:
     cases: Sequence[int] = ()
 
 
-@written_for_reader(Purpose.READ)
 def note_read(
     read: Read,
     *,
@@ -62,8 +61,9 @@ def note_read(
     token: ApiToken | None,
     by_api: bool,
     now: dt.datetime | None = None,
+    reads_on: bool = True,
 ) -> None:
-    """Note that somebody read."""
+    """Note that somebody read; without `reads_on` nothing is read after it for them."""
     signed_in = ReadDoor.API if by_api else ReadDoor.PAGE
     values = [
         now or timezone.now(),
@@ -76,7 +76,8 @@ def note_read(
         storable(read.words)[:WORDS_LENGTH],
         sorted(set(read.cases)),
     ]
-    with connection.cursor() as cursor:
+    is_written = written_for_reader(Purpose.READ, reads_on=reads_on)
+    with is_written, connection.cursor() as cursor:
         cursor.execute(NOTE, values)
 
 
