@@ -10,7 +10,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-RARELY = (200_000, 20, 20)
+RARELY = (1_000_000, 20, 20)
 """Objects made between two searches; the limit of memory holds all the same."""
 
 

@@ -28,11 +28,12 @@ _CALLS = (
 )
 # No rule finds anything in a line without one of these.
 _WORDS = ("from", "import", "require", "process", "eval", "Function")
-# A string is matched first, so that a // inside it is not taken for a comment.
-# One that does not end is taken all the same: else each quote would be tried anew.
+# What is no comment is passed over in one go, strings first, so that a // inside one is
+# not taken for a comment. One that does not end is taken all the same: else each quote
+# would be tried anew. Nothing of it is given back: it is read once, whatever it holds.
 _COMMENT = re.compile(
-    r"""("(?:\\.|[^"\\\n])*+"?|'(?:\\.|[^'\\\n])*+'?|`(?:\\.|[^`\\])*+`?)"""
-    r"|/\*.*?(?:\*/|\Z)|//[^\n]*",
+    r"""(?:[^"'`/]++|"(?:\\.|[^"\\\n])*+"?+|'(?:\\.|[^'\\\n])*+'?+|`(?:\\.|[^`\\])*+`?+"""
+    r"""|/(?![/*]))*+(/\*.*?(?:\*/|\Z)|//[^\n]*+)?+""",
     re.DOTALL,
 )
 
@@ -61,10 +62,16 @@ def strip_comments(text: str) -> str:
     if "//" not in text and "/*" not in text:
         return text
 
-    def blank(match: re.Match[str]) -> str:
-        return match[1] if match[1] is not None else re.sub(r"[^\n]", " ", match[0])
-
-    return _COMMENT.sub(blank, text)
+    kept: list[str] = []
+    for match in _COMMENT.finditer(text):
+        comment = match[1]
+        if comment is None:
+            kept.append(match[0])
+            continue
+        kept.append(text[match.start() : match.start(1)])
+        blank = (" " * len(line) for line in comment.split("\n"))
+        kept.append("\n".join(blank))
+    return "".join(kept)
 
 
 def scan_lines(source: bytes) -> list[LineFinding]:

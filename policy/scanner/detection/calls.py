@@ -39,6 +39,7 @@ from policy.scanner.parsing.scopes import (
 )
 from policy.scanner.semantics.coercion import to_text
 from policy.scanner.semantics.values import (
+    UNKNOWN,
     Array,
     Bound,
     Code,
@@ -67,6 +68,28 @@ _UNREADABLE = frozenset(
 _RUNNERS = frozenset(
     ["exec", "execSync", "execFile", "execFileSync", "spawn", "spawnSync", "fork"]
 )
+_METHODS_THAT_COUNT = _RUNNERS | {
+    "require",
+    "constructor",
+    "call",
+    "apply",
+    "bind",
+    "__defineGetter__",
+    "__defineSetter__",
+    "__lookupGetter__",
+}
+_SPREAD = frozenset(("spread_element", "template_string"))
+# Neither a text nor anything of the runtime's; what is inside has a place of its own.
+_NEVER_TOLD = FUNCTIONS | {
+    "number",
+    "regex",
+    "true",
+    "false",
+    "null",
+    "object",
+    "array",
+    "unary_expression",
+}
 _CALLBACK_METHODS = frozenset(
     [
         "map",
@@ -113,16 +136,35 @@ def judge_called(detector: Detector, node: Node, scope: Scope, target: Value) ->
         judge_unknown_call(detector, node, scope, target)
         return
     if isinstance(target, Function):
-        judge_callbacks(detector, node, target, detector.folder.arguments(node, scope))
+        judge_callbacks(detector, node, target, told_arguments(detector, node, scope))
         return
     if not isinstance(target, (Host, Method, Code)) and not isinstance(target, Bound):
         return
-    arguments = detector.folder.arguments(node, scope)
+    if isinstance(target, Method) and target.name not in _METHODS_THAT_COUNT:
+        arguments = told_arguments(detector, node, scope)
+    else:
+        arguments = detector.folder.arguments(node, scope)
     target, arguments = unpack_call(target, arguments)
     if isinstance(target, Host):
         judge_host_call(detector, node, target, arguments)
     elif isinstance(target, Method):
         judge_method_call(detector, node, target, arguments)
+
+
+def told_arguments(detector: Detector, node: Node, scope: Scope) -> list[Value]:
+    """Return what a call of no telling name is given, as far as that may count.
+
+    Only names of modules and the runtime's own functions do: a number is neither.
+    """
+    given = arguments_of(node)
+    if any(argument.type in _SPREAD for argument in given):
+        return detector.folder.arguments(node, scope)
+    return [
+        UNKNOWN
+        if argument.type in _NEVER_TOLD
+        else detector.folder.fold(argument, scope)
+        for argument in given
+    ]
 
 
 def judge_host_call(
@@ -226,7 +268,7 @@ def judge_unknown_call(
     if not arguments:
         return
     name = text_of(callee) if callee.type == "identifier" else ""
-    values = detector.folder.arguments(node, scope)
+    values = told_arguments(detector, node, scope)
     if name.lower().endswith("require") and "webpack" not in name:
         text = to_text(values[0])
         if text is not None and builtin_name(text) in FORBIDDEN_MODULES:

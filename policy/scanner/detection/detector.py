@@ -30,7 +30,6 @@ from policy.scanner.families import (
 )
 from policy.scanner.folding import MAX_CODE_NESTING, Budget, Folder
 from policy.scanner.limits import OverTimeError
-from policy.scanner.parsing.kinds import TELLING_MEMBERS
 from policy.scanner.parsing.program import build_program
 from policy.scanner.parsing.scopes import (
     Scope,
@@ -161,11 +160,6 @@ def judge_member(detector: Detector, node: Node, scope: Scope) -> None:
         if node.type == "subscript_expression":
             judge_unknown_key(detector, node, scope)
         return
-    if node.type == "member_expression":
-        name = node.child_by_field_name("property")
-        written = (name.text or b"") if name is not None else b""
-        if written not in TELLING_MEMBERS and b"\\" not in written:
-            return
     if node.type == "subscript_expression":
         judge_unknown_key(detector, node, scope)
     value = detector.folder.fold(node, scope)

@@ -22,7 +22,7 @@ _LOADING = frozenset(("dynamic-module", "escaping-require"))
 _MAY_LOAD = _LOADING | {"escaping-capability", "closed-member", "dynamic-member"}
 _INTERNALS = frozenset(("binding", "_linkedBinding", "dlopen"))
 _QUOTED = re.compile(
-    rb"(?<![\w$])(['\"`])(?:(?:node:)?(?:%b)(?:/\w+)?|%b)\1"
+    rb"(['\"`])(?<![\w$].)(?:(?:node:)?(?:%b)(?:/\w+)?|%b)\1"
     % (
         "|".join(sorted(FORBIDDEN_MODULES)).encode(),
         "|".join(sorted(_INTERNALS)).encode(),

@@ -38,16 +38,21 @@ _CHECKSUM = re.compile(
     rb"(%b)\.push\(\1\.shift\(\)\);?\s*\}\s*catch\s*(?:\(%b\))?\s*\{\s*"
     rb"\1\.push\(\1\.shift\(\)\)" % (_NAME, _NAME)
 )
+# What is looked for in its stead: it begins with a sign, not with any name.
+_JJ_SIGN = re.compile(rb"~\s*\[\s*\]")
+_CHECKSUM_SIGN = re.compile(rb"\.shift\(\)\);?\s*\}\s*catch")
+_PUSH_SIGN = re.compile(_PUSH)
 _FACE = re.compile("ﾟ(?:ωﾟﾉ|Θﾟ|ｰﾟ|Дﾟ)".encode())
-_CODED = re.compile(rb"(?:\\x[2-7][0-9a-fA-F]|\\u00[2-7][0-9a-fA-F]){24,}")
-# Letters, and signs of plain text among them, in codes: not what tables of signs hold.
-_CODED_WORD = re.compile(
-    rb"(?:\\x(?:4[1-9a-fA-F]|5[0-9aA]|6[1-9a-fA-F]|7[0-9aA])"
-    rb"|\\u00(?:4[1-9a-fA-F]|5[0-9aA]|6[1-9a-fA-F]|7[0-9aA])){2,}"
+# The first sign of each stands alone: a search that begins with a text is fast.
+_CODED = re.compile(
+    rb"\\(?:x|u00)[2-7][0-9a-fA-F](?:\\x[2-7][0-9a-fA-F]|\\u00[2-7][0-9a-fA-F]){23,}"
 )
+# Letters, and signs of plain text among them, in codes: not what tables of signs hold.
+_CODED_LETTER = rb"\\(?:x|u00)(?:4[1-9a-fA-F]|5[0-9aA]|6[1-9a-fA-F]|7[0-9aA])"
+_CODED_WORD = re.compile(rb"%b(?:%b)+" % (_CODED_LETTER, _CODED_LETTER))
 _LEAST_CODED_WORDS = 4
 _LEAST_CODED_BYTES = 24 * 4
-_CODES = (b"\\x", b"\\u00")
+_CODED_SIGN = re.compile(rb"\\(?:x|u00)")
 _WORD = re.compile(rb"[A-Za-z]{2,}")
 
 
@@ -93,15 +98,15 @@ def _hex_names(source: bytes) -> Iterator[Shape]:
 
 
 def _by_pattern(
-    pattern: re.Pattern[bytes], what: str, signs: tuple[bytes, ...], least: int = 1
+    pattern: re.Pattern[bytes], what: str, sign: re.Pattern[bytes], least: int = 1
 ) -> Finder:
     """Return a finder of a pattern that occurs at least `least` times.
 
-    It occurs nowhere but beside one of the signs, which are found in less time.
+    It occurs nowhere but with the sign, which is found in less time.
     """
 
     def find(source: bytes) -> Iterator[Shape]:
-        if not any(sign in source for sign in signs):
+        if sign.search(source) is None:
             return
         matches = pattern.finditer(source)
         first = next(matches, None)
@@ -117,19 +122,18 @@ def _signs_alone(source: bytes) -> Iterator[Shape]:
     if len(source) < _LEAST_SIGNS:
         return
     start = source[:20_000]
-    letters = sum(len(word) for word in _WORD.findall(start))
     signs = sum(start.count(sign) for sign in (b"$", b"_", b"+", b"[", b"]", b"\\"))
-    if signs > len(start) * 0.45 and letters < len(start) * 0.2:
+    if signs <= len(start) * 0.45:
+        return
+    letters = sum(len(word) for word in _WORD.findall(start))
+    if letters < len(start) * 0.2:
         yield Shape(0, min(len(source), 160), "a program of signs alone (JJEncode)")
 
 
 def _turned(source: bytes) -> Iterator[Shape]:
     """Find an array that is turned round, as nobody but an obfuscator writes it."""
-    for signs, pattern in (
-        ((b"'push'](", b'"push"](', b"\\x70\\x75\\x73\\x68"), _TURNED),
-        ((b".shift())",), _CHECKSUM),
-    ):
-        match = pattern.search(source) if any(s in source for s in signs) else None
+    for sign, pattern in ((_PUSH_SIGN, _TURNED), (_CHECKSUM_SIGN, _CHECKSUM)):
+        match = pattern.search(source) if sign.search(source) is not None else None
         if match is not None:
             what = "an array of texts that is turned round (javascript-obfuscator)"
             yield Shape(*match.span(), what)
@@ -147,7 +151,7 @@ def _array_anew(source: bytes) -> Iterator[Shape]:
 
 def _coded_words(source: bytes) -> Iterator[Shape]:
     """Find words that are spelled in codes, where there are many."""
-    if not any(code in source for code in _CODES):
+    if _CODED_SIGN.search(source) is None:
         return
     words = list(_CODED_WORD.finditer(source))
     size = sum(len(word[0]) for word in words)
@@ -159,12 +163,12 @@ Finder = Callable[[bytes], Iterator[Shape]]
 _FINDERS: tuple[Finder, ...] = (
     _six_signs,
     _hex_names,
-    _by_pattern(_PACKER, "code that unpacks itself (packer)", (b"eval",)),
-    _by_pattern(_JJ, "a program of signs alone (JJEncode)", (b"~",)),
-    _by_pattern(_FACE, "a program of faces (AAEncode)", ("ﾟ".encode(),)),
+    _by_pattern(_PACKER, "code that unpacks itself (packer)", re.compile(rb"eval")),
+    _by_pattern(_JJ, "a program of signs alone (JJEncode)", _JJ_SIGN),
+    _by_pattern(_FACE, "a program of faces (AAEncode)", _FACE),
     _turned,
     _array_anew,
     _coded_words,
-    _by_pattern(_CODED, "texts that are spelled in codes throughout", _CODES),
+    _by_pattern(_CODED, "texts that are spelled in codes throughout", _CODED_SIGN),
     _signs_alone,
 )

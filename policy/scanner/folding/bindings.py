@@ -95,7 +95,7 @@ def fold_outside_frame(folder: Folder, binding: Binding) -> Value:
 
 def find_with_member(folder: Folder, name: str, scope: Scope) -> Value | None:
     """Return what a name means inside `with (object)`, if the object has it."""
-    holder: Scope | None = scope
+    holder: Scope | None = scope if folder.program.has_with else None
     while holder is not None:
         if name in holder.bindings:
             return None

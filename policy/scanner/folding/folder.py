@@ -78,9 +78,10 @@ class Folder:
         """Return the value of an expression."""
         if node is None:
             return UNDEFINED
-        if self.frame is None:
+        key, is_kept = node.id, self.frame is None
+        if is_kept:
             # Inside a function or a loop a node has another value each round.
-            known = self.memo.get(node.id) or self.passing.get(node.id)
+            known = self.memo.get(key) or self.passing.get(key)
             if known is not None:
                 return known
         handler = HANDLERS.get(node.type)
@@ -97,9 +98,9 @@ class Folder:
             value = handler(self, node, scope)
         finally:
             self.depth -= 1
-        if self.frame is None:
+        if is_kept:
             memo = self.passing if self.was_cut and self.depth else self.memo
-            memo[node.id] = value
+            memo[key] = value
         self.was_cut = self.was_cut or was_cut_before
         return value
 

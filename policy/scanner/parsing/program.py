@@ -9,6 +9,7 @@ from policy.scanner.parsing.kinds import (
     BLOCKS,
     LOOPS,
     SITES,
+    TELLING_MEMBERS,
     TELLING_TEXTS,
     TYPE_ONLY,
 )
@@ -51,6 +52,7 @@ class _Builder:
         self.may_escape = b"eval" in text or b"\\u" in text
         # Only these are looked at of members that are named with a dot.
         self.may_tell = any(word in text for word in TELLING_TEXTS)
+        self.may_set_options = b"NODE_OPTIONS" in text
 
     def build(self) -> Program:
         """Return a file's program: scopes, writes, calls and sites, in one walk."""
@@ -73,7 +75,7 @@ class _Builder:
                 continue
             inner = scope
             if kind == "member_expression":
-                if self.may_tell:
+                if self.may_tell and _tells(node):
                     sites.append(Site(node, scope, kind))
             elif kind in _ENTERED:
                 inner = self.enter(node, kind, scope, loop)
@@ -105,7 +107,7 @@ class _Builder:
             if (node.text or b"") == b"eval" or b"\\" in (node.text or b""):
                 self.program.escapes.append(Site(node, scope))
             return scope
-        if kind in SITES:
+        if kind in SITES and (kind != "pair" or self.is_telling_pair(node)):
             self.program.sites.append(Site(node, scope, kind))
         handler = _HANDLERS.get(kind)
         if handler is not None:
@@ -127,8 +129,15 @@ class _Builder:
         if kind == "with_statement":
             inner = Scope(scope, node, is_function=False)
             inner.with_object = node.child_by_field_name("object")
+            self.program.has_with = True
             return inner
         return scope
+
+    def is_telling_pair(self, node: Node) -> bool:
+        """Return whether a pair is looked at: most keys are spelled out."""
+        key = node.child_by_field_name("key")
+        is_computed = key is not None and key.type == "computed_property_name"
+        return is_computed or self.may_set_options
 
     def function(self, node: Node, kind: str, scope: Scope) -> Scope:
         """Return a function's new scope, with its name and parameters declared."""
@@ -382,6 +391,13 @@ class _Builder:
                 continue
             if write.node is not None and write.node.type in FUNCTIONS:
                 self.program.holders.setdefault(write.node.id, binding)
+
+
+def _tells(member: Node) -> bool:
+    """Return whether a member reaches the runtime's internals, or may by escapes."""
+    name = member.child_by_field_name("property")
+    written = (name.text or b"") if name is not None else b""
+    return written in TELLING_MEMBERS or b"\\" in written
 
 
 def _position(write: Write) -> int:

@@ -104,6 +104,7 @@ class Program:
     holders: dict[int, Binding] = field(default_factory=dict)
     # By a method node's id: the object literal that it is written in.
     method_owners: dict[int, Site] = field(default_factory=dict)
+    has_with: bool = False
     nodes: int = 0
     is_complete: bool = True
 

@@ -134,10 +134,11 @@ def _callers(prover: Prover) -> None:
 def _escaped_names(prover: Prover) -> None:
     """Names written with escapes, which no search for a name finds."""
     for match in _ESCAPED.finditer(prover.source.data):
-        use = prover.source.use_at(match.start(), match.end())
-        if use.node.type in _NAMES:
+        prover.source.look()
+        node = prover.source.root.descendant_for_byte_range(*match.span())
+        if node is not None and node.type in _NAMES:
             why = "A name is spelled with escapes"
-            prover.proof.doubt(use.node, "escaped-name", why)
+            prover.proof.doubt(node, "escaped-name", why)
 
 
 def _withs(prover: Prover) -> None:

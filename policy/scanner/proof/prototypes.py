@@ -14,7 +14,8 @@ from policy.scanner.proof.capabilities import BUILT_IN_CLASSES
 from policy.scanner.proof.flow import Flow, Way, is_assigned
 from policy.scanner.proof.inheritance import gives_prototype
 from policy.scanner.proof.prover import Prover
-from policy.scanner.proof.source import NAME_BYTES, VALUE_IDENTIFIERS, Use
+from policy.scanner.proof.source import VALUE_IDENTIFIERS, Use
+from policy.scanner.proof.words import NAME_BYTES
 
 # Most uses call the class, or one of its own functions: nothing is inherited there.
 # What is in front is looked at afterwards: a search that begins with that is slow.

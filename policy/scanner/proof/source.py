@@ -7,8 +7,6 @@ runtime's own name counts as one that does.
 
 from __future__ import annotations
 
-import re
-import string
 from bisect import bisect_left
 from dataclasses import dataclass
 
@@ -16,11 +14,11 @@ from tree_sitter import Node
 
 from policy.scanner.limits import Clock, OverTimeError
 from policy.scanner.parsing.scopes import CLASSES, FUNCTIONS
+from policy.scanner.proof.words import Words
 
 # One name: a minified bundle says `e` some ten thousand times; nobody says require so.
 MAX_USES = 4_000
 _LOOKS_BETWEEN = 64
-NAME_BYTES = frozenset(b"$_" + string.digits.encode() + string.ascii_letters.encode())
 # Nobody nests so deep; each use costs as much as it is deep.
 MAX_DEPTH = 600
 VALUE_IDENTIFIERS = frozenset(
@@ -51,6 +49,17 @@ _DEFAULTS = frozenset(("assignment_pattern", "object_assignment_pattern"))
 _PARAMETERS = frozenset(("required_parameter", "optional_parameter"))
 _IMPORTS = frozenset(("import_clause", "namespace_import", "import_require_clause"))
 _OTHER_NAMED = frozenset(("enum_declaration", "module", "internal_module"))
+_DECLARING = (
+    _PATTERNS
+    | _DEFAULTS
+    | _PARAMETERS
+    | _IMPORTS
+    | _OTHER_NAMED
+    | FUNCTIONS
+    | CLASSES
+    | {"pair_pattern", "formal_parameters", "variable_declarator", "for_in_statement"}
+    | {"catch_clause", "import_specifier"}
+)
 # What node's wrapper gives every module: a `var` at the top keeps its value.
 WRAPPER_NAMES = frozenset(("require", "module", "exports", "arguments"))
 
@@ -108,24 +117,20 @@ class Source:
 
     def __init__(self, root: Node, data: bytes, clock: Clock) -> None:
         self.root, self.data, self.clock = root, data, clock
-        self._places: dict[str, list[int]] = {}
+        self._words = Words(data)
         self._tokens: dict[str, dict[int, Use | None]] = {}
         self._looks = 0
         # The way to the last place asked for: the next one mostly begins alike.
         self._last_path: list[Node] = []
         self._last_spans: list[tuple[int, int]] = []
         self._declared: dict[tuple[str, int], list[Declaration]] = {}
+        self._own: dict[tuple[str, int], list[Declaration]] = {}
 
     def look(self) -> None:
         """Raise OverTimeError once the time is spent; asking costs: not each time."""
         self._looks += 1
         if self._looks % _LOOKS_BETWEEN == 0:
             self.clock.check()
-
-    def use_at(self, start: int, end: int) -> Use:
-        """Return the smallest node that covers a range."""
-        node = self.root.descendant_for_byte_range(start, end) or self.root
-        return Use(node, self.path_of(node))
 
     def path_of(self, node: Node) -> tuple[Node, ...]:
         """Return the nodes above a node, the root first."""
@@ -157,7 +162,7 @@ class Source:
     def tokens(self, name: str, within: Node | None = None) -> list[Use]:
         """Return every node whose text is just this name, whatever it is."""
         within = within or self.root
-        places = self._places_of(name)
+        places = self._words.places(name)
         first = bisect_left(places, within.start_byte)
         last = bisect_left(places, within.end_byte)
         if last - first > MAX_USES:
@@ -171,19 +176,6 @@ class Source:
             if use is not None:
                 found.append(use)
         return found
-
-    def _places_of(self, name: str) -> list[int]:
-        """Return where a name stands in the text, whatever it is there."""
-        if name not in self._places:
-            # Literal first: a search that begins with a condition tries every byte.
-            pattern = re.compile(re.escape(name.encode()) + rb"(?![\w$])")
-            starts = (match.start() for match in pattern.finditer(self.data))
-            self._places[name] = [
-                start
-                for start in starts
-                if start == 0 or self.data[start - 1] not in NAME_BYTES
-            ]
-        return self._places[name]
 
     def _token(self, place: int, name: str) -> Use | None:
         """Return the name at a place as a use; None inside text or a comment."""
@@ -213,15 +205,23 @@ class Source:
         for scope in reversed(use.path):
             if scope.type not in _SCOPES:
                 continue
-            found = [
+            found = self._declared_in(name, scope)
+            if found:
+                return found
+        return []
+
+    def _declared_in(self, name: str, scope: Node) -> list[Declaration]:
+        """Return the declarations of a name that hold in a scope as a whole."""
+        key = (name, scope.id)
+        found = self._own.get(key)
+        if found is None:
+            found = self._own[key] = [
                 declaration
                 for declaration in self.declarations(name, scope)
                 if declaration.scope.id == scope.id
                 and not _keeps_value(declaration, name)
             ]
-            if found:
-                return found
-        return []
+        return found
 
     def is_free(self, use: Use, name: str) -> bool:
         """Return whether a use may mean the runtime's own name."""
@@ -263,6 +263,10 @@ def _known_declaration(use: Use) -> Declaration | None:
 
 def declaration_of(use: Use) -> Declaration | None:
     """Return what a use declares, or None where it only uses its name."""
+    # Most names are used, not declared: what is right above says so.
+    above = use.node.parent
+    if above is None or above.type not in _DECLARING:
+        return None
     child, path, is_pattern = use.node, list(use.path), False
     while path:
         parent = path.pop()

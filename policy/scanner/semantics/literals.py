@@ -34,7 +34,9 @@ def _resolve(match: re.Match[str]) -> str:
 
 def join_surrogates(text: str) -> str:
     """Combine surrogate pairs; replace what has no partner."""
-    if not any("\ud800" <= character <= "\udfff" for character in text):
+    if text.isascii() or not any(
+        "\ud800" <= character <= "\udfff" for character in text
+    ):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

@@ -6,7 +6,7 @@ families.py). An empty `via` means that the source spells the value out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,21 +124,26 @@ class OneOf(Value):
 
 UNKNOWN = Value()
 UNDEFINED = Constant(...)
+_PLAIN_UNKNOWN = Value()
 
 
 def unknown(*sources: Value, via: Iterable[str] = ()) -> Value:
     """Return an unknown value that remembers how its sources were made."""
-    return Value(via=merge_via(*sources).union(via))
+    made_by = merge_via(*sources).union(via)
+    # Most are made of nothing that counts, and are all alike.
+    return Value(via=made_by) if made_by else _PLAIN_UNKNOWN
 
 
 def merge_via(*sources: Value) -> Via:
     """Return all techniques used by any of the values, one level into containers."""
-    names: set[str] = set()
+    names = PLAIN
     for source in sources:
-        names |= source.via
+        if source.via:
+            names |= source.via
         for inner in _inner(source):
-            names |= inner.via
-    return frozenset(names)
+            if inner.via:
+                names |= inner.via
+    return names
 
 
 def _inner(value: Value) -> Iterable[Value]:
@@ -162,12 +167,9 @@ def add_via(value: Value, *names: str) -> Value:
     return changed
 
 
-def options(value: Value) -> Iterator[Value]:
-    """Yield each value that this may be."""
-    if isinstance(value, OneOf):
-        yield from value.options
-    else:
-        yield value
+def options(value: Value) -> tuple[Value, ...]:
+    """Return each value that this may be."""
+    return value.options if isinstance(value, OneOf) else (value,)
 
 
 def one_of(values: Iterable[Value]) -> Value:
