@@ -11,7 +11,7 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser live walk slow faults documents bench bench-scale lint lock sbom licences audit deploy-check access manage install clean
+.PHONY: help run test browser live walk coverage slow faults documents bench bench-scale lint lock sbom licences audit deploy-check access manage install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,13 @@ slow: ## Run the tests that take long, fuzzing above all
 
 faults: ## Break what can break and print a table of what that cost (FULL=1: at full length)
 	@$(if $(FULL),FAULTS_BROKER_SECONDS=300 FAULTS_WORKERS_REALLY_AWAY=1) $(LAUNCH) test -- -m faults -n 0 $(ARGS)
+
+coverage: ## Run test, browser, live and walk, and add up what they cover: the floor only rises
+	@rm -f .coverage .coverage.*
+	@status=0; for kind in test browser live walk; do \
+		$(MAKE) --no-print-directory $$kind \
+			ARGS="--cov --cov-append --cov-report= --cov-fail-under=0" || status=1; \
+	done; $(VENV)/coverage report --format=total && exit $$status
 
 documents: ## Type every command of the documents into a shell, beside a run
 	@$(LAUNCH) test -- -m documents $(ARGS)
