@@ -2,7 +2,7 @@
 
 from incidents.models import Cycle, Incident
 from incidents.services.gates.conditions import decide_gate, stored_gate
-from incidents.services.gates.gathering import gather_facts
+from incidents.services.gates.facts import gather_facts
 from incidents.workflow.conditions import GateResult
 from incidents.workflow.phases import Phase
 

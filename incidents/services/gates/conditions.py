@@ -26,7 +26,8 @@ from incidents.services.changes import (
     require_reason,
 )
 from incidents.services.checklist_entries import answer_matching_item
-from incidents.services.gates.gathering import find_current_reports, gather_facts
+from incidents.services.gates.facts import FactsAsAsked
+from incidents.services.gates.gathering import find_current_reports
 from incidents.services.policy_records import CaseSwitches
 from incidents.workflow.conditions import ConditionKey, GateResult, Waiver
 from incidents.workflow.gate_facts import GateFacts
@@ -67,7 +68,7 @@ def read_gate(
     kept = stored_gate(phase)
     if kept is not None:
         return kept
-    return decide_gate(phase, gather_facts(incident, phase.cycle, switches=switches))
+    return decide_gate(phase, FactsAsAsked(incident, phase.cycle, switches))
 
 
 def stored_gate(phase: IncidentPhase) -> GateResult | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from evidence.accounts.access import name_of
 from evidence.audit.history import incident_stream
@@ -22,10 +23,8 @@ from evidence.models import (
 )
 from incidents.models import (
     CaseArchive,
-    ChecklistEntry,
     ChecklistItem,
     Cycle,
-    EntryAction,
     GateStatement,
     Incident,
     Postmortem,
@@ -36,14 +35,11 @@ from incidents.models import (
 )
 from incidents.services.gates.policy_facts import (
     find_configuration_snapshots,
-    find_verified_rollbacks,
 )
-from incidents.services.policy_records import CaseSwitches, read_switches
 from incidents.workflow.conditions import ConditionKey
 from incidents.workflow.gate_facts import (
     BundleFact,
     ChoiceFact,
-    GateFacts,
     ItemFact,
     PostmortemFact,
     SnapshotFact,
@@ -59,44 +55,6 @@ from incidents.workflow.postmortem import PostmortemState
 
 REPLAY_VIEWED_ACTION = "evidence.replay_viewed"
 """The audit action that the replay page records when a person opens it."""
-
-
-def gather_facts(
-    incident: Incident, cycle: Cycle, *, switches: CaseSwitches | None = None
-) -> GateFacts:
-    """Return everything that the gates of a cycle look at.
-
-    A page that has read the kill switches of the case hands them over.
-    """
-    switches = switches or read_switches(incident)
-    # Statements and checklist are of the cycle; evidence, snapshots and kill switches
-    # are of the case, and count in each of its cycles.
-    statements = _newest_statements(cycle)
-    undone = ChecklistEntry.objects.filter(
-        item=OuterRef("pk"), action=EntryAction.UNDONE
-    )
-    asked = list(cycle.checklist.asked().annotate(was_undone=Exists(undone)))
-    return GateFacts(
-        extension_ids=tuple(
-            extension.extension_id for extension in incident.extensions.all()
-        ),
-        kill_switched=switches.killed,
-        kill_confirmed=switches.confirmed,
-        killed_otherwise=_stated(statements, ConditionKey.EXTENSION_KILLED),
-        isolation=_stated(statements, ConditionKey.ISOLATION_VERIFIED),
-        bundles=gather_bundles(incident, cycle, statements.values()),
-        snapshots=gather_snapshots(incident, cycle),
-        failed_verification_is_finding=incident.playbook_version.document.get(
-            "failed_verification_is_finding", False
-        ),
-        root_cause=_stated(statements, ConditionKey.ROOT_CAUSE_WRITTEN),
-        replay_viewed=find_replay_viewing(incident, cycle),
-        items=tuple(_item_fact(item, was_undone=item.was_undone) for item in asked),
-        actions=_gather_actions(cycle),
-        verified_rollbacks=tuple(find_verified_rollbacks(cycle)),
-        choices=gather_choices(asked),
-        postmortem=gather_postmortem(cycle),
-    )
 
 
 def gather_bundles(
@@ -285,13 +243,13 @@ def _archive_problem(signature: PostmortemReview | None) -> str:
     return newest.failure if newest is not None and newest.gave_up else ""
 
 
-def _newest_statements(cycle: Cycle) -> dict[tuple[str, int | None], GateStatement]:
+def newest_statements(cycle: Cycle) -> dict[tuple[str, int | None], GateStatement]:
     """Return the statement that counts for each condition, and each report."""
     rows = GateStatement.objects.filter(phase__cycle=cycle).select_related("stated_by")
     return {(row.condition_key, row.report_id): row for row in rows.order_by("id")}
 
 
-def _stated(
+def stated(
     statements: dict[tuple[str, int | None], GateStatement], key: ConditionKey
 ) -> Statement | None:
     row = statements.get((key, None))
@@ -353,7 +311,7 @@ def is_chain_valid(report: VerificationReport) -> bool | None:
     return valid if isinstance(valid, bool) else None
 
 
-def _item_fact(item: ChecklistItem, *, was_undone: bool) -> ItemFact:
+def item_fact(item: Any) -> ItemFact:
     return ItemFact(
         key=item.key,
         kind=ItemKind(item.kind),
@@ -361,11 +319,11 @@ def _item_fact(item: ChecklistItem, *, was_undone: bool) -> ItemFact:
         required=item.required,
         state=ItemState(item.state),
         text=item.text,
-        is_taken_back=item.is_open and was_undone,
+        is_taken_back=item.is_open and item.was_undone,
     )
 
 
-def _gather_actions(cycle: Cycle) -> tuple[RemediationKind, ...]:
+def gather_actions(cycle: Cycle) -> tuple[RemediationKind, ...]:
     rows = RemediationAction.objects.filter(cycle=cycle)
     return tuple(RemediationKind(row.kind) for row in rows)
 

@@ -27,7 +27,7 @@ from incidents.services.gates.conditions import (
     keep_gate,
     record_refusal,
 )
-from incidents.services.gates.gathering import gather_facts
+from incidents.services.gates.facts import gather_facts
 from incidents.workflow.clocks import breached_at
 from incidents.workflow.conditions import GateResult
 from incidents.workflow.gate_facts import GateFacts

@@ -25,7 +25,7 @@ from incidents.services.changes import (
 )
 from incidents.services.findings.gathering import ANSWER_TASK
 from incidents.services.gates.conditions import decide_gate
-from incidents.services.gates.gathering import gather_facts
+from incidents.services.gates.facts import FactsAsAsked
 from incidents.services.gates.phases import mark_overdue
 from incidents.services.lifecycle.aftermath import (
     Aftermath,
@@ -370,7 +370,7 @@ def _require_move(
 def _require_postmortem(incident: Incident) -> None:
     phase = incident.current_cycle.phases.get(phase=Phase.POSTMORTEM)
     # Looked at anew, not as it was kept: the archive has to be there at this moment.
-    gate = decide_gate(phase, gather_facts(incident, phase.cycle))
+    gate = decide_gate(phase, FactsAsAsked(incident, phase.cycle))
     missing = [condition for condition in gate.conditions if not condition.met]
     if missing:
         raise TransitionError(

@@ -17,7 +17,7 @@ from incidents.models import (
 )
 from incidents.services.checklist_entries import answer_matching_item
 from incidents.services.gates.conditions import decide_gate, keep_gate
-from incidents.services.gates.gathering import gather_facts
+from incidents.services.gates.facts import gather_facts
 from incidents.workflow.conditions import HELD_CONDITIONS, ConditionKey
 from incidents.workflow.gate_facts import BundleFact, GateFacts, SnapshotFact
 from incidents.workflow.gates import evaluate_gate

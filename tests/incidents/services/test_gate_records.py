@@ -10,7 +10,8 @@ from evidence.accounts.access import Role
 from evidence.services.verification import request_verification, run_verification
 from incidents.models import GateRecord, Incident
 from incidents.services.gates.conditions import read_gate
-from incidents.services.gates.gathering import gather_bundles, gather_facts
+from incidents.services.gates.facts import gather_facts
+from incidents.services.gates.gathering import gather_bundles
 from incidents.services.gates.phases import complete_phase
 from incidents.services.lifecycle.closing import (
     reopen_incident,
