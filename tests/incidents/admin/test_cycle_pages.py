@@ -13,12 +13,10 @@ from django.urls import reverse
 
 from evidence.accounts.access import Role
 from incidents.models import ActionItem, GateWaiver, Incident, Team
-from incidents.phase_views import view_phase
 from incidents.services.alerts.moves import move_alerts
 from incidents.services.lifecycle.aftermath import Aftermath
 from incidents.services.lifecycle.closing import (
     close_as_duplicate,
-    close_incident,
     reopen_incident,
 )
 from incidents.services.lifecycle.editing import IncidentChanges, edit_incident
@@ -29,50 +27,25 @@ from incidents.services.postmortems.action_items import (
     add_action_item,
 )
 from incidents.workflow.conditions import ConditionKey
-from incidents.workflow.incident_states import IncidentStatus
 from incidents.workflow.phases import Phase
 from incidents.workflow.postmortem import ActionItemType
 from policy.services.kill_switches import activate_kill_switch
 from tests.factories import (
     NOON,
-    OUTCOME,
     close_false_alarm,
     make_evidence,
     make_incident,
-    make_outcome,
     make_playbook,
     make_snapshot,
     make_user,
 )
 from tests.incidents.alerts.samples import make_rules, receive_one
-from tests.incidents.postmortem.cases import make_signed
-from tests.incidents.services.test_phases import pass_with_waivers, reach, waive
+from tests.incidents.services.test_phases import reach, waive
 
 pytestmark = pytest.mark.django_db
 SOON = NOON + dt.timedelta(minutes=10)
 LATER = NOON + dt.timedelta(hours=1)
 LIST = reverse("admin:incidents_incident_changelist")
-
-
-def end_by_the_book() -> Incident:
-    incident = make_ready()
-    close_incident(
-        actor=make_user(),
-        incident_id=incident.pk,
-        outcome=make_outcome(),
-        lead=make_user(),
-        now=LATER,
-    )
-    return incident
-
-
-def make_ready() -> Incident:
-    """Return a case whose every phase is complete."""
-    incident = make_incident()
-    reach(incident, Phase.POSTMORTEM)
-    make_signed(incident)
-    pass_with_waivers(incident, Phase.POSTMORTEM)
-    return incident
 
 
 def end_as_duplicate() -> Incident:
@@ -129,57 +102,6 @@ def do(client: Client, incident: Incident, key: str, **values: Any) -> Any:
 def reviewer(client: Client) -> Client:
     client.force_login(make_user(Role.REVIEWER))
     return client
-
-
-class TestEndedClocks:
-    """The cases ended in March; a clock that ran on would be months overdue."""
-
-    @pytest.fixture(params=[end_by_the_book, end_as_duplicate, end_as_false_alarm])
-    def ended(self, request: pytest.FixtureRequest) -> Incident:
-        return Incident.objects.get(pk=request.param().pk)
-
-    @staticmethod
-    def require_still(html: str, incident: Incident, number: int = 1) -> None:
-        phases = incident.cycles.get(number=number).phases.all()
-        for phase in phases:
-            then = view_phase(phase, LATER, is_live=False)
-            assert then.words in words(html)
-        assert "data-due" not in html
-        assert "data-digits" not in html
-
-    def test_page_shows_them_as_they_stood(
-        self, reviewer: Client, ended: Incident
-    ) -> None:
-        self.require_still(page(reviewer, ended), ended)
-
-    def test_first_cycle_of_a_reopened_case_shows_them_as_they_stood(
-        self, reviewer: Client, ended: Incident
-    ) -> None:
-        reopen(ended)
-        html = page(reviewer, ended, "?cycle=1")
-        self.require_still(html, ended)
-        assert "The case can be closed" not in html
-        assert "This cycle has ended and stays as it was" in html
-        assert "data-due" in page(reviewer, ended)
-
-    def test_list_counts_none(self, reviewer: Client, ended: Incident) -> None:
-        html = reviewer.get(f"{LIST}?q={ended.reference}").content.decode()
-        assert ended.reference in html
-        assert "data-due" not in html
-        assert "overdue" not in html
-
-    def test_dashboard_shows_none(self, reviewer: Client, ended: Incident) -> None:
-        Incident.objects.filter(pk=ended.pk).update(lead=make_user(Role.REVIEWER))
-        dashboard = reviewer.get("/admin/").context["dashboard"]
-        shown = [case for _, column in dashboard["columns"] for case, _ in column]
-        assert ended not in shown
-        assert ended not in [case for case, _ in dashboard["mine"]]
-
-    def test_breached_filter_leaves_them_out(
-        self, reviewer: Client, ended: Incident
-    ) -> None:
-        rows = reviewer.get(f"{LIST}?breached=yes").context["cl"].result_list
-        assert ended not in list(rows)
 
 
 class TestPastCycle:
@@ -364,59 +286,16 @@ class TestWaiverOnThePage:
         assert "Waived by reviewer" not in html
 
 
-class TestClosingForm:
-    @pytest.fixture
-    def ready(self) -> Incident:
-        return make_ready()
+def test_list_is_filtered_by_what_cases_turned_out_to_be(reviewer: Client) -> None:
+    closed, other = end_as_false_alarm(), make_incident()
 
-    def test_it_asks_for_outcome_impact_and_lead(
-        self, reviewer: Client, ready: Incident
-    ) -> None:
-        html = page(reviewer, ready)
-        form = re.search(r'<form[^>]*do/close/".*?</form>', html, re.S)
-        assert form is not None
-        for name in (*OUTCOME, "recoverability", "lead"):
-            assert f'name="{name}"' in form[0]
+    def found(query: str) -> list[Incident]:
+        return list(reviewer.get(f"{LIST}?{query}").context["cl"].result_list)
 
-    def test_refused_it_comes_back_filled_with_every_fault(
-        self, reviewer: Client, ready: Incident
-    ) -> None:
-        answer = do(reviewer, ready, "close", information_impact="none")
-        form = answer.context["places"].refused.form
-        assert {"resolution", "functional_impact", "lead"} <= set(form.errors)
-        assert form["information_impact"].value() == "none"
-        assert Incident.objects.get(pk=ready.pk).is_open
-
-    def test_it_closes_and_the_page_says_what_it_was(
-        self, reviewer: Client, ready: Incident
-    ) -> None:
-        answer = do(
-            reviewer,
-            ready,
-            "close",
-            resolution="true_positive",
-            functional_impact="high",
-            information_impact="privacy_breach",
-            lead=make_user().pk,
-        )
-        html = words(answer.content.decode())
-        assert "Turned out to be True positive" in html
-        assert "Functional impact High" in html
-        assert "Led by responder" in html
-        assert Incident.objects.get(pk=ready.pk).status == IncidentStatus.CLOSED
-
-    def test_list_is_filtered_by_what_cases_turned_out_to_be(
-        self, reviewer: Client
-    ) -> None:
-        closed, other = end_as_false_alarm(), make_incident()
-
-        def found(query: str) -> list[Incident]:
-            return list(reviewer.get(f"{LIST}?{query}").context["cl"].result_list)
-
-        assert found("resolution__exact=false_positive") == [closed]
-        assert found("functional_impact__exact=none") == [closed]
-        assert found("resolution__exact=true_positive") == []
-        assert other in found("")
+    assert found("resolution__exact=false_positive") == [closed]
+    assert found("functional_impact__exact=none") == [closed]
+    assert found("resolution__exact=true_positive") == []
+    assert other in found("")
 
 
 class TestMovedAlerts:

@@ -6,13 +6,11 @@ import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
 from evidence.accounts.access import Role
-from evidence.errors import PermissionRefused
 from incidents.errors import IncidentError
 from incidents.models import CycleEnding, Incident
 from incidents.services.lifecycle.closing import (
     close_as_duplicate,
     close_as_false_alarm,
-    close_incident,
     reopen_incident,
 )
 from incidents.services.lifecycle.editing import edit_incident
@@ -30,8 +28,7 @@ from tests.factories import (
     make_outcome,
     make_user,
 )
-from tests.incidents.postmortem.cases import make_signed
-from tests.incidents.services.test_phases import pass_with_waivers, reach
+from tests.incidents.services.test_phases import reach
 
 LATER = NOON + dt.timedelta(hours=1)
 LATEST = NOON + dt.timedelta(hours=2)
@@ -41,26 +38,6 @@ TRUE = {
     "information_impact": "privacy_breach",
     "recoverability": "extended",
 }
-
-
-@pytest.fixture
-def ready():
-    """Return a case whose every phase is complete."""
-    incident = make_incident()
-    reach(incident, Phase.POSTMORTEM)
-    make_signed(incident)
-    pass_with_waivers(incident, Phase.POSTMORTEM)
-    return incident
-
-
-def close(incident: Incident, *, role: Role | None = Role.RESPONDER, **values):
-    return close_incident(
-        actor=make_user(role),
-        incident_id=incident.pk,
-        outcome=make_outcome(**TRUE),
-        now=LATER,
-        **{"lead": make_user(), **values},
-    )
 
 
 def reopen(incident: Incident):
@@ -113,38 +90,6 @@ def test_recoverability_may_be_unknown():
     assert outcome.words == (
         "True positive, functional impact high, information impact privacy breach"
     )
-
-
-@pytest.mark.django_db
-class TestByTheBook:
-    def test_outcome_and_lead_are_kept_and_told(self, ready):
-        close(ready)
-        ready.refresh_from_db()
-        assert ready.outcome == make_outcome(**TRUE)
-        assert (ready.resolution, ready.functional_impact) == ("true_positive", "high")
-        assert ready.lead == make_user()
-        assert "True positive, functional impact high" in last_line(ready)
-
-    def test_case_without_a_lead_stays_open(self, ready):
-        with pytest.raises(IncidentError, match="has no lead") as refused:
-            close(ready, lead=None)
-        assert refused.value.code == "lead_missing"
-        ready.refresh_from_db()
-        assert ready.is_open
-
-    def test_case_keeps_the_lead_that_it_has(self, ready):
-        Incident.objects.filter(pk=ready.pk).update(lead=make_user(username="lea"))
-        close(ready, lead=None)
-        assert Incident.objects.get(pk=ready.pk).lead.username == "lea"
-
-    def test_lead_is_somebody_who_works_cases(self, ready):
-        with pytest.raises(IncidentError, match="active responder or reviewer"):
-            close(ready, lead=make_user(Role.AUDITOR))
-
-    @pytest.mark.parametrize("role", [Role.AUDITOR, Role.ADMINISTRATOR, None])
-    def test_others_do_not_close(self, ready, role):
-        with pytest.raises(PermissionRefused):
-            close(ready, role=role)
 
 
 @pytest.mark.django_db
