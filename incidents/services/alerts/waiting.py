@@ -184,7 +184,10 @@ def read_waiting_alerts() -> Waiting:
 
 
 def check_waiting_alerts() -> str:
-    """Say what waits for the rules; warn where it has waited too long."""
+    """Return what waits for the rules, in words.
+
+    Raise HealthWarning where the first of it has waited too long.
+    """
     waiting, now = read_waiting_alerts(), timezone.now()
     if waiting.since is None:
         return "none waits for the rules"
