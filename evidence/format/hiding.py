@@ -84,19 +84,12 @@ class Secrets:
         self.names = frozenset(name.lower() for name in names)
 
     @classmethod
-    def of_members(cls, documents: Iterable[Any], flagged: Collection[str]) -> Secrets:
-        """Collect what the flagged members hold, anywhere in these documents."""
-        return cls._of(
-            held for each in documents for held in _strings_of(each, flagged)
-        )
-
-    @classmethod
     def of_bundle(cls, source: dict[str, Any], flags: tuple[str, ...]) -> Secrets:
         """Collect what the flags replace in a bundle, by the format's own table."""
-        return cls._of(replaced_members(source, flags))
+        return cls.of_held(replaced_members(source, flags))
 
     @classmethod
-    def _of(cls, held: Iterable[tuple[str, str]]) -> Secrets:
+    def of_held(cls, held: Iterable[tuple[str, str]]) -> Secrets:
         """Collect values by the members that hold them; some are hashes of names."""
         found = set(held)
         hashes = (value for name, value in found if name == "name_hash")
@@ -171,17 +164,17 @@ class Secrets:
         )
 
 
-def _strings_of(value: Any, members: Collection[str]) -> Iterator[tuple[str, str]]:
+def strings_held(value: Any, members: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield (name, value) of each named member that holds a string, at any depth."""
     if isinstance(value, list):
         for each in value:
-            yield from _strings_of(each, members)
+            yield from strings_held(each, members)
     elif isinstance(value, dict):
         for name, each in value.items():
             if name in members and isinstance(each, str) and each != PLACEHOLDER:
                 yield name, each
             else:
-                yield from _strings_of(each, members)
+                yield from strings_held(each, members)
 
 
 def _squeeze(text: str) -> tuple[str, list[int]]:

@@ -6,7 +6,10 @@ is left out. Entries of the history are skeletons, whose links and proofs are ch
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from evidence.audit.history import entry_document
@@ -15,17 +18,20 @@ from evidence.format import (
     DocumentRefused,
     IncidentBundleRedactionPolicy,
     canonical_bytes,
+    read_document,
     serialize_document,
     verify_document,
 )
-from evidence.format.hiding import Secrets
+from evidence.format.hiding import Secrets, strings_held
 from evidence.format.redaction import redacted_members
 from evidence.format.redactor import Redactor
 from evidence.handling import Tlp
 from evidence.models import AuditEntry, EvidenceItem, EvidenceKind
 from evidence.proof.archive_file import Member, member_of
 from evidence.proof.verify_archive import SKELETON_SCHEMA, member_name
-from evidence.services.downloads import load_document
+from evidence.queue.children import Tell, run_apart
+from evidence.services.documents import unpack_document
+from evidence.services.downloads import load_bytes
 from evidence.stored_moments import to_ms
 from incidents.errors import ArchiveLeaks
 from incidents.models import PostmortemArchive
@@ -36,34 +42,47 @@ SHOWN_LEAKS = 20
 SIGNED_WHOLE = "signed is the unredacted text, of which this is a redacted copy"
 
 
+@dataclass(frozen=True)
+class _Copy:
+    """A bundle's redacted copy, and what the redactor has found by then."""
+
+    name: str
+    data: bytes
+    is_valid: bool
+    steps: dict[str, str]
+    replaced: Counter[tuple[str, str]]
+    leaks: list[tuple[str, str]]
+
+
 class RedactedContents(Contents):
     """The members of a redacted archive, and what was taken out of them."""
 
     def prepare(self) -> None:
-        """Read the bundles, and collect what the flags hide, wherever it stands."""
+        """Look through the documents, and collect what the flags hide in any of them.
+
+        None is kept: a case has hundreds, and each is read again for its copy.
+        """
         # Streams of extensions tell of other cases too: they are left out.
         self.streams = [self.case]
-        self.documents = dict(self._read_bundles())
         policy = IncidentBundleRedactionPolicy.from_dict(self.archive.redaction)
-        flagged = {name for _, name in redacted_members(policy.flags)}
-        secrets = Secrets.of_members(self._sources(), flagged)
+        flagged = frozenset(name for _, name in redacted_members(policy.flags))
+        self.readable: list[EvidenceItem] = []
+        secrets = Secrets.of_held(self._held_by(flagged))
         self.redactor = Redactor(policy, secrets, deep=self.archive.deep)
         self.evidence: list[dict[str, Any]] = []
         self.reports: list[dict[str, Any]] = []
 
     def evidence_members(self, note: Callable[[float], None]) -> Iterator[Member]:
         """Yield the redacted copies of the case's bundles."""
-        for place, (item, document) in enumerate(self._bundles()):
-            note(place / len(self.documents))
-            where = f"evidence/{item.sha256_hex}"
-            made = self.redactor.bundle(
-                document, file=where, generated_at_ms=to_ms(self.moment)
-            )
-            name = self.redactor.text(item.original_name, path=f"{where} name")
-            data = serialize_document(made)
-            copy = member_of(member_name(name), data)
-            self._note_copy(item, name, copy, data)
-            yield member_of(f"evidence/{copy.sha256_hex}/{copy.name}", data)
+        for place, item in enumerate(self.readable):
+            note(place / len(self.readable))
+            data = unpack_document(load_bytes(item))
+            made = run_apart(partial(self._copy, item, data), reads=[data])
+            # What a child noted would end with it.
+            self.redactor.replaced, self.redactor.leaks = made.replaced, made.leaks
+            copy = member_of(member_name(made.name), made.data)
+            self._note_copy(item, made, copy)
+            yield member_of(f"evidence/{copy.sha256_hex}/{copy.name}", made.data)
 
     def record_lines(self, kind: str) -> Iterable[dict[str, Any]]:
         """Yield a list's documents without what they must not tell."""
@@ -118,38 +137,46 @@ class RedactedContents(Contents):
             "redaction, which takes that out as well."
         )
 
-    def _read_bundles(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        for sha256_hex, item in self.items.items():
-            if item.kind == EvidenceKind.BUNDLE:
-                try:
-                    yield sha256_hex, load_document(item)
-                except DocumentRefused:
-                    # What cannot be read cannot be redacted: it is left out.
-                    continue
-
-    def _bundles(self) -> Iterator[tuple[EvidenceItem, dict[str, Any]]]:
-        for sha256_hex, document in self.documents.items():
-            yield self.items[sha256_hex], document
-
-    def _sources(self) -> Iterator[Any]:
-        """Yield every document whose flagged members hold what is to be hidden."""
-        yield from self.documents.values()
-        yield from self.frozen.alerts()
+    def _held_by(self, flagged: frozenset[str]) -> Iterator[tuple[str, str]]:
+        """Yield what flagged members hold, and note the bundles that can be read."""
         for item in self.items.values():
-            if item.kind == EvidenceKind.LEDGER:
-                try:
-                    yield load_document(item)
-                except DocumentRefused:
-                    continue
+            if item.kind not in (EvidenceKind.BUNDLE, EvidenceKind.LEDGER):
+                continue
+            try:
+                data = unpack_document(load_bytes(item))
+                held = run_apart(partial(_held_in, data, flagged), reads=[data])
+            except DocumentRefused:
+                # What cannot be read cannot be redacted: it is left out.
+                continue
+            yield from held
+            if item.kind == EvidenceKind.BUNDLE:
+                self.readable.append(item)
+        for alert in self.frozen.alerts():
+            yield from strings_held(alert, flagged)
 
-    def _note_copy(
-        self, item: EvidenceItem, name: str, copy: Member, data: bytes
-    ) -> None:
-        report = verify_document(data).as_dict()["report"]
+    def _copy(self, item: EvidenceItem, data: bytes, tell: Tell) -> _Copy:
+        """Make the copy of a bundle; without the database or the store."""
+        where = f"evidence/{item.sha256_hex}"
+        made = self.redactor.bundle(
+            read_document(data), file=where, generated_at_ms=to_ms(self.moment)
+        )
+        name = self.redactor.text(item.original_name, path=f"{where} name")
+        copy = serialize_document(made)
+        report = verify_document(copy).as_dict()["report"]
+        return _Copy(
+            name=name,
+            data=copy,
+            is_valid=report["valid"],
+            steps=report["steps"],
+            replaced=self.redactor.replaced,
+            leaks=self.redactor.leaks,
+        )
+
+    def _note_copy(self, item: EvidenceItem, made: _Copy, copy: Member) -> None:
         self.evidence.append(
             {
                 "sha256": copy.sha256_hex,
-                "name": name,
+                "name": made.name,
                 "kind": str(item.kind),
                 "size_bytes": copy.size_bytes,
                 "received_at_ms": to_ms(item.received_at),
@@ -161,9 +188,9 @@ class RedactedContents(Contents):
                 "record": "redacted_copy",
                 "id": f"copy-{len(self.evidence)}",
                 "sha256": copy.sha256_hex,
-                "outcome": "valid" if report["valid"] else "invalid",
+                "outcome": "valid" if made.is_valid else "invalid",
                 "document_kind": "bundle",
-                "steps": report["steps"],
+                "steps": made.steps,
             }
         )
 
@@ -189,3 +216,7 @@ class RedactedContents(Contents):
 def _skeleton(entry: dict[str, Any]) -> dict[str, Any]:
     kept = ("stream", "sequence", "previous_hash", "entry_hash")
     return {"schema": SKELETON_SCHEMA, **{name: entry[name] for name in kept}}
+
+
+def _held_in(data: bytes, flagged: frozenset[str], tell: Tell) -> set[tuple[str, str]]:
+    return set(strings_held(read_document(data), flagged))

@@ -6,7 +6,7 @@ import pytest
 
 from evidence import storage
 from evidence.format import REDACTION_FLAGS, read_document, verify_document
-from evidence.format.hiding import Secrets
+from evidence.format.hiding import Secrets, strings_held
 from evidence.format.names import (
     OUTCOMES,
     POLICY_DECISIONS,
@@ -122,7 +122,7 @@ def test_a_leak_in_the_file_name_fails_an_export(responder):
 @pytest.mark.parametrize("canary", CANARIES)
 def test_every_form_of_a_canary_is_found(canary):
     """Without deep redaction it is the finding that keeps an export from being made."""
-    secrets = Secrets.of_members([VALUES], VALUES)
+    secrets = Secrets.of_held(strings_held(VALUES, VALUES))
     missed = [form for form in forms(canary) if not secrets.find(f"Note: {form} so.")]
     assert missed == []
     redactor = Redactor(IncidentBundleRedactionPolicy.full(), secrets, deep=True)

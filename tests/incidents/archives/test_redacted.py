@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
@@ -19,13 +21,14 @@ from evidence.accounts.access import Role
 from evidence.audit.log.keys import verifier_keys
 from evidence.errors import PermissionRefused
 from evidence.format import REDACTION_FLAGS, read_document
-from evidence.format.hiding import Secrets
+from evidence.format.hiding import Secrets, strings_held
 from evidence.format.names import REDACTED_MEMBERS
 from evidence.format.redaction import IncidentBundleRedactionPolicy
 from evidence.format.redactor import Redactor
 from evidence.handling import Tlp
 from evidence.models import AuditEntry, Channel, WorkState
 from evidence.proof.verify_archive import check_archive
+from evidence.queue import children
 from incidents.errors import IncidentError
 from incidents.models import CaseArchive, Incident
 from incidents.services.archives.copies import RedactedContents
@@ -138,7 +141,7 @@ def test_no_text_of_any_record_keeps_a_canary(model: type[models.Model]) -> None
             for column in model._meta.concrete_fields
         }
     assert traces(json.dumps(document, default=str)) or not _has_text(model)
-    secrets = Secrets.of_members([VALUES], MEMBERS)
+    secrets = Secrets.of_held(strings_held(VALUES, MEMBERS))
     redactor = Redactor(IncidentBundleRedactionPolicy.full(), secrets, deep=True)
     shown = redactor.document(document, file="records/x.ndjson", line=1)
     assert traces(json.dumps(shown, default=str, ensure_ascii=False)) == []
@@ -236,13 +239,19 @@ def test_copies_are_told_apart_at_a_glance() -> None:
     assert readme.startswith("TLP:AMBER, INTERNAL COPY")
 
 
-def test_a_redacted_archive_is_the_same_bytes_when_made_again() -> None:
+def test_a_redacted_archive_is_the_same_bytes_when_large_bundles_make_children(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     archive = make(planted_case())
     again = io.BytesIO()
+    monkeypatch.setattr(children, "may_reach_limit", lambda size_bytes: True)
+    monkeypatch.setattr(os, "fork", Mock(wraps=os.fork))
     write_case(
         CaseArchive.objects.get(pk=archive.pk), again, make_contents=RedactedContents
     )
     assert again.getvalue() == storage.read_verified(archive.sha256_hex)
+    # One to look for what is hidden, and one for the copy.
+    assert os.fork.call_count == 2
 
 
 def test_a_redacted_archive_meets_no_condition() -> None:
