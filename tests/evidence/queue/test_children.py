@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 from functools import partial
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -195,6 +197,18 @@ def is_running(pid: int) -> bool:
             return stat.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+class Calls:
+    """An answer that would have its reader call something."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.getcwd, ()
+
+
+def test_answer_that_would_call_something_is_not_read() -> None:
+    with pytest.raises(pickle.UnpicklingError, match=r"no answer holds posix\.getcwd"):
+        run_in_child(lambda tell: [Calls()], hear=unheard)
 
 
 def test_rows_come_back_in_order_from_a_child() -> None:
