@@ -150,7 +150,7 @@ class _Answer(pickle.Unpickler):
         is_error = isinstance(found, type) and issubclass(found, BaseException)
         if is_ours or is_error or found in _PLAIN_TYPES:
             return found
-        raise pickle.UnpicklingError(f"no answer holds {module}.{name}")
+        raise pickle.UnpicklingError(f"No answer holds {module}.{name}.")
 
 
 def _is_full(grown: int) -> bool:

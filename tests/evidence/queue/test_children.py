@@ -207,7 +207,7 @@ class Calls:
 
 
 def test_answer_that_would_call_something_is_not_read() -> None:
-    with pytest.raises(pickle.UnpicklingError, match=r"no answer holds posix\.getcwd"):
+    with pytest.raises(pickle.UnpicklingError, match=r"No answer holds posix\.getcwd"):
         run_in_child(lambda tell: [Calls()], hear=unheard)
 
 
