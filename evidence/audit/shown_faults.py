@@ -13,7 +13,7 @@ from django.apps import apps
 
 from evidence.audit.history import find_case_of_stream
 from evidence.models import AuditEntry, HistoryCheck, RecordCheck
-from evidence.models.case_bound import CaseBound, hidden_cases
+from evidence.models.case_bound import CaseBound, hidden_cases, is_case_shown
 
 
 def shown_faults(check: HistoryCheck | RecordCheck) -> list[dict[str, Any]]:
@@ -28,7 +28,7 @@ def shown_faults(check: HistoryCheck | RecordCheck) -> list[dict[str, Any]]:
 def shown_reached(check: HistoryCheck) -> str:
     """Return the last stream of a part; of a hidden case only that it is of one."""
     case = find_case_of_stream(check.reached)
-    if case is None or not _is_hidden(case):
+    if case is None or is_case_shown(case):
         return check.reached
     return check.reached.partition(":")[0] + ":"
 
@@ -37,14 +37,10 @@ def _is_any_hidden() -> bool:
     return any(cases.exists() for cases in hidden_cases())
 
 
-def _is_hidden(case: int) -> bool:
-    return any(cases.filter(pk=case).exists() for cases in hidden_cases())
-
-
 def _is_stream_shown(fault: dict[str, Any]) -> bool:
     case = find_case_of_stream(fault["stream"])
     if case is not None:
-        return not _is_hidden(case)
+        return is_case_shown(case)
     # What was done to a hidden case and to something else is in the other's stream too.
     place = {"stream": fault["stream"], "sequence": fault["sequence"]}
     is_there = AuditEntry.everything.filter(**place).exists()

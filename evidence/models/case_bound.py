@@ -92,7 +92,12 @@ def is_shown(case: Any) -> bool:
 
     For what a row says of another case, reached by a relation that no manager guards.
     """
-    return not any(rows.filter(pk=case.pk).exists() for rows in hidden_cases())
+    return is_case_shown(case.pk)
+
+
+def is_case_shown(pk: int) -> bool:
+    """Return whether who is looking may see the case of this key, as is_shown does."""
+    return not any(rows.filter(pk=pk).exists() for rows in hidden_cases())
 
 
 def leave_out(rows: Rows, hidden: Hidden) -> Rows:
