@@ -13,7 +13,6 @@ limited: a pool that nobody reads from would wait for ever.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
@@ -34,10 +33,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.queues import WORKERS
 from config.startup import require_own_sessions
+from evidence.queue.parents import die_with
 
 BEAT = "beat"
 NAMES = (*WORKERS, BEAT)
-PR_SET_PDEATHSIG = 1
 # What each would load for itself otherwise, once it is forked.
 SHARED_MODULES = (
     "celery.apps.beat",
@@ -141,7 +140,7 @@ def _become(app: Celery, name: str, keeper: int) -> NoReturn:
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        _die_with(keeper, signal.SIGTERM)
+        die_with(keeper, signal.SIGTERM)
         code = _run_beat(app) if name == BEAT else _run_worker(app, name, keeper)
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 1
@@ -175,7 +174,7 @@ def _run_worker(app: Celery, name: str, keeper: int) -> int:
             signal.alarm(LAST_SECONDS)
 
     def tie_pool_process(**message: object) -> None:
-        _die_with(own, signal.SIGKILL)
+        die_with(own, signal.SIGKILL)
 
     signals.worker_shutting_down.connect(limit_end_of_an_orphan, weak=False)
     signals.worker_process_init.connect(tie_pool_process, weak=False)
@@ -204,14 +203,6 @@ def _limit_failed_stops(worker: type[WorkController]) -> type[WorkController]:
 def _run_beat(app: Celery) -> int:
     app.Beat(schedule=settings.BEAT_SCHEDULE_FILE, loglevel="INFO", quiet=True).run()
     return 0
-
-
-def _die_with(parent: int, number: signal.Signals) -> None:
-    """Ask for this signal when the parent is killed: nobody else would send it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _describe(status: int) -> str:

@@ -11,7 +11,6 @@ milliseconds.
 
 from __future__ import annotations
 
-import ctypes
 import datetime as dt
 import faulthandler
 import io
@@ -21,7 +20,6 @@ import pickle
 import resource
 import signal
 import struct
-import sys
 import tempfile
 import traceback
 from collections import Counter, defaultdict
@@ -35,6 +33,7 @@ from typing import IO, Any, NoReturn, Self, TypeVar, cast
 from django.conf import settings
 
 from evidence.queue.limits import MIB, memory_limit
+from evidence.queue.parents import die_with
 
 Result = TypeVar("Result")
 Tell = Callable[[float], None]
@@ -48,7 +47,6 @@ MOST_MEMORY_PER_BYTE = 512
 _TELLING_SHARE = 4
 _DONE, _FAILED, _NO_MEMORY = 0, 70, 71
 _OUT_OF_MEMORY_SIGNALS = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
-_PR_SET_PDEATHSIG = 1
 _FRACTION = struct.Struct("d")
 _BATCH = 1000
 _OUR_PACKAGES = frozenset(("evidence", "policy", "incidents"))
@@ -184,7 +182,7 @@ def _be_child(
     """
     code = _NO_MEMORY
     try:
-        die_with(worker)
+        die_with(worker, signal.SIGKILL)
         # The worker says how this ended; a trace of the signal would say no more.
         faulthandler.disable()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -202,16 +200,6 @@ def _be_child(
         code = _FAILED
     finally:
         os._exit(code)
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process once its parent has ended, however it does."""
-    if not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    # It may have ended before that was asked for.
-    if os.getppid() != parent:
-        os._exit(_FAILED)
 
 
 def _teller(writing: int) -> Tell:
