@@ -95,7 +95,9 @@ class CaseFilter(admin.SimpleListFilter):
             return alerts.without_case()
         if self.value() == "waiting":
             return alerts.waiting()
-        return alerts.filter(incident__isnull=False) if self.value() else alerts
+        if self.value() == "some":
+            return alerts.filter(incident__isnull=False)
+        return alerts
 
 
 class CategoryFilter(admin.SimpleListFilter):

@@ -136,6 +136,7 @@ def test_alert_that_does_not_exist_is_not_found(responder: User, address: str) -
     [
         ("case=none", {"b"}),
         ("case=some", {"a"}),
+        ("case=unknown", {"a", "b"}),
         ("category=quota_breach", {"b"}),
         ("severity__exact=info", {"b"}),
         ("extension__extension_id__icontains=other", {"b"}),
