@@ -144,9 +144,10 @@ class _Answer(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         found = super().find_class(module, name)
-        is_ours = module.partition(".")[0] in _OUR_PACKAGES and isinstance(found, type)
-        is_error = isinstance(found, type) and issubclass(found, BaseException)
-        if is_ours or is_error or found in _PLAIN_TYPES:
+        is_ours = module.partition(".")[0] in _OUR_PACKAGES
+        if isinstance(found, type) and (
+            is_ours or found in _PLAIN_TYPES or issubclass(found, BaseException)
+        ):
             return found
         raise pickle.UnpicklingError(f"No answer holds {module}.{name}.")
 
