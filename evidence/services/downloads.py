@@ -15,11 +15,9 @@ from evidence.accounts.access import Actor, require_permission
 from evidence.audit.history import incident_stream, record_entry
 from evidence.database.reading import Purpose, written_for_reader
 from evidence.errors import EvidenceDamaged, EvidenceError, EvidenceMissing
-from evidence.format import read_document
 from evidence.models import Channel, CustodyKind, EvidenceItem
 from evidence.services.case_locks import lock_case
 from evidence.services.custody import record_custody
-from evidence.services.documents import unpack_document
 from evidence.services.verification import add_verification_request
 
 log = logging.getLogger(__name__)
@@ -111,11 +109,3 @@ def load_bytes(item: EvidenceItem) -> bytes:
     For findings, snapshots and scans; what leaves the application is a download.
     """
     return storage.read_verified(item.sha256_hex)
-
-
-def load_document(item: EvidenceItem) -> dict[str, object]:
-    """Return the document of a bundle or ledger, strictly read, digest checked.
-
-    Raise DocumentRefused for one that the reader refuses.
-    """
-    return read_document(unpack_document(load_bytes(item)))

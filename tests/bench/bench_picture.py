@@ -56,8 +56,10 @@ def _measure_size(client: Client, size: int) -> tuple[int, int, float, float]:
     from django.urls import reverse
     from django.utils import timezone
 
+    from evidence.format import read_document
     from evidence.services import run_verification
-    from evidence.services.downloads import load_document
+    from evidence.services.documents import unpack_document
+    from evidence.services.downloads import load_bytes
     from incidents.services.picture.gathering import gather_picture
     from tests.evidence.helpers import make_ledger, receive
     from tests.factories import make_incident
@@ -66,7 +68,7 @@ def _measure_size(client: Client, size: int) -> tuple[int, int, float, float]:
     item = receive(case.pk, make_ledger(size), "ledger.json")
     run_verification(request_id=item.verification_requests.get().pk)
     started = time.perf_counter()
-    load_document(item)
+    read_document(unpack_document(load_bytes(item)))
     read = time.perf_counter() - started
     page = reverse("admin:incidents_incident_change", args=[case.pk]) + "?tab=picture"
     case.refresh_from_db()
