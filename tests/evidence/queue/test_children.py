@@ -5,7 +5,6 @@ Real limits and real signals, in processes of their own: none of them ends this 
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import pickle
 import signal
@@ -31,7 +30,6 @@ from evidence.queue.children import (
     run_apart,
     run_in_child,
 )
-from evidence.queue.limits import memory_limit
 from evidence.services import request_verification, run_verification
 from tests.bench import hostile_material as material
 from tests.factories import make_evidence, make_incident
@@ -39,6 +37,8 @@ from tests.factories import make_evidence, make_incident
 LIMIT_MB = 64
 # One object of very many members: orjson ends its process where memory runs out.
 HOSTILE_BYTES = 3_000_000
+# So many that each of its tables is larger than any that malloc makes of freed memory.
+ALWAYS_HOSTILE_BYTES = 12_000_000
 
 
 def unheard(fraction: float) -> None:
@@ -50,7 +50,8 @@ def end_by(ended_by: signal.Signals, tell: Tell) -> None:
 
 
 def fill_and_break(tell: Tell) -> None:
-    held = b"x" * (LIMIT_MB // 2 * MIB)
+    # In blocks that malloc takes from freed memory where it can.
+    held = [bytes(100_000) for _ in range(LIMIT_MB // 2 * 10)]
     os.kill(os.getpid(), signal.SIGSEGV)
     del held
 
@@ -89,25 +90,41 @@ def test_too_much_memory_is_told_as_that_however_the_child_ends(
     settings.TASK_MEMORY_MB = LIMIT_MB
     with pytest.raises(MemoryError):
         run_in_child(lambda tell: bytearray(2 * LIMIT_MB * MIB), hear=unheard)
+    freed = [bytearray(b"x" * 100_000) for _ in range(4 * LIMIT_MB * 10)]
+    kept = freed[::100]
+    del freed
     with pytest.raises(MemoryError):
         run_in_child(fill_and_break, hear=unheard)
+    del kept
 
 
-def test_hostile_document_ends_a_process_and_is_told_as_too_much_memory(
-    settings: Settings,
-) -> None:
-    settings.TASK_MEMORY_MB = LIMIT_MB
-    data = material.names(HOSTILE_BYTES)
-    bare = os.fork()
-    if bare == 0:
-        # Without the child that is proved here: the process that reads it is gone.
-        faulthandler.disable()
-        with memory_limit():
-            judge(data, unheard)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(bare, 0)[1]) == -signal.SIGSEGV
-    with pytest.raises(MemoryError):
-        run_apart(partial(judge, data), reads=[data])
+# A process of its own: what this one has freed would be memory beyond the limit.
+READER = """
+import django, os, sys
+django.setup()
+from functools import partial
+from django.conf import settings
+from evidence.queue.children import run_apart
+from evidence.queue.limits import memory_limit
+from tests.evidence.queue.test_children import HOSTILE_BYTES, LIMIT_MB, judge, unheard
+from tests.bench import hostile_material as material
+settings.TASK_MEMORY_MB = LIMIT_MB
+data = material.names(HOSTILE_BYTES)
+try:
+    run_apart(partial(judge, data), reads=[data])
+except MemoryError:
+    print("told as too much memory", flush=True)
+with memory_limit():
+    judge(data, unheard)
+print("read")
+"""
+
+
+def test_hostile_document_ends_a_process_and_is_told_as_too_much_memory() -> None:
+    """Without the child that is proved first, the process that reads it is gone."""
+    reader = subprocess.run([sys.executable, "-c", READER], capture_output=True)
+    assert reader.stdout == b"told as too much memory\n", reader.stderr
+    assert reader.returncode == -signal.SIGSEGV
 
 
 def test_broken_parser_and_killed_child_are_told_apart() -> None:
@@ -120,7 +137,7 @@ def test_broken_parser_and_killed_child_are_told_apart() -> None:
 def test_verification_is_given_up_at_the_first_try(
     db: None, settings: Settings
 ) -> None:
-    hostile = material.names(HOSTILE_BYTES)
+    hostile = material.names(ALWAYS_HOSTILE_BYTES)
     item = make_evidence(make_incident(), content=hostile, name="bundle.json")
     request = request_verification(item_id=item.pk, actor=None)
     settings.TASK_MEMORY_MB = LIMIT_MB
