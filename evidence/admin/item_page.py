@@ -269,7 +269,10 @@ def _errors(
     names = ("report", "from", "before")
     query = {name: request.GET[name] for name in names if name in request.GET}
     query["view"] = "errors"
-    return {"page": keyset_page(report.errors.all(), key="position", query=query)}
+    return {
+        "page": keyset_page(report.errors.all(), key="position", query=query),
+        "unstored": report.count_unstored_errors(),
+    }
 
 
 def _custody(

@@ -49,14 +49,23 @@ class ReportSummarySerializer(serializers.ModelSerializer):
 class ReportSerializer(ReportSummarySerializer):
     """The whole report but its errors and replay steps, which have pages.
 
-    `replay_tombstone` is null unless the replay was pruned: when, as who approved, and
-    which archive has it.
+    `unstored_error_count` says how many of `error_count` are not among the pages of
+    errors: of very many only the first are stored. `replay_tombstone` is null unless
+    the replay was pruned: when, as who approved, and which archive has it.
     """
 
+    unstored_error_count = serializers.IntegerField(
+        source="count_unstored_errors", read_only=True, min_value=0
+    )
     replay_tombstone = serializers.SerializerMethodField()
 
     class Meta(ReportSummarySerializer.Meta):
-        fields = (*ReportSummarySerializer.Meta.fields, "details", "replay_tombstone")
+        fields = (
+            *ReportSummarySerializer.Meta.fields,
+            "unstored_error_count",
+            "details",
+            "replay_tombstone",
+        )
         read_only_fields = fields
 
     @extend_schema_field(TombstoneSerializer(allow_null=True))

@@ -53,6 +53,7 @@ class VerificationRequest(QueuedWork, CaseBound):
 class VerificationReport(AppendOnlyModel, CaseBound):
     """What one verification found. One request has exactly one.
 
+    `error_count` counts all errors; of very many only the first are stored.
     `details` is the engine's report (docs/evidence-format.md, sections 2 and 3)
     without `verification_errors`, which are rows of their own so that a page of them
     is as quick in a long ledger as in a short one. `overview` is what the evidence page
@@ -110,6 +111,13 @@ class VerificationReport(AppendOnlyModel, CaseBound):
     def is_passing(self) -> bool:
         """Return whether the content was verified; that its digest matches is less."""
         return self.outcome == Outcome.VERIFIED
+
+    def count_unstored_errors(self) -> int:
+        """Return how many of the errors counted are not among the rows."""
+        if not self.error_count:
+            return 0
+        last = self.errors.aggregate(last=models.Max("position"))["last"]
+        return self.error_count - (0 if last is None else int(last) + 1)
 
 
 class VerificationError(AppendOnlyModel, CaseBound):

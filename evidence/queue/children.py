@@ -41,8 +41,8 @@ Result = TypeVar("Result")
 Tell = Callable[[float], None]
 """Is told the fraction of the work that is done."""
 
-# A choice, not a measurement: 30 MB of one-byte calls pass 3,072 MiB, which is at least
-# a hundred bytes for each; how many more they would take is not known.
+# Of ten hostile kinds of document a ledger of one-byte entries takes most: 129 bytes
+# for each (docs/benchmarks.md). Four times that is for what nobody has thought of yet.
 MOST_MEMORY_PER_BYTE = 512
 # A buffer that grows doubles: who holds a quarter of the limit may have asked for more
 # than the rest.

@@ -59,7 +59,9 @@ def make_item(incident: Incident, number: int = 1) -> EvidenceItem:
     )
 
 
-def make_report(item: EvidenceItem, *, steps: int = 0, errors: int = 0) -> Any:
+def make_report(
+    item: EvidenceItem, *, steps: int = 0, errors: int = 0, unstored: int = 0
+) -> Any:
     moment = timezone.now()
     request = VerificationRequest.objects.create(
         item=item,
@@ -79,7 +81,7 @@ def make_report(item: EvidenceItem, *, steps: int = 0, errors: int = 0) -> Any:
         engine_version="1",
         steps={"bundle_hash": "fail"},
         details={"ledger": {"gaps": []}},
-        error_count=errors,
+        error_count=errors + unstored,
         step_count=steps,
     )
     VerificationError.objects.bulk_create(
@@ -321,6 +323,13 @@ def test_report_lists_errors_and_steps_in_pages(reader: APIClient) -> None:
     found = pages(reader, f"{url}replay-steps/?extension_id=ext.1&trusted=true")
     assert [step["index"] for step in found] == [1, 4]
     assert len(pages(reader, f"{url}errors/?code=hash_mismatch")) == 2
+
+
+def test_report_says_how_many_errors_are_not_stored(reader: APIClient) -> None:
+    report = make_report(make_item(make_incident()), errors=4, unstored=9)
+    url = f"{ROOT}reports/{report.pk}/"
+    assert reader.get(url).json()["unstored_error_count"] == 9
+    assert len(pages(reader, f"{url}errors/")) == 4
 
 
 def test_parts_of_a_report_that_does_not_exist_are_missing(reader: APIClient) -> None:

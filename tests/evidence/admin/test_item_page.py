@@ -8,7 +8,12 @@ from django.urls import reverse
 
 from evidence.format import seal_ledger_entries
 from evidence.models import CustodyKind, VerificationRequest, WorkState
-from evidence.services import request_export, run_export, run_verification
+from evidence.services import (
+    request_export,
+    run_export,
+    run_verification,
+    verification_reports,
+)
 from evidence.storage import key_of
 from tests.evidence.helpers import (
     make_ledger,
@@ -147,6 +152,20 @@ def test_errors_are_paged(client, auditor):
     assert [error.position for error in first.rows] == list(range(50))
     second = client.get("?".join([page_url(item), first.following])).context["page"]
     assert [error.position for error in second.rows] == list(range(50, 100))
+
+
+def test_errors_that_are_too_many_to_store_are_counted_and_told(
+    client, auditor, monkeypatch
+):
+    monkeypatch.setattr(verification_reports, "MOST_STORED_ERRORS", 7)
+    client.force_login(auditor)
+    entries = [{"not": "an entry"} for _ in range(20)]
+    report = make_item(json.dumps(seal_ledger_entries(entries)).encode()).reports.get()
+    assert report.errors.count() == 7
+    assert report.error_count == 20
+    response = client.get(page_url(report.item, view="errors"))
+    more = f"The last {report.error_count - 7} of them are counted and not listed"
+    assert more in text_of(response)
 
 
 def test_hostile_text_is_escaped(client, auditor):
