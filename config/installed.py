@@ -46,6 +46,8 @@ MIDDLEWARE = [
     "config.middleware.PlainAddressMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.PathPolicyMiddleware",
+    # What stands before it holds for its answers too.
+    "config.at_once.AlertsAtOnceMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

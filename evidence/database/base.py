@@ -81,6 +81,8 @@ TAKE_ROLE = """
 LEAVE_ROLE = """
     SELECT set_config('role', 'none', false), set_config('search_path', NULL, false)
 """
+PREPARED_AFTER = 2
+"""How often a statement is sent before the server keeps its plan."""
 TRUSTED_SECONDS = 2.0
 """How long after its last request a connection that says nothing is taken for well. A
 server that ends says so on the socket; a network that is cut says nothing."""
@@ -125,6 +127,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """For which purpose a request that only reads writes now."""
         self.used_until = float("-inf")
         """When the last request was done with it, by the monotonic clock."""
+
+    def kept_plans(self) -> Any:
+        """Return a cursor whose statements the server plans once a connection.
+
+        For one that is sent for each request and is dear to plan. Sessions are our own
+        (evidence/database/pooling.py): a plan is where it was made.
+        """
+        own: Any = self
+        own.close_if_health_check_failed()
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            self.connection.prepare_threshold = PREPARED_AFTER
+            cursor: Any = base.ServerBindingCursor
+            return own._prepare_cursor(cursor(self.connection))
 
     def begin_reading(self, role: str) -> None:
         """Take the role; raise ReadingRoleMissing where that cannot be."""

@@ -211,7 +211,11 @@ def _document(outcome: Answer | RefusedAlert) -> dict[str, Any]:
             "problems": list(outcome.problems),
         }
     row = outcome.row
-    named = {"source": row.source, "alert_id": row.alert_id, "id": row.pk}
+    named: dict[str, Any] = {
+        "source": row.source,
+        "alert_id": row.alert_id,
+        "id": row.pk,
+    }
     if outcome.conflict:
         detail = (
             f"{row.alert_id} of {row.source} is stored with other content (SHA-256 "
@@ -224,12 +228,32 @@ def _document(outcome: Answer | RefusedAlert) -> dict[str, Any]:
             "detail": detail,
         }
     case = row.decided_incident
+    return accepted_document(
+        **named,
+        decision=row.decision,
+        incident=case.reference if case and is_shown(case) else None,
+        document_sha256=row.document_sha256,
+    )
+
+
+def accepted_document(
+    *,
+    source: str,
+    alert_id: str,
+    id: int,
+    decision: str,
+    incident: str | None,
+    document_sha256: str,
+) -> dict[str, Any]:
+    """Return the result of an alert that is stored."""
     return {
         "result": "accepted",
-        **named,
-        "decision": str(row.decision),
-        "incident": case.reference if case and is_shown(case) else None,
-        "document_sha256": row.document_sha256,
+        "source": source,
+        "alert_id": alert_id,
+        "id": id,
+        "decision": str(decision),
+        "incident": incident,
+        "document_sha256": document_sha256,
     }
 
 

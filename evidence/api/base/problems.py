@@ -26,6 +26,7 @@ from evidence.errors import CasefileError, as_refusal
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:casefile:problem:"
 NOT_FOUND = "There is nothing here, or nothing that you may see."
+MALFORMED = ("malformed_request", "The request could not be read to its end.")
 UNUSABLE = (
     "A value that was sent cannot be used: it is out of range, or holds a character "
     "that no text here can hold."
@@ -76,8 +77,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", str(error), path
         )
     if isinstance(error, (SuspiciousOperation, UnreadablePostError)):
-        detail = "The request could not be read to its end."
-        return _respond(HTTPStatus.BAD_REQUEST, "malformed_request", detail, path)
+        return _respond(HTTPStatus.BAD_REQUEST, *MALFORMED, path)
     if isinstance(error, (OperationalError, InterfaceError)):
         return _respond_unavailable(path)
     if isinstance(error, DataError):
@@ -99,6 +99,11 @@ def problem_response(
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response["Retry-After"] = str(RETRY_SECONDS)
     return response
+
+
+def malformed_response(request: HttpRequest) -> JsonResponse:
+    """Return the problem of a body that ended too soon, from outside DRF's views."""
+    return problem_response(request, HTTPStatus.BAD_REQUEST, *MALFORMED)
 
 
 def _as_problem(error: Exception, response: Response, path: str) -> Response:

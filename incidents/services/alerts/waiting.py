@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
@@ -22,7 +22,10 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
+from evidence.accounts.token_in_force import WHILE_IN_FORCE, facts_of_use
+from evidence.database.base import DatabaseWrapper
 from evidence.errors import HealthWarning
+from evidence.models import TokenScope
 from evidence.models.case_bound import unwatched
 from evidence.queue.sending import send_now
 from incidents.models import Alert, AlertDecision
@@ -35,23 +38,36 @@ from policy.services.extensions import note_extension
 log = logging.getLogger(__name__)
 
 TASK = "incidents.decide_alerts"
+ADD_ALERT = "incidents.add_alert"
 NUDGE_SECONDS = 0.4
 """How often a process sends the worker a message, however many alerts come in."""
 NUDGED_AFTER_SECONDS = 0.5
 """When the message is acted on: after the last alert that it stands for."""
 LATE_AFTER = dt.timedelta(seconds=30)
 """An alert that waits so long waits for a worker that is not there, or too slow."""
-STORE = """
+# What a document's alert is stored as, whoever its sender is.
+INSERT = """
     INSERT INTO incidents_alert (
            source, alert_id, category, severity, happened_at, capability, method,
            call_id, reason_codes, summary, risk_score, document, document_sha256,
            received_at, decision, extension_id, received_from_id)
-    SELECT %s, %s, %s, %s, %s::timestamptz, %s, %s,
-           %s, %s::jsonb, %s, %s::float8, %s::jsonb, %s,
-           %s::timestamptz, 'waiting', extension.id, %s::int
+    SELECT %(source)s, %(alert_id)s, %(category)s, %(severity)s,
+           %(happened_at)s::timestamptz, %(capability)s, %(method)s,
+           %(call_id)s, %(reason_codes)s::jsonb, %(summary)s, %(risk_score)s::float8,
+           %(document)s::jsonb, %(document_sha256)s,
+           %(now)s::timestamptz, 'waiting', extension.id, """
+UNLESS_KNOWN = "ON CONFLICT (source, alert_id) DO NOTHING"
+STORE = f"""{INSERT} %(sender)s::int
       FROM policy_extension AS extension
-     WHERE extension.extension_id = %s
-        ON CONFLICT (source, alert_id) DO NOTHING
+     WHERE extension.extension_id = %(extension_id)s
+    {UNLESS_KNOWN}
+"""
+STORE_BY_TOKEN = f"""{INSERT} person.id
+      FROM policy_extension AS extension, evidence_apitoken AS token
+      JOIN auth_user AS person ON person.id = token.user_id
+     WHERE extension.extension_id = %(extension_id)s AND {WHILE_IN_FORCE}
+    {UNLESS_KNOWN}
+    RETURNING id, received_from_id
 """
 OLDEST_GROUPS = """
     SELECT DISTINCT name, category
@@ -70,7 +86,7 @@ def accept_alert(
     *, alert: IncomingAlert, actor: Actor, now: dt.datetime | None = None
 ) -> Answer:
     """Store an alert that a worker will decide on; one that is known stays as it is."""
-    require_permission(actor, "incidents.add_alert")
+    require_permission(actor, ADD_ALERT)
     moment = now or timezone.now()
     known = find_known({alert.key}).get(alert.key)
     is_new = known is None and _store(alert, actor, moment)
@@ -81,24 +97,74 @@ def accept_alert(
     return Answer(row, created=is_new and not conflict, conflict=conflict)
 
 
-def values_of(alert: IncomingAlert, now: dt.datetime) -> list[Any]:
-    """Return what STORE takes of an alert, in its order."""
+@dataclass(frozen=True)
+class StoredAtOnce:
+    """A new alert's row, and whose token it came with."""
+
+    pk: int
+    sender_id: int
+
+
+def accept_by_token(
+    *,
+    alert: IncomingAlert,
+    token: int,
+    token_digest: str,
+    address: str | None,
+    now: dt.datetime,
+) -> StoredAtOnce | None:
+    """Store a new alert if its token may send it, in the statement that asks that.
+
+    None where something else is to be done or said: a token that is not in force or
+    whose use is to be noted, an alert or a conflict that is known, an extension that
+    is new. Nothing was stored then, and `accept_alert` finds out which it is.
+    """
+    facts = facts_of_use(
+        token,
+        token_digest,
+        scope=TokenScope.ALERTS_WRITE,
+        permission=ADD_ALERT,
+        address_text=address,
+        now=now,
+    )
+    database = cast(DatabaseWrapper, connection)
+    with database.kept_plans() as cursor:
+        cursor.execute(STORE_BY_TOKEN, values_of(alert, now) | facts)
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    transaction.on_commit(worker_bell.ring)
+    return StoredAtOnce(*found)
+
+
+def values_of(alert: IncomingAlert, now: dt.datetime) -> dict[str, Any]:
+    """Return what INSERT takes of an alert, and the extension that it names."""
     read = alert.alert
-    return [
-        *(str(alert.source), read.alert_id, read.category, str(read.severity)),
-        *(alert.happened_at, read.capability, read.method, read.call_id),
-        *(json.dumps(read.reason_codes), read.summary, read.risk_score),
-        *(json.dumps(read.content), alert.document_sha256, now),
-    ]
+    return {
+        "source": str(alert.source),
+        "alert_id": read.alert_id,
+        "category": read.category,
+        "severity": str(read.severity),
+        "happened_at": alert.happened_at,
+        "capability": read.capability,
+        "method": read.method,
+        "call_id": read.call_id,
+        "reason_codes": json.dumps(read.reason_codes),
+        "summary": read.summary,
+        "risk_score": read.risk_score,
+        "document": json.dumps(read.content),
+        "document_sha256": alert.document_sha256,
+        "now": now,
+        "extension_id": read.extension_id,
+    }
 
 
 def _store(alert: IncomingAlert, actor: Actor, now: dt.datetime) -> bool:
     """Store it in one statement; return False where another request just did."""
-    extension_id = alert.alert.extension_id
-    note_extension(extension_id=extension_id, seen_in=SEEN_IN, now=now)
+    note_extension(extension_id=alert.alert.extension_id, seen_in=SEEN_IN, now=now)
     sender = actor.pk if actor else None
     with connection.cursor() as cursor:
-        cursor.execute(STORE, [*values_of(alert, now), sender, extension_id])
+        cursor.execute(STORE, values_of(alert, now) | {"sender": sender})
         return cursor.rowcount == 1
 
 
