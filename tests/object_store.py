@@ -73,7 +73,7 @@ def running_object_store(folder: Path) -> Iterator[str]:
     """Run a store that keeps its objects in this folder; yield its address."""
     handler = type("HandlerOfFolder", (Handler,), {"folder": folder})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
