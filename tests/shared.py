@@ -82,8 +82,11 @@ def share(make: Callable[[], Any]) -> tuple[Any, Any, Any, Any]:
             yield
             transaction.set_rollback(True)
 
+    # It takes `db`: what a test does that asks for no world is given up too.
     @pytest.fixture(autouse=True)
-    def evidence_folder(settings: Settings, evidence_folder: Path, _kept: Kept) -> Path:
+    def evidence_folder(
+        settings: Settings, evidence_folder: Path, _kept: Kept, db: None
+    ) -> Path:
         """Let each test have its own copy of the files, to do with as it likes."""
         shutil.copytree(_kept.folder, evidence_folder, dirs_exist_ok=True)
         key = Path(f"{_kept.folder}.log-key")

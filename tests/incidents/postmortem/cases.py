@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Mapping
 
 from django.contrib.auth.models import User
 
@@ -98,3 +99,19 @@ def archive_case(incident: Incident) -> None:
     """Do what a worker does: make the archives that were asked for."""
     for archive in incident.archives.filter(state__in=UNFINISHED_STATES):
         run_archive(archive_id=archive.pk)
+
+
+Stage = Incident | Postmortem | PostmortemVersion
+STAGES: Mapping[str, Callable[[], Stage]] = {
+    "case": make_case,
+    "opened": make_postmortem,
+    "written": lambda: write(make_postmortem()),
+    "version": make_version,
+    "signed": make_signed,
+}
+"""How far a postmortem has come, and what makes a case of its own come so far."""
+
+
+def make_stages(*names: str) -> Callable[[], Mapping[str, Stage]]:
+    """Return what makes a world for `tests.shared.share`: these stages, by name."""
+    return lambda: {name: STAGES[name]() for name in names}

@@ -29,14 +29,16 @@ from tests.incidents.postmortem.cases import (
     archive_case,
     make_case,
     make_postmortem,
-    make_signed,
-    make_version,
+    make_stages,
     sign,
     submit,
     write,
 )
+from tests.shared import share
 
-pytestmark = pytest.mark.django_db
+_kept, stages, _django_db_helper, evidence_folder = share(
+    make_stages("case", "opened", "written", "version", "signed")
+)
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -62,9 +64,8 @@ def messages_of(response) -> str:
 @pytest.mark.parametrize(
     "role", [Role.RESPONDER, Role.REVIEWER, Role.AUDITOR, Role.ADMINISTRATOR]
 )
-def test_every_role_reads_every_page(role):
-    version = make_signed()
-    postmortem = version.postmortem
+def test_every_role_reads_every_page(role, signed):
+    postmortem = signed.postmortem
     client = client_of(role)
     pages = [
         url("postmortem_changelist"),
@@ -80,8 +81,8 @@ def test_every_role_reads_every_page(role):
         assert client.get(page).status_code == 200, page
 
 
-def test_outsider_sees_nothing():
-    postmortem = make_version().postmortem
+def test_outsider_sees_nothing(version):
+    postmortem = version.postmortem
     client = client_of(None)
     for name in ("change", "edit", "compare"):
         page = url(f"postmortem_{name}", postmortem.pk)
@@ -90,28 +91,26 @@ def test_outsider_sees_nothing():
 
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.ADMINISTRATOR])
-def test_readers_are_offered_nothing_and_refused_everything(role):
-    postmortem = write(make_postmortem())
+def test_readers_are_offered_nothing_and_refused_everything(role, written):
     client = client_of(role)
-    page = client.get(url("postmortem_change", postmortem.pk)).content.decode()
+    page = client.get(url("postmortem_change", written.pk)).content.decode()
     assert "Submit for review" not in page
-    assert client.get(url("postmortem_edit", postmortem.pk)).status_code == 403
+    assert client.get(url("postmortem_edit", written.pk)).status_code == 403
     posts = [
-        url("postmortem_edit", postmortem.pk),
-        url("postmortem_autosave", postmortem.pk),
-        url("postmortem_open", postmortem.incident.pk),
-        url("actionitem_new", postmortem.incident.pk),
+        url("postmortem_edit", written.pk),
+        url("postmortem_autosave", written.pk),
+        url("postmortem_open", written.incident.pk),
+        url("actionitem_new", written.incident.pk),
         *(
-            url("postmortem_do", postmortem.pk, name)
+            url("postmortem_do", written.pk, name)
             for name in ("submit", "take-up", "findings")
         ),
     ]
     for target in posts:
-        assert client.post(target, form_of(postmortem)).status_code == 403, target
+        assert client.post(target, form_of(written)).status_code == 403, target
 
 
-def test_responder_is_not_offered_a_signature():
-    version = make_version()
+def test_responder_is_not_offered_a_signature(version):
     client = client_of(Role.RESPONDER)
     page = client.get(url("postmortem_change", version.postmortem_id)).content.decode()
     assert "Return to the authors" not in page
@@ -120,8 +119,7 @@ def test_responder_is_not_offered_a_signature():
     assert client.post(target, form).status_code == 403
 
 
-def test_signing_asks_once_more_and_names_what_is_signed():
-    version = make_version()
+def test_signing_asks_once_more_and_names_what_is_signed(version):
     client = client_of(Role.REVIEWER)
     page = client.get(url("postmortem_change", version.postmortem_id)).content.decode()
     question = page[page.index("You are about to sign") : page.index("Yes, sign")]
@@ -130,9 +128,9 @@ def test_signing_asks_once_more_and_names_what_is_signed():
     assert version.content_sha256[:16] in question
 
 
-def test_author_is_told_of_four_eyes_and_refused():
+def test_author_is_told_of_four_eyes_and_refused(opened):
     author = make_user(Role.REVIEWER)
-    version = submit(write(make_postmortem(), actor=author), actor=author)
+    version = submit(write(opened, actor=author), actor=author)
     client = client_of(Role.REVIEWER)
     page = client.get(url("postmortem_change", version.postmortem_id)).content.decode()
     assert "Another reviewer has to sign it" in page
@@ -142,12 +140,11 @@ def test_author_is_told_of_four_eyes_and_refused():
     assert "it takes a reviewer who did not" in refused
 
 
-def test_whole_way_by_the_forms():
-    incident = make_case()
+def test_whole_way_by_the_forms(case):
     responder, reviewer = client_of(Role.RESPONDER), client_of(Role.REVIEWER)
-    responder.post(url("postmortem_open", incident.pk))
-    postmortem = Postmortem.objects.get(cycle__incident=incident)
-    make_postmortem(incident)  # the worker's part: findings
+    responder.post(url("postmortem_open", case.pk))
+    postmortem = Postmortem.objects.get(cycle__incident=case)
+    make_postmortem(case)  # the worker's part: findings
     edit = url("postmortem_edit", postmortem.pk)
     answer = responder.post(edit, {**form_of(postmortem, **TEXTS), "submit": "1"})
     assert answer.status_code == 302
@@ -163,34 +160,31 @@ def test_whole_way_by_the_forms():
     assert postmortem.state == "signed"
 
 
-def test_autosave_answers_with_the_revision_and_what_others_changed():
-    postmortem = make_postmortem()
-    form = form_of(postmortem, summary="mine, ")
+def test_autosave_answers_with_the_revision_and_what_others_changed(opened):
+    form = form_of(opened, summary="mine, ")
     colleague = client_of(Role.RESPONDER, "colleague")
-    theirs = form_of(postmortem, lessons="theirs")
-    target = url("postmortem_autosave", postmortem.pk)
+    theirs = form_of(opened, lessons="theirs")
+    target = url("postmortem_autosave", opened.pk)
     assert colleague.post(target, theirs).json()["revision"] == 2
     answer = client_of(Role.RESPONDER).post(target, form).json()
     assert answer["revision"] == 3
     assert answer["sections"] == {"lessons": "theirs"}
 
 
-def test_autosave_conflict_is_409_and_overwrites_nothing():
-    postmortem = make_postmortem()
-    target = url("postmortem_autosave", postmortem.pk)
-    mine = form_of(postmortem, summary="mine")
-    theirs = form_of(postmortem, summary="theirs")
+def test_autosave_conflict_is_409_and_overwrites_nothing(opened):
+    target = url("postmortem_autosave", opened.pk)
+    mine = form_of(opened, summary="mine")
+    theirs = form_of(opened, summary="theirs")
     client_of(Role.RESPONDER, "colleague").post(target, theirs)
     answer = client_of(Role.RESPONDER).post(target, mine)
     assert (answer.status_code, answer.json()["code"]) == (409, "edit_conflict")
-    assert current_draft(postmortem).sections["summary"] == "theirs"
+    assert current_draft(opened).sections["summary"] == "theirs"
 
 
-def test_conflict_without_script_shows_both_and_keeps_what_was_typed():
-    postmortem = make_postmortem()
-    mine = form_of(postmortem, summary="mine")
-    theirs = form_of(postmortem, summary="theirs")
-    edit = url("postmortem_edit", postmortem.pk)
+def test_conflict_without_script_shows_both_and_keeps_what_was_typed(opened):
+    mine = form_of(opened, summary="mine")
+    theirs = form_of(opened, summary="theirs")
+    edit = url("postmortem_edit", opened.pk)
     client_of(Role.RESPONDER, "colleague").post(edit, theirs)
     client = client_of(Role.RESPONDER)
     answer = client.post(edit, mine)
@@ -200,16 +194,15 @@ def test_conflict_without_script_shows_both_and_keeps_what_was_typed():
     assert ">\nmine</textarea>" in page
     again = {**mine, "revision": 2}
     assert client.post(edit, again).status_code == 302
-    assert current_draft(postmortem).sections["summary"] == "mine"
+    assert current_draft(opened).sections["summary"] == "mine"
 
 
 @pytest.mark.parametrize(
     "changes", [{"revision": "x"}, {"revision": "9" * 30}, {"summary": "x" * 20_001}]
 )
-def test_bad_form_is_refused_in_words(changes):
-    postmortem = make_postmortem()
-    target = url("postmortem_autosave", postmortem.pk)
-    answer = client_of(Role.RESPONDER).post(target, {**form_of(postmortem), **changes})
+def test_bad_form_is_refused_in_words(changes, opened):
+    target = url("postmortem_autosave", opened.pk)
+    answer = client_of(Role.RESPONDER).post(target, {**form_of(opened), **changes})
     assert answer.status_code == 422
     assert answer.json()["detail"]
 
@@ -247,19 +240,18 @@ def test_hostile_text_stays_text_on_every_page():
         assert 'href="javascript' not in html, page
 
 
-def test_exports_are_downloads_of_the_very_version():
-    version = make_signed()
+def test_exports_are_downloads_of_the_very_version(signed):
     client = client_of(Role.AUDITOR)
     found = {}
     for form in ("md", "pdf", "json"):
-        answer = client.get(url("postmortem_export", version.postmortem_id, form))
+        answer = client.get(url("postmortem_export", signed.postmortem_id, form))
         assert answer["Content-Disposition"].endswith(
             f'-postmortem-v1_TLP-AMBER.{form}"'
         )
         assert answer["X-Content-Type-Options"] == "nosniff"
         found[form] = answer.content
     assert found["json"].replace(b'"tlp":"TLP:AMBER",', b"") == (
-        version.document.encode()
+        signed.document.encode()
     )
     assert json.loads(found["json"])["sections"] == TEXTS
     assert json.loads(found["json"])["tlp"] == "TLP:AMBER"
@@ -270,16 +262,14 @@ def test_exports_are_downloads_of_the_very_version():
 @pytest.mark.parametrize(
     "query", ["?version=9", "?version=x", "?version=" + "9" * 40, "?from=0&to=1"]
 )
-def test_version_that_does_not_exist_is_404(query):
-    version = make_version()
+def test_version_that_does_not_exist_is_404(query, version):
     client = client_of(Role.AUDITOR)
     name = "compare" if "from" in query else "change"
     page = url(f"postmortem_{name}", version.postmortem_id)
     assert client.get(page + query).status_code == 404
 
 
-def test_pdf_is_made_by_a_worker_and_handed_out_as_it_is_stored():
-    version = make_version()
+def test_pdf_is_made_by_a_worker_and_handed_out_as_it_is_stored(version):
     client = client_of(Role.AUDITOR)
     page = url("postmortem_change", version.postmortem_id)
     export = url("postmortem_export", version.postmortem_id, "pdf")
@@ -299,8 +289,7 @@ def test_pdf_is_made_by_a_worker_and_handed_out_as_it_is_stored():
     assert "Make the PDF" not in client.get(page).content.decode()
 
 
-def test_pdf_that_was_given_up_says_why_and_is_asked_for_again():
-    version = make_version()
+def test_pdf_that_was_given_up_says_why_and_is_asked_for_again(version):
     client = client_of(Role.RESPONDER)
     ask = url("postmortem_do", version.postmortem_id, "pdf")
     client.post(ask, {"version": version.number})
@@ -316,8 +305,7 @@ def test_pdf_that_was_given_up_says_why_and_is_asked_for_again():
     assert run_pdf(pdf_id=newest.pk).state == "done"
 
 
-def test_archive_that_was_given_up_says_why_everywhere_and_is_asked_for_again():
-    version = make_version()
+def test_archive_that_was_given_up_says_why_everywhere_and_is_asked_for_again(version):
     review = sign(version)
     PostmortemArchiving.objects.update(attempts=3)
     assert run_archiving(archiving_id=review.archivings.get().pk) is None
@@ -347,19 +335,18 @@ def test_archive_that_was_given_up_says_why_everywhere_and_is_asked_for_again():
     assert not PostmortemPdf.objects.exists()
 
 
-def test_voided_signature_shows():
-    version = make_signed()
+def test_voided_signature_shows(signed):
     client = client_of(Role.RESPONDER)
     client.post(
-        url("postmortem_do", version.postmortem_id, "take-up"), {"reason": "a mistake"}
+        url("postmortem_do", signed.postmortem_id, "take-up"), {"reason": "a mistake"}
     )
-    target = url("postmortem_change", version.postmortem_id)
+    target = url("postmortem_change", signed.postmortem_id)
     assert (
         "This signature is void" in client.get(f"{target}?version=1").content.decode()
     )
     assert "is void" in client.get(target).content.decode()
     export = client.get(
-        url("postmortem_export", version.postmortem_id, "md") + "?version=1"
+        url("postmortem_export", signed.postmortem_id, "md") + "?version=1"
     )
     assert "not signed" in export.content.decode()
 
@@ -372,9 +359,8 @@ def count_queries(client: Client, target: str) -> int:
     return len(queries.captured_queries)
 
 
-def test_page_costs_the_same_however_much_there_is():
-    incident = make_case()
-    version = make_version(incident)
+def test_page_costs_the_same_however_much_there_is(version):
+    incident = version.postmortem.incident
     client = client_of(Role.RESPONDER)
     target = url("postmortem_change", version.postmortem_id)
     before = count_queries(client, target)

@@ -35,16 +35,18 @@ from tests.incidents.gates import read_gates
 from tests.incidents.postmortem.cases import (
     LATER,
     archive_case,
-    make_case,
-    make_postmortem,
     make_signed,
+    make_stages,
     make_version,
     sign,
     submit,
     write,
 )
+from tests.shared import share
 
-pytestmark = pytest.mark.django_db
+_kept, stages, _django_db_helper, evidence_folder = share(
+    make_stages("case", "opened", "written", "version", "signed")
+)
 INSERT_SIGNATURE = """
     INSERT INTO incidents_postmortemreview
         (version_id, verdict, content_sha256, comment, reviewed_at, reviewer_id)
@@ -77,8 +79,7 @@ def insert_signature(version, reviewer, **changes):
         cursor.execute(INSERT_SIGNATURE, [version.pk, *values.values(), reviewer.pk])
 
 
-def test_reviewer_signs_what_somebody_else_wrote():
-    version = make_version()
+def test_reviewer_signs_what_somebody_else_wrote(version):
     review = sign(version)
     assert review.content_sha256 == version.content_sha256
     version.postmortem.refresh_from_db()
@@ -90,64 +91,63 @@ def test_reviewer_signs_what_somebody_else_wrote():
     assert entry.after["content_sha256"] == version.content_sha256
 
 
-def test_author_cannot_sign_though_a_reviewer():
+def test_author_cannot_sign_though_a_reviewer(opened):
     author = make_user(Role.REVIEWER)
-    version = submit(write(make_postmortem(), actor=author), actor=author)
+    version = submit(write(opened, actor=author), actor=author)
     with pytest.raises(FourEyesRefused, match="reviewer wrote a part"):
         sign(version, actor=author)
 
 
-def test_who_wrote_only_an_earlier_draft_cannot_sign():
+def test_who_wrote_only_an_earlier_draft_cannot_sign(opened):
     reviewer = make_user(Role.REVIEWER)
-    postmortem = write(make_postmortem(), actor=reviewer, summary="first words")
+    postmortem = write(opened, actor=reviewer, summary="first words")
     version = submit(write(postmortem, summary="other words"))
     with pytest.raises(FourEyesRefused):
         sign(version, actor=reviewer)
 
 
-def test_who_only_submitted_cannot_sign():
+def test_who_only_submitted_cannot_sign(written):
     reviewer = make_user(Role.REVIEWER)
-    version = submit(write(make_postmortem()), actor=reviewer)
+    version = submit(written, actor=reviewer)
     with pytest.raises(FourEyesRefused):
         sign(version, actor=reviewer)
 
 
-def test_author_of_an_earlier_version_cannot_sign_a_later_one():
+def test_author_of_an_earlier_version_cannot_sign_a_later_one(opened):
     reviewer = make_user(Role.REVIEWER)
-    first = submit(write(make_postmortem(), actor=reviewer), actor=reviewer)
+    first = submit(write(opened, actor=reviewer), actor=reviewer)
     take_up_again(actor=reviewer, postmortem_id=first.postmortem_id, reason="x")
     second = submit(write(first.postmortem, summary="all new"))
     with pytest.raises(FourEyesRefused):
         sign(second, actor=reviewer)
 
 
-def test_superuser_is_not_exempt():
+def test_superuser_is_not_exempt(opened):
     root = make_superuser()
-    version = submit(write(make_postmortem(), actor=root), actor=root)
+    version = submit(write(opened, actor=root), actor=root)
     with pytest.raises(FourEyesRefused):
         sign(version, actor=root)
     sign(version, actor=make_superuser("another"))
 
 
-def test_author_cannot_return_it_either():
+def test_author_cannot_return_it_either(opened):
     author = make_user(Role.REVIEWER)
-    version = submit(write(make_postmortem(), actor=author), actor=author)
+    version = submit(write(opened, actor=author), actor=author)
     with pytest.raises(FourEyesRefused):
         return_postmortem(actor=author, version_id=version.pk, comment="more")
 
 
-def test_who_opened_it_and_wrote_nothing_is_no_author():
-    incident, reviewer = make_case(), make_user(Role.REVIEWER)
-    open_postmortem(actor=reviewer, incident_id=incident.pk)
-    sign(make_version(incident), actor=reviewer)
+def test_who_opened_it_and_wrote_nothing_is_no_author(case):
+    reviewer = make_user(Role.REVIEWER)
+    open_postmortem(actor=reviewer, incident_id=case.pk)
+    sign(make_version(case), actor=reviewer)
 
 
 @pytest.mark.parametrize(
     "role",
     [Role.RESPONDER, Role.AUDITOR, Role.ADMINISTRATOR, Role.MACHINE, None],
 )
-def test_only_reviewers_sign_or_return(role):
-    version = make_version()
+def test_only_reviewers_sign_or_return(role, version):
     actor = make_user(role, "somebody")
     with pytest.raises(PermissionRefused):
         sign(version, actor=actor)
@@ -156,38 +156,35 @@ def test_only_reviewers_sign_or_return(role):
 
 
 @pytest.mark.parametrize("verdict", ["signed", "returned"])
-def test_database_refuses_a_review_by_an_author(verdict):
-    version = make_version()
+def test_database_refuses_a_review_by_an_author(verdict, version):
     author = User.objects.get(username="responder")
     with pytest.raises(DatabaseError, match="four eyes"):
         insert_signature(version, author, verdict=verdict, comment="mine")
 
 
-def test_database_refuses_a_superuser_who_is_an_author():
+def test_database_refuses_a_superuser_who_is_an_author(opened):
     root = make_superuser()
-    version = submit(write(make_postmortem(), actor=root))
+    version = submit(write(opened, actor=root))
     with pytest.raises(DatabaseError, match="four eyes"):
         insert_signature(version, root)
 
 
-def test_database_refuses_who_only_submitted():
-    version = submit(write(make_postmortem()), actor=make_user(Role.REVIEWER))
+def test_database_refuses_who_only_submitted(written):
+    version = submit(written, actor=make_user(Role.REVIEWER))
     with pytest.raises(DatabaseError, match="four eyes"):
         insert_signature(version, make_user(Role.REVIEWER))
 
 
-def test_database_refuses_a_signature_on_another_hash():
-    version = make_version()
+def test_database_refuses_a_signature_on_another_hash(version):
     with pytest.raises(DatabaseError, match="its very content"):
         insert_signature(version, make_user(Role.REVIEWER), content_sha256="0" * 64)
 
 
-def test_database_refuses_a_signature_on_an_older_version():
-    first = make_version()
-    take_up_again(actor=make_user(), postmortem_id=first.postmortem_id, reason="x")
-    submit(write(first.postmortem, summary="new"))
+def test_database_refuses_a_signature_on_an_older_version(version):
+    take_up_again(actor=make_user(), postmortem_id=version.postmortem_id, reason="x")
+    submit(write(version.postmortem, summary="new"))
     with pytest.raises(DatabaseError, match="newest version"):
-        insert_signature(first, make_user(Role.REVIEWER))
+        insert_signature(version, make_user(Role.REVIEWER))
 
 
 @pytest.mark.parametrize(
@@ -199,8 +196,8 @@ def test_database_refuses_a_signature_on_an_older_version():
         "TRUNCATE incidents_postmortemreview CASCADE",
     ],
 )
-def test_database_keeps_signatures(statement):
-    make_signed()
+def test_database_keeps_signatures(statement, signed):
+    assert signed.reviews.exists()
     with (
         pytest.raises(DatabaseError),
         transaction.atomic(),
@@ -209,8 +206,7 @@ def test_database_keeps_signatures(statement):
         cursor.execute(statement)
 
 
-def test_signature_is_on_the_hash_that_was_read():
-    version = make_version()
+def test_signature_is_on_the_hash_that_was_read(version):
     with pytest.raises(PostmortemRefused, match="Read the version that you sign"):
         sign_postmortem(
             actor=make_user(Role.REVIEWER),
@@ -219,16 +215,14 @@ def test_signature_is_on_the_hash_that_was_read():
         )
 
 
-def test_older_version_cannot_be_signed():
-    first = make_version()
-    take_up_again(actor=make_user(), postmortem_id=first.postmortem_id, reason="x")
-    submit(write(first.postmortem, summary="new"))
+def test_older_version_cannot_be_signed(version):
+    take_up_again(actor=make_user(), postmortem_id=version.postmortem_id, reason="x")
+    submit(write(version.postmortem, summary="new"))
     with pytest.raises(PostmortemRefused, match="is not the newest: read version 2"):
-        sign(first)
+        sign(version)
 
 
-def test_return_needs_a_comment_and_opens_the_text_again():
-    version = make_version()
+def test_return_needs_a_comment_and_opens_the_text_again(version):
     reviewer = make_user(Role.REVIEWER)
     with pytest.raises(ReasonMissing):
         return_postmortem(actor=reviewer, version_id=version.pk, comment=" ")
@@ -239,16 +233,14 @@ def test_return_needs_a_comment_and_opens_the_text_again():
     assert sign(again).version.number == 2
 
 
-def test_version_is_reviewed_once():
-    version = make_version()
+def test_version_is_reviewed_once(version):
     sign(version)
     with pytest.raises(TransitionError, match="cannot become"):
         sign(version, actor=make_user(Role.REVIEWER, "second"))
 
 
-def test_edit_voids_the_signature_visibly():
-    version = make_signed()
-    postmortem, incident = version.postmortem, version.postmortem.incident
+def test_edit_voids_the_signature_visibly(signed):
+    postmortem, incident = signed.postmortem, signed.postmortem.incident
     assert set(gate_of(incident).values()) == {""}
     take_up_again(actor=make_user(), postmortem_id=postmortem.pk, reason="a mistake")
     gate = gate_of(incident)
@@ -256,7 +248,7 @@ def test_edit_voids_the_signature_visibly():
     assert gate[ConditionKey.ARTIFACTS_ARCHIVED]
     postmortem.refresh_from_db()
     assert current_signature(postmortem) is None
-    assert PostmortemReview.objects.filter(version=version).exists()
+    assert PostmortemReview.objects.filter(version=signed).exists()
     assert incident.timeline.filter(body__contains="its signature is void").exists()
     submit(write(postmortem, summary="put right"))
     gate = gate_of(incident)
@@ -264,33 +256,31 @@ def test_edit_voids_the_signature_visibly():
     assert "sign it again" in gate[ConditionKey.POSTMORTEM_SIGNED]
 
 
-def test_gate_asks_for_text_signature_and_archive_in_turn():
-    incident = make_case()
-    assert all(gate_of(incident).values())
-    version = make_version(incident)
-    gate = gate_of(incident)
+def test_gate_asks_for_text_signature_and_archive_in_turn(case):
+    assert all(gate_of(case).values())
+    version = make_version(case)
+    gate = gate_of(case)
     assert not gate[ConditionKey.POSTMORTEM_WRITTEN]
     assert gate[ConditionKey.POSTMORTEM_SIGNED] == "a reviewer has to sign it"
     review = sign(version)
-    gate = gate_of(incident)
+    gate = gate_of(case)
     assert not gate[ConditionKey.POSTMORTEM_SIGNED]
     assert gate[ConditionKey.ARTIFACTS_ARCHIVED]
     archive_postmortem(review_id=review.pk)
-    assert gate_of(incident)[ConditionKey.ARTIFACTS_ARCHIVED]
-    archive_case(incident)
-    assert set(gate_of(incident).values()) == {""}
+    assert gate_of(case)[ConditionKey.ARTIFACTS_ARCHIVED]
+    archive_case(case)
+    assert set(gate_of(case).values()) == {""}
 
 
-def test_checklist_follows():
-    version = make_signed()
+def test_checklist_follows(signed):
     states = dict(
-        version.postmortem.cycle.checklist.filter(phase="postmortem").values_list(
+        signed.postmortem.cycle.checklist.filter(phase="postmortem").values_list(
             "key", "state"
         )
     )
     assert set(states.values()) == {"done"}
-    take_up_again(actor=make_user(), postmortem_id=version.postmortem_id, reason="x")
-    items = version.postmortem.cycle.checklist.filter(phase="postmortem")
+    take_up_again(actor=make_user(), postmortem_id=signed.postmortem_id, reason="x")
+    items = signed.postmortem.cycle.checklist.filter(phase="postmortem")
     assert set(items.values_list("state", flat=True)) == {"open"}
 
 
@@ -311,12 +301,11 @@ def complete_up_to(incident: Incident, last: Phase) -> None:
         assert gate.passed
 
 
-def test_case_closes_with_a_signed_and_archived_postmortem_which_then_stays():
-    incident = make_case()
-    complete_up_to(incident, Phase.REMEDIATE)
-    version = make_signed(incident)
+def test_case_closes_with_a_signed_and_archived_postmortem_which_then_stays(case):
+    complete_up_to(case, Phase.REMEDIATE)
+    version = make_signed(case)
     gate = complete_phase(
-        actor=make_user(), incident_id=incident.pk, phase=Phase.POSTMORTEM, now=LATER
+        actor=make_user(), incident_id=case.pk, phase=Phase.POSTMORTEM, now=LATER
     )
     assert gate.passed
     assert not gate.waived
@@ -326,7 +315,7 @@ def test_case_closes_with_a_signed_and_archived_postmortem_which_then_stays():
         )
     close_incident(
         actor=make_user(),
-        incident_id=incident.pk,
+        incident_id=case.pk,
         outcome=make_outcome(resolution="true_positive"),
         lead=make_user(),
         now=LATER,
@@ -335,12 +324,11 @@ def test_case_closes_with_a_signed_and_archived_postmortem_which_then_stays():
         version.postmortem.drafts.create(revision=77, sections={}, saved_at=NOON)
 
 
-def test_unsigned_postmortem_refuses_the_phase():
-    incident = make_case()
-    complete_up_to(incident, Phase.REMEDIATE)
-    make_version(incident)
+def test_unsigned_postmortem_refuses_the_phase(case):
+    complete_up_to(case, Phase.REMEDIATE)
+    make_version(case)
     gate = complete_phase(
-        actor=make_user(), incident_id=incident.pk, phase=Phase.POSTMORTEM, now=LATER
+        actor=make_user(), incident_id=case.pk, phase=Phase.POSTMORTEM, now=LATER
     )
     assert set(gate.decision.codes) == {
         ConditionKey.POSTMORTEM_SIGNED,
@@ -348,8 +336,7 @@ def test_unsigned_postmortem_refuses_the_phase():
     }
 
 
-def test_archive_holds_the_very_document_and_twice_is_once():
-    version = make_version()
+def test_archive_holds_the_very_document_and_twice_is_once(version):
     review = sign(version)
     archive = archive_postmortem(review_id=review.pk)
     stored = read_verified(archive.json_item.sha256_hex)
@@ -363,8 +350,7 @@ def test_archive_holds_the_very_document_and_twice_is_once():
     assert {item.kind for item in archive.items} == {"other"}
 
 
-def test_archive_interrupted_between_files_ends_with_the_same_items():
-    version = make_version()
+def test_archive_interrupted_between_files_ends_with_the_same_items(version):
     review = sign(version)
     first = archive_postmortem(review_id=review.pk)
     sums = [item.sha256_hex for item in first.items]
@@ -380,8 +366,10 @@ def test_archive_interrupted_between_files_ends_with_the_same_items():
     assert PostmortemArchive.objects.count() == 1
 
 
-def test_sweep_queues_what_a_lost_message_left(django_capture_on_commit_callbacks):
-    review = sign(make_version())
+def test_sweep_queues_what_a_lost_message_left(
+    django_capture_on_commit_callbacks, version
+):
+    review = sign(version)
     archiving = review.archivings.get()
     current_app.control.purge()  # The message of other tests' work.
     with django_capture_on_commit_callbacks() as callbacks:
@@ -390,8 +378,7 @@ def test_sweep_queues_what_a_lost_message_left(django_capture_on_commit_callback
     assert ("incidents.archive_postmortem", [archiving.pk]) in sent
 
 
-def test_group_of_a_person_decides_and_not_a_name():
-    version = make_version()
+def test_group_of_a_person_decides_and_not_a_name(version):
     person = make_user(Role.RESPONDER, "promoted")
     with pytest.raises(PermissionRefused):
         sign(version, actor=person)
