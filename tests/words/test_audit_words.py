@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,16 +24,20 @@ RECORDERS = (
 LIST = reverse("admin:evidence_auditentry_changelist")
 
 
-def calls() -> Iterator[tuple[Path, ast.Call, list[ast.expr]]]:
-    """Yield each call that records, with what may be its action."""
-    for app in ("evidence", "policy", "incidents", "config"):
-        for path in sorted((ROOT / app).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if not isinstance(node, ast.Call):
-                    continue
-                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-                if name in RECORDERS:
-                    yield path, node, list(node.args)
+@cache
+def calls() -> list[tuple[Path, ast.Call, list[ast.expr]]]:
+    """Return each call that records, with what may be its action."""
+    return [
+        (path, node, list(node.args))
+        for app in ("evidence", "policy", "incidents", "config")
+        for path in sorted((ROOT / app).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and _name_of(node) in RECORDERS
+    ]
+
+
+def _name_of(call: ast.Call) -> str:
+    return str(getattr(call.func, "id", getattr(call.func, "attr", "")))
 
 
 def strings(node: ast.AST) -> list[str]:

@@ -39,8 +39,8 @@ from tests.config.test_settings import PRODUCTION, ROOT
 from tests.factories import make_incident, make_user
 from tests.incidents.pruning.cases import AT_ONCE, ask, make_archived
 from tests.object_store import running_object_store
+from tests.shared import share
 
-pytestmark = pytest.mark.django_db
 NOW = timezone.now().replace(microsecond=0)
 DAYS = dt.timedelta(days=400)
 
@@ -62,17 +62,15 @@ def store(db: None, keys: None) -> Iterator[Any]:
         yield boto3.client("s3")
 
 
-@pytest.fixture
-def archive(db: None) -> CaseArchive:
-    return make_archive()
-
-
 def make_archive() -> CaseArchive:
     reviewer = make_user(Role.REVIEWER)
     asked = request_archive(incident_id=make_incident().pk, actor=reviewer)
     made = run_archive(archive_id=asked.pk)
     assert made is not None
     return made
+
+
+_kept, archive, _django_db_helper, evidence_folder = share(make_archive)
 
 
 def make_bucket(store: Any) -> None:

@@ -1,12 +1,14 @@
 """A gate that was passed, or left open by its cycle, keeps what it saw for ever."""
 
 import datetime as dt
+from collections.abc import Mapping
 
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from evidence.accounts.access import Role
+from evidence.models import EvidenceItem
 from evidence.services.verification import request_verification, run_verification
 from incidents.models import GateRecord, Incident
 from incidents.services.gates.conditions import read_gate
@@ -35,9 +37,35 @@ from tests.factories import (
 )
 from tests.incidents.gates import read_gates
 from tests.incidents.services.test_phases import SOON, pass_with_waivers, reach, waive
+from tests.shared import share
 from tests.work import count_calls
 
 LATER = NOON + dt.timedelta(hours=1)
+
+
+def make_cases() -> Mapping[str, Incident]:
+    """Return a case that is in COLLECT, and one whose bundle is verified."""
+    verified = make_incident()
+    reach(verified, Phase.COLLECT)
+    make_evidence(verified)
+    make_snapshot(verified)
+    pass_with_waivers(verified, Phase.COLLECT)
+    pass_with_waivers(verified, Phase.VERIFY)
+    collecting = make_incident()
+    reach(collecting, Phase.COLLECT)
+    return {"collecting": collecting, "verified": verified}
+
+
+_kept, cases, _django_db_helper, evidence_folder = share(make_cases)
+
+
+@pytest.fixture
+def collecting(cases: Mapping[str, Incident]) -> Incident:
+    return cases["collecting"]
+
+
+def bundle_of(incident: Incident) -> EvidenceItem:
+    return incident.evidence_items.get(kind="bundle")
 
 
 def complete(incident: Incident, phase: Phase):
@@ -85,23 +113,17 @@ def test_facts_are_written_as_json_with_sets_in_order():
     assert written["postmortem"]["signed_by"] == ""
 
 
-@pytest.mark.django_db
 class TestCompletedGate:
     @pytest.fixture
-    def incident(self):
-        incident = make_incident()
-        reach(incident, Phase.COLLECT)
-        self.bundle = make_evidence(incident)
-        make_snapshot(incident)
-        pass_with_waivers(incident, Phase.COLLECT)
-        pass_with_waivers(incident, Phase.VERIFY)
-        return incident
+    def incident(self, cases):
+        return cases["verified"]
 
     def test_it_keeps_the_evidence_and_the_reports_it_stood_on(self, incident):
         phase = incident.current_cycle.phases.get(phase=Phase.VERIFY)
         (bundle,) = phase.gate_record.facts["bundles"]
-        assert bundle["sha256_hex"] == self.bundle.sha256_hex
-        assert bundle["report_id"] == self.bundle.reports.get().pk
+        item = bundle_of(incident)
+        assert bundle["sha256_hex"] == item.sha256_hex
+        assert bundle["report_id"] == item.reports.get().pk
         assert bundle["valid"] is True
         assert phase.gate_record.recorded_at == SOON
 
@@ -127,7 +149,7 @@ class TestCompletedGate:
     def test_a_later_verification_changes_nothing_of_it(self, incident):
         before = gates_of(incident)
         request = request_verification(
-            item_id=self.bundle.pk, actor=make_user(), now=LATER
+            item_id=bundle_of(incident).pk, actor=make_user(), now=LATER
         )
         assert gates_of(incident) == before
         run_verification(request_id=request.pk)
@@ -180,13 +202,10 @@ class TestCompletedGate:
             )
 
 
-@pytest.mark.django_db
-def test_gate_that_its_cycle_left_open_is_kept_as_it_stood():
-    incident = make_incident()
-    reach(incident, Phase.COLLECT)
-    end_and_reopen(incident)
-    make_evidence(incident)
-    collect = gates_of(incident)[Phase.COLLECT]
+def test_gate_that_its_cycle_left_open_is_kept_as_it_stood(collecting):
+    end_and_reopen(collecting)
+    make_evidence(collecting)
+    collect = gates_of(collecting)[Phase.COLLECT]
     assert [condition.key for condition in collect.failed] == [
         ConditionKey.BUNDLE_STORED,
         ConditionKey.CONFIGURATION_SNAPSHOT,
@@ -194,44 +213,34 @@ def test_gate_that_its_cycle_left_open_is_kept_as_it_stood():
     ]
 
 
-@pytest.mark.django_db
-def test_every_phase_that_has_ended_has_its_gate_kept():
-    incident = make_incident()
-    reach(incident, Phase.COLLECT)
-    end(incident)
-    kept = GateRecord.objects.filter(phase__cycle__incident=incident)
+def test_every_phase_that_has_ended_has_its_gate_kept(collecting):
+    end(collecting)
+    kept = GateRecord.objects.filter(phase__cycle__incident=collecting)
     assert {record.phase.phase for record in kept} == set(PHASE_ORDER[1:])
 
 
-@pytest.mark.django_db
 def test_refused_completion_keeps_no_gate():
     incident = make_incident()
     assert not complete(incident, Phase.CONTAIN).passed
-    assert not GateRecord.objects.exists()
+    assert not GateRecord.objects.filter(phase__cycle__incident=incident).exists()
 
 
-@pytest.mark.django_db
-def test_waiver_that_is_not_needed_any_more_is_kept_beside_what_is_met():
-    incident = make_incident()
-    reach(incident, Phase.COLLECT)
-    waive(incident, ConditionKey.BUNDLE_STORED)
-    make_evidence(incident)
-    make_snapshot(incident)
-    waive(incident, ConditionKey.COLLECTION_ANSWERED)
-    gate = complete(incident, Phase.COLLECT)
+def test_waiver_that_is_not_needed_any_more_is_kept_beside_what_is_met(collecting):
+    waive(collecting, ConditionKey.BUNDLE_STORED)
+    make_evidence(collecting)
+    make_snapshot(collecting)
+    waive(collecting, ConditionKey.COLLECTION_ANSWERED)
+    gate = complete(collecting, Phase.COLLECT)
     assert gate.passed
     assert [condition.key for condition in gate.waived] == [
         ConditionKey.COLLECTION_ANSWERED
     ]
-    assert gates_of(incident)[Phase.COLLECT].conditions[0].waiver.by == "reviewer"
+    assert gates_of(collecting)[Phase.COLLECT].conditions[0].waiver.by == "reviewer"
 
 
-@pytest.mark.django_db
-def test_a_completion_gathers_its_facts_once():
-    incident = make_incident()
-    reach(incident, Phase.COLLECT)
+def test_a_completion_gathers_its_facts_once(collecting):
     for key in condition_keys(Phase.COLLECT):
-        waive(incident, key)
+        waive(collecting, key)
     with count_calls(gather_facts) as read:
-        assert complete(incident, Phase.COLLECT).passed
+        assert complete(collecting, Phase.COLLECT).passed
     assert read == {"gather_facts": 1}
