@@ -46,25 +46,34 @@ def accept_at_once(request: HttpRequest) -> tuple[IncomingAlert, StoredAtOnce] |
     A request that was counted for its rate is not counted again there.
     """
     secret = _find_secret(request) if _is_plain(request) else None
-    token = find_token(secret) if secret else None
-    alert = _read_body(request.body) if token else None
-    if token is None or alert is None:
-        return None
-    rate, client = AlertViewSet.throttle_rate, name_token(token[0])
-    if not is_within_rate(request, name=rate, client=client, now=time.time()):
+    alert = _read_body(request.body) if secret else None
+    if secret is None or alert is None:
         return None
     try:
-        stored = accept_by_token(
-            alert=alert,
-            token=token[0],
-            token_digest=token[1],
-            address=request.META.get("REMOTE_ADDR"),
-            now=timezone.now(),
-        )
+        stored = _store(request, secret, alert)
     except (DatabaseError, CasefileError):
         # Asked again, the database says it to who can put it into words.
         return None
     return (alert, stored) if stored else None
+
+
+def _store(
+    request: HttpRequest, secret: str, alert: IncomingAlert
+) -> StoredAtOnce | None:
+    token = find_token(secret)
+    if token is None:
+        return None
+    pk, digest = token
+    rate, client = AlertViewSet.throttle_rate, name_token(pk)
+    if not is_within_rate(request, name=rate, client=client, now=time.time()):
+        return None
+    return accept_by_token(
+        alert=alert,
+        token=pk,
+        token_digest=digest,
+        address=request.META.get("REMOTE_ADDR"),
+        now=timezone.now(),
+    )
 
 
 def _is_plain(request: HttpRequest) -> bool:

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client import REGISTRY
 from rest_framework.test import APIClient
 
 from evidence.accounts.access import Role
+from evidence.accounts.token_in_force import _find_id
 from evidence.accounts.tokens import create_token, revoke_token
 from evidence.models import ApiToken, TokenScope
 from incidents.models import Alert
@@ -242,6 +243,26 @@ def test_body_that_ends_too_soon_is_told_as_anywhere(sender: Sender) -> None:
     told = [sender.send("b", extra=extra, headers=each) for each in ({}, ORDINARY)]
     assert [answer.status_code for answer in told] == [400, 400]
     assert told[0].json() == told[1].json()
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_database_that_does_not_answer_is_told_as_anywhere(
+    is_known: bool, sender: Sender
+) -> None:
+    """Whether the process knows the token by then or not."""
+    if not is_known:
+        _find_id.cache_clear()
+    with connection.execute_wrapper(refuse):
+        told, ordinary = sender.send("second"), sender.send("second", headers=ORDINARY)
+    assert (told.status_code, told.json()["code"]) == (503, "unavailable")
+    assert told.json() == ordinary.json()
+    assert told["Retry-After"] == ordinary["Retry-After"]
+    assert told.get("Allow") == ordinary.get("Allow")
+    assert not Alert.objects.filter(alert_id="second").exists()
+
+
+def refuse(*statement: Any) -> None:
+    raise OperationalError("the server closed the connection")
 
 
 def test_it_is_counted_among_the_requests(sender: Sender) -> None:
