@@ -27,7 +27,7 @@ from evidence.api.reports import (
     ReportSummarySerializer,
     VerificationErrorSerializer,
 )
-from evidence.audit.history import newest_of_streams
+from evidence.audit.history import newest_of_streams, newest_shown_of_streams
 from evidence.audit.log.reading import entry_proof, newest_checkpoint
 from evidence.format.redaction import flags_set
 from evidence.models import (
@@ -172,6 +172,9 @@ class AuditStreamViewSet(ListViewSet):
     filterset_class = filters.AuditStreamFilter
     read_permission = "evidence.view_auditentry"
     ordering_fields = ("id", "recorded_at")
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return newest_shown_of_streams()
 
 
 class AuditEntryViewSet(ReadOnlyViewSet):

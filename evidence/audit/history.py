@@ -17,13 +17,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, models, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of
 from evidence.audit.chain import SCHEMA, ChainFault, entry_hash, find_chain_faults
 from evidence.format.canonical import MAX_SAFE_INTEGER
 from evidence.models import AuditEntry, NotedHead
+from evidence.models.case_bound import hidden_cases, shown
 from evidence.stored_moments import to_ms
 from evidence.text import storable
 
@@ -225,10 +226,29 @@ def lost_among(noted: models.QuerySet[NotedHead]) -> list[ChainFault]:
 
 def newest_of_streams() -> models.QuerySet[AuditEntry]:
     """Return the newest entry of every stream as rows to be ordered and paged."""
+    return AuditEntry.everything.filter(_is_newest())
+
+
+def newest_shown_of_streams() -> models.QuerySet[AuditEntry]:
+    """Return of every stream the newest entry that who is looking may see.
+
+    Streams that cases share would be missing while their newest entries are hidden.
+    """
+    if not hidden_cases():
+        return newest_of_streams()
+    of_cases = Q(stream__startswith="incident:") | Q(stream__startswith="reads:")
+    of_stream = AuditEntry.everything.filter(stream=OuterRef("stream"))
+    newest = shown(of_stream).order_by("-sequence").values("pk")[:1]
+    shared = newest_of_streams().exclude(of_cases).annotate(newest=Subquery(newest))
+    in_shared = Q(pk__in=shared.values("newest"))
+    return shown(AuditEntry.everything.filter(of_cases & _is_newest() | in_shared))
+
+
+def _is_newest() -> Q:
     later = AuditEntry.everything.filter(
         stream=OuterRef("stream"), sequence=OuterRef("sequence") + 1
     )
-    return AuditEntry.everything.filter(~Exists(later))
+    return Q(~Exists(later))
 
 
 def _append(entry: AuditEntry) -> AuditEntry:
