@@ -11,7 +11,7 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser live walk coverage slow faults documents bench bench-scale lint lock sbom licences audit deploy-check access manage install clean
+.PHONY: help run test browser live walk apart coverage slow faults documents bench bench-scale lint lock sbom licences audit deploy-check access manage install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ live: ## Run the tests that start whole programs: runs, servers, real workers
 
 walk: ## Run every command; send hostile values to every page, form and filter
 	@$(LAUNCH) test -- $(PARALLEL) -m walk $(ARGS)
+
+apart: ## Run browser, live and walk in one go, but for what `make test` runs too
+	@$(LAUNCH) test -- $(PARALLEL) -m "(browser or live or walk) and not essential" $(ARGS)
 
 slow: ## Run the tests that take long, fuzzing above all
 	@$(LAUNCH) test -- -m slow $(ARGS)

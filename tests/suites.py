@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
-# Each is a mark and a command, such as `make browser`. `.ci/run` runs all of them.
+# Each is a mark and a command, such as `make browser`. `.ci/run` runs all of them by
+# `make apart`: started once, the long files of one beside the short ones of another.
 APART = ("browser", "live", "walk")
 # A test that takes one of these needs what the mark says, whether it says so or not.
 MARK_OF_FIXTURE = {"chromium": "browser", "live_worker": "live"}
 # They walk every page or start programs, the longest first.
 LONG_FILES = (
-    *("test_every_page.py", "test_refused_forms.py", "test_commands.py"),
-    *("test_links.py", "test_hostile_input.py"),
+    *("test_absence.py", "test_room.py", "test_every_page.py", "test_access.py"),
+    *("test_pages.py", "test_sent.py", "test_run.py", "test_full_case.py"),
+    *("test_refused_forms.py", "test_commands.py", "test_links.py"),
+    "test_hostile_input.py",
 )
 
 
@@ -81,8 +84,7 @@ def _is_apart(item: pytest.Item) -> bool:
 
 
 def _rank(item: pytest.Item) -> int:
-    """Return the place among the files: what is long, in its order, then the others."""
-    if _is_apart(item):
-        return -1
+    """Return the place among the files: what is apart and long first, in its order."""
     name = item.path.name
-    return LONG_FILES.index(name) if name in LONG_FILES else len(LONG_FILES)
+    place = LONG_FILES.index(name) if name in LONG_FILES else len(LONG_FILES)
+    return place if _is_apart(item) else place + len(LONG_FILES) + 1

@@ -13,7 +13,7 @@ from django.db import connection
 from tests.backend.template import name_template
 from tests.bench.sizes import SMALLEST
 
-pytestmark = pytest.mark.live
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = [
