@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from evidence.accounts.access import Role
-from incidents.models import Incident, Team
+from incidents.models import Incident, Postmortem, PruneRequest, Team
 from tests.factories import make_incident, make_user
 from tests.pages.conftest import (  # noqa: F401 (fixtures)
     _django_db_helper,
@@ -64,3 +64,26 @@ def browse() -> Callable[[User], Client]:
         return client
 
     return sign_in
+
+
+def hide_most(person: User, case: Incident) -> None:
+    """Restrict a case; leave a team two others, and all the rest to another team."""
+    own = Team.objects.create(name="Sees only its own", sees_only_own_cases=True)
+    own.members.add(person)
+    others = Team.objects.create(name="Another")
+    seen = {
+        Postmortem.everything.latest("pk").cycle.incident_id,
+        PruneRequest.everything.latest("pk").incident_id,
+    }
+    assert case.pk not in seen
+    Incident.everything.exclude(pk__in=seen).update(team=others)
+    Incident.everything.filter(pk__in=seen).update(team=own)
+    Incident.everything.filter(pk=case.pk).update(team=own, is_restricted=True)
+
+
+@pytest.fixture
+def outsider(everything: Incident) -> User:  # noqa: F811
+    """Return a reviewer from whom all but two cases are hidden, one by its names."""
+    person = stranger(Role.REVIEWER)
+    hide_most(person, everything)
+    return person

@@ -12,12 +12,9 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
-from pytest_django import Settings
 
 from evidence.accounts.access import Role
-from evidence.models import TokenScope
 from incidents.models import Incident
-from tests.api.conftest import make_client
 from tests.incidents.restricted.canaries import (
     canaries_for,
     case_bound_models,
@@ -37,8 +34,6 @@ ADMIN = [
     for route in hostile.list_routes("admin/")
     if "(?P" not in route and "logout" not in route and "login" not in route
 ]
-# The schema shows examples, which were recorded elsewhere, and no row.
-API = [route for route in hostile.list_routes("api/") if "schema" not in route]
 
 
 def leaks(asked: Iterator[tuple[str, Any]], canaries: dict[str, str]) -> list[str]:
@@ -92,56 +87,6 @@ def test_a_hidden_row_is_as_one_that_is_not_there(
                 statuses = f"{real.status_code}, {made_up.status_code}"
                 different.append(f"{model._meta.label}: {statuses}")
     assert not different, "\n".join(different)
-
-
-def test_no_answer_of_the_api_tells_of_a_hidden_case(
-    hidden: Incident, settings: Settings
-) -> None:
-    # More than a token may ask in a minute: an answer that says so tells nothing.
-    settings.API_RATES_PER_MINUTE = dict.fromkeys(settings.API_RATES_PER_MINUTE, 10**6)
-    person = stranger(Role.REVIEWER)
-    client = make_client(person, TokenScope.READ)
-    canaries = canaries_for(person)
-    different = []
-
-    def asked() -> Iterator[tuple[str, Any]]:
-        for route in API:
-            if hostile.arguments_of(route):
-                continue
-            for query in ("", "?format=ndjson", f"?incident={hidden.reference}"):
-                yield f"/{route}{query}", client.get(f"/{route}{query}")
-        for route in API:
-            if "pk" not in hostile.arguments_of(route):
-                continue
-            for pk in range(1, 4):
-                url = hostile.fill(route, {"*": str(pk), "format": "json"})
-                yield url, client.get(url)
-
-    assert not (told := leaks(asked(), canaries)), "\n".join(told)
-    for model in case_bound_models():
-        for route in _details_of(model):
-            for row in hidden_rows(model, person)[:1]:
-                answers = [
-                    client.get(hostile.fill(route, {"*": str(pk)}))
-                    for pk in (row.pk, UNKNOWN)
-                ]
-                if said(answers[0], row.pk) != said(answers[1], UNKNOWN):
-                    different.append(f"{route}: {answers[0].status_code}")
-    assert not different, "\n".join(different)
-
-
-def _details_of(model: Any) -> list[str]:
-    from django.urls import resolve
-
-    found = []
-    for route in API:
-        if hostile.arguments_of(route) != {"pk"}:
-            continue
-        view: Any = getattr(resolve(hostile.fill(route, {"*": "1"})).func, "cls", None)
-        rows = getattr(view, "queryset", None)
-        if rows is not None and rows.model is model:
-            found.append(route)
-    return found
 
 
 def said(response: Any, pk: int) -> tuple[int, str]:

@@ -14,11 +14,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from evidence.accounts.access import Role
 from evidence.models import TokenScope
-from incidents.models import Incident, Postmortem, PruneRequest, Team
+from incidents.models import Incident
 from tests.api.conftest import make_client
-from tests.incidents.restricted.conftest import stranger
 from tests.incidents.restricted.telling import BOUND, find_hidden
 from tests.incidents.restricted.worlds import (
     Question,
@@ -31,28 +29,6 @@ from tests.pages import hostile
 pytestmark = [pytest.mark.django_db, pytest.mark.walk]
 OWN_OR_OUT = ("admin/login", "admin/logout", "admin/auth/user/factors")
 """They end a session, or show a key that is new each time."""
-
-
-def hide_most(person: User, case: Incident) -> None:
-    """Restrict a case; leave a team two others, and all the rest to another team."""
-    own = Team.objects.create(name="Sees only its own", sees_only_own_cases=True)
-    own.members.add(person)
-    others = Team.objects.create(name="Another")
-    seen = {
-        Postmortem.everything.latest("pk").cycle.incident_id,
-        PruneRequest.everything.latest("pk").incident_id,
-    }
-    assert case.pk not in seen
-    Incident.everything.exclude(pk__in=seen).update(team=others)
-    Incident.everything.filter(pk__in=seen).update(team=own)
-    Incident.everything.filter(pk=case.pk).update(team=own, is_restricted=True)
-
-
-@pytest.fixture
-def outsider(everything: Incident) -> User:
-    person = stranger(Role.REVIEWER)
-    hide_most(person, everything)
-    return person
 
 
 def questions_of_pages(person: User, case: Incident) -> Iterator[Question]:
