@@ -45,6 +45,13 @@ def at_most(calls: int) -> Iterator[None]:
     assert count <= calls, f"{count} calls, more than {calls}"
 
 
+def count_work(work: Callable[[], Any]) -> int:
+    """Return how many functions some work calls, those in C included."""
+    profiler = cProfile.Profile()
+    profiler.runcall(work)
+    return _count(profiler)
+
+
 def _count(profiler: cProfile.Profile) -> int:
     return sum(entry.callcount for entry in profiler.getstats())
 
