@@ -45,7 +45,7 @@ NUDGED_AFTER_SECONDS = 0.5
 """When the message is acted on: after the last alert that it stands for."""
 LATE_AFTER = dt.timedelta(seconds=30)
 """An alert that waits so long waits for a worker that is not there, or too slow."""
-# What a document's alert is stored as, whoever its sender is.
+# What a document's alert is stored as, with any sender.
 INSERT = """
     INSERT INTO incidents_alert (
            source, alert_id, category, severity, happened_at, capability, method,
