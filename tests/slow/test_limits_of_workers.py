@@ -94,15 +94,18 @@ def test_what_would_end_its_process_is_given_up_at_the_first_try(
     worker: LiveWorker,
 ) -> None:
     """orjson ends by a signal where memory runs out over one object of very many."""
-    item = make_evidence(
-        make_incident(), content=material.names(3_000_000), name="bundle.json"
-    )
+    case = make_incident()
+    content = material.names(3_000_000)
+    item = make_evidence(case, content=content, name="bundle.json")
     take_up_evidence()
     asked: dict[str, QueuedWork] = {
         "verification": request_verification(item_id=item.pk, actor=None),
         "reading": item.policy_readings.get(),
         "export": request_export(
             item_id=item.pk, filter={}, redaction=REDACTION, actor=None
+        ),
+        "archive": request_archive(
+            incident_id=case.pk, actor=make_user(Role.REVIEWER), redaction=REDACTION
         ),
     }
     worker.start()
