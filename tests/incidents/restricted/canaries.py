@@ -104,7 +104,11 @@ def found_in(
     response: HttpResponse, canaries: dict[str, str], but: str = ""
 ) -> set[str]:
     """Return which canaries an answer gives away; `but` is what was asked with."""
-    text = told_by(response)
+    return words_in(told_by(response), canaries, but)
+
+
+def words_in(text: str, canaries: dict[str, str], but: str = "") -> set[str]:
+    """Return which canaries a text gives away, in any form that answers have."""
     shapes = (lambda word: word, _escaped, lambda word: json.dumps(word)[1:-1])
     return {
         f"{column}: {word[:60]}"

@@ -21,7 +21,7 @@ from tests.access.asked.test_api import model_of
 from tests.access.routes import Route, all_routes
 from tests.access.stated_api import BESIDES
 from tests.api.conftest import make_client
-from tests.incidents.restricted.canaries import canaries_for
+from tests.incidents.restricted.canaries import canaries_for, words_in
 from tests.incidents.restricted.telling import Hidden, find_hidden
 from tests.incidents.restricted.worlds import (
     Question,
@@ -92,10 +92,9 @@ def _filters_by(path: str, row: Hidden, sees_all: Any, case: Incident) -> Iterat
 def words_told(answers: dict[str, str], canaries: dict[str, str]) -> list[str]:
     """Return which words of hidden rows answers hold that were not asked with them."""
     return [
-        f"{question}: {column}: {word[:60]}"
+        f"{question} tells {sorted(found)[:4]}"
         for question, text in answers.items()
-        for word, column in canaries.items()
-        if word in text and word not in question
+        if (found := words_in(text, canaries, but=question))
     ]
 
 
