@@ -31,9 +31,16 @@ TAKE = """
 LET_GO = """
     SELECT pg_advisory_unlock(hashtextextended(name, 0)) FROM unnest(%s::text[]) AS name
 """
-# Shared, so that two who ask at once do not take each other for the holder; and gone
-# with the transaction.
-ASK = "SELECT pg_try_advisory_xact_lock_shared(hashtextextended(%s, 0))"
+# Looks at the table of locks and takes none: who holds on, or claims, at that moment
+# would take the one who asks for another worker.
+ASK = """
+    SELECT count(*) > 0 FROM pg_locks, hashtextextended(%s, 0) AS key
+     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+       AND pid <> pg_backend_pid()
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND classid::bigint = (key >> 32) & 4294967295
+       AND objid::bigint = key & 4294967295
+"""
 
 
 def lock_name(model: type[Model], pk: int) -> str:
@@ -41,10 +48,10 @@ def lock_name(model: type[Model], pk: int) -> str:
 
 
 def is_held(name: str) -> bool:
-    """Return whether another session works on this. Ask in a transaction."""
+    """Return whether another session works on this."""
     with connection.cursor() as cursor:
         cursor.execute(ASK, [name])
-        return not cursor.fetchone()[0]
+        return bool(cursor.fetchone()[0])
 
 
 class Holding:
@@ -52,6 +59,9 @@ class Holding:
 
     def __init__(self) -> None:
         self._names: set[str] = set()
+        # What a lost session held and this one could not have yet: the database may
+        # take its time to miss that session, and until then nobody else has it either.
+        self._missing: set[str] = set()
         self._session: object = None
 
     def __enter__(self) -> Self:
@@ -75,13 +85,14 @@ class Holding:
         self._lock_again()
         taken = _lock(wanted)
         self._names |= taken
+        self._missing -= taken
         return taken
 
     def hold_on(self) -> None:
         """Have all locks again where the session that had them is gone.
 
-        Not what somebody else has taken meanwhile. Raise where no database answers yet.
-        Ask outside a transaction.
+        Not what another session has; each further call asks for that again. Raise where
+        no database answers yet. Ask outside a transaction.
         """
         if not connection.is_usable():
             connection.close()
@@ -89,15 +100,22 @@ class Holding:
 
     def _lock_again(self) -> None:
         connection.ensure_connection()
-        if self._session is connection.connection:
-            return
-        if self._names:
-            log.warning("the database's session was lost; %d locks", len(self._names))
-            self._names = _lock(sorted(self._names))
+        if self._session is not connection.connection:
+            if self._names:
+                log.warning(
+                    "the database's session was lost; %d locks", len(self._names)
+                )
+            self._missing |= self._names
+            self._names = set()
+        if self._missing:
+            taken = _lock(sorted(self._missing))
+            self._missing -= taken
+            self._names |= taken
         self._session = connection.connection
 
     def let_go(self, names: Collection[str]) -> None:
         """Let go of these, as far as they are held. After the commit, not before it."""
+        self._missing -= {*names}
         mine = sorted(self._names & {*names})
         if mine:
             with connection.cursor() as cursor:

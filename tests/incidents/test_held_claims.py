@@ -75,6 +75,29 @@ def held_by_another(name: str) -> Iterator[None]:
         another.close()
 
 
+@contextmanager
+def asked_by_another(*names: str) -> Iterator[list[bool]]:
+    """Have another session ask for locks, as a sweep does in its transaction."""
+    answers: list[bool] = []
+    has_asked, is_over = threading.Event(), threading.Event()
+
+    def run() -> None:
+        with transaction.atomic():
+            answers.extend(map(is_held, names))
+            has_asked.set()
+            is_over.wait(30)
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert has_asked.wait(30)
+        yield answers
+    finally:
+        is_over.set()
+        thread.join(30)
+
+
 @pytest.fixture
 def claimed(db: None) -> Notification:
     """A message that a worker claimed at 12:02:30, to send it."""
@@ -247,8 +270,7 @@ def ask_elsewhere(name: str) -> bool:
     answers: list[bool] = []
 
     def run() -> None:
-        with transaction.atomic():
-            answers.append(is_held(name))
+        answers.append(is_held(name))
         connection.close()
 
     thread = threading.Thread(target=run)
@@ -296,9 +318,27 @@ def test_locks_that_went_with_their_session_are_taken_again(
                 assert holding.take(["new"]) == {"new"}
             assert ask_elsewhere("mine")
             assert ask_elsewhere("another's")
-        # What somebody else took meanwhile is not held besides.
+        # What somebody else took meanwhile is not held besides, but asked for again:
+        # it may have been the lost session, which the database did not miss yet.
+        assert not ask_elsewhere("another's")
+        holding.hold_on()
+        assert ask_elsewhere("another's")
+        holding.let_go(["another's"])
+        holding.hold_on()
         assert not ask_elsewhere("another's")
     assert not ask_elsewhere("mine")
+
+
+def test_who_asks_is_not_taken_for_somebody_at_work(transactional_db: None) -> None:
+    with Holding() as holding:
+        holding.take(["mine"])
+        end_session()
+        with asked_by_another("mine", "new") as answers:
+            assert answers == [False, False]
+            holding.hold_on()
+            assert holding.take(["new"]) == {"new"}
+        assert ask_elsewhere("mine")
+        assert ask_elsewhere("new")
 
 
 def by(now: dt.datetime, function: Callable[..., bool], *times: dt.timedelta) -> list:
