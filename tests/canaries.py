@@ -43,6 +43,11 @@ def song() -> str:
     return "\n\n".join(f"Note: {form} so." for one in CANARIES for form in forms(one))
 
 
+def verse() -> str:
+    """Return a text with every canary as it is: for what asks for no other form."""
+    return " ".join(f"Note: {one} so." for one in CANARIES)
+
+
 def squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text).lower()
 
@@ -64,8 +69,12 @@ def traces(text: str) -> list[str]:
     return [c for c in CANARIES if any(c.lower() in one for one in shown)]
 
 
-def planted_bundle() -> bytes:
-    """Return a bundle with a canary in each redactable field, and in each free text."""
+def planted_bundle(text: str = "") -> bytes:
+    """Return a bundle with a canary in each redactable field, and in each free text.
+
+    The texts are of one record of each kind: to look through every form takes long.
+    """
+    text = text or song()
     document = json.loads(read_vector("redaction.source"))
     for flag_members in REDACTED_MEMBERS.values():
         for section, member in flag_members:
@@ -74,11 +83,11 @@ def planted_bundle() -> bytes:
             assert records, f"the sample has no {section}"
             for record in records:
                 record[member] = VALUES[member]
-    for alert in document["security_alerts"]:
-        alert["summary"] = song()
-    for record in document["exec_mediation"]:
-        record["reason"] = song()
-        record["an_unknown_member"] = {song(): [song()]}
+    for alert in document["security_alerts"][:1]:
+        alert["summary"] = text
+    for record in document["exec_mediation"][:1]:
+        record["reason"] = text
+        record["an_unknown_member"] = {text: [text]}
     for entry in document["risk_ledger"]["entries"][:1]:
-        entry["triggers"] = [song()]
+        entry["triggers"] = [text]
     return json.dumps(document).encode()

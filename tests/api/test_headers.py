@@ -16,6 +16,7 @@ ROUTES = [
 ]
 
 
+@pytest.mark.walk
 def test_no_cache_keeps_an_answer(reader: APIClient) -> None:
     for url in ROUTES:
         for client in (reader, Client()):

@@ -96,6 +96,7 @@ def test_a_pull_while_others_write_ends_with_exactly_the_rows(
     assert set(newest_lines(tmp_path, "audit-entries", "entry_hash")) == hashes
 
 
+@pytest.mark.walk
 def test_a_second_pull_adds_what_changed(
     live_server: Any, token: str, tmp_path: Path
 ) -> None:

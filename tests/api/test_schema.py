@@ -28,11 +28,10 @@ def read_schema(client: APIClient) -> dict[str, Any]:
     return response.json()
 
 
-def test_schema_is_valid_and_made_without_a_warning() -> None:
+def test_schema_is_made_without_a_warning() -> None:
     output = StringIO()
     call_command(
         "spectacular",
-        "--validate",
         "--fail-on-warn",
         "--format",
         "openapi-json",

@@ -115,12 +115,14 @@ def held(url: str) -> Iterator[None]:
         holder.rollback()
 
 
+@pytest.mark.live
 def test_a_full_pool_by_session_is_not_taken_for_a_shared_one() -> None:
     with behind("session", size=1) as through, through.cursor() as cursor:
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)
 
 
+@pytest.mark.live
 def test_a_full_pool_by_transaction_is_not_taken_for_one_by_session() -> None:
     """Who was answered once waits like everybody else: nobody can tell, and so it says.
 

@@ -53,6 +53,7 @@ def bodies_of(operation: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
+@pytest.mark.walk
 def test_document_is_openapi_3_1_and_valid(document: dict[str, Any]) -> None:
     assert document["openapi"] == "3.1.0"
     validate(without_examples(document))

@@ -134,6 +134,7 @@ def test_broken_parser_and_killed_child_are_told_apart() -> None:
         run_in_child(partial(end_by, signal.SIGKILL), hear=unheard)
 
 
+@pytest.mark.live
 def test_verification_is_given_up_at_the_first_try(
     db: None, settings: Settings
 ) -> None:

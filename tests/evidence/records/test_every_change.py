@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from django.db import connection, transaction
 from psycopg import sql
 
@@ -151,6 +152,7 @@ def fill_if_empty(cursor: Any, table: RecordedTable) -> None:
 _kept, world, _django_db_helper, evidence_folder = share(make_strange_world)
 
 
+@pytest.mark.walk
 def test_every_single_change_of_a_recorded_column_is_found(world: None) -> None:
     assert list(find_record_faults()) == []
     missed, tried = [], 0

@@ -111,7 +111,9 @@ def test_a_scheduled_task_shows_its_last_good_end_and_its_last_fault(
     assert "OperationalError" in open_page(client, administrator)
 
 
-@pytest.mark.parametrize("fault", ["refuses", "hangs"])
+@pytest.mark.parametrize(
+    "fault", ["refuses", pytest.param("hangs", marks=pytest.mark.slow)]
+)
 def test_the_page_answers_while_the_broker(
     client: Client, administrator: User, fault: str
 ) -> None:
@@ -179,6 +181,7 @@ def test_an_address_of_no_work_is_told(
     assert "There is no such piece of work." in answer.content.decode()
 
 
+@pytest.mark.live
 def test_every_kind_of_work_can_be_repeated() -> None:
     """In a process that has loaded what the web loads, and no task."""
     done = subprocess.run(

@@ -30,6 +30,8 @@ from tests.incidents.postmortem.cases import make_case
 from tests.live import ROOT, LiveWorker
 
 LET_GO_SECONDS = 30.0
+# Before and after the file is in its place: the other points are tried at length.
+QUICK_POINTS = ("writing", "kept")
 
 
 def run_until_killed(
@@ -58,7 +60,13 @@ def make_it_anew(archive: CaseArchive) -> CaseArchive:
     return made
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param(point, marks=[] if point in QUICK_POINTS else pytest.mark.slow)
+        for point in POINTS
+    ],
+)
 def test_a_killed_process_leaves_no_archive_and_the_next_run_makes_it(
     point: str, transactional_db: None, evidence_folder: Path, tmp_path: Path
 ) -> None:

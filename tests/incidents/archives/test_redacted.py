@@ -43,7 +43,7 @@ from incidents.services.gates.gathering import gather_postmortem
 from incidents.services.lifecycle.marks import set_mark
 from incidents.services.postmortems.archive import archive_postmortem
 from incidents.services.timeline import write_entry
-from tests.canaries import MEMBERS, NAME, VALUES, planted_bundle, song, traces
+from tests.canaries import MEMBERS, NAME, VALUES, planted_bundle, song, traces, verse
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import NOON, make_incident, make_user
 from tests.incidents.postmortem.cases import (
@@ -58,12 +58,12 @@ pytestmark = pytest.mark.django_db
 FULL = dict.fromkeys(REDACTION_FLAGS, True)
 
 
-def planted_case() -> Incident:
-    """Return a case with the canaries in its evidence, notes, names and postmortem."""
+def planted_case(text: str) -> Incident:
+    """Return a case with the canaries in its evidence, notes and names."""
     incident = make_incident(title=f"Case of {NAME}"[:200])
-    receive(incident.pk, planted_bundle(), f"bundle {NAME}.json")
-    receive(incident.pk, song().encode(), f"{NAME}.log")
-    write_entry(actor=make_user(), incident_id=incident.pk, body=song(), event_at=NOON)
+    receive(incident.pk, planted_bundle(text), f"bundle {NAME}.json")
+    receive(incident.pk, text.encode(), f"{NAME}.log")
+    write_entry(actor=make_user(), incident_id=incident.pk, body=text, event_at=NOON)
     return incident
 
 
@@ -102,9 +102,10 @@ def predicate_of(archive: CaseArchive) -> Any:
 
 
 def test_no_canary_is_left_in_any_byte_of_a_deeply_redacted_archive(tmp_path) -> None:
-    incident = planted_case()
+    incident = planted_case(song())
     postmortem = make_postmortem(incident)
-    write(postmortem, **dict.fromkeys(TEXTS, song()[:18_000]))
+    texts = dict.fromkeys(TEXTS, verse())
+    write(postmortem, **{**texts, next(iter(texts)): song()[:18_000]})
     review = sign(submit(postmortem))
     archive_postmortem(review_id=review.pk)
     archive = make(incident)
@@ -129,9 +130,9 @@ def test_no_text_of_any_record_keeps_a_canary(model: type[models.Model]) -> None
     row = model()
     for column in model._meta.concrete_fields:
         if isinstance(column, models.JSONField):
-            setattr(row, column.attname, {**VALUES, song(): [song(), {"a": song()}]})
+            setattr(row, column.attname, {**VALUES, verse(): [verse(), {"a": verse()}]})
         elif isinstance(column, (models.TextField, models.CharField)):
-            setattr(row, column.attname, song())
+            setattr(row, column.attname, verse())
     try:
         document = row_document(row, lambda person: "somebody")
     except (ObjectDoesNotExist, ValueError):
@@ -169,7 +170,7 @@ def test_each_flag_hides_its_members_alone(flag: str) -> None:
 
 
 def test_without_deep_redaction_a_leak_fails_it_and_says_where() -> None:
-    incident = planted_case()
+    incident = planted_case(verse())
     archive = make(incident, deep=False)
     assert (archive.state, archive.sha256_hex) == (WorkState.FAILED, "")
     assert "records/timeline.ndjson" in archive.failure or (
@@ -182,7 +183,7 @@ def test_without_deep_redaction_a_leak_fails_it_and_says_where() -> None:
 
 def test_deep_redaction_lists_what_it_replaced_by_path_and_kind() -> None:
     incident = make_incident(title=f"Case of {NAME}")
-    receive(incident.pk, planted_bundle(), f"{NAME}.json")
+    receive(incident.pk, planted_bundle(verse()), f"{NAME}.json")
     redaction = predicate_of(make(incident))["redaction"]
     assert redaction["deep"] is True
     assert redaction["flags"] == FULL
@@ -242,7 +243,7 @@ def test_copies_are_told_apart_at_a_glance() -> None:
 def test_a_redacted_archive_is_the_same_bytes_when_large_bundles_make_children(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    archive = make(planted_case())
+    archive = make(planted_case(verse()))
     again = io.BytesIO()
     monkeypatch.setattr(children, "may_reach_limit", lambda size_bytes: True)
     monkeypatch.setattr(os, "fork", Mock(wraps=os.fork))

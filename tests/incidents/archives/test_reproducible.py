@@ -186,6 +186,7 @@ def drop_rules(model: type[models.Model]) -> None:
             cursor.execute(f"DROP INDEX {name}")
 
 
+@pytest.mark.walk
 def test_no_change_of_any_row_changes_an_archive_of_before() -> None:
     """Every table that an archive holds rows of is changed, each kind of row seen."""
     main = make_everything()

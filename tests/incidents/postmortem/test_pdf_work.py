@@ -49,8 +49,8 @@ def count_calls(entries: int, **changes: Any) -> int:
 )
 def test_work_grows_in_line_with_the_timeline(changes: dict[str, Any]) -> None:
     lay_out(1)  # Fonts are read once.
-    few, more, most = (count_calls(n, **changes) for n in (40, 80, 160))
-    first, second = (more - few) / 40, (most - more) / 80
+    few, more, most = (count_calls(n, **changes) for n in (15, 30, 60))
+    first, second = (more - few) / 15, (most - more) / 30
     assert second < first * 1.1
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incidents.workflow.errors import ReminderPlanError
@@ -22,7 +22,7 @@ FRACTIONS = st.fractions(
 )
 REMINDERS = st.builds(
     PhaseReminders,
-    fractions_left=st.lists(FRACTIONS).map(lambda some: tuple(some[:10])),
+    fractions_left=st.lists(FRACTIONS, max_size=10).map(tuple),
     before=st.lists(st.integers(1, 10_000), max_size=10).map(
         lambda some: tuple(timedelta(minutes=minutes) for minutes in some)
     ),
@@ -49,6 +49,7 @@ def test_defaults_are_those_of_the_runbook_and_the_postmortem() -> None:
     assert read_plan(DOCUMENT) == ReminderPlan()
 
 
+@settings(max_examples=40)
 @given(REMINDERS, st.dictionaries(st.sampled_from(list(Phase)), REMINDERS))
 def test_plan_is_the_same_after_writing_and_reading(
     default: PhaseReminders, by_phase: dict[Phase, PhaseReminders]
