@@ -9,7 +9,6 @@ from django.db.backends.postgresql import base, creation
 
 from evidence.database.base import DatabaseWrapper as OwnDatabaseWrapper
 from evidence.database.reading_role import grant_reading_role
-from tests.backend.quick import options_in_place
 from tests.backend.template import lock_key, name_template
 
 KEPT = frozenset(
@@ -104,8 +103,7 @@ class DatabaseCreation(creation.DatabaseCreation):
             cursor.execute(f'DROP DATABASE IF EXISTS "{unfinished}"')
             cursor.execute(f'CREATE DATABASE "{unfinished}"')
         self._use(unfinished)
-        with options_in_place():
-            call_command("migrate", verbosity=0, interactive=False, run_syncdb=True)
+        call_command("migrate", verbosity=0, interactive=False, run_syncdb=True)
         call_command("createcachetable")
         self._make_reading_role()
         self.connection.close()

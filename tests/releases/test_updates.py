@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
+from tests.databases import made_database
 from tests.releases.dump import ROOT, load_dump, read_head
 
 pytestmark = pytest.mark.live
@@ -23,24 +21,16 @@ MIGRATE_TO = """
 import json, sys, django
 django.setup()
 from django.core.management import call_command
-for app, name in json.loads(sys.argv[1]).items():
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from evidence.database.first_migration import FirstState
+targets = list(json.loads(sys.argv[1]).items())
+executor = MigrationExecutor(connection)
+state = FirstState(real_apps=executor.loader.unmigrated_apps)
+executor.migrate(targets, state=state)
+for app, name in targets:
     call_command("migrate", app, name, verbosity=0)
 """
-
-
-@contextmanager
-def empty_database() -> Iterator[str]:
-    """Make a database beside the tests' own, and give its URL."""
-    server = urlsplit(os.environ["DATABASE_URL"])
-    name = f"release_{os.getpid()}"
-    url = urlunsplit(server._replace(path=f"/{name}"))
-    admin = urlunsplit(server._replace(path="/postgres"))
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-        try:
-            yield url
-        finally:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def run(url: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -59,7 +49,7 @@ def test_there_is_a_release_to_update_from() -> None:
 
 @pytest.mark.parametrize("path", RELEASES, ids=lambda path: path.name)
 def test_a_release_updates_with_its_data(path: Path) -> None:
-    with empty_database() as url:
+    with made_database("release") as url:
         newest = json.dumps(read_head(path)["migrations"])
         made = run(url, "-c", MIGRATE_TO, newest)
         assert made.returncode == 0, made.stderr

@@ -3,6 +3,9 @@
 A migration locks one table after another, and who works holds others: they may wait
 for each other, and everybody behind them. So a migration waits for a lock a few seconds
 only. Then it is undone whole, lets everybody pass, and is tried again.
+
+An empty database is migrated by `evidence.database.first_migration`, which is quicker;
+Django's own command then finds nothing to apply, and does the rest.
 """
 
 import time
@@ -10,16 +13,23 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import (
+    CommandError,
+    CommandParser,
+    no_translations,
+)
 from django.core.management.commands import migrate
 from django.db import OperationalError
 
+from evidence.database.first_migration import is_empty, migrate_first
 from evidence.database.reading_role import drop_reading_views, renew_reading_views
 
 CONFLICTS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 TRIES = 60
 PAUSE_SECONDS = 2.0
 """Room for what has waited behind the migration."""
+# With one of these Django is asked for something else than everything.
+NARROWER = ("app_label", "fake", "fake_initial", "plan", "check_unapplied", "prune")
 
 
 class Command(migrate.Command):
@@ -60,12 +70,22 @@ class Command(migrate.Command):
     def _is_done(self, args: Any, options: Any) -> bool:
         """Migrate; return False where a lock was not had."""
         try:
+            if is_empty() and not any(options[name] for name in NARROWER):
+                self._migrate_first(options)
             super().handle(*args, **options)
         except OperationalError as error:
             if not _is_conflict(error):
                 raise
             return False
         return True
+
+    @no_translations
+    def _migrate_first(self, options: Any) -> None:
+        self.verbosity = options["verbosity"]
+        if self.verbosity >= 1:
+            told = self.style.MIGRATE_HEADING("Migrating an empty database:")
+            self.stdout.write(told)
+        migrate_first(self.migration_progress_callback)
 
 
 def _is_conflict(error: BaseException | None) -> bool:
