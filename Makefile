@@ -23,16 +23,16 @@ test: ## Run the tests beside servers of their own (ARGS="tests/policy -x")
 	@$(LAUNCH) test -- $(PARALLEL) $(ARGS)
 
 browser: ## Run the tests of pages in a real browser
-	@$(LAUNCH) test -- $(PARALLEL) -m browser $(ARGS)
+	@$(LAUNCH) test -- $(PARALLEL) -m "browser and not slow" $(ARGS)
 
 live: ## Run the tests that start whole programs: runs, servers, real workers
-	@$(LAUNCH) test -- $(PARALLEL) -m "live and not browser" $(ARGS)
+	@$(LAUNCH) test -- $(PARALLEL) -m "live and not browser and not slow" $(ARGS)
 
 walk: ## Run every command; send hostile values to every page, form and filter
-	@$(LAUNCH) test -- $(PARALLEL) -m walk $(ARGS)
+	@$(LAUNCH) test -- $(PARALLEL) -m "walk and not slow" $(ARGS)
 
 apart: ## Run browser, live and walk in one go, but for what `make test` runs too
-	@$(LAUNCH) test -- $(PARALLEL) -m "(browser or live or walk) and not essential" $(ARGS)
+	@$(LAUNCH) test -- $(PARALLEL) -m "(browser or live or walk) and not (essential or slow)" $(ARGS)
 
 slow: ## Run the tests that take long, fuzzing above all
 	@$(LAUNCH) test -- -m slow $(ARGS)

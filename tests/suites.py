@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import filterfalse
 from pathlib import Path
 
 import pytest
@@ -57,13 +58,15 @@ def _find_left_out(
     """Return what this run does not test: nothing that was asked for by name."""
     if _chooses_by_mark(config):
         return []
-    if all(map(_is_apart, items)):
+    if all(map(_is_apart, filterfalse(_is_slow, items))):
         return []
     named = {(config.invocation_params.dir / path).resolve() for path in _named(config)}
     return [
         item
         for item in items
         if _is_apart(item)
+        # Left out by pytest's own choice of marks, unless it is what was asked for.
+        and not _is_slow(item)
         and not item.get_closest_marker("essential")
         and item.path not in named
     ]
@@ -81,6 +84,10 @@ def _named(config: pytest.Config) -> Iterable[Path]:
 
 def _is_apart(item: pytest.Item) -> bool:
     return any(map(item.get_closest_marker, APART))
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
 
 
 def _rank(item: pytest.Item) -> int:

@@ -21,7 +21,7 @@ def collect(seed: str) -> list[str]:
     return [line for line in found.stdout.splitlines() if "::" in line]
 
 
-@pytest.mark.walk
+@pytest.mark.slow
 def test_two_collections_find_the_same_tests_in_the_same_order() -> None:
     first, second = collect("1"), collect("2")
     assert len(first) > 1000

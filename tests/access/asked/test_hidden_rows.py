@@ -7,7 +7,7 @@ buttons and whose rows they name come from the matrix of access.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -51,6 +51,8 @@ ROLES = {
 """From whom cases can be hidden, of those who have a role; auditors see them all."""
 CALLERS = [who for who in ROLES if who is not Who.SUPERUSER]
 """With a token: each door of the API that a superuser passes, one of these does too."""
+BETWEEN = (Who.REVIEWER, Who.ADMINISTRATOR)
+"""Who passes no door that neither a responder nor the superuser does: `make slow`."""
 OF_PAGES = {
     path: page for path, page in stated_pages().items() if page.row is OF_A_CASE
 }
@@ -59,6 +61,20 @@ OF_API = {
     for path, resource in stated_resources().items()
     if resource.row is OF_A_CASE
 }
+
+
+def by_role(roles: Iterable[Who]) -> list[Any]:
+    """Return roles as parameters, those between the least and the most for later."""
+    return [
+        pytest.param(
+            who,
+            id=who.name.lower(),
+            marks=pytest.mark.slow if who in BETWEEN else (),
+        )
+        for who in roles
+    ]
+
+
 UNGUARDED = "admin/incidents/incident/<int:pk>/unguarded/"
 
 
@@ -174,7 +190,7 @@ def told_by(client: Any, asked: Asked) -> tuple[list[str], int]:
     return told, tried
 
 
-@pytest.mark.parametrize("who", list(ROLES), ids=lambda who: who.name.lower())
+@pytest.mark.parametrize("who", by_role(ROLES))
 def test_no_page_tells_another_teams_row_from_a_missing_one(
     who: Who, browsers: dict[Who, Client], everything: Incident
 ) -> None:
@@ -186,7 +202,7 @@ def test_no_page_tells_another_teams_row_from_a_missing_one(
     assert tried > (170 if who is Who.SUPERUSER else 110)
 
 
-@pytest.mark.parametrize("who", CALLERS, ids=lambda who: who.name.lower())
+@pytest.mark.parametrize("who", by_role(CALLERS))
 def test_no_resource_tells_another_teams_row_from_a_missing_one(
     who: Who, browsers: dict[Who, Client], everything: Incident, settings: Settings
 ) -> None:
