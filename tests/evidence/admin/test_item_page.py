@@ -97,19 +97,18 @@ def test_refused_and_damaged_items_say_why(client, auditor, evidence_folder):
     assert "$.security_alerts" in text
 
 
-@pytest.mark.parametrize("view", VIEWS)
 def test_queries_do_not_grow_with_the_document(
-    client, auditor, django_assert_max_num_queries, view
+    client, auditor, django_assert_max_num_queries
 ):
     client.force_login(auditor)
     small, large = make_item(make_ledger(10)), make_item(make_ledger(2000))
     for item in (small, large):
         client.get(page_url(item))
-        if view == "replay":
-            with django_assert_max_num_queries(MOST_QUERIES_OF_FIRST_REPLAY):
-                client.get(page_url(item, view=view))
-        with django_assert_max_num_queries(MOST_QUERIES):
-            assert client.get(page_url(item, view=view)).status_code == 200
+        with django_assert_max_num_queries(MOST_QUERIES_OF_FIRST_REPLAY):
+            client.get(page_url(item, view="replay"))
+        for view in VIEWS:
+            with django_assert_max_num_queries(MOST_QUERIES, info=view):
+                assert client.get(page_url(item, view=view)).status_code == 200
 
 
 def test_replay_is_paged_by_key_and_filtered(client, auditor):
@@ -135,13 +134,13 @@ def test_replay_is_paged_by_key_and_filtered(client, auditor):
     assert [step.sequence for step in call.context["page"].rows] == [42]
 
 
-@pytest.mark.parametrize("value", ["x", "-1", "9" * 400, "1e3", "²"])
-def test_odd_paging_values_do_no_harm(client, auditor, value):
+def test_odd_paging_values_do_no_harm(client, auditor):
     client.force_login(auditor)
     item = make_item(make_ledger(3))
-    for name in ("from", "before", "report", "extension_id", "call_id"):
-        url = page_url(item, view="replay", **{name: value})
-        assert client.get(url).status_code == 200
+    for value in ("x", "-1", "9" * 400, "1e3", "²"):
+        for name in ("from", "before", "report", "extension_id", "call_id"):
+            url = page_url(item, view="replay", **{name: value})
+            assert (url, client.get(url).status_code) == (url, 200)
 
 
 def test_errors_are_paged(client, auditor):
@@ -281,31 +280,28 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize("page", ALLOWED)
 @pytest.mark.parametrize("person", [*PEOPLE, *NOBODY])
-def test_each_role_may_do_what_it_may(client, db, request, page, person):
+def test_each_role_may_do_what_it_may(client, db, request, person):
     item = make_item()
-    before = item.verification_requests.count() + item.export_requests.count()
     client.force_login(request.getfixturevalue(person))
-    url = reverse(f"admin:evidence_evidenceitem_{page}", args=[item.pk])
-    posts = page in ("verify", "export")
-    response = client.post(url, {"redaction": "full"}) if posts else client.get(url)
-    allowed = person in ALLOWED[page]
-    if posts:
+    for page, people in ALLOWED.items():
+        before = item.verification_requests.count() + item.export_requests.count()
+        url = reverse(f"admin:evidence_evidenceitem_{page}", args=[item.pk])
+        posts = page in ("verify", "export")
+        response = client.post(url, {"redaction": "full"}) if posts else client.get(url)
         after = item.verification_requests.count() + item.export_requests.count()
-        assert (after > before) == allowed
-    else:
-        assert (response.status_code == 200) == allowed
+        done = after > before if posts else response.status_code == 200
+        assert (page, done) == (page, person in people)
 
 
-@pytest.mark.parametrize("page", [*ALLOWED, "delete", "history"])
-def test_anonymous_visitor_is_sent_to_sign_in(client, db, page):
+def test_anonymous_visitor_is_sent_to_sign_in(client, db):
     item = make_item()
-    url = reverse(f"admin:evidence_evidenceitem_{page}", args=[item.pk])
-    for response in (client.get(url), client.post(url)):
-        assert response.status_code in (302, 405)
-        if response.status_code == 302:
-            assert "/login/" in response["Location"]
+    for page in (*ALLOWED, "delete", "history"):
+        url = reverse(f"admin:evidence_evidenceitem_{page}", args=[item.pk])
+        for response in (client.get(url), client.post(url)):
+            assert (page, response.status_code in (302, 405)) == (page, True)
+            if response.status_code == 302:
+                assert "/login/" in response["Location"]
 
 
 @pytest.mark.parametrize("person", ["responder", "administrator"])

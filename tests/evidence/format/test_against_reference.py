@@ -123,7 +123,7 @@ def is_bundle(document: dict[str, Any]) -> bool:
 
 
 @settings(
-    max_examples=400,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

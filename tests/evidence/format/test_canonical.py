@@ -123,19 +123,19 @@ def test_integer_that_a_double_equals_is_written_as_that_double():
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(documents)
 def test_writer_agrees_with_the_oracle(value: Any):
     assert canonical_bytes(value) == rfc8785.dumps(value)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_number_agrees_with_the_oracle(number):
     assert canonical_bytes(number) == rfc8785.dumps(number)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(documents)
 def test_every_fast_way_agrees_with_the_exact_one(value):
     exact = canonical_bytes(value)
@@ -143,7 +143,7 @@ def test_every_fast_way_agrees_with_the_exact_one(value):
     assert canonical_plain(value, plain=False) == exact
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8")), documents))
 def test_canonical_form_reads_back_to_the_same_form(value):
     form = canonical_bytes(value)

@@ -67,7 +67,7 @@ def break_bytes(data: bytes, generator: random.Random) -> bytes:
     return bytes(broken)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(SEEDS), st.randoms(use_true_random=False))
 def test_broken_bytes_give_a_report_or_a_refusal(seed, generator):
     verify_or_refuse(break_bytes(seed, generator), SEEDS[0])

@@ -75,7 +75,7 @@ def test_document_held_against_a_source_is_read_whole():
 
 
 @settings(
-    max_examples=120,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -88,13 +88,13 @@ def test_changed_document_gives_the_same_in_pieces(document, indent, ascii_only,
     assert_same(text.replace(b": ", b":").replace(b", ", b","))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.sampled_from(SMALL), st.randoms(use_true_random=False))
 def test_broken_bytes_give_the_same_in_pieces(name, generator):
     assert_same(break_bytes(document_bytes(name), generator))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_member_moved_or_repeated_anywhere_gives_the_same_in_pieces(generator):
     assert_same(repeat_a_member(json.dumps(FEW).encode(), generator))

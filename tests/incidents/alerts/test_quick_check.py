@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,11 +26,28 @@ ANYTHING = st.one_of(
 NAMES = st.sampled_from([*ALERT_SCHEMA["properties"], "unknown"])
 
 
-@settings(max_examples=1500, deadline=None)
-@given(st.dictionaries(NAMES, ANYTHING, max_size=3), st.sets(NAMES, max_size=1))
+CHANGES = st.dictionaries(NAMES, ANYTHING, max_size=3)
+MISSING = st.sets(NAMES, max_size=1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(CHANGES, MISSING)
 def test_quick_check_never_passes_what_the_schema_refuses(
     changes: dict[str, Any], missing: set[str]
 ) -> None:
+    require_agreement(changes, missing)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None)
+@given(CHANGES, MISSING)
+def test_quick_check_never_passes_what_the_schema_refuses_at_length(
+    changes: dict[str, Any], missing: set[str]
+) -> None:
+    require_agreement(changes, missing)
+
+
+def require_agreement(changes: dict[str, Any], missing: set[str]) -> None:
     document = {**alert_document(), **changes}
     for name in missing:
         document.pop(name, None)

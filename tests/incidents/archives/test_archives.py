@@ -90,7 +90,13 @@ def require_sound_elsewhere(archive: CaseArchive, empty: Path) -> None:
     assert sums.returncode == 0
 
 
-@pytest.mark.parametrize("playbook", [f"INC-{number}" for number in range(1, 7)])
+@pytest.mark.parametrize(
+    "playbook",
+    [
+        *("INC-2", "INC-3"),
+        *(pytest.param(f"INC-{n}", marks=pytest.mark.slow) for n in (1, 4, 5, 6)),
+    ],
+)
 def test_an_archive_of_every_class_checks_itself_with_a_bare_python(
     playbook: str, tmp_path: Path
 ) -> None:
@@ -318,7 +324,8 @@ def test_an_archive_that_somebody_brings_is_checked(
     "name",
     [
         *("a byte order mark", "a name twice", "an absolute name", "a link"),
-        *("a manifest of 200 MB of blanks", "a size of 2^60 in ZIP64", "a password"),
+        *("a size of 2^60 in ZIP64", "a password"),
+        pytest.param("a manifest of 200 MB of blanks", marks=pytest.mark.slow),
         *("no ZIP", "an empty ZIP"),
     ],
 )

@@ -424,7 +424,7 @@ class TestClaiming:
         deliver_notifications(now=after(minutes=2.5))
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE incidents_notification")
-        copy_case(case, 300)
+        copy_case(case, 120)
         follow_clocks(now=after(minutes=2.5))
         with CaptureQueriesContext(connection) as queries:
             assert len(claim_and_die(8, now=after(minutes=2.5))) == 8

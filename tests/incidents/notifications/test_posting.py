@@ -193,6 +193,7 @@ print("went on")
 """
 
 
+@pytest.mark.live
 def test_limit_of_a_thread_leaves_the_interpreter_nothing_to_look_for() -> None:
     """A mark that is left behind costs every step, and a traced one never ends."""
     done = subprocess.run(
@@ -214,7 +215,14 @@ def test_limit_is_taken_away_with_the_block() -> None:
     threading.Event().wait(0.4)
 
 
-@pytest.mark.parametrize("content", [None, "", "no certificate"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(None, marks=pytest.mark.slow),
+        pytest.param("", marks=pytest.mark.slow),
+        "no certificate",
+    ],
+)
 def test_file_without_authorities_stops_the_start(
     content: str | None, tmp_path: Path
 ) -> None:

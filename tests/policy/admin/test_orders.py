@@ -69,7 +69,10 @@ def pages(incident: Incident, extension: Extension, switch: KillSwitch) -> list[
     ]
 
 
-@pytest.mark.parametrize("role", ["responder", "reviewer", "auditor"])
+@pytest.mark.parametrize(
+    "role",
+    ["responder", "auditor", pytest.param("reviewer", marks=pytest.mark.slow)],
+)
 def test_every_page_is_amber_until_the_confirmation(
     client: Client,
     incident: Incident,

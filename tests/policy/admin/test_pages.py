@@ -77,7 +77,17 @@ def pages_of(world: World) -> dict[str, str]:
     return pages
 
 
-@pytest.mark.parametrize("role", ["responder", "reviewer", "auditor", "administrator"])
+# `tests/access` states of every page which roles read it.
+@pytest.mark.parametrize(
+    "role",
+    [
+        *("responder", "auditor"),
+        *(
+            pytest.param(r, marks=pytest.mark.slow)
+            for r in ("reviewer", "administrator")
+        ),
+    ],
+)
 def test_every_human_role_reads_every_page(
     world: World, role: str, request: pytest.FixtureRequest, client: Client
 ) -> None:

@@ -83,7 +83,10 @@ def clocks_without_zone(text: str) -> list[str]:
 
 
 @pytest.mark.walk
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "Pacific/Auckland"])
+@pytest.mark.parametrize(
+    "zone",
+    [pytest.param("Europe/Berlin", marks=pytest.mark.slow), "Pacific/Auckland"],
+)
 def test_every_time_on_every_page_is_iso_with_24_hours_and_its_zone(
     world: World, client: Client, administrator: User, zone: str
 ) -> None:
@@ -127,15 +130,15 @@ def test_without_a_setting_the_browsers_zone_counts(
     assert re.search(r"\d\d:\d\d:\d\d E[SD]T</time>", answer.content.decode())
 
 
-@pytest.mark.parametrize("name", ["", "Europe", "../../etc/passwd", "%00", "x" * 5_000])
 def test_a_browser_that_names_no_zone_reads_utc(
-    world: World, client: Client, responder: User, name: str
+    world: World, client: Client, responder: User
 ) -> None:
     client.force_login(responder)
-    client.cookies["casefile_zone"] = name
-    answer = client.get(reverse("admin:evidence_evidenceitem_changelist"))
-    assert answer.status_code == 200
-    assert re.search(r"\d\d:\d\d:\d\d UTC</time>", answer.content.decode())
+    for name in ("", "Europe", "../../etc/passwd", "%00", "x" * 5_000):
+        client.cookies["casefile_zone"] = name
+        answer = client.get(reverse("admin:evidence_evidenceitem_changelist"))
+        assert answer.status_code == 200
+        assert re.search(r"\d\d:\d\d:\d\d UTC</time>", answer.content.decode())
 
 
 def test_a_person_sets_their_zone_on_a_page_of_their_own(

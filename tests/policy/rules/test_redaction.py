@@ -182,8 +182,8 @@ def test_a_token_never_survives_wherever_it_is_put(value, kind, name):
     "piece",
     ["eyJ-", "SG.", "a", "://", "a://", "-----BEGIN ", "api_", "--a ", "sk-", "x://:"],
 )
-def test_a_megabyte_of_hostile_text_is_redacted_in_line_with_its_length(piece):
-    size = 1_000_000
-    # A pattern that goes over the text once a place would not end in a day.
+def test_a_long_hostile_text_is_redacted_in_line_with_its_length(piece):
+    size = 250_000
+    # A pattern that goes over the text once a place would not end in an hour.
     with at_most(10 * size):
         redact_document({"plain": piece * (size // len(piece))})
