@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -15,11 +15,12 @@ from psycopg import sql
 
 from config.launcher.folders import ROOT
 from tests.backend.template import name_template
+from tests.databases import made_database
 
 pytestmark = pytest.mark.live
-BACK = ("migrate", "evidence", "0009", "--verbosity", "0")
+BACK = ("migrate", "incidents", "0044", "--verbosity", "0")
 FORTH = ("manage.py", "migrate", "--verbosity", "1")
-APPLIED = "SELECT count(*) FROM django_migrations WHERE app = 'evidence'"
+APPLIED = "SELECT count(*) FROM django_migrations WHERE app = 'incidents'"
 LOCKS = (
     "SELECT relation::regclass::text, mode FROM pg_locks JOIN pg_database AS base"
     " ON base.oid = database WHERE datname = current_database() AND granted = %s"
@@ -28,23 +29,20 @@ LOCKS = (
 TRIED_AGAIN = "tried again"
 
 
+@pytest.fixture(scope="module")
+def behind(django_db_setup: None) -> Iterator[str]:
+    """The name of a database that lacks the newest migrations."""
+    with made_database("behind", template=name_template()) as found:
+        done = run(found, "manage.py", *BACK)
+        assert done.returncode == 0, done.stderr
+        yield urlsplit(found).path[1:]
+
+
 @pytest.fixture
-def url(django_db_setup: None) -> Iterator[str]:
-    """A database that lacks the newest migrations, and its address."""
-    server = urlsplit(os.environ["DATABASE_URL"])
-    name = sql.Identifier(f"migrating_{os.getpid()}")
-    admin = urlunsplit(server._replace(path="/postgres"))
-    with psycopg.connect(admin, autocommit=True) as connection:
-        template = sql.Identifier(name_template())
-        made = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        connection.execute(made.format(name, template))
-        try:
-            found = urlunsplit(server._replace(path=f"/migrating_{os.getpid()}"))
-            done = run(found, "manage.py", *BACK)
-            assert done.returncode == 0, done.stderr
-            yield found
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+def url(behind: str) -> Iterator[str]:
+    """The address of a copy of it."""
+    with made_database("migrating", template=behind) as found:
+        yield found
 
 
 def environment_of(url: str) -> dict[str, str]:
@@ -66,7 +64,7 @@ def hold_tables(holder: psycopg.Connection) -> None:
     """Read and keep the transaction open, as a long page of the old version does."""
     tables = holder.execute(
         "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-        " AND tablename LIKE 'evidence_%'"
+        " AND tablename LIKE 'incidents_alert%'"
     ).fetchall()
     for (table,) in tables:
         lock = sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE")
@@ -102,7 +100,7 @@ def test_a_migration_that_meets_others_is_undone_and_tried_again(url: str) -> No
         # Who works is not held up by a migration that waits.
         with psycopg.connect(url) as other:
             other.execute("SET lock_timeout = '30s'")
-            other.execute("LOCK TABLE evidence_evidenceitem IN ROW EXCLUSIVE MODE")
+            other.execute("LOCK TABLE incidents_incident IN ROW EXCLUSIVE MODE")
         holder.rollback()
         said += migrating.stdout.read()
     assert migrating.wait() == 0, said
