@@ -34,6 +34,7 @@ def test_a_field_that_there_is_not_is_refused(reader: APIClient, fields: str) ->
     assert response.json()["errors"][0]["field"] == "fields"
 
 
+@pytest.mark.walk
 def test_who_has_an_answer_gets_none_again(reader: APIClient) -> None:
     Team.objects.create(name="Night watch")
     for route in hostile.list_routes("api/"):

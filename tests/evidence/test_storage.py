@@ -211,6 +211,7 @@ with storage.receive_stream(Slow()) as incoming:
 """
 
 
+@pytest.mark.live
 def test_killed_upload_leaves_nothing_that_counts_and_is_swept(evidence_folder):
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED_UPLOAD],

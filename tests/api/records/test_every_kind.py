@@ -187,6 +187,7 @@ def test_a_filter_refuses_a_word_that_no_row_can_hold(everything: Any) -> None:
         assert response.json()["code"] == "validation_failed"
 
 
+@pytest.mark.walk
 def test_a_list_costs_the_same_however_many_rows(everything: Any) -> None:
     reader = make_client(User.objects.get(username="auditor"), "read")
     reader.get(f"{ROOT}teams/")

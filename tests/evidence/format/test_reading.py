@@ -183,7 +183,7 @@ LAYOUTS: list[dict[str, Any]] = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.dictionaries(st.text(st.characters(codec="utf-8")), documents),
     st.sampled_from(LAYOUTS),
@@ -204,7 +204,7 @@ def same_member_twice(value: Any) -> bytes:
     return text[:-1] + b"," + again + b"}"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.dictionaries(
         st.text(st.characters(codec="utf-8")),

@@ -78,7 +78,14 @@ def test_report_holds_json_values_only(name):
     assert json.loads(json.dumps(report)) == report
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if not n.startswith("refused-")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow) if n == "big" else n
+        for n in NAMES
+        if not n.startswith("refused-")
+    ],
+)
 def test_layout_changes_nothing(name):
     value = json.loads(document_bytes(name))
     spread = json.dumps(value, indent=3, sort_keys=True).encode()

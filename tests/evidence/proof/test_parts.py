@@ -192,7 +192,13 @@ def test_a_secret_key_is_read_as_it_was_written() -> None:
             notes.parse_signing_key(spoilt)
 
 
-@pytest.mark.parametrize("name", vectors.NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow) if n == "big" else n
+        for n in vectors.NAMES
+    ],
+)
 def test_the_checker_and_the_engine_agree_on_every_bundle(name: str) -> None:
     data, source = vectors.document_bytes(name), vectors.source_bytes(name)
     try:

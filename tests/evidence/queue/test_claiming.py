@@ -115,7 +115,13 @@ def test_packed_work_counts_as_what_it_may_unpack_to(db):
     assert queue_of_item(item) is QueueName.LARGE
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, marks=pytest.mark.slow) if fault == "hangs" else fault
+        for fault in FAULTS
+    ],
+)
 def test_work_that_the_broker_did_not_take_says_so_and_is_sent_by_the_next_sweep(
     transactional_db, fault
 ):

@@ -18,7 +18,15 @@ from evidence.format.redaction import IncidentBundleRedactionPolicy
 from evidence.format.redactor import Redactor
 from evidence.models import AuditEntry, CustodyEvent, WorkState
 from evidence.services import request_export, run_export
-from tests.canaries import CANARIES, NAME, VALUES, forms, planted_bundle, song, traces
+from tests.canaries import (
+    CANARIES,
+    NAME,
+    VALUES,
+    forms,
+    planted_bundle,
+    traces,
+    verse,
+)
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import make_incident
 
@@ -79,7 +87,7 @@ def test_no_canary_is_left_in_any_byte_of_a_deeply_redacted_export(responder):
     for section, member in free_texts():
         held = document[section]
         record = (held["entries"] if section == "risk_ledger" else held)[-1]
-        record[member] = [song()] if type(record[member]) is list else song()
+        record[member] = [verse()] if type(record[member]) is list else verse()
     data = json.dumps(document).encode()
     done = export(data, responder, name=f"dump of {NAME}.json", deep=True)
 

@@ -71,8 +71,14 @@ MANY = "Zip archive, not of one file"
 DECLARED = [None, *EvidenceKind]
 
 
-@pytest.mark.parametrize("declared", DECLARED)
-@pytest.mark.parametrize("name", ["plain", "gzip", "UTF-16 LE"])
+@pytest.mark.parametrize(
+    ("name", "declared"),
+    [
+        *(("plain", declared) for declared in DECLARED),
+        ("gzip", EvidenceKind.OTHER),
+        ("UTF-16 LE", EvidenceKind.OTHER),
+    ],
+)
 def test_a_bundle_is_one_whatever_was_said(name, declared):
     data, wrapping = WRAPPED[name]
     item = receive(make_incident().pk, data, "upload.bin", kind=declared)

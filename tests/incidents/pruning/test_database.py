@@ -267,6 +267,7 @@ def wait_until_blocked(thread: threading.Thread) -> None:
     raise AssertionError("nobody waited for the case")
 
 
+@pytest.mark.live
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_is_killed_leaves_whole_steps_and_the_next_goes_on(
     evidence_folder: Path,

@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from evidence.queue.limits import SCANNING
 from policy.scanner import Classification, FileReport, SourceFile, scan_source
 from policy.services.scan_child import MEMORY_BYTES
@@ -30,6 +32,7 @@ def test_a_file_says_the_same_in_a_process_of_its_own() -> None:
     assert apart.as_dict() == scan_source(source, "a.js").as_dict()
 
 
+@pytest.mark.live
 def test_a_file_that_takes_too_much_memory_is_flagged_and_the_next_is_read() -> None:
     files = {"a.js": b"require('vm');" + HUNGRY, "b.js": b"require('net')"}
     with ScanProcess() as process:
