@@ -19,15 +19,14 @@ from incidents.services.alerts.waiting import decide_alerts
 from tests.api.conftest import make_client
 from tests.factories import make_user
 from tests.incidents.alerts.samples import alert_document, make_rules
+from tests.shared import share
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/alerts/"
 SOURCE = "risk_controller"
 
 
-@pytest.fixture(autouse=True)
-def rules(db: None) -> None:
-    make_rules()
+_kept, rules, _django_db_helper, evidence_folder = share(make_rules)
 
 
 def post(client: APIClient, body: Any) -> Any:

@@ -15,9 +15,11 @@ from evidence.models import AuditEntry
 from incidents.models import Alert, AlertRule, Incident, Team
 from incidents.workflow.alert_rules import TEAM_NEEDED
 from tests.factories import OUTCOME, make_incident
-from tests.incidents.alerts.samples import receive_one
+from tests.incidents.alerts.samples import make_rules, receive_one
 from tests.incidents.alerts.test_waiting import accept
+from tests.shared import share
 
+_kept, rules, _django_db_helper, evidence_folder = share(make_rules)
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rules")]
 LIST = "/admin/incidents/alert/"
 RULES = "/admin/incidents/alertrule/"

@@ -30,10 +30,13 @@ from tests.incidents.alerts.samples import (
     EXTENSION,
     NOON_MS,
     alert_document,
+    make_rules,
     receive,
     receive_one,
 )
+from tests.shared import share
 
+_kept, rules, _django_db_helper, evidence_folder = share(make_rules)
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rules")]
 DAY_MS = 86_400_000
 

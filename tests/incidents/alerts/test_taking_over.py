@@ -33,9 +33,11 @@ from tests.factories import (
     make_incident,
     make_snapshot,
 )
-from tests.incidents.alerts.samples import receive_one
+from tests.incidents.alerts.samples import make_rules, receive_one
 from tests.incidents.services.test_phases import reach
+from tests.shared import share
 
+_kept, rules, _django_db_helper, evidence_folder = share(make_rules)
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rules")]
 LATER = NOON + dt.timedelta(hours=1)
 LATEST = NOON + dt.timedelta(hours=2)
