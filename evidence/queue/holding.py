@@ -79,10 +79,12 @@ class Holding:
 
     def take(self, names: Collection[str]) -> set[str]:
         """Take the locks that nobody has, this run included; return their names."""
+        # First, for what is had again there is not wanted: a lock taken twice is let go
+        # of once, and stays.
+        self._lock_again()
         wanted = sorted({*names} - self._names)
         if not wanted:
             return set()
-        self._lock_again()
         taken = _lock(wanted)
         self._names |= taken
         self._missing -= taken

@@ -176,8 +176,8 @@ def hidden_cases_of(
 class _OfPerson(models.Func):
     """A condition on a case that somebody's name is in, as constant SQL.
 
-    It stands dozens of times in a page's statements. As querysets of querysets it took
-    Django ten times as long to put into words as the database to answer.
+    It stands many times in a page's statements: as querysets of querysets, to put it into
+    words more than doubled what a request calls (docs/benchmarks.md).
     """
 
     output_field = models.BooleanField()

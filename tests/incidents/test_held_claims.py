@@ -329,6 +329,20 @@ def test_locks_that_went_with_their_session_are_taken_again(
     assert not ask_elsewhere("mine")
 
 
+def test_lock_that_is_had_again_while_it_is_wanted_is_let_go_of_at_once(
+    transactional_db: None,
+) -> None:
+    with Holding() as holding:
+        holding.take(["mine"])
+        end_session()
+        with held_by_another("mine"):
+            holding.hold_on()
+        assert holding.take(["mine"]) == set()
+        assert ask_elsewhere("mine")
+        holding.let_go(["mine"])
+        assert not ask_elsewhere("mine")
+
+
 def test_who_asks_is_not_taken_for_somebody_at_work(transactional_db: None) -> None:
     with Holding() as holding:
         holding.take(["mine"])
