@@ -176,8 +176,8 @@ def hidden_cases_of(
 class _OfPerson(models.Func):
     """A condition on a case that somebody's name is in, as constant SQL.
 
-    It stands many times in a page's statements: as querysets of querysets, to put it into
-    words more than doubled what a request calls (docs/benchmarks.md).
+    It stands many times in a page's statements. To put it into words as querysets of
+    querysets more than doubled what a request calls (docs/benchmarks.md).
     """
 
     output_field = models.BooleanField()
