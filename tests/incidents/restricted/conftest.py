@@ -20,12 +20,7 @@ from tests.pages.conftest import (  # noqa: F401 (fixtures)
 )
 
 ORDINARY = "An ordinary case"
-STRANGERS = (
-    Role.RESPONDER,
-    pytest.param(Role.REVIEWER, marks=pytest.mark.slow),
-    Role.ADMINISTRATOR,
-)
-"""What a reviewer opens, an administrator opens too: that is asked by `make slow`."""
+STRANGERS = (Role.RESPONDER, Role.REVIEWER, Role.ADMINISTRATOR)
 
 
 def stranger(role: Role) -> User:

@@ -61,10 +61,7 @@ def test_no_page_takes_a_form_for_a_hidden_row_otherwise_than_for_a_missing_one(
     assert tried > 60
 
 
-@pytest.mark.parametrize(
-    "role",
-    [Role.RESPONDER, pytest.param(Role.REVIEWER, marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("role", [Role.RESPONDER, Role.REVIEWER])
 def test_no_write_of_the_api_tells_a_hidden_row_from_a_missing_one(
     hidden: Incident, settings: Settings, role: Role
 ) -> None:
