@@ -70,7 +70,7 @@ class Command(migrate.Command):
     def _is_done(self, args: Any, options: Any) -> bool:
         """Migrate; return False where a lock was not had."""
         try:
-            if is_empty() and not any(options[name] for name in NARROWER):
+            if not any(options[name] for name in NARROWER) and is_empty():
                 self._migrate_first(options)
             super().handle(*args, **options)
         except OperationalError as error:

@@ -61,6 +61,7 @@ OF_API = {
     for path, resource in stated_resources().items()
     if resource.row is OF_A_CASE
 }
+UNGUARDED = "admin/incidents/incident/<int:pk>/unguarded/"
 
 
 def by_role(roles: Iterable[Who]) -> list[Any]:
@@ -73,9 +74,6 @@ def by_role(roles: Iterable[Who]) -> list[Any]:
         )
         for who in roles
     ]
-
-
-UNGUARDED = "admin/incidents/incident/<int:pk>/unguarded/"
 
 
 def show_unguarded(request: HttpRequest, pk: int) -> HttpResponse:

@@ -83,9 +83,7 @@ HUNGRY = {
 
 
 # They take the longest of their kind, and stand for no other promise.
-LONG = (ENDLESS.keys() & {"quotes", "evals-in-a-line"}) | (
-    STEEP.keys() & {"comment-by-comment", "templates"}
-)
+LONG = ("quotes", "evals-in-a-line", "comment-by-comment", "templates")
 
 
 def parted(sources: dict[str, bytes]) -> list[Any]:
