@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import filterfalse
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,14 @@ LONG_FILES = (
     *("test_refused_forms.py", "test_commands.py", "test_links.py"),
     "test_hostile_input.py",
 )
+
+
+def leave_slow(values: Iterable[Any], *slow: Any) -> list[Any]:
+    """Return values as parameters; what is named after them waits for `make slow`."""
+    return [
+        pytest.param(one, marks=pytest.mark.slow) if one in slow else one
+        for one in values
+    ]
 
 
 def arrange(config: pytest.Config, items: list[pytest.Item]) -> None:

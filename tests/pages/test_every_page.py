@@ -23,6 +23,7 @@ from evidence.models import TokenScope
 from incidents.models import Incident
 from tests.pages import hostile
 from tests.pages.world import PEOPLE, empty_lists
+from tests.suites import leave_slow
 
 pytestmark = [pytest.mark.walk, pytest.mark.django_db]
 
@@ -231,10 +232,7 @@ def test_no_filter_of_the_api_is_a_server_error(browse: Browse) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in OF_OTHERS else ())
-        for name in (*NAMES, "root")
-    ],
+    leave_slow((*NAMES, "root"), *OF_OTHERS),
 )
 def test_no_method_of_the_api_is_a_server_error(browse: Browse, name: str) -> None:
     session, token = browse(name), token_client(name)

@@ -7,7 +7,7 @@ buttons and whose rows they name come from the matrix of access.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -39,6 +39,7 @@ from tests.incidents.restricted.telling import (
     find_hidden,
 )
 from tests.pages import hostile
+from tests.suites import leave_slow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.walk]
 Asked = Iterator[tuple[str, Callable[[Hidden], Any], Hidden]]
@@ -62,18 +63,6 @@ OF_API = {
     if resource.row is OF_A_CASE
 }
 UNGUARDED = "admin/incidents/incident/<int:pk>/unguarded/"
-
-
-def by_role(roles: Iterable[Who]) -> list[Any]:
-    """Return roles as parameters, those between the least and the most for later."""
-    return [
-        pytest.param(
-            who,
-            id=who.name.lower(),
-            marks=pytest.mark.slow if who in BETWEEN else (),
-        )
-        for who in roles
-    ]
 
 
 def show_unguarded(request: HttpRequest, pk: int) -> HttpResponse:
@@ -188,7 +177,9 @@ def told_by(client: Any, asked: Asked) -> tuple[list[str], int]:
     return told, tried
 
 
-@pytest.mark.parametrize("who", by_role(ROLES))
+@pytest.mark.parametrize(
+    "who", leave_slow(ROLES, *BETWEEN), ids=lambda who: who.name.lower()
+)
 def test_no_page_tells_another_teams_row_from_a_missing_one(
     who: Who, browsers: dict[Who, Client], everything: Incident
 ) -> None:
@@ -200,7 +191,9 @@ def test_no_page_tells_another_teams_row_from_a_missing_one(
     assert tried > (170 if who is Who.SUPERUSER else 110)
 
 
-@pytest.mark.parametrize("who", by_role(CALLERS))
+@pytest.mark.parametrize(
+    "who", leave_slow(CALLERS, *BETWEEN), ids=lambda who: who.name.lower()
+)
 def test_no_resource_tells_another_teams_row_from_a_missing_one(
     who: Who, browsers: dict[Who, Client], everything: Incident, settings: Settings
 ) -> None:

@@ -14,6 +14,7 @@ from evidence.format import (
     serialize_document,
     verify_document,
 )
+from tests.suites import leave_slow
 
 from .vectors import (
     FOLDER,
@@ -80,11 +81,7 @@ def test_report_holds_json_values_only(name):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(n, marks=pytest.mark.slow) if n == "big" else n
-        for n in NAMES
-        if not n.startswith("refused-")
-    ],
+    leave_slow([n for n in NAMES if not n.startswith("refused-")], "big"),
 )
 def test_layout_changes_nothing(name):
     value = json.loads(document_bytes(name))

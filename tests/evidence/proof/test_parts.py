@@ -33,6 +33,7 @@ from evidence.proof.verify_archive import (
 )
 from tests.evidence.format import vectors
 from tests.evidence.proof.archives import FOLDER
+from tests.suites import leave_slow
 
 MERKLE = json.loads((FOLDER / "merkle.json").read_bytes())
 NOTES = json.loads((FOLDER / "notes.json").read_bytes())
@@ -194,10 +195,7 @@ def test_a_secret_key_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(n, marks=pytest.mark.slow) if n == "big" else n
-        for n in vectors.NAMES
-    ],
+    leave_slow(vectors.NAMES, "big"),
 )
 def test_the_checker_and_the_engine_agree_on_every_bundle(name: str) -> None:
     data, source = vectors.document_bytes(name), vectors.source_bytes(name)

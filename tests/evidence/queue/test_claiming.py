@@ -44,6 +44,7 @@ from evidence.services import request_export, request_verification, run_verifica
 from tests.brokers import FAULTS, broker_that
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import NOON, make_incident
+from tests.suites import leave_slow
 
 SECOND = dt.timedelta(seconds=1)
 
@@ -117,10 +118,7 @@ def test_packed_work_counts_as_what_it_may_unpack_to(db):
 
 @pytest.mark.parametrize(
     "fault",
-    [
-        pytest.param(fault, marks=pytest.mark.slow) if fault == "hangs" else fault
-        for fault in FAULTS
-    ],
+    leave_slow(FAULTS, "hangs"),
 )
 def test_work_that_the_broker_did_not_take_says_so_and_is_sent_by_the_next_sweep(
     transactional_db, fault

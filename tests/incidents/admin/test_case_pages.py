@@ -28,17 +28,15 @@ from tests.factories import (
     make_user,
 )
 from tests.incidents.services.test_phases import pass_with_waivers, reach
+from tests.suites import leave_slow
 
 pytestmark = pytest.mark.django_db
 
 # One who works on cases and one who only reads; the others are tried at length.
-HUMAN_ROLES = [
-    *(Role.RESPONDER, Role.AUDITOR),
-    *(
-        pytest.param(r, marks=pytest.mark.slow)
-        for r in (Role.REVIEWER, Role.ADMINISTRATOR)
-    ),
-]
+HUMAN_ROLES = leave_slow(
+    (Role.RESPONDER, Role.AUDITOR, Role.REVIEWER, Role.ADMINISTRATOR),
+    *(Role.REVIEWER, Role.ADMINISTRATOR),
+)
 LIST = reverse("admin:incidents_incident_changelist")
 OPEN = reverse("admin:incidents_incident_add")
 

@@ -28,6 +28,7 @@ from tests.factories import make_user
 from tests.incidents.archives.killed import POINTS
 from tests.incidents.postmortem.cases import make_case
 from tests.live import ROOT, LiveWorker
+from tests.suites import leave_slow
 
 LET_GO_SECONDS = 30.0
 # Before and after the file is in its place: the other points are tried at length.
@@ -62,10 +63,7 @@ def make_it_anew(archive: CaseArchive) -> CaseArchive:
 
 @pytest.mark.parametrize(
     "point",
-    [
-        pytest.param(point, marks=[] if point in QUICK_POINTS else pytest.mark.slow)
-        for point in POINTS
-    ],
+    leave_slow(POINTS, *(point for point in POINTS if point not in QUICK_POINTS)),
 )
 def test_a_killed_process_leaves_no_archive_and_the_next_run_makes_it(
     point: str, transactional_db: None, evidence_folder: Path, tmp_path: Path

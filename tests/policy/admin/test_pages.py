@@ -26,6 +26,7 @@ from tests.policy.explaining import explain_settings
 from tests.policy.samples import PERMISSIVE, make_extension, take
 from tests.policy.world import World, make_world
 from tests.shared import share
+from tests.suites import leave_slow
 
 
 def make_shared() -> World:
@@ -80,13 +81,10 @@ def pages_of(world: World) -> dict[str, str]:
 # `tests/access` states of every page which roles read it.
 @pytest.mark.parametrize(
     "role",
-    [
-        *("responder", "auditor"),
-        *(
-            pytest.param(r, marks=pytest.mark.slow)
-            for r in ("reviewer", "administrator")
-        ),
-    ],
+    leave_slow(
+        ("responder", "auditor", "reviewer", "administrator"),
+        *("reviewer", "administrator"),
+    ),
 )
 def test_every_human_role_reads_every_page(
     world: World, role: str, request: pytest.FixtureRequest, client: Client

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +16,7 @@ from policy.scanner import (
 )
 from tests.data.evasions import load_samples
 from tests.policy.scanner.test_archive import make_zip
+from tests.suites import leave_slow
 from tests.work import at_most
 
 MOST_CALLS = 20_000_000  # the worst of these takes a third of it
@@ -86,14 +86,6 @@ HUNGRY = {
 LONG = ("quotes", "evals-in-a-line", "comment-by-comment", "templates")
 
 
-def parted(sources: dict[str, bytes]) -> list[Any]:
-    """Return the names of sources; those that take long are marked."""
-    return [
-        pytest.param(name, marks=[pytest.mark.slow] if name in LONG else [])
-        for name in sources
-    ]
-
-
 @pytest.mark.parametrize("name", DEEP)
 def test_deep_or_endless_source_is_scanned_with_bounded_work(name: str):
     with at_most(MOST_CALLS_DEEP):
@@ -108,14 +100,14 @@ def test_source_that_asks_for_much_work_does_not_get_it(name: str):
     assert report.classification is not Classification.SAFE
 
 
-@pytest.mark.parametrize("name", parted(ENDLESS))
+@pytest.mark.parametrize("name", leave_slow(ENDLESS, *LONG))
 def test_source_that_costs_too_much_is_flagged_with_bounded_work(name: str):
     with at_most(MOST_CALLS):
         report = scan_source(ENDLESS[name], "a.js")
     assert report.classification is Classification.FLAGGED
 
 
-@pytest.mark.parametrize("name", parted(STEEP))
+@pytest.mark.parametrize("name", leave_slow(STEEP, *LONG))
 def test_source_that_costs_the_square_of_its_length_does_not(name: str):
     with at_most(MOST_CALLS):
         report = scan_source(STEEP[name], "a.js")
