@@ -28,12 +28,13 @@ _CALLS = (
 )
 # No rule finds anything in a line without one of these.
 _WORDS = ("from", "import", "require", "process", "eval", "Function")
-# What is no comment is passed over in one go, strings first, so that a // inside one is
-# not taken for a comment. One that does not end is taken all the same: else each quote
-# would be tried anew. Nothing of it is given back: it is read once, whatever it holds.
-_COMMENT = re.compile(
-    r"""(?:[^"'`/]++|"(?:\\.|[^"\\\n])*+"?+|'(?:\\.|[^'\\\n])*+'?+|`(?:\\.|[^`\\])*+`?+"""
-    r"""|/(?![/*]))*+(/\*.*?(?:\*/|\Z)|//[^\n]*+)?+""",
+# A string or a comment, whichever begins first: a // inside a string is no comment. One
+# that does not end is taken all the same: else each quote would be tried anew. Around
+# these no group is repeated possessively: Python 3.11.2, which Debian 12 has, keeps
+# what a try took that failed, and missed every comment.
+_STRING_OR_COMMENT = re.compile(
+    r"""\"(?:\\.|[^"\\\n])*+"?+|'(?:\\.|[^'\\\n])*+'?+|`(?:\\.|[^`\\])*+`?+"""
+    r"""|(/\*.*?(?:\*/|\Z)|//[^\n]*+)""",
     re.DOTALL,
 )
 
@@ -63,15 +64,14 @@ def strip_comments(text: str) -> str:
         return text
 
     kept: list[str] = []
-    for match in _COMMENT.finditer(text):
+    done = 0
+    for match in _STRING_OR_COMMENT.finditer(text):
         comment = match[1]
-        if comment is None:
-            kept.append(match[0])
-            continue
-        kept.append(text[match.start() : match.start(1)])
-        blank = (" " * len(line) for line in comment.split("\n"))
-        kept.append("\n".join(blank))
-    return "".join(kept)
+        if comment is not None:
+            blank = "\n".join(" " * len(line) for line in comment.split("\n"))
+            kept += (text[done : match.start()], blank)
+            done = match.end()
+    return "".join((*kept, text[done:]))
 
 
 def scan_lines(source: bytes) -> list[LineFinding]:
