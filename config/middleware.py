@@ -16,6 +16,7 @@ from django.utils.cache import get_conditional_response
 from config.health import find_health_response
 from config.metrics import find_metrics_response
 from config.problems import API, refused, unavailable, unusable
+from config.request_ids import find_address
 from evidence.api.base.problems import problem_response
 from evidence.errors import CasefileError, as_refusal
 
@@ -34,22 +35,15 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class TrustedProxyMiddleware:
-    """Take the client's address from our own proxies, and from nobody else.
-
-    With n proxies of ours, the n-th address from the right of X-Forwarded-For is the
-    one that the outermost of them saw; everything left of it is the client's own word.
-    """
+    """Take the client's address from our own proxies, and from nobody else."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        count = settings.TRUSTED_PROXY_COUNT
-        if count:
-            forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-            addresses = [address.strip() for address in forwarded if address.strip()]
-            if len(addresses) >= count:
-                request.META["REMOTE_ADDR"] = addresses[-count]
+        address = find_address(request)
+        if address is not None:
+            request.META["REMOTE_ADDR"] = address
         return self.get_response(request)
 
 

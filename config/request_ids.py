@@ -34,12 +34,32 @@ class RequestIdMiddleware(RequestMiddleware):
         # Django tells of some answers once the request and its context are done.
         setattr(request, REQUEST_ID, context["request_id"])
 
+    @classmethod
+    def bind_ip(cls, request: HttpRequest) -> None:
+        """Name the address that all else goes by; a header alone is anybody's word."""
+        structlog.contextvars.bind_contextvars(ip=find_address(request))
+
     def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
         response[HEADER] = getattr(request, REQUEST_ID)
         if response.status_code < 400 and _is_quiet(request.path_info):
             structlog.contextvars.clear_contextvars()
         else:
             super().handle_response(request, response)
+
+
+def find_address(request: HttpRequest) -> str | None:
+    """Return the client's address, as the outermost of our own proxies saw it.
+
+    With n proxies of ours it is the n-th from the right of X-Forwarded-For; everything
+    left of it is the client's own word.
+    """
+    address: str | None = request.META.get("REMOTE_ADDR")
+    if count := settings.TRUSTED_PROXY_COUNT:
+        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        addresses = [each.strip() for each in forwarded if each.strip()]
+        if len(addresses) >= count:
+            return addresses[-count]
+    return address
 
 
 class RequestUserMiddleware:

@@ -7,6 +7,7 @@ draws on several things has the strictest of theirs.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 
 
 class Tlp(StrEnum):
@@ -17,7 +18,7 @@ class Tlp(StrEnum):
     AMBER = "amber"
     RED = "red"
 
-    @property
+    @cached_property
     def rank(self) -> int:
         """Weight for comparing: higher is stricter."""
         return list(Tlp).index(self)

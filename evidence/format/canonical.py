@@ -36,7 +36,11 @@ def hash_bytes(data: bytes) -> str:
 
 def hash_value(value: Any) -> str:
     """Return H(value): the lower-case hex SHA-256 of the canonical form."""
-    return hash_bytes(canonical_bytes(value))
+    try:
+        return hash_bytes(canonical_record(value))
+    except TypeError:
+        # Nested deeper than the fast writer goes, or half of a surrogate pair.
+        return hash_bytes(canonical_bytes(value))
 
 
 def canonical_bytes(value: Any) -> bytes:

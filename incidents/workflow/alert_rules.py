@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from incidents.workflow.documents import DocumentSchema, unstorable_problems
@@ -32,7 +33,7 @@ class AlertSeverity(StrEnum):
     ERROR = "error"
     CRITICAL = "critical"
 
-    @property
+    @cached_property
     def rank(self) -> int:
         """Weight for comparing: higher is worse."""
         return list(AlertSeverity).index(self)

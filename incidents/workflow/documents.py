@@ -64,6 +64,8 @@ class DocumentSchema:
 
 def unstorable_problems(value: object) -> tuple[Problem, ...]:
     """Return a fault where JSON text could not be stored and given back as it came."""
+    if _is_surely_storable(value):
+        return ()
     for path, member in _walk(value):
         if len(path) > DEPTH_MAX:
             fault = f"nested more than {DEPTH_MAX} levels deep"
@@ -75,6 +77,30 @@ def unstorable_problems(value: object) -> tuple[Problem, ...]:
             continue
         return (Problem(json_path(path[:DEPTH_MAX]), fault),)
     return ()
+
+
+def _is_surely_storable(value: object) -> bool:
+    """Return whether a flat object holds nothing odd; False leaves it to the walk.
+
+    Nearly every alert is one, and this is several times quicker.
+    """
+    if type(value) is not dict:
+        return False
+    return all(
+        _is_storable_text(name)
+        and (
+            member is None
+            or type(member) in (int, bool)
+            or (type(member) is float and math.isfinite(member))
+            or (type(member) is list and all(map(_is_storable_text, member)))
+            or _is_storable_text(member)
+        )
+        for name, member in value.items()
+    )
+
+
+def _is_storable_text(text: object) -> bool:
+    return type(text) is str and "\0" not in text and text.isascii()
 
 
 def _walk(value: object) -> Iterator[tuple[tuple[str | int, ...], object]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import StrEnum
+from functools import cached_property
 
 from evidence.wording import say_value
 from incidents.workflow.errors import MoveError
@@ -21,7 +22,7 @@ class Severity(StrEnum):
     MEDIUM = "medium"
     LOW = "low"
 
-    @property
+    @cached_property
     def rank(self) -> int:
         """Weight for sorting: higher is worse."""
         return len(Severity) - list(Severity).index(self)

@@ -141,3 +141,18 @@ def test_answered_probes_and_files_are_not_logged(
     assert log() == []
     client.get("/admin/login/")
     assert len(log()) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("proxies", "address"), [(0, "127.0.0.1"), (1, "203.0.113.9")])
+def test_lines_name_the_address_that_a_proxy_of_ours_saw(
+    visitor: Client,
+    settings: Settings,
+    log: Callable[[], list[dict[str, Any]]],
+    proxies: int,
+    address: str,
+) -> None:
+    settings.TRUSTED_PROXY_COUNT = proxies
+    claimed = {"x-forwarded-for": "198.51.100.1, 203.0.113.9"}
+    visitor.get("/nowhere/", headers=claimed)
+    assert {line["ip"] for line in log()} == {address}

@@ -68,8 +68,9 @@ def read_incoming(source: IncidentSource, document: dict[str, Any]) -> IncomingA
     if not extension_id:
         problem = Problem("$.extension_id", "expected more than white space")
         raise AlertError("alert", (problem,))
-    cleaned = replace(alert, extension_id=extension_id)
-    return IncomingAlert(source, cleaned, hash_value(document))
+    if extension_id != alert.extension_id:
+        alert = replace(alert, extension_id=extension_id)
+    return IncomingAlert(source, alert, hash_value(document))
 
 
 def make_row(
