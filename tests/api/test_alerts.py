@@ -321,7 +321,8 @@ def test_one_alert_costs_few_statements(
     with CaptureQueriesContext(connection) as queries:
         answer = post(poster, alert_document("third", **members)).json()
     assert answer["decision"] == decision
-    asked = [query["sql"] for query in queries]
+    # Django does not know the text of a statement whose plan is kept.
+    asked = [query["sql"] or "" for query in queries]
     assert len(asked) <= most, "\n".join(asked)
     assert sum("evidence_apitoken" in sql for sql in asked) == 1
     assert sum("of_role.permission_id" in sql for sql in asked) == 1

@@ -50,6 +50,7 @@ from incidents.services.alerts.intake_state import (
     read_state,
 )
 from incidents.services.alerts.kept_notices import tell_of_kept
+from incidents.services.alerts.storing import write_alerts
 from incidents.services.lifecycle.opening import open_incident
 from incidents.workflow import alert_rules
 from incidents.workflow.alert_grouping import Group, NewCase, plan_group
@@ -76,14 +77,6 @@ LOCK_GROUPS = """
         ON alert.extension_id = extension.id AND alert.category = wanted.category
        AND alert.decision = 'waiting'
      ORDER BY alert.id LIMIT %s
-"""
-WRITE_DECISIONS = """
-    UPDATE incidents_alert AS alert
-       SET decision = made.decision, rule_id = made.rule_id,
-           incident_id = made.incident_id, decided_incident_id = made.incident_id
-      FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[])
-           AS made (id, decision, rule_id, incident_id)
-     WHERE alert.id = made.id
 """
 
 Result = TypeVar("Result")
@@ -211,7 +204,7 @@ def _store(
     for group in sorted(groups):
         placed.append(_place_group(groups[group], state, actor=actor, now=now))
     rows = [row for outcome in placed for row in outcome.rows]
-    _write(rows)
+    write_alerts(rows, now=now)
     tell_of_kept(
         [
             ([row for row in outcome.rows if row.incident_id is None], outcome.rules)
@@ -221,17 +214,6 @@ def _store(
     )
     _record(rows, placed, now=now)
     return {(row.source, row.alert_id): row for row in rows}
-
-
-def _write(rows: Sequence[Alert]) -> None:
-    waited = [row for row in rows if row.pk is not None]
-    # Here a twin shows that no lock kept apart: its ID is unique for a source.
-    Alert.everything.bulk_create([row for row in rows if row.pk is None])
-    if waited:
-        made = [(row.pk, row.decision, row.rule_id, row.incident_id) for row in waited]
-        with connection.cursor() as cursor:
-            columns = [list(column) for column in zip(*made, strict=True)]
-            cursor.execute(WRITE_DECISIONS, columns)
 
 
 @dataclass
@@ -347,20 +329,18 @@ def _record(
     *,
     now: dt.datetime,
 ) -> None:
-    """Write who went where: assignments, the cases' histories, the system's."""
+    """Write who came along, and who went where: the cases' histories, the system's."""
     moved = [row for row in rows if row.incident_id is not None]
     taken_in = [row for outcome in placed for row in outcome.taken_in]
     AlertAssignment.everything.bulk_create(
         AlertAssignment(
             alert=row,
-            kind=AlertMove.OPENED
-            if row.decision == AlertDecision.OPENED
-            else AlertMove.JOINED,
+            kind=AlertMove.JOINED,
             incident_id=row.incident_id,
             rule_id=row.rule_id,
             assigned_at=now,
         )
-        for row in (*moved, *taken_in)
+        for row in taken_in
     )
     by_case: dict[int, list[Alert]] = defaultdict(list)
     for row in (*moved, *taken_in):
