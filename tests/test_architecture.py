@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,17 @@ LAYERS = {
 }
 """Everything at the root of an app, from the bottom up. A module may import its own
 layer and those below it, of its own app and of the apps below that."""
+LOADED_LATE = {
+    "apprise": "while a message is sent, or an address is checked: no lock",
+    "boto3": "with the first call to a bucket, which takes longer",
+    "botocore": "likewise",
+    "confusable_homoglyphs": "under a case's lock, for 0.1 s",
+    "cryptography": "while a checkpoint is published: no lock",
+    "jsonschema": "under a case's lock, for 0.2 s, without what would take seconds",
+    "reportlab": "while a page or a document is drawn: no lock",
+    "rfc3161_client": "while a checkpoint is published: no lock",
+}
+"""What functions import only when they run, and who waits for that."""
 FLOORS = {
     place: floor
     for floor, places in enumerate(LAYERS.values())
@@ -332,6 +344,38 @@ FROZEN = {
         "1258c56abd87e9100083d01ee289caf3404eaaa00e187f294ea77b3041a21a66"
     ),
 }
+
+
+def test_nothing_large_is_loaded_late_unless_that_holds_nobody_up() -> None:
+    """A playbook was first read under its case's lock, and loaded a parser for 4 s."""
+    found: dict[str, set[str]] = {}
+    for app in APPS:
+        for path in (ROOT / app).rglob("*.py"):
+            for name in _loaded_late(ast.parse(path.read_text())):
+                found.setdefault(name, set()).add(str(path.relative_to(ROOT)))
+    unstated = {name: found[name] for name in found.keys() - LOADED_LATE.keys()}
+    assert not unstated, "say in LOADED_LATE what is held while it is loaded"
+    assert found.keys() == LOADED_LATE.keys()
+
+
+def _loaded_late(tree: ast.Module) -> set[str]:
+    """Return the packages that are not ours and that functions import."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    inner = [
+        node
+        for outer in ast.walk(tree)
+        if isinstance(outer, functions)
+        for node in ast.walk(outer)
+    ]
+    modules = {
+        alias.name
+        for node in inner
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    modules |= {node.module or "" for node in inner if isinstance(node, ast.ImportFrom)}
+    tops = {module.partition(".")[0] for module in modules}
+    return tops - {*APPS, "config", "django"} - sys.stdlib_module_names
 
 
 def test_migrations_import_nothing_that_changes() -> None:

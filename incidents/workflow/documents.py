@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,9 @@ PROBLEMS_MAX = 20
 FOUND_MAX_CHARS = 60
 # The limit of the evidence format (docs/evidence-format.md section 1).
 DEPTH_MAX = 64
+# A tool for development brings it. jsonschema loads it wherever it is there, for a
+# check that nothing here asks for, and it takes seconds: it makes a parser.
+GRAMMAR_OF_ADDRESSES = "rfc3987_syntax"
 # PostgreSQL keeps no NUL, and UTF-8 has no lone surrogate.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -48,9 +53,8 @@ class DocumentSchema:
 
     @cached_property
     def _validator(self) -> Draft202012Validator:
-        # Where checkers of formats are installed, which nothing here asks for, it loads
-        # them all: a third of a process's start, and most starts check no document.
-        from jsonschema import Draft202012Validator
+        with _without(GRAMMAR_OF_ADDRESSES):
+            from jsonschema import Draft202012Validator
 
         return Draft202012Validator(self._schema)
 
@@ -60,6 +64,23 @@ class DocumentSchema:
         for error in sorted(self._validator.iter_errors(value), key=_place):
             problems += _problems_of(error)
         return tuple(problems[:PROBLEMS_MAX])
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Have a module that is not loaded be missing for what is imported in this block.
+
+    A playbook is first read while its case is held, and whoever asks for that case
+    waits for the import. jsonschema does without its checkers of formats.
+    """
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]  # makes an import fail
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 def unstorable_problems(value: object) -> tuple[Problem, ...]:

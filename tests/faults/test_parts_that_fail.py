@@ -86,7 +86,8 @@ def test_a_case_that_is_held_stops_nobody_else(
     assert "record_busy" in codes
     assert codes <= {"record_busy", "storage_busy"}
     assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
-    assert {answer.status for answer in elsewhere} == {201}
+    refused = [answer.json() for answer in elsewhere if answer.status != 201]
+    assert not refused
     slowest = max(answer.seconds for answer in answers)
     counted(
         f"{len(answers)} of {UPLOADS} told so within {slowest:.1f} s; sign-in "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -299,3 +301,21 @@ def test_required_item_that_no_gate_asks_for_is_refused_where_it_is_loaded() -> 
         parse_playbook(yaml.safe_dump(content), file_name="team.yaml")
     # A version that was stored before is still read.
     assert read_playbook(content, name="team.yaml").checklist[0].required
+
+
+def test_the_first_document_loads_no_parser_for_addresses() -> None:
+    """It is read under its case's lock, and that parser takes seconds to make."""
+    said = subprocess.run(
+        [sys.executable, "-c", READS_FIRST_DOCUMENT], capture_output=True, text=True
+    )
+    assert said.stdout.split() == ["True", "False"], said.stderr
+
+
+READS_FIRST_DOCUMENT = """
+import importlib.util, sys
+from incidents.workflow.documents import GRAMMAR_OF_ADDRESSES, DocumentSchema
+DocumentSchema({"type": "object"}).find_problems({})
+print("jsonschema._format" in sys.modules, GRAMMAR_OF_ADDRESSES in sys.modules)
+# Without it the test could not fail; and it can still be had.
+assert importlib.util.find_spec(GRAMMAR_OF_ADDRESSES)
+"""
