@@ -15,6 +15,7 @@ from incidents.admin import (
     pruning,
     reach_note,
     teams,
+    webhooks,
 )
 from incidents.admin.item_findings import findings_panel
 from incidents.admin.mark_actions import mark_panel
@@ -31,6 +32,7 @@ __all__ = (
     "pruning",
     "reach_note",
     "teams",
+    "webhooks",
 )
 
 # Not by the name admin/index.html, which the skin's app would win.

@@ -8,13 +8,14 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from evidence.admin.base import RefusableAdmin, person_of
+from evidence.admin.presence_page import ask_presence
 from incidents.models import Team
 from incidents.services.notifications.reachability import read_reach
 from incidents.services.teams import save_team
@@ -52,6 +53,13 @@ class TeamAdmin(RefusableAdmin):
         self, request: HttpRequest, obj: Team | None = None
     ) -> bool:
         return False
+
+    def changeform_view(
+        self, request: HttpRequest, *args: Any, **options: Any
+    ) -> HttpResponse:
+        """Ask who is there: members of a team see the cases that name it."""
+        asked = ask_presence(request) if self.has_change_permission(request) else None
+        return asked or super().changeform_view(request, *args, **options)
 
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest, **options: Any
