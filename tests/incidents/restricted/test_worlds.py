@@ -32,7 +32,7 @@ OWN_OR_OUT = ("admin/login", "admin/logout", "admin/auth/user/factors")
 
 
 def questions_of_pages(person: User, case: Incident) -> Iterator[Question]:
-    """Yield every page of no row, what is searched for a case, and a hidden row."""
+    """Yield each page of no row, a search for a case, a hidden row and a shared one."""
     for path in hostile.list_routes("admin/"):
         if "<" not in path and not path.startswith(OWN_OR_OUT):
             yield Question(f"/{path}")
@@ -42,6 +42,10 @@ def questions_of_pages(person: User, case: Incident) -> Iterator[Question]:
             yield Question(f"{reverse(f'{view}_changelist')}?q={case.reference}")
         if row := find_hidden(model, person, case):
             yield Question(reverse(f"{view}_change", args=[row.row]))
+        elif model not in BOUND:
+            # What everybody shares may count cases, or name them.
+            for key in model._default_manager.order_by("pk").values_list("pk")[:1]:
+                yield Question(reverse(f"{view}_change", args=key))
 
 
 def test_streams_that_cases_share_are_listed_by_what_is_seen_of_them(
