@@ -7,7 +7,7 @@ before this, and only answers that show something are noted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from http import HTTPStatus
@@ -25,10 +25,14 @@ from evidence.models import ApiToken, AuditEntry, ReadKind
 from evidence.models.case_bound import CaseBound
 
 ADMIN = "/admin/"
-KEYS = ("object_id", "pk", "incident_id", "item_id", "report_pk")
-"""How routes name the row that a page is of."""
-OWN = ("admin:login", "admin:logout", "admin:jsi18n", "admin:index")
-SEARCH = "/admin/search/"
+CASE = "incidents.incident"
+KEYS = ("object_id", "pk", "before", "after")
+"""How routes name the rows that a page is of."""
+OF_CASE = "incident_id"
+"""How they name a case, whatever else the page is of."""
+OWN = ("admin:login", "admin:logout", "admin:jsi18n")
+SHOWN, SEARCHED_FOR = "shown_cases", "searched_for"
+"""How a page of several tables says, in its context, which cases it shows and why."""
 CHUNK = 1_000
 
 
@@ -57,9 +61,6 @@ def find_read(request: HttpRequest, response: HttpResponse) -> Read | None:
         return None
     if request.path_info.startswith(API):
         return _read_of_api(request, response, match)
-    if request.path_info.startswith(SEARCH):
-        words = request.GET.get("q", "")
-        return Read(ReadKind.SEARCHED, "search", words=words) if words else None
     if request.path_info.startswith(ADMIN):
         return _read_of_page(request, response, match)
     return None
@@ -68,14 +69,18 @@ def find_read(request: HttpRequest, response: HttpResponse) -> Read | None:
 def _read_of_page(
     request: HttpRequest, response: HttpResponse, match: ResolverMatch
 ) -> Read | None:
-    model = _model_of_page(match.url_name or "")
+    context = getattr(response, "context_data", None) or {}
+    if SHOWN in context:
+        return _read_of_several(context)
+    model = _model_of_page(match)
     if model is None:
         return None
-    key = next((match.kwargs[name] for name in KEYS if name in match.kwargs), None)
-    context = getattr(response, "context_data", None) or {}
-    if key is not None:
+    keys = [str(match.kwargs[name]) for name in KEYS if name in match.kwargs]
+    if OF_CASE in match.kwargs:
+        keys = [str(match.kwargs[OF_CASE])]
+    if keys:
         rows = [each for each in context.values() if type(each) is model]
-        return _opened(model, str(key), response, rows)
+        return _opened(model, keys, response, rows)
     changes = context.get("cl")
     if changes is None:
         return None
@@ -89,6 +94,14 @@ def _read_of_page(
     )
 
 
+def _read_of_several(context: Mapping[str, Any]) -> Read | None:
+    """Return what a page shows that is no table's; None where it is of no case."""
+    words, cases = str(context.get(SEARCHED_FOR, "")), context[SHOWN]
+    if words:
+        return Read(ReadKind.SEARCHED, "search", words=words, cases=cases)
+    return Read(ReadKind.LISTED, CASE, cases=cases) if cases else None
+
+
 def _read_of_api(
     request: HttpRequest, response: HttpResponse, match: ResolverMatch
 ) -> Read | None:
@@ -98,12 +111,14 @@ def _read_of_api(
         return None
     reference = match.kwargs.get("reference")
     if reference is not None:
-        cases = apps.get_model("incidents", "Incident")._base_manager
+        cases = apps.get_model(CASE)._base_manager
         key = cases.filter(reference=reference).values_list("pk", flat=True).first()
-        return _opened(cases.model, str(key), response)
-    key = next((match.kwargs[name] for name in KEYS if name in match.kwargs), None)
-    if key is not None:
-        return _opened(queryset.model, str(key), response)
+        return _opened(cases.model, [str(key)], response)
+    if "report_pk" in match.kwargs:
+        report = view.report_model  # type: ignore[union-attr]
+        return _opened(report, [str(match.kwargs["report_pk"])], response)
+    if "pk" in match.kwargs:
+        return _opened(queryset.model, [str(match.kwargs["pk"])], response)
     data: Any = getattr(response, "data", None)
     rows = data.get("results", ()) if isinstance(data, dict) else ()
     keys = [row["id"] for row in rows if isinstance(row, dict) and "id" in row]
@@ -116,25 +131,25 @@ def _read_of_api(
 
 
 def _opened(
-    model: Any, key: str, response: HttpResponse, rows: Sequence[Any] = ()
+    model: Any, keys: list[str], response: HttpResponse, rows: Sequence[Any] = ()
 ) -> Read | None:
     """Return what was opened; `rows` are those that the page has read anyway."""
-    if not (key.isascii() and key.isdecimal() and len(key) < 19):
+    if not all(key.isascii() and key.isdecimal() and len(key) < 19 for key in keys):
         return None
     is_file = "attachment" in response.get("Content-Disposition", "")
     return Read(
         ReadKind.DOWNLOADED if is_file else ReadKind.OPENED,
         model._meta.label_lower,
-        object_id=key,
-        cases=_cases_of(model, key, rows),
+        object_id=", ".join(keys),
+        cases=_cases_of(model, keys, rows),
     )
 
 
-def _cases_of(model: Any, key: str, rows: Sequence[Any]) -> list[int]:
-    """Return the cases of one row, from the page's own where that names its case."""
-    row = next((row for row in rows if str(row.pk) == key), None)
+def _cases_of(model: Any, keys: list[str], rows: Sequence[Any]) -> list[int]:
+    """Return the cases of rows, from the page's own where that names its case."""
+    row = next((row for row in rows if [str(row.pk)] == keys), None)
     if row is None or paths_to_case(model) != ("incident",):
-        return find_cases(model, [int(key)])
+        return find_cases(model, list(map(int, keys)))
     return [row.incident_id] if row.incident_id is not None else []
 
 
@@ -176,8 +191,15 @@ def _note_what_follows(request: HttpRequest, response: Any, read: Read) -> None:
     response.streaming_content = sent()
 
 
+def _model_of_page(match: ResolverMatch) -> Any:
+    """Return the model whose rows a page shows: a case's where it names one."""
+    if OF_CASE in match.kwargs:
+        return apps.get_model(CASE)
+    return _model_named_in(match.url_name or "")
+
+
 @cache
-def _model_of_page(name: str) -> Any:
+def _model_named_in(name: str) -> Any:
     """Return the model whose page has this name, the longest that fits."""
     fitting = [
         model
@@ -193,7 +215,7 @@ def find_cases(model: Any, keys: Sequence[int]) -> list[int]:
     """Return the keys of the cases that rows belong to; empty for what has none."""
     if not keys:
         return []
-    if model._meta.label == "incidents.Incident":
+    if model._meta.label_lower == CASE:
         return list(keys)
     if model is AuditEntry:
         return _cases_of_entries(keys)

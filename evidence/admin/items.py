@@ -178,7 +178,11 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
             ("<int:pk>/download/", require_GET(self.download_view), "download"),
             ("<int:pk>/verify/", require_POST(self.verify_view), "verify"),
             ("<int:pk>/kind/", self.kind_view, "kind"),
-            ("of/<int:pk>/status/", require_GET(self.case_status_view), "case_status"),
+            (
+                "of/<int:incident_id>/status/",
+                require_GET(self.case_status_view),
+                "case_status",
+            ),
             ("<int:pk>/export/", self.export_view, "export"),
             (
                 "<int:pk>/export/<int:export_pk>/again/",
@@ -300,12 +304,13 @@ class EvidenceItemAdmin(ReadOnlyAdmin):
         work = [describe_work(pending) for pending in pending_work(item)]
         return JsonResponse({"pending": work}, headers={"Cache-Control": "no-store"})
 
-    def case_status_view(self, request: HttpRequest, pk: int) -> JsonResponse:
+    def case_status_view(self, request: HttpRequest, incident_id: int) -> JsonResponse:
         """Return what workers still have to do for the evidence of a case."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        visible = EvidenceItem.objects.visible_to(request.user).filter(incident=pk)
-        work = [describe_work(pending) for pending in pending_work_of(visible)]
+        items = EvidenceItem.objects.visible_to(request.user)
+        pending = pending_work_of(items.filter(incident=incident_id))
+        work = [describe_work(each) for each in pending]
         return JsonResponse({"pending": work}, headers={"Cache-Control": "no-store"})
 
     # --- Helpers ----------------------------------------------------------------

@@ -31,7 +31,18 @@ def add_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, An
     """Add the dashboard to the start page's context, for those who may see cases."""
     if request.user.has_perm("incidents.view_incident"):
         context["dashboard"] = read_dashboard(request.user, timezone.now())
+        context["shown_cases"] = sorted(_shown_cases(context["dashboard"]))
     return context
+
+
+def _shown_cases(board: dict[str, Any]) -> set[int]:
+    """Return the cases that the start page shows something of: who looked is kept."""
+    tiles = [case.pk for column in board["columns"] for case, _ in column[1]]
+    items = [item.cycle.incident_id for item in board["items"]]
+    evidence = [item.incident_id for item, _, _ in board["evidence"]]
+    orders = [order.switch.incident_id for order in board["kill_orders"]]
+    waiting = [each.incident.pk for each in board["waiting"] if each.incident]
+    return {key for key in (*tiles, *items, *evidence, *orders, *waiting) if key}
 
 
 def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, Any]:
@@ -55,7 +66,7 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
         "item_count": items.count(),
         "columns": _columns(tiles),
         "mine": [pair for pair in tiles if pair[0].lead_id == user.pk][:LIST_MAX],
-        "items": items[:LIST_MAX],
+        "items": list(items[:LIST_MAX]),
         "evidence": _with_words(evidence[:LIST_MAX]),
         "is_cut": len(cases) == BOARD_MAX,
         "broken_history": _broken_history(user),

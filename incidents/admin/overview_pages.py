@@ -43,6 +43,7 @@ def my_items_view(request: HttpRequest) -> HttpResponse:
         title="My open items",
         page=page,
         rows=[_row(item, now) for item in page],
+        shown_cases=sorted({item.cycle.incident_id for item in page}),
     )
 
 

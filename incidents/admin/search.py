@@ -37,13 +37,15 @@ HEX_DIGITS = frozenset("0123456789abcdef")
 class Match:
     """One thing found: what it is called, what tells it apart, and its page.
 
-    `is_exact` says that the term is the whole reference, digest or ID of this one.
+    `is_exact` says that the term is the whole reference, digest or ID of this one,
+    `case` which case it is of, if of any.
     """
 
     title: str
     detail: str
     url: str
     is_exact: bool = False
+    case: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,14 @@ def search_view(request: HttpRequest) -> HttpResponse:
         "longest": LONGEST_TERM,
         "is_too_long": is_too_long,
         "asked_by": [kind.asked_by for kind in kinds],
+        "searched_for": term,
+        "shown_cases": sorted(_cases_in(groups)),
     }
     return draw_page(request, "incidents/search.html", **context)
+
+
+def _cases_in(groups: list[Group]) -> set[int]:
+    return {match.case for group in groups for match in group.matches if match.case}
 
 
 def find(user: User, term: str) -> list[Group]:
@@ -126,6 +134,7 @@ def _find_cases(user: User, term: str) -> Iterator[Match]:
             f"{row.title} · {row.get_severity_display()} · {row.get_status_display()}",
             _page("incidents_incident", row.pk),
             is_exact=row.reference.lower() == term.lower(),
+            case=row.pk,
         )
 
 
@@ -160,6 +169,7 @@ def _find_evidence(user: User, term: str) -> Iterator[Match]:
             f"{row.incident.reference} · {kind} · SHA-256 {row.sha256_hex[:12]}…",
             _page("evidence_evidenceitem", row.pk),
             is_exact=row.sha256_hex == digest,
+            case=row.incident_id,
         )
 
 
@@ -173,6 +183,7 @@ def _find_calls(user: User, term: str) -> Iterator[Match]:
             f"{row.incident.reference} · {row.original_name}",
             _page("evidence_evidenceitem", row.pk, view="replay", call_id=term),
             is_exact=True,
+            case=row.incident_id,
         )
 
 
@@ -187,6 +198,7 @@ def _find_alerts(user: User, term: str) -> Iterator[Match]:
             f"{case} · {category} · {row.extension.extension_id}",
             _page("incidents_alert", row.pk),
             is_exact=True,
+            case=row.incident_id,
         )
 
 

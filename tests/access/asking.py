@@ -9,7 +9,8 @@ from django.core.cache import cache
 from django.db.models import Model
 from django.test import Client
 
-from evidence.models import ApiToken, EvidenceItem, ExportRequest
+from config.noted_reads import find_cases
+from evidence.models import ApiToken, EvidenceItem, ExportRequest, NotedRead
 from incidents.models import Incident
 from policy.models import Extension, PolicySnapshot
 from tests.access.people import NAMES, Who
@@ -89,8 +90,6 @@ def values_of(path: str, case: Incident, who: Who) -> dict[str, str]:
     if "<int:export_pk>" in path:
         export = ExportRequest.objects.order_by("pk")[0]
         values |= {"pk": str(export.source_id), "export_pk": str(export.pk)}
-    if "/of/<int:pk>/" in path:
-        values["pk"] = str(case.pk)
     if "<int:before>" in path:
         before, after = PolicySnapshot.objects.order_by("pk")[:2]
         values |= {"before": str(before.pk), "after": str(after.pk)}
@@ -120,3 +119,18 @@ def row_of(model: type[Model], case: Incident) -> Any:
         if lookup and lookup.split("__")[0] == field.name:
             return rows.filter(**{lookup: case}).first() or rows.first()
     return rows.first()
+
+
+def newest_note() -> int:
+    """Return the number of the newest note of who looked at what."""
+    found: int | None = (
+        NotedRead.objects.order_by("pk").values_list("pk", flat=True).last()
+    )
+    return found or 0
+
+
+def is_noted(row: Model, *, since: int) -> bool:
+    """Return whether the cases of a row are noted as read, after a note."""
+    rows = NotedRead.objects.filter(pk__gt=since).values_list("cases", flat=True)
+    noted = {case for cases in rows for case in cases}
+    return {*find_cases(type(row), [row.pk])} <= noted

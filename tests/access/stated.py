@@ -125,7 +125,7 @@ TABLES = {
             "<int:pk>/export/": Page(READERS, WORK | {Who.AUDITOR}),
             "<int:pk>/export/<int:export_pk>/again/": Page(sends=WORK | {Who.AUDITOR}),
             "<int:pk>/status/": Page(READERS),
-            "of/<int:pk>/status/": Page(READERS),
+            "of/<int:incident_id>/status/": Page(READERS),
         },
     ),
     "evidence.apitoken": Table(

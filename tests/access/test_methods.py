@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 READ = (
     "/admin/",
     "/admin/jsi18n/",
-    "/admin/search/?q=x",
+    "/admin/search/?s=x",
     "/admin/incidents/incident/my-items/",
     "/admin/incidents/incident/1/history/",
     "/admin/evidence/logcheckpoint/",

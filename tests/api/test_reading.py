@@ -10,7 +10,6 @@ from rest_framework.test import APIClient
 from incidents.models import Team
 from tests.api.conftest import make_client
 from tests.factories import make_incident
-from tests.pages import hostile
 
 pytestmark = pytest.mark.django_db
 ROOT = "/api/v1/"
@@ -32,20 +31,6 @@ def test_a_field_that_there_is_not_is_refused(reader: APIClient, fields: str) ->
     response = reader.get(f"{ROOT}incidents/?fields={fields}")
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == "fields"
-
-
-@pytest.mark.walk
-def test_who_has_an_answer_gets_none_again(reader: APIClient) -> None:
-    Team.objects.create(name="Night watch")
-    for route in hostile.list_routes("api/"):
-        if hostile.arguments_of(route) or route in ("api/v1/", "api/v1/docs/"):
-            continue
-        first = reader.get(f"/{route}")
-        if first.status_code != 200 or first.streaming:
-            continue
-        again = reader.get(f"/{route}", HTTP_IF_NONE_MATCH=first["ETag"])
-        assert (route, again.status_code, again.content) == (route, 304, b"")
-        assert again["ETag"] == first["ETag"]
 
 
 def test_a_tag_changes_with_what_is_read(reader: APIClient) -> None:

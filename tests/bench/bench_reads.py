@@ -113,7 +113,7 @@ def _pages() -> Iterator[tuple[str, str, str, dict[bool, Any]]]:
         "its history": f"{case}?tab=history",
         "evidence": f"/admin/evidence/evidenceitem/{item.pk}/change/",
         "the list of cases": "/admin/incidents/incident/",
-        "a search": "/admin/search/?q=somebody",
+        "a search": "/admin/search/?s=somebody",
     }
     for person, who in ((responder, "a responder"), (auditor, "an auditor")):
         browsers = {

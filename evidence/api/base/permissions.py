@@ -23,6 +23,8 @@ class ScopePermission(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user or not request.user.is_authenticated:
             return False
+        # A refusal costs as much: who sends nothing else is slowed down as well.
+        view.check_throttles(request)
         is_read = request.method in SAFE_METHODS
         if isinstance(request.auth, ApiToken):
             scope = TokenScope.READ if is_read else getattr(view, "write_scope", None)

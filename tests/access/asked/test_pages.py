@@ -21,6 +21,8 @@ from tests.access.asking import (
     Outcome,
     address,
     ask,
+    is_noted,
+    newest_note,
     outcome_of,
     own_token,
     row_of,
@@ -29,7 +31,7 @@ from tests.access.counting import taken_back
 from tests.access.forms import FormReader
 from tests.access.people import UNSIGNED, Who
 from tests.access.routes import bulk_actions
-from tests.access.stated import Page, Roles, stated_pages
+from tests.access.stated import Page, Roles, Row, stated_pages
 from tests.pages import hostile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.walk]
@@ -65,10 +67,13 @@ def faults_of_reading(
     who: Who, client: Client, case: Incident, pages: dict[str, Page]
 ) -> Iterator[str]:
     """Yield every cell of the reading column that is not as stated."""
+    first = newest_note()
     for path, page in pages.items():
         url = address(path, case, who)
         with taken_back() as change:
             answer = ask(client, "get", url)
+            is_known = answer.status_code != 200 or page.row is not Row.OF_A_CASE
+            is_known = is_known or is_noted(_row_at(path, case), since=first)
         outcome = outcome_of(answer)
         if "no-store" not in answer.get("Cache-Control", ""):
             yield f"GET {url}: a cache may keep it"
@@ -76,6 +81,12 @@ def faults_of_reading(
             yield f"GET {url}: {outcome}, {fault}"
         if change.tables and not (path in RECORDED and outcome is Outcome.DONE):
             yield f"GET {url}: changed {sorted(change.tables)}"
+        if not is_known:
+            yield f"GET {url}: nobody will know who looked"
+
+
+def _row_at(path: str, case: Incident) -> Any:
+    return case if "incident_id" in path else row_of(hostile.model_of(path), case)
 
 
 def judge(who: Who, page: Page, outcome: Outcome) -> str:

@@ -36,7 +36,7 @@ def pages() -> dict[str, str]:
         "its history": f"{case}?tab=history",
         "evidence": f"/admin/evidence/evidenceitem/{item.pk}/change/",
         "the list of cases": "/admin/incidents/incident/",
-        "a search": "/admin/search/?q=somebody",
+        "a search": "/admin/search/?s=somebody",
         "a list of the API": "/api/v1/incidents/",
         "a case of the API": f"/api/v1/incidents/{cases[0].reference}/",
     }

@@ -22,7 +22,7 @@ from evidence.audit.reads.noting import Read, note_read, read_notes_health
 from evidence.audit.reads.recording import fold_ranges, record_reads
 from evidence.errors import HealthWarning
 from evidence.models import AuditEntry, NotedRead, ReadKind, RecordedRead, TokenScope
-from incidents.models import Alert, Incident
+from incidents.models import Alert, ChecklistItem, Incident
 from tests.factories import make_evidence, make_incident
 from tests.incidents.alerts.samples import make_rules, receive_one
 
@@ -96,16 +96,28 @@ def test_lists_and_searches_are_noted_with_the_cases_shown_and_the_words(
     client = browse(auditor)
     client.get("/admin/incidents/incident/?q=nothing+like+it")
     client.get("/admin/incidents/incident/")
-    client.get("/admin/search/?q=SEC")
+    client.get("/admin/search/?s=SEC")
     api, _ = ask_api(auditor, [TokenScope.READ])
     api.get("/api/v1/incidents/?ordering=id")
     rows = list(NotedRead.objects.order_by("pk"))
     assert [(row.kind, row.words, row.cases) for row in rows] == [
         ("searched", "nothing like it", []),
         ("listed", "", cases),
-        ("searched", "SEC", []),
+        ("searched", "SEC", cases),
         ("listed", "ordering=id", cases),
     ]
+
+
+def test_overviews_are_noted_with_the_cases_that_they_show(responder: User) -> None:
+    case = make_incident(lead=responder)
+    row = case.cycles.get().checklist.first()
+    assert row is not None
+    ChecklistItem.objects.filter(pk=row.pk).update(assignee=responder)
+    client = browse(responder)
+    client.get("/admin/")
+    client.get("/admin/incidents/incident/my-items/")
+    listed = ("listed", "page", "incidents.incident", "", [case.pk])
+    assert notes() == [listed, listed]
 
 
 def test_stream_is_noted_when_it_begins_and_with_its_cases_when_it_ends(
