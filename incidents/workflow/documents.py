@@ -70,7 +70,7 @@ class DocumentSchema:
 def _without(module: str) -> Iterator[None]:
     """Have a module that is not loaded be missing for what is imported in this block.
 
-    A playbook is first read while its case is held, and whoever asks for that case
+    A playbook is first read while its case is held, and who asks for that case
     waits for the import. jsonschema does without its checkers of formats.
     """
     if module in sys.modules:
