@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
@@ -66,8 +66,9 @@ LOCK_BUCKETS = 256
 """Groups share these locks: a batch of 1,000 groups must not fill the lock table."""
 DECIDED_AT_ONCE = 1_000
 """How many alerts that wait are decided in one transaction: as many as a batch has."""
-# Locked in one order, so that no two intakes wait in a circle. What waits is looked for
-# in the same message, and sees what was committed while the locks were waited for.
+# Locked in one order, so that no two intakes wait in a circle. What waits and what is
+# known is looked for in the same message, and sees what was committed while the locks
+# were waited for.
 LOCK_GROUPS = """
     SELECT pg_advisory_xact_lock(%s, bucket) FROM unnest(%s::int[]) AS wanted (bucket);
     SELECT alert.id
@@ -76,7 +77,10 @@ LOCK_GROUPS = """
       JOIN incidents_alert AS alert
         ON alert.extension_id = extension.id AND alert.category = wanted.category
        AND alert.decision = 'waiting'
-     ORDER BY alert.id LIMIT %s
+     ORDER BY alert.id LIMIT %s;
+    SELECT alert.source, alert.alert_id
+      FROM unnest(%s::text[], %s::text[]) AS sent (source, alert_id)
+      JOIN incidents_alert AS alert USING (source, alert_id)
 """
 
 Result = TypeVar("Result")
@@ -151,10 +155,11 @@ def _receive(
         # Twice in one batch is as twice in two: the first one counts.
         first.setdefault(alert.key, alert)
     # Before what is known is read: who waited here sees what the other stored.
-    waiting = _lock_groups({alert.group for alert in first.values()}, limit=1)
+    groups = {alert.group for alert in first.values()}
+    waiting, stored = _lock_groups(groups, limit=1, sent=first)
     if waiting and is_first_look:
         return None
-    known = find_known(first)
+    known = find_known(stored) if stored else {}
     fresh = [alert for key, alert in first.items() if key not in known]
     rows = known | (_store(fresh, actor=actor, now=now) if fresh else {})
     return [
@@ -171,7 +176,7 @@ def _receive(
 def _decide_waiting(groups: Collection[Group], *, now: dt.datetime) -> int:
     # Only who holds a group's lock decides on what waits in it, so that no row of it
     # is locked here, and each is decided once.
-    waiting = _lock_groups(groups, limit=DECIDED_AT_ONCE)
+    waiting, _ = _lock_groups(groups, limit=DECIDED_AT_ONCE)
     if waiting:
         rows = Alert.everything.filter(pk__in=waiting).order_by("pk")
         rows = rows.select_related("extension", "received_from").defer("document")
@@ -179,16 +184,34 @@ def _decide_waiting(groups: Collection[Group], *, now: dt.datetime) -> int:
     return len(waiting)
 
 
-def _lock_groups(groups: Iterable[Group], *, limit: int) -> list[int]:
-    """Take the groups' locks; return the oldest alerts that wait in them."""
+def _lock_groups(
+    groups: Iterable[Group], *, limit: int, sent: Collection[Key] = ()
+) -> tuple[list[int], list[Key]]:
+    """Take the groups' locks; return the oldest alerts that wait in them.
+
+    And which of the alerts that were sent are stored already.
+    """
     wanted = sorted(set(groups))
     buckets = sorted({lock_bucket(group) for group in wanted})
     names = [group.extension_id for group in wanted]
     categories = [group.category for group in wanted]
+    sources = [source for source, _ in sent]
+    ids = [alert_id for _, alert_id in sent]
+    values: list[Any] = [
+        LOCK_NAMESPACE,
+        buckets,
+        names,
+        categories,
+        limit,
+        sources,
+        ids,
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(LOCK_GROUPS, [LOCK_NAMESPACE, buckets, names, categories, limit])
+        cursor.execute(LOCK_GROUPS, values)
         cursor.nextset()
-        return [pk for (pk,) in cursor.fetchall()]
+        waiting = [pk for (pk,) in cursor.fetchall()]
+        cursor.nextset()
+        return waiting, cursor.fetchall()
 
 
 def _store(

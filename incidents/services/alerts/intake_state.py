@@ -6,9 +6,9 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection
-from django.db.models import F
 from django.db.models.fields.json import KT
 
 from evidence.stored_moments import to_ms
@@ -21,6 +21,34 @@ from policy.models import Extension
 from policy.services.extensions import note_extension
 
 SEEN_IN = "an alert"
+
+# Written out, since to have a query made of models costs more than to ask it.
+ENABLED_RULES = """
+    SELECT * FROM incidents_alertrule
+     WHERE is_enabled AND category = ANY (%s) ORDER BY category, key
+"""
+# Every version, old ones too: an open case stays on the one it began with.
+VERSIONS = """
+    SELECT version.id, version.playbook_id, version.content_sha256
+      FROM incidents_playbookversion AS version
+      JOIN incidents_playbook AS playbook ON playbook.id = version.playbook_id
+     ORDER BY playbook.code, version.number DESC
+"""
+EXTENSIONS = "SELECT * FROM policy_extension WHERE extension_id = ANY (%s)"
+# A row for each extension of a case, and one lock on the case, by ID, as moves and kill
+# switches lock: two that want the same cases take turns. What a sender is told must not
+# show that a restricted case is there, so nothing joins one by itself, from any sender.
+# Its playbook is not read along: a document of some kilobytes for each case, which only
+# a case that is raised needs.
+LOCK_CASES = """
+    SELECT incident.*, extension.extension_id AS extension_name
+      FROM incidents_incident AS incident
+      JOIN incidents_incident_extensions AS named ON named.incident_id = incident.id
+      JOIN policy_extension AS extension ON extension.id = named.extension_id
+     WHERE incident.status = 'open' AND NOT incident.is_restricted
+       AND named.extension_id = ANY (%s) AND incident.playbook_version_id = ANY (%s)
+     ORDER BY incident.id FOR UPDATE OF incident
+"""
 
 # What a document's digest stands for never changes, so that nothing here is ever stale.
 _categories: dict[str, str | None] = {}
@@ -70,7 +98,7 @@ def read_state(spans: Mapping[Group, Span], *, now: dt.datetime) -> IntakeState:
     The caller holds the groups' locks. The open cases are locked here, in one order.
     """
     categories = {group.category for group in spans}
-    rows = list(AlertRule.objects.filter(is_enabled=True, category__in=categories))
+    rows = list(AlertRule.objects.raw(ENABLED_RULES, [list(categories)]))
     rules = [rule_of(row) for row in rows]
     windows: dict[str, int] = {}
     # Rules of one category share a window for joining: the widest of theirs.
@@ -117,9 +145,9 @@ def rule_of(row: AlertRule) -> alert_rules.AlertRule:
 
 def _read_versions(categories: Collection[str]) -> _Versions:
     """Find the playbook versions of these categories; several playbooks: the first."""
-    # Every version, old ones too: an open case stays on the one it began with.
-    rows = PlaybookVersion.objects.order_by("playbook__code", "-number")
-    keys = list(rows.values_list("pk", "playbook_id", "content_sha256"))
+    with connection.cursor() as cursor:
+        cursor.execute(VERSIONS)
+        keys = cursor.fetchall()
     _learn_categories({content for _, _, content in keys} - _categories.keys())
     category_of: dict[int, str] = {}
     newest: dict[str, int] = {}
@@ -146,7 +174,7 @@ def _note_extensions(ids: Iterable[str], now: dt.datetime) -> dict[str, Extensio
     wanted = sorted(set(ids))
     known = {
         extension.extension_id: extension
-        for extension in Extension.objects.filter(extension_id__in=wanted)
+        for extension in Extension.objects.raw(EXTENSIONS, [wanted])
     }
     for extension_id in wanted:
         if extension_id not in known:
@@ -160,24 +188,10 @@ def _lock_cases(
     groups: Iterable[Group], extensions: Mapping[str, Extension], versions: _Versions
 ) -> _Found:
     wanted, found = set(groups), _Found()
-    # A row for each extension of a case, and one lock on the case, by ID, as moves
-    # and kill switches lock: two that want the same cases take turns.
-    rows = (
-        Incident.everything.open()
-        .filter(
-            # What a sender is told must not show that a restricted case is there, so
-            # nothing joins one by itself, from any sender.
-            is_restricted=False,
-            extensions__in=list(extensions.values()),
-            playbook_version__in=list(versions.category_of),
-        )
-        .annotate(extension_name=F("extensions__extension_id"))
-        # Its playbook is not read along: a document of some kilobytes for each case,
-        # which only a case that is raised needs.
-        .select_for_update(of=("self",))
-        .order_by("pk")
-    )
+    pks = [extension.pk for extension in extensions.values()]
+    values = [pks, list(versions.category_of)]
     incidents: dict[int, Incident] = {}
+    rows: Iterable[Any] = Incident.everything.raw(LOCK_CASES, values)
     for row in rows:
         category = versions.category_of[row.playbook_version_id]
         group = Group(row.extension_name, category)
