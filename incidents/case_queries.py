@@ -47,15 +47,21 @@ def with_running_phase(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
     return incidents.prefetch_related(Prefetch("cycles", cycles))
 
 
-def breached(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
-    """Return the open cases with a breached clock in their current cycle."""
-    return incidents.filter(late_at__lte=timezone.now())
+def breached(incidents: QuerySet[Incident], *, are: bool = True) -> QuerySet[Incident]:
+    """Return the open cases with a breached clock in their cycle, or all others."""
+    late = Q(late_at__lte=timezone.now())
+    return incidents.filter(late) if are else incidents.exclude(late)
 
 
-def unverified(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
-    """Return the cases with evidence whose newest report is missing or not passing."""
-    items = EvidenceItem.objects.unverified()
-    return incidents.filter(Exists(items.filter(incident=OuterRef("pk"))))
+def unverified(
+    incidents: QuerySet[Incident], *, are: bool = True
+) -> QuerySet[Incident]:
+    """Return the cases with evidence whose newest report is missing or not passing.
+
+    Without `are` all others.
+    """
+    items = EvidenceItem.objects.unverified().filter(incident=OuterRef("pk"))
+    return incidents.filter(Exists(items) if are else ~Exists(items))
 
 
 def search_cases(incidents: QuerySet[Incident], term: str) -> QuerySet[Incident]:

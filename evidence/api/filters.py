@@ -16,6 +16,16 @@ from evidence.models import (
 class EvidenceItemFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="incident__reference")
     kind = filters.MultipleChoiceFilter(choices=EvidenceKind.choices)
+    channel = filters.MultipleChoiceFilter(choices=Channel.choices)
+    outcome = filters.MultipleChoiceFilter(
+        "latest_outcome", choices=Outcome.choices, help_text="Of the newest report."
+    )
+    is_verified = filters.TruthFilter(
+        "latest_outcome",
+        lookup_expr="isnull",
+        exclude=True,
+        help_text="Whether there is a report.",
+    )
     sha256_hex = filters.CharFilter(method="filter_digest")
     tlp = filters.MultipleChoiceFilter(choices=CHOICES, method="filter_mark")
     received_after = filters.MomentFilter("received_at", "gte")

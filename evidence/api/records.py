@@ -207,6 +207,7 @@ EVIDENCE_KINDS = (
     RecordKind(
         path="store-faults",
         model=StoreFault,
+        has=("ended_at",),
         about="Stored bytes that are missing or changed, and how each fault ended.",
         fields=(
             "incident",

@@ -5,10 +5,8 @@ from __future__ import annotations
 from evidence.api.base import filters
 from evidence.handling import CHOICES
 from evidence.models.choices import choices_of
-from incidents.case_queries import on_hold
-from incidents.models import (
-    AlertDecision,
-)
+from incidents.case_queries import breached, on_hold, unverified
+from incidents.models import AlertDecision
 from incidents.workflow.alert_rules import AlertSeverity
 from incidents.workflow.incident_states import IncidentSource, IncidentStatus, Severity
 from incidents.workflow.outcomes import (
@@ -39,11 +37,19 @@ class IncidentFilter(filters.FilterSet):
     team = filters.CharFilter(field_name="team__name")
     label = filters.CharFilter(method="filter_label")
     on_hold = filters.TruthFilter(method="filter_on_hold")
+    is_breached = filters.TruthFilter(method="filter_breached")
+    is_unverified = filters.TruthFilter(method="filter_unverified")
     detected_after = filters.MomentFilter("detected_at", "gte")
     detected_before = filters.MomentFilter("detected_at", "lt")
 
     def filter_on_hold(self, queryset, name, value):  # type: ignore[no-untyped-def]
         return on_hold(queryset, held=value)
+
+    def filter_breached(self, queryset, name, value):  # type: ignore[no-untyped-def]
+        return breached(queryset, are=value)
+
+    def filter_unverified(self, queryset, name, value):  # type: ignore[no-untyped-def]
+        return unverified(queryset, are=value)
 
     def filter_label(self, queryset, name, value):  # type: ignore[no-untyped-def]
         return queryset.filter(labels__contains=[value])
@@ -87,3 +93,4 @@ class AlertFilter(filters.FilterSet):
 class AlertRuleFilter(filters.FilterSet):
     category = filters.CharFilter()
     is_enabled = filters.TruthFilter()
+    opens_severity = filters.MultipleChoiceFilter(choices=choices_of(Severity))

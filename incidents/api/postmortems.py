@@ -29,6 +29,7 @@ from incidents.models import (
 from incidents.services.postmortems.archiving import archive_again
 from incidents.services.postmortems.pdfs import request_pdf
 from incidents.services.postmortems.signatures import signature_of
+from incidents.workflow.incident_states import Severity
 from incidents.workflow.postmortem import (
     ActionItemState,
     ActionItemType,
@@ -199,6 +200,9 @@ class ActionItemSerializer(serializers.ModelSerializer):
 class PostmortemFilter(filters.FilterSet):
     incident = filters.CharFilter(field_name="cycle__incident__reference")
     state = filters.MultipleChoiceFilter(choices=choices_of(PostmortemState))
+    severity = filters.MultipleChoiceFilter(
+        "cycle__incident__severity", choices=choices_of(Severity)
+    )
 
 
 class VersionFilter(filters.FilterSet):

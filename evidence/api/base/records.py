@@ -37,7 +37,8 @@ class RecordKind:
     the id. Rows of cases that one may not see are left out; a row that has no case is
     shown to everybody with the right. `permission` is the model's own right to view
     unless another is named. `also_by` are columns of text by which the list is
-    narrowed, besides its choices, moments and links.
+    narrowed, besides its choices, moments and links; `has` those that can be empty by
+    whether they are.
     """
 
     path: str
@@ -47,6 +48,7 @@ class RecordKind:
     incident_lookup: str = ""
     permission: str = ""
     also_by: tuple[str, ...] = ()
+    has: tuple[str, ...] = ()
     require: Callable[[QueryDict], None] | None = None
     """Refuses what is asked for where an empty list would not be true."""
     told: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
@@ -147,6 +149,10 @@ def _make_filterset(kind: RecordKind) -> type[filters.FilterSet]:
         found |= _filters_of(column)
     for name in kind.also_by:
         found[name] = filters.CharFilter(field_name=name)
+    for name in kind.has:
+        found[f"has_{name.removesuffix('_at')}"] = filters.TruthFilter(
+            name, lookup_expr="isnull", exclude=True
+        )
     if kind.incident_lookup:
         reference = f"{kind.incident_lookup}__reference"
         found["incident"] = filters.CharFilter(field_name=reference)

@@ -16,6 +16,7 @@ NOTIFICATION_KINDS = (
     RecordKind(
         path="notifications",
         model=Notification,
+        has=("webhook",),
         about="Who was told what by which way, or why not.",
         fields=(
             "incident",
@@ -74,6 +75,7 @@ NOTIFICATION_KINDS = (
             "added_at",
             "added_by",
         ),
+        also_by=("scheme",),
     ),
     RecordKind(
         path="teams",
