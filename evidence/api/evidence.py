@@ -150,6 +150,15 @@ class EvidenceViewSet(ReadOnlyViewSet):
     throttle_rate = "evidence"
     incident_lookup = "incident"
     ordering_fields = ("id", "received_at")
+    also_ordered_by = (
+        "original_name",
+        "latest_outcome",
+        "kind",
+        "incident",
+        "size_bytes",
+        "received_by",
+        "sha256_hex",
+    )
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Read an item; its chain of custody says that it was viewed."""

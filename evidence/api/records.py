@@ -102,6 +102,7 @@ EVIDENCE_KINDS = (
     RecordKind(
         path="history-checks",
         model=HistoryCheck,
+        also_ordered_by=("is_whole", "fault_count", "requested_by"),
         about="Recomputations of every stream of the history, and what they found.",
         fields=(
             *(*CHECK, "is_whole", "continues", "reached"),
@@ -126,6 +127,7 @@ EVIDENCE_KINDS = (
     RecordKind(
         path="log-checkpoints",
         model=LogCheckpoint,
+        also_ordered_by=("tree_size",),
         about="The history log's checkpoints, as signed notes.",
         fields=("tree_size", "root_hex", "made_at", "note"),
         permission=READ_HISTORY,
@@ -133,6 +135,7 @@ EVIDENCE_KINDS = (
     RecordKind(
         path="log-copies",
         model=LogCopy,
+        also_ordered_by=("checkpoint", "held_at", "attempts", "last_problem"),
         about="Checkpoints given to places outside, and which of them are held there.",
         # Not `place`: an address may hold what is secret.
         fields=(
@@ -187,6 +190,7 @@ EVIDENCE_KINDS = (
     RecordKind(
         path="record-checks",
         model=RecordCheck,
+        also_ordered_by=("table_count", "row_count", "fault_count", "requested_by"),
         about="Comparisons of all rows with what was recorded of them.",
         fields=(*CHECK, "table_count", "row_count"),
         told={"faults": shown_faults},
@@ -207,6 +211,7 @@ EVIDENCE_KINDS = (
     RecordKind(
         path="store-faults",
         model=StoreFault,
+        also_ordered_by=("sha256_hex",),
         has=("ended_at",),
         about="Stored bytes that are missing or changed, and how each fault ended.",
         fields=(
@@ -240,6 +245,13 @@ EVIDENCE_KINDS = (
     RecordKind(
         path="api-tokens",
         model=ApiToken,
+        also_ordered_by=(
+            "name",
+            "user",
+            "last_used_at",
+            "last_used_from",
+            "created_by",
+        ),
         about="Tokens of the API: whose, with which scopes; never what they are.",
         fields=(
             "user",

@@ -188,6 +188,7 @@ class AuditEntryViewSet(ReadOnlyViewSet):
     filterset_class = filters.AuditEntryFilter
     read_permission = "evidence.view_auditentry"
     ordering_fields = ("id", "recorded_at", "sequence")
+    also_ordered_by = ("stream", "action", "actor_name", "reason")
 
     @extend_schema(responses=EntryProofSerializer)
     @action(detail=True, pagination_class=None, filter_backends=())

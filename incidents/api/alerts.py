@@ -59,6 +59,7 @@ class AlertViewSet(ReadOnlyViewSet):
     write_scope = TokenScope.ALERTS_WRITE
     throttle_rate = "alerts"
     ordering_fields = ("id", "happened_at", "received_at")
+    also_ordered_by = ("category", "extension", "incident", "decision", "source")
 
     def get_queryset(self) -> QuerySet[Alert]:
         rows: Any = super().get_queryset()
@@ -122,6 +123,10 @@ class AlertRuleViewSet(ReadOnlyViewSet):
     serializer_class = serializers.AlertRuleSerializer
     filterset_class = filters.AlertRuleFilter
     read_permission = "incidents.view_alertrule"
+    also_ordered_by = (
+        *("key", "is_enabled", "category", "least_severity", "count", "window_seconds"),
+        *("opens_severity", "join_window_seconds", "tell", "tell_team"),
+    )
 
 
 def wants_no_decision(preferences: str) -> bool:

@@ -122,6 +122,7 @@ class CaseArchiveViewSet(ReadOnlyViewSet):
     incident_lookup = "incident"
     write_scope = TokenScope.CASES_WRITE
     ordering_fields = ("id", "requested_at")
+    also_ordered_by = ("requested_by", "size_bytes")
 
     @extend_schema(
         request=ArchiveAskingSerializer, responses={202: CaseArchiveSerializer}

@@ -103,6 +103,7 @@ class IncidentViewSet(RestrictionActions, ReadOnlyViewSet):
     read_permission = "incidents.view_incident"
     write_scope = TokenScope.CASES_WRITE
     ordering_fields = ("id", "detected_at", "last_activity_at")
+    also_ordered_by = ("reference", "title", "lead")
 
     def get_queryset(self) -> QuerySet[Incident]:
         cycles = Cycle.objects.select_related(
@@ -243,6 +244,7 @@ class PlaybookViewSet(ReadOnlyViewSet):
     filterset_class = filters.PlaybookFilter
     read_permission = "incidents.view_playbook"
     ordering_fields = ("id", "code")
+    also_ordered_by = ("title",)
     default_ordering = "code"
 
 

@@ -226,6 +226,7 @@ class PostmortemViewSet(ReadOnlyViewSet):
     serializer_class = PostmortemSerializer
     filterset_class = PostmortemFilter
     read_permission = "incidents.view_postmortem"
+    also_ordered_by = ("incident", "state", "changed_at")
 
     def get_queryset(self) -> QuerySet[Postmortem]:
         rows: Any = super().get_queryset()
@@ -302,6 +303,7 @@ class ActionItemViewSet(ReadOnlyViewSet):
     filterset_class = ActionItemFilter
     read_permission = "incidents.view_actionitem"
     ordering_fields = ("id", "due_on")
+    also_ordered_by = ("item_type", "owner", "state", "incident")
 
     def get_queryset(self) -> QuerySet[ActionItem]:
         rows: Any = super().get_queryset()

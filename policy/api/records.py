@@ -70,6 +70,15 @@ POLICY_KINDS = (
     RecordKind(
         path="quota-changes",
         model=QuotaChange,
+        also_ordered_by=(
+            "extension",
+            "from_mb",
+            "to_mb",
+            "reason",
+            "documentation",
+            "incident",
+            "changed_by",
+        ),
         about="Memory quotas of extensions that were changed, by whom and why.",
         fields=(
             "incident",
@@ -86,6 +95,7 @@ POLICY_KINDS = (
     RecordKind(
         path="quota-breaches",
         model=QuotaBreach,
+        also_ordered_by=("extension", "resource", "limit", "actual", "item"),
         about="Quotas that extensions went beyond, as bundles show them.",
         fields=(
             "extension",
@@ -115,6 +125,13 @@ POLICY_KINDS = (
     RecordKind(
         path="lift-requests",
         model=LiftRequest,
+        also_ordered_by=(
+            "kill_switch",
+            "state",
+            "requested_by",
+            "decided_by",
+            "decision_reason",
+        ),
         about="Lifts of kill switches as they were asked for and decided.",
         fields=("kill_switch", *REQUEST),
         incident_lookup="kill_switch__incident",
@@ -137,6 +154,14 @@ POLICY_KINDS = (
     RecordKind(
         path="promotion-requests",
         model=PromotionRequest,
+        also_ordered_by=(
+            "extension",
+            "to_state",
+            "state",
+            "requested_by",
+            "decided_by",
+            "decision_reason",
+        ),
         about="Promotions of extensions as they were asked for and decided.",
         fields=("incident", "extension", "to_state", "kill_switch", *REQUEST),
         incident_lookup="incident",
@@ -158,6 +183,15 @@ POLICY_KINDS = (
     RecordKind(
         path="runtime-histories",
         model=RuntimeHistoryImport,
+        also_ordered_by=(
+            "incident",
+            "item",
+            "record_count",
+            "refused_count",
+            "finding_count",
+            "fault_count",
+            "imported_by",
+        ),
         about="Histories of runtimes that were imported, and what they show.",
         fields=(
             "incident",

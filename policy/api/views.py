@@ -57,6 +57,7 @@ class ExtensionViewSet(ReadOnlyViewSet):
     filterset_class = filters.ExtensionFilter
     read_permission = "policy.view_extension"
     ordering_fields = ("id", "extension_id", "first_seen_at")
+    also_ordered_by = ("name", "trust_state", "publisher")
     default_ordering = "extension_id"
     extra_parameters = ("at",)
 
@@ -86,6 +87,15 @@ class TrustTransitionViewSet(ReadOnlyViewSet):
     filterset_class = filters.TrustTransitionFilter
     read_permission = "policy.view_trusttransition"
     ordering_fields = ("id", "moved_at")
+    also_ordered_by = (
+        "extension",
+        "from_state",
+        "to_state",
+        "reason",
+        "incident",
+        "requested_by_name",
+        "approved_by",
+    )
 
     def get_queryset(self) -> QuerySet[TrustTransition]:
         visible = visible_incidents(self.request.user)
@@ -104,6 +114,7 @@ class KillSwitchViewSet(ReadOnlyViewSet):
     incident_lookup = "incident"
     write_scope = TokenScope.POLICY_WRITE
     ordering_fields = ("id", "ordered_at")
+    also_ordered_by = ("extension", "incident", "ordered_by", "reason")
 
     @extend_schema(
         request=policy_serializers.ConfirmSerializer,
@@ -139,6 +150,7 @@ class PolicySnapshotViewSet(ReadOnlyViewSet):
     incident_lookup = "incident"
     write_scope = TokenScope.POLICY_WRITE
     ordering_fields = ("id", "captured_at")
+    also_ordered_by = ("incident", "taken_by")
 
     def get_serializer_class(self) -> Any:
         if self.action == "list":
@@ -182,6 +194,7 @@ class RollbackViewSet(ReadOnlyViewSet):
     read_permission = "policy.view_rollback"
     incident_lookup = "incident"
     ordering_fields = ("id", "requested_at")
+    also_ordered_by = ("state", "incident", "requested_by", "decided_by")
 
 
 class ScanReportViewSet(ReadOnlyViewSet):
@@ -194,6 +207,14 @@ class ScanReportViewSet(ReadOnlyViewSet):
     incident_lookup = "item__incident"
     write_scope = TokenScope.POLICY_WRITE
     ordering_fields = ("id", "finished_at")
+    also_ordered_by = (
+        "item",
+        "classification",
+        "forbidden_count",
+        "flagged_count",
+        "missed_count",
+        "file_count",
+    )
 
     @extend_schema(
         request=None, responses={202: policy_serializers.ScanReportSerializer}

@@ -233,7 +233,7 @@ def test_incidents_are_filtered(reader: APIClient, query: str, count: int) -> No
         "page_size=0",
         "page_size=501",
         "page_size=x",
-        "ordering=title",
+        "ordering=labels",
         "ordering=--id",
         "cursor=x",
         "cursor=WyItaWQiLCIxIiwxLDBd" + "A" * 600,

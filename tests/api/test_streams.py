@@ -85,7 +85,7 @@ def test_the_form_is_asked_for_by_header_too(reader: APIClient) -> None:
 def test_an_empty_list_is_an_empty_stream(reader: APIClient) -> None:
     assert read_stream(reader, f"{ROOT}teams/?format=ndjson") == (b"", "")
     assert read_stream(reader, f"{ROOT}teams/?format=csv") == (
-        b"id,name,members\r\n",
+        b"id,name,members,sees_only_own_cases\r\n",
         "",
     )
 

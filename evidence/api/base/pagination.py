@@ -19,6 +19,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence.api.base.orderings import column_at, lookup_of, value_at
 from evidence.database.horizon import (
     Horizon,
     HorizonUnknown,
@@ -51,7 +52,7 @@ class Cursor:
     """The row that a page starts after; `backwards` leads to the page before it."""
 
     ordering: str
-    value: str
+    value: str | None
     pk: int
     backwards: bool
 
@@ -68,8 +69,9 @@ def decode_cursor(text: str, *, ordering: str) -> Cursor:
         named, value, pk, backwards = json.loads(base64.urlsafe_b64decode(padded))
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise _bad_cursor() from error
-    well_typed = isinstance(value, str) and type(pk) is int and 0 < pk <= BIGINT_MAX
-    if named != ordering or not well_typed or not is_storable(value):
+    is_text = value is None or (isinstance(value, str) and is_storable(value))
+    is_key = type(pk) is int and 0 < pk <= BIGINT_MAX
+    if named != ordering or not is_text or not is_key:
         raise _bad_cursor()
     return Cursor(ordering, value, pk, bool(backwards))
 
@@ -84,9 +86,13 @@ def _bad_cursor() -> ValidationError:
 class KeysetPagination(BasePagination):
     """`?cursor=…&page_size=…&ordering=…`; the body is `{next, previous, results}`.
 
-    The view says what it can be ordered by (`ordering_fields`) and how it is unless
-    asked (`default_ordering`). Every such field is never null.
+    The view says what it can be ordered by (`ordering_fields`, which are never null,
+    and `also_ordered_by`) and how it is unless asked (`default_ordering`).
     """
+
+    def names(self, view: Any) -> tuple[str, ...]:
+        """Return what this kind of page can be ordered by."""
+        return (*view.ordering_fields, *getattr(view, "also_ordered_by", ()))
 
     def paginate_queryset(
         self, queryset: Any, request: Request, view: Any = None
@@ -105,7 +111,8 @@ class KeysetPagination(BasePagination):
     def begin(self, queryset: Any, request: Request, view: Any) -> Any:
         """Read what was asked for; return the rows that were written since."""
         self.request = request
-        self.ordering = _read_ordering(request, view)
+        self.ordering = _read_ordering(request, view, self.names(view))
+        self.lookup = lookup_of(view, self.ordering.lstrip("-"))
         self.cursor = self._read_cursor()
         self.as_of = ""
         if "modified_since" not in request.query_params:
@@ -138,16 +145,14 @@ class KeysetPagination(BasePagination):
         }
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        fields = [
-            *view.ordering_fields,
-            *(f"-{field}" for field in view.ordering_fields),
-        ]
+        names = self.names(view)
+        fields = [*names, *(f"-{name}" for name in names)]
         size = {"type": "integer", "minimum": 1, "maximum": 100_000}
         order = {"type": "string", "enum": fields, "default": view.default_ordering}
         return [
             _parameter("cursor", {"type": "string"}, "From `next` or `previous`."),
             _parameter("page_size", {**size, "default": PAGE_SIZE}, SIZE),
-            _parameter("ordering", order, "A minus sign turns the order round."),
+            _parameter("ordering", order, _about_order(view)),
             _parameter("modified_since", {"type": "string"}, SINCE),
         ]
 
@@ -162,20 +167,20 @@ class KeysetPagination(BasePagination):
     def order(self) -> tuple[str, ...]:
         """Return the fields that rows are ordered by, the last of them unique."""
         sign = "-" if self.ordering.startswith("-") else ""
-        return tuple(dict.fromkeys((self.ordering, f"{sign}id")))
+        return tuple(dict.fromkeys((f"{sign}{self.lookup}", f"{sign}id")))
 
     def start(self, model: type[Model]) -> Q | None:
         """Return the rows that the cursor leads to; None for all."""
         if self.cursor is None:
             return None
         descending = self.ordering.startswith("-") != self.cursor.backwards
-        return _after(model, self.ordering.lstrip("-"), self.cursor, descending)
+        return _after(model, self.lookup, self.cursor, descending)
 
     def _link(self, index: int, *, backwards: bool) -> str | None:
         if not self.page.rows:
             return None
         row = self.page.rows[index]
-        value = getattr(row, self.ordering.lstrip("-"))
+        value = value_at(row, self.lookup)
         return self.link_to(value, row.pk, backwards=backwards)
 
     def link_to(self, value: Any, pk: int, *, backwards: bool = False) -> str:
@@ -196,7 +201,9 @@ def beyond_row(model: type[Model], ordering: str, value: Any, pk: int) -> Q:
     return _after(model, ordering.lstrip("-"), cursor, ordering.startswith("-"))
 
 
-def _text_of(value: Any) -> str:
+def _text_of(value: Any) -> str | None:
+    if value is None:
+        return None
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
@@ -205,21 +212,38 @@ def _after(model: type[Model], field: str, cursor: Cursor, descending: bool) -> 
     side = "lt" if descending else "gt"
     if field == "id":
         return Q(**{f"id__{side}": cursor.pk})
+    further = Q(**{f"id__{side}": cursor.pk})
+    if cursor.value is None:
+        further &= Q(**{f"{field}__isnull": True})
+        return further | Q(**{f"{field}__isnull": False}) if descending else further
     try:
-        column: Any = model._meta.get_field(field)
+        column, may_be_null = column_at(model, field)
         value = column.to_python(cursor.value)
     except FieldError as error:
         raise _bad_cursor() from error
     # The first condition says nothing new, and lets the database use the field's index.
-    return Q(**{f"{field}__{side}e": value}) & (
-        Q(**{f"{field}__{side}": value}) | Q(**{f"id__{side}": cursor.pk})
+    found = Q(**{f"{field}__{side}e": value}) & (
+        Q(**{f"{field}__{side}": value}) | further
+    )
+    if may_be_null and not descending:
+        found |= Q(**{f"{field}__isnull": True})
+    return found
+
+
+def _about_order(view: Any) -> str:
+    text = "A minus sign turns the order round."
+    named = ", ".join(view.ordering_fields)
+    return (
+        f"{text} Of a stream only {named}."
+        if getattr(view, "also_ordered_by", ())
+        else text
     )
 
 
-def _read_ordering(request: Request, view: Any) -> str:
+def _read_ordering(request: Request, view: Any, names: tuple[str, ...]) -> str:
     ordering = request.query_params.get("ordering") or view.default_ordering
-    if ordering.removeprefix("-") not in view.ordering_fields:
-        known = ", ".join(view.ordering_fields)
+    if ordering.removeprefix("-") not in names:
+        known = ", ".join(names)
         raise ValidationError(
             {"ordering": f"Expected one of {known}, with or without a minus sign."},
             code="invalid_ordering",

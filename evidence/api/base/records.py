@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db import models
 from django.db.models import QuerySet
 from django.http import QueryDict
@@ -19,14 +18,8 @@ from rest_framework import serializers
 from rest_framework.routers import SimpleRouter
 
 from evidence.api.base import filters
+from evidence.api.base.orderings import NATURAL_KEYS
 from evidence.api.base.views import ReadOnlyViewSet
-
-NATURAL_KEYS = {
-    settings.AUTH_USER_MODEL: "username",
-    "incidents.Incident": "reference",
-    "policy.Extension": "extension_id",
-}
-"""What these rows are called by everywhere; every other row is named by its id."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class RecordKind:
     shown to everybody with the right. `permission` is the model's own right to view
     unless another is named. `also_by` are columns of text by which the list is
     narrowed, besides its choices, moments and links; `has` those that can be empty by
-    whether they are.
+    whether they are, and `also_ordered_by` those by which its pages can be ordered.
     """
 
     path: str
@@ -48,6 +41,7 @@ class RecordKind:
     incident_lookup: str = ""
     permission: str = ""
     also_by: tuple[str, ...] = ()
+    also_ordered_by: tuple[str, ...] = ()
     has: tuple[str, ...] = ()
     require: Callable[[QueryDict], None] | None = None
     """Refuses what is asked for where an empty list would not be true."""
@@ -87,6 +81,7 @@ def make_viewset(kind: RecordKind) -> type[ReadOnlyViewSet]:
         "incident_lookup": lookup,
         "is_shown_without_case": bool(lookup) and _is_optional(kind.model, lookup),
         "ordering_fields": ("id", *_orderings(kind)),
+        "also_ordered_by": kind.also_ordered_by,
     }
     bases = (RequiringViewSet,) if kind.require else (ReadOnlyViewSet,)
     if kind.require:

@@ -84,6 +84,9 @@ class StreamPagination(KeysetPagination):
 
     next_url = ""
 
+    def names(self, view: Any) -> tuple[str, ...]:
+        return tuple(view.ordering_fields)
+
     def bound(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Keep the rows of this page, and note where the next begins."""
         size = read_count(self.request, default=STREAM_ROWS, most=LONGEST_STREAM)

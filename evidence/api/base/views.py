@@ -70,6 +70,8 @@ class ResourceViewSet(viewsets.GenericViewSet[Any]):
     read_permission: str
     write_scope: TokenScope | None = None
     ordering_fields: tuple[str, ...] = ("id",)
+    also_ordered_by: tuple[str, ...] = ()
+    """As the admin's list is. Of pages alone: no index carries a stream by them."""
     default_ordering = "-id"
     incident_lookup = ""
     """Where a row has its case; of what has none, everybody who may read sees all."""

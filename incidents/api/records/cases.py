@@ -161,6 +161,7 @@ PRUNING_KINDS = (
     RecordKind(
         path="prune-requests",
         model=PruneRequest,
+        also_ordered_by=("incident", "state", "requested_by", "decided_by"),
         about="What was asked to be pruned of closed cases, and how it was decided.",
         fields=(
             "incident",

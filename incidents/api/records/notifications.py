@@ -16,6 +16,7 @@ NOTIFICATION_KINDS = (
     RecordKind(
         path="notifications",
         model=Notification,
+        also_ordered_by=("headline", "state", "kind", "attempts", "problem"),
         has=("webhook",),
         about="Who was told what by which way, or why not.",
         fields=(
@@ -64,6 +65,7 @@ NOTIFICATION_KINDS = (
     RecordKind(
         path="webhooks",
         model=WebhookChannel,
+        also_ordered_by=("name", "team", "wants_warnings", "is_active"),
         about="Chat rooms and pagers that are told; never their addresses.",
         fields=(
             "name",
@@ -80,8 +82,9 @@ NOTIFICATION_KINDS = (
     RecordKind(
         path="teams",
         model=Team,
+        also_ordered_by=("name", "sees_only_own_cases"),
         about="Teams and who is in them.",
-        fields=("name", "members"),
+        fields=("name", "members", "sees_only_own_cases"),
         also_by=("name",),
     ),
 )
