@@ -1,7 +1,8 @@
 """Tasks of the incidents app: one service call each."""
 
-from celery import shared_task
+from celery import Task, shared_task
 
+from evidence.queue.children import ChildKilled
 from evidence.queue.claiming import TRANSIENT_ERRORS
 from evidence.queue.limits import (
     ARCHIVING,
@@ -139,13 +140,17 @@ def follow_diagnosis_task(incident_id: int) -> bool:
     name="incidents.gather_findings",
     acks_late=True,
     **GATHERING.as_options(),
-    autoretry_for=TRANSIENT_ERRORS,
+    bind=True,
+    autoretry_for=(*TRANSIENT_ERRORS, ChildKilled),
     retry_backoff=True,
     max_retries=3,
 )
-def gather_findings_task(incident_id: int) -> int:
+def gather_findings_task(self: Task, incident_id: int, again: bool = False) -> int:
     """Answer a playbook's questions from the case's bundles; twice writes nothing."""
-    return gather_findings(incident_id=incident_id)
+    is_last_try = self.request.retries >= self.max_retries
+    return gather_findings(
+        incident_id=incident_id, again=again, is_last_try=is_last_try
+    )
 
 
 @shared_task(

@@ -16,7 +16,7 @@ from evidence.admin.telling import Waiting, tell
 from evidence.text import REASON_LENGTH
 from incidents.models import Postmortem
 from incidents.services.changes import REVIEW, WORK
-from incidents.services.findings.gathering import queue_findings
+from incidents.services.findings.gathering import look_again
 from incidents.services.postmortems.archiving import archive_again
 from incidents.services.postmortems.drafts import take_up_again
 from incidents.services.postmortems.pdfs import READ, request_pdf
@@ -93,7 +93,12 @@ def _take_up(request: HttpRequest, postmortem: Postmortem, data: Data) -> HttpRe
 
 
 def _findings(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
-    queue_findings(postmortem.incident.pk)
+    standing = look_again(postmortem.incident)
+    if standing is not None:
+        return (
+            "Nothing changed since a worker read the evidence, at "
+            f"{standing.read_at:%Y-%m-%d %H:%M} UTC: the findings are of that."
+        )
     return Waiting(
         "A worker looks for findings again. Read the page again in a moment."
     )

@@ -28,8 +28,19 @@ def read_object(data: bytes) -> dict[str, Any]:
             "most. Give the settings file or the explanation by itself.",
             reason="too_large",
         )
+    text = read_through(data, max_bytes=MAX_DOCUMENT_BYTES)
+    return read_plain_object(text, max_bytes=MAX_DOCUMENT_BYTES)
+
+
+def read_plain_object(text: bytes, *, max_bytes: int) -> dict[str, Any]:
+    """Return the object that a text without wrapping is; raise DocumentError else."""
+    if len(text) > max_bytes:
+        raise DocumentError(
+            f"The object has {len(text)} bytes, and {max_bytes} are the most.",
+            reason="too_large",
+        )
     try:
-        return read_document(unwrap(data, max_bytes=MAX_DOCUMENT_BYTES))
+        return read_document(text)
     except DocumentRefused as error:
         raise _translate(error) from None
 

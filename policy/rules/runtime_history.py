@@ -22,12 +22,17 @@ from typing import Any, Final
 
 from evidence.format.structure import Form, Structure
 from evidence.stored_moments import from_ms
-from policy.rules.documents import read_object, read_through
+from policy.rules.documents import read_plain_object, read_through
 from policy.rules.errors import DocumentError, Fault
 from policy.rules.members import Findings, ObjectReader
 
-# A record of every move of a thousand extensions stays well below.
-MAX_HISTORY_BYTES: Final = 32 * 1024 * 1024
+# A record of every move of a thousand extensions stays well below. It is read while its
+# sender waits: of hostile ones of this size the slowest takes about as long as a page
+# may (docs/benchmarks.md).
+MAX_HISTORY_BYTES: Final = 16 * 1024 * 1024
+MAX_LINES: Final = 100_000
+# A move with its reason has a few hundred.
+MAX_LINE_BYTES: Final = 64 * 1024
 
 _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -93,7 +98,7 @@ class RuntimeHistory:
 
 
 def parse_runtime_history(data: bytes) -> RuntimeHistory:
-    """Read a record from its bytes; raise DocumentError where it is too large.
+    """Read a record from its bytes; raise DocumentError where it is too large or long.
 
     Empty lines are passed over; a line with a fault in what the replay needs
     gives no record.
@@ -104,10 +109,17 @@ def parse_runtime_history(data: bytes) -> RuntimeHistory:
             "most. Import it in parts.",
             reason="too_large",
         )
+    text = read_through(data, max_bytes=MAX_HISTORY_BYTES)
+    count = text.count(b"\n") + 1
+    if count > MAX_LINES:
+        raise DocumentError(
+            f"The record has {count} lines, and {MAX_LINES} are the most. Import it in "
+            "parts.",
+            reason="too_large",
+        )
     records: list[RuntimeRecord] = []
     faults: list[LineFault] = []
-    lines = _numbered_lines(read_through(data, max_bytes=MAX_HISTORY_BYTES))
-    for number, line in lines:
+    for number, line in _numbered_lines(text):
         findings = Findings()
         record = _read_line(number, line, findings)
         faults += [LineFault(number, fault) for fault in findings.faults]
@@ -141,7 +153,7 @@ def _numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _read_line(number: int, line: bytes, findings: Findings) -> RuntimeRecord | None:
     """Return a line as a record; note its faults and return None where it is none."""
     try:
-        document = read_object(line)
+        document = read_plain_object(line, max_bytes=MAX_LINE_BYTES)
     except DocumentError as error:
         findings.add_fault(error.path or "$", error.reason, error.message)
         return None

@@ -50,8 +50,14 @@ def pieces() -> list[Piece]:
     """Return all that is measured, kind by kind."""
     most = int(float(option("most", "256")) * MB)
     size = choose(min(most, 256 * MB), 40_000)
+    asked = {
+        "verify": material.ask_verification,
+        "read": material.ask_reading,
+        "findings": material.ask_findings,
+    }
     found = [
-        Piece("verify", name, partial(material.ask_verification, make, size))
+        Piece(kind, name, partial(ask, make, size))
+        for kind, ask in asked.items()
         for name, make in material.DOCUMENTS.items()
     ]
     found += [

@@ -207,6 +207,26 @@ def ask_verification(make: Callable[[int], bytes], size: int) -> int:
     return int(item.verification_requests.get().pk)
 
 
+def ask_reading(make: Callable[[int], bytes], size: int) -> int:
+    """Ask for the extensions and quotas of what is verified."""
+    from policy.services.readings import take_up_evidence
+
+    item = verified(make(size))
+    take_up_evidence()
+    return int(item.policy_readings.get().pk)
+
+
+def ask_findings(make: Callable[[int], bytes], size: int) -> int:
+    return int(verified(make(size)).incident_id)
+
+
+def verified(data: bytes) -> Any:
+    """Return an item that was verified where there is room for it."""
+    from tests.factories import make_evidence, make_incident
+
+    return make_evidence(make_incident(), content=data, name="bundle.json")
+
+
 def ask_export(make: Callable[[int], bytes], size: int) -> int:
     from evidence.format.redaction import REDACTION_FLAGS
     from evidence.services import request_export
@@ -256,6 +276,25 @@ def _verify(row: int) -> None:
     run_verification(request_id=row)
 
 
+def _read(row: int) -> None:
+    from policy.services.readings import run_reading
+
+    run_reading(reading_id=row)
+
+
+def _look(row: int) -> None:
+    from incidents.services.findings.gathering import gather_findings
+
+    gather_findings(incident_id=row)
+
+
+def _how_looked(row: int) -> str:
+    from incidents.models import EvidenceReading
+
+    problems = EvidenceReading.objects.get(incident=row).problems
+    return "; ".join(problems)[:300] or "answered"
+
+
 def _export(row: int) -> None:
     from evidence.services import run_export
 
@@ -288,8 +327,17 @@ def _how(model: str, row: int) -> str:
 
 RUNS: dict[str, tuple[Callable[[int], None], Callable[[int], str]]] = {
     "verify": (_verify, lambda row: _how("evidence.VerificationRequest", row)),
+    "read": (_read, lambda row: _how("policy.BundleReading", row)),
+    "findings": (_look, _how_looked),
     "export": (_export, lambda row: _how("evidence.ExportRequest", row)),
     "pdf": (_pdf, lambda row: _how("incidents.PostmortemPdf", row)),
     "archive": (_archive, lambda row: _how("incidents.CaseArchive", row)),
 }
-LIMITS = {"verify": 600, "export": 900, "pdf": 120, "archive": 1770}
+LIMITS = {
+    "verify": 600,
+    "read": 300,
+    "findings": 300,
+    "export": 900,
+    "pdf": 120,
+    "archive": 1770,
+}

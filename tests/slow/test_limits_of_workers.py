@@ -19,6 +19,7 @@ from evidence.models import Outcome, QueuedWork, WorkState
 from evidence.queue.names import QueueName
 from evidence.services import request_export, request_verification
 from incidents.services.archives.requests import request_archive
+from incidents.services.findings.gathering import queue_findings
 from incidents.services.postmortems.pdfs import request_pdf
 from incidents.workflow.postmortem import SECTIONS
 from policy.services.readings import take_up_evidence
@@ -113,6 +114,34 @@ def test_what_would_end_its_process_is_given_up_at_the_first_try(
         worker.wait_for(lambda work=work: is_over(work), seconds=300)
         assert (work.state, work.attempts) == (WorkState.GAVE_UP, 1), name
         assert "it needed more than 64 MiB of memory" in work.failure, name
+    require_goes_on(worker)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        material.repeated(b"{}", 9_000_000),
+        # Ends its process by a signal instead of raising MemoryError.
+        b"{" + b",".join(b'"%08x":1' % number for number in range(900_000)) + b"}",
+    ],
+    ids=["empty objects", "one object of all members"],
+)
+def test_what_cannot_be_looked_into_is_said_where_the_answers_would_stand(
+    worker: LiveWorker, client: Client, content: bytes
+) -> None:
+    # Verified here, where there is room: without that, nobody looks into it.
+    case = make_incident()
+    hostile = material.in_bundle(content)
+    item = make_evidence(case, content=hostile, name="bundle.json")
+    current_app.control.purge()
+    queue_findings(case.pk)
+    worker.start()
+    worker.wait_for(case.evidence_readings.exists, seconds=300)
+    (problem,) = case.evidence_readings.get().problems
+    assert "given up: it needed more than 64 MiB of memory" in problem
+    client.force_login(make_user(Role.REVIEWER))
+    page = client.get(reverse("admin:evidence_evidenceitem_change", args=[item.pk]))
+    assert problem in page.content.decode()
     require_goes_on(worker)
 
 

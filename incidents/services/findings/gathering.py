@@ -39,25 +39,47 @@ GATHER_TASK = "incidents.gather_findings"
 ANSWER_TASK = "incidents.answer_proven_items"
 
 
-def queue_findings(incident_id: int) -> None:
-    """Have a worker read the evidence once the transaction has committed."""
-    queue_on_commit(GATHER_TASK, incident_id)
+def queue_findings(incident_id: int, *, again: bool = False) -> None:
+    """Have a worker read the evidence once the transaction has committed.
+
+    `again`: also where nothing changed since a reading that met with problems.
+    """
+    # A worker of the version before knows of one argument.
+    queue_on_commit(GATHER_TASK, incident_id, *([True] if again else []))
 
 
-def gather_findings(*, incident_id: int) -> int:
+def look_again(incident: Incident) -> EvidenceReading | None:
+    """Have a worker read the evidence again where another reading may say more.
+
+    Return the reading that stands where none may: nothing changed since, and nothing
+    kept it from reading.
+    """
+    newest = _newest_reading(incident)
+    if _stands(newest, state_key(incident)) and newest and not newest.problems:
+        return newest
+    queue_findings(incident.pk, again=True)
+    return None
+
+
+def gather_findings(
+    *, incident_id: int, again: bool = False, is_last_try: bool = True
+) -> int:
     """Answer all questions from a case's evidence; return how many answers are new.
 
     Harmless to run twice: where nothing changed since the last reading, nothing is
-    read. What cannot be read is kept as a problem of the reading, and so is evidence
-    that takes more time or memory than a task may.
+    read, unless that met with problems and somebody asks `again`. What cannot be read
+    is kept as a problem of the reading, and so is evidence that takes more time or
+    memory than a task may. Raise ChildKilled before the last try where somebody else
+    ended it.
     """
     incident = Incident.objects.get(pk=incident_id)
     # Whatever brought this reading about may prove items of the checklist as well.
     queue_on_commit(ANSWER_TASK, incident_id)
-    key = state_key(incident)
-    if find_reading(incident, key) is not None:
+    key, before = state_key(incident), _newest_reading(incident)
+    if _stands(before, key) and not (again and before and before.problems):
         return 0
-    return _write(incident_id, key, _read_within_limits(incident))
+    read = _read_within_limits(incident, is_last_try=is_last_try)
+    return _write(incident_id, key, read, before)
 
 
 def sweep_findings() -> int:
@@ -70,15 +92,17 @@ def sweep_findings() -> int:
 
 def reports_without_findings(incident: Incident) -> list[VerificationReport]:
     """Return the current reports of bundles that no worker has read yet."""
-    newest = incident.evidence_readings.order_by("-id").first()
+    newest = _newest_reading(incident)
     read = set(newest.reports) if newest is not None else set()
     return [report for report in readable_reports(incident) if report.pk not in read]
 
 
-def find_reading(incident: Incident, key: str) -> EvidenceReading | None:
-    """Return the newest reading where it is of this state of the evidence."""
-    newest = incident.evidence_readings.order_by("-id").first()
-    return newest if newest is not None and newest.state_key == key else None
+def _newest_reading(incident: Incident) -> EvidenceReading | None:
+    return incident.evidence_readings.order_by("-id").first()
+
+
+def _stands(newest: EvidenceReading | None, key: str) -> bool:
+    return newest is not None and newest.state_key == key
 
 
 def current_findings(
@@ -110,10 +134,11 @@ class _Read:
     answers: list[Answer]
 
 
-def _read_within_limits(incident: Incident) -> _Read:
+def _read_within_limits(incident: Incident, *, is_last_try: bool) -> _Read:
     """Read and answer; what reaches a limit is a problem, so that no sweep asks again.
 
     Every document of a case is held at once, each within the limit by itself or not.
+    Raise ChildKilled where another try may come to an answer.
     """
     try:
         with memory_limit():
@@ -126,7 +151,11 @@ def _read_within_limits(incident: Incident) -> _Read:
         why = why_too_long()
     except MemoryError:
         why = why_too_large()
-    except (ChildBroke, ChildKilled) as error:
+    except ChildBroke as error:
+        why = str(error)
+    except ChildKilled as error:
+        if not is_last_try:
+            raise
         why = str(error)
     log.warning("findings of case %s were given up: %s", incident.pk, why)
     problem = f"looking into the evidence was given up: {why}"
@@ -150,10 +179,14 @@ def _answer(material: CaseMaterial, tell: Tell) -> tuple[list[Answer], list[str]
 
 
 @transaction.atomic
-def _write(incident_id: int, key: str, read: _Read) -> int:
+def _write(
+    incident_id: int, key: str, read: _Read, before: EvidenceReading | None
+) -> int:
+    """Keep what was read, unless another did so since `before`; return as it says."""
     incident = lock_incident(incident_id)
     now = timezone.now()
-    if find_reading(incident, key) is not None:
+    newest_reading = _newest_reading(incident)
+    if newest_reading != before and _stands(newest_reading, key):
         return 0
     newest = {(row.code, row.key): row for row in current_findings(incident)}
     rows = [

@@ -6,11 +6,12 @@ not say, and a redacted one says less.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from evidence.errors import CasefileError, StorageUnavailable
 from evidence.format import DocumentRefused, hash_value, read_document
@@ -39,15 +40,27 @@ from incidents.services.gates.gathering import (
     find_current_reports,
 )
 from policy.models import PolicySnapshot, RuntimeHistoryImport
+from policy.rules.errors import DocumentError
 from policy.rules.explanation import interpret_explanation
 from policy.services import case_records
 from policy.services.runtime_histories import lift_allowed_from
 from policy.services.snapshots import read_snapshot
 
+if TYPE_CHECKING:
+    from policy.scanner.report import SourceReport
+
 log = logging.getLogger(__name__)
 
+Read = TypeVar("Read", covariant=True)
 READABLE = (Outcome.VERIFIED, Outcome.FAILED)
 OWN_RECORD = "Casefile's own record"
+
+
+class _File(Protocol[Read]):
+    @property
+    def name(self) -> str: ...
+
+    def read(self) -> Read: ...
 
 
 @dataclass(frozen=True)
@@ -72,27 +85,81 @@ class _StoredDocument:
 
 
 @dataclass(frozen=True)
+class _StoredHistory:
+    """A runtime's record, and from when on a lift was in time for its case."""
+
+    name: str
+    sha256_hex: str
+    data: bytes
+    lift_allowed_from: dict[str, dt.datetime | None]
+
+    def read(self) -> HistoryInput:
+        """Return what it holds; raise DocumentError where it is too large."""
+        return inputs.read_history(
+            self.name,
+            self.data,
+            self.sha256_hex,
+            lift_allowed_from=self.lift_allowed_from,
+        )
+
+
+@dataclass(frozen=True)
+class _StoredSource:
+    """An extension's source, and what its scan reported."""
+
+    name: str
+    file_name: str
+    sha256_hex: str
+    data: bytes
+    report: SourceReport
+    extension_ids: frozenset[str]
+
+    def read(self) -> SourceInput:
+        source = inputs.source_of(
+            self.file_name, self.data, self.sha256_hex, self.report
+        )
+        return replace(source, item=self.name, extension_ids=self.extension_ids)
+
+
+@dataclass(frozen=True)
 class CaseMaterial:
-    """All that a case's evidence is read from; nothing of it needs the database."""
+    """All that a case's evidence is read from; nothing of it needs the database.
+
+    `besides` is what was read already: it comes from the database's rows.
+    """
 
     documents: list[_StoredDocument]
+    histories: list[_StoredHistory]
+    source: _StoredSource | None
     besides: CaseEvidence
     problems: list[str]
 
     def bytes_to_read(self) -> list[bytes]:
-        return [document.data for document in self.documents]
+        # A source is read by Python alone, which says where memory runs out.
+        documents = [document.data for document in self.documents]
+        return documents + [history.data for history in self.histories]
 
     def read(self) -> tuple[CaseEvidence, list[str]]:
         """Return the evidence, and what could not be read of it."""
-        read: list[Document] = []
         problems = list(self.problems)
-        for document in self.documents:
-            try:
-                read.append(document.read())
-            except DocumentRefused as refusal:
-                problems.append(_problem(document.name, refusal.message))
-        evidence = replace(self.besides, documents=tuple(read))
+        documents = list(_read_each(self.documents, problems))
+        histories = list(_read_each(self.histories, problems))
+        evidence = replace(
+            self.besides,
+            documents=tuple(documents),
+            histories=(*histories, *self.besides.histories),
+            source=self.source.read() if self.source is not None else None,
+        )
         return inputs.with_names(evidence), problems
+
+
+def _read_each(files: Iterable[_File[Read]], problems: list[str]) -> Iterator[Read]:
+    """Yield what can be read; note what cannot."""
+    for file in files:
+        try:
+            yield file.read()
+        except (DocumentRefused, DocumentError) as refusal:
+            problems.append(_problem(file.name, refusal.message))
 
 
 def readable_reports(incident: Incident) -> list[VerificationReport]:
@@ -131,10 +198,11 @@ def load_case(
     besides = CaseEvidence(
         policies=tuple(reader.policy(snapshot) for snapshot in snapshots),
         explanation=reader.explanation(snapshots),
-        histories=tuple(reader.histories()),
-        source=reader.source(),
+        histories=tuple(reader.own_history()),
     )
-    return CaseMaterial(documents, besides, reader.problems), reader.items, reports
+    histories, source = list(reader.histories()), reader.source()
+    material = CaseMaterial(documents, histories, source, besides, reader.problems)
+    return material, reader.items, reports
 
 
 class _Reader:
@@ -197,18 +265,16 @@ class _Reader:
             self.name(item), item.sha256_hex, interpret_explanation(document)
         )
 
-    def histories(self) -> Iterator[HistoryInput]:
+    def histories(self) -> Iterator[_StoredHistory]:
         allowed_from = lift_allowed_from(self.incident)
         rows = RuntimeHistoryImport.objects.filter(incident=self.incident)
         for row in rows.select_related("item").order_by("pk"):
             data = self._bytes(row.item)
             if data is not None:
-                yield inputs.read_history(
-                    self.name(row.item),
-                    data,
-                    row.item.sha256_hex,
-                    lift_allowed_from=allowed_from,
-                )
+                name, digest = self.name(row.item), row.item.sha256_hex
+                yield _StoredHistory(name, digest, data, allowed_from)
+
+    def own_history(self) -> Iterator[HistoryInput]:
         own = case_records.own_record(self.incident)
         if own.stops or own.moves or own.doubts:
             said = [*map(str, own.stops), *map(str, own.moves), *own.doubts]
@@ -217,7 +283,7 @@ class _Reader:
                 OWN_RECORD, hash_value(said), own.stops, own.moves, lines, own.doubts
             )
 
-    def source(self) -> SourceInput | None:
+    def source(self) -> _StoredSource | None:
         items = self.incident.evidence_items.filter(kind=EvidenceKind.EXTENSION_SOURCE)
         item = items.order_by("-pk").first()
         # Scanning takes seconds for each megabyte: what was stored is read back.
@@ -225,10 +291,15 @@ class _Reader:
         data = self._bytes(item) if report is not None and item is not None else None
         if item is None or report is None or data is None:
             return None
-        source = inputs.source_of(item.original_name, data, item.sha256_hex, report)
         names = {extension.extension_id for extension in self.incident.extensions.all()}
-        owners = frozenset(names) if len(names) == 1 else frozenset()
-        return replace(source, item=self.name(item), extension_ids=owners)
+        return _StoredSource(
+            name=self.name(item),
+            file_name=item.original_name,
+            sha256_hex=item.sha256_hex,
+            data=data,
+            report=report,
+            extension_ids=frozenset(names) if len(names) == 1 else frozenset(),
+        )
 
     def _bytes(self, item: EvidenceItem) -> bytes | None:
         try:

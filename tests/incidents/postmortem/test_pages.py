@@ -17,12 +17,14 @@ from incidents.models import (
     PostmortemArchiving,
     PostmortemPdf,
 )
+from incidents.services.findings.gathering import gather_findings
 from incidents.services.postmortems.archiving import run_archiving
 from incidents.services.postmortems.drafts import current_draft
 from incidents.services.postmortems.pdfs import run_pdf
 from incidents.workflow.phases import Phase
 from incidents.workflow.postmortem import SECTION_KEYS
-from tests.factories import make_incident, make_user
+from tests.factories import make_evidence, make_incident, make_user
+from tests.incidents.findings.bundles import entry, make_bundle
 from tests.incidents.gates import read_gates
 from tests.incidents.postmortem.cases import (
     TEXTS,
@@ -40,6 +42,7 @@ from tests.suites import leave_slow
 _kept, stages, _django_db_helper, evidence_folder = share(
     make_stages("case", "opened", "written", "version", "signed")
 )
+BUNDLE = json.dumps(make_bundle([entry(1)])).encode()
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -113,6 +116,18 @@ def test_readers_are_offered_nothing_and_refused_everything(role, written):
     ]
     for target in posts:
         assert client.post(target, form_of(written)).status_code == 403, target
+
+
+def test_looking_for_findings_again_says_where_that_would_say_nothing_new(written):
+    gather_findings(incident_id=written.incident.pk)
+    client = client_of(Role.RESPONDER)
+    target = url("postmortem_do", written.pk, "findings")
+    page = client.post(target, form_of(written), follow=True).content.decode()
+    assert "Nothing changed since a worker read the evidence" in page
+    assert "A worker looks for findings again" not in page
+    make_evidence(written.incident, content=BUNDLE, name="new.json")
+    page = client.post(target, form_of(written), follow=True).content.decode()
+    assert "A worker looks for findings again" in page
 
 
 def test_responder_is_not_offered_a_signature(version):

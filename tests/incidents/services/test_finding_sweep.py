@@ -16,11 +16,17 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import Settings
 
-from evidence.models import EvidenceItem
+from evidence.models import Channel, EvidenceItem
+from evidence.queue.children import ChildKilled
 from incidents.models import Incident
-from incidents.services.findings.gathering import gather_findings, sweep_findings
+from incidents.services.findings.gathering import (
+    gather_findings,
+    look_again,
+    sweep_findings,
+)
 from incidents.services.findings.reading import readable_report_keys, readable_reports
 from incidents.services.findings.state import cases_behind, state_keys
+from policy.services.runtime_histories import import_runtime_history
 from tests.factories import make_evidence, make_incident, make_user
 from tests.incidents.findings.bundles import entry, make_bundle
 from tests.incidents.notifications.making import copy_case
@@ -152,4 +158,66 @@ def test_evidence_that_takes_too_long_is_given_up_while_it_is_answered_too(
     case = make_read_case()
     (problem,) = case.evidence_readings.get().problems
     assert "given up: it took longer than" in problem
+    assert list(cases_behind()) == []
+
+
+def test_a_reading_that_somebody_ended_is_tried_again_before_it_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def be_killed(*args: object, **options: object) -> None:
+        raise ChildKilled("its process was killed")
+
+    case = make_incident()
+    make_evidence(case, content=b"{}", name="bundle.json")
+    with monkeypatch.context() as patch:
+        patch.setattr("incidents.services.findings.gathering.run_apart", be_killed)
+        with pytest.raises(ChildKilled):
+            gather_findings(incident_id=case.pk, is_last_try=False)
+        assert not case.evidence_readings.exists()
+        gather_findings(incident_id=case.pk)
+    (problem,) = case.evidence_readings.get().problems
+    assert problem.endswith("given up: its process was killed")
+    assert list(cases_behind()) == []
+
+
+def test_what_kept_a_reading_from_its_answers_is_tried_again_when_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run_out(*args: object) -> None:
+        raise MemoryError
+
+    case = make_incident()
+    data = json.dumps(make_bundle([entry(n) for n in range(1, 7)])).encode()
+    make_evidence(case, content=data, name="bundle.json")
+    with monkeypatch.context() as patch:
+        patch.setattr("incidents.services.findings.gathering.load_case", run_out)
+        gather_findings(incident_id=case.pk)
+    assert gather_findings(incident_id=case.pk) == 0
+    assert look_again(case) is None
+    assert gather_findings(incident_id=case.pk, again=True) > 0
+    newest = case.evidence_readings.first()
+    assert newest is not None
+    assert newest.problems == []
+    assert look_again(case) == newest
+    assert gather_findings(incident_id=case.pk, again=True) == 0
+    assert case.evidence_readings.count() == 2
+
+
+def test_a_record_that_is_too_long_by_now_costs_no_other_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was taken in under another limit; the sweep must not ask for ever."""
+    case = make_read_case()
+    line = b'{"extension":"a","from":"unknown","to":"trusted","time":1}\n'
+    import_runtime_history(
+        incident_id=case.pk,
+        data=line * 3,
+        original_name="trust.jsonl",
+        channel=Channel.ADMIN,
+        actor=make_user(),
+    )
+    monkeypatch.setattr("policy.rules.runtime_history.MAX_LINES", 2)
+    gather_findings(incident_id=case.pk)
+    (problem,) = case.evidence_readings.latest("pk").problems
+    assert "trust.jsonl could not be read: The record has 4 lines" in problem
     assert list(cases_behind()) == []

@@ -1,5 +1,6 @@
 """The runtime's record replayed: every illegal move is found, no legal one is."""
 
+import gzip
 import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policy.rules.errors import DocumentError
-from policy.rules.runtime_history import RuntimeState, parse_runtime_history
+from policy.rules.runtime_history import (
+    MAX_HISTORY_BYTES,
+    MAX_LINE_BYTES,
+    MAX_LINES,
+    RuntimeState,
+    parse_runtime_history,
+)
 from policy.rules.trust import TrustState, can_move
 from policy.rules.trust_replay import ExtensionTrustTracker, replay_runtime_history
 
@@ -440,8 +447,22 @@ def test_one_meaning_under_two_names_is_a_fault():
 
 
 def test_a_record_that_is_too_large_is_refused():
-    with pytest.raises(DocumentError, match="Import it in parts"):
-        parse_runtime_history(b"\n" * (32 * 1024 * 1024 + 1))
+    for data in (b" " * (MAX_HISTORY_BYTES + 1), b"\n" * MAX_LINES):
+        with pytest.raises(DocumentError, match="Import it in parts"):
+            parse_runtime_history(data)
+    assert parse_runtime_history(b"\n" * (MAX_LINES - 1)).faults == ()
+
+
+def test_a_line_that_is_too_long_or_packed_costs_no_other():
+    """What a line unpacks to may be a thousand times its size, and lines are many."""
+    long = b'{"reason":"' + b"x" * MAX_LINE_BYTES + b'"}'
+    packed = gzip.compress(b'{"reason":"%s"}' % (b"x" * 100), mtime=0)
+    assert b"\n" not in packed
+    fine = to_bytes([move("Trusted", "Quarantined")])
+    history = parse_runtime_history(b"\n".join([long, packed, fine]))
+    said = [(fault.line, fault.fault.code) for fault in history.faults]
+    assert said == [(1, "too_large"), (2, "not_utf8")]
+    assert [record.line for record in history.records] == [3]
 
 
 @given(st.binary(max_size=300))
