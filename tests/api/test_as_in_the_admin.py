@@ -178,21 +178,17 @@ def test_a_stream_is_ordered_by_what_an_index_has(reader: APIClient) -> None:
     assert "id, happened_at, received_at" in refused.json()["errors"][0]["detail"]
 
 
-@pytest.mark.slow
-def test_every_order_of_every_list_is_answered_in_both_directions(
+@pytest.mark.walk
+def test_every_order_of_every_list_is_answered(
     reader: APIClient, settings: Any
 ) -> None:
     settings.API_RATES_PER_MINUTE = dict.fromkeys(settings.API_RATES_PER_MINUTE, 10**6)
-    receive_one()
-    make_evidence(make_incident())
+    tried = 0
     for path, route in all_routes().items():
         is_list = route.is_api and "list" in route.actions.values()
-        for name in (
-            route.resource.also_ordered_by if is_list and "<" not in path else ()
-        ):
-            for sign in ("", "-"):
-                url = f"/{path}?page_size=1&ordering={sign}{name}"
-                answer = reader.get(url)
-                assert answer.status_code == 200, url
-                if following := answer.json()["next"]:
-                    assert reader.get(following).status_code == 200, following
+        if is_list and "<" not in path:
+            for name in route.resource.also_ordered_by:
+                answer = reader.get(f"/{path}?page_size=1&ordering=-{name}")
+                assert answer.status_code == 200, (path, name)
+                tried += 1
+    assert tried > 100

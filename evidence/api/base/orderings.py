@@ -21,9 +21,9 @@ NATURAL_KEYS = {
 
 def lookup_of(view: Any, name: str) -> str:
     """Return the way from a view's rows to what this ordering compares."""
-    if name == "incident" and view.incident_lookup:
-        return f"{view.incident_lookup}__reference"
     model = view.queryset.model
+    if name == "incident":
+        return f"{view.incident_lookup or model.case_paths[0]}__reference"
     if name in view.ordering_fields:
         return name
     column = model._meta.get_field(name)
