@@ -96,7 +96,7 @@ def _findings(request: HttpRequest, postmortem: Postmortem, data: Data) -> str:
     standing = look_again(postmortem.incident)
     if standing is not None:
         return (
-            "Nothing changed since a worker read the evidence, at "
+            "Nothing changed since the evidence was read, at "
             f"{standing.read_at:%Y-%m-%d %H:%M} UTC: the findings are of that."
         )
     return Waiting(

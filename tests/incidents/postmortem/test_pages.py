@@ -123,7 +123,7 @@ def test_looking_for_findings_again_says_where_that_would_say_nothing_new(writte
     client = client_of(Role.RESPONDER)
     target = url("postmortem_do", written.pk, "findings")
     page = client.post(target, form_of(written), follow=True).content.decode()
-    assert "Nothing changed since a worker read the evidence" in page
+    assert "Nothing changed since the evidence was read" in page
     assert "A worker looks for findings again" not in page
     make_evidence(written.incident, content=BUNDLE, name="new.json")
     page = client.post(target, form_of(written), follow=True).content.decode()
