@@ -10,6 +10,7 @@ to the same.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -37,6 +38,27 @@ INTAKE_STREAMS = 64
 LABEL_LENGTH = 300
 LOCK_NAMESPACE = 0x0CA5EF11
 """Keeps these advisory locks apart from any other that shares the database."""
+PLAIN_COLUMNS = (
+    "stream",
+    "sequence",
+    "recorded_at",
+    "actor_id",
+    "actor_name",
+    "action",
+    "object_type",
+    "object_id",
+    "object_label",
+    "reason",
+    "previous_hash",
+    "entry_hash",
+)
+# Written out: nearly every request that changes something adds an entry.
+INSERT_ENTRY = f"""
+    INSERT INTO evidence_auditentry
+           ({", ".join(PLAIN_COLUMNS)}, before, after)
+    VALUES ({"%s, " * len(PLAIN_COLUMNS)}%s::jsonb, %s::jsonb)
+    RETURNING id
+"""  # noqa: S608  (names of columns, from above)
 LOCK_END = """
     SELECT pg_advisory_xact_lock(%s, hashtext(%s));
     SELECT sequence, entry_hash FROM evidence_auditentry
@@ -255,7 +277,16 @@ def _append(entry: AuditEntry) -> AuditEntry:
     sequence, entry.previous_hash = _lock_end(entry.stream)
     entry.sequence = sequence + 1
     entry.entry_hash = entry_hash(entry_document(entry))
-    entry.save(force_insert=True)
+    values = [getattr(entry, name) for name in PLAIN_COLUMNS]
+    # Nothing is null in JSON here: what there is not is null in SQL.
+    before, after = (
+        None if value is None else json.dumps(value)
+        for value in (entry.before, entry.after)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT_ENTRY, [*values, before, after])
+        (entry.pk,) = cursor.fetchone()
+    entry._state.adding = False
     return entry
 
 

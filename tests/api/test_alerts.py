@@ -310,7 +310,7 @@ def test_what_becomes_of_an_alert_does_not_depend_on_what_its_sender_sees(
 
 
 @pytest.mark.parametrize(
-    ("severity", "decision", "most"), [("info", "kept", 19), ("error", "joined", 23)]
+    ("severity", "decision", "most"), [("info", "kept", 18), ("error", "joined", 21)]
 )
 def test_one_alert_costs_few_statements(
     poster: APIClient, severity: str, decision: str, most: int

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
 
 from evidence.accounts.access import Actor
 from evidence.audit.history import incident_stream, record_entry
 from evidence.lookalikes import quote_name
 from evidence.stored_moments import EARLIEST
-from incidents.models import Alert, Incident, TimelineEntry, TimelineKind
+from incidents.models import Alert, Incident, TimelineKind
 from incidents.services.changes import bump_revision, record_change
-from incidents.services.findings.gathering import queue_findings
+from incidents.services.findings.gathering import queue_findings_soon
 from incidents.services.timeline import add_entry
 from incidents.workflow.incident_states import Severity, raised_severity
 
 TIMELINE_PAUSE = dt.timedelta(minutes=10)
 """Alerts that keep joining write one timeline entry in this time; all are listed."""
+RECENT_LINE = """
+    SELECT EXISTS (SELECT FROM incidents_timelineentry
+                    WHERE incident_id = %s AND kind = %s AND entered_at > %s)
+"""
 NAMED_ALERTS = 3
 
 
@@ -52,7 +59,7 @@ def record_joining(
         now=now,
     )
     # An alert answers no question by itself, but it may prove an item of the checklist.
-    queue_findings(incident.pk)
+    queue_findings_soon(incident.pk)
 
 
 def raise_to(
@@ -95,7 +102,7 @@ def describe(alerts: Sequence[Alert], *, verb: str = "joined") -> str:
 
 
 def _is_timeline_due(incident: Incident, now: dt.datetime) -> bool:
-    recent = TimelineEntry.objects.filter(
-        incident=incident, kind=TimelineKind.ALERT, entered_at__gt=now - TIMELINE_PAUSE
-    )
-    return not recent.exists()
+    values: list[Any] = [incident.pk, TimelineKind.ALERT.value, now - TIMELINE_PAUSE]
+    with connection.cursor() as cursor:
+        cursor.execute(RECENT_LINE, values)
+        return not cursor.fetchone()[0]

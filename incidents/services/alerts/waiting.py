@@ -10,10 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-import threading
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -27,7 +26,7 @@ from evidence.database.base import DatabaseWrapper
 from evidence.errors import HealthWarning
 from evidence.models import TokenScope
 from evidence.models.case_bound import unwatched
-from evidence.queue.sending import send_now
+from evidence.queue.bells import bell
 from incidents.models import Alert, AlertDecision
 from incidents.services.alerts.incoming import Answer, IncomingAlert, find_known
 from incidents.services.alerts.intake import DECIDED_AT_ONCE, decide_waiting
@@ -39,10 +38,6 @@ log = logging.getLogger(__name__)
 
 TASK = "incidents.decide_alerts"
 ADD_ALERT = "incidents.add_alert"
-NUDGE_SECONDS = 0.4
-"""How often a process sends the worker a message, however many alerts come in."""
-NUDGED_AFTER_SECONDS = 0.5
-"""When the message is acted on: after the last alert that it stands for."""
 LATE_AFTER = dt.timedelta(seconds=30)
 """An alert that waits so long waits for a worker that is not there, or too slow."""
 # What a document's alert is stored as, with any sender.
@@ -92,7 +87,7 @@ def accept_alert(
     is_new = known is None and _store(alert, actor, moment)
     row = known or find_known({alert.key})[alert.key]
     if row.decision == AlertDecision.WAITING:
-        transaction.on_commit(worker_bell.ring)
+        transaction.on_commit(partial(bell.ring, TASK, []))
     conflict = row.document_sha256 != alert.document_sha256
     return Answer(row, created=is_new and not conflict, conflict=conflict)
 
@@ -133,7 +128,7 @@ def accept_by_token(
         found = cursor.fetchone()
     if found is None:
         return None
-    transaction.on_commit(worker_bell.ring)
+    transaction.on_commit(partial(bell.ring, TASK, []))
     return StoredAtOnce(*found)
 
 
@@ -166,30 +161,6 @@ def _store(alert: IncomingAlert, actor: Actor, now: dt.datetime) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(STORE, values_of(alert, now) | {"sender": sender})
         return cursor.rowcount == 1
-
-
-class WorkerBell:
-    """Tells the worker that alerts wait: one message for all that come within a moment.
-
-    The message is acted on a little later than others are held back, so that none comes
-    in behind the look that it was to be seen by.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._rung_at = float("-inf")
-
-    def ring(self) -> None:
-        """Send the message, unless one is on its way that is early enough."""
-        with self._lock:
-            now = time.monotonic()
-            if now - self._rung_at < NUDGE_SECONDS:
-                return
-            self._rung_at = now
-        send_now(TASK, [], countdown=NUDGED_AFTER_SECONDS)
-
-
-worker_bell = WorkerBell()
 
 
 def decide_alerts() -> int:

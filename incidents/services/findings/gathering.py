@@ -19,6 +19,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evidence.models import EvidenceItem, VerificationReport
+from evidence.queue.bells import bell
 from evidence.queue.children import ChildBroke, ChildKilled, Tell, run_apart
 from evidence.queue.limits import memory_limit, why_too_large, why_too_long
 from evidence.queue.sending import queue_on_commit
@@ -46,6 +47,11 @@ def queue_findings(incident_id: int, *, again: bool = False) -> None:
     """
     # A worker of the version before knows of one argument.
     queue_on_commit(GATHER_TASK, incident_id, *([True] if again else []))
+
+
+def queue_findings_soon(incident_id: int) -> None:
+    """Have it read in a moment, once for all that comes in until then."""
+    transaction.on_commit(partial(bell.ring, GATHER_TASK, [incident_id]))
 
 
 def look_again(incident: Incident) -> EvidenceReading | None:
