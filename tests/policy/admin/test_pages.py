@@ -186,6 +186,22 @@ def test_the_snapshot_page_names_paths_and_hides_secrets(
     assert "No explanation was given" in html
 
 
+def test_a_page_of_a_hostile_snapshot_stays_short_and_says_what_it_leaves_out(
+    world: World, responder: User, client: Client
+) -> None:
+    """250,000 members that nobody knows made a page of 74 MB."""
+    risk = {f"odd{number}": 1 for number in range(300)}
+    keys = {f"api_key_{number}": f"sk-{number:032}" for number in range(300)}
+    snapshot = take(world.incident, {"extensionRisk": risk} | keys, actor=responder)
+    assert (len(snapshot.unknown), len(snapshot.redactions)) == (300, 300)
+    client.force_login(responder)
+    url = reverse("admin:policy_policysnapshot_change", args=[snapshot.pk])
+    html = client.get(url).content.decode()
+    assert html.count("Kept, and not judged.") == 200
+    assert "…and 100 more unknown members, which are not listed here." in html
+    assert "…and 100 more redacted places, which are not listed here." in html
+
+
 def test_a_comparison_says_what_the_change_does(
     world: World, responder: User, client: Client
 ) -> None:
