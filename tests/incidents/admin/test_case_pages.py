@@ -443,7 +443,7 @@ class TestQueryCounts:
     def test_pages_cost_the_same_for_more_cases(self, sign_in, queries):
         sign_in(Role.RESPONDER)
         most = {
-            "index": 34,
+            "index": 35,
             "incidents_incident_changelist": 22,
             "incidents_incident_my_items": 14,
             "incidents_incident_metrics": 11,
