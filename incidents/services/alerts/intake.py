@@ -68,16 +68,19 @@ DECIDED_AT_ONCE = 1_000
 """How many alerts that wait are decided in one transaction: as many as a batch has."""
 # Locked in one order, so that no two intakes wait in a circle. What waits and what is
 # known is looked for in the same message, and sees what was committed while the locks
-# were waited for.
+# were waited for. What waits is looked for group by group, in its index: in the order
+# of IDs, all alerts there are would be read until one fits.
 LOCK_GROUPS = """
     SELECT pg_advisory_xact_lock(%s, bucket) FROM unnest(%s::int[]) AS wanted (bucket);
-    SELECT alert.id
+    SELECT found.id
       FROM unnest(%s::text[], %s::text[]) AS wanted (extension_id, category)
       JOIN policy_extension AS extension USING (extension_id)
-      JOIN incidents_alert AS alert
-        ON alert.extension_id = extension.id AND alert.category = wanted.category
-       AND alert.decision = 'waiting'
-     ORDER BY alert.id LIMIT %s;
+     CROSS JOIN LATERAL (
+           SELECT alert.id FROM incidents_alert AS alert
+            WHERE alert.extension_id = extension.id
+              AND alert.category = wanted.category AND alert.decision = 'waiting'
+            ORDER BY alert.id LIMIT %s) AS found
+     ORDER BY found.id LIMIT %s;
     SELECT alert.source, alert.alert_id
       FROM unnest(%s::text[], %s::text[]) AS sent (source, alert_id)
       JOIN incidents_alert AS alert USING (source, alert_id)
@@ -197,17 +200,9 @@ def _lock_groups(
     categories = [group.category for group in wanted]
     sources = [source for source, _ in sent]
     ids = [alert_id for _, alert_id in sent]
-    values: list[Any] = [
-        LOCK_NAMESPACE,
-        buckets,
-        names,
-        categories,
-        limit,
-        sources,
-        ids,
-    ]
+    values: list[Any] = [LOCK_NAMESPACE, buckets, names, categories, limit, limit]
     with connection.cursor() as cursor:
-        cursor.execute(LOCK_GROUPS, values)
+        cursor.execute(LOCK_GROUPS, [*values, sources, ids])
         cursor.nextset()
         waiting = [pk for (pk,) in cursor.fetchall()]
         cursor.nextset()
