@@ -118,3 +118,12 @@ def api_schema(db: None, same_connection: None, settings: Any) -> Any:
 @pytest.mark.slow
 def test_whatever_is_sent_is_answered_as_documented(api_schema: Any) -> None:
     assert not find_faults(api_schema, examples=20)
+
+
+@pytest.mark.django_db
+def test_a_refusal_of_the_schema_is_a_problem_in_json(reader: APIClient) -> None:
+    refused = reader.post("/api/v1/schema/")
+    assert refused.status_code == 405
+    assert refused["Content-Type"] == "application/problem+json"
+    assert refused.json()["code"] == "method_not_allowed"
+    assert "RateLimit-Remaining" in refused

@@ -9,7 +9,9 @@ from django.http import HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 
 @cache
@@ -34,6 +36,13 @@ def write_document(media_type: str) -> bytes:
 
 class SchemaView(SpectacularAPIView):
     """The document in the format that was asked for, as YAML else."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer a refusal in JSON, whatever the document was asked for in."""
+        response: Response = super().handle_exception(exc)
+        self.request.accepted_renderer = JSONRenderer()
+        self.request.accepted_media_type = JSONRenderer.media_type
+        return response
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
