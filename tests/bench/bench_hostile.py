@@ -84,7 +84,7 @@ def measure(piece: Piece) -> dict[str, Any]:
     try:
         row = piece.make()
     except EvidenceError as refusal:
-        return {"seconds": 0, "peak": 0, "how": f"Refused at the door: {refusal}"}
+        return {"seconds": 0, "peak": 0, "how": f"not taken: {refusal}"}
     done = subprocess.run(
         [sys.executable, "-m", __spec__.name, DO, piece.kind, str(row)],
         env={**os.environ, **material.variables()},

@@ -221,10 +221,18 @@ def ask_findings(make: Callable[[int], bytes], size: int) -> int:
 
 
 def verified(data: bytes) -> Any:
-    """Return an item that was verified where there is room for it."""
+    """Return an item that was verified where there is room for it.
+
+    Raise EvidenceError where it could not be: nobody reads it further then.
+    """
+    from evidence.errors import EvidenceError
+    from policy.services.readings import READABLE_OUTCOMES
     from tests.factories import make_evidence, make_incident
 
-    return make_evidence(make_incident(), content=data, name="bundle.json")
+    item = make_evidence(make_incident(), content=data, name="bundle.json")
+    if not item.reports.filter(outcome__in=READABLE_OUTCOMES).exists():
+        raise EvidenceError("It could not be verified, so nobody reads it.")
+    return item
 
 
 def ask_export(make: Callable[[int], bytes], size: int) -> int:
