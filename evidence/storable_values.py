@@ -2,7 +2,7 @@
 
 A document may hold what PostgreSQL cannot: NUL characters, integers beyond 64 bits,
 texts longer than an index takes. What is stored here is for lists and filters; the
-bytes themselves are never touched.
+bytes themselves are never touched. And what comes back otherwise than it went.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from evidence.format import LongArray
+from evidence.format.canonical import MAX_SAFE_INTEGER, format_number
 from evidence.text import storable
 
 BIGINT_MAX = 2**63 - 1
@@ -63,4 +64,38 @@ def safe_json(value: Any) -> Any:
         return [safe_json(item) for item in value[:JSON_LIST_LENGTH]]
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    return value
+
+
+def read_back(value: Any) -> Any:
+    """Return JSON that a column held with the numbers that were written into it.
+
+    PostgreSQL writes large ones out in full, so that the double 1e23 comes back as an
+    integer that no double equals, and that has no canonical form.
+    """
+    if isinstance(value, dict):
+        return {name: read_back(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [read_back(item) for item in value]
+    if type(value) is int and abs(value) > MAX_SAFE_INTEGER:
+        return float(value)
+    return value
+
+
+def readable(value: Any) -> Any:
+    """Return JSON whose canonical form can be read strictly again.
+
+    RFC 8785 writes the double 2**60 as 1152921504606847000, an integer that no double
+    equals, and strict reading refuses it. Such a number becomes text.
+    """
+    if isinstance(value, dict):
+        return {name: readable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [readable(item) for item in value]
+    if type(value) in (int, float) and abs(value) > MAX_SAFE_INTEGER:
+        number = read_back(value)
+        text = format_number(number)
+        if "e" in text or int(text) == number == value:
+            return number
+        return str(int(value))
     return value

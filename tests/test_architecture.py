@@ -21,6 +21,7 @@ PURE = (
     "evidence/errors.py",
     "evidence/handling.py",
     "evidence/set_clocks.py",
+    "evidence/storable_values.py",
     "evidence/stored_moments.py",
     "evidence/proof",
     "evidence/text.py",

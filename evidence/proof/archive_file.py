@@ -8,18 +8,22 @@ a ZIP library's packing may change, and an archive is made to be held against an
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from evidence.format import canonical_bytes
+from evidence.format import DocumentRefused, canonical_bytes
 from evidence.proof.verify_archive import PREDICATE_TYPE, STATEMENT_TYPE, UNLISTED
+from evidence.storable_values import readable
 
 ReadPieces = Callable[[], Iterable[bytes]]
 EPOCH = (1980, 1, 1, 0, 0, 0)
 UNIX = 3
 MODE = 0o100644 << 16
+# As many digits as the largest number has whose canonical form is always read again.
+_LONG = re.compile(rb"\d{16}")
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,16 @@ def _statement(members: Sequence[Member], predicate: dict[str, Any]) -> dict[str
 
 
 def document_lines(documents: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """Yield documents as the lines of a list, each in canonical form."""
+    """Yield rows as the lines of a list, each in canonical form."""
     for document in documents:
-        yield canonical_bytes(document) + b"\n"
+        yield _line_of(document) + b"\n"
+
+
+def _line_of(document: dict[str, Any]) -> bytes:
+    """Return a row as it can be read again, whatever numbers came with it."""
+    try:
+        line = canonical_bytes(document)
+    except DocumentRefused:
+        return canonical_bytes(readable(document))
+    # Rarely: looking into every value would take longer than writing them.
+    return canonical_bytes(readable(document)) if _LONG.search(line) else line

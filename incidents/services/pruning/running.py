@@ -33,6 +33,7 @@ from evidence.queue.claiming import (
 from evidence.queue.names import QueueName
 from evidence.queue.running import WorkKind, register_kind, run_work
 from evidence.services.pruning import digest_stored, prune_replay
+from evidence.storable_values import read_back
 from incidents.errors import PruningRefused
 from incidents.models import Alert, PruneRequest, PruneRun
 from incidents.services.changes import lock_incident
@@ -134,7 +135,7 @@ def _prune_alerts(
     for alert in alerts.order_by("pk"):
         archived = rows.alerts.get(alert.pk)
         # Of what stands in the row, not of what the row says of itself.
-        if archived is None or archived != hash_value(alert.document):
+        if archived is None or archived != hash_value(read_back(alert.document)):
             left.append(
                 f"The document of alert {alert.alert_id} stays: the archive has no "
                 "copy that is the same."

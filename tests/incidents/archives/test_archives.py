@@ -42,6 +42,7 @@ from tests.evidence.helpers import receive, without_triggers
 from tests.evidence.proof.archives import FOLDER as PROOF
 from tests.evidence.proof.hostile import HOSTILE
 from tests.factories import close_false_alarm, make_incident, make_user
+from tests.incidents.alerts.samples import make_rules, receive_one
 from tests.incidents.postmortem.cases import make_case, make_version, sign
 
 pytestmark = pytest.mark.django_db
@@ -65,6 +66,20 @@ def test_an_archive_checks_itself_in_an_empty_folder_with_a_bare_python(
     receive(incident.pk, b"call notes", "..\\Mémo 日本 (1).txt")
     archive = make_archive(incident)
     require_sound_elsewhere(archive, tmp_path)
+
+
+def test_an_alert_whose_numbers_are_no_integers_again_costs_no_archive(
+    tmp_path: Path,
+) -> None:
+    make_rules()
+    row = receive_one(odd=[1e23, 2.0**60])
+    assert row.incident is not None
+    archive = make_archive(row.incident)
+    require_sound_elsewhere(archive, tmp_path)
+    (folder,) = tmp_path.iterdir()
+    lines = (folder / "records/alerts.ndjson").read_text().splitlines()
+    documents = [json.loads(line).get("document") for line in lines]
+    assert [1e23, "1152921504606847000"] in [each["odd"] for each in documents if each]
 
 
 def require_sound_elsewhere(archive: CaseArchive, empty: Path) -> None:

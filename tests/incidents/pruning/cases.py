@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.models import User
 
 from evidence.accounts.access import Role
@@ -31,7 +33,13 @@ def make_archived(*, alerts: int = 2) -> Incident:
 def add_alerts(incident: Incident, count: int, prefix: str = "alert") -> None:
     """Have alerts come in that no rule opens a case for, and put them into this one."""
     ids = [f"{prefix}-{incident.pk}-{number}" for number in range(count)]
-    kept = {"category": "something_else", "severity": "info", "note": "x" * 300}
+    kept: dict[str, Any] = {
+        "category": "something_else",
+        "severity": "info",
+        "note": "x" * 300,
+    }
+    # Numbers that PostgreSQL gives back otherwise than they were written.
+    kept |= {"odd": {"huge": [1e23, -1.5e300], "tiny": 1e-300}}
     receive(*(alert_document(alert_id, **kept) for alert_id in ids))
     Alert.objects.filter(alert_id__in=ids).update(incident=incident)
 
