@@ -379,6 +379,14 @@ def _loaded_late(tree: ast.Module) -> set[str]:
     return tops - {*APPS, "config", "django"} - sys.stdlib_module_names
 
 
+def test_no_page_orders_by_a_moment_alone() -> None:
+    """Two rows of one moment stood now in this order, now in the other."""
+    alone = re.compile(r'order_by\(\s*"-?\w+_at"\s*\)')
+    pages = [path for app in APPS for path in (ROOT / app / "admin").rglob("*.py")]
+    assert len(pages) > 50
+    assert [path.name for path in pages if alone.search(path.read_text())] == []
+
+
 def test_migrations_import_nothing_that_changes() -> None:
     frozen = {name.removesuffix(".py").replace("/", ".") for name in FROZEN}
     found = {

@@ -60,7 +60,7 @@ class MoveForm(forms.Form):
         super().__init__(*args, **kwargs)
         field: Any = self.fields["incident"]
         field.queryset = Incident.objects.visible_to(person_of(request)).open()
-        shown = field.queryset.order_by("-last_activity_at")[:CASES_SHOWN]
+        shown = field.queryset.order_by("-last_activity_at", "-pk")[:CASES_SHOWN]
         field.choices = [
             ("", field.empty_label),
             *((case.pk, str(case)) for case in shown),

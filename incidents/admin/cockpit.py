@@ -90,7 +90,7 @@ def alerts_tab(
     request: HttpRequest, incident: Incident, cycle: Cycle, switches: CaseSwitches
 ) -> dict[str, Any]:
     """Return the alerts that belong to the case, newest first."""
-    alerts = incident.alerts.select_related("extension").order_by("-happened_at")
+    alerts = incident.alerts.select_related("extension").order_by("-happened_at", "-pk")
     return {"alerts": alerts[:200], "alert_count": incident.alerts.count()}
 
 

@@ -96,7 +96,7 @@ def _oldest_of_queues() -> dict[QueueName, dt.datetime]:
     oldest = find_oldest_waiting()
     unsent = Notification.objects.filter(
         state=NotificationState.PENDING, next_try_at__lte=timezone.now()
-    ).order_by("next_try_at")
+    ).order_by("next_try_at", "pk")
     if (first := unsent.first()) is not None:
         oldest[QueueName.DELIVERY] = first.next_try_at
     return oldest
@@ -124,7 +124,7 @@ def _state_of(fails: bool, has_ended: bool) -> str:
 
 
 def _sum_up_mail(now: dt.datetime) -> dict[str, Any]:
-    rows = Notification.objects.order_by("-finished_at")
+    rows = Notification.objects.order_by("-finished_at", "-pk")
     failed = rows.filter(
         state=NotificationState.FAILED, finished_at__gt=now - FAILED_MESSAGES_SINCE
     )

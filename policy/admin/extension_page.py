@@ -92,11 +92,13 @@ def extension_context(request: HttpRequest, extension: Extension) -> dict[str, A
         "switches": switches,
         "is_stopped": trust.has_active_kill_switch(extension),
         "orders": order_views(switches, request.user),
-        "cases": incidents.filter(pk__in=visible).order_by("-detected_at")[:SHOWN],
+        "cases": incidents.filter(pk__in=visible).order_by("-detected_at", "-pk")[
+            :SHOWN
+        ],
         "alerts": alerts.filter(Q(incident=None) | Q(incident__in=visible))
         .defer("document")
         .select_related("incident")
-        .order_by("-happened_at")[:10],
+        .order_by("-happened_at", "-pk")[:10],
         "alert_count": alerts.count(),
         "appearances": appearances[:SHOWN],
         "more_appearances": len(appearances) > SHOWN,

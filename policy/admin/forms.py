@@ -88,7 +88,9 @@ class KillForm(CaseReasonForm):
             field.queryset = _open_incidents(self.user)
             # Of many cases some are shown and all are taken: a queryset that is cut
             # cannot be looked up in, and would refuse every choice.
-            shown = field.queryset.order_by("-last_activity_at")[:SHOWN_INCIDENTS]
+            shown = field.queryset.order_by("-last_activity_at", "-pk")[
+                :SHOWN_INCIDENTS
+            ]
             field.choices = [(row.pk, str(row)) for row in shown]
 
 
