@@ -53,11 +53,25 @@ def lists_of(model: Any) -> Iterator[Any]:
             yield route.resource
 
 
-def narrowed_by(model_admin: Any) -> set[str]:
-    """Return what an admin's list is narrowed by, without the ends of look-ups."""
+def recorded_lists() -> Iterator[tuple[Any, Any]]:
+    """Yield each model whose rows the API has too, and its list in the admin."""
+    for model, model_admin in admin.site._registry.items():
+        label = model._meta.label
+        if label not in NO_RECORD and not label.startswith("axes."):
+            yield model, model_admin
+
+
+def changes_of(model_admin: Any) -> Any:
+    """Return an admin's list as an administrator sees it, and how it is asked for."""
     request = RequestFactory().get("/")
     request.user = User.objects.get(username="root")
-    specs = model_admin.get_changelist_instance(request).get_filters(request)[0]
+    return model_admin.get_changelist_instance(request), request
+
+
+def narrowed_by(model_admin: Any) -> set[str]:
+    """Return what an admin's list is narrowed by, without the ends of look-ups."""
+    changes, request = changes_of(model_admin)
+    specs = changes.get_filters(request)[0]
     named = {name for spec in specs for name in spec.expected_parameters()}
     return {END.sub("", name) for name in named}
 
@@ -72,10 +86,8 @@ def names_for(label: str, name: str) -> set[str]:
 def test_every_filter_of_the_admin_is_one_of_the_api() -> None:
     User.objects.create_superuser("root", "root@example.org", "unguessed")
     tried, missing = 0, []
-    for model, model_admin in admin.site._registry.items():
+    for model, model_admin in recorded_lists():
         label = model._meta.label
-        if label in NO_RECORD or label.startswith("axes."):
-            continue
         resources = list(lists_of(model))
         assert resources, f"The API has no list of {label}"
         for name in narrowed_by(model_admin):
@@ -119,9 +131,7 @@ COUNTED = {
 
 def sorted_by(model_admin: Any) -> Iterator[str]:
     """Yield what an admin's list is sorted by, as the API names it."""
-    request = RequestFactory().get("/")
-    request.user = User.objects.get(username="root")
-    changes = model_admin.get_changelist_instance(request)
+    changes, _ = changes_of(model_admin)
     for column in changes.list_display:
         found = changes.get_ordering_field(column)
         name = str(getattr(found, "name", found)) if found else ""
@@ -133,10 +143,8 @@ def sorted_by(model_admin: Any) -> Iterator[str]:
 def test_every_order_of_the_admin_is_one_of_the_api() -> None:
     User.objects.create_superuser("root", "root@example.org", "unguessed")
     tried, missing = 0, []
-    for model, model_admin in admin.site._registry.items():
+    for model, model_admin in recorded_lists():
         label = model._meta.label
-        if label in NO_RECORD or label.startswith("axes."):
-            continue
         names = {
             name
             for each in lists_of(model)
