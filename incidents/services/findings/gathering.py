@@ -60,9 +60,9 @@ def look_again(incident: Incident) -> EvidenceReading | None:
     Return the reading that stands where none may: nothing changed since, and nothing
     kept it from reading.
     """
-    newest = _newest_reading(incident)
-    if _stands(newest, state_key(incident)) and newest and not newest.problems:
-        return newest
+    standing = _standing(_newest_reading(incident), state_key(incident))
+    if standing is not None and not standing.problems:
+        return standing
     queue_findings(incident.pk, again=True)
     return None
 
@@ -82,7 +82,8 @@ def gather_findings(
     # Whatever brought this reading about may prove items of the checklist as well.
     queue_on_commit(ANSWER_TASK, incident_id)
     key, before = state_key(incident), _newest_reading(incident)
-    if _stands(before, key) and not (again and before and before.problems):
+    standing = _standing(before, key)
+    if standing is not None and not (again and standing.problems):
         return 0
     read = _read_within_limits(incident, is_last_try=is_last_try)
     return _write(incident_id, key, read, before)
@@ -107,8 +108,9 @@ def _newest_reading(incident: Incident) -> EvidenceReading | None:
     return incident.evidence_readings.order_by("-id").first()
 
 
-def _stands(newest: EvidenceReading | None, key: str) -> bool:
-    return newest is not None and newest.state_key == key
+def _standing(newest: EvidenceReading | None, key: str) -> EvidenceReading | None:
+    """Return the newest reading where it is of this state of the evidence."""
+    return newest if newest is not None and newest.state_key == key else None
 
 
 def current_findings(
@@ -192,7 +194,7 @@ def _write(
     incident = lock_incident(incident_id)
     now = timezone.now()
     newest_reading = _newest_reading(incident)
-    if newest_reading != before and _stands(newest_reading, key):
+    if newest_reading != before and _standing(newest_reading, key) is not None:
         return 0
     newest = {(row.code, row.key): row for row in current_findings(incident)}
     rows = [
