@@ -11,7 +11,7 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser live walk apart coverage slow faults documents bench bench-scale lint lock sbom licences audit deploy-check access manage install clean
+.PHONY: help run test browser live walk long apart coverage slow faults documents bench bench-scale lint lock sbom licences audit deploy-check access manage install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -31,8 +31,11 @@ live: ## Run the tests that start whole programs: runs, servers, real workers
 walk: ## Run every command; send hostile values to every page, form and filter
 	@$(LAUNCH) test -- $(PARALLEL) -m "walk and not slow" $(ARGS)
 
-apart: ## Run browser, live and walk in one go, but for what `make test` runs too
-	@$(LAUNCH) test -- $(PARALLEL) -m "(browser or live or walk) and not (essential or slow)" $(ARGS)
+long: ## Run the tests that build whole cases, archives or accounts before they look
+	@$(LAUNCH) test -- $(PARALLEL) -m "long and not (browser or live or walk) and not slow" $(ARGS)
+
+apart: ## Run browser, live, walk and long in one go, but for what `make test` runs too
+	@$(LAUNCH) test -- $(PARALLEL) -m "(browser or live or walk or long) and not (essential or slow)" $(ARGS)
 
 slow: ## Run the tests that take long, fuzzing above all
 	@$(LAUNCH) test -- -m slow $(ARGS)
@@ -40,9 +43,9 @@ slow: ## Run the tests that take long, fuzzing above all
 faults: ## Break what can break and print a table of what that cost (FULL=1: at full length)
 	@$(if $(FULL),FAULTS_BROKER_SECONDS=300 FAULTS_WORKERS_REALLY_AWAY=1) $(LAUNCH) test -- -m faults -n 0 $(ARGS)
 
-coverage: ## Run test, browser, live and walk, and add up what they cover: the floor only rises
+coverage: ## Run test, browser, live, walk and long, and add up what they cover: the floor only rises
 	@rm -f .coverage .coverage.*
-	@status=0; for kind in test browser live walk; do \
+	@status=0; for kind in test browser live walk long; do \
 		$(MAKE) --no-print-directory $$kind \
 			ARGS="--cov --cov-append --cov-report= --cov-fail-under=0" || status=1; \
 	done; $(VENV)/coverage report --format=total && exit $$status

@@ -11,7 +11,7 @@ import pytest
 
 # Each is a mark and a command, such as `make browser`. `.ci/run` runs all of them by
 # `make apart`: started once, the long files of one beside the short ones of another.
-APART = ("browser", "live", "walk")
+APART = ("browser", "live", "walk", "long")
 # A test that takes one of these needs what the mark says, whether it says so or not.
 MARK_OF_FIXTURE = {"chromium": "browser", "live_worker": "live"}
 # They walk every page or start programs, the longest first.

@@ -18,6 +18,8 @@ from tests.evidence.helpers import without_triggers
 from tests.factories import make_incident
 from tests.incidents.postmortem.cases import make_case
 
+pytestmark = pytest.mark.long
+
 URL = "/api/v1/archives/"
 WRITE = (TokenScope.READ, TokenScope.CASES_WRITE)
 TAKE = (TokenScope.READ, TokenScope.ARCHIVES)

@@ -22,7 +22,7 @@ from tests.api.conftest import make_client
 from tests.factories import make_evidence, make_incident, make_user
 from tests.incidents.postmortem.cases import make_version, sign
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 API = "/api/v1"
 
 

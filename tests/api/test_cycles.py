@@ -19,7 +19,7 @@ from incidents.workflow.phases import Phase
 from tests.factories import NOON, close_false_alarm, make_incident, make_user
 from tests.incidents.services.test_phases import reach, waive
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 SOON = NOON + dt.timedelta(minutes=1)
 MONTHS_LATER = NOON + dt.timedelta(days=90)
 

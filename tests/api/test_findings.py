@@ -21,7 +21,7 @@ from tests.api.conftest import make_client
 from tests.factories import make_evidence, make_incident, make_user
 from tests.incidents.services.test_finding_reviews import BUNDLE, item_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 URL = "/api/v1/findings/"
 ASKED = "class=INC-2&question=secret-exposed"
 

@@ -21,6 +21,8 @@ from tests.api.fuzzing import SCHEMA, find_faults
 from tests.incidents.alerts.samples import make_rules, receive_one
 from tests.work import count_calls
 
+pytestmark = pytest.mark.long
+
 
 def read_schema(client: APIClient) -> dict[str, Any]:
     response = client.get(SCHEMA, HTTP_ACCEPT="application/vnd.oai.openapi+json")

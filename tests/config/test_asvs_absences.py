@@ -18,6 +18,8 @@ from evidence.accounts.sessions import list_own_sessions
 from tests.access.routes import all_routes
 from tests.config.test_asvs_promises import ROOT, calls, is_in, sign_in
 
+pytestmark = pytest.mark.long
+
 OWN_PATTERNS = {
     ("config/launcher/roles.py", "statement"),
     ("evidence/audit/records/pruned.py", "words"),

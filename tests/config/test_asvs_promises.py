@@ -26,6 +26,8 @@ from evidence.models import AuditEntry
 from tests.conftest import PASSWORD
 from tests.factories import make_incident, make_user
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("config", "evidence", "policy", "incidents")
 PAGE = ROOT / "docs" / "security-model.md"

@@ -19,6 +19,8 @@ from tests.evidence.helpers import read_vector, receive
 from tests.factories import make_incident
 from tests.object_store import running_object_store, storage_options
 
+pytestmark = pytest.mark.long
+
 boto3 = pytest.importorskip("boto3", reason="needs requirements-s3.txt")
 moto = pytest.importorskip("moto", reason="needs moto, the stand-in for S3")
 pytest.importorskip("storages", reason="needs requirements-s3.txt")

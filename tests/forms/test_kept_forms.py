@@ -23,7 +23,7 @@ from incidents.services.lifecycle.editing import edit_incident
 from incidents.workflow.incident_states import Severity
 from tests.factories import NOON, make_incident, make_playbooks, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 OPEN = reverse("admin:incidents_incident_add")
 
 

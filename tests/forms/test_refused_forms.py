@@ -14,7 +14,7 @@ from evidence.admin.page_actions import PageAction
 from tests.forms.conftest import admins_with_actions, make_pages
 from tests.shared import share
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 _kept, pages, _django_db_helper, evidence_folder = share(make_pages)
 MARK = "<i>as I wrote it</i>, line one\r\nline two: 'äöü' & more"
 SHOWN = ("<i>as I wrote it</i>", "line two: 'äöü' & more")

@@ -17,7 +17,7 @@ from tests.api.records.answers import (
     read_document,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 SUMMARY_LENGTH = 90
 
 

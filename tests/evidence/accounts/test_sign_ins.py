@@ -14,7 +14,7 @@ from incidents.models import Notification, NotificationKind
 from incidents.services.notifications.delivery import deliver_notifications
 from tests.conftest import PASSWORD
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 LOGIN = "/admin/login/"
 
 

@@ -22,7 +22,7 @@ from incidents.models import Incident
 from incidents.services.archives.requests import request_archive, run_archive
 from tests.factories import make_evidence, make_incident, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 FULL = dict.fromkeys(REDACTION_FLAGS, True)
 READERS = {Role.RESPONDER, Role.REVIEWER, Role.AUDITOR}
 WHOLE_TAKERS = {Role.REVIEWER, Role.AUDITOR}

@@ -9,6 +9,8 @@ from evidence.services import run_verification
 from tests.evidence.helpers import make_ledger, read_vector, receive
 from tests.factories import make_incident
 
+pytestmark = pytest.mark.long
+
 LIST = reverse("admin:evidence_evidenceitem_changelist")
 
 

@@ -23,6 +23,8 @@ from tests.evidence.helpers import (
 )
 from tests.factories import make_incident
 
+pytestmark = pytest.mark.long
+
 VIEWS = ("overview", "replay", "errors", "custody", "exports")
 # Session, user, rights (2), the item, its viewing (savepoint 2, look-up), the report,
 # pending work (2), a fault of its bytes, and what the view itself shows.

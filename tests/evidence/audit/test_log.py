@@ -48,6 +48,8 @@ from evidence.proof.verify_archive import (
 from tests.evidence.helpers import without_triggers
 from tests.factories import NOON, make_user
 
+pytestmark = pytest.mark.long
+
 MINUTE = dt.timedelta(minutes=1)
 
 

@@ -30,6 +30,8 @@ from tests.evidence.audit.test_log import MINUTE, write
 from tests.evidence.audit.test_publishing import Witness, witness
 from tests.factories import NOON
 
+pytestmark = pytest.mark.long
+
 __all__ = ("witness",)
 # Below, at and beyond the edges of a tile of 256.
 SIZES = (1, 2, 255, 256, 257, 300)

@@ -9,9 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from evidence.format import read_document
 
 from .vectors import FOLDER, NAMES, expected, only_members_of
+
+pytestmark = pytest.mark.live
 
 ROOT = Path(__file__).parents[3]
 UNSET = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")

@@ -15,6 +15,8 @@ from tests.evidence.records.test_recording import TABLES, faults_of
 from tests.pages.world import make_everything
 from tests.shared import share
 
+pytestmark = pytest.mark.long
+
 OTHER_VALUES = """
     SELECT attname, format_type(atttypid, NULL), NOT attnotnull FROM pg_attribute
      WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped

@@ -27,7 +27,7 @@ from incidents.services.notifications.notices import notify_changed_records
 from tests.evidence.helpers import without_triggers
 from tests.factories import make_evidence, make_incident
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 TABLES = {table.name: table for table in find_recorded_tables()}
 
 

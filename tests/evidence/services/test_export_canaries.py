@@ -30,7 +30,7 @@ from tests.canaries import (
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import make_incident
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 FULL = dict.fromkeys(REDACTION_FLAGS, True)
 FLAGGED = {member for rows in REDACTED_MEMBERS.values() for _, member in rows}
 WORDS = {*POLICY_DECISIONS, *SELECTED_ACTIONS, *OUTCOMES, *map(str, Severity)}

@@ -22,7 +22,7 @@ from tests.api.conftest import make_client
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import make_incident
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 FULL = dict.fromkeys(REDACTION_FLAGS, True)
 SECTIONS = (
     *("security_alerts", "hostcall_telemetry", "exec_mediation"),

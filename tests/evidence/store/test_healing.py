@@ -13,7 +13,7 @@ from tests.evidence.helpers import read_vector, receive
 from tests.evidence.store.spoiling import DAMAGES, alter, path_of
 from tests.factories import make_evidence, make_incident
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 
 @pytest.fixture

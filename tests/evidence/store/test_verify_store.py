@@ -16,7 +16,7 @@ from tests.evidence.store.spoiling import DAMAGES, delete
 from tests.evidence.store.test_unclaimed import DIGEST, leave_bytes
 from tests.factories import make_evidence, make_incident
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tests.factories import (
 from tests.incidents.services.test_phases import pass_with_waivers, reach
 from tests.suites import leave_slow
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 # One who works on cases and one who only reads; the others are tried at length.
 HUMAN_ROLES = leave_slow(

@@ -42,7 +42,7 @@ from tests.factories import (
 from tests.incidents.alerts.samples import make_rules, receive_one
 from tests.incidents.services.test_phases import reach, waive
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 SOON = NOON + dt.timedelta(minutes=10)
 LATER = NOON + dt.timedelta(hours=1)
 LIST = reverse("admin:incidents_incident_changelist")

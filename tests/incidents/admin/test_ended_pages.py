@@ -27,6 +27,8 @@ from tests.incidents.admin.test_cycle_pages import (
 from tests.incidents.ready import make_ready
 from tests.shared import share
 
+pytestmark = pytest.mark.long
+
 Cases = Mapping[str, Incident]
 
 

@@ -36,7 +36,7 @@ from tests.factories import (
 from tests.incidents.findings.bundles import entry, make_bundle
 from tests.incidents.services.test_finding_reviews import BUNDLE, DENIED, item_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 TWO_DENIED = json.dumps(make_bundle([entry(1, **DENIED), entry(2, **DENIED)])).encode()
 
 

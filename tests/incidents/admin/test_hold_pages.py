@@ -9,6 +9,8 @@ from incidents.services.lifecycle.holds import find_hold, place_hold
 from tests.conftest import make_user as make_person
 from tests.factories import close_false_alarm, make_incident
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def case(db):

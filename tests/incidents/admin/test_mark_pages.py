@@ -11,6 +11,8 @@ from incidents.services.lifecycle.marks import set_mark
 from tests.conftest import make_user as make_person
 from tests.factories import make_evidence, make_incident
 
+pytestmark = pytest.mark.long
+
 MARK = '<span class="cf-tlp" data-tlp="{}"'
 
 

@@ -20,7 +20,7 @@ from policy.models import Extension
 from tests.factories import NOON, VECTORS, make_evidence, make_incident, make_user
 from tests.incidents.alerts.samples import make_rules, receive_one
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 SEARCH = "/admin/search/"
 CALL = "call-101-000002"

@@ -38,7 +38,7 @@ from tests.incidents.services.test_phases import reach
 from tests.shared import share
 
 _kept, rules, _django_db_helper, evidence_folder = share(make_rules)
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rules")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("rules"), pytest.mark.long]
 LATER = NOON + dt.timedelta(hours=1)
 LATEST = NOON + dt.timedelta(hours=2)
 

@@ -45,7 +45,7 @@ from tests.factories import close_false_alarm, make_incident, make_user
 from tests.incidents.alerts.samples import make_rules, receive_one
 from tests.incidents.postmortem.cases import make_case, make_version, sign
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 
 def make_archive(incident: Incident) -> CaseArchive:

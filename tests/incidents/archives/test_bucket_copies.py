@@ -41,6 +41,8 @@ from tests.incidents.pruning.cases import AT_ONCE, ask, make_archived
 from tests.object_store import running_object_store
 from tests.shared import share
 
+pytestmark = pytest.mark.long
+
 NOW = timezone.now().replace(microsecond=0)
 DAYS = dt.timedelta(days=400)
 

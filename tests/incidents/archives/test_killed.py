@@ -30,6 +30,8 @@ from tests.incidents.postmortem.cases import make_case
 from tests.live import ROOT, LiveWorker
 from tests.suites import leave_slow
 
+pytestmark = pytest.mark.long
+
 LET_GO_SECONDS = 30.0
 # Before and after the file is in its place: the other points are tried at length.
 QUICK_POINTS = ("writing", "kept")

@@ -35,7 +35,7 @@ from tests.live import ROOT, LiveWorker
 from tests.pages.world import make_everything
 from tests.policy.samples import make_extension
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 PATHS = dict(pair for tables in TABLES.values() for pair in tables)
 FULL = {"redact_params_hash": True, "redact_remediation": True}
 # PostgreSQL's expression for another value than that of a column of a kind.

@@ -25,7 +25,7 @@ from tests.authority import Authority, time_stamping
 from tests.factories import make_user
 from tests.incidents.postmortem.cases import make_case
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 NAMES = ["timestamps/checkpoint-1.tsr", "timestamps/manifest-1.tsr"]
 
 

@@ -53,7 +53,7 @@ from tests.factories import make_incident, make_user
 from tests.incidents.postmortem.cases import make_postmortem, submit, write
 from tests.policy.samples import PERMISSIVE, take
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 KINDS = {"lift", "promotion", "rollback", "signature"}
 DASHBOARD = "/admin/"
 

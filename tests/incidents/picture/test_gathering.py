@@ -24,7 +24,7 @@ from policy.services.trust import move_trust
 from tests.factories import NOON, make_evidence, make_incident, make_user
 from tests.incidents.picture.making import import_history, make_story
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 LATER = NOON + dt.timedelta(days=400)
 
 

@@ -24,6 +24,8 @@ from tests.factories import make_user
 from tests.incidents.postmortem.cases import LATER, make_stages, sign
 from tests.shared import share
 
+pytestmark = pytest.mark.long
+
 _kept, stages, _django_db_helper, evidence_folder = share(
     make_stages("version", "signed")
 )

@@ -39,6 +39,8 @@ from tests.incidents.postmortem.cases import (
 from tests.shared import share
 from tests.suites import leave_slow
 
+pytestmark = pytest.mark.long
+
 _kept, stages, _django_db_helper, evidence_folder = share(
     make_stages("case", "opened", "written", "version", "signed")
 )

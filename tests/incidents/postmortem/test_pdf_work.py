@@ -18,6 +18,8 @@ from tests.factories import make_user
 from tests.incidents.postmortem.cases import make_postmortem, submit, write
 from tests.incidents.postmortem.test_documents import FACTS, make_content
 
+pytestmark = pytest.mark.long
+
 TEXT = "The broker was **off** for `12` minutes; see the ledger, entry 17."
 
 

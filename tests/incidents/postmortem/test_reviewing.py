@@ -44,6 +44,8 @@ from tests.incidents.postmortem.cases import (
 )
 from tests.shared import share
 
+pytestmark = pytest.mark.long
+
 _kept, stages, _django_db_helper, evidence_folder = share(
     make_stages("case", "opened", "written", "version", "signed")
 )

@@ -30,6 +30,8 @@ from tests.factories import make_user
 from tests.incidents.pruning.cases import approve, ask, make_archived, prune
 from tests.live import ROOT, LiveWorker
 
+pytestmark = pytest.mark.long
+
 __all__ = ("app_role",)
 
 

@@ -21,7 +21,7 @@ from tests.factories import make_user
 from tests.incidents.pruning.cases import approve, ask, make_archived, prune
 from tests.shared import share
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 _kept, incident, _django_db_helper, evidence_folder = share(make_archived)
 
 

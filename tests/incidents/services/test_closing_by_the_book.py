@@ -15,6 +15,8 @@ from tests.factories import NOON, make_outcome, make_user
 from tests.incidents.ready import make_ready
 from tests.shared import share
 
+pytestmark = pytest.mark.long
+
 LATER = NOON + dt.timedelta(hours=1)
 TRUE = {
     "resolution": "true_positive",

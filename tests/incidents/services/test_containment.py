@@ -41,7 +41,7 @@ from tests.factories import (
 from tests.incidents.postmortem.cases import make_signed
 from tests.incidents.services.test_phases import pass_with_waivers, reach
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 LATER = NOON + dt.timedelta(minutes=2)
 KILL = ConditionKey.EXTENSION_KILLED
 

@@ -38,7 +38,7 @@ from tests.incidents.findings.bundles import entry, make_bundle
 from tests.incidents.findings.test_secret_exposure import passed
 from tests.incidents.services.readings import is_up_to_date
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 BUNDLE = json.dumps(make_bundle(secret_broker=[passed()])).encode()
 
 

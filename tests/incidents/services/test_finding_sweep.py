@@ -31,7 +31,7 @@ from tests.factories import make_evidence, make_incident, make_user
 from tests.incidents.findings.bundles import entry, make_bundle
 from tests.incidents.notifications.making import copy_case
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 CALLS = json.dumps(make_bundle([entry(n) for n in range(1, 7)])).encode()
 Capture = Callable[..., AbstractContextManager[list[Any]]]
 

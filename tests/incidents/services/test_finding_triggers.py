@@ -33,7 +33,7 @@ from tests.incidents.findings.bundles import SAFE, START_MS, entry, make_bundle
 from tests.incidents.services.readings import is_up_to_date
 from tests.policy.samples import take
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 TASK = "incidents.gather_findings"
 CALLS = json.dumps(make_bundle([entry(n) for n in range(1, 7)])).encode()
 Capture = Callable[..., AbstractContextManager[list[Any]]]

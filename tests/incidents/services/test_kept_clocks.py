@@ -18,7 +18,7 @@ from incidents.workflow.phases import Phase
 from tests.factories import NOON, close_false_alarm, make_incident, make_user
 from tests.incidents.services.test_phases import pass_with_waivers, reach
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 DAYS = dt.timedelta(days=9)
 
 

@@ -23,7 +23,7 @@ from tests.factories import (
 from tests.incidents.postmortem.cases import make_signed
 from tests.incidents.services.test_phases import reach
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 LATER = NOON + dt.timedelta(hours=1)
 LATEST = NOON + dt.timedelta(hours=2)
 

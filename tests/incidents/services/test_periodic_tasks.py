@@ -47,6 +47,8 @@ from policy.services.readings import take_up_evidence
 from tests.factories import NOON, make_evidence, make_incident, make_user
 from tests.limits import short_limits
 
+pytestmark = pytest.mark.long
+
 TAMPERED = "tampered-removed-entry"
 TASKS = sorted({entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()})
 WALKS = ("evidence.check_history", "evidence.check_records")

@@ -25,6 +25,8 @@ from tests.conftest import make_user
 from tests.factories import OUTCOME, make_incident
 from tests.policy.admin.conftest import World
 
+pytestmark = pytest.mark.long
+
 AMBER = "Ordered, not confirmed"
 
 

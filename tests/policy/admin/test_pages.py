@@ -28,6 +28,8 @@ from tests.policy.world import World, make_world
 from tests.shared import share
 from tests.suites import leave_slow
 
+pytestmark = pytest.mark.long
+
 
 def make_shared() -> World:
     return make_world(make_user("responder", "responder"))

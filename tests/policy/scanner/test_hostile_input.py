@@ -19,6 +19,8 @@ from tests.policy.scanner.test_archive import make_zip
 from tests.suites import leave_slow
 from tests.work import at_most
 
+pytestmark = pytest.mark.long
+
 MOST_CALLS = 20_000_000  # the worst of these takes a third of it
 MOST_CALLS_DEEP = 5_000_000
 DEEP = {
