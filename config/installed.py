@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "config.middleware.RefusalMiddleware",
     "config.middleware.RowPageMiddleware",
     "evidence.admin.methods.PageMethodMiddleware",
+    "config.middleware.SingleValuesMiddleware",
     "config.reading.ReadingMiddleware",
     # Inside of it: what is looked up for a note is read as the page was.
     "config.noted_reads.NotedReadsMiddleware",

@@ -17,8 +17,13 @@ from config.health import find_health_response
 from config.metrics import find_metrics_response
 from config.problems import API, refused, unavailable, unusable
 from config.request_ids import find_address
+from evidence.admin.single_values import (
+    read_address_singly,
+    read_form_singly,
+    refuse_several_files,
+)
 from evidence.api.base.problems import problem_response
-from evidence.errors import CasefileError, as_refusal
+from evidence.errors import CasefileError, SentTwice, as_refusal
 
 logger = structlog.get_logger(__name__)
 
@@ -217,6 +222,35 @@ class RowPageMiddleware:
         has_come_in = model_admin.admin_site.has_permission(request)
         if has_come_in and not model_admin.has_view_or_change_permission(request):
             raise PermissionDenied
+
+
+class SingleValuesMiddleware:
+    """Have no page take one of several values of what is sent once.
+
+    The API reads its bodies itself, and speaks for itself (api/base/repeated.py).
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        if request.path_info.startswith(API):
+            return None
+        read_address_singly(request)
+        # What checks no token before the view reads its form in a way of its own.
+        if request.method != "POST" or getattr(view, "csrf_exempt", False):
+            return None
+        read_form_singly(request)
+        try:
+            refuse_several_files(request)
+        except SentTwice as error:
+            return refused(request, error)
+        return None
 
 
 class PathPolicyMiddleware(CSPMiddleware):

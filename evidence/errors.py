@@ -61,6 +61,31 @@ class Malformed(CasefileError):
     status = HTTPStatus.BAD_REQUEST
 
 
+class SentTwice(Malformed):
+    """A parameter, a field or a member of JSON that takes one value has several."""
+
+    code = "sent_twice"
+    told_length = 100
+
+    def __init__(self, *names: str) -> None:
+        # As an answer can hold them: half of a surrogate pair no text can.
+        self.names = sorted(
+            name[: self.told_length].encode("utf-8", "backslashreplace").decode()
+            for name in names
+        )
+        told = ", ".join(self.names)
+        super().__init__(f"Sent more than once, and taken once: {told}.")
+
+    def problem_members(self) -> dict[str, Any]:
+        detail = "Sent more than once, and it takes one value."
+        return {
+            "errors": [
+                {"field": name, "code": self.code, "detail": detail}
+                for name in self.names
+            ]
+        }
+
+
 class Forbidden(CasefileError):
     """Not for this person; others may."""
 

@@ -12,6 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from evidence.accounts.provider_sign_out import end_signed_out, read_sign_out
 from evidence.admin.methods import takes_forms
+from evidence.admin.single_values import read_form_singly
 from evidence.errors import SignOnError, SignOnUnreachable
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ def signed_out_at_provider(request: HttpRequest) -> HttpResponse:
         return HttpResponse(
             status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"}
         )
+    read_form_singly(request)
     try:
         ended = end_signed_out(read_sign_out(request.POST.get("logout_token", "")))
     except SignOnError as error:

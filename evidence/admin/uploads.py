@@ -21,6 +21,7 @@ from evidence.admin.drawing import draw_page
 from evidence.admin.forms import UploadForm
 from evidence.admin.methods import takes_forms
 from evidence.admin.sent_forms import answer_once
+from evidence.admin.single_values import read_form_singly
 from evidence.errors import CasefileError, UploadTooLarge, as_refusal
 from evidence.models import Channel, EvidenceItem, EvidenceKind
 from evidence.services.deliveries import Sending, SentFile, Taken, receive_files
@@ -77,6 +78,7 @@ def _upload(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         initial = {"incident": request.GET.get("incident")}
         return _show(request, UploadForm(initial=initial, user=request.user))
+    read_form_singly(request)
     form = UploadForm(request.POST, request.FILES, user=request.user)
     wants_json = request.headers.get("Accept", "").startswith("application/json")
     if refusal := request.META.get(REFUSAL):

@@ -27,6 +27,7 @@ from rest_framework.response import Response
 
 from evidence.accounts.access import require_permission
 from evidence.api.base.permissions import require_scope
+from evidence.api.base.repeated import refuse_repeated
 from evidence.api.base.views import ReadOnlyViewSet, person_of, visible_incidents
 from evidence.api.digests import PLAIN_HEADER, read_declared_sha256
 from evidence.api.filters import EvidenceItemFilter
@@ -104,7 +105,7 @@ class WholeStream:
 
 
 class WholeFormParser(MultiPartParser):
-    """Multipart forms, refused where they were cut off."""
+    """Multipart forms, refused where they were cut off or hold something twice."""
 
     def parse(
         self,
@@ -114,7 +115,11 @@ class WholeFormParser(MultiPartParser):
     ) -> Any:
         size = int(stream.META.get("CONTENT_LENGTH") or 0)
         whole: Any = WholeStream(stream, size_bytes=size)
-        return super().parse(whole, media_type, parser_context)
+        form = super().parse(whole, media_type, parser_context)
+        fields = form.data.copy()
+        fields.update(form.files)
+        refuse_repeated(fields)
+        return form
 
 
 class StreamParser(BaseParser):

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from evidence.api.base.permissions import ScopePermission
+from evidence.api.base.repeated import refuse_repeated
 from evidence.audit.log.publishing import cosignatures
 from evidence.audit.log.reading import (
     checkpoint_members,
@@ -46,6 +47,7 @@ class LogPermission(ScopePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         is_read = request.method in ("GET", "HEAD", "OPTIONS")
         if settings.LOG_IS_PUBLIC and is_read:
+            refuse_repeated(request.query_params)
             return True
         return super().has_permission(request, view)
 

@@ -1,10 +1,9 @@
 from django.urls import URLPattern, URLResolver, path
-from rest_framework.parsers import FormParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.routers import SimpleRouter
 
 from evidence.api import resources
-from evidence.api.base.parsers import PlainJsonParser
+from evidence.api.base.parsers import PlainFormParser, PlainJsonParser
 from evidence.api.base.records import register_kinds
 from evidence.api.evidence import BytesRenderer, EvidenceViewSet
 from evidence.api.log import ConsistencyView, NewestCheckpointView
@@ -39,14 +38,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "evidence/<int:pk>/kind/",
         EvidenceViewSet.as_view(
-            {"post": "change_kind"}, parser_classes=(PlainJsonParser, FormParser)
+            {"post": "change_kind"}, parser_classes=(PlainJsonParser, PlainFormParser)
         ),
         name="evidence-kind",
     ),
     path(
         "evidence/<int:pk>/again/",
         EvidenceViewSet.as_view(
-            {"post": "verify_again"}, parser_classes=(PlainJsonParser, FormParser)
+            {"post": "verify_again"}, parser_classes=(PlainJsonParser, PlainFormParser)
         ),
         name="evidence-again",
     ),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from rest_framework.exceptions import MethodNotAllowed, PermissionDenied
+from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
@@ -24,7 +25,7 @@ def view_of(**named: Any) -> APIView:
 
 def ask(user: User, method: str, view: APIView, *scopes: TokenScope) -> bool:
     token, _ = create_token(user=user, name="a test", scopes=scopes, days=1, actor=None)
-    request = APIRequestFactory().generic(method, "/")
+    request = Request(APIRequestFactory().generic(method, "/"))
     request.user, request.auth = user, token
     return ScopePermission().has_permission(request, view)
 

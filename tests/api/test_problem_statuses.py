@@ -24,7 +24,7 @@ from tests.test_architecture import ROOT, apps_modules
 
 CODES = {
     400: """
-        malformed_digest unknown_kind upload_broken
+        malformed_digest sent_twice unknown_kind upload_broken
     """,
     403: """
         four_eyes not_the_lead not_the_requester permission_refused

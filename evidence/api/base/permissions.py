@@ -9,6 +9,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from evidence.accounts.access import require_permission
+from evidence.api.base.repeated import refuse_repeated, takes_several
 from evidence.models import ApiToken, TokenScope
 
 
@@ -38,6 +39,7 @@ class ScopePermission(BasePermission):
             )
         if is_read and getattr(view, "read_permission", None):
             require_permission(request.user, view.read_permission)
+        refuse_repeated(request.query_params, several=takes_several(view))
         return True
 
 

@@ -189,3 +189,38 @@ def test_every_form_is_taken_from_whom_it_is_stated_to(
     pages = stated_pages()
     found = list(faults_of_sending(who, browsers[who], everything, forms, pages))
     assert not found, "\n".join(found)
+
+
+TAKES_NO_FIELD = {
+    *("admin/logout/", "admin/login/passkey/", "admin/auth/user/factors/passkey/"),
+    *("admin/evidence/historycheck/add/", "admin/evidence/recordcheck/add/"),
+    "admin/evidence/evidenceitem/<int:pk>/verify/",
+    "admin/incidents/notification/preferences/test/",
+    "admin/incidents/webhookchannel/<int:channel_id>/test/",
+}
+"""What is done by being sent, whatever stands in it."""
+
+
+def test_a_form_whose_fields_are_sent_twice_changes_nothing(
+    browsers: dict[Who, Client],
+    everything: Incident,
+    filled_in: dict[str, dict[str, Any]],
+) -> None:
+    """Which of two values counts would be anybody's guess."""
+    root = browsers[Who.SUPERUSER]
+    forms = fill_in(filled_in, root, everything)
+    found, refused = [], 0
+    for path, page in stated_pages().items():
+        # The pages' own forms; those of buttons are all read in the same way.
+        for sent in forms_of(path, page, everything, Who.SUPERUSER):
+            if sent.url not in forms or not page.sends:
+                continue
+            once = {**forms[sent.url], **sent.values}
+            twice = {name: [value, value] for name, value in once.items()}
+            with taken_back() as change:
+                answer = ask(root, "post", sent.url, data=twice)
+            refused += answer.status_code == 400
+            if change.tables and path not in TAKES_NO_FIELD:
+                found.append(f"{sent.url}: changed {sorted(change.tables)}")
+    assert not found, "\n".join(found)
+    assert refused > 30
