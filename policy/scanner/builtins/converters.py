@@ -9,6 +9,8 @@ from collections.abc import Callable
 from policy.scanner.builtins.arguments import Caller, Native, first_text
 from policy.scanner.semantics.coercion import to_int, to_number, to_text, to_truth
 from policy.scanner.semantics.values import (
+    Array,
+    Blob,
     Constant,
     Module,
     Number,
@@ -93,7 +95,23 @@ def _builtin_module(arguments: list[Value], _: Caller) -> Value | None:
     return None if text is None else Module(text.removeprefix("node:"))
 
 
+def _blob(arguments: list[Value], _: Caller) -> Value | None:
+    """Return a blob that is made of texts alone."""
+    parts = arguments[0] if arguments else None
+    if not isinstance(parts, Array):
+        return None
+    texts = [part.text for part in parts.items if isinstance(part, Text)]
+    return Blob("".join(texts)) if len(texts) == len(parts.items) else None
+
+
+def _address_of_blob(arguments: list[Value], _: Caller) -> Value | None:
+    """Return the address of a blob: it stands for the same text."""
+    return arguments[0] if arguments and isinstance(arguments[0], Blob) else None
+
+
 CONVERTERS: dict[str, Native] = {
+    "Blob": _blob,
+    "URL.createObjectURL": _address_of_blob,
     "String": _string,
     "Number": _number,
     "Boolean": _boolean,

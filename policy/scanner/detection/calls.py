@@ -7,7 +7,7 @@ from dataclasses import replace
 from tree_sitter import Node
 
 from policy.scanner.builtins.hosts import CODE_MAKERS
-from policy.scanner.detection.code import judge_code, judge_timer, judge_worker
+from policy.scanner.detection.code import judge_code, judge_timer
 from policy.scanner.detection.findings import (
     BINDINGS,
     FLAGGED,
@@ -20,6 +20,7 @@ from policy.scanner.detection.pollution import (
     judge_merge,
     judge_prototype_call,
 )
+from policy.scanner.detection.workers import judge_worker
 from policy.scanner.families import (
     ASSEMBLIES,
     ENCODINGS,

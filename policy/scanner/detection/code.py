@@ -1,4 +1,4 @@
-"""Code made from text: eval, Function, timers, workers."""
+"""Code made from text: eval, Function, timers."""
 
 from __future__ import annotations
 
@@ -12,26 +12,15 @@ from policy.scanner.detection.findings import (
     VISIBLE,
     Detector,
 )
-from policy.scanner.detection.modules import judge_data_url
 from policy.scanner.families import (
     ASSEMBLIES,
     DECODINGS,
     ENCODINGS,
 )
-from policy.scanner.modules import (
-    scheme_of,
-)
-from policy.scanner.parsing.scopes import (
-    arguments_of,
-    text_of,
-    unwrap,
-)
+from policy.scanner.parsing.scopes import text_of, unwrap
 from policy.scanner.semantics.coercion import to_text
-from policy.scanner.semantics.literals import unescape
 from policy.scanner.semantics.values import (
-    UNKNOWN,
     Host,
-    Object,
     Text,
     Value,
     Via,
@@ -122,46 +111,6 @@ def judge_timer(
         detector.add(node, "string-timer", FORBIDDEN, why, techniques)
         if isinstance(option, Text):
             detector.nested(node, option.text, techniques)
-
-
-def judge_worker(
-    detector: Detector, node: Node, arguments: list[Value], via: Via
-) -> None:
-    """Judge a new worker by where its code comes from: a file, a URL, or text."""
-    first = arguments[0] if arguments else UNKNOWN
-    second = arguments[1] if len(arguments) > 1 else UNKNOWN
-    text = to_text(first) or _address(node)
-    from_text = (
-        "blob-worker" in worker_via(first)
-        or scheme_of(text) in ("data", "blob")
-        or (isinstance(second, Object) and "eval" in second.members)
-    )
-    techniques = via | first.via
-    if from_text:
-        why = "A worker runs code made from text"
-        detector.add(node, "blob-worker", FORBIDDEN, why, techniques | {"blob-worker"})
-        if scheme_of(text) == "data":
-            judge_data_url(detector, node, text, techniques)
-    else:
-        why = "A worker runs outside of this source's view"
-        detector.add(node, "worker", FLAGGED, why, techniques)
-
-
-def _address(call: Node) -> str:
-    """Return the text of `new URL(text)`, where a worker is given one."""
-    given = arguments_of(call)[:1]
-    if not given or given[0].type != "new_expression":
-        return ""
-    made = given[0].child_by_field_name("constructor")
-    texts = arguments_of(given[0])[:1]
-    if made is None or text_of(made) != "URL" or not texts:
-        return ""
-    return unescape(text_of(texts[0])[1:-1]) if texts[0].type == "string" else ""
-
-
-def worker_via(value: Value) -> Via:
-    """Return the ways in which the worker's address was put together."""
-    return merge_via(value)
 
 
 def is_spelled_out(call: Node, name: str) -> bool:

@@ -118,6 +118,13 @@ class Code(Value):
 
 
 @dataclass(frozen=True)
+class Blob(Value):
+    """A blob of known text, or its address."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class OneOf(Value):
     options: tuple[Value, ...]
 
