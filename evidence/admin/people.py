@@ -326,3 +326,8 @@ class RoleAdmin(ReadOnlyAdmin):
     search_fields = ("name",)
     fields = ("name", "permissions")
     readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        """Read the tables that permissions name with them, and not one by one."""
+        roles = super().get_queryset(request)
+        return roles.prefetch_related("permissions__content_type")

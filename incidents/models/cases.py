@@ -260,6 +260,7 @@ class Incident(CaseBound):
             models.Index(fields=("detected_at",), name="incident_detected_at"),
             models.Index(fields=("last_activity_at",), name="incident_last_activity"),
             models.Index(*WORST_FIRST, name="incident_worst_first"),
+            models.Index(fields=("title", "-id"), name="incident_by_title"),
             models.Index(
                 fields=("late_at",),
                 condition=Q(late_at__isnull=False),

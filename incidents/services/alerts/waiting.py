@@ -64,6 +64,8 @@ STORE_BY_TOKEN = f"""{INSERT} person.id
     {UNLESS_KNOWN}
     RETURNING id, received_from_id
 """
+# By `id + 0`: in the order of the key itself, which LIMIT makes look cheap, all that
+# was ever decided is read to find the few that are not.
 OLDEST_GROUPS = """
     SELECT DISTINCT name, category
       FROM (SELECT extension.extension_id AS name, alert.category
@@ -72,7 +74,7 @@ OLDEST_GROUPS = """
              WHERE alert.decision = 'waiting'
                AND (extension.extension_id, alert.category) NOT IN (
                    SELECT * FROM unnest(%s::text[], %s::text[]))
-             ORDER BY alert.id LIMIT %s) AS oldest
+             ORDER BY alert.id + 0 LIMIT %s) AS oldest
 """
 
 

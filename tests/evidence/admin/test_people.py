@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
+from django.db.models import Count
 from django.urls import reverse
 
 from evidence.accounts.access import Role
@@ -277,3 +278,13 @@ class TestEmail:
         answer = client.post(reverse("admin:auth_user_settings"), values)
         assert "adа@example.org" in answer.content.decode()
         assert not ReaderSettings.objects.filter(user=me).exists()
+
+
+def test_a_role_with_many_permissions_asks_few_queries(
+    admin_client, django_assert_max_num_queries
+):
+    role = Group.objects.annotate(count=Count("permissions")).latest("count")
+    assert role.count > 100
+    url = reverse("admin:auth_group_change", args=[role.pk])
+    with django_assert_max_num_queries(15):
+        assert admin_client.get(url).status_code == 200

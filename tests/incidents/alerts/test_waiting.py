@@ -16,7 +16,7 @@ from evidence.errors import HealthWarning
 from evidence.models import AuditEntry
 from incidents.errors import AlertRefused
 from incidents.models import Alert, AlertDecision, Incident, Notification
-from incidents.services.alerts import intake
+from incidents.services.alerts import intake, waiting
 from incidents.services.alerts.incoming import Answer, read_incoming
 from incidents.services.alerts.moves import move_alerts, split_alerts
 from incidents.services.alerts.waiting import (
@@ -26,6 +26,13 @@ from incidents.services.alerts.waiting import (
     decide_alerts,
 )
 from incidents.workflow.incident_states import IncidentSource
+from tests.bench.scale.measuring import (
+    Statement,
+    nodes,
+    read_plan,
+    rows_of,
+    seen_statements,
+)
 from tests.factories import NOON, make_incident
 from tests.incidents.alerts.samples import (
     NOON_MS,
@@ -259,3 +266,57 @@ def test_same_alert_from_many_is_stored_once() -> None:
     assert Alert.objects.count() == 1
     assert sum(answer.created for answer in answers) == 1
     assert len({answer.row.pk for answer in answers}) == 1
+
+
+DECIDED = 3000
+OLD_DECISION = "CASE WHEN generate_series % 10 = 0 THEN 'waiting' ELSE 'kept' END"
+COPIES = """
+    INSERT INTO incidents_alert ({names})
+    SELECT {values} FROM incidents_alert, generate_series(1, {count})
+"""
+
+
+def copy_decided(count: int) -> None:
+    """Fill the table with old alerts; a tenth waited when statistics were made."""
+    with connection.cursor() as cursor:
+        columns = connection.introspection.get_table_description(
+            cursor, Alert._meta.db_table
+        )
+        values = {column.name: column.name for column in columns if column.name != "id"}
+        values["alert_id"] = "'x' || generate_series"
+        values["happened_at"] = "happened_at - interval '9 days'"
+        values["decision"] = OLD_DECISION
+        names, shown = ", ".join(values), ", ".join(values.values())
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(COPIES.format(names=names, values=shown, count=count))
+        cursor.execute("ANALYZE incidents_alert")
+        cursor.execute("UPDATE incidents_alert SET decision = 'kept'")
+        cursor.execute("SET LOCAL session_replication_role = origin")
+
+
+def test_what_waits_is_found_without_reading_what_was_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting, "DECIDED_AT_ONCE", 20)
+    accept("decided")
+    copy_decided(DECIDED)
+    accept("alert-1")
+    accept("alert-2", extension_id="ext.other")
+    with seen_statements() as seen:
+        assert decide_alerts() == 2
+    reading = [one for one in seen.statements if "SELECT" in one.sql.split("(")[0]]
+    read = {one.sql: rows_read(one) for one in reading}
+    assert len(read) > 5
+    assert {sql for sql, rows in read.items() if rows > DECIDED / 10} == set()
+
+
+def rows_read(statement: Statement) -> int:
+    """Return how many rows of alerts a statement takes in hand."""
+    plan = read_plan(statement, analyze=True)
+    assert plan is not None
+    return sum(
+        rows_of(node)
+        for _, node in nodes(plan["Plan"])
+        if node.get("Relation Name") == Alert._meta.db_table
+    )
