@@ -37,6 +37,8 @@ SCOPE_PERMISSIONS = {
     TokenScope.EVIDENCE_DOWNLOAD: ("evidence.download_evidenceitem",),
     TokenScope.ALERTS_WRITE: ("incidents.add_alert",),
     TokenScope.CASES_WRITE: ("incidents.work_incident", "incidents.add_incident"),
+    # Pages ask for presence here; such a token was made under it, for just this.
+    TokenScope.CASES_REVIEW: ("incidents.review_incident",),
     TokenScope.POLICY_WRITE: ("policy.confirm_killswitch", "policy.add_policysnapshot"),
     TokenScope.UNREDACTED: (
         "evidence.export_unredacted",

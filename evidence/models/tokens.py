@@ -22,6 +22,10 @@ class TokenScope(models.TextChoices):
     EVIDENCE_DOWNLOAD = "evidence:download", "Download evidence as it was received"
     ALERTS_WRITE = "alerts:write", "Post alerts"
     CASES_WRITE = "cases:write", "Work cases"
+    CASES_REVIEW = (
+        "cases:review",
+        "Release restrictions and holds, look into cases, end them early",
+    )
     POLICY_WRITE = "policy:write", "Confirm kill switches, send policy snapshots"
     UNREDACTED = "copies:unredacted", "Copies with nothing redacted"
     ARCHIVES = "archives:download", "Download archives of cases"

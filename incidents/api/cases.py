@@ -16,8 +16,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evidence.api.base.parsers import PlainJsonParser
+from evidence.api.base.permissions import require_scope
 from evidence.api.base.views import ReadOnlyViewSet, person_of
-from evidence.models import TokenScope
+from evidence.models import ApiToken, TokenScope
 from incidents.api import filters, serializers
 from incidents.api.holds import HoldReasonSerializer, HoldSerializer
 from incidents.api.picture import (
@@ -147,10 +148,15 @@ class IncidentViewSet(RestrictionActions, ReadOnlyViewSet):
     )
     @action(detail=True, methods=["post"])
     def close(self, request: Request, reference: str) -> Response:
-        """Close a case, with what it turned out to be and what it did."""
+        """Close a case, with what it turned out to be and what it did.
+
+        A false alarm and a duplicate take the scope `cases:review` besides.
+        """
         incident = self.get_object()
         form = serializers.CloseSerializer(data=request.data)
         form.is_valid(raise_exception=True)
+        if form.validated_data["status"] != IncidentStatus.CLOSED:
+            require_scope(cast(ApiToken, request.auth), TokenScope.CASES_REVIEW)
         _close(person_of(request), incident.pk, form.validated_data)
         return _with_etag(self.get_object(), self.get_serializer)
 
@@ -190,7 +196,12 @@ class IncidentViewSet(RestrictionActions, ReadOnlyViewSet):
         return Response(placed, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=HoldReasonSerializer, responses=HoldSerializer)
-    @action(detail=True, methods=["post"], url_path="release-hold")
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="release-hold",
+        write_scope=TokenScope.CASES_REVIEW,
+    )
     def release_hold(self, request: Request, reference: str) -> Response:
         """Release a hold that somebody else placed."""
         return Response(self._decide_hold(request, release_hold))

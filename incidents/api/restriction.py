@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from evidence.api.base.views import person_of
 from evidence.api.fields import LinesField
+from evidence.models import TokenScope
 from evidence.text import REASON_LENGTH
 from incidents.models import Incident, Team
 from incidents.services.lifecycle.restricting import (
@@ -112,7 +113,12 @@ class RestrictionActions:
     @extend_schema(
         request=RestrictionReasonSerializer, responses=RestrictionAnswerSerializer
     )
-    @action(detail=True, methods=["post"], url_path="lift-restriction")
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="lift-restriction",
+        write_scope=TokenScope.CASES_REVIEW,
+    )
     def lift_restriction(self, request: Request, reference: str) -> Response:
         """Show a restricted case to everybody again who may see cases."""
         incident = self.get_object()
@@ -126,7 +132,13 @@ class RestrictionActions:
         return _answer(lifted)
 
     @extend_schema(request=LookInSerializer, responses={201: LookInAnswerSerializer})
-    @action(detail=False, methods=["post"], url_path="look-in", filter_backends=())
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="look-in",
+        filter_backends=(),
+        write_scope=TokenScope.CASES_REVIEW,
+    )
     def look_in(self, request: Request) -> Response:
         """See a case for a day that is hidden from one, for a reason that is told."""
         form = LookInSerializer(data=request.data)

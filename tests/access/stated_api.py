@@ -55,7 +55,7 @@ class Resource:
 SEND = {"post": Write(SENDERS, TokenScope.EVIDENCE_WRITE)}
 WORK_EVIDENCE = {"post": Write(WORKERS, TokenScope.EVIDENCE_WRITE)}
 WORK_CASES = {"post": Write(WORKERS, TokenScope.CASES_WRITE)}
-REVIEW_CASES = {"post": Write(REVIEWERS, TokenScope.CASES_WRITE)}
+REVIEW_CASES = {"post": Write(REVIEWERS, TokenScope.CASES_REVIEW)}
 WORK_POLICY = {"post": Write(WORKERS, TokenScope.POLICY_WRITE)}
 REPORT_POLICY = {"post": Write(SENDERS, TokenScope.POLICY_WRITE)}
 

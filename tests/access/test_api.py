@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from evidence.models import TokenScope
 from tests.access.routes import all_routes
+from tests.access.stated import REVIEWERS
 from tests.access.stated_api import BESIDES, stated_resources
 
 ROUTES = {path: route for path, route in all_routes().items() if route.is_api}
@@ -22,3 +24,15 @@ def test_every_method_of_a_resource_is_stated_and_open_to_somebody() -> None:
         assert ("get" in actions) == bool(resource.reads), path
         assert resource.reads or resource.writes, path
         assert all(write.roles for write in resource.writes.values()), path
+
+
+def test_what_reviewers_alone_decide_takes_a_scope_of_its_own() -> None:
+    """Pages ask for presence there; a token that was made to work cases is no proof."""
+    scopes = {
+        path: write.scope
+        for path, resource in stated_resources().items()
+        for write in resource.writes.values()
+        if write.roles <= REVIEWERS
+    }
+    assert len(scopes) >= 3
+    assert set(scopes.values()) == {TokenScope.CASES_REVIEW}, scopes

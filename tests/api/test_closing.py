@@ -22,7 +22,11 @@ def case() -> Incident:
 
 
 def close(case: Incident, role: Role = Role.REVIEWER, **body: Any) -> Any:
-    client: APIClient = make_client(make_user(role), TokenScope.CASES_WRITE)
+    scopes = (TokenScope.CASES_WRITE, TokenScope.CASES_REVIEW)
+    return send(case, make_client(make_user(role), *scopes), body)
+
+
+def send(case: Incident, client: APIClient, body: dict[str, Any]) -> Any:
     url = f"/api/v1/incidents/{case.reference}/close/"
     return client.post(url, body, format="json")
 
@@ -68,6 +72,23 @@ def test_case_without_a_lead_is_not_closed(case: Incident) -> None:
 def test_responder_does_not_call_a_false_alarm(case: Incident) -> None:
     make_user(Role.REVIEWER)
     assert close(case, Role.RESPONDER, **false_alarm()).status_code == 403
+
+
+def test_ending_a_case_early_takes_the_scope_of_reviews(case: Incident) -> None:
+    client = make_client(make_user(Role.REVIEWER), TokenScope.CASES_WRITE)
+    refused = send(case, client, false_alarm())
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+    duplicate = {
+        "status": "closed_duplicate",
+        "reason": "x",
+        "original": case.reference,
+    }
+    assert send(case, client, duplicate).json()["code"] == "scope_missing"
+    case.refresh_from_db()
+    assert case.status == "open"
+    # What is closed after its postmortem is everybody's who works it.
+    whole = send(case, client, {"status": "closed", **OUTCOME, "lead": "reviewer"})
+    assert whole.json()["code"] != "scope_missing"
 
 
 def test_list_is_narrowed_by_the_resolution(case: Incident) -> None:

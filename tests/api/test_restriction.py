@@ -15,7 +15,7 @@ from tests.api.conftest import make_client
 from tests.factories import make_incident, make_user
 
 pytestmark = pytest.mark.django_db
-WORK = (TokenScope.READ, TokenScope.CASES_WRITE)
+WORK = (TokenScope.READ, TokenScope.CASES_WRITE, TokenScope.CASES_REVIEW)
 WHY = "It concerns somebody of our own."
 
 
