@@ -17,17 +17,27 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCKED = "requirements-dev.txt"
 CLEAN, VULNERABLE, UNKNOWN = 0, 1, 3
 SHOWN = 5
+MOST_SECONDS = 300.0
+"""Where a network swallows what is sent, each package is waited for by itself."""
 COMMAND = (
     *(sys.executable, "-m", "pip_audit", "--disable-pip", "--require-hashes"),
     *("--format", "json", "--progress-spinner", "off", "--requirement"),
 )
 
 
-def audit(command: tuple[str, ...] = COMMAND) -> int:
+def audit(command: tuple[str, ...] = COMMAND, *, seconds: float = MOST_SECONDS) -> int:
     """Print what is known of every locked package; return the exit code."""
-    told = subprocess.run(
-        [*command, str(ROOT / LOCKED)], capture_output=True, text=True, cwd=ROOT
-    )
+    try:
+        told = subprocess.run(
+            [*command, str(ROOT / LOCKED)],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        print(f"NOT AUDITED: nothing was answered within {seconds:g} seconds.")
+        return UNKNOWN
     try:
         found: list[dict[str, Any]] = json.loads(told.stdout)["dependencies"]
     except (ValueError, KeyError, TypeError):
