@@ -9,10 +9,18 @@ from dataclasses import dataclass, field
 from django.db import connection, transaction
 
 WRITTEN = """
-    SELECT relname, n_tup_ins + n_tup_upd + n_tup_del
-    FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
+    SELECT relname, rows FROM (
+        SELECT relname, pg_stat_get_xact_tuples_inserted(oid)
+            + pg_stat_get_xact_tuples_updated(oid)
+            + pg_stat_get_xact_tuples_deleted(oid) AS rows
+        FROM pg_class
+        WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
+    ) AS tables WHERE rows > 0
 """
-"""Rows that this transaction wrote, given up or not; none: nothing changed."""
+"""Rows that this transaction wrote, given up or not; none: nothing changed.
+
+As pg_stat_xact_user_tables tells it, which asks for all else that it knows as well.
+"""
 LEDGER = "evidence_notedread"
 """Notes who looked, and so is written by what is only read."""
 CONTENT = """

@@ -7,13 +7,18 @@ from enum import StrEnum
 
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from evidence.accounts.access import Role
-from evidence.accounts.tokens import create_token, revoke_token
+from evidence.accounts.token_networks import read_address
+from evidence.accounts.tokens import create_token, note_use, revoke_token
 from evidence.models import ApiToken, TokenScope
 from tests.evidence.helpers import without_triggers
 from tests.factories import make_user
+
+HERE = "127.0.0.1"
+HOUR = dt.timedelta(hours=1)
 
 
 class Who(StrEnum):
@@ -77,8 +82,13 @@ def make_browsers() -> dict[Who, Client]:
 
 
 def make_caller(who: Who, *scopes: TokenScope) -> APIClient:
-    """Return a program with a token of this person and these scopes."""
-    return _caller(_make_token(User.objects.get(username=NAMES[who]), *scopes)[1])
+    """Return a program with a token of this person and these scopes.
+
+    It is noted as just used, so that no request that is taken back notes it again.
+    """
+    token, secret = _make_token(User.objects.get(username=NAMES[who]), *scopes)
+    note_use(token, now=timezone.now() + HOUR, address=read_address(HERE))
+    return _caller(secret)
 
 
 def make_dead_callers() -> dict[Dead, APIClient]:

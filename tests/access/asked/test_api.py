@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -194,13 +195,15 @@ def test_a_write_without_its_scope_changes_nothing(
     """Methods that are not stated are refused with whatever scope, those that are
     without their own."""
 
+    caller_with = functools.cache(functools.partial(make_caller, Who.SUPERUSER))
+
     def faults() -> Iterator[str]:
         for path, resource in stated_resources().items():
             url = address(ROUTES[path], everything)
             for method in WRITING:
                 write = resource.writes.get(method)
                 others = [each for each in TokenScope if write and each != write.scope]
-                caller = make_caller(Who.SUPERUSER, *(others or TokenScope))
+                caller = caller_with(*(others or TokenScope))
                 with taken_back() as change:
                     answer = ask(caller, method, url)
                 outcome = outcome_of(answer)
