@@ -27,6 +27,9 @@ def show_favicon(request: HttpRequest) -> HttpResponse:
     return redirect(static("casefile/favicon.svg"))
 
 
+# Here, and not when Django is set up (config/apps.py): addresses lead to pages.
+admin.autodiscover()
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("favicon.ico", show_favicon),

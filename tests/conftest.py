@@ -14,6 +14,7 @@ from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from pytest_django import Settings
 
+import config.urls  # noqa: F401  (the pages that tests find in the admin)
 from tests.live import LiveWorker, start_live_worker
 from tests.shared import new_store, store_at
 from tests.suites import arrange, name_commands

@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, get_resolver
 
+import config.urls  # noqa: F401  (the pages)
 from tests.pages import hostile
 
 METHODS = ("get", "head", "options", "post", "put", "patch", "delete")

@@ -17,6 +17,7 @@ from django.core.exceptions import FieldError
 from django.test import RequestFactory
 from django.urls import resolve, reverse
 
+import config.urls  # noqa: F401  (the pages)
 from evidence.admin.long_lists import AFTER_VAR, COUNTED, place_of
 from evidence.models import EvidenceItem, VerificationReport
 from incidents.admin.cockpit import TABS
