@@ -17,6 +17,7 @@ from celery import current_app
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection, transaction
+from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -25,7 +26,12 @@ from evidence.accounts.access import Role
 from evidence.database.busy import unless_busy
 from evidence.database.errors import RecordBusy
 from evidence.models import EvidenceItem, EvidenceKind, VerificationRequest
-from evidence.queue.names import LARGE_FROM_BYTES, QueueName
+from evidence.queue.names import (
+    LARGE_FROM_BYTES,
+    UNPACKED_FACTOR,
+    QueueName,
+    queue_of_item,
+)
 from evidence.queue.sending import send_now
 from evidence.queue.sweeping import (
     QUEUED_IS_LOST_AFTER,
@@ -140,8 +146,43 @@ def test_large_file_is_queued_again_however_many_small_ones_wait_before_it() -> 
     current_app.control.purge()
 
 
+SIZES = {
+    "just small": (LARGE_FROM_BYTES - 1, ""),
+    "just large": (LARGE_FROM_BYTES, ""),
+    "packed, just small": (LARGE_FROM_BYTES // UNPACKED_FACTOR, "gzip"),
+    "packed, just large": (LARGE_FROM_BYTES // UNPACKED_FACTOR + 1, "gzip"),
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", SIZES)
+def test_the_oldest_of_each_queue_is_found_where_it_was_sent(name: str) -> None:
+    size_bytes, wrapping = SIZES[name]
+    item = make_evidence(make_incident(), verified=False)
+    since = NOON - dt.timedelta(hours=1)
+    copy_waiting(item, 2, since, size_bytes=10)
+    copy_waiting(item, 2, since, size_bytes=LARGE_FROM_BYTES * 2)
+    earlier = since - dt.timedelta(hours=1)
+    (one,) = copy_waiting(item, 1, earlier, size_bytes=size_bytes, wrapping=wrapping)
+    waits = {QueueName.SMALL: since, QueueName.LARGE: since}
+    assert find_oldest_waiting() == waits | {queue_of_item(one.item): earlier}
+
+
+@pytest.mark.django_db
+def test_of_all_that_waits_one_piece_is_read() -> None:
+    item = make_evidence(make_incident(), verified=False)
+    copy_waiting(item, 50, timezone.now())
+    read: list[object] = []
+    post_init.connect(note := lambda **given: read.append(given), VerificationRequest)
+    try:
+        find_oldest_waiting()
+    finally:
+        post_init.disconnect(note, VerificationRequest)
+    assert len(read) == 1
+
+
 def copy_waiting(
-    item: EvidenceItem, count: int, since: dt.datetime, **fields: int
+    item: EvidenceItem, count: int, since: dt.datetime, **fields: int | str
 ) -> list[VerificationRequest]:
     """Have copies of an item wait for their verification, as rows."""
     values = {
