@@ -341,6 +341,9 @@ FROZEN = {
     "evidence/migrations/_recording_v1.py": (
         "0bf8f5b10f8240cd98bf546eaa65a0d2988fca689e070844463d8c1ec4f28137"
     ),
+    "evidence/migrations/_recording_v2.py": (
+        "668e50dc363c63b5f126ee842f24656e39431b9f044f63a16e93a0ae36a01c9a"
+    ),
     "evidence/migrations/_triggers_v1.py": (
         "1258c56abd87e9100083d01ee289caf3404eaaa00e187f294ea77b3041a21a66"
     ),

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from evidence.audit.records.checking import find_record_faults
+from evidence.audit.records.installing import recordings_of
 from evidence.audit.records.tables import RecordedTable
 from tests.evidence.records.test_recording import TABLES, faults_of
 from tests.pages.world import make_everything
@@ -137,10 +138,9 @@ def fill_if_empty(cursor: Any, table: RecordedTable) -> None:
     cursor.execute(f'SELECT EXISTS (SELECT FROM "{table.name}")')
     if cursor.fetchone()[0]:
         return
-    cursor.execute(
-        f'ALTER TABLE "{table.name}" DISABLE TRIGGER USER,'
-        f" ENABLE TRIGGER casefile_recorded"
-    )
+    cursor.execute(f'ALTER TABLE "{table.name}" DISABLE TRIGGER USER')
+    for recording in recordings_of(table):
+        cursor.execute(f'ALTER TABLE "{table.name}" ENABLE TRIGGER {recording.name}')
     cursor.execute(OTHER_VALUES, [f'public."{table.name}"'])
     columns = [(name, kind) for name, kind, _ in cursor.fetchall() if name != "id"]
     names = ", ".join(f'"{name}"' for name, _ in columns)

@@ -142,13 +142,72 @@ def test_another_program_with_its_triggers_on_is_named(item: EvidenceItem) -> No
     assert "with psql, not by Casefile" in out
 
 
-def test_a_recording_that_is_switched_off_is_found(item: EvidenceItem) -> None:
+OFF = (
+    "DISABLE TRIGGER casefile_recorded",
+    "DISABLE TRIGGER casefile_recorded_added",
+)
+WEAKER = (
+    "AFTER DELETE ON evidence_evidenceitem FOR EACH ROW",
+    "AFTER UPDATE OF source OR DELETE ON evidence_evidenceitem FOR EACH ROW",
+    "AFTER UPDATE OR DELETE ON evidence_evidenceitem FOR EACH ROW WHEN (false)",
+)
+
+
+@pytest.mark.parametrize("change", OFF)
+def test_a_recording_that_is_switched_off_is_found(
+    change: str, item: EvidenceItem
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(f"ALTER TABLE evidence_evidenceitem {change}")
+    assert [one.code for one in find_record_faults()] == ["recording_off"]
+
+
+@pytest.mark.parametrize("when", WEAKER)
+def test_a_recording_that_sees_less_is_found(when: str, item: EvidenceItem) -> None:
+    table = TABLES["evidence_evidenceitem"]
+    arguments = ", ".join(f"'{word}'" for word in (table.key, *table.left_out))
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(
-            "ALTER TABLE evidence_evidenceitem DISABLE TRIGGER casefile_recorded"
+            f"CREATE OR REPLACE TRIGGER casefile_recorded {when}"
+            f" EXECUTE FUNCTION casefile_record_row({arguments})"
         )
     assert [one.code for one in find_record_faults()] == ["recording_off"]
+
+
+BETWEEN = r"""
+    SELECT tgrelid::regclass::text, tgname FROM pg_trigger
+      JOIN pg_proc ON pg_proc.oid = tgfoid
+     WHERE NOT tgisinternal AND tgtype & 1 = 1 AND tgtype & 4 = 4 AND tgtype & 66 = 0
+       AND prosrc ~* ('\mupdate\s+(public\.)?"?' || tgrelid::regclass)
+"""
+"""Called after each inserted row, not before or instead, and changes its own table."""
+
+
+def test_nothing_changes_a_row_between_its_insert_and_its_record() -> None:
+    """A trigger of rows runs first: what it changed would be recorded before them."""
+    with connection.cursor() as cursor:
+        cursor.execute(BETWEEN)
+        assert cursor.fetchall() == []
+
+
+def test_rows_of_one_insert_are_recorded_as_rows_one_by_one(item: EvidenceItem) -> None:
+    """Held against each other by the comparison, whose hashing is its own."""
+    make_incident()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO auth_group (name) SELECT 'g' || n FROM generate_series(1, 9) n"
+            " ON CONFLICT DO NOTHING"
+        )
+        cursor.execute(
+            "INSERT INTO auth_group (name) VALUES ('g1') ON CONFLICT (name)"
+            " DO UPDATE SET name = 'h1'"
+        )
+    assert faults_of(TABLES["auth_group"]) == []
+    found = RecordedRow.objects.filter(table_name="auth_group").order_by("-id")
+    assert [one.operation for one in found[:10]] == ["update", *["insert"] * 9]
+    assert len({one.row_key for one in found[1:10]}) == 9
 
 
 def test_a_sealed_record_that_is_changed_is_found(item: EvidenceItem) -> None:
@@ -223,6 +282,7 @@ def test_rows_of_an_older_version_are_noted_when_it_is_updated(
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("DROP TRIGGER casefile_recorded ON incidents_incident")
+        cursor.execute("DROP TRIGGER casefile_recorded_added ON incidents_incident")
     without_triggers(
         "DELETE FROM evidence_recordedrow WHERE table_name = 'incidents_incident'"
     )
@@ -232,3 +292,23 @@ def test_rows_of_an_older_version_are_noted_when_it_is_updated(
     assert {one.operation for one in noted} == {"noted"}
     Incident.objects.update(title="Changed by Casefile")
     assert faults_of(TABLES["incidents_incident"]) == []
+
+
+def test_the_recording_of_an_older_version_is_replaced() -> None:
+    from evidence.audit.records.installing import install_recording
+
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER casefile_recorded_added ON auth_group")
+        cursor.execute(
+            "CREATE OR REPLACE TRIGGER casefile_recorded"
+            " AFTER INSERT OR UPDATE OR DELETE ON auth_group"
+            " FOR EACH ROW EXECUTE FUNCTION casefile_record_row('id')"
+        )
+        assert find_unrecorded_tables(cursor) == [TABLES["auth_group"]]
+        install_recording()
+        assert find_unrecorded_tables(cursor) == []
+        cursor.execute("INSERT INTO auth_group (name) VALUES ('of today') RETURNING id")
+        [key] = cursor.fetchone()
+    rows = RecordedRow.objects.filter(table_name="auth_group", row_key=str(key))
+    assert [one.operation for one in rows] == ["insert"]
+    assert faults_of(TABLES["auth_group"]) == []
