@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import User
-from django.db import connection
+
+from evidence.database.plans import kept_plans
 
 RIGHTS = """
     SELECT kind.app_label || '.' || right_.codename
@@ -27,7 +28,7 @@ def read_rights(user: User) -> None:
     """
     if user.is_superuser or not user.is_active:
         return
-    with connection.cursor() as cursor:
+    with kept_plans() as cursor:
         cursor.execute(RIGHTS, [user.pk, user.pk])
         rights = {name for (name,) in cursor.fetchall()}
     user._perm_cache = rights  # type: ignore[attr-defined]

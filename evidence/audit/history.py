@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, name_of
 from evidence.audit.chain import SCHEMA, ChainFault, entry_hash, find_chain_faults
+from evidence.database.plans import kept_plans
 from evidence.format.canonical import MAX_SAFE_INTEGER
 from evidence.models import AuditEntry, NotedHead
 from evidence.models.case_bound import hidden_cases, shown
@@ -283,7 +284,7 @@ def _append(entry: AuditEntry) -> AuditEntry:
         None if value is None else json.dumps(value)
         for value in (entry.before, entry.after)
     )
-    with connection.cursor() as cursor:
+    with kept_plans() as cursor:
         cursor.execute(INSERT_ENTRY, [*values, before, after])
         (entry.pk,) = cursor.fetchone()
     entry._state.adding = False

@@ -6,10 +6,9 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection
-
 from evidence.accounts.access import Actor
 from evidence.audit.history import incident_stream, record_entry
+from evidence.database.plans import kept_plans
 from evidence.lookalikes import quote_name
 from evidence.stored_moments import EARLIEST
 from incidents.models import Alert, Incident, TimelineKind
@@ -103,6 +102,6 @@ def describe(alerts: Sequence[Alert], *, verb: str = "joined") -> str:
 
 def _is_timeline_due(incident: Incident, now: dt.datetime) -> bool:
     values: list[Any] = [incident.pk, TimelineKind.ALERT.value, now - TIMELINE_PAUSE]
-    with connection.cursor() as cursor:
+    with kept_plans() as cursor:
         cursor.execute(RECENT_LINE, values)
         return not cursor.fetchone()[0]

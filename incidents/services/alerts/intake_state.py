@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection
 from django.db.models.fields.json import KT
 
+from evidence.database.plans import kept_plans
 from evidence.stored_moments import to_ms
 from incidents.models import Alert, AlertDecision, AlertRule, Incident, PlaybookVersion
 from incidents.workflow import alert_rules
@@ -145,7 +145,7 @@ def rule_of(row: AlertRule) -> alert_rules.AlertRule:
 
 def _read_versions(categories: Collection[str]) -> _Versions:
     """Find the playbook versions of these categories; several playbooks: the first."""
-    with connection.cursor() as cursor:
+    with kept_plans() as cursor:
         cursor.execute(VERSIONS)
         keys = cursor.fetchall()
     _learn_categories({content for _, _, content in keys} - _categories.keys())
@@ -227,7 +227,7 @@ def _read_times(incidents: Collection[int]) -> dict[int, list[int]]:
     """Return the first and last alert of each case, one step in an index for each."""
     if not incidents:
         return {}
-    with connection.cursor() as cursor:
+    with kept_plans() as cursor:
         cursor.execute(READ_TIMES, [sorted(incidents)])
         return {
             pk: [to_ms(moment) for moment in moments if moment is not None]

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import orjson
-from django.db import connection
 
-from evidence.database.base import DatabaseWrapper
+from evidence.database.plans import kept_plans
 from incidents.models import Alert
 
 COLUMNS = {
@@ -91,7 +90,6 @@ def _execute(
 ) -> list[int]:
     values = [{name: getattr(row, name) for name in names} for row in rows]
     document: Any = orjson.dumps(values).decode()
-    database = cast(DatabaseWrapper, connection)
-    with database.kept_plans() as cursor:
+    with kept_plans() as cursor:
         cursor.execute(statement, [document, now])
         return [pk for (pk,) in cursor.fetchall()]

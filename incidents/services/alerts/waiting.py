@@ -13,7 +13,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor, require_permission
 from evidence.accounts.token_in_force import WHILE_IN_FORCE, facts_of_use
-from evidence.database.base import DatabaseWrapper
+from evidence.database.plans import kept_plans
 from evidence.errors import HealthWarning
 from evidence.models import TokenScope
 from evidence.models.case_bound import unwatched
@@ -124,8 +124,7 @@ def accept_by_token(
         address_text=address,
         now=now,
     )
-    database = cast(DatabaseWrapper, connection)
-    with database.kept_plans() as cursor:
+    with kept_plans() as cursor:
         cursor.execute(STORE_BY_TOKEN, values_of(alert, now) | facts)
         found = cursor.fetchone()
     if found is None:
