@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from string import ascii_uppercase
 
@@ -66,14 +66,19 @@ def lookalike_key(name: str) -> str:
     return " ".join(alike.split())[:KEY_LENGTH]
 
 
-def find_lookalike(name: str, known: Iterable[str]) -> str | None:
-    """Return the first other name among the known ones that looks like this one."""
-    key = lookalike_key(name)
+def find_lookalike(
+    name: str, known: Iterable[str], *, read: Callable[[str], str] = lookalike_key
+) -> str | None:
+    """Return the first other name among the known ones that looks like this one.
+
+    `read` gives what is read of a name.
+    """
+    key = read(name)
     return next(
         (
             candidate
             for candidate in known
-            if candidate != name and lookalike_key(candidate) == key
+            if candidate != name and read(candidate) == key
         ),
         None,
     )

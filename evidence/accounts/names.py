@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 from django.contrib.auth.models import User
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
@@ -9,11 +12,16 @@ from django.db import connection
 
 from evidence.accounts.access import SYSTEM_NAME
 from evidence.errors import PersonError
-from evidence.lookalikes import find_lookalike, show_hidden
+from evidence.lookalikes import find_lookalike, lookalike_key, show_hidden
 
 NOBODYS = (SYSTEM_NAME, "anonymous")
 """What history calls who is no account; one of this name would pass for them."""
 
+
+DRAWN_AS = re.compile(
+    r"LATIN (?:LETTER SMALL CAPITAL|SMALL LETTER|CAPITAL LETTER) ([A-Z])(?: WITH .*)?"
+)
+"""Letters that differ from plain ones in their drawing alone, by Unicode's names."""
 
 LOCK = 0x0CA5E4A
 """Two new accounts at once take turns on it: they could be of one name, or look it."""
@@ -61,11 +69,28 @@ def require_own_look(name: str, others: list[str]) -> None:
         )
     if name in names:
         raise PersonError(f"There is somebody called {name} already.", field="username")
-    if (other := find_lookalike(name, names)) is not None:
+    if (other := find_lookalike(name, names, read=_glanced_at)) is not None:
         raise PersonError(
             f"{show_hidden(name)} looks like {other}, who is here already: "
             "history would not tell them apart. Choose a name that differs in more "
-            "than case, hidden characters or look-alike letters.",
+            "than case, accents, hidden characters or look-alike letters.",
             code="name_looks_alike",
             field="username",
         )
+
+
+def _glanced_at(name: str) -> str:
+    """Return what is read of a name: stricter than of what machines are called.
+
+    A refused one costs another name; one that passes for another signs as them. So
+    accents say nothing here, nor does `vv` differ from `w`.
+    """
+    parts = unicodedata.normalize("NFKD", name)
+    plain = "".join(char for char in parts if not unicodedata.combining(char))
+    drawn = (
+        found[1].lower()
+        if (found := DRAWN_AS.fullmatch(unicodedata.name(char, "")))
+        else char
+        for char in plain
+    )
+    return lookalike_key("".join(drawn)).replace("vv", "w")

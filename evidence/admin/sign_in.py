@@ -11,9 +11,11 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 
 from evidence.accounts.factors.held import has_factor
 from evidence.accounts.factors.proving import SignInWay
+from evidence.accounts.first_use import LAPSED, has_lapsed
 from evidence.accounts.identities import LINKED, is_linked
 from evidence.accounts.sign_ins import record_sign_out
 from evidence.admin.factors.second_step import begin_second_step
@@ -28,6 +30,9 @@ class SignInView(LoginView):
         person, target = form.get_user(), self.get_success_url()
         if is_linked(person):
             form.add_error(None, LINKED.format(settings.OIDC_NAME))
+            return self.form_invalid(form)
+        if has_lapsed(person, now=timezone.now()):
+            form.add_error(None, LAPSED)
             return self.form_invalid(form)
         ways = (SignInWay.PASSWORD,)
         if has_factor(person):

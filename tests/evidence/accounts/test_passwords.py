@@ -1,13 +1,20 @@
 """Passwords: guessable and personal ones refused, given ones changed at first use."""
 
+import datetime as dt
+
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.test import Client
+from django.utils import timezone
 
 from evidence.accounts.access import Role
-from evidence.accounts.people import create_person, reset_password
+from evidence.accounts.people import (
+    change_own_password,
+    create_person,
+    reset_password,
+)
 from evidence.errors import PersonError
 from tests.conftest import PASSWORD
 
@@ -83,6 +90,24 @@ def test_password_of_an_administrator_opens_only_the_page_for_a_new_one(
     assert "An administrator set your password" in client.get(CHANGE).content.decode()
     assert change(client, GIVEN).status_code == 302
     assert client.get("/admin/").status_code == 200
+    assert sign_in("grace", OWN).get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize(("days", "is_taken"), [(6, True), (8, False)])
+def test_password_of_an_administrator_lapses_unless_it_was_replaced(
+    administrator: User, days: int, is_taken: bool
+) -> None:
+    long_ago = timezone.now() - dt.timedelta(days=days)
+    person = create_person(
+        actor=administrator,
+        username="grace",
+        roles=[Role.RESPONDER],
+        password=GIVEN,
+        now=long_ago,
+    )
+    client = sign_in("grace", GIVEN)
+    assert (client.get("/admin/").headers["Location"] == CHANGE) == is_taken
+    change_own_password(actor=person, password=OWN, now=long_ago)
     assert sign_in("grace", OWN).get("/admin/").status_code == 200
 
 

@@ -169,7 +169,12 @@ def test_change_of_roles_wants_a_reason():
 
 
 @pytest.mark.parametrize(
-    "name", ["Nora", "n\u043era", "n0ra", "nora\u3164", "ｎｏｒａ"]
+    "name",
+    [
+        *("Nora", "n\u043era", "n0ra", "nora\u3164", "ｎｏｒａ"),
+        # At a glance: accents, letters that differ in their drawing alone.
+        *("nóra", "n\u1ecdra", "no\u027ca", "no\u0280a"),
+    ],
 )
 def test_a_name_that_looks_like_somebody_elses_is_refused(admin_client, name):
     make_user(Role.RESPONDER, "nora")
@@ -208,6 +213,13 @@ def test_the_command_makes_no_superuser_who_looks_like_somebody():
     assert not User.objects.filter(is_superuser=True).exists()
     make_by_command("norah")
     assert User.objects.get(is_superuser=True).username == "norah"
+
+
+def test_two_letters_that_read_as_one_make_no_other_name():
+    make_user(Role.RESPONDER, "wim")
+    with pytest.raises(PersonError, match="looks like wim"):
+        make_by_service("vvim")
+    make_by_service("vim")
 
 
 def test_a_name_that_nobody_has_is_taken(admin_client):
