@@ -16,6 +16,7 @@ from axes.helpers import get_client_username, get_failure_limit
 from axes.models import AccessFailureLog
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -64,7 +65,12 @@ class SignInLimits(AxesDatabaseHandler):
         device = _device_of(request, credentials)
         if device and not was_locked:
             note_device_failure(device, seconds=cooloff_seconds())
-        super().user_login_failed(sender, credentials, request, **kw)
+        try:
+            super().user_login_failed(sender, credentials, request, **kw)
+        except IntegrityError:
+            # The row of another failure at once was there when this one's was written,
+            # and gone, by a sign-in that succeeded, when it was read.
+            super().user_login_failed(sender, credentials, request, **kw)
         if request is None or was_locked:
             return
         name = get_client_username(request, credentials)

@@ -1,10 +1,14 @@
 """Signing in, failing and signing out: recorded, limited, and told to the owner."""
 
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from axes.models import AccessAttempt, AccessFailureLog
 from django.contrib.auth.models import User
 from django.core import mail
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
@@ -13,6 +17,7 @@ from evidence.models import AuditEntry
 from incidents.models import Notification, NotificationKind
 from incidents.services.notifications.delivery import deliver_notifications
 from tests.conftest import PASSWORD
+from tests.factories import make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.long]
 LOGIN = "/admin/login/"
@@ -309,3 +314,39 @@ def test_account_of_a_failure_is_looked_up_once_by_all_limits(
     named = [each for each in queries if "\"username\" = 'responder'" in each["sql"]]
     of_accounts = [each for each in named if 'FROM "auth_user"' in each["sql"]]
     assert len(of_accounts) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_failure_between_another_and_a_success_is_counted() -> None:
+    """Of one name, address and browser: axes finds a row, and finds it gone."""
+    make_user(username="grace")
+    wrong = {"username": "grace", "password": "not it"}
+    Client().post("/admin/login/", wrong)
+    others = AccessAttempt.objects.get()
+    AccessAttempt.objects.all().delete()
+    met = []
+
+    def elsewhere(change: Callable[[], object]) -> None:
+        def run() -> None:
+            change()
+            connections.close_all()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+
+    def meet(execute: Any, sql: str, *rest: Any) -> Any:
+        if met or not sql.startswith('INSERT INTO "axes_accessattempt"'):
+            return execute(sql, *rest)
+        elsewhere(lambda: AccessAttempt.objects.bulk_create([others]))
+        try:
+            return execute(sql, *rest)
+        finally:
+            met.append(sql)
+            elsewhere(AccessAttempt.objects.all().delete)
+
+    with connection.execute_wrapper(meet):
+        answer = Client().post("/admin/login/", wrong)
+    assert (answer.status_code, len(met)) == (200, 1)
+    assert AccessAttempt.objects.get().failures_since_start == 1
+    assert AccessFailureLog.objects.count() == 2
