@@ -104,10 +104,6 @@ class Detector:
             end_line=node.end_point.row + 1,
         )
 
-    def forbidden_count(self) -> int:
-        """Return how many forbidden places are recorded by now."""
-        return sum(key[2] is FORBIDDEN for key in self.entries)
-
     def nested(self, node: Node, code: str, via: Via) -> None:
         """Scan code that a string carries, and report it at the place that runs it."""
         self._nested(self, node, code, via)

@@ -59,6 +59,7 @@ _CALLED = frozenset(
     ]
 )
 _LOADER = "importScripts"
+_OF_LOADING = {"unreadable-code"}
 _NO_ADDRESS = (Constant(None), Constant(...))
 
 
@@ -98,10 +99,11 @@ def _judge_blobs(
     texts = [blob.text for blob in blobs if isinstance(blob, Blob)]
     if len(texts) < len(blobs) or not all(map(_calls_what_is_known, texts)):
         return False
-    known = detector.forbidden_count()
+    known = set(detector.entries)
     for text in texts:
         detector.nested(node, text, techniques)
-    if not texts or detector.forbidden_count() > known:
+    rules = {rule for _, rule, _ in set(detector.entries) - known}
+    if not texts or detector.is_full or not rules <= _OF_LOADING:
         return False
     why = "A worker runs code from a text that stands in the source"
     detector.add(node, "blob-worker", FLAGGED, why, techniques)

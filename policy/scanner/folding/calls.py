@@ -25,6 +25,7 @@ from policy.scanner.semantics.coercion import to_text
 from policy.scanner.semantics.values import (
     UNKNOWN,
     Array,
+    Blob,
     Bound,
     Bytes,
     Class,
@@ -124,8 +125,16 @@ def fold_new(folder: Folder, node: Node, scope: Scope) -> Value:
     if isinstance(target, Class):
         return make_instance(folder, target)
     if isinstance(target, (Host, OneOf)):
-        return apply_value(folder, target, fold_arguments(folder, node, scope))
+        made = apply_value(folder, target, fold_arguments(folder, node, scope))
+        # An array that has a name may be filled with more by then.
+        is_sure = not isinstance(made, Blob) or _lists_first(node)
+        return made if is_sure else unknown(made)
     return unknown(target)
+
+
+def _lists_first(call: Node) -> bool:
+    """Return whether a call's first argument is an array as it is written there."""
+    return any(argument.type == "array" for argument in arguments_of(call)[:1])
 
 
 def apply_value(folder: Folder, target: Value, arguments: list[Value]) -> Value:
