@@ -16,7 +16,7 @@ from evidence.api.base.problems import CONTENT_TYPE, make_problem
 from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.format import DocumentRefused, read_document
 from evidence.models import TokenScope
-from evidence.models.case_bound import is_shown
+from evidence.models.case_bound import is_case_shown, is_shown
 from incidents.api import filters, serializers
 from incidents.api.alert_bodies import AlertBodyParser, split_body
 from incidents.models import ALERT_SOURCES, Alert, AlertDecision, AlertRule
@@ -222,9 +222,12 @@ def _document(outcome: Answer | RefusedAlert) -> dict[str, Any]:
         "id": row.pk,
     }
     if outcome.conflict:
+        # An alert of a hidden case has its ID taken, and tells nothing else.
+        is_told = row.incident_id is None or is_case_shown(row.incident_id)
+        digest = f" (SHA-256 {row.document_sha256})" if is_told else ""
         detail = (
-            f"{row.alert_id} of {row.source} is stored with other content (SHA-256 "
-            f"{row.document_sha256}), which stays; send what is new under a new ID."
+            f"{row.alert_id} of {row.source} is stored with other content{digest}, "
+            "which stays; send what is new under a new ID."
         )
         return {
             "result": "conflict",

@@ -79,6 +79,17 @@ def test_source_is_no_part_of_the_alert_itself(poster: APIClient) -> None:
     assert "source" not in Alert.objects.get().document
 
 
+def test_a_conflict_tells_no_digest_of_a_hidden_case(poster: APIClient) -> None:
+    post(poster, alert_document(source=SOURCE))
+    changed = alert_document(source=SOURCE, summary="?")
+    digest = Alert.objects.get().document_sha256
+    assert digest in post(poster, changed).json()["detail"]
+    Incident.everything.update(is_restricted=True)
+    refused = post(poster, changed)
+    assert (refused.status_code, refused.json()["code"]) == (409, "alert_conflict")
+    assert digest not in refused.content.decode()
+
+
 def test_other_content_under_a_known_id_is_a_conflict(poster: APIClient) -> None:
     post(poster, alert_document(source=SOURCE))
     response = post(poster, alert_document(source=SOURCE, summary="?"))
