@@ -23,6 +23,9 @@ DRAWN_AS = re.compile(
 )
 """Letters that differ from plain ones in their drawing alone, by Unicode's names."""
 
+SEPARATORS = re.compile(r"[-._+]+")
+"""What parts a name's words; readers remember that it does, and not by which."""
+
 LOCK = 0x0CA5E4A
 """Two new accounts at once take turns on it: they could be of one name, or look it."""
 
@@ -73,7 +76,7 @@ def require_own_look(name: str, others: list[str]) -> None:
         raise PersonError(
             f"{show_hidden(name)} looks like {other}, who is here already: "
             "history would not tell them apart. Choose a name that differs in more "
-            "than case, accents, hidden characters or look-alike letters.",
+            "than case, accents, separators, hidden characters or look-alike letters.",
             code="name_looks_alike",
             field="username",
         )
@@ -83,7 +86,8 @@ def _glanced_at(name: str) -> str:
     """Return what is read of a name: stricter than of what machines are called.
 
     A refused one costs another name; one that passes for another signs as them. So
-    accents say nothing here, nor does `vv` differ from `w`.
+    accents say nothing here, nor does `vv` differ from `w`, or `lead_one` from
+    `lead.one`; where something is parted at all still does.
     """
     parts = unicodedata.normalize("NFKD", name)
     plain = "".join(char for char in parts if not unicodedata.combining(char))
@@ -93,4 +97,5 @@ def _glanced_at(name: str) -> str:
         else char
         for char in plain
     )
-    return lookalike_key("".join(drawn)).replace("vv", "w")
+    key = lookalike_key("".join(drawn)).replace("vv", "w")
+    return SEPARATORS.sub("-", key).strip("-")

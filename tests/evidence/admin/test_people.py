@@ -222,6 +222,14 @@ def test_two_letters_that_read_as_one_make_no_other_name():
     make_by_service("vim")
 
 
+@pytest.mark.parametrize("name", ["lead_one", "lead-one", "lead.one.", "Lead__0ne"])
+def test_separators_alone_make_no_other_name(name):
+    make_user(Role.RESPONDER, "lead.one")
+    with pytest.raises(PersonError, match=r"looks like lead\.one"):
+        make_by_service(name)
+    make_by_service("leadone")
+
+
 def test_a_name_that_nobody_has_is_taken(admin_client):
     make_user(Role.RESPONDER, "nora")
     person = create_person(
