@@ -15,7 +15,7 @@ from config.startup import end_in_words, require_own_sessions
 sys.excepthook = end_in_words
 # Celery would run Django's checks at each start, which loads every page, and pass over
 # what they find. `manage.py check --deploy` runs them.
-os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
+os.environ["CELERY_SKIP_CHECKS"] = "1"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("casefile", task_cls="config.tasks:NotedTask")
