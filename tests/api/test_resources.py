@@ -28,7 +28,7 @@ from tests.api.conftest import make_client
 from tests.factories import NOON, make_incident
 from tests.incidents.alerts.samples import make_rules, receive_one
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 ROOT = "/api/v1/"
 LISTS = (
     "incidents/",

@@ -20,7 +20,7 @@ from tests.incidents.postmortem.cases import (
     make_version,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 ROLE = "casefile_ignoring_role"
 Statement = tuple[str, list[object]]
 

@@ -37,8 +37,12 @@ ADMIN = [
     if "(?P" not in route and "logout" not in route and "login" not in route
 ]
 API = hostile.list_routes("api/")
-# Who may do most, who works the cases, and who may do nothing: as `make test` asks.
-BEFORE_ALL = ("root", "responder", "outsider")
+# Who works the cases, and who may do nothing: as `make test` asks. Who may do most is
+# asked beside it, and who else there is by `make slow`.
+MARKS = {
+    **dict.fromkeys(("responder", "outsider"), pytest.mark.essential),
+    "root": pytest.mark.walk,
+}
 # Who reads and writes what root and a responder do: all are asked by `make slow`, and
 # whether a page opens to whom it should by tests/access.
 OF_OTHERS = ("reviewer", "administrator", "auditor")
@@ -90,10 +94,7 @@ def test_everything_with_a_page_has_a_row(everything: Incident) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(
-            name,
-            marks=pytest.mark.essential if name in BEFORE_ALL else pytest.mark.slow,
-        )
+        pytest.param(name, marks=MARKS.get(name, pytest.mark.slow))
         for name in (*NAMES, "root")
     ],
 )

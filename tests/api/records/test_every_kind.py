@@ -22,7 +22,7 @@ from policy.api.records import POLICY_KINDS
 from tests.api.conftest import make_client
 from tests.pages import hostile
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 ROOT = "/api/v1/"
 APPS = ("evidence", "policy", "incidents")
 KINDS = (*EVIDENCE_KINDS, *POLICY_KINDS, *INCIDENT_KINDS)

@@ -27,7 +27,7 @@ from tests.evidence.accounts.test_second_factors import (
 )
 from tests.factories import make_user as make_person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 ADD = f"{PAGE}passkey/"
 ALONE = "/admin/login/passkey/"
 

@@ -27,7 +27,7 @@ from tests.evidence.accounts.test_single_sign_on import (
     to_provider,
 )
 
-pytestmark = pytest.mark.django_db(transaction=False)
+pytestmark = [pytest.mark.django_db(transaction=False), pytest.mark.long]
 ENDED = "/admin/login/single/ended/"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 

@@ -32,7 +32,7 @@ from tests.config.test_settings import read_settings
 from tests.conftest import PASSWORD
 from tests.factories import make_user as make_person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 STEP = "/admin/login/factor/"
 PAGE = "/admin/auth/user/factors/"
 CONFIRM = "/admin/confirm/"

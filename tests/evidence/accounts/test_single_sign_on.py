@@ -47,7 +47,7 @@ from tests.evidence.accounts.test_second_factors import (
 )
 from tests.factories import make_incident
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 START = "/admin/login/single/"
 RETURN = f"{START}return/"
 ROLES = {"cf-respond": "responder", "cf-review": "reviewer", "cf-run": "administrator"}

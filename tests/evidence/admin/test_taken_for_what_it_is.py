@@ -16,7 +16,7 @@ from incidents.models import Incident
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import make_evidence, make_incident
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 UPLOAD = reverse("admin:evidence_evidenceitem_upload")
 LIST = reverse("admin:evidence_evidenceitem_changelist")
 BUNDLE = read_vector("plain")

@@ -32,6 +32,8 @@ from incidents.services.lifecycle.marks import set_mark
 from tests.evidence.helpers import VECTORS, read_expected, read_vector, receive
 from tests.factories import make_incident
 
+pytestmark = pytest.mark.long
+
 FULL = dict.fromkeys(REDACTION_FLAGS, True)
 
 

@@ -28,7 +28,7 @@ from tests.brokers import broker_that, count_visits
 from tests.evidence.helpers import read_vector, receive
 from tests.factories import make_incident
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 PLAN = "incidents.plan_reminders"
 NAME_KINDS = """
 import django; django.setup()

@@ -54,7 +54,7 @@ from tests.incidents.postmortem.cases import (
     write,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 FULL = dict.fromkeys(REDACTION_FLAGS, True)
 
 

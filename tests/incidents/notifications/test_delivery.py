@@ -54,7 +54,7 @@ from tests.incidents.notifications.making import (
     rows_named,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 SECOND = dt.timedelta(seconds=1)
 
 

@@ -47,7 +47,7 @@ from tests.incidents.notifications.making import (
 )
 from tests.incidents.services.test_phases import reach
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 SECOND = dt.timedelta(seconds=1)
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -71,7 +71,7 @@ from tests.incidents.pruning.cases import (
 )
 from tests.shared import share
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 _kept, incident, _django_db_helper, evidence_folder = share(make_archived)
 
 

@@ -30,6 +30,8 @@ from tests.factories import (
 )
 from tests.incidents.services.test_phases import reach
 
+pytestmark = pytest.mark.long
+
 LATER = NOON + dt.timedelta(hours=1)
 LATEST = NOON + dt.timedelta(hours=2)
 TRUE = {

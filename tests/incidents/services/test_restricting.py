@@ -42,7 +42,7 @@ from tests.api.conftest import make_client
 from tests.factories import NOON, make_evidence, make_incident, make_user
 from tests.incidents.alerts.samples import make_rules, receive_one
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 WHY = "An insider may read along."
 
 

@@ -13,6 +13,8 @@ from policy.scanner.parsing.syntax import parse
 from policy.scanner.running import find_decoders
 from policy.scanner.semantics.values import Number, Text
 
+pytestmark = pytest.mark.long
+
 FOLDER = Path(__file__).parents[2] / "data" / "obfuscated"
 FORBIDDEN = sorted((FOLDER / "forbidden").glob("*.js"))
 HARMLESS = sorted((FOLDER / "harmless").glob("*.js"))
