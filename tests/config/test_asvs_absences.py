@@ -22,6 +22,7 @@ pytestmark = pytest.mark.long
 
 OWN_PATTERNS = {
     ("config/launcher/roles.py", "statement"),
+    ("evidence/audit/records/installing.py", "recording.when"),
     ("evidence/audit/records/pruned.py", "words"),
     ("evidence/database/reading_role.py", "statement"),
     ("evidence/database/reading_role.py", "revoke"),

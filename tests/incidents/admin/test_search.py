@@ -48,7 +48,6 @@ QUERIES = (
     "s=a&page=0",
     f"s=a&page={'9' * 5_000}",
     "s=a&extended=1&page=-1",
-    "s=a&s=b",
     "s[]=a",
     "s=%ED%A0%80",
     "s=%ff",
@@ -339,6 +338,11 @@ class TestWhatItWithstands:
         for query in QUERIES:
             response = client.get(f"{SEARCH}?{query}")
             assert response.status_code == 200, query[:24]
+
+    def test_of_two_terms_none_is_taken(self, sign_in: SignIn) -> None:
+        response = sign_in(Role.ADMINISTRATOR).get(f"{SEARCH}?s=a&s=b")
+        assert response.status_code == 400
+        assert "once" in response.content.decode()
 
     def test_term_that_is_too_long_is_said_to_be(self, sign_in: SignIn) -> None:
         client = sign_in(Role.RESPONDER)
