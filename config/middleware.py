@@ -17,12 +17,9 @@ from config.health import find_health_response
 from config.metrics import find_metrics_response
 from config.problems import API, refused, unavailable, unusable
 from config.request_ids import find_address
-from evidence.admin.single_values import (
-    read_address_singly,
-    read_form_singly,
-    refuse_several_files,
-)
+from evidence.admin.single_values import read_address_singly, read_form_singly
 from evidence.api.base.problems import problem_response
+from evidence.api.base.repeated import refuse_repeated
 from evidence.errors import CasefileError, SentTwice, as_refusal
 
 logger = structlog.get_logger(__name__)
@@ -247,7 +244,7 @@ class SingleValuesMiddleware:
             return None
         read_form_singly(request)
         try:
-            refuse_several_files(request)
+            refuse_repeated(request.FILES)
         except SentTwice as error:
             return refused(request, error)
         return None

@@ -46,13 +46,6 @@ def read_form_singly(request: HttpRequest) -> None:
         request.POST = _strict(request.POST)
 
 
-def refuse_several_files(request: HttpRequest) -> None:
-    """Raise SentTwice where a field that takes a file has several."""
-    twice = [name for name, files in request.FILES.lists() if len(files) > 1]
-    if twice:
-        raise SentTwice(*twice)
-
-
 def _has_several(sent: QueryDict) -> bool:
     return any(len(values) > 1 for _, values in sent.lists())
 
