@@ -159,3 +159,10 @@ def test_a_page_reads_one_value_of_what_is_sent_once(client: Client) -> None:
     refused = client.post("/admin/login/", typed)
     assert refused.status_code == 400
     assert "Sent more than once" in refused.content.decode()
+
+
+def test_a_page_takes_one_file_for_a_field(client: Client) -> None:
+    files = [SimpleUploadedFile(each, b"x") for each in ("a", "b")]
+    refused = client.post("/admin/login/", {"username": "anna", "document": files})
+    assert refused.status_code == 400
+    assert "document" in refused.content.decode()
