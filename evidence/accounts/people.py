@@ -23,6 +23,7 @@ from evidence.accounts.access import Actor, Role, name_of, require_permission
 from evidence.accounts.administrators import require_administrator
 from evidence.accounts.holdings import Held, hand_over, list_held, list_stranded
 from evidence.accounts.names import require_free_name
+from evidence.accounts.sessions import end_sessions_of
 from evidence.accounts.telling import AccountNotice, tell_owner
 from evidence.accounts.tokens import revoke_tokens_beyond, revoke_tokens_of
 from evidence.audit.history import record_entry
@@ -77,6 +78,7 @@ def change_roles(
 
     What they hold and may no longer do goes to a successor, who has to be named where
     there is anything; tokens with a scope beyond the new roles are revoked for good.
+    Who becomes a machine is signed in no longer.
     """
     require_permission(actor, CHANGE)
     person = lock_person(person_id, actor)
@@ -92,6 +94,8 @@ def change_roles(
     if before == after:
         return person
     require_administrator()
+    if not person.is_staff:
+        end_sessions_of(person)
     moment = now or timezone.now()
     _record("person.roles_changed", person, actor, moment, why, before, after)
     # Permissions are remembered by the instance: those of now are on a new one.
@@ -117,7 +121,8 @@ def set_active(
     """Let a person in, or keep them out; their account and history stay.
 
     Who is kept out hands what they lead and own to a successor, who has to be named
-    where there is anything, and their tokens are revoked for good.
+    where there is anything, and their tokens are revoked for good. Sessions end both
+    ways: one that began while they were being switched off would come back with them.
     """
     require_permission(actor, CHANGE)
     person = lock_person(person_id, actor)
@@ -130,6 +135,7 @@ def set_active(
     before = _state_of(person)
     person.is_active = is_active
     person.save(update_fields=["is_active"])
+    end_sessions_of(person)
     if not is_active:
         require_administrator()
         held = list_held(person)

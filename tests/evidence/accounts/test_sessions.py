@@ -9,6 +9,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from evidence.accounts.access import Role
+from evidence.accounts.people import change_roles, set_active
 from evidence.accounts.sessions import SEEN, SIGNED_IN, list_own_sessions
 from evidence.models import AuditEntry
 from tests.conftest import PASSWORD
@@ -147,3 +149,34 @@ def test_own_page_tells_what_happened_to_the_account(responder: User) -> None:
     assert "Sign-in failed" in page
     assert "198.51.100.9" in page
     assert "Signed in" in page
+
+
+def test_sessions_of_before_do_not_come_back_with_the_account(
+    responder: User, administrator: User
+) -> None:
+    """A stolen one would: it is the usual reason to switch somebody off."""
+    stolen = sign_in("responder")
+    for is_active in (False, True):
+        set_active(
+            actor=administrator,
+            person_id=responder.pk,
+            is_active=is_active,
+            reason="A laptop was stolen.",
+        )
+    assert not is_in(stolen)
+    stolen = sign_in("responder")
+    for role in (Role.MACHINE, Role.RESPONDER):
+        change_roles(
+            actor=administrator, person_id=responder.pk, roles=[role], reason="x"
+        )
+    assert not is_in(stolen)
+
+
+def test_a_session_that_began_while_its_owner_was_switched_off_does_not_come_back(
+    responder: User, administrator: User
+) -> None:
+    User.objects.filter(pk=responder.pk).update(is_active=False)
+    late = Client()
+    late.force_login(responder)
+    set_active(actor=administrator, person_id=responder.pk, is_active=True, reason="x")
+    assert not is_in(late)
