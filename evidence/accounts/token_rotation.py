@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Actor
 from evidence.accounts.tokens import (
+    lock_owner,
     require_days,
     require_own_or,
     require_usable,
@@ -38,6 +39,9 @@ def rotate_token(
     successor's turn.
     """
     moment = now or timezone.now()
+    found = ApiToken.objects.only("user").get(pk=token_id)
+    # The person first, as who switches them off does; then their token.
+    owner = lock_owner(found.user_id)
     old = ApiToken.objects.select_for_update(of=("self",)).get(pk=token_id)
     require_own_or(actor, old, "evidence.add_apitoken")
     if (
@@ -55,9 +59,9 @@ def rotate_token(
             f"{overlap_hours}.",
             field="overlap_hours",
         )
-    require_usable(old.user, old.scopes)
+    require_usable(owner, old.scopes)
     made, secret = ApiToken.objects.create(
-        user=old.user,
+        user=owner,
         expiry=dt.timedelta(days=days),
         name=old.name,
         scopes=old.scopes,

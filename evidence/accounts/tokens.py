@@ -68,23 +68,24 @@ def create_token(
     prepare a token for a role that is still to come. `networks` are where it may be
     used from, in CIDR; none: from anywhere.
     """
-    if actor != user or not user.has_perm(MAKE_OWN):
+    owner = lock_owner(user.pk)
+    if actor != owner or not owner.has_perm(MAKE_OWN):
         require_permission(actor, "evidence.add_apitoken")
     moment = now or timezone.now()
     label = _require_name(name)
     wanted = _require_scopes(scopes)
     allowed = read_networks(networks)
     require_days(days)
-    if not user.is_active:
+    if not owner.is_active:
         raise TokenError(
-            f"{user.get_username()} is switched off. Choose a person or machine that "
+            f"{owner.get_username()} is switched off. Choose a person or machine that "
             "is active.",
             field="user",
         )
     if actor is not None:
-        require_usable(user, wanted)
+        require_usable(owner, wanted)
     token, secret = ApiToken.objects.create(
-        user=user,
+        user=owner,
         expiry=dt.timedelta(days=days),
         name=label,
         scopes=wanted,
@@ -96,7 +97,7 @@ def create_token(
         actor=actor,
         obj=token,
         after={
-            "user": user.get_username(),
+            "user": owner.get_username(),
             "scopes": wanted,
             "networks": allowed,
             "expires_at": token.expiry.isoformat(),
@@ -105,6 +106,15 @@ def create_token(
     )
     tell_of_token(token, "made", actor=actor, now=moment)
     return token, secret
+
+
+def lock_owner(person_id: int) -> User:
+    """Lock whose token is made, and return them as they are now.
+
+    Who switches them off or takes a role away locks them too, and revokes what there
+    is: a token of a moment later would be missed, and work once they are back.
+    """
+    return User.objects.select_for_update(no_key=True).get(pk=person_id)
 
 
 def require_days(days: int) -> None:

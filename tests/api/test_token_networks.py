@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import threading
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from evidence.accounts.access import Role
+from evidence.accounts.people import set_active
 from evidence.accounts.token_networks import read_networks
 from evidence.accounts.token_rotation import rotate_token
 from evidence.accounts.tokens import create_token, revoke_token
 from evidence.errors import PermissionRefused, TokenError
 from evidence.models import ApiToken, AuditEntry, TokenScope
 from incidents.models import Notification, NotificationKind
+from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
 INCIDENTS = "/api/v1/incidents/"
@@ -328,3 +332,30 @@ def test_token_beats_the_session_of_somebody_who_only_reads(
     assert client.get(INCIDENTS, headers=headers).status_code == 200
     token.refresh_from_db()
     assert token.last_used_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("way", ["made", "rotated"])
+def test_no_token_outlives_its_owner_who_is_switched_off_meanwhile(way: str) -> None:
+    """It would be missed by who revokes them, and work once its owner is back."""
+    owner, other = make_user(Role.RESPONDER), make_user(Role.ADMINISTRATOR)
+    old, _ = make(owner)
+
+    def switch_off() -> None:
+        try:
+            set_active(actor=other, person_id=owner.pk, is_active=False, reason="Left.")
+        finally:
+            connection.close()
+
+    meanwhile = threading.Thread(target=switch_off)
+    with transaction.atomic():
+        if way == "made":
+            make(owner)
+        else:
+            rotate_token(token_id=old.pk, actor=owner, days=7, overlap_hours=1)
+        meanwhile.start()
+        meanwhile.join(timeout=1)
+    meanwhile.join()
+    owner.refresh_from_db()
+    assert not owner.is_active
+    assert not ApiToken.objects.filter(revoked_at=None).exists()
