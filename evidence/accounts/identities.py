@@ -31,7 +31,7 @@ from evidence.accounts.sessions import end_sessions_of
 from evidence.accounts.telling import AccountNotice, tell_owner
 from evidence.accounts.tokens import revoke_tokens_beyond
 from evidence.audit.history import record_entry
-from evidence.errors import PersonError, SignOnError
+from evidence.errors import PermissionRefused, PersonError, SignOnError
 from evidence.models import SignInIdentity
 from evidence.text import require_text
 
@@ -103,10 +103,12 @@ def unlink_identity(
     """Make a linked account a local one again, and end its sessions.
 
     For administrators: an owner who could do it would stay when the provider lets
-    them go.
+    them go. So no administrator unlinks their own.
     """
     require_permission(actor, CHANGE)
     person = lock_person(person_id, actor)
+    if actor is not None and person.pk == actor.pk:
+        raise PermissionRefused("Nobody unlinks their own account: ask a colleague.")
     why, moment = require_text(reason, refusal=PersonError), now or timezone.now()
     taken = take_identities(person)
     if not taken:
@@ -114,6 +116,7 @@ def unlink_identity(
             f"{person.get_username()} is not linked to single sign-on.",
             code="sign_on_missing",
         )
+    require_administrator()
     end_sessions_of(person)
     note_change(
         person,

@@ -28,12 +28,13 @@ from evidence.accounts.identities import (
     link_identity,
     unlink_identity,
 )
+from evidence.accounts.people import set_active
 from evidence.accounts.presence import PROVED
 from evidence.accounts.provider import ENDPOINTS, Claims, require_own_document
 from evidence.accounts.tokens import create_token
 from evidence.errors import PermissionRefused, PersonError, SignOnError
 from evidence.models import AuditEntry, SignInIdentity
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, make_user
 from tests.evidence.accounts.oidc import CLIENT, SECRET, Provider, running_provider
 from tests.evidence.accounts.test_second_factors import (
     CONFIRM,
@@ -501,6 +502,31 @@ def test_nobody_unlinks_without_the_right(linked: User, responder: User) -> None
     for actor in (linked, responder):
         with pytest.raises(PermissionRefused):
             unlink_identity(actor=actor, person_id=linked.pk, reason="mine")
+
+
+@pytest.fixture
+def made(provider: Provider) -> User:
+    """An administrator whom the provider's groups made, without a password here."""
+    provider.claims |= {"preferred_username": "ada", "groups": ["cf-run"]}
+    sign_in()
+    return User.objects.get(username="ada")
+
+
+def test_no_administrator_unlinks_their_own_account(made: User) -> None:
+    """They would stay when the provider lets them go."""
+    with pytest.raises(PermissionRefused, match="ask a colleague"):
+        unlink_identity(actor=made, person_id=made.pk, reason="mine")
+    assert SignInIdentity.objects.filter(user=made).exists()
+
+
+def test_the_last_administrator_keeps_a_way_in(made: User) -> None:
+    """Two who have no password could unlink each other, and nobody come in."""
+    with pytest.raises(PersonError, match="last administrator"):
+        unlink_identity(actor=None, person_id=made.pk, reason="moved")
+    other = make_user("other", "administrator")
+    unlink_identity(actor=other, person_id=made.pk, reason="moved")
+    with pytest.raises(PersonError, match="last administrator"):
+        set_active(actor=None, person_id=other.pk, is_active=False, reason="Left.")
 
 
 def test_break_glass_opens_a_linked_account_while_the_provider_is_away(
