@@ -21,7 +21,7 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base, operations
 from django.db.utils import Error as DatabaseError
 from psycopg.pq import TransactionStatus
 
@@ -115,8 +115,13 @@ class WaitingRoom:
 waiting_room = WaitingRoom()
 
 
+class DatabaseOperations(operations.DatabaseOperations):
+    compiler_module = "evidence.database.compiler"
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     SchemaEditorClass = SchemaEditor
+    ops_class = DatabaseOperations
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -5,8 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
-from django.db.backends.postgresql import base, creation
+from django.db.backends.postgresql import creation
 
+from evidence.database.base import DatabaseOperations as OwnDatabaseOperations
 from evidence.database.base import DatabaseWrapper as OwnDatabaseWrapper
 from evidence.database.reading_role import grant_reading_role
 from tests.backend.template import lock_key, name_template
@@ -25,7 +26,7 @@ KEPT = frozenset(
 RECORDS = "evidence_recordedrow"
 
 
-class DatabaseOperations(base.DatabaseOperations):
+class DatabaseOperations(OwnDatabaseOperations):
     """Empties the tables that a test has filled, and no others.
 
     Truncating every table writes new files for each of them and for each index, which
