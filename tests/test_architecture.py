@@ -50,7 +50,7 @@ LAYERS = {
     "services": "services",
     # What people are shown, and in which words: no service knows of it.
     "pages": (
-        "exports figure_words form_keys markdown metrics notification_metrics plots "
+        "exports figure_words form_drawing form_keys markdown metrics notification_metrics plots "
         "phase_views reader_zone viewing shown_times spreadsheets static templates "
         "templatetags timeline_export"
     ),

@@ -1,0 +1,150 @@
+"""Every field is drawn to the letter as Django's templates draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django import forms
+from django.contrib.auth.models import User
+from django.forms.renderers import TemplatesSetting
+from django.http import QueryDict
+from django.urls import get_resolver
+from django.utils.safestring import mark_safe
+
+from evidence.form_drawing import DRAWN, WIDGETS, FormRenderer
+
+HOSTILE = "\n</textarea>\"'<script>&amp;&\u2028 é"
+ATTRS: dict[str, Any] = {
+    "id": HOSTILE,
+    "class": "a b",
+    "required": True,
+    "disabled": False,
+    "maxlength": 12_000,
+    "min": 0,
+    "step": 0.5,
+    "aria-describedby": mark_safe("x&amp;y"),
+    "data-now": "",
+    "title": None,
+    HOSTILE: "x",
+}
+CHOICES = [
+    ("", "None & nothing"),
+    (12_000, 12_000),
+    (HOSTILE, HOSTILE),
+    ("A <group>", [(1, mark_safe("<b>One</b>")), (True, "Yes"), (None, "No")]),
+]
+ONE = (
+    *(forms.TextInput, forms.NumberInput, forms.EmailInput, forms.URLInput),
+    *(forms.ColorInput, forms.SearchInput, forms.TelInput, forms.PasswordInput),
+    *(forms.HiddenInput, forms.DateInput, forms.DateTimeInput, forms.TimeInput),
+    *(forms.CheckboxInput, forms.FileInput, forms.Textarea),
+)
+SEVERAL = (
+    *(forms.Select, forms.SelectMultiple),
+    *(forms.RadioSelect, forms.CheckboxSelectMultiple),
+)
+OF_PARTS = (
+    *(forms.MultipleHiddenInput, forms.SplitDateTimeWidget),
+    *(forms.SplitHiddenDateTimeWidget, forms.SelectDateWidget),
+    forms.ClearableFileInput,
+)
+VALUES = (None, "", HOSTILE, 0, 12_000, 1.5, True, False, mark_safe("<i>"))
+
+
+class Both(FormRenderer):
+    """Draws each widget in both ways, and wants one answer."""
+
+    def __init__(self) -> None:
+        self.drawn: set[str] = set()
+
+    def render(
+        self, template_name: str, context: dict[str, Any], request: Any = None
+    ) -> Any:
+        ours = super().render(template_name, context, request)
+        assert ours == TemplatesSetting().render(template_name, context, request)
+        self.drawn.add(template_name)
+        return ours
+
+
+@pytest.mark.parametrize("widget", ONE)
+def test_one_value_is_drawn_as_by_django(widget: type[forms.Widget]) -> None:
+    for value in VALUES:
+        for attrs in ({}, ATTRS):
+            assert widget(attrs).render(HOSTILE, value, {"lang": "é"}, Both())
+
+
+@pytest.mark.parametrize("widget", SEVERAL)
+@pytest.mark.parametrize("value", [None, "", HOSTILE, ["1", HOSTILE], True])
+def test_choices_are_drawn_as_by_django(
+    widget: type[forms.ChoiceWidget], value: Any
+) -> None:
+    for attrs in ({}, ATTRS):
+        drawn = widget(attrs)
+        drawn.choices = CHOICES
+        both = Both()
+        assert drawn.render(HOSTILE, value, {}, both)
+        for part in drawn.subwidgets(HOSTILE, value, {"id": "x"}):
+            part["wrap_label"] = False
+            assert both.render(part["template_name"], {"widget": part})
+
+
+@pytest.mark.parametrize("widget", OF_PARTS)
+def test_widget_of_several_parts_keeps_its_template(
+    widget: type[forms.Widget],
+) -> None:
+    both = Both()
+    widget(ATTRS).render("a", None, {"id": "x"}, both)
+    assert both.drawn
+    assert not both.drawn & set(DRAWN)
+
+
+def test_template_of_ours_is_drawn_by_itself() -> None:
+    """A template of the same name would be passed over: none may exist."""
+    for name in DRAWN:
+        origin = TemplatesSetting().get_template(name).template.origin
+        assert origin.name.endswith(f"django/forms/templates/{name}")
+    assert all(name.startswith(WIDGETS) for name in DRAWN)
+
+
+@pytest.mark.django_db
+def test_fields_of_all_our_forms_are_drawn_as_by_django() -> None:
+    both = Both()
+    count = 0
+    for form in our_forms():
+        names = list(form.base_fields)
+        sent = QueryDict(mutable=True)
+        for name in names:
+            sent.setlist(name, [HOSTILE, "1"])
+        for data in (None, sent):
+            for field in same_fields(form, both, data):
+                assert field.as_widget()
+                count += 1
+    assert count > 400
+    assert len(both.drawn & set(DRAWN)) > 8
+
+
+def our_forms() -> Iterator[type[forms.BaseForm]]:
+    """Return the forms of our apps; the addresses name the pages that have them."""
+    assert get_resolver().url_patterns
+    waiting = [forms.BaseForm]
+    while waiting:
+        found = waiting.pop()
+        waiting += found.__subclasses__()
+        own = found.__module__.partition(".")[0] in {"evidence", "incidents", "policy"}
+        if own and hasattr(found, "base_fields"):
+            yield found
+
+
+def same_fields(
+    form: type[forms.BaseForm], renderer: Both, data: Any
+) -> Iterator[forms.BoundField]:
+    """Return a form's fields without what its object and its person would change."""
+    same = type("Same", (forms.Form,), dict(form.base_fields))  # type: ignore[attr-defined]
+    made = same(data, None if data is None else {}, renderer=renderer)
+    for field in made.fields.values():
+        if isinstance(field, forms.ModelChoiceField):
+            field.queryset = User.objects.none()
+            field.choices = CHOICES
+    return iter(made)
