@@ -88,6 +88,7 @@ TEMPLATES = [
             # Times, states and names from outside are on nearly every page.
             "builtins": [
                 "evidence.templatetags.casefile",
+                "evidence.templatetags.fields",
                 "evidence.templatetags.names",
             ],
         },

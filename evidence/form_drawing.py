@@ -12,16 +12,16 @@ from html import escape
 from typing import Any
 
 from django.forms.renderers import TemplatesSetting
-from django.template import Context
-from django.template.base import render_value_in_context
-from django.utils.safestring import SafeData, SafeString, mark_safe
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeData
+
+from evidence.markup import join_markup, shown
 
 WIDGETS = "django/forms/widgets/"
 INPUTS = (
     *("text", "number", "email", "url", "color", "search", "tel", "password"),
     *("hidden", "date", "datetime", "time", "checkbox", "file"),
 )
-PLAIN = Context()
 
 
 class FormRenderer(TemplatesSetting):
@@ -29,12 +29,12 @@ class FormRenderer(TemplatesSetting):
 
     def render(
         self, template_name: str, context: dict[str, Any], request: Any = None
-    ) -> SafeString:
+    ) -> str:
         draw = DRAWN.get(template_name)
         if draw is None:
             return super().render(template_name, context, request)
         drawn = "".join(draw(self, context["widget"]))
-        return mark_safe(drawn.strip())  # noqa: S308  (each piece is markup or escaped)
+        return join_markup([drawn.strip()])
 
 
 Draw = Callable[[FormRenderer, dict[str, Any]], Iterable[str]]
@@ -42,10 +42,10 @@ Draw = Callable[[FormRenderer, dict[str, Any]], Iterable[str]]
 
 def _input(renderer: FormRenderer, widget: dict[str, Any]) -> Iterable[str]:
     value = widget["value"]
-    shown = "" if value is None else f' value="{_attribute(value)}"'
+    filled = "" if value is None else f' value="{_attribute(value)}"'
     kind, name = _attribute(widget["type"]), _attribute(widget["name"])
     return (
-        f'<input type="{kind}" name="{name}"{shown}',
+        f'<input type="{kind}" name="{name}"{filled}',
         *_attributes(widget["attrs"]),
         ">\n",
     )
@@ -58,7 +58,7 @@ def _textarea(renderer: FormRenderer, widget: dict[str, Any]) -> Iterable[str]:
         *_attributes(widget["attrs"]),
         # The line end that a browser leaves out: one of the value's own stays.
         ">\n",
-        _words(value) if value else "",
+        shown(value) if value else "",
         "</textarea>",
     )
 
@@ -69,7 +69,7 @@ def _select(renderer: FormRenderer, widget: dict[str, Any]) -> Iterable[str]:
     yield ">"
     for group, options, _ in widget["optgroups"]:
         if group:
-            yield f'\n  <optgroup label="{_words(group)}">'
+            yield f'\n  <optgroup label="{shown(group)}">'
         for option in options:
             yield "\n  "
             yield _draw_option(renderer, option)
@@ -82,7 +82,7 @@ def _option(renderer: FormRenderer, widget: dict[str, Any]) -> Iterable[str]:
     return (
         f'<option value="{_attribute(widget["value"])}"',
         *_attributes(widget["attrs"]),
-        f">{_words(widget['label'])}</option>\n",
+        f">{shown(widget['label'])}</option>\n",
     )
 
 
@@ -90,11 +90,11 @@ def _boxes(renderer: FormRenderer, widget: dict[str, Any]) -> Iterable[str]:
     """Draw a group of boxes to tick, or of buttons to choose one of."""
     attrs = widget["attrs"]
     named = [(name, attrs.get(name)) for name in ("id", "class")]
-    held = "".join(f' {name}="{_words(value)}"' for name, value in named if value)
+    held = "".join(f' {name}="{shown(value)}"' for name, value in named if value)
     yield f"<div{held}>"
     for group, options, _ in widget["optgroups"]:
         if group:
-            yield f"\n  <div><label>{_words(group)}</label>"
+            yield f"\n  <div><label>{shown(group)}</label>"
         for option in options:
             yield "<div>\n    "
             yield _draw_option(renderer, option)
@@ -109,35 +109,28 @@ def _box(renderer: FormRenderer, widget: dict[str, Any]) -> Iterable[str]:
     if not widget.get("wrap_label"):
         return (*drawn, "\n")
     target = widget["attrs"].get("id")
-    of = f' for="{_words(target)}"' if target else ""
-    return (f"<label{of}>", *drawn, f" {_words(widget['label'])}</label>\n\n")
+    of = f' for="{shown(target)}"' if target else ""
+    return (f"<label{of}>", *drawn, f" {shown(widget['label'])}</label>\n\n")
 
 
 def _draw_option(renderer: FormRenderer, option: dict[str, Any]) -> str:
     name = option["template_name"]
     if name in DRAWN:
         return "".join(DRAWN[name](renderer, option))
-    return str(renderer.get_template(name).render({"widget": option}))
+    return render_to_string(name, {"widget": option})
 
 
 def _attributes(attrs: dict[str, Any]) -> Iterable[str]:
     for name, value in attrs.items():
         if value is True:
-            yield f" {_words(name)}"
+            yield f" {shown(name)}"
         elif value is not False:
-            yield f' {_words(name)}="{_attribute(value)}"'
+            yield f' {shown(name)}="{_attribute(value)}"'
 
 
 def _attribute(value: Any) -> str:
     """Return a value as an attribute holds it: never in a language's own digits."""
     return str(value) if isinstance(value, SafeData) else escape(str(value))
-
-
-def _words(value: Any) -> str:
-    """Return a value as a page shows it; other than of words, as Django would."""
-    if isinstance(value, str):
-        return value if isinstance(value, SafeData) else escape(value)
-    return str(render_value_in_context(value, PLAIN))
 
 
 DRAWN: dict[str, Draw] = {

@@ -50,9 +50,9 @@ LAYERS = {
     "services": "services",
     # What people are shown, and in which words: no service knows of it.
     "pages": (
-        "exports figure_words form_drawing form_keys markdown metrics notification_metrics plots "
-        "phase_views reader_zone viewing shown_times spreadsheets static templates "
-        "templatetags timeline_export"
+        "exports figure_words form_drawing form_keys markdown markup metrics "
+        "notification_metrics plots phase_views reader_zone viewing shown_times "
+        "spreadsheets static templates templatetags timeline_export"
     ),
     "doors": "admin api apps checks management pulling tasks",
 }

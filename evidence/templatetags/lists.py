@@ -7,7 +7,6 @@ what a cell looks like stands in `casefile.css`, under `.cf-list`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +17,11 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import ForeignKey, Model
 from django.urls import NoReverseMatch
 from django.utils.html import conditional_escape, format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from unfold.templatetags.unfold_list import result_headers
 from unfold.utils import display_for_field, display_for_label, display_for_value
+
+from evidence.markup import join_markup
 
 register = template.Library()
 CHECKBOX = "action_checkbox"
@@ -93,11 +94,6 @@ def draw_row(cl: Any, columns: list[Column], row: Model) -> SafeString:
             shown = f'<a class="cf-to" {address}>{shown}</a>'
         pieces += (column.start, shown, column.end)
     return join_markup([*pieces, "</tr>"])
-
-
-def join_markup(pieces: Iterable[str]) -> SafeString:
-    """Return as markup what was escaped piece by piece: thrice as fast as a format."""
-    return mark_safe("".join(pieces))  # noqa: S308  (each piece is markup or escaped)
 
 
 def _address(cl: Any, row: Model) -> SafeString | None:
