@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from fido2.server import Fido2Server
@@ -50,7 +50,12 @@ from evidence.text import one_line
 
 HANDLE_BYTES = 32
 MOST_PASSKEYS = 20
-UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error)
+LONGEST_ID = 1023
+"""WebAuthn level 3, section 7.1: a longer credential id is refused."""
+UNREADABLE = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error),
+    *(AssertionError, NotImplementedError, RecursionError),
+)
 """What python-fido2 raises for an answer that is malformed, forged or not for us."""
 State = Mapping[str, Any]
 
@@ -113,14 +118,9 @@ def add_passkey(
     person, moment = lock_self(actor), now or timezone.now()
     label, data = _require_name(person, name), _read_new(state, answer)
     credential = data.credential_data
-    if credential is None:
+    if credential is None or not _is_usable(credential):
         raise _refusal()
-    if Passkey.objects.filter(credential_id=credential.credential_id).exists():
-        raise FactorError(
-            "This passkey is known here already. Use another device or key.",
-            code="passkey_known",
-        )
-    passkey = Passkey.objects.create(
+    passkey = Passkey(
         user=person,
         name=label,
         credential_id=credential.credential_id,
@@ -129,6 +129,7 @@ def add_passkey(
         sign_count=data.counter,
         added_at=moment,
     )
+    _keep(passkey)
     note_change(
         person,
         "person.passkey_added",
@@ -189,7 +190,7 @@ def use_passkey(
     try:
         given = AuthenticationResponse.from_dict(json.loads(answer))
         credential_id = bytes(given.raw_id)
-    except (*UNREADABLE, RecursionError):
+    except UNREADABLE:
         return None
     rows = Passkey.objects.select_for_update().select_related("user")
     rows = rows.filter(credential_id=credential_id, user__is_active=True)
@@ -257,8 +258,30 @@ def _read_new(state: State, answer: str) -> AuthenticatorData:
     try:
         given = RegistrationResponse.from_dict(json.loads(answer))
         return _server().register_complete(state, given)
-    except (*UNREADABLE, RecursionError) as error:
+    except UNREADABLE as error:
         raise _refusal() from error
+
+
+def _is_usable(credential: AttestedCredentialData) -> bool:
+    """Return whether its key is of a kind that was asked for, and its id of a length.
+
+    Another key would be kept, named and counted as a factor, and open nothing.
+    """
+    asked_for = {each.alg for each in _server().allowed_algorithms}
+    is_named = 1 <= len(credential.credential_id) <= LONGEST_ID
+    return is_named and credential.public_key.get(3) in asked_for
+
+
+def _keep(passkey: Passkey) -> None:
+    """Write it down. Of two people who add one at once, the second is refused."""
+    try:
+        with transaction.atomic():
+            passkey.save(force_insert=True)
+    except IntegrityError as error:
+        raise FactorError(
+            "This passkey is known here already. Use another device or key.",
+            code="passkey_known",
+        ) from error
 
 
 def _refusal() -> FactorError:

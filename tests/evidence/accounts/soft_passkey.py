@@ -48,8 +48,11 @@ class SoftPasskey:
         """Answer a request for a new passkey."""
         self.handle = websafe_decode(options["user"]["id"])
         public = ES256.from_cryptography_key(self.key.public_key())
-        credential = AttestedCredentialData.create(Aaguid.NONE, self.id, public)
-        data = self._data(FLAG.AT, wrong, options["rp"]["id"], credential)
+        credential = AttestedCredentialData.create(
+            Aaguid.NONE, wrong.get("id", self.id), wrong.get("public", public)
+        )
+        attested = (FLAG(0), b"") if "bare" in wrong else (FLAG.AT, credential)
+        data = self._data(attested[0], wrong, options["rp"]["id"], attested[1])
         client = self._client("webauthn.create", options, wrong)
         response = {
             "clientDataJSON": websafe_encode(client),

@@ -1,17 +1,19 @@
 """Passkeys: added, named, shown alone or after a password, removed; no forgery is."""
 
 import datetime as dt
+import secrets
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
-from fido2.webauthn import AuthenticatorData
+from fido2.cose import CoseKey
+from fido2.webauthn import AttestedCredentialData, AuthenticatorData
 from pytest_django import Settings
 
 from evidence.accounts.access import Role
-from evidence.accounts.factors.passkeys import MOST_PASSKEYS
+from evidence.accounts.factors.passkeys import LONGEST_ID, MOST_PASSKEYS
 from evidence.accounts.factors.removal import remove_factors
 from evidence.accounts.presence import PROVED
 from evidence.models import AuditEntry, Passkey
@@ -279,8 +281,15 @@ def test_passkey_without_a_usable_name_is_not_added(responder: User, name: str) 
         {"site": "evil.example.org"},
         {"type": "webauthn.get"},
         {"flags": AuthenticatorData.FLAG.UP},
+        {"bare": True},
+        {"public": CoseKey.parse({1: 2, 3: -999})},
+        {"id": b""},
+        {"id": secrets.token_bytes(LONGEST_ID + 1)},
     ],
-    ids=["challenge", "origin", "site", "type", "unverified"],
+    ids=[
+        *("challenge", "origin", "site", "type", "unverified"),
+        *("no key", "a key of an unknown kind", "no id", "a long id"),
+    ],
 )
 def test_forged_registrations_are_refused(responder: User, wrong: dict) -> None:
     client = Client()
@@ -303,6 +312,22 @@ def test_the_passkey_of_somebody_else_is_neither_added_nor_removed(
     client.post(PAGE, {"do": "remove-passkey", "passkey": row.pk})
     client.post(PAGE, {"do": "remove-passkey", "passkey": "x"})
     assert Passkey.objects.get().user == responder
+
+
+def test_a_kept_key_that_cannot_be_checked_signs_nobody_in(
+    passkey: SoftPasskey,
+) -> None:
+    """It was taken once: its owner met a server error at each sign-in."""
+    row = Passkey.objects.get()
+    data = AttestedCredentialData(bytes(row.credential))
+    row.credential = AttestedCredentialData.create(
+        data.aaguid, data.credential_id, CoseKey.parse({1: 2, 3: -999})
+    )
+    row.save()
+    client = Client()
+    answer = client.post(ALONE, {"answer": passkey.show(ask(client, ALONE))})
+    assert answer.status_code == 200
+    assert not is_in(client)
 
 
 def test_there_is_a_most_of_them(responder: User, passkey: SoftPasskey) -> None:
