@@ -15,15 +15,15 @@ from typing import Any
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.base_client.errors import MismatchingStateError
-from authlib.integrations.django_client import DjangoIntegration, DjangoOAuth2App
+from authlib.integrations.django_client import DjangoIntegration
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from joserfc.errors import JoseError
 from requests import RequestException
 
+from evidence.accounts.provider_session import TIMEOUT_SECONDS, ProviderClient
 from evidence.errors import SignOnError, SignOnUnreachable
 
-TIMEOUT_SECONDS = 10
 LEEWAY_SECONDS = 60
 """How far the provider's clock may be off."""
 SIGNED_BY_KEY_PAIR = (
@@ -131,7 +131,7 @@ def _require_asked(request: HttpRequest) -> None:
 
 def _make_client() -> Any:
     issuer = settings.OIDC_ISSUER
-    client = DjangoOAuth2App(
+    client = ProviderClient(
         DjangoIntegration("casefile"),
         "casefile",
         client_id=settings.OIDC_CLIENT_ID,
@@ -175,7 +175,11 @@ def _read(told: Any) -> Claims:
         raise _refusal("the answer has no ID token")
     subject = told.get("sub")
     # Printable: what a terminal or a page would hide is nobody's identity.
-    if not isinstance(subject, str) or not re.fullmatch(r"[ -~]{1,255}", subject):
+    if (
+        not isinstance(subject, str)
+        or not re.fullmatch(r"[ -~]{1,255}", subject)
+        or not subject.strip()
+    ):
         raise _refusal("the answer names nobody")
     return Claims(
         subject=subject,

@@ -183,9 +183,10 @@ def _read(claims: dict[str, Any], now: dt.datetime) -> SignOut:
         raise _refusal("it says of no event that somebody signed out")
     if "nonce" in claims:
         raise _refusal("it has a nonce, as tokens for signing in have")
-    issued_at = dt.datetime.fromtimestamp(claims["iat"], tz=dt.UTC)
-    if now - issued_at > MOST_AGE:
+    # Before it is made a moment: some numbers are in no calendar, and NaN is no number.
+    if not claims["iat"] >= (now - MOST_AGE).timestamp():
         raise _refusal("it was issued too long ago")
+    issued_at = dt.datetime.fromtimestamp(claims["iat"], tz=dt.UTC)
     found = SignOut(
         _read_word(claims, "sub"),
         _read_word(claims, "sid"),

@@ -40,6 +40,8 @@ class Provider:
         self.signing_key: Any = self.key
         self.metadata: dict[str, Any] = {}
         self.sends_token = True
+        self.leads_to = ""
+        self.pause_seconds = 0.0
         self.asked_anew = 0
         self.sent_along: dict[str, str] = {}
         self.asked: dict[str, dict[str, str]] = {}
@@ -131,7 +133,11 @@ def _make_handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            if parts.path == "/.well-known/openid-configuration":
+            if provider.leads_to:
+                self.send_response(302)
+                self.send_header("Location", provider.leads_to)
+                self.end_headers()
+            elif parts.path == "/.well-known/openid-configuration":
                 self._send(200, provider.describe())
             elif parts.path == "/jwks":
                 keys = [provider.key.as_dict(private=False)]
@@ -158,7 +164,13 @@ def _make_handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            try:
+                for start in range(20 if provider.pause_seconds else 0):
+                    time.sleep(provider.pause_seconds)
+                    self.wfile.write(body[start : start + 1])
+                self.wfile.write(body[20 if provider.pause_seconds else 0 :])
+            except OSError:
+                return  # who asked has heard enough
 
         def log_message(self, *args: Any) -> None:
             """Say nothing: tests read what they need from answers."""

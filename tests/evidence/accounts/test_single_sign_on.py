@@ -21,6 +21,7 @@ from django.utils import timezone
 from joserfc.jwk import RSAKey
 from pytest_django import Settings
 
+from evidence.accounts import provider_session
 from evidence.accounts.access import Role
 from evidence.accounts.emergency import open_break_glass
 from evidence.accounts.identities import (
@@ -267,6 +268,33 @@ def test_a_provider_that_is_away_is_said_and_counts_for_nobody(
     assert failures() == []
     assert "does not answer" in client.get("/admin/login/").content.decode()
     assert is_in(give_password("responder", client))
+
+
+@pytest.mark.parametrize("fault", ["endless", "slow", "leads on", "asked by many"])
+def test_a_provider_that_misbehaves_holds_nobody_up(
+    provider: Provider,
+    responder: User,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    """Anybody can have it asked: threads and memory of local accounts are at stake."""
+    monkeypatch.setattr(provider_session, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(provider_session, "PATIENCE_SECONDS", 0.05)
+    turns = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(provider_session, "_turns", turns)
+    if fault == "endless":
+        provider.metadata = {"more": "x" * provider_session.MOST_BYTES}
+    elif fault == "slow":
+        provider.pause_seconds = 0.03
+    elif fault == "leads on":
+        provider.leads_to = f"{provider.url}/jwks"
+    else:
+        turns.acquire()
+    client = Client()
+    assert to_provider(client).startswith("/admin/login/")
+    assert "does not answer" in client.get("/admin/login/").content.decode()
+    assert failures() == []
+    assert turns.acquire(timeout=0) is (fault != "asked by many")
 
 
 WRONG_DOCUMENTS = {
@@ -713,6 +741,7 @@ ODD = {
     "a long name": {"preferred_username": "a" * 151},
     "no text": {"preferred_username": ["ada"]},
     "a NUL": {"preferred_username": "a\x00da"},
+    "a blank subject": {"sub": " "},
     "a long subject": {"sub": "a" * 256},
     "a subject with a NUL": {"sub": "a\x00"},
     "a subject that is a number": {"sub": 7},
