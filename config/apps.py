@@ -4,8 +4,10 @@ from typing import Any
 from django.apps import AppConfig
 from django.contrib import admin
 from django.contrib.admin import checks as admin_checks
+from django.contrib.admin import sites
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.core import checks
+from unfold.apps import BasicAppConfig
 
 
 class WiringConfig(AppConfig):
@@ -19,6 +21,15 @@ class WiringConfig(AppConfig):
     def ready(self) -> None:
         # Importing them makes the one current, and registers the other's check.
         from config import celery, static_files  # noqa: F401
+
+
+class SkinConfig(BasicAppConfig):
+    """The admin's skin, on a site of ours."""
+
+    def ready(self) -> None:
+        from config.admin_site import CasefileSite
+
+        admin.site = sites.site = CasefileSite()
 
 
 class PagesConfig(SimpleAdminConfig):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 INSTALLED_APPS = [
     "config",
-    "unfold",
+    "config.apps.SkinConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "config.apps.PagesConfig",

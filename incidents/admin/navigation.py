@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 
 from evidence.accounts.access import Role
 
@@ -289,7 +290,7 @@ def _daily_titles(request: HttpRequest) -> frozenset[str]:
 
 def _mark_active(path: str, items: list[dict[str, Any]]) -> None:
     """Mark the one entry whose address is the longest beginning of the path."""
-    index = reverse("admin:index")
+    index = _address("admin:index", get_script_prefix())
     fitting = [
         item["link"]
         for item in items
@@ -306,7 +307,13 @@ def _item(
     if permission and not request.user.has_perm(permission):
         return None
     try:
-        link = reverse(name)
+        link = _address(name, get_script_prefix())
     except NoReverseMatch:
         return None
     return {"title": title, "icon": icon, "link": link}
+
+
+@cache
+def _address(name: str, prefix: str) -> str:
+    """Return the address of a page, kept: below one prefix it never changes."""
+    return reverse(name)
