@@ -5,6 +5,7 @@ import os
 import sys
 
 from config.commands import OWNER_COMMANDS, is_document_command, is_offline
+from evidence.call_stack import call_with_room
 
 LIMITS = ("DATABASE_STATEMENT_SECONDS", "DATABASE_IDLE_SECONDS")
 
@@ -23,7 +24,7 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     try:
-        execute_from_command_line(sys.argv)
+        call_with_room(execute_from_command_line, sys.argv)
     except ImproperlyConfigured as refusal:
         # Where the code was at says nothing to who has to set a variable.
         sys.exit(f"ImproperlyConfigured: {refusal}")

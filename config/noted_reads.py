@@ -111,9 +111,9 @@ def _read_of_api(
         return None
     reference = match.kwargs.get("reference")
     if reference is not None:
-        cases = apps.get_model(CASE)._base_manager
-        key = cases.filter(reference=reference).values_list("pk", flat=True).first()
-        return _opened(cases.model, [str(key)], response)
+        return _opened(
+            apps.get_model(CASE), [_key_of_case(reference, response)], response
+        )
     if "report_pk" in match.kwargs:
         report = view.report_model  # type: ignore[union-attr]
         return _opened(report, [str(match.kwargs["report_pk"])], response)
@@ -128,6 +128,18 @@ def _read_of_api(
         words=_narrowed_by(request),
         cases=find_cases(queryset.model, keys),
     )
+
+
+def _key_of_case(reference: str, response: HttpResponse) -> str:
+    """Return the key of a case: the answer's own row's, where it is made of that."""
+    serializer = getattr(getattr(response, "data", None), "serializer", None)
+    row = getattr(serializer, "instance", None)
+    model = apps.get_model(CASE)
+    if type(row) is model and row.reference == reference:
+        return str(row.pk)
+    rows = model._base_manager.filter(reference=reference).order_by()
+    rows = model._base_manager.filter(reference=reference)
+    return str(rows.values_list("pk", flat=True).first())
 
 
 def _opened(

@@ -13,6 +13,7 @@ from celery import Task
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
+from evidence.call_stack import call_with_room
 from evidence.queue.signs import ended_key, failed_key
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,10 @@ KEPT_SECONDS = 7 * 24 * 3600
 
 class NotedTask(Task):
     """Notes the time of a task's last good end, and the kind of its last fault."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # What Celery calls where a task has no `__call__` of its own.
+        return call_with_room(self.run, *args, **kwargs)
 
     def on_success(
         self, retval: Any, task_id: str, args: Any, kwargs: dict[str, Any]

@@ -17,6 +17,8 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from evidence.call_stack import call_with_room
+
 # Each with threads of its own: a readiness answer may have to be waited for.
 PROBES = {b"GET /healthz": 1, b"GET /readyz": 2}
 LONGEST = max(map(len, PROBES))
@@ -66,7 +68,7 @@ class ProbingWorker(ThreadWorker):
     def enqueue_req(self, conn: Any) -> None:
         """Give the request to a thread: a probe to one of its own."""
         pool: Any = self.probe_pools.get(_first_words(conn.sock), self.tpool)
-        future = pool.submit(self.handle, conn)
+        future = pool.submit(call_with_room, self.handle, conn)
         future.add_done_callback(
             lambda done: self.method_queue.defer(self.finish_request, conn, done)
         )

@@ -18,6 +18,7 @@ PURE = (
     "evidence/audit/chain.py",
     "evidence/audit/log/addresses.py",
     "evidence/audit/export_file.py",
+    "evidence/call_stack.py",
     "evidence/errors.py",
     "evidence/handling.py",
     "evidence/set_clocks.py",
@@ -37,9 +38,9 @@ NOT_FOR_PURE = ("django", "celery", "rest_framework", "psycopg", "redis", "confi
 LAYERS = {
     # Values in, values out: no rows.
     "values": (
-        "errors findings fonts format handling lookalikes picture picture_pdf "
-        "playbooks proof postmortem_pdf rules scanner simulation storable_values "
-        "set_clocks stored_moments text tones wording workflow zones"
+        "call_stack errors findings fonts format handling lookalikes picture "
+        "picture_pdf playbooks proof postmortem_pdf rules scanner simulation "
+        "storable_values set_clocks stored_moments text tones wording workflow zones"
     ),
     "models": "models",
     # What services stand on, and what reads rows for all of them.

@@ -1,8 +1,10 @@
-"""A WSGI application that hangs everywhere but at its probes."""
+"""A WSGI application that hangs everywhere but at its probes and its measure."""
 
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from tests.call_edges import worst_faults
 
 PROBES = ("/healthz", "/readyz", "/quick")
 HANGS_SECONDS = 30
@@ -12,6 +14,10 @@ BRIEF_SECONDS = 6
 def application(
     environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
+    if environ["PATH_INFO"] == "/faults":
+        faults = str(worst_faults()).encode()
+        start_response("200 OK", [("Content-Length", str(len(faults)))])
+        return [faults]
     if environ["PATH_INFO"] not in PROBES:
         is_brief = environ["PATH_INFO"] == "/brief"
         time.sleep(BRIEF_SECONDS if is_brief else HANGS_SECONDS)

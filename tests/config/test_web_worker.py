@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from config.launcher.folders import ROOT
+from tests.call_edges import CALLS
 from tests.config.launching import find_free_port, wait_until
 
 pytestmark = pytest.mark.live
@@ -54,6 +55,13 @@ def test_two_requests_of_one_connection_are_answered(port: int) -> None:
     for path in ("/quick", "/healthz", "/quick"):
         connection.request("GET", path)
         assert connection.getresponse().read() == b"ok"
+    connection.close()
+
+
+def test_no_call_of_a_request_stands_on_an_edge_of_the_stack(port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/faults")
+    assert int(connection.getresponse().read()) < CALLS / 10
     connection.close()
 
 
