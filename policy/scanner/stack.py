@@ -42,4 +42,3 @@ def _depth() -> int:
     while frame.f_back is not None:
         frame, depth = frame.f_back, depth + 1
     return depth
-
