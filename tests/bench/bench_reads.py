@@ -7,7 +7,7 @@ first as often. What it adds is said twice, as medians:
 
 - `layer`: what the layer that notes takes in the requests that are noted;
 - `pairs`: the differences of whole requests of one turn, with the note and without,
-  which hold a cost that arises elsewhere too, and between which the median is with 95 %;
+  which hold a cost that arises elsewhere too, and their 95 % interval;
 - `noise`: the same of the two that are not noted. What lies within it says nothing.
 
 Processor time is that of this process and the database's own for it, together. Ends
