@@ -135,7 +135,7 @@ def _key_of_case(reference: str, response: HttpResponse) -> str:
     serializer = getattr(getattr(response, "data", None), "serializer", None)
     row = getattr(serializer, "instance", None)
     model = apps.get_model(CASE)
-    if type(row) is model and row.reference == reference:
+    if row is not None and type(row) is model and row.reference == reference:
         return str(row.pk)
     rows = model._base_manager.filter(reference=reference).order_by()
     rows = model._base_manager.filter(reference=reference)
