@@ -9,6 +9,7 @@ from typing import Any
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from evidence.accounts.access import Role
@@ -17,12 +18,14 @@ from evidence.accounts.identities import take_identities
 from evidence.accounts.people import require_free_name
 from evidence.accounts.sessions import end_sessions_of
 from evidence.accounts.telling import AccountNotice, tell_owner
+from evidence.accounts.tokens import revoke_tokens_of
 from evidence.audit.history import record_entry
 from evidence.errors import PersonError
 from evidence.text import require_text
 
 TOLD = (Role.REVIEWER, Role.AUDITOR, Role.ADMINISTRATOR)
 """Who hears of it: those who would notice if it were not meant to be."""
+OPENED = "The account was opened by break_glass."
 
 
 @transaction.atomic
@@ -33,14 +36,20 @@ def open_break_glass(
 
     The account is made where there is none, switched on, given the role, unlocked and
     set a password that works until it is changed, which the first sign-in asks for. Its
-    second factors and its link to single sign-on go, and its sessions end: who lost
-    them, or whose provider is away, comes back by this too. It is recorded, and told to
-    everybody who looks after the history. For a command on the server only: nobody's
-    permission is asked.
+    second factors and its link to single sign-on go, its sessions end, and its tokens
+    are revoked: who lost them, or whose provider is away, comes back by this too. It is
+    recorded, and told to everybody who looks after the history. For a command on the
+    server only: nobody's permission is asked.
     """
     why, moment = require_text(reason, refusal=PersonError), now or timezone.now()
     person = User.objects.select_for_update().filter(username=username).first()
     is_new = person is None
+    if person is not None and person.groups.filter(name=Role.MACHINE).exists():
+        # A machine has no other role, and its secrets are on other servers.
+        raise PersonError(
+            f"{username} is a machine's account. Name a person's, or a new one.",
+            field="username",
+        )
     if person is None:
         person = User(username=require_free_name(username))
     before: dict[str, Any] = {
@@ -55,6 +64,7 @@ def open_break_glass(
     before |= take_factors(person)
     before["identities"] = take_identities(person)
     end_sessions_of(person)
+    revoke_tokens_of(person, actor=None, reason=OPENED, now=moment)
     AccessAttempt.objects.filter(username=person.username).delete()
     entry = record_entry(
         action="person.break_glass",
@@ -71,6 +81,7 @@ def open_break_glass(
 
 def _tell_everybody(person: User, key: str, now: dt.datetime) -> None:
     headline = f"On the server, {person.get_username()} was made an administrator"
-    told = User.objects.filter(is_active=True, groups__name__in=TOLD).distinct()
+    looks_after = Q(groups__name__in=TOLD) | Q(is_superuser=True)
+    told = User.objects.filter(looks_after, is_active=True).distinct()
     for other in told.order_by("pk"):
         tell_owner(AccountNotice(other, key, headline, now))

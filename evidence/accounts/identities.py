@@ -18,6 +18,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from evidence.accounts.access import Actor, Role, name_of, require_permission
@@ -263,7 +264,8 @@ def _tell_of_stranded(person: User, now: dt.datetime) -> None:
         f"{stranded} {'thing' if stranded == 1 else 'things'} to hand over"
     )
     key = f"account:{person.pk}:stranded:{now.isoformat()}"
-    told = User.objects.filter(is_active=True, groups__name=Role.ADMINISTRATOR)
+    administers = Q(groups__name=Role.ADMINISTRATOR) | Q(is_superuser=True)
+    told = User.objects.filter(administers, is_active=True).distinct()
     for other in told.exclude(pk=person.pk).order_by("pk"):
         tell_owner(AccountNotice(other, key, headline, now))
 

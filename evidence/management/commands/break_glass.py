@@ -23,8 +23,11 @@ class Command(BaseCommand):
             person, password = open_break_glass(username=username, reason=reason)
         except CasefileError as error:
             raise CommandError(as_sentence(error.message)) from error
+        name = person.get_username()
+        if person.last_login is None:
+            self.stderr.write(f"Nobody has signed in as {name} before: is it right?")
         self.stderr.write(
-            f"{person.get_username()} is an administrator now. This is recorded and "
-            "told. The password is changed at the first sign-in:"
+            f"{name} is an administrator now. This is recorded and told. The password "
+            "is changed at the first sign-in, within seven days:"
         )
         self.stdout.write(password)

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
+DOCUMENT = "/.well-known/openid-configuration"
 CLIENT, SECRET = "casefile", "a-secret-of-both-sides-0123456789abcdef"
 
 
@@ -133,11 +134,11 @@ def _make_handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            if provider.leads_to:
+            if parts.path == DOCUMENT and provider.leads_to:
                 self.send_response(302)
                 self.send_header("Location", provider.leads_to)
                 self.end_headers()
-            elif parts.path == "/.well-known/openid-configuration":
+            elif parts.path in (DOCUMENT, "/moved"):
                 self._send(200, provider.describe())
             elif parts.path == "/jwks":
                 keys = [provider.key.as_dict(private=False)]

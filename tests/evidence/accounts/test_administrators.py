@@ -13,10 +13,11 @@ from pytest_django import Settings
 
 from evidence.accounts.access import Role
 from evidence.accounts.people import change_roles, set_active
+from evidence.accounts.tokens import create_token
 from evidence.errors import PersonError
 from evidence.models import AuditEntry
 from incidents.models import Notification
-from tests.conftest import make_user
+from tests.conftest import PASSWORD, make_user
 
 LOGIN = "/admin/login/?next=/admin/"
 
@@ -103,6 +104,31 @@ def test_break_glass_lets_somebody_in_and_everybody_know(
     told = Notification.objects.filter(headline=headline)
     assert {row.recipient.username for row in told} == {"ada", "reviewer"}
     assert not AccessAttempt.objects.filter(username="ada").exists()
+
+
+@pytest.mark.django_db
+def test_break_glass_leaves_no_token_behind_and_tells_superusers_too(
+    responder: User, capsys: pytest.CaptureFixture
+) -> None:
+    """Who lost the account may have lost them with it: they would administer."""
+    User.objects.create_superuser("root", "root@example.org", PASSWORD)
+    token, _ = create_token(
+        user=responder, name="t", scopes=["read"], days=7, actor=None
+    )
+    call_command("break_glass", "responder", reason="x")
+    token.refresh_from_db()
+    assert token.revoked_at is not None
+    headline = "On the server, responder was made an administrator"
+    told = Notification.objects.filter(headline=headline)
+    assert {row.recipient.username for row in told} == {"responder", "root"}
+    assert "Nobody has signed in as responder before" in capsys.readouterr().err
+
+
+@pytest.mark.django_db
+def test_break_glass_makes_no_machine_an_administrator(machine: User) -> None:
+    with pytest.raises(CommandError, match="machine's account"):
+        call_command("break_glass", machine.username, reason="x")
+    assert [group.name for group in machine.groups.all()] == [Role.MACHINE]
 
 
 @pytest.mark.django_db
