@@ -85,7 +85,7 @@ def find_lookalike(
 
 
 def _replace(text: str) -> str:
-    table = _prototypes()
+    table = prototypes()
     return "".join(table.get(char, char) for char in text)
 
 
@@ -96,7 +96,7 @@ def _unhide(text: str) -> str:
 
 
 @cache
-def _prototypes() -> dict[str, str]:
+def prototypes() -> dict[str, str]:
     """Return for each character that has look-alikes the one that stands for all.
 
     The table's pairs are joined into groups, and with them the two cases of ASCII.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 from django.contrib.auth.models import User
 from django.contrib.auth.validators import UnicodeUsernameValidator
@@ -12,14 +13,20 @@ from django.db import connection
 
 from evidence.accounts.access import SYSTEM_NAME
 from evidence.errors import PersonError
-from evidence.lookalikes import find_lookalike, lookalike_key, show_hidden
+from evidence.lookalikes import (
+    find_lookalike,
+    lookalike_key,
+    prototypes,
+    show_hidden,
+)
 
 NOBODYS = (SYSTEM_NAME, "anonymous")
 """What history calls who is no account; one of this name would pass for them."""
 
 
 DRAWN_AS = re.compile(
-    r"LATIN (?:LETTER SMALL CAPITAL|SMALL LETTER|CAPITAL LETTER) ([A-Z])(?: WITH .*)?"
+    r"LATIN (?:LETTER SMALL CAPITAL|SMALL LETTER|CAPITAL LETTER)(?: INSULAR)?"
+    r" ([A-Z]|KRA)(?: WITH .*)?"
 )
 """Letters that differ from plain ones in their drawing alone, by Unicode's names."""
 
@@ -91,11 +98,27 @@ def _glanced_at(name: str) -> str:
     """
     parts = unicodedata.normalize("NFKD", name)
     plain = "".join(char for char in parts if not unicodedata.combining(char))
-    drawn = (
-        found[1].lower()
-        if (found := DRAWN_AS.fullmatch(unicodedata.name(char, "")))
-        else char
-        for char in plain
-    )
-    key = lookalike_key("".join(drawn)).replace("vv", "w")
-    return SEPARATORS.sub("-", key).strip("-")
+    key = lookalike_key("".join(_plain_letter(char) or char for char in plain))
+    table = _plain_look()
+    # Again: a letter found so may have look-alikes of its own, as `m` has `rn`.
+    key = lookalike_key("".join(table.get(char, char) for char in key))
+    return SEPARATORS.sub("-", key.replace("vv", "w")).strip("-")
+
+
+def _plain_letter(char: str) -> str:
+    """Return the plain letter that this is another drawing of; "" for any other."""
+    found = DRAWN_AS.fullmatch(unicodedata.name(char, ""))
+    return found[1][0].lower() if found else ""
+
+
+@cache
+def _plain_look() -> dict[str, str]:
+    """Return the plain letter of what only another drawing of it looks like.
+
+    By Unicode's table Cyrillic `м` looks like a small capital M, and not like `m`.
+    """
+    return {
+        shown: letter
+        for char, shown in sorted(prototypes().items(), reverse=True)
+        if len(shown) == 1 and not shown.isascii() and (letter := _plain_letter(char))
+    }
