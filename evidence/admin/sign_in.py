@@ -6,12 +6,13 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
+from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from unfold.forms import AuthenticationForm as SkinnedForm
 
 from evidence.accounts.factors.held import has_factor
 from evidence.accounts.factors.proving import SignInWay
@@ -21,6 +22,18 @@ from evidence.accounts.sign_ins import record_sign_out
 from evidence.admin.factors.second_step import begin_second_step
 from evidence.admin.methods import takes_forms
 from evidence.admin.welcome import origin_of, welcome
+
+
+class SignInForm(SkinnedForm):
+    """The admin's, but that a name longer than any account's is refused at once.
+
+    Its password would be hashed, and the failure could be neither kept nor counted.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        longest = self.username_field.max_length
+        self.fields["username"].validators.append(MaxLengthValidator(longest))
 
 
 class SignInView(LoginView):
@@ -56,7 +69,7 @@ def sign_in_view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     }
     request.current_app = site.name
     view = SignInView.as_view(
-        authentication_form=site.login_form or AdminAuthenticationForm,
+        authentication_form=SignInForm,
         template_name=site.login_template or "admin/login.html",
         extra_context=context,
     )

@@ -62,6 +62,17 @@ def test_sign_in_and_out_are_recorded_with_address_and_browser(
     }
 
 
+@pytest.mark.parametrize("length", [151, 300])
+def test_a_name_that_no_account_can_have_costs_no_password(
+    db: None, length: int
+) -> None:
+    """Its failure could not be counted: each guess would hash one, without a limit."""
+    page = sign_in(Client(), "x" * length)
+    assert page.status_code == 200
+    assert "at most 150 characters" in page.content.decode()
+    assert not AccessFailureLog.objects.exists()
+
+
 def test_new_device_is_told_and_a_known_one_is_not(responder: User) -> None:
     client = Client()
     for _ in range(2):
