@@ -8,6 +8,7 @@ what it asks for, and one that says nothing holds no thread.
 from __future__ import annotations
 
 import errno
+import gc
 import selectors
 import socket
 import time
@@ -31,6 +32,16 @@ class ProbingWorker(ThreadWorker):
             for start, count in PROBES.items()
         }
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the application, and have the collector leave alone what that made.
+
+        It stays as long as the process does. To go through it took a third of a second
+        of about one request in twenty.
+        """
+        super().load_wsgi()
+        gc.collect()
+        gc.freeze()
 
     def _accept_next(self, listener: socket.socket) -> bool:
         """Take in one connection; return False where nobody waits."""

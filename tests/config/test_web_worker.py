@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -59,10 +60,16 @@ def test_two_requests_of_one_connection_are_answered(port: int) -> None:
 
 
 def test_no_call_of_a_request_stands_on_an_edge_of_the_stack(port: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", "/faults")
-    assert int(connection.getresponse().read()) < CALLS / 10
-    connection.close()
+    assert read_figure(port, "/faults") < CALLS / 10
+
+
+def test_the_collector_leaves_alone_what_was_loaded(port: int) -> None:
+    assert read_figure(port, "/left-alone") > 1_000
+
+
+def read_figure(port: int, path: str) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+        return int(answer.read())
 
 
 def test_probes_are_answered_while_every_thread_hangs(port: int) -> None:
