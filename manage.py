@@ -22,12 +22,23 @@ def main() -> None:
 
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db import InterfaceError, OperationalError
+    from redis.exceptions import RedisError
 
     try:
         call_with_room(execute_from_command_line, sys.argv)
     except ImproperlyConfigured as refusal:
         # Where the code was at says nothing to who has to set a variable.
         sys.exit(f"ImproperlyConfigured: {refusal}")
+    except (OperationalError, InterfaceError, RedisError) as fault:
+        if "--traceback" in sys.argv:
+            raise
+        server = "Redis" if isinstance(fault, RedisError) else "The database"
+        sys.exit(
+            f"{server} did not answer, or not in time: {fault}\n"
+            "The command did not end its work. Run it again once the server answers; "
+            "--traceback says where it was."
+        )
 
 
 def choose_settings(words: list[str]) -> str:

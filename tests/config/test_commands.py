@@ -485,3 +485,17 @@ def test_start_of_web_and_workers_loads_nothing_that_draws_or_parses() -> None:
         text=True,
     )
     assert told.stdout.splitlines()[-1:] == ["[]"], told.stderr
+
+
+def test_a_database_that_is_away_is_told_in_words() -> None:
+    done = run_manage(
+        "break_glass",
+        *("nobody", "--reason", "locked out"),
+        DATABASE_URL="postgres://nobody@127.0.0.1:1/nothing",
+        REDIS_URL=os.environ["REDIS_URL"],
+        DJANGO_SETTINGS_MODULE="config.settings_test",
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("The database did not answer, or not in time: ")
+    assert "Run it again once the server answers" in done.stderr
+    assert "Traceback" not in done.stderr
