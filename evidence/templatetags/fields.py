@@ -20,6 +20,7 @@ from evidence.templatetags.casefile import need
 from evidence.templatetags.evidence import form_key
 
 register = template.Library()
+ICON = '<span class="cf-icon" aria-hidden="true">{}</span>\n'
 
 
 @register.simple_tag
@@ -42,6 +43,54 @@ def draw_fields(context: template.Context, act: Any) -> SafeString:
     for field in act.fields:
         pieces += _pieces(field)
     return join_markup(pieces)
+
+
+@register.simple_tag(takes_context=True)
+def draw_form(
+    context: template.Context,
+    act: Any,
+    *,
+    button: str = "",
+    tone: str = "",
+    icon: str = "",
+    look: str = "cf-panel cf-form",
+    shortcut: str = "",
+) -> SafeString:
+    """Draw a placed form; its action says what is not given: the button, its look."""
+    action = act.action
+    keys = f' aria-keyshortcuts="{shown(shortcut)}"' if shortcut else ""
+    symbol = icon or action.icon
+    return join_markup(
+        (
+            f'<form class="{shown(look)}" method="post" action="{shown(act.url)}">\n',
+            draw_fields(context, act),
+            f'<p class="cf-help">{shown(action.help)}</p>\n' if action.help else "",
+            f'<button class="cf-button is-{shown(tone or action.tone or "main")}"',
+            f"{keys}>\n",
+            ICON.format(shown(symbol)) if symbol else "",
+            f"{shown(button or action.button)}\n</button>\n",
+            draw_previews(act),
+            "</form>\n",
+        )
+    )
+
+
+@register.simple_tag(takes_context=True)
+def draw_button(context: template.Context, act: Any, **options: str) -> SafeString:
+    """Draw a placed form that is a button: none of its fields is seen."""
+    return draw_form(context, act, look="cf-plain", **options)
+
+
+@register.simple_tag
+def draw_previews(act: Any) -> SafeString:
+    """Draw what shows a form's text as it will look.
+
+    It stands last in a form, whose first button is the one that Enter presses.
+    """
+    return join_markup(
+        render_to_string(field.field.preview_template, {"name": field.html_name})
+        for field in act.previews
+    )
 
 
 def _pieces(field: BoundField) -> Iterator[str]:
