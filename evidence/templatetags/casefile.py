@@ -8,11 +8,11 @@ from typing import Any
 from django import template
 from django.forms import CheckboxInput
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from evidence.audit.words import say_action
 from evidence.handling import Tlp
+from evidence.markup import fill
 from evidence.shown_times import (
     read_moment,
     say_ago,
@@ -43,7 +43,7 @@ def show_moment(value: Any, style: str = "") -> SafeString | str:
     words = say_ago(when, timezone.now()) if ago else say_moment(when, style)
     title = f"{say_moment(when)} = {say_utc(when)}" if ago else say_utc(when)
     stamp = when.isoformat(timespec="seconds")
-    return format_html('<time datetime="{}" title="{}">{}</time>', stamp, title, words)
+    return fill('<time datetime="{}" title="{}">{}</time>', stamp, title, words)
 
 
 @register.simple_tag
@@ -74,12 +74,12 @@ def badge(
     """
     shown = " ".join(str(word) for word in words)
     name = str(state).replace("_", " ")
-    return format_html(
+    return fill(
         '<span class="cf-badge{}" data-tone="{}"{}>{}{}</span>',
         " cf-solid" if solid else "",
         tone_of(state, kind),
-        format_html(' title="{}"', title) if title else "",
-        format_html(ICON, icon) if icon else "",
+        fill(' title="{}"', title) if title else "",
+        fill(ICON, icon) if icon else "",
         shown or name[:1].upper() + name[1:],
     )
 
@@ -91,7 +91,7 @@ def show_mark(tlp: Any) -> SafeString:
     It is a label and no light: it says how far a thing may go, not how it stands.
     """
     mark = Tlp(tlp)
-    return format_html(
+    return fill(
         '<span class="cf-tlp" data-tlp="{}" title="{}">{}</span>',
         mark.value,
         f"May be passed on {mark.meaning}",
@@ -102,7 +102,7 @@ def show_mark(tlp: Any) -> SafeString:
 @register.simple_tag
 def symbol(state: Any) -> SafeString:
     """Draw the symbol of an answer or a condition; an empty ring where it waits."""
-    return format_html(ICON, SYMBOLS.get(str(state), NO_SYMBOL))
+    return fill(ICON, SYMBOLS.get(str(state), NO_SYMBOL))
 
 
 @register.filter

@@ -16,15 +16,36 @@ from django.contrib.admin.utils import lookup_field
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import ForeignKey, Model
 from django.urls import NoReverseMatch
-from django.utils.html import conditional_escape, format_html
+from django.utils.encoding import iri_to_uri
 from django.utils.safestring import SafeString
 from unfold.templatetags.unfold_list import result_headers
 from unfold.utils import display_for_field, display_for_label, display_for_value
 
-from evidence.markup import join_markup
+from evidence.markup import escaped, fill, join_markup, shown
 
 register = template.Library()
 CHECKBOX = "action_checkbox"
+
+ROW, STACK = (
+    (
+        "dark:bg-base-900 border border-base-200 flex min-w-20 rounded-default "
+        "shadow-xs text-font-default-light dark:border-base-700 "
+        "dark:text-font-default-dark w-full",
+        "basis-1/3 border-r border-base-200 grow truncate last:border-r-0 "
+        "dark:border-base-700",
+        "block py-2 text-center",
+    ),
+    (
+        "border border-base-200 flex flex-col rounded-default shadow-xs "
+        "dark:border-base-700",
+        "border-b border-base-200 last:border-b-0 dark:border-base-700",
+        "block px-3 py-2",
+    ),
+)
+"""The skin's look of a filter: of its list, of a choice and of a choice's link."""
+CHOSEN = "font-semibold text-primary-600 dark:text-primary-500 "
+NOT_CHOSEN = "hover:text-base-700 dark:hover:text-base-200"
+HOVERED = "hover:text-primary-600 dark:hover:text-primary-500"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +56,8 @@ class Column:
     start: str
     end: str
     is_link: bool
+    empty: str
+    """What stands where there is no value."""
 
 
 @register.inclusion_tag("evidence/_list_rows.html", takes_context=True)
@@ -51,16 +74,33 @@ def list_rows(context: template.Context, cl: Any) -> dict[str, Any]:
     }
 
 
+@register.simple_tag
+def draw_choices(choices: list[dict[str, Any]], *, is_row: bool = False) -> SafeString:
+    """Draw the choices of a filter; a list has a dozen filters, and sixty choices."""
+    whole, part, link = ROW if is_row else STACK
+    pieces = [f'<ul class="{whole}">']
+    for choice in choices:
+        words = shown(choice["display"])
+        look = CHOSEN if choice["selected"] else NOT_CHOSEN
+        address = shown(iri_to_uri(choice["query_string"]))
+        pieces += (
+            f'\n<li class="{part} {look}">\n<a href="{address}" title="{words}"',
+            f' class="{link} {HOVERED}">\n{words}\n</a>\n</li>',
+        )
+    return join_markup([*pieces, "\n</ul>"])
+
+
 def make_columns(cl: Any, heads: list[dict[str, Any]]) -> list[Column]:
     """Return the columns of a list; the first that links to a row is its head."""
     columns: list[Column] = []
     has_link = False
+    empty = cl.model_admin.get_empty_value_display()
     for place, (name, head) in enumerate(zip(cl.list_display, heads, strict=True)):
         is_link = _links(cl, name, is_first=not has_link)
         tag = "th" if is_link and not has_link else "td"
         has_link = has_link or is_link
         columns.append(
-            Column(name, _start(tag, name, place, head), f"</{tag}>", is_link)
+            Column(name, _start(tag, name, place, head), f"</{tag}>", is_link, empty)
         )
     return columns
 
@@ -75,13 +115,11 @@ def _links(cl: Any, name: Any, *, is_first: bool) -> bool:
 
 def _start(tag: str, name: Any, place: int, head: dict[str, Any]) -> SafeString:
     if name == CHECKBOX:
-        return format_html(
+        return fill(
             '<{} class="{}" data-label="Select record">', tag, "action-checkbox"
         )
     called = getattr(name, "__name__", str(place)) if callable(name) else name
-    return format_html(
-        '<{} class="field-{}" data-label="{}">', tag, called, head["text"]
-    )
+    return fill('<{} class="field-{}" data-label="{}">', tag, called, head["text"])
 
 
 def draw_row(cl: Any, columns: list[Column], row: Model) -> SafeString:
@@ -89,10 +127,10 @@ def draw_row(cl: Any, columns: list[Column], row: Model) -> SafeString:
     address = _address(cl, row)
     pieces = ['<tr class="data-row">']
     for column in columns:
-        shown: str = conditional_escape(show_value(cl, column.name, row))
+        words = escaped(show_value(cl, column, row))
         if column.is_link and address:
-            shown = f'<a class="cf-to" {address}>{shown}</a>'
-        pieces += (column.start, shown, column.end)
+            words = f'<a class="cf-to" {address}>{words}</a>'
+        pieces += (column.start, words, column.end)
     return join_markup([*pieces, "</tr>"])
 
 
@@ -105,21 +143,20 @@ def _address(cl: Any, row: Model) -> SafeString | None:
     except NoReverseMatch:
         return None
     kept = {"preserved_filters": cl.preserved_filters, "opts": cl.opts}
-    href = format_html('href="{}"', add_preserved_filters(kept, url))
+    href = fill('href="{}"', add_preserved_filters(kept, url))
     if not cl.is_popup:
         return href
     value = row.serializable_value(str(cl.to_field or cl.lookup_opts.pk.attname))
-    return format_html('{} data-popup-opener="{}"', href, value)
+    return fill('{} data-popup-opener="{}"', href, value)
 
 
-def show_value(cl: Any, name: Any, row: Model) -> Any:
+def show_value(cl: Any, column: Column, row: Model) -> Any:
     """Return what a cell shows, as the skin shows it."""
-    nothing = cl.model_admin.get_empty_value_display()
     try:
-        field, attribute, value = lookup_field(name, row, cl.model_admin)
+        field, attribute, value = lookup_field(column.name, row, cl.model_admin)
     except ObjectDoesNotExist:
-        return nothing
-    nothing = getattr(attribute, "empty_value_display", nothing)
+        return column.empty
+    nothing = getattr(attribute, "empty_value_display", column.empty)
     if field is None or field.auto_created:
         return _computed(attribute, value, nothing)
     if isinstance(field, ForeignKey):

@@ -11,7 +11,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 from unfold.decorators import display
@@ -24,6 +23,7 @@ from evidence.admin.methods import takes_forms
 from evidence.admin.page_actions import ActionPages, RefusedForm
 from evidence.errors import CasefileError
 from evidence.handling import Tlp
+from evidence.markup import fill
 from evidence.templatetags.casefile import badge, show_mark, show_moment
 from incidents.admin.case_actions import ACTIONS
 from incidents.admin.case_forms import EditIncidentForm, OpenIncidentForm, initial_of
@@ -133,14 +133,14 @@ class IncidentAdmin(ActionPages, CasefileAdmin):
     @display(description="Reference", ordering="reference")
     def reference_link(self, incident: Incident) -> SafeString:
         restricted = badge("restricted", "Restricted") if incident.is_restricted else ""
-        return format_html(
+        return fill(
             '<span class="cf-reference">{}</span> {}', incident.reference, restricted
         )
 
     @display(description="Class")
     def class_code(self, incident: Incident) -> SafeString:
         playbook = incident.playbook_version.playbook
-        return format_html(
+        return fill(
             '<span title="{}" class="cf-nowrap">{}</span>',
             playbook.title,
             playbook.code,

@@ -8,10 +8,10 @@ from typing import Any
 import nh3
 from django import template
 from django.db import models
-from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
+from evidence.markup import fill
 from evidence.tones import tone_of
 from incidents.markdown import render_markdown
 from incidents.notification_texts import page_of
@@ -44,10 +44,8 @@ def clock_html(view: PhaseView) -> SafeString:
     """Return a clock in words that the page's script keeps counting."""
     moments, tone = view.tone_moments, tone_of(view.light)
     if not view.is_counting or moments is None:
-        return format_html(
-            '<span class="cf-clock" data-tone="{}">{}</span>', tone, view.words
-        )
-    return format_html(
+        return fill('<span class="cf-clock" data-tone="{}">{}</span>', tone, view.words)
+    return fill(
         '<span class="cf-clock" data-tone="{}" data-due="{}" data-watch-at="{}" '
         'data-warn-at="{}">{}</span>',
         tone,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
+import unfold
 from django.contrib import admin
+from django.contrib.admin.templatetags.admin_list import admin_list_filter
 from django.contrib.auth.models import User
+from django.template import Context, Template
 from django.test import Client
+from django.test.html import parse_html
 from django.urls import reverse
 from django.utils.html import strip_tags
 from unfold.templatetags.unfold_list import items_for_result
@@ -24,6 +29,11 @@ LISTS = (
     *("incidents_incident", "incidents_alert", "incidents_playbook"),
     *("evidence_auditentry", "auth_user", "policy_killswitch"),
 )
+SKIN = Path(unfold.__file__).parent
+FILTERED = {
+    "auth_user": {"is_active__exact": "1"},
+    "incidents_incident": {"severity__exact": "high"},
+}
 NOT_DRAWN = (
     *("list_editable", "list_sections", "ordering_field", "actions_row"),
     "change_list_datasets",
@@ -60,6 +70,20 @@ def test_rows_say_what_the_skins_rows_say(browser: Client, name: str) -> None:
         assert [*map(words, cells)] == [*map(words, theirs)]
         assert [*map(links, cells)] == [*map(links, theirs)]
         assert [cell[1:3] for cell in cells] == [cell[1:3] for cell in theirs]
+
+
+@pytest.mark.parametrize("name", sorted(FILTERED))
+def test_filters_are_the_skins(browser: Client, name: str) -> None:
+    skin = Template((SKIN / "templates/admin/filter.html").read_text())
+    url = reverse(f"admin:{name}_changelist")
+    cl: Any = browser.get(url, FILTERED[name]).context["cl"]
+    plain = [spec for spec in cl.filter_specs if spec.template == "admin/filter.html"]
+    assert plain
+    for spec in plain:
+        choices = list(spec.choices(cl))
+        given = {"title": spec.title, "choices": choices, "spec": spec}
+        theirs = skin.render(Context(given))
+        assert parse_html(admin_list_filter(cl, spec)) == parse_html(theirs)
 
 
 def test_names_from_outside_stay_words(browser: Client) -> None:
