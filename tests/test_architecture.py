@@ -42,7 +42,7 @@ LAYERS = {
         "picture_pdf playbooks proof postmortem_pdf rules scanner simulation "
         "storable_values set_clocks stored_moments text tones wording workflow zones"
     ),
-    "models": "models",
+    "models": "loading models",
     # What services stand on, and what reads rows for all of them.
     "ground": (
         "accounts audit case_queries counting_cache database health keyset "

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from evidence.api.base.rows import RowSerializer
 from evidence.api.tombstones import TombstoneSerializer
 from evidence.format.names import STEP_MEMBERS
 from evidence.models import (
@@ -18,7 +19,7 @@ from evidence.models import (
 from evidence.services.pruning import find_tombstone
 
 
-class ReportSummarySerializer(serializers.ModelSerializer):
+class ReportSummarySerializer(RowSerializer):
     incident = serializers.CharField(source="item.incident.reference", read_only=True)
 
     class Meta:
@@ -74,7 +75,7 @@ class ReportSerializer(ReportSummarySerializer):
         return TombstoneSerializer(stone).data if stone else None
 
 
-class VerificationErrorSerializer(serializers.ModelSerializer):
+class VerificationErrorSerializer(RowSerializer):
     class Meta:
         model = VerificationError
         fields = ("position", "entry_index", "sequence", "code", "message")
@@ -84,7 +85,7 @@ class VerificationErrorSerializer(serializers.ModelSerializer):
 STEP_FIELDS = ("index", *STEP_MEMBERS, "trusted")
 
 
-class ReplayStepSerializer(serializers.ModelSerializer):
+class ReplayStepSerializer(RowSerializer):
     class Meta:
         model = ReplayStep
         fields = STEP_FIELDS

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from evidence.api.base.rows import RowSerializer
 from evidence.api.fields import LinesField, MarkField, NameField, ReferenceField
 from evidence.audit.history import entry_document
 from evidence.models import (
@@ -34,7 +35,7 @@ class RemarkSerializer(serializers.Serializer):
     text = serializers.CharField()
 
 
-class EvidenceItemSerializer(serializers.ModelSerializer):
+class EvidenceItemSerializer(RowSerializer):
     incident = ReferenceField()
     received_by = NameField()
     tlp = MarkField()
@@ -163,7 +164,7 @@ class ExportAskingSerializer(serializers.Serializer):
     )
 
 
-class ExportSerializer(serializers.ModelSerializer):
+class ExportSerializer(RowSerializer):
     """An export: what was asked for, and what came of it."""
 
     incident = serializers.CharField(source="source.incident.reference", read_only=True)
@@ -228,7 +229,7 @@ class ExportSerializer(serializers.ModelSerializer):
         return [{"path": leak["path"], "kind": leak["kind"]} for leak in leaks]
 
 
-class CustodyEventSerializer(serializers.ModelSerializer):
+class CustodyEventSerializer(RowSerializer):
     incident = serializers.CharField(source="item.incident.reference", read_only=True)
 
     class Meta:
@@ -285,7 +286,7 @@ class AuditEntrySerializer(serializers.Serializer):
         return {str(name): document[str(name)] for name in self.fields}
 
 
-class AuditStreamSerializer(serializers.ModelSerializer):
+class AuditStreamSerializer(RowSerializer):
     """A stream by its newest entry, which covers all before it."""
 
     length = serializers.IntegerField(source="sequence", read_only=True)

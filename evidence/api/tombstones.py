@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from rest_framework import serializers
-
+from evidence.api.base.rows import RowSerializer
 from evidence.api.fields import NameField
 from evidence.models import Tombstone
 
 
-class TombstoneSerializer(serializers.ModelSerializer):
+class TombstoneSerializer(RowSerializer):
     """What was pruned, what it hashed to, and the archive that has it."""
 
     requested_by = NameField()

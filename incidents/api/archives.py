@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from evidence.api.base import filters
 from evidence.api.base.parsers import PlainJsonParser
 from evidence.api.base.permissions import require_scope
+from evidence.api.base.rows import RowSerializer
 from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.api.evidence import client_address
 from evidence.api.fields import MarkField, NameField, ReferenceField
@@ -40,7 +41,7 @@ VERDICTS = {
 }
 
 
-class CaseArchiveSerializer(serializers.ModelSerializer):
+class CaseArchiveSerializer(RowSerializer):
     """An archive of a case. `verdict` is its own checker's, null until it is made."""
 
     incident = ReferenceField()

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from evidence.api.base.parsers import PlainJsonParser
 from evidence.api.base.permissions import require_scope
 from evidence.api.base.views import ReadOnlyViewSet, person_of
+from evidence.loading import listed
 from evidence.models import ApiToken, TokenScope
 from incidents.api import filters, serializers
 from incidents.api.holds import HoldReasonSerializer, HoldSerializer
@@ -60,7 +61,8 @@ OUTCOME_FIELDS = (
 # A proxy that compresses answers makes a strong tag weak on the way. What was read has
 # a digest after the revision: phases and clocks move on without an edit.
 ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})(?:-[0-9a-f]{1,64})?"')
-HOLD_PEOPLE = ("held_by", "released_by")
+PEOPLE_OF_PHASES = ("completed_by", "waivers__waived_by", "waivers__revoked_by")
+STATE_OF_SWITCH = ("extension", "confirmation", "lift")
 IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
@@ -70,10 +72,10 @@ IF_MATCH = OpenApiParameter(
 
 
 def _phases() -> QuerySet[IncidentPhase]:
-    people = GateWaiver.objects.select_related("waived_by", "revoked_by")
-    return IncidentPhase.objects.select_related(
-        "completed_by", "gate_record"
-    ).prefetch_related(Prefetch("waivers", people))
+    waivers = GateWaiver.objects.all()
+    return IncidentPhase.objects.select_related("gate_record").prefetch_related(
+        listed("waivers", waivers)
+    )
 
 
 class PreconditionRequired(APIException):
@@ -89,12 +91,7 @@ class IncidentViewSet(RestrictionActions, ReadOnlyViewSet):
     """Cases with their extensions, phases and clocks."""
 
     queryset = Incident.objects.select_related(
-        "playbook_version__playbook",
-        "lead",
-        "team",
-        "opened_by",
-        "closed_by",
-        "duplicate_of",
+        "playbook_version__playbook", "team", "duplicate_of"
     ).defer("playbook_version__document")
     serializer_class = serializers.IncidentSerializer
     filterset_class = filters.IncidentFilter
@@ -105,19 +102,26 @@ class IncidentViewSet(RestrictionActions, ReadOnlyViewSet):
     write_scope = TokenScope.CASES_WRITE
     ordering_fields = ("id", "detected_at", "last_activity_at")
     also_ordered_by = ("reference", "title", "lead")
+    people = (
+        *("lead", "opened_by", "closed_by"),
+        *("holds__held_by", "holds__released_by"),
+        *("cycles__ending__lead", "cycles__ending__ended_by"),
+        *(f"cycles__phases__{way}" for way in PEOPLE_OF_PHASES),
+    )
 
     def get_queryset(self) -> QuerySet[Incident]:
-        cycles = Cycle.objects.select_related(
-            "ending__original", "ending__lead", "ending__ended_by"
-        ).prefetch_related(Prefetch("phases", _phases()))
+        # Those of one cycle, each: the order of cycles among them says nothing.
+        phases = _phases().order_by("position")
+        cycles = Cycle.objects.select_related("ending__original")
+        switches = KillSwitch.objects.select_related(*STATE_OF_SWITCH)
         incidents: Any = super().get_queryset()
         return incidents.visible_to(self.request.user).prefetch_related(
-            "extensions",
-            "related",
-            "ticket_links",
-            Prefetch("cycles", cycles),
-            Prefetch("holds", CaseHold.objects.select_related(*HOLD_PEOPLE)),
-            Prefetch("kill_switches", KillSwitch.objects.with_people()),
+            listed("extensions"),
+            listed("related"),
+            listed("ticket_links"),
+            listed("cycles", cycles.prefetch_related(listed("phases", phases))),
+            listed("holds", CaseHold.objects.all()),
+            listed("kill_switches", switches),
         )
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -239,6 +243,7 @@ class PhaseViewSet(ReadOnlyViewSet):
     serializer_class = serializers.PhaseSerializer
     filterset_class = filters.PhaseFilter
     read_permission = "incidents.view_incidentphase"
+    people = PEOPLE_OF_PHASES
 
     def get_queryset(self) -> QuerySet[IncidentPhase]:
         visible = Incident.objects.visible_to(self.request.user)

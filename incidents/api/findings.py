@@ -8,6 +8,7 @@ from django.db.models import Prefetch, QuerySet
 from rest_framework import serializers
 
 from evidence.api.base import filters
+from evidence.api.base.rows import RowSerializer
 from evidence.api.base.views import ReadOnlyViewSet
 from evidence.api.fields import NameField, ReferenceField
 from evidence.models import EvidenceItem
@@ -16,7 +17,7 @@ from incidents.findings import CODES, Verdict
 from incidents.models import Finding, FindingReview
 
 
-class FindingReviewSerializer(serializers.ModelSerializer):
+class FindingReviewSerializer(RowSerializer):
     """What a person said to a finding."""
 
     reviewed_by = NameField()
@@ -44,7 +45,7 @@ class PointerSerializer(serializers.Serializer):
         return instance
 
 
-class FindingSerializer(serializers.ModelSerializer):
+class FindingSerializer(RowSerializer):
     """One answer to one question of a class, as `answer_playbook` writes it.
 
     `is_current` false: a newer answer took its place. The last of `reviews` counts.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from evidence.api.base.rows import RowSerializer
 from evidence.api.fields import LinesField, NameField
 from evidence.text import REASON_LENGTH
 from incidents.models import CaseHold
 
 
-class HoldSerializer(serializers.ModelSerializer):
+class HoldSerializer(RowSerializer):
     """A hold; `released_at` null: it stands, and nothing of the case is pruned."""
 
     held_by = NameField()

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evidence.api.base import filters
+from evidence.api.base.rows import RowSerializer
 from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.api.fields import NameField, ReferenceField
 from evidence.handling import CHOICES
@@ -60,7 +61,7 @@ def _newest_work(rows: Any) -> dict[str, Any] | None:
     return dict(FileWorkSerializer(newest).data) if newest else None
 
 
-class ReviewSerializer(serializers.ModelSerializer):
+class ReviewSerializer(RowSerializer):
     """A reviewer's answer. `is_void`: it signed a text that was taken up again."""
 
     reviewer = NameField()
@@ -102,7 +103,7 @@ class ReviewSerializer(serializers.ModelSerializer):
         return _newest_work(review.archivings.all())
 
 
-class VersionSerializer(serializers.ModelSerializer):
+class VersionSerializer(RowSerializer):
     """A version. Its hash is over the canonical form of `document`."""
 
     incident = ReferenceField(source="postmortem.cycle.incident")
@@ -141,7 +142,7 @@ class VersionDetailSerializer(VersionSerializer):
         read_only_fields = fields
 
 
-class PostmortemSerializer(serializers.ModelSerializer):
+class PostmortemSerializer(RowSerializer):
     """A postmortem. Drafts are not handed out; `versions` are what was submitted."""
 
     incident = ReferenceField(source="cycle.incident")
@@ -167,7 +168,7 @@ class PostmortemSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class ActionItemSerializer(serializers.ModelSerializer):
+class ActionItemSerializer(RowSerializer):
     incident = ReferenceField()
     cycle = serializers.IntegerField(source="cycle.number", read_only=True)
     owner = NameField()

@@ -8,6 +8,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from evidence.loading import read_listed
 from evidence.models import AppendOnlyModel, EvidenceItem, VerificationReport
 from evidence.models.case_bound import CaseBound, CaseBoundManager
 from evidence.models.columns import has_text, optional_person_field, person_field
@@ -214,7 +215,7 @@ class IncidentPhase(CaseBound):
             due_at=self.due_at,
             completed_at=self.completed_at,
             stopped_at=self.cycle.ended_at,
-            waived=any(waiver.is_in_force for waiver in self.waivers.all()),
+            waived=any(waiver.is_in_force for waiver in read_listed(self, "waivers")),
         )
 
 

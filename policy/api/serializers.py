@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from evidence.api.base.rows import RowSerializer
 from evidence.api.fields import LinesField, NameField, ReferenceField
 from policy.models import (
     Extension,
@@ -33,7 +34,7 @@ class ExtensionField(serializers.SlugRelatedField):
         super().__init__(slug_field="extension_id", read_only=True, **kwargs)
 
 
-class ExtensionSerializer(serializers.ModelSerializer):
+class ExtensionSerializer(RowSerializer):
     versions: serializers.SlugRelatedField = serializers.SlugRelatedField(
         slug_field="version", many=True, read_only=True
     )
@@ -79,7 +80,7 @@ class TrustMomentSerializer(serializers.Serializer):
     trust_state = serializers.ChoiceField([(s.value, s.value) for s in TrustState])
 
 
-class TrustTransitionSerializer(serializers.ModelSerializer):
+class TrustTransitionSerializer(RowSerializer):
     extension = ExtensionField()
     incident = ReferenceField()
     approved_by = NameField()
@@ -101,7 +102,7 @@ class TrustTransitionSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class ConfirmationSerializer(serializers.ModelSerializer):
+class ConfirmationSerializer(RowSerializer):
     confirmed_by = NameField()
 
     class Meta:
@@ -110,7 +111,7 @@ class ConfirmationSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class LiftSerializer(serializers.ModelSerializer):
+class LiftSerializer(RowSerializer):
     requested_by = NameField()
     approved_by = NameField()
 
@@ -129,7 +130,7 @@ class InstructionSerializer(serializers.Serializer):
     limits = serializers.CharField()
 
 
-class KillSwitchSerializer(serializers.ModelSerializer):
+class KillSwitchSerializer(RowSerializer):
     """A kill switch. Ordered and effective are two times; a lift is a third."""
 
     extension = ExtensionField()
@@ -204,7 +205,7 @@ class SnapshotUploadSerializer(serializers.Serializer):
     )
 
 
-class PolicySnapshotSerializer(serializers.ModelSerializer):
+class PolicySnapshotSerializer(RowSerializer):
     incident = ReferenceField()
     taken_by = NameField()
 
@@ -251,7 +252,7 @@ class PolicySnapshotDetailSerializer(PolicySnapshotSerializer):
         return list_decisions(snapshot)
 
 
-class RollbackProofSerializer(serializers.ModelSerializer):
+class RollbackProofSerializer(RowSerializer):
     given_by = NameField()
     is_explained = serializers.SerializerMethodField()
 
@@ -273,7 +274,7 @@ class RollbackProofSerializer(serializers.ModelSerializer):
         return proof.snapshot.explanation_item_id is not None
 
 
-class RollbackSerializer(serializers.ModelSerializer):
+class RollbackSerializer(RowSerializer):
     incident = ReferenceField()
     requested_by = NameField()
     decided_by = NameField()
@@ -309,7 +310,7 @@ class RollbackSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class ScanReportSerializer(serializers.ModelSerializer):
+class ScanReportSerializer(RowSerializer):
     incident = serializers.CharField(source="item.incident.reference", read_only=True)
 
     class Meta:
@@ -334,7 +335,7 @@ class ScanReportSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class ScanEntrySerializer(serializers.ModelSerializer):
+class ScanEntrySerializer(RowSerializer):
     class Meta:
         model = ScanEntry
         fields = (

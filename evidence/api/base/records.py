@@ -19,6 +19,7 @@ from rest_framework.routers import SimpleRouter
 
 from evidence.api.base import filters
 from evidence.api.base.orderings import NATURAL_KEYS
+from evidence.api.base.rows import RowSerializer
 from evidence.api.base.views import ReadOnlyViewSet
 
 
@@ -100,7 +101,7 @@ class RequiringViewSet(ReadOnlyViewSet):
         return rows
 
 
-class RecordSerializer(serializers.ModelSerializer):
+class RecordSerializer(RowSerializer):
     """A row as it is stored; people, cases and extensions by what they are called."""
 
     told: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}

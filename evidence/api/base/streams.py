@@ -21,6 +21,7 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from evidence.api.base.pagination import KeysetPagination, beyond_row, read_count
 from evidence.keyset import find_last, take_slice
+from evidence.loading import load_people
 from evidence.spreadsheets import safe_cell
 
 BATCH_ROWS = 500
@@ -56,7 +57,7 @@ def stream_list(view: Any, request: Request) -> StreamingHttpResponse:
     write = csv_lines if renderer.format == CsvRenderer.format else json_lines
     fields = list(view.get_serializer(many=True).child.fields)
     shown: list[int] = []
-    batches = _noting(paginator.batches(bounded), shown)
+    batches = _noting(paginator.batches(bounded), view.people, shown)
     response = StreamingHttpResponse(
         write(
             fields, (view.get_serializer(batch, many=True).data for batch in batches)
@@ -72,9 +73,12 @@ def stream_list(view: Any, request: Request) -> StreamingHttpResponse:
     return response
 
 
-def _noting(batches: Iterator[list[Any]], keys: list[int]) -> Iterator[list[Any]]:
-    """Yield the batches, and keep the keys of their rows."""
+def _noting(
+    batches: Iterator[list[Any]], people: tuple[str, ...], keys: list[int]
+) -> Iterator[list[Any]]:
+    """Yield the batches with who is named on them, and keep the keys of their rows."""
     for batch in batches:
+        load_people(batch, *people)
         keys.extend(row.pk for row in batch)
         yield batch
 

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from evidence.api.base.pagination import KeysetPagination
 from evidence.api.base.streams import STREAMED, stream_list
+from evidence.loading import load_people
 from evidence.models import TokenScope
 from evidence.models.case_bound import shown
 
@@ -52,12 +53,16 @@ class StrictFilterBackend(DjangoFilterBackend):
         filterset = self.get_filterset_class(view, queryset)
         known = set(filterset.base_filters) if filterset else set()
         known |= PAGING_PARAMETERS | set(getattr(view, "extra_parameters", ()))
-        unknown = sorted(set(request.query_params) - known)
+        asked = set(request.query_params)
+        unknown = sorted(asked - known)
         if unknown:
             raise ValidationError(
                 dict.fromkeys(unknown, "There is no such parameter here."),
                 code="unknown_parameter",
             )
+        # The form that reads filters is made of them all: dearer than most queries.
+        if filterset and not any(name in asked for name in filterset.base_filters):
+            return queryset
         return super().filter_queryset(request, queryset, view)
 
 
@@ -77,6 +82,8 @@ class ResourceViewSet(viewsets.GenericViewSet[Any]):
     """Where a row has its case; of what has none, everybody who may read sees all."""
     is_shown_without_case = False
     """Whether a row that could have a case, and has none, is shown."""
+    people: tuple[str, ...] = ()
+    """Who is named on a row, by paths: read in one query, and joined nowhere."""
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
         """Return the serializer, of reading with the fields that were asked for."""
@@ -85,6 +92,16 @@ class ResourceViewSet(viewsets.GenericViewSet[Any]):
         if wanted is not None and self.action in READING:
             _keep_fields(getattr(serializer, "child", serializer), wanted)
         return serializer
+
+    def get_object(self) -> Any:
+        row = super().get_object()
+        load_people([row], *self.people)
+        return row
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        rows = super().paginate_queryset(queryset)
+        load_people(rows or (), *self.people)
+        return rows
 
     def get_queryset(self) -> QuerySet[Any]:
         # A view's rows were asked for when its class was made, and nobody was looking.

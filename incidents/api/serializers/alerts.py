@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from evidence.api.base.rows import RowSerializer
 from evidence.api.fields import NameField, ReferenceField
 from evidence.api.tombstones import TombstoneSerializer
 from evidence.models import TombstoneKind
@@ -14,7 +15,7 @@ from evidence.services.pruning import find_tombstone
 from incidents.models import Alert, AlertAssignment, AlertRule
 
 
-class AssignmentSerializer(serializers.ModelSerializer):
+class AssignmentSerializer(RowSerializer):
     incident = ReferenceField()
     previous_incident = ReferenceField()
     assigned_by = NameField()
@@ -32,7 +33,7 @@ class AssignmentSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class AlertSerializer(serializers.ModelSerializer):
+class AlertSerializer(RowSerializer):
     """An alert. `decision` is what the rules made of it, `incident` its case now.
 
     `waiting`: the rules have not looked at it yet, which they do within moments.
@@ -98,7 +99,7 @@ class AlertDetailSerializer(AlertSerializer):
         return TombstoneSerializer(stone).data if stone else None
 
 
-class AlertRuleSerializer(serializers.ModelSerializer):
+class AlertRuleSerializer(RowSerializer):
     class Meta:
         model = AlertRule
         fields = (

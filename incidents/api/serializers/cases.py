@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from evidence.api.base.rows import RowSerializer
 from evidence.api.fields import NameField, OtherReferenceField, ReferenceField
 from incidents.api.holds import HoldSerializer
 from incidents.api.serializers.phases import CycleSerializer
@@ -14,14 +15,14 @@ from policy.models import KillSwitch
 from policy.rules.kill_switch import KillSwitchState
 
 
-class TicketSerializer(serializers.ModelSerializer):
+class TicketSerializer(RowSerializer):
     class Meta:
         model = TicketLink
         fields = ("ticket", "url", "added_at")
         read_only_fields = fields
 
 
-class KillOrderSerializer(serializers.ModelSerializer):
+class KillOrderSerializer(RowSerializer):
     """A kill switch that a case ordered. An order is no effect until confirmed."""
 
     extension: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
@@ -35,7 +36,7 @@ class KillOrderSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class IncidentSerializer(serializers.ModelSerializer):
+class IncidentSerializer(RowSerializer):
     """A case. `revision` is what an edit names, so that nobody overwrites another."""
 
     playbook = serializers.CharField(

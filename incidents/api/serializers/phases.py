@@ -8,12 +8,13 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from evidence.api.base.rows import RowSerializer
 from evidence.api.fields import NameField, OtherReferenceField
 from incidents.models import Cycle, CycleEnding, GateWaiver, IncidentPhase
 from incidents.workflow.clocks import ClockState, clock_state
 
 
-class WaiverSerializer(serializers.ModelSerializer):
+class WaiverSerializer(RowSerializer):
     """A waiver; `revoked_at` null: it is in force."""
 
     condition = serializers.CharField(source="condition_key", read_only=True)
@@ -59,7 +60,7 @@ class GateConditionSerializer(serializers.Serializer):
     open_items = OpenItemSerializer(many=True, default=list)
 
 
-class PhaseSerializer(serializers.ModelSerializer):
+class PhaseSerializer(RowSerializer):
     """A phase with its clock: when it counts from, is due, was completed, was late.
 
     `clock` is how the clock stands now, or stood when its phase or cycle ended; `gate`
@@ -119,7 +120,7 @@ class CyclePhaseSerializer(PhaseSerializer):
         read_only_fields = fields
 
 
-class EndingSerializer(serializers.ModelSerializer):
+class EndingSerializer(RowSerializer):
     """As what a cycle was closed, and what the case was then: it stays."""
 
     original = OtherReferenceField()
@@ -144,7 +145,7 @@ class EndingSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class CycleSerializer(serializers.ModelSerializer):
+class CycleSerializer(RowSerializer):
     ending = EndingSerializer(read_only=True, allow_null=True)
     phases = CyclePhaseSerializer(many=True, read_only=True)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from rest_framework import serializers
 
+from evidence.api.base.rows import RowSerializer
 from evidence.api.fields import NameField
 from incidents.models import Playbook, PlaybookVersion
 
 
-class PlaybookVersionSerializer(serializers.ModelSerializer):
+class PlaybookVersionSerializer(RowSerializer):
     playbook = serializers.CharField(source="playbook.code", read_only=True)
     loaded_by = NameField()
 
@@ -29,7 +30,7 @@ class PlaybookVersionSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class PlaybookSerializer(serializers.ModelSerializer):
+class PlaybookSerializer(RowSerializer):
     """A class of incident with the numbers of its versions, newest first."""
 
     versions: serializers.SlugRelatedField[Any] = serializers.SlugRelatedField(
