@@ -9,6 +9,7 @@ from django.db.models import Prefetch
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 
+from evidence.loading import load_people
 from evidence.models import EvidenceItem, VerificationReport
 from incidents.admin.checklist_views import ChoiceView, ConditionView, ItemView
 from incidents.admin.finding_views import view_findings
@@ -108,11 +109,13 @@ def _chosen_phase(
 
 def _items(cycle: Cycle, row: IncidentPhase) -> list[ChecklistItem]:
     links = Prefetch("links", ArtifactLink.objects.select_related("evidence_item"))
-    return list(
+    items = list(
         cycle.checklist.filter(phase=row.phase)
-        .select_related("answered_by", "assignee", "playbook_version__playbook")
+        .select_related("playbook_version__playbook")
         .prefetch_related(links, "entries", "decisions")
     )
+    load_people(items, "answered_by", "assignee")
+    return items
 
 
 def _condition_views(

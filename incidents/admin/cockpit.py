@@ -14,6 +14,7 @@ from django.utils import timezone
 from evidence.admin.base import read_key
 from evidence.audit.history import incident_stream
 from evidence.audit.reads.looking import who_looked
+from evidence.loading import load_people
 from evidence.models import AuditEntry
 from evidence.models.case_bound import is_shown
 from evidence.tones import tone_of
@@ -35,7 +36,6 @@ from incidents.models import (
     AlertAssignment,
     Cycle,
     CycleEnding,
-    GateWaiver,
     Incident,
     IncidentPhase,
 )
@@ -51,6 +51,13 @@ from policy.admin.kill_orders import OrderView, order_views
 
 TabContext = Callable[[HttpRequest, Incident, Cycle, CaseSwitches], dict[str, Any]]
 HISTORY_PAGE = 50
+PEOPLE = (
+    *("lead", "opened_by", "closed_by"),
+    *("cycles__ending__lead", "cycles__ending__ended_by"),
+    *("cycles__phases__completed_by", "cycles__phases__due_set_by"),
+    *("cycles__phases__waivers__waived_by", "cycles__phases__waivers__revoked_by"),
+)
+"""Who is named in a case's head and on its phases."""
 
 
 @dataclass(frozen=True)
@@ -118,39 +125,26 @@ TABS: tuple[Tab, ...] = (
 
 def find_incident(request: HttpRequest, incident_id: str) -> Incident:
     """Return the case with all its page reads; 404 for a hidden and a missing one."""
-    people = GateWaiver.objects.select_related("waived_by", "revoked_by")
     endings = Cycle.objects.select_related(
-        "ending__original",
-        "ending__lead",
-        "ending__ended_by",
-        "ending__playbook_version__playbook",
+        "ending__original", "ending__playbook_version__playbook"
     )
-    phases = Prefetch(
-        "cycles__phases",
-        IncidentPhase.objects.select_related(
-            "completed_by", "due_set_by", "gate_record"
-        ).prefetch_related(Prefetch("waivers", people)),
-    )
-    found = (
-        with_hold(
-            with_mark(
-                Incident.objects.visible_to(request.user), read_key(incident_id) or 0
-            )
-        )
-        .select_related(
-            "playbook_version__playbook",
-            "lead",
-            "team",
-            "opened_by",
-            "closed_by",
-            "duplicate_of",
-        )
+    # Those of one cycle, each: the order of cycles among them says nothing.
+    phases = IncidentPhase.objects.select_related("gate_record").order_by("position")
+    visible = Incident.objects.visible_to(request.user)
+    rows = (
+        with_hold(with_mark(visible, read_key(incident_id) or 0))
+        .select_related("playbook_version__playbook", "team", "duplicate_of")
         .prefetch_related("extensions", "ticket_links", "related", "duplicates")
-        .prefetch_related(Prefetch("cycles", endings), phases)
-        .first()
+        .prefetch_related(
+            Prefetch("cycles", endings),
+            Prefetch("cycles__phases", phases.prefetch_related("waivers")),
+        )
     )
-    if found is None:
-        raise Http404
+    try:
+        found = rows.get()
+    except Incident.DoesNotExist as error:
+        raise Http404 from error
+    load_people([found], *PEOPLE)
     return found
 
 

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
+from evidence.loading import load_people
 from evidence.models.case_bound import is_shown
 from incidents.models import Incident
 from policy.models import KillSwitch, TrustTransition
 from policy.rules.kill_switch import KillSwitchState
+
+READ_WITH = ("extension", "incident", "confirmation", "lift")
+"""What says how far a kill switch has come: of one that stands, nobody lifted it."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,8 @@ def read_switches(incident: Incident) -> CaseSwitches:
     concerns = Q(incident=incident) | Q(extension__in=names) | Q(extension__isnull=True)
     # What stands counts, no matter who ordered it: only what is shown of it is less.
     standing = KillSwitch.everything.active().filter(concerns)
-    found = tuple(standing.with_people().order_by("id"))
+    found = tuple(standing.select_related(*READ_WITH).order_by("id"))
+    load_people(found, "ordered_by", "confirmation__confirmed_by")
     hidden = frozenset(each.pk for each in found if not is_shown(each.incident))
     return CaseSwitches(incident.pk, names, found, hidden)
 
