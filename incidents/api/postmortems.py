@@ -297,14 +297,13 @@ class PostmortemVersionViewSet(ReadOnlyViewSet):
 class ActionItemViewSet(ReadOnlyViewSet):
     """Action items of all cases, open and closed."""
 
-    queryset = ActionItem.objects.select_related(
-        "incident", "cycle", "owner", "created_by", "closed_by"
-    )
+    queryset = ActionItem.objects.select_related("incident", "cycle")
     serializer_class = ActionItemSerializer
     filterset_class = ActionItemFilter
     read_permission = "incidents.view_actionitem"
     ordering_fields = ("id", "due_on")
     also_ordered_by = ("item_type", "owner", "state", "incident")
+    people = ("owner", "created_by", "closed_by")
 
     def get_queryset(self) -> QuerySet[ActionItem]:
         rows: Any = super().get_queryset()

@@ -106,7 +106,9 @@ class TrustTransitionViewSet(ReadOnlyViewSet):
 class KillSwitchViewSet(ReadOnlyViewSet):
     """Kill switches, each with what the runtime is to run."""
 
-    queryset = KillSwitch.objects.with_people()
+    queryset = KillSwitch.objects.select_related(
+        "extension", "incident", "confirmation", "lift"
+    )
     serializer_class = policy_serializers.KillSwitchSerializer
     filterset_class = filters.KillSwitchFilter
     parser_classes = (PlainJsonParser,)
@@ -115,6 +117,10 @@ class KillSwitchViewSet(ReadOnlyViewSet):
     write_scope = TokenScope.POLICY_WRITE
     ordering_fields = ("id", "ordered_at")
     also_ordered_by = ("extension", "incident", "ordered_by", "reason")
+    people = (
+        *("ordered_by", "confirmation__confirmed_by"),
+        *("lift__requested_by", "lift__approved_by"),
+    )
 
     @extend_schema(
         request=policy_serializers.ConfirmSerializer,
@@ -186,15 +192,16 @@ class PolicySnapshotViewSet(ReadOnlyViewSet):
 class RollbackViewSet(ReadOnlyViewSet):
     """Rollbacks with their plans, and what deviates from them."""
 
-    queryset = Rollback.objects.select_related(
-        "incident", "requested_by", "decided_by", "closed_by"
-    ).prefetch_related("proofs__given_by", "proofs__snapshot")
+    queryset = Rollback.objects.select_related("incident").prefetch_related(
+        "proofs__snapshot"
+    )
     serializer_class = policy_serializers.RollbackSerializer
     filterset_class = filters.RollbackFilter
     read_permission = "policy.view_rollback"
     incident_lookup = "incident"
     ordering_fields = ("id", "requested_at")
     also_ordered_by = ("state", "incident", "requested_by", "decided_by")
+    people = ("requested_by", "decided_by", "closed_by", "proofs__given_by")
 
 
 class ScanReportViewSet(ReadOnlyViewSet):
