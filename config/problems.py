@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 import structlog
 from django.conf import settings
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -25,14 +26,32 @@ from evidence.errors import CasefileError, as_refusal
 
 API = "/api/"
 NOT_NOW = "This cannot be done just now"
+ENDED = (
+    "Your session was ended while this request was on its way. What was sent may have "
+    "been done all the same: sign in, and look before it is sent once more."
+)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what was refused before a view was found, such as a wrong host name."""
+    """Answer what was refused before a view was found, such as a wrong host name.
+
+    Only a session that is gone is told of afterwards.
+    """
+    if isinstance(exception, SessionInterrupted):
+        return _session_ended(request)
     if _is_api(request):
         detail = "The request cannot be taken: its host name or its form is wrong."
         return problem_response(request, 400, "malformed_request", detail)
     return HttpResponse(render_to_string("400.html"), status=400)
+
+
+def _session_ended(request: HttpRequest) -> HttpResponse:
+    """Answer who was signed in until the view was done, and is no longer."""
+    if _is_api(request):
+        return problem_response(request, 401, "not_authenticated", ENDED)
+    typed = typed_texts(request) if request.method == "POST" else {}
+    page = render_to_string("session_ended.html", {"typed": typed})
+    return HttpResponse(page, status=HTTPStatus.FORBIDDEN)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

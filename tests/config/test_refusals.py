@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
@@ -12,6 +13,7 @@ from pytest_django import Settings
 
 from config import urls
 from config.problems import server_error
+from evidence.admin.methods import takes_forms
 from evidence.errors import EvidenceError, PermissionRefused, StorageUnavailable
 from tests.conftest import PASSWORD
 
@@ -36,7 +38,16 @@ def refuse(request: HttpRequest, how: str) -> HttpResponse:
     }[how]
 
 
+def end_own_session(request: HttpRequest, **how: str) -> HttpResponse:
+    """Work on while somebody ends the session of who asks."""
+    request.session["worked"] = True
+    Session.objects.filter(pk=request.session.session_key).delete()
+    return HttpResponse("done")
+
+
 urlpatterns = [
+    path("pages/ended/", takes_forms(end_own_session)),
+    path("api/v1/outside/ended/", end_own_session),
     path("pages/<slug:how>/", refuse),
     path("api/v1/outside/<slug:how>/", refuse),
     *urls.urlpatterns,
@@ -168,3 +179,20 @@ def test_style_sheet_asks_no_other_site() -> None:
     sheet = SHEET.read_text()
     assert "url(" not in sheet
     assert "@import" not in sheet
+
+
+@pytest.mark.django_db
+def test_session_that_ends_under_way_is_told_without_a_promise(
+    pages: Client, responder: User
+) -> None:
+    pages.force_login(responder)
+    answer = pages.post("/pages/ended/", {"reason": "<b>what I typed</b>"})
+    content = require_page(answer, 403)
+    assert b"Your session has ended" in content
+    assert b"may have been done" in content
+    assert b"Nothing was changed" not in content
+    assert b"&lt;b&gt;what I typed" in content
+    pages.force_login(responder)
+    answer = pages.get("/api/v1/outside/ended/")
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    assert "may have been done" in answer.json()["detail"]
