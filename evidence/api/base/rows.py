@@ -21,7 +21,7 @@ from evidence.loading import read_listed
 
 Reader = Callable[[Any], Any]
 PLAIN = (Field.get_attribute, RelatedField.get_attribute)
-"""Reads what the field's source names; of a relation by its key nothing here does."""
+"""Read what the field's source names; of a relation by its key, see `_is_plain`."""
 
 
 class RowSerializer(serializers.ModelSerializer[Any]):
@@ -52,7 +52,7 @@ class RowSerializer(serializers.ModelSerializer[Any]):
 def reader_of(field: Any, model: type[Model]) -> Reader:
     """Return what reads a field's value of a row, the short way where there is one."""
     is_many = isinstance(field, serializers.ListSerializer | ManyRelatedField)
-    is_plain = type(field).get_attribute in PLAIN
+    is_plain = _is_plain(field)
     if field.source == "*" and is_plain:
         return _itself
     if (is_many or is_plain) and len(field.source_attrs) == 1:
@@ -65,6 +65,16 @@ def reader_of(field: Any, model: type[Model]) -> Reader:
         if is_plain and relation.concrete and not relation.many_to_many:
             return attrgetter(name)
     return cast(Reader, field.get_attribute)
+
+
+def _is_plain(field: Any) -> bool:
+    """Return whether a field reads all of what its source names.
+
+    A relation that is written by its key reads no more than the key of the row itself:
+    the other row would be asked for, once for each.
+    """
+    by_key = isinstance(field, RelatedField) and field.use_pk_only_optimization()
+    return type(field).get_attribute in PLAIN and not by_key
 
 
 def _itself(row: Any) -> Any:
