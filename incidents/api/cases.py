@@ -62,7 +62,6 @@ OUTCOME_FIELDS = (
 # a digest after the revision: phases and clocks move on without an edit.
 ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})(?:-[0-9a-f]{1,64})?"')
 PEOPLE_OF_PHASES = ("completed_by", "waivers__waived_by", "waivers__revoked_by")
-STATE_OF_SWITCH = ("extension", "confirmation", "lift")
 IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
@@ -113,7 +112,6 @@ class IncidentViewSet(RestrictionActions, ReadOnlyViewSet):
         # Those of one cycle, each: the order of cycles among them says nothing.
         phases = _phases().order_by("position")
         cycles = Cycle.objects.select_related("ending__original")
-        switches = KillSwitch.objects.select_related(*STATE_OF_SWITCH)
         incidents: Any = super().get_queryset()
         return incidents.visible_to(self.request.user).prefetch_related(
             listed("extensions"),
@@ -121,7 +119,7 @@ class IncidentViewSet(RestrictionActions, ReadOnlyViewSet):
             listed("ticket_links"),
             listed("cycles", cycles.prefetch_related(listed("phases", phases))),
             listed("holds", CaseHold.objects.all()),
-            listed("kill_switches", switches),
+            listed("kill_switches", KillSwitch.objects.with_state()),
         )
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:

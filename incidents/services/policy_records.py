@@ -13,9 +13,6 @@ from incidents.models import Incident
 from policy.models import KillSwitch, TrustTransition
 from policy.rules.kill_switch import KillSwitchState
 
-READ_WITH = ("extension", "incident", "confirmation", "lift")
-"""What says how far a kill switch has come: of one that stands, nobody lifted it."""
-
 
 @dataclass(frozen=True)
 class CaseSwitches:
@@ -117,7 +114,7 @@ def kill_switches_of(incident: Incident) -> list[KillSwitch]:
 
 
 def read_switches(incident: Incident) -> CaseSwitches:
-    """Return the kill switches that stand and concern a case, in one query.
+    """Return the kill switches that stand and concern a case.
 
     Those that it gave, those that name an extension of it, and those that stop all.
     """
@@ -127,7 +124,8 @@ def read_switches(incident: Incident) -> CaseSwitches:
     concerns = Q(incident=incident) | Q(extension__in=names) | Q(extension__isnull=True)
     # What stands counts, no matter who ordered it: only what is shown of it is less.
     standing = KillSwitch.everything.active().filter(concerns)
-    found = tuple(standing.select_related(*READ_WITH).order_by("id"))
+    found = tuple(standing.with_state().select_related("incident").order_by("id"))
+    # Of one that stands, nobody lifted it.
     load_people(found, "ordered_by", "confirmation__confirmed_by")
     hidden = frozenset(each.pk for each in found if not is_shown(each.incident))
     return CaseSwitches(incident.pk, names, found, hidden)

@@ -106,9 +106,7 @@ class TrustTransitionViewSet(ReadOnlyViewSet):
 class KillSwitchViewSet(ReadOnlyViewSet):
     """Kill switches, each with what the runtime is to run."""
 
-    queryset = KillSwitch.objects.select_related(
-        "extension", "incident", "confirmation", "lift"
-    )
+    queryset = KillSwitch.objects.with_state().select_related("incident")
     serializer_class = policy_serializers.KillSwitchSerializer
     filterset_class = filters.KillSwitchFilter
     parser_classes = (PlainJsonParser,)

@@ -68,10 +68,13 @@ class KillSwitchQuerySet(models.QuerySet["KillSwitch"]):
         """Keep those that stop this extension, by name or by stopping all."""
         return self.filter(Q(extension=extension) | Q(scope=KillSwitchScope.ALL.value))
 
+    def with_state(self) -> "KillSwitchQuerySet":
+        """Select what says how far each has come."""
+        return self.select_related("extension", "confirmation", "lift")
+
     def with_people(self) -> "KillSwitchQuerySet":
         """Select what says how far each has come, and who did what."""
-        return self.select_related(
-            "extension",
+        return self.with_state().select_related(
             "incident",
             "ordered_by",
             "confirmation__confirmed_by",
