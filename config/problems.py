@@ -50,7 +50,7 @@ def _session_ended(request: HttpRequest) -> HttpResponse:
     if _is_api(request):
         return problem_response(request, 401, "not_authenticated", ENDED)
     typed = typed_texts(request) if request.method == "POST" else {}
-    page = render_to_string("session_ended.html", {"typed": typed})
+    page = render_to_string("session_ended.html", {"message": ENDED, "typed": typed})
     return HttpResponse(page, status=HTTPStatus.FORBIDDEN)
 
 
