@@ -137,7 +137,6 @@ def _key_of_case(reference: str, response: HttpResponse) -> str:
     model = apps.get_model(CASE)
     if row is not None and type(row) is model and row.reference == reference:
         return str(row.pk)
-    rows = model._base_manager.filter(reference=reference).order_by()
     rows = model._base_manager.filter(reference=reference)
     return str(rows.values_list("pk", flat=True).first())
 

@@ -14,12 +14,11 @@ from django.forms.boundfield import BoundField
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from evidence.markup import join_markup, shown
-from evidence.templatetags.casefile import need
+from evidence.markup import fill, join_markup, shown
+from evidence.templatetags.casefile import ICON, need
 from evidence.templatetags.evidence import form_key
 
 register = template.Library()
-ICON = '<span class="cf-icon" aria-hidden="true">{}</span>\n'
 
 
 @register.simple_tag
@@ -67,7 +66,7 @@ def draw_form(
             f'<p class="cf-help">{shown(action.help)}</p>\n' if action.help else "",
             f'<button class="cf-button is-{shown(tone or action.tone or "main")}"',
             f"{keys}>\n",
-            ICON.format(shown(symbol)) if symbol else "",
+            fill(ICON, symbol) + "\n" if symbol else "",
             f"{shown(button or action.button)}\n</button>\n",
             draw_previews(act),
             "</form>\n",
