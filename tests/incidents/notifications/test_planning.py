@@ -1,9 +1,11 @@
 """Which reminders the poll writes down, when, for whom, and that it costs little."""
 
 import datetime as dt
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,6 +25,7 @@ from incidents.models import (
     Team,
 )
 from incidents.services.gates.phases import set_remediate_due
+from incidents.services.notifications import reminders
 from incidents.services.notifications.reminders import (
     LOOK_AHEAD,
     WAKE_PAUSE_SECONDS,
@@ -348,14 +351,34 @@ def test_poll_leaves_cursors_that_another_poll_holds():
     assert follow_clocks(now=after(minutes=3)) == 1
 
 
-def test_what_is_owed_for_longest_is_planned_first(case, lead):
-    """Whatever begins in a burst, nobody waits behind it who waits already."""
-    copy_case(case, 150)
+def test_what_is_owed_for_longest_is_planned_first(
+    case, lead, monkeypatch, django_capture_on_commit_callbacks
+):
+    """Whatever begins in a burst, nobody waits behind it who waits already.
+
+    Nor where a run's time is up after the first batch, and another run goes on.
+    """
+    copy_case(case, 20)
     follow_clocks(now=after(minutes=1))
+    assert not ReminderCursor.objects.due(after(minutes=1)).exists()
     last = phase_of(Incident.objects.latest("pk"), "contain")
     ReminderCursor.objects.filter(phase=last).update(next_at=after(minutes=2))
-    assert follow_clocks(now=after(minutes=2.5)) == 151
-    assert Notification.objects.earliest("pk").phase == last
+    with monkeypatch.context() as patch, django_capture_on_commit_callbacks() as left:
+        patch.setattr(reminders, "PLAN_BATCH", 1)
+        take_seconds(patch, reminders.RUN_SECONDS - 1)
+        assert follow_clocks(now=after(minutes=2.5)) == 1
+    assert Notification.objects.get().phase == last
+    until = (after(minutes=2.5) + LOOK_AHEAD).timestamp()
+    queued = [one.args for one in left if isinstance(one, partial)]
+    assert ("incidents.plan_reminders", [until]) in queued
+    assert follow_clocks(now=after(minutes=2.5)) == 20
+
+
+def take_seconds(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Have so many seconds pass each time that planning looks at its clock."""
+    ticks = itertools.count(0.0, seconds)
+    clock = SimpleNamespace(monotonic=lambda: next(ticks))
+    monkeypatch.setattr(reminders, "time", clock)
 
 
 class TestWakingUp:
