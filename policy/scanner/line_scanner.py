@@ -26,6 +26,20 @@ _CALLS = (
     (re.compile(r"\beval\s*\("), "code-from-text", "flagged"),
     (re.compile(r"\bnew\s+Function\s*\("), "code-from-text", "flagged"),
 )
+# Without one of these in a file no rule finds anything, comments taken out or not: each
+# leaves room for a comment, and for all that counts as a blank, or may be part of one.
+_BLANKS = rb"[\s\x1c-\x1f\x80-\xff]*"
+_NAMED = rb"(?:/|['\"](?:node:)?(?:%b)['\"/])" % (
+    "|".join(sorted(FORBIDDEN_MODULES | UNCOVERED_BUILTINS)).encode()
+)
+_TELLING = (
+    re.compile(rb"from" + _BLANKS + _NAMED),
+    re.compile(rb"import" + _BLANKS + rb"(?:\(" + _BLANKS + rb")?" + _NAMED),
+    re.compile(rb"require" + _BLANKS + rb"(?:/|\(" + _BLANKS + _NAMED + rb")"),
+    re.compile(rb"process" + _BLANKS + rb"(?:/|\." + _BLANKS + rb"(?:/|binding|dlopen))"),
+    re.compile(rb"eval" + _BLANKS + rb"[(/]"),
+    re.compile(rb"new" + _BLANKS + rb"(?:/|Function)"),
+)
 # No rule finds anything in a line without one of these.
 _WORDS = ("from", "import", "require", "process", "eval", "Function")
 # A string or a comment, whichever begins first: a // inside a string is no comment. One
@@ -76,11 +90,9 @@ def strip_comments(text: str) -> str:
 
 def scan_lines(source: bytes) -> list[LineFinding]:
     """Return what the line-based scanner finds in a file."""
-    text = source.decode("utf-8", "replace")
-    # A comment taken out may join what it stood between, but adds no word.
-    if not any(word in text for word in _WORDS):
+    if not any(pattern.search(source) for pattern in _TELLING):
         return []
-    text = strip_comments(text)
+    text = strip_comments(source.decode("utf-8", "replace"))
     found: list[LineFinding] = []
     number, counted = 1, 0
     for start, end in _lines_with_words(text):

@@ -115,6 +115,7 @@ _FUNCTION_KINDS = {
 }
 CODE_MAKERS = frozenset({"Function", *_FUNCTION_KINDS.values()})
 _CALLERS = frozenset({"call", "apply", "bind"})
+_FUNCTION_LIKE = frozenset((Function, Class, Code, Method, Bound))
 _CONSTRUCTORS: tuple[tuple[type[Value], str], ...] = (
     (Text, "String"),
     (Number, "Number"),
@@ -136,7 +137,7 @@ def find_global(name: str) -> Value | None:
 
 def get_member(value: Value, key: str) -> Value:
     """Return a member of a value, as property access finds it."""
-    if isinstance(value, OneOf):
+    if type(value) is OneOf:
         return one_of(get_member(option, key) for option in value.options)
     found = _find_member(value, key)
     if found is None:
@@ -148,22 +149,24 @@ def _find_member(value: Value, key: str) -> Value | None:
     """Return a member of a value by its key; None where it is not known."""
     if key == "constructor":
         return _constructor(value)
-    if isinstance(value, Host):
+    if type(value) is Value:
+        return Host("?.__proto__") if key == "__proto__" else None
+    if type(value) is Host:
         return _host_member(value, key)
-    if isinstance(value, Module):
+    if type(value) is Module:
         return _module_member(value, key)
-    if isinstance(value, (Function, Class, Code, Method, Bound)):
+    if type(value) in _FUNCTION_LIKE:
         return _function_member(value, key)
     return _data_member(value, key)
 
 
 def _data_member(value: Value, key: str) -> Value | None:
     """Return a member of an object, a text, an array or a pattern."""
-    if isinstance(value, Object):
+    if type(value) is Object:
         if key in value.members:
             return value.members[key]
         return Host("Object.prototype") if key == "__proto__" else None
-    if isinstance(value, (Text, Array, Bytes)):
+    if type(value) is Text or type(value) is Array or type(value) is Bytes:
         return _indexed_member(value, key)
     if isinstance(value, Pattern):
         return {"source": Text(value.source), "flags": Text(value.flags)}.get(key)

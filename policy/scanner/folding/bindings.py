@@ -52,12 +52,14 @@ if TYPE_CHECKING:
 
 _MAX_WRITES = 64
 _MAX_ITSELF_BYTES = 200
-_NAMED = (Host, Module, Method, Bound)
+_NAMED = frozenset((Host, Module, Method, Bound))
 
 
 def fold_identifier(folder: Folder, node: Node, scope: Scope) -> Value:
     """Return the value of a name in the source, its escapes resolved."""
     written = text_of(node)
+    if "\\" not in written:
+        return fold_name(folder, written, scope)
     name = unescape(written)
     value = fold_name(folder, name, scope)
     if name != written:
@@ -69,15 +71,19 @@ def fold_name(folder: Folder, name: str, scope: Scope) -> Value:
     """Return the value of a name in a scope; the global's where nothing binds it."""
     if name == "undefined":
         return UNDEFINED
-    inside = find_with_member(folder, name, scope)
-    if inside is not None:
-        return inside
+    if folder.program.has_with:
+        inside = find_with_member(folder, name, scope)
+        if inside is not None:
+            return inside
     binding = find_binding(name, scope)
     if binding is None:
         return find_global(name) or UNKNOWN
-    if folder.frame is not None and binding in folder.frame:
+    if folder.frame is None:
+        value = fold_binding(folder, binding)
+    elif binding in folder.frame:
         return folder.frame[binding]
-    value = fold_outside_frame(folder, binding)
+    else:
+        value = fold_outside_frame(folder, binding)
     # Written to without a declaration, it may still be the runtime's own global.
     if binding.is_implicit and (host := find_global(name)) is not None:
         return one_of((host, value))
@@ -95,7 +101,7 @@ def fold_outside_frame(folder: Folder, binding: Binding) -> Value:
 
 def find_with_member(folder: Folder, name: str, scope: Scope) -> Value | None:
     """Return what a name means inside `with (object)`, if the object has it."""
-    holder: Scope | None = scope if folder.program.has_with else None
+    holder: Scope | None = scope
     while holder is not None:
         if name in holder.bindings:
             return None
@@ -234,18 +240,20 @@ def source_of(folder: Folder, write: Write) -> Value:
 
 def mark_named(folder: Folder, binding: Binding, value: Value, write: Write) -> Value:
     """Mark what is now known under a name of the source's own choosing."""
+    if type(value) is Value and not value.textual:
+        return value
     if write.kind in ("import", "function", "class"):
         return value
-    if isinstance(value, OneOf):
+    if type(value) is OneOf:
         return one_of(mark_named(folder, binding, o, write) for o in value.options)
-    if isinstance(value, _NAMED):
+    if type(value) in _NAMED:
         tail = value.name.rpartition(".")[2] if isinstance(value, Host) else ""
         # A name such as $Function says what it is.
         kept = tail == binding.name.strip("$_")
         if write.path and isinstance(value, Host):
             return add_via(value, "destructuring", *["alias"] * (not kept))
         return value if kept else add_via(value, "alias")
-    if isinstance(value, (Text, Code)) or value.textual:
+    if type(value) is Text or type(value) is Code or value.textual:
         return add_via(value, "variable")
     return value
 

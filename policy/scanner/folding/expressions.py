@@ -19,6 +19,7 @@ from policy.scanner.semantics.values import (
     Constant,
     Number,
     Object,
+    OneOf,
     Value,
     add_via,
     one_of,
@@ -28,6 +29,10 @@ from policy.scanner.semantics.values import (
 
 if TYPE_CHECKING:
     from policy.scanner.folding.folder import Folder
+
+# The first operand of a chain, and each sign with what stands right of it; no list
+# where the grammar could not read one of them.
+Chain = tuple[Node | None, list[tuple[str, Node]] | None]
 
 
 def fold_inner(folder: Folder, node: Node, scope: Scope) -> Value:
@@ -63,22 +68,34 @@ def fold_conditional(folder: Folder, node: Node, scope: Scope) -> Value:
 
 def fold_binary(folder: Folder, node: Node, scope: Scope) -> Value:
     """Fold a chain of operators from the left, without recursion."""
-    chain: list[tuple[str, Node]] = []
-    left: Node | None = node
-    while left is not None and left.type == "binary_expression":
-        operator = left.child_by_field_name("operator")
-        right = left.child_by_field_name("right")
-        if operator is None or right is None:
-            return UNKNOWN
-        chain.append((operator.type, right))
-        left = left.child_by_field_name("left")
-    value = folder.fold(left, scope)
-    for sign, right in reversed(chain):
+    chain = folder.chains.get(node.id)
+    if chain is None:
+        chain = folder.chains[node.id] = _chain(node)
+    first, rest = chain
+    if rest is None:
+        return UNKNOWN
+    value = folder.fold(first, scope)
+    for sign, right in rest:
         if sign in ("&&", "||", "??"):
             value = fold_logical(folder, sign, value, right, scope)
         else:
             value = fold_binary_values(folder, sign, value, folder.fold(right, scope))
     return value
+
+
+def _chain(node: Node) -> Chain:
+    """Return what a chain of operators begins with, and what follows it."""
+    rest: list[tuple[str, Node]] = []
+    left: Node | None = node
+    while left is not None and left.type == "binary_expression":
+        operator = left.child_by_field_name("operator")
+        right = left.child_by_field_name("right")
+        if operator is None or right is None:
+            return None, None
+        rest.append((operator.type, right))
+        left = left.child_by_field_name("left")
+    rest.reverse()
+    return left, rest
 
 
 def fold_logical(
@@ -135,6 +152,8 @@ def augment(folder: Folder, current: Value, node: Node, scope: Scope) -> Value:
 
 def fold_binary_values(folder: Folder, sign: str, left: Value, right: Value) -> Value:
     """Return an operator applied to every pair of what the sides may be."""
+    if type(left) is not OneOf and type(right) is not OneOf:
+        return binary(sign, left, right)
     results = [
         binary(sign, option, other)
         for option in options(left)

@@ -27,6 +27,7 @@ from policy.scanner.folding.constants import (
     fold_word,
 )
 from policy.scanner.folding.expressions import (
+    Chain,
     fold_assignment,
     fold_awaited,
     fold_binary,
@@ -38,7 +39,14 @@ from policy.scanner.folding.expressions import (
 from policy.scanner.folding.interpreter import run_loop
 from policy.scanner.folding.members import fold_member, fold_this, member_key
 from policy.scanner.folding.state import MAX_DEPTH, MAX_SITE_STEPS, Budget
-from policy.scanner.parsing.scopes import Binding, Program, Scope, Write
+from policy.scanner.parsing.scopes import (
+    Binding,
+    Program,
+    Scope,
+    Write,
+    find_binding,
+    text_of,
+)
 from policy.scanner.running import Decoders
 from policy.scanner.semantics.values import UNDEFINED, UNKNOWN, Value
 
@@ -73,36 +81,62 @@ class Folder:
     # Values of the function or loop being interpreted; None outside of one.
     frame: dict[Binding, Value] | None = None
     this: Value | None = None
+    # What a node always is, by its id: looked up once, however many rounds a loop has.
+    literals: dict[int, Value] = field(default_factory=dict)
+    names: dict[int, tuple[Scope, Binding | None]] = field(default_factory=dict)
+    keys: dict[int, tuple[str | None, tuple[str, ...]]] = field(default_factory=dict)
+    chains: dict[int, Chain] = field(default_factory=dict)
 
     def fold(self, node: Node | None, scope: Scope) -> Value:
         """Return the value of an expression."""
         if node is None:
             return UNDEFINED
-        key, is_kept = node.id, self.frame is None
-        if is_kept:
+        key, frame = node.id, self.frame
+        if frame is None:
             # Inside a function or a loop a node has another value each round.
             known = self.memo.get(key) or self.passing.get(key)
             if known is not None:
                 return known
-        handler = HANDLERS.get(node.type)
+        kind = node.type
+        handler = HANDLERS.get(kind)
         if handler is None:
             return UNKNOWN
-        if self.depth == 0:
+        depth = self.depth
+        if depth == 0:
             self.start()
         if not self.may_continue():
             return UNKNOWN
+        if frame is not None:
+            if kind == "identifier":
+                name = self.names.get(key)
+                if name is None or name[0] is not scope:
+                    name = self.names[key] = (scope, self.plain_binding(node, scope))
+                if name[1] in frame:
+                    return frame[name[1]]
+            elif kind in LITERALS:
+                known = self.literals.get(key)
+                if known is None:
+                    known = self.literals[key] = handler(self, node, scope)
+                return known
         # What was cut beside this node does not make its own value incomplete.
         was_cut_before, self.was_cut = self.was_cut, False
-        self.depth += 1
+        self.depth = depth + 1
         try:
             value = handler(self, node, scope)
         finally:
             self.depth -= 1
-        if is_kept:
-            memo = self.passing if self.was_cut and self.depth else self.memo
+        if frame is None:
+            memo = self.passing if self.was_cut and depth else self.memo
             memo[key] = value
         self.was_cut = self.was_cut or was_cut_before
         return value
+
+    def plain_binding(self, node: Node, scope: Scope) -> Binding | None:
+        """Return what a name is bound to; None where more than that counts."""
+        written = text_of(node)
+        if "\\" in written or written == "undefined" or self.program.has_with:
+            return None
+        return find_binding(written, scope)
 
     def for_code(self, program: Program) -> Folder:
         """Return a folder for code in a string, on what this one has left to spend."""
@@ -169,6 +203,8 @@ class Folder:
         return run_loop(self, binding, current, write)
 
 
+# What they come to depends on nothing around them.
+LITERALS = frozenset(("string", "number", "regex", "true", "false", "null"))
 Handler = Callable[[Folder, Node, Scope], Value]
 HANDLERS: dict[str, Handler] = {
     "identifier": fold_identifier,

@@ -40,42 +40,55 @@ from policy.scanner.semantics.values import (
 if TYPE_CHECKING:
     from policy.scanner.folding.folder import Folder
 
+_OF_THE_RUNTIME = frozenset((Host, Module, Method))
+_OWN_THIS = FUNCTIONS - {"arrow_function"}
+
 
 def member_key(
     folder: Folder, node: Node, scope: Scope
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return the name that a member expression reads, and how it is written."""
+    known = folder.keys.get(node.id)
+    if known is not None:
+        return known
     if node.type == "member_expression":
-        name = node.child_by_field_name("property")
-        if name is None:
-            return None, ()
-        written = text_of(name)
-        escaped = ("escape-sequence",) if "\\" in written else ()
-        return unescape(written), escaped
+        known = folder.keys[node.id] = _written_key(node)
+        return known
     index = node.child_by_field_name("index")
     value = folder.fold(index, scope)
     text = to_text(value) if not isinstance(value, Host) else None
     return text, ("computed-member", *sorted(value.via))
 
 
+def _written_key(node: Node) -> tuple[str | None, tuple[str, ...]]:
+    """Return the name that stands after a dot, and how it is written."""
+    name = node.child_by_field_name("property")
+    if name is None:
+        return None, ()
+    written = text_of(name)
+    if "\\" not in written:
+        return written, ()
+    return unescape(written), ("escape-sequence",)
+
+
 def fold_member(folder: Folder, node: Node, scope: Scope) -> Value:
     """Return a member of a value; any of them where its key is unknown."""
     owner = folder.fold(node.child_by_field_name("object"), scope)
-    if node.type == "subscript_expression" and type(owner) is Value:
+    if type(owner) is Value and node.type == "subscript_expression":
         # The key of an unknown owner matters only on the way to Function.
         key, via = member_key(folder, node, scope)
         if key not in ("constructor", "__proto__"):
             return unknown(owner)
         return add_via(get_member(owner, key), *via)
-    if isinstance(owner, Class):
+    if type(owner) is Class:
         return static_member(folder, owner, node, scope)
     key, via = member_key(folder, node, scope)
     if key is None:
         return any_member(folder, owner, node, scope)
     found = get_member(owner, key)
-    if isinstance(owner, (Object, Array)):
+    if type(owner) is Object or type(owner) is Array:
         found = mark_kept(found, key)
-    if not isinstance(found, (Host, Module, Method)):
+    if via and type(found) not in _OF_THE_RUNTIME:
         via = tuple(name for name in via if name != "computed-member")
     return add_via(found, *via) if via else found
 
@@ -193,7 +206,7 @@ def fold_this(folder: Folder, node: Node, scope: Scope) -> Value:
         owner = folder.program.method_owners.get(holder.node.id)
         if owner is not None:
             return owning_object(folder, owner)
-        is_plain = holder.node.type in FUNCTIONS - {"arrow_function"}
+        is_plain = holder.node.type in _OWN_THIS
         if is_plain and holder.node.id not in folder.program.calls_in_place:
             if holder.node.type != "method_definition":
                 return UNKNOWN

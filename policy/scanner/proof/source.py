@@ -71,10 +71,14 @@ class TooManyUsesError(Exception):
 class Use:
     """A node, and the nodes above it, the root first: looked up once asked for."""
 
-    __slots__ = ("_path", "_source", "declared", "node")
+    __slots__ = ("_path", "_source", "declared", "is_value", "node")
 
-    def __init__(self, node: Node, path: tuple[Node, ...] | Source) -> None:
+    def __init__(
+        self, node: Node, path: tuple[Node, ...] | Source, *, is_value: bool = False
+    ) -> None:
         self.node = node
+        self.is_value = is_value
+        """Of a token: whether it names a variable."""
         self.declared: Declaration | bool | None = False
         """What it declares, once that is known: False until then."""
         if isinstance(path, Source):
@@ -161,67 +165,83 @@ class Source:
 
     def tokens(self, name: str, within: Node | None = None) -> list[Use]:
         """Return every node whose text is just this name, whatever it is."""
-        within = within or self.root
+        return [use for use in self._tokens_of(name, within) if use is not None]
+
+    def _tokens_of(self, name: str, within: Node | None) -> list[Use | None]:
+        """Return what stands at each place of a name; None for what is no node."""
         places = self._words.places(name)
-        first = bisect_left(places, within.start_byte)
-        last = bisect_left(places, within.end_byte)
-        if last - first > MAX_USES:
+        if within is not None and places:
+            first = bisect_left(places, within.start_byte)
+            places = places[first : bisect_left(places, within.end_byte)]
+        if len(places) > MAX_USES:
             raise TooManyUsesError(name)
-        known = self._tokens.setdefault(name, {})
+        known = self._tokens.get(name)
+        if known is None:
+            known = self._tokens[name] = {}
         found = []
-        for place in places[first:last]:
-            if place not in known:
-                known[place] = self._token(place, name)
-            use = known[place]
-            if use is not None:
+        size = len(name.encode())
+        for place in places:
+            if place in known:
+                found.append(known[place])
+            else:
+                use = known[place] = self._token(place, size)
                 found.append(use)
         return found
 
-    def _token(self, place: int, name: str) -> Use | None:
+    def _token(self, place: int, size: int) -> Use | None:
         """Return the name at a place as a use; None inside text or a comment."""
         self.look()
-        span = (place, place + len(name.encode()))
+        span = (place, place + size)
         node = self.root.descendant_for_byte_range(*span)
-        if node is None or node.byte_range != span or node.type == "comment":
+        if node is None or node.byte_range != span:
             return None
-        return Use(node, self)
+        kind = node.type
+        if kind == "comment":
+            return None
+        return Use(node, self, is_value=kind in VALUE_IDENTIFIERS)
 
     def uses(self, name: str, within: Node | None = None) -> list[Use]:
         """Return the uses of a name as a variable, its declarations included."""
-        found = self.tokens(name, within)
-        return [use for use in found if use.node.type in VALUE_IDENTIFIERS]
+        return [
+            use
+            for use in self._tokens_of(name, within)
+            if use is not None and use.is_value
+        ]
 
     def declarations(self, name: str, within: Node | None = None) -> list[Declaration]:
         """Return every declaration of a name."""
         within = within or self.root
         key = (name, within.id)
-        if key not in self._declared:
-            declared = map(_known_declaration, self.uses(name, within))
-            self._declared[key] = [d for d in declared if d is not None]
-        return self._declared[key]
+        found = self._declared.get(key)
+        if found is None:
+            found = self._declared[key] = []
+            for use in self._tokens_of(name, within):
+                # Most are known already to declare nothing: the first to ask for.
+                if use is None or use.declared is None or not use.is_value:
+                    continue
+                declared = _known_declaration(use)
+                if declared is not None:
+                    found.append(declared)
+        return found
 
     def resolve(self, use: Use, name: str) -> list[Declaration]:
         """Return the declarations that a use surely means; none for a free name."""
         for scope in reversed(use.path):
-            if scope.type not in _SCOPES:
-                continue
-            found = self._declared_in(name, scope)
+            key = (name, scope.id)
+            found = self._own.get(key)
+            if found is None and scope.type in _SCOPES:
+                found = self._own[key] = self._declared_in(name, scope)
             if found:
                 return found
         return []
 
     def _declared_in(self, name: str, scope: Node) -> list[Declaration]:
         """Return the declarations of a name that hold in a scope as a whole."""
-        key = (name, scope.id)
-        found = self._own.get(key)
-        if found is None:
-            found = self._own[key] = [
-                declaration
-                for declaration in self.declarations(name, scope)
-                if declaration.scope.id == scope.id
-                and not _keeps_value(declaration, name)
-            ]
-        return found
+        return [
+            declaration
+            for declaration in self.declarations(name, scope)
+            if declaration.scope.id == scope.id and not _keeps_value(declaration, name)
+        ]
 
     def is_free(self, use: Use, name: str) -> bool:
         """Return whether a use may mean the runtime's own name."""

@@ -20,7 +20,9 @@ from policy.scanner.semantics.values import (
     Value,
 )
 
-_CALLABLE = (Function, Class, Method)
+_NAN = frozenset((Function, Class, Method, Host, Module))
+_TRUE = frozenset((Array, Object, Pattern, Bytes, Function, Class, Method))
+_NUMBERS = {None: 0.0, True: 1.0, False: 0.0, ...: math.nan}
 _WORDS = {None: "null", True: "true", False: "false", ...: "undefined"}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _MAX_JOIN_DEPTH = 8
@@ -28,25 +30,24 @@ _MAX_JOIN_DEPTH = 8
 
 def to_text(value: Value, depth: int = 0) -> str | None:
     """Return String(value), or None where it is not known."""
-    if isinstance(value, Text):
+    if type(value) is Text:
         return value.text
-    if isinstance(value, Number):
+    if type(value) is Value:
+        return None
+    if type(value) is Number:
         return number_text(value.number)
-    if isinstance(value, Constant):
+    if type(value) is Constant:
         return _WORDS[value.constant]
-    if isinstance(value, Array):
+    if type(value) is Array:
         return join_items(value, ",", depth)
-    if isinstance(value, Pattern):
+    if type(value) is Pattern:
         return f"/{value.source}/{value.flags}"
-    if (
-        isinstance(value, Object)
-        and not value.is_open
-        and "toString" not in value.members
-    ):
-        return "[object Object]"
-    if isinstance(value, Bytes):
+    if type(value) is Object:
+        is_plain = not value.is_open and "toString" not in value.members
+        return "[object Object]" if is_plain else None
+    if type(value) is Bytes:
         return value.data.decode("utf-8", "replace")
-    if isinstance(value, (Host, Method)):
+    if type(value) is Host or type(value) is Method:
         return f"function {value.name.rpartition('.')[2]}() {{ [native code] }}"
     return None
 
@@ -57,7 +58,7 @@ def join_items(array: Array, separator: str, depth: int = 0) -> str | None:
         return None
     pieces: list[str] = []
     for item in array.items:
-        empty = isinstance(item, Constant) and item.constant in (None, ...)
+        empty = type(item) is Constant and item.constant in (None, ...)
         piece = "" if empty else to_text(item, depth + 1)
         if piece is None:
             return None
@@ -78,12 +79,13 @@ def number_text(number: float) -> str:
 
 def to_number(value: Value) -> float | None:
     """Return Number(value), or None where it is not known."""
-    if isinstance(value, Number):
+    if type(value) is Number:
         return value.number
-    if isinstance(value, Constant):
-        words = {None: 0.0, True: 1.0, False: 0.0}
-        return math.nan if value.constant is ... else words[value.constant]
-    if isinstance(value, (*_CALLABLE, Host, Module)):
+    if type(value) is Value:
+        return None
+    if type(value) is Constant:
+        return _NUMBERS[value.constant]
+    if type(value) in _NAN:
         return math.nan
     text = to_text(value)
     return None if text is None else _text_number(text.strip())
@@ -111,15 +113,15 @@ def to_int(value: Value) -> int | None:
 
 def to_truth(value: Value) -> bool | None:
     """Return Boolean(value), or None where it is not known."""
-    if isinstance(value, Text):
+    if type(value) is Value:
+        return None
+    if type(value) is Text:
         return bool(value.text)
-    if isinstance(value, Number):
+    if type(value) is Number:
         return bool(value.number) and not math.isnan(value.number)
-    if isinstance(value, Constant):
+    if type(value) is Constant:
         return value.constant is True
-    if isinstance(value, (Array, Object, Pattern, Bytes, Function, Class, Method)):
-        return True
-    return None
+    return True if type(value) in _TRUE else None
 
 
 def to_base(number: float, base: int) -> str | None:

@@ -24,7 +24,8 @@ def binary(sign: str, left: Value, right: Value) -> Value:
     if sign in ("===", "==", "!==", "!="):
         return _compare(sign, left, right)
     operator = _NUMERIC.get(sign)
-    first, second = to_number(left), to_number(right)
+    first = left.number if type(left) is Number else to_number(left)
+    second = right.number if type(right) is Number else to_number(right)
     if operator is None or first is None or second is None:
         return unknown(left, right)
     try:
@@ -40,20 +41,19 @@ def binary(sign: str, left: Value, right: Value) -> Value:
 def _add(left: Value, right: Value) -> Value:
     """Return a sum of numbers, or texts joined."""
     via = merge_via(left, right)
-    if isinstance(left, (Number, Constant)) and isinstance(right, (Number, Constant)):
+    if type(left) in _NUMBER_LIKE and type(right) in _NUMBER_LIKE:
         first, second = to_number(left), to_number(right)
         if first is not None and second is not None:
             return Number(first + second, via=via)
     left_text, right_text = to_text(left), to_text(right)
-    via = via | {"string-concatenation"}
-    both_text = isinstance(left, Text) and isinstance(right, Text)
-    if not both_text and left_text is not None and right_text is not None:
-        via = via | {"coercion"}
     if left_text is None or right_text is None:
-        is_text = isinstance(left, Text) or isinstance(right, Text)
+        is_text = type(left) is Text or type(right) is Text
         if is_text or left.textual or right.textual:
-            return Value(via=via, textual=True)
-        return Value(via=merge_via(left, right))
+            return Value(via=via | {"string-concatenation"}, textual=True)
+        return unknown(via=via)
+    via = via | {"string-concatenation"}
+    if type(left) is not Text or type(right) is not Text:
+        via = via | {"coercion"}
     if len(left_text) + len(right_text) > MAX_TEXT:
         return Value(via=via, textual=True)
     return Text(left_text + right_text, via=via)
@@ -61,8 +61,7 @@ def _add(left: Value, right: Value) -> Value:
 
 def _compare(sign: str, left: Value, right: Value) -> Value:
     """Return whether two plain values are equal; unknown where types are coerced."""
-    scalars = (Text, Number, Constant)
-    if not isinstance(left, scalars) or not isinstance(right, scalars):
+    if type(left) not in _SCALARS or type(right) not in _SCALARS:
         return unknown(left, right)
     if type(left) is not type(right) and len(sign) == 2:
         return unknown(left, right)
@@ -70,8 +69,14 @@ def _compare(sign: str, left: Value, right: Value) -> Value:
     return Constant(same is (sign[0] == "="))
 
 
+_NUMBER_LIKE = frozenset((Number, Constant))
+_SCALARS = frozenset((Text, Number, Constant))
+
+
 def _int32(number: float) -> int:
     """Return a number as JavaScript's signed 32-bit integer."""
+    if -0x80000000 <= number <= 0x7FFFFFFF:
+        return int(number)
     if not math.isfinite(number):
         return 0
     whole = int(number) & 0xFFFFFFFF

@@ -2,6 +2,9 @@
 
 A value carries `via`: the names of the techniques that its making used (see
 families.py). An empty `via` means that the source spells the value out.
+
+No kind of value is made of another kind, so that `type(value) is Text` asks the same as
+`isinstance`, in a quarter of the time: some million times for a large file.
 """
 
 from __future__ import annotations
@@ -147,26 +150,23 @@ def merge_via(*sources: Value) -> Via:
     for source in sources:
         if source.via:
             names |= source.via
-        for inner in _inner(source):
+        if type(source) is Array:
+            held = source.items
+        elif type(source) is OneOf:
+            held = source.options
+        else:
+            continue
+        for inner in held:
             if inner.via:
                 names |= inner.via
     return names
-
-
-def _inner(value: Value) -> Iterable[Value]:
-    """Return the values that a value holds."""
-    if isinstance(value, Array):
-        return value.items
-    if isinstance(value, OneOf):
-        return value.options
-    return ()
 
 
 def add_via(value: Value, *names: str) -> Value:
     """Return the value with techniques added."""
     if value.via.issuperset(names):
         return value
-    if isinstance(value, OneOf):
+    if type(value) is OneOf:
         return OneOf(tuple(add_via(option, *names) for option in value.options))
     # dataclasses.replace calls __init__, which is most of the time spent here.
     changed = object.__new__(type(value))
@@ -176,7 +176,7 @@ def add_via(value: Value, *names: str) -> Value:
 
 def options(value: Value) -> tuple[Value, ...]:
     """Return each value that this may be."""
-    return value.options if isinstance(value, OneOf) else (value,)
+    return value.options if type(value) is OneOf else (value,)
 
 
 def one_of(values: Iterable[Value]) -> Value:
@@ -186,8 +186,8 @@ def one_of(values: Iterable[Value]) -> Value:
         return found[0]
     flat: list[Value] = []
     for value in found:
-        for option in options(value):
-            if option not in flat and len(flat) < MAX_OPTIONS:
+        for option in value.options if type(value) is OneOf else (value,):
+            if len(flat) < MAX_OPTIONS and option not in flat:
                 flat.append(option)
     if not flat:
         return UNKNOWN
