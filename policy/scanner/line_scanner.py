@@ -36,7 +36,9 @@ _TELLING = (
     re.compile(rb"from" + _BLANKS + _NAMED),
     re.compile(rb"import" + _BLANKS + rb"(?:\(" + _BLANKS + rb")?" + _NAMED),
     re.compile(rb"require" + _BLANKS + rb"(?:/|\(" + _BLANKS + _NAMED + rb")"),
-    re.compile(rb"process" + _BLANKS + rb"(?:/|\." + _BLANKS + rb"(?:/|binding|dlopen))"),
+    re.compile(
+        rb"process" + _BLANKS + rb"(?:/|\." + _BLANKS + rb"(?:/|binding|dlopen))"
+    ),
     re.compile(rb"eval" + _BLANKS + rb"[(/]"),
     re.compile(rb"new" + _BLANKS + rb"(?:/|Function)"),
 )

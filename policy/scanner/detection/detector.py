@@ -62,7 +62,7 @@ def detect(
     try:
         folder.decoders = find_decoders(syntax.root, syntax.source, budget.clock)
         proof = prove(syntax)
-        _run(detector, Interest(syntax.source, proof))
+        _run(detector, Interest(syntax.source, proof, may_merge=detector.may_merge))
         add_doubts(detector, proof)
         name_doubts(detector, proof)
     except (OverTimeError, MemoryError):

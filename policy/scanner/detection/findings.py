@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
+from policy.scanner.detection.merges import may_hold_merge
 from policy.scanner.families import (
     FAMILIES,
     describe,
@@ -64,6 +65,7 @@ class Detector:
         self.nodes: dict[_Key, Node] = {}
         self.callees: set[int] = set()
         self.is_full = False
+        self.may_merge = may_hold_merge(syntax.source)
         # The last place that was counted: a line may be as long as the file.
         self._counted = (0, 0, 0)
 

@@ -88,7 +88,6 @@ def judge_prototype_call(
 def judge_definer(detector: Detector, node: Node, scope: Scope) -> None:
     """Flag a call that writes members, by whatever way, given a built-in prototype."""
     callee = unwrap(node.child_by_field_name("function"))
-    arguments = arguments_of(node)
     name = _last_name(callee)
     if name in _CALLERS and callee is not None:
         callee = unwrap(callee.child_by_field_name("object"))
@@ -97,6 +96,7 @@ def judge_definer(detector: Detector, node: Node, scope: Scope) -> None:
         return
     if name == "set" and text_of(callee) != "Reflect.set":
         return
+    arguments = arguments_of(node)
     # In `Object.assign.call(null, target)` the target is the second.
     targets = [unwrap(argument) for argument in arguments[:2]]
     if name.startswith("__"):
@@ -204,6 +204,8 @@ def judge_pair(detector: Detector, node: Node, scope: Scope) -> None:
 
 def judge_merge(detector: Detector, node: Node, scope: Scope) -> None:
     """Flag a function that merges recursively without a guard, at its own call."""
+    if not detector.may_merge:
+        return
     callee = unwrap(node.child_by_field_name("function"))
     if callee is None or callee.type != "identifier":
         return

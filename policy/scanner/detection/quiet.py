@@ -11,7 +11,6 @@ import re
 
 from tree_sitter import Node
 
-from policy.scanner.detection.merges import may_hold_merge
 from policy.scanner.modules import (
     FORBIDDEN_MODULES,
     UNCOVERED_BUILTINS,
@@ -68,7 +67,7 @@ _LOUD = frozenset(("import_statement", "export_statement", "with_statement", "pa
 class Interest:
     """Says of each place whether it is folded."""
 
-    def __init__(self, source: bytes, proof: Proof) -> None:
+    def __init__(self, source: bytes, proof: Proof, *, may_merge: bool) -> None:
         self.source = source
         loaded = [text for load in proof.loads for text in load.texts]
         is_proved = not proof.doubts and all(map(is_harmless_module, loaded))
@@ -76,7 +75,7 @@ class Interest:
         is_proved = is_proved and _PROTOTYPE_HELD.search(source) is None
         self.is_quiet = is_proved and not _may_decode(source)
         self._telling: dict[bytes, bool] = {}
-        self.may_merge = may_hold_merge(source)
+        self.may_merge = may_merge
 
     def has(self, node: Node, kind: str) -> bool:
         """Return whether a place, a node of a kind, may hold a finding."""

@@ -40,41 +40,52 @@ if TYPE_CHECKING:
 
 # Rounds of one loop: decoders go once over a short text.
 MAX_ROUNDS = 4096
+# What an assignment writes to, its name where it is one alone, and the right side.
+Target = tuple[Node | None, str | None, Node | None]
 
 
 def follow_effect(folder: Folder, node: Node | None, scope: Scope) -> None:
     """Follow an expression that is there for what it changes."""
     if node is None:
         return
-    if node.type == "sequence_expression":
-        for child in node.named_children:
+    kind = node.type
+    if kind == "sequence_expression":
+        for child in folder.children_of(node):
             follow_effect(folder, unwrap(child), scope)
-    elif node.type in ("assignment_expression", "augmented_assignment_expression"):
+    elif kind == "assignment_expression" or kind == "augmented_assignment_expression":
         _assignment(folder, node, scope)
-    elif node.type == "update_expression":
+    elif kind == "update_expression":
         follow_update(folder, node, scope)
-    elif node.type == "call_expression":
+    elif kind == "call_expression":
         follow_method(folder, node, scope)
-    elif node.type not in ("string", "number", "identifier"):
+    elif kind not in ("string", "number", "identifier"):
         raise GiveUpError
 
 
 def _assignment(folder: Folder, node: Node, scope: Scope) -> None:
     """Follow an assignment to a name, or to an element."""
-    left = unwrap(node.child_by_field_name("left"))
+    target = folder.targets.get(node.id)
+    if target is None:
+        target = folder.targets[node.id] = _target(node)
+    left, name, right = target
     if left is None:
         raise GiveUpError
-    if left.type != "identifier":
+    if name is None:
         _element(folder, left, node, scope)
         return
-    name = name_of(left)
     if node.type == "assignment_expression":
-        assign(
-            folder, name, scope, folder.fold(node.child_by_field_name("right"), scope)
-        )
+        assign(folder, name, scope, folder.fold(right, scope))
         return
     current = current_value(folder, name, scope, node.start_byte)
     assign(folder, name, scope, augment(folder, current, node, scope))
+
+
+def _target(node: Node) -> Target:
+    """Return what an assignment writes to, and what it gives that."""
+    left = unwrap(node.child_by_field_name("left"))
+    is_name = left is not None and left.type == "identifier"
+    name = name_of(left) if left is not None and is_name else None
+    return left, name, node.child_by_field_name("right")
 
 
 def _element(folder: Folder, left: Node, node: Node, scope: Scope) -> None:

@@ -26,6 +26,7 @@ from policy.scanner.folding.constants import (
     fold_template,
     fold_word,
 )
+from policy.scanner.folding.effects import Target
 from policy.scanner.folding.expressions import (
     Chain,
     fold_assignment,
@@ -86,6 +87,9 @@ class Folder:
     names: dict[int, tuple[Scope, Binding | None]] = field(default_factory=dict)
     keys: dict[int, tuple[str | None, tuple[str, ...]]] = field(default_factory=dict)
     chains: dict[int, Chain] = field(default_factory=dict)
+    children: dict[int, list[Node]] = field(default_factory=dict)
+    targets: dict[int, Target] = field(default_factory=dict)
+    compared: dict[int, list[str]] = field(default_factory=dict)
 
     def fold(self, node: Node | None, scope: Scope) -> Value:
         """Return the value of an expression."""
@@ -130,6 +134,13 @@ class Folder:
             memo[key] = value
         self.was_cut = self.was_cut or was_cut_before
         return value
+
+    def children_of(self, node: Node) -> list[Node]:
+        """Return the named nodes right below a node, the same ones each time."""
+        found = self.children.get(node.id)
+        if found is None:
+            found = self.children[node.id] = node.named_children
+        return found
 
     def plain_binding(self, node: Node, scope: Scope) -> Binding | None:
         """Return what a name is bound to; None where more than that counts."""

@@ -161,7 +161,7 @@ def _skip(folder: Folder, node: Node, scope: Scope) -> None:
 
 def _declaration(folder: Folder, node: Node, scope: Scope) -> None:
     """Give each plain name of a declaration its value."""
-    for child in node.named_children:
+    for child in folder.children_of(node):
         if child.type != "variable_declarator":
             continue
         name = child.child_by_field_name("name")
@@ -175,7 +175,7 @@ def _declaration(folder: Folder, node: Node, scope: Scope) -> None:
 
 def _expression(folder: Folder, node: Node, scope: Scope) -> None:
     """Follow an expression statement for its effects."""
-    for child in node.named_children:
+    for child in folder.children_of(node):
         follow_effect(folder, unwrap(child), scope)
 
 
@@ -191,7 +191,7 @@ def _if(folder: Folder, node: Node, scope: Scope) -> None:
 
 def _else(folder: Folder, node: Node, scope: Scope) -> None:
     """Follow the statements of an else branch."""
-    for child in node.named_children:
+    for child in folder.children_of(node):
         follow_statement(folder, child, scope)
 
 
@@ -258,7 +258,10 @@ def _condition(folder: Folder, node: Node, scope: Scope) -> Value:
         before = current_value(folder, name_of(target), scope, inner.start_byte)
         follow_update(folder, inner, scope)
         return before
-    for name in _names(inner):
+    names = folder.compared.get(node.id)
+    if names is None:
+        names = folder.compared[node.id] = _names(inner)
+    for name in names:
         current_value(folder, name, scope, node.start_byte)
     return folder.fold(inner, scope)
 

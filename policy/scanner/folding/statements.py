@@ -23,7 +23,7 @@ HANDLERS: dict[str, Handler] = {}
 def follow_block(folder: Folder, node: Node, scope: Scope) -> None:
     """Follow the statements of a block in its own scope."""
     inner = folder.program.scopes.get(node.id, scope)
-    for child in node.named_children:
+    for child in folder.children_of(node):
         follow_statement(folder, child, inner)
 
 

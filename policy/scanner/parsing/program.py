@@ -56,23 +56,22 @@ class _Builder:
 
     def build(self) -> Program:
         """Return a file's program: scopes, writes, calls and sites, in one walk."""
-        stack: list[tuple[Node, Scope, Node | None]] = [
-            (child, self.top, None) for child in reversed(self.top.node.named_children)
+        # Half of all nodes: they are counted, and no more.
+        passed = _LEAVES - {"identifier"} if self.may_escape else _LEAVES
+        top = self.top.node.named_children
+        stack: list[tuple[Node, str, Scope, Node | None]] = [
+            (child, child.type, self.top, None)
+            for child in reversed(top)
+            if child.type not in passed
         ]
-        sites, nodes = self.program.sites, 0
+        sites, nodes, look = self.program.sites, len(top), _NODES_BETWEEN_LOOKS
         while stack:
-            node, scope, loop = stack.pop()
-            nodes += 1
-            if nodes % _NODES_BETWEEN_LOOKS == 0:
+            node, kind, scope, loop = stack.pop()
+            if nodes >= look:
+                look = nodes + _NODES_BETWEEN_LOOKS
                 self.clock.check()
             if nodes > self.limit:
-                self.program.is_complete = False
                 break
-            kind = node.type
-            if kind in _LEAVES:
-                if self.may_escape and kind == "identifier":
-                    self.enter(node, kind, scope, loop)
-                continue
             inner = scope
             if kind == "member_expression":
                 if self.may_tell and _tells(node):
@@ -84,9 +83,16 @@ class _Builder:
                 elif kind in LOOPS and loop is None:
                     loop = node
             children = node.named_children
+            if not children:
+                continue
+            nodes += len(children)
             children.reverse()
-            stack += [(child, inner, loop) for child in children]
-        self.program.nodes = nodes
+            stack += [
+                (child, its_kind, inner, loop)
+                for child in children
+                if (its_kind := child.type) not in passed
+            ]
+        self.program.nodes, self.program.is_complete = nodes, nodes <= self.limit
         self.settle()
         return self.program
 
@@ -112,6 +118,8 @@ class _Builder:
         handler = _HANDLERS.get(kind)
         if handler is not None:
             handler(self, node, scope, loop)
+        if kind not in _SCOPED:
+            return scope
         if kind in FUNCTIONS:
             return self.function(node, kind, scope)
         if kind in CLASSES:
@@ -273,28 +281,29 @@ class _Builder:
         first = next(
             (argument for argument in given if argument.type != "comment"), None
         )
+        site, kind = self.program.sites[-1], callee.type
         if first is not None and first.type in FUNCTIONS:
-            self.program.callbacks[first.id] = Site(node, scope)
-        if callee.type == "identifier":
-            calls = self.program.calls_by_name.setdefault(name_of(callee), [])
-            calls.append(Site(node, scope))
-        elif callee.type in FUNCTIONS:
-            self.program.calls_in_place[callee.id] = Site(node, scope)
-        elif callee.type == "member_expression":
-            self.method_call(node, callee, scope, loop)
+            self.program.callbacks[first.id] = site
+        if kind == "identifier":
+            self.program.calls_by_name.setdefault(name_of(callee), []).append(site)
+        elif kind in FUNCTIONS:
+            self.program.calls_in_place[callee.id] = site
+        elif kind == "member_expression":
+            self.method_call(site, callee, scope, loop)
 
     def method_call(
-        self, node: Node, callee: Node, scope: Scope, loop: Node | None
+        self, site: Site, callee: Node, scope: Scope, loop: Node | None
     ) -> None:
         """Note a call of a member, and whether it changes its owner."""
+        node = site.node
         owner = unwrap(callee.child_by_field_name("object"))
         name = callee.child_by_field_name("property")
         if owner is None or name is None:
             return
         method = name_of(name)
-        self.program.calls_by_member.setdefault(method, []).append(Site(node, scope))
+        self.program.calls_by_member.setdefault(method, []).append(site)
         if owner.type in FUNCTIONS and method in ("call", "apply"):
-            self.program.calls_in_place[owner.id] = Site(node, scope)
+            self.program.calls_in_place[owner.id] = site
         if owner.type == "identifier" and method in CHANGERS:
             write = Write("change", node, scope, extra=method, loop=loop)
             self.pending.append((name_of(owner), write))
@@ -418,9 +427,8 @@ _HANDLERS = {
     "enum_declaration": _Builder.enum,
     "object": _Builder.methods,
 }
-_ENTERED = (
-    SITES | FUNCTIONS | CLASSES | BLOCKS | frozenset(_HANDLERS) | {"with_statement"}
-)
+_SCOPED = FUNCTIONS | CLASSES | BLOCKS | {"with_statement"}
+_ENTERED = SITES | _SCOPED | frozenset(_HANDLERS) | {"identifier"}
 # Nothing in them is a binding or a site.
 _LEAVES = TYPE_ONLY | {
     "identifier",
@@ -435,4 +443,11 @@ _LEAVES = TYPE_ONLY | {
     "this",
     "import",
     "super",
+    "undefined",
+    "private_property_identifier",
+    "statement_identifier",
+    "shorthand_property_identifier_pattern",
+    "empty_statement",
+    "string_fragment",
+    "escape_sequence",
 }

@@ -28,7 +28,7 @@ CHANGERS = frozenset(
 )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Binding:
     """A name in a scope, with all that is written to it, in source order."""
 
@@ -49,7 +49,10 @@ class Scope:
 
     def declare(self, name: str) -> Binding:
         """Return the binding of a name in this scope, made where it is new."""
-        return self.bindings.setdefault(name, Binding(name))
+        found = self.bindings.get(name)
+        if found is None:
+            found = self.bindings[name] = Binding(name)
+        return found
 
     def function_scope(self) -> Scope:
         """Return the scope that a `var` here belongs to."""
@@ -116,7 +119,8 @@ def text_of(node: Node) -> str:
 
 def name_of(node: Node) -> str:
     """Return an identifier's name with its escapes resolved."""
-    return unescape(text_of(node))
+    written = (node.text or b"").decode("utf-8", "replace")
+    return unescape(written) if "\\" in written else written
 
 
 _WRAPPERS = frozenset(

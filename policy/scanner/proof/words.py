@@ -7,10 +7,12 @@ import string
 
 NAME_BYTES = frozenset(b"$_" + string.digits.encode() + string.ascii_letters.encode())
 _NAME_SIGNS = frozenset(bytes((byte,)) for byte in NAME_BYTES)
-# So short a name stands inside of every other word: all of them are looked up at once.
+# So short a name stands inside of every other word: it is looked for between blanks,
+# where all that is in no word is one. Once that was done often, all are looked up.
 _SHORT_BYTES = 3
-_MANY_SHORT = 6
-_WORD = re.compile(rb"[\w$]+")
+_MANY_SHORT = 20
+_BLANKED = bytes(byte if byte in NAME_BYTES else 0x20 for byte in range(256))
+_SHORT_WORD = re.compile(rb"(?<= )[\w$]{1,%d}(?= )" % _SHORT_BYTES)
 
 
 class Words:
@@ -19,6 +21,7 @@ class Words:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self._places: dict[str, list[int]] = {}
+        self._blanked: bytes | None = None
         self._short: dict[bytes, list[int]] | None = None
         self._short_asked = 0
 
@@ -35,20 +38,32 @@ class Words:
         if len(name) > _SHORT_BYTES or not NAME_BYTES.issuperset(name):
             return _search(self.data, name)
         self._short_asked += 1
+        if self._blanked is None:
+            self._blanked = b" %b " % self.data.translate(_BLANKED)
         if self._short_asked < _MANY_SHORT:
-            return _search(self.data, name)
+            return _search_blanked(self._blanked, name)
         if self._short is None:
-            self._short = _short_words(self.data)
+            self._short = _short_words(self._blanked)
         return self._short.get(name, [])
 
 
-def _short_words(data: bytes) -> dict[bytes, list[int]]:
-    """Return where each short word stands."""
+def _short_words(blanked: bytes) -> dict[bytes, list[int]]:
+    """Return where each short word stands, in a text with one blank more in front."""
     found: dict[bytes, list[int]] = {}
-    for match in _WORD.finditer(data):
-        start, end = match.span()
-        if end - start <= _SHORT_BYTES:
-            found.setdefault(match[0], []).append(start)
+    for match in _SHORT_WORD.finditer(blanked):
+        found.setdefault(match[0], []).append(match.start() - 1)
+    return found
+
+
+def _search_blanked(blanked: bytes, name: bytes) -> list[int]:
+    """Return where a name stands, in a text that has one blank more in front."""
+    found: list[int] = []
+    word, step = b" %b " % name, len(name) + 1
+    start = blanked.find(word)
+    while start >= 0:
+        found.append(start)
+        # The blank after it may be the one before the next.
+        start = blanked.find(word, start + step)
     return found
 
 

@@ -11,14 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 
+Made = TypeVar("Made")
 Via = frozenset[str]
 PLAIN: Via = frozenset()
 MAX_OPTIONS = 8
 
 
-@dataclass(frozen=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def _kind(made: type[Made]) -> type[Made]:
+    """Make a class a kind of value, which nobody changes.
+
+    Frozen for who checks types only: Python would call a function for each field.
+    """
+    return dataclass(unsafe_hash=True)(made)
+
+
+@_kind
 class Value:
     """Any value; by itself, one that is not known."""
 
@@ -27,61 +37,61 @@ class Value:
     textual: bool = field(default=False, kw_only=True)
 
 
-@dataclass(frozen=True)
+@_kind
 class Text(Value):
     text: str
 
 
-@dataclass(frozen=True)
+@_kind
 class Number(Value):
     number: float
 
 
-@dataclass(frozen=True)
+@_kind
 class Constant(Value):
     """true, false, null (Python's own) or undefined (Ellipsis)."""
 
     constant: Any
 
 
-@dataclass(frozen=True)
+@_kind
 class Array(Value):
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True)
+@_kind
 class Object(Value):
     members: dict[str, Value] = field(hash=False)
     # A spread or a computed key: there may be members that are not listed.
     is_open: bool = False
 
 
-@dataclass(frozen=True)
+@_kind
 class Bytes(Value):
     data: bytes
 
 
-@dataclass(frozen=True)
+@_kind
 class Pattern(Value):
     source: str
     flags: str
 
 
-@dataclass(frozen=True)
+@_kind
 class Host(Value):
     """Something of the runtime's, by dotted name: `process.binding`, `eval`."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@_kind
 class Module(Value):
     """The namespace of an imported module."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@_kind
 class Method(Value):
     """A method of a value, before its call."""
 
@@ -89,7 +99,7 @@ class Method(Value):
     name: str
 
 
-@dataclass(frozen=True)
+@_kind
 class Bound(Value):
     """A function with leading arguments fixed by bind."""
 
@@ -97,7 +107,7 @@ class Bound(Value):
     arguments: tuple[Value, ...]
 
 
-@dataclass(frozen=True)
+@_kind
 class Function(Value):
     """A function of the source; `node` and `scope` are the scanner's own."""
 
@@ -107,27 +117,27 @@ class Function(Value):
     this: Value | None = field(hash=False, compare=False, default=None)
 
 
-@dataclass(frozen=True)
+@_kind
 class Class(Value):
     node: Any
     scope: Any = field(hash=False, compare=False)
 
 
-@dataclass(frozen=True)
+@_kind
 class Code(Value):
     """A function made from text at run time."""
 
     body: str
 
 
-@dataclass(frozen=True)
+@_kind
 class Blob(Value):
     """A blob of known text, or its address."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@_kind
 class OneOf(Value):
     options: tuple[Value, ...]
 
