@@ -67,7 +67,9 @@ def detect(
         name_doubts(detector, proof)
     except (OverTimeError, MemoryError):
         budget.exhausted = True
-    return _conclude(detector)
+    findings = _conclude(detector)
+    program.release()
+    return findings
 
 
 def _run(detector: Detector, interest: Interest) -> None:

@@ -78,10 +78,16 @@ def fold_name(folder: Folder, name: str, scope: Scope) -> Value:
     binding = find_binding(name, scope)
     if binding is None:
         return find_global(name) or UNKNOWN
-    if folder.frame is None:
+    frame = folder.frame
+    if frame is not None and binding in frame:
+        return frame[binding]
+    # What is known outside of a frame already is known here as well.
+    key = id(binding)
+    known = folder.folded.get(key) or folder.passing.get(key)
+    if known is not None:
+        value = known
+    elif frame is None:
         value = fold_binding(folder, binding)
-    elif binding in folder.frame:
-        return folder.frame[binding]
     else:
         value = fold_outside_frame(folder, binding)
     # Written to without a declaration, it may still be the runtime's own global.

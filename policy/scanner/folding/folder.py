@@ -39,7 +39,12 @@ from policy.scanner.folding.expressions import (
 )
 from policy.scanner.folding.interpreter import run_loop
 from policy.scanner.folding.members import fold_member, fold_this, member_key
-from policy.scanner.folding.state import MAX_DEPTH, MAX_SITE_STEPS, Budget
+from policy.scanner.folding.state import (
+    MAX_DEPTH,
+    MAX_SITE_STEPS,
+    STEPS_BETWEEN_LOOKS,
+    Budget,
+)
 from policy.scanner.parsing.scopes import (
     Binding,
     Program,
@@ -108,7 +113,19 @@ class Folder:
         depth = self.depth
         if depth == 0:
             self.start()
-        if not self.may_continue():
+        budget = self.budget
+        steps = budget.steps - 1
+        if (
+            steps > 0
+            and steps % STEPS_BETWEEN_LOOKS
+            and self.allowance > 0
+            and depth <= MAX_DEPTH
+            and not budget.exhausted
+        ):
+            # As `may_continue` does, where nothing is near an end: twice as fast.
+            self.allowance -= 1
+            budget.steps = steps
+        elif not self.may_continue():
             return UNKNOWN
         if frame is not None:
             if kind == "identifier":

@@ -15,7 +15,7 @@ MAX_SITE_STEPS = 12_000
 # How often a name in a cycle is folded anew before its value is taken as it is.
 MAX_TRIES = 3
 # Asking for the time costs as much as a step.
-_STEPS_BETWEEN_LOOKS = 2048
+STEPS_BETWEEN_LOOKS = 2048
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Budget:
     def spend(self) -> bool:
         """Take a step; return False once none are left. Look at the clock at times."""
         self.steps -= 1
-        if self.steps % _STEPS_BETWEEN_LOOKS == 0:
+        if self.steps % STEPS_BETWEEN_LOOKS == 0:
             self.clock.check()
         if self.steps < 0:
             self.exhausted = True

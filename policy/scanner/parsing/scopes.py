@@ -111,6 +111,15 @@ class Program:
     nodes: int = 0
     is_complete: bool = True
 
+    def release(self) -> None:
+        """Take scopes and writes apart, once nobody asks any more.
+
+        They hold each other: else Python's search for cycles has to find all of them.
+        """
+        self.root.bindings.clear()
+        for scope in self.scopes.values():
+            scope.bindings.clear()
+
 
 def text_of(node: Node) -> str:
     """Return a node's source text."""
