@@ -8,11 +8,12 @@ import string
 NAME_BYTES = frozenset(b"$_" + string.digits.encode() + string.ascii_letters.encode())
 _NAME_SIGNS = frozenset(bytes((byte,)) for byte in NAME_BYTES)
 # So short a name stands inside of every other word: it is looked for between blanks,
-# where all that is in no word is one. Once that was done often, all are looked up.
+# where all that is in no word is one.
 _SHORT_BYTES = 3
-_MANY_SHORT = 20
 _BLANKED = bytes(byte if byte in NAME_BYTES else 0x20 for byte in range(256))
-_SHORT_WORD = re.compile(rb"(?<= )[\w$]{1,%d}(?= )" % _SHORT_BYTES)
+# To list all words takes as long as to look for so many of them.
+_MANY = 64
+_WORD = re.compile(rb"[\w$]+")
 
 
 class Words:
@@ -22,8 +23,7 @@ class Words:
         self.data = data
         self._places: dict[str, list[int]] = {}
         self._blanked: bytes | None = None
-        self._short: dict[bytes, list[int]] | None = None
-        self._short_asked = 0
+        self._all: dict[bytes, list[int]] | None = None
 
     def places(self, name: str) -> list[int]:
         """Return where a name stands in the text, whatever it is there."""
@@ -33,25 +33,31 @@ class Words:
         return found
 
     def _look_up(self, name: bytes) -> list[int]:
-        """Search for a name; of short ones, make a list once some were asked for."""
+        """Search for a name; list all words once many were asked for."""
         # A name of other letters, such as é, is no word as they are counted here.
-        if len(name) > _SHORT_BYTES or not NAME_BYTES.issuperset(name):
+        if not NAME_BYTES.issuperset(name):
             return _search(self.data, name)
-        self._short_asked += 1
+        if self._all is not None:
+            return self._all.get(name, [])
+        if len(self._places) > _MANY:
+            self._all = _all_words(self.data)
+            return self._all.get(name, [])
+        if len(name) > _SHORT_BYTES:
+            return _search(self.data, name)
         if self._blanked is None:
             self._blanked = b" %b " % self.data.translate(_BLANKED)
-        if self._short_asked < _MANY_SHORT:
-            return _search_blanked(self._blanked, name)
-        if self._short is None:
-            self._short = _short_words(self._blanked)
-        return self._short.get(name, [])
+        return _search_blanked(self._blanked, name)
 
 
-def _short_words(blanked: bytes) -> dict[bytes, list[int]]:
-    """Return where each short word stands, in a text with one blank more in front."""
+def _all_words(data: bytes) -> dict[bytes, list[int]]:
+    """Return where each word stands."""
     found: dict[bytes, list[int]] = {}
-    for match in _SHORT_WORD.finditer(blanked):
-        found.setdefault(match[0], []).append(match.start() - 1)
+    for match in _WORD.finditer(data):
+        word = match[0]
+        if word in found:
+            found[word].append(match.start())
+        else:
+            found[word] = [match.start()]
     return found
 
 

@@ -166,6 +166,27 @@ class TestLineScanner:
     def test_what_is_computed_or_a_comment_is_not_seen(self, line: str):
         assert scan_lines(line.encode()) == []
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "from /* a */ 'vm'",
+            "import/* a */'node:net'",
+            "import /* a */ ( /* b */ 'tls/x')",
+            "require /* a */ ( /* b */ 'v8')",
+            "require\u00a0(\u2003'repl')",
+            "require\x1f('sqlite')",
+            "process /* a */ . /* b */ binding /* c */ ('fs')",
+            "process/**/./**/dlopen/**/(m)",
+            "process\u2028.\u2029binding(m)",
+            "eval /* a */ (x)",
+            "eval \u3000(x)",
+            "new /* a */ Function /* b */ ('a')",
+            "new\u00a0Function\u00a0('a')",
+        ],
+    )
+    def test_comments_and_blanks_of_all_kinds_hide_nothing(self, line: str):
+        assert len(scan_lines(line.encode())) == 1
+
     def test_slashes_in_a_string_are_no_comment(self):
         assert len(scan_lines(b"const u = 'http://x'; require('vm')")) == 1
 

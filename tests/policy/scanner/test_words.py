@@ -18,15 +18,21 @@ def expected(data: bytes, name: str) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_place_of_a_name_is_found_however_many_names_were_asked_for(seed: int):
+@pytest.mark.parametrize("asked_before", [0, 100])
+def test_every_place_of_a_name_is_found_however_many_names_were_asked_for(
+    seed: int, asked_before: int
+):
     text = "".join(random.Random(seed).choices([*NAMES, " ", ".", "1"], k=200))
     words = Words(text.encode())
+    for number in range(asked_before):
+        assert words.places(f"absent{number}") == []
     for name in (*NAMES, *NAMES):
         assert words.places(name) == expected(text.encode(), name), name
 
 
-def test_name_of_other_letters_is_found_after_many_short_ones():
-    words = Words("b; c; d; e; f; g; h; é(é)".encode())
-    for name in "bcdefgh":
+def test_name_of_other_letters_is_found_after_many_others():
+    names = [f"n{number}" for number in range(100)]
+    words = Words("; ".join([*names, "é(é)"]).encode())
+    for name in names:
         assert len(words.places(name)) == 1
     assert len(words.places("é")) == 2
