@@ -72,3 +72,10 @@ ARCHIVE_COPIES = Part(
     "Copies of archives",
     "incidents.services.archives.bucket_copies.check_copies",
 )
+# Asked where REPLICA_DATABASE_URL is set. Nobody is turned away for it: the primary
+# answers instead.
+REPLICA = Part(
+    "replica",
+    "Replica of the database",
+    "evidence.database.replica.check_replica",
+)

@@ -30,6 +30,7 @@ from config.environment import (
     read_pattern,
     read_places,
     read_redis,
+    read_replica,
     read_required_folder,
     read_schemes,
     read_secret,
@@ -40,6 +41,7 @@ from config.environment import (
     read_token,
     read_whole_number,
     read_words,
+    refuse,
     require_named,
     require_no_faults,
 )
@@ -51,7 +53,7 @@ from config.installed import (  # noqa: F401  (Django settings)
     TEMPLATES,
 )
 from config.logs import LEVELS, STYLES, make_logging
-from config.parts import ARCHIVE_COPIES, PARTS
+from config.parts import ARCHIVE_COPIES, PARTS, REPLICA
 from config.queues import TASK_QUEUES, TASK_ROUTES, WORKERS, QueueName
 from config.rest import REST_FRAMEWORK, SPECTACULAR_SETTINGS  # noqa: F401
 from config.schedule import BEAT_SCHEDULE
@@ -98,13 +100,28 @@ DATABASE_READ_ROLE = read_pattern(
     expected="the name of a database role, in small letters, digits and _, or none",
     default=READING_ROLE,
 ).removeprefix("none")
+_KEPT = {
+    "CONN_MAX_AGE": read_whole_number("DATABASE_CONN_MAX_AGE_SECONDS", default=60),
+    "CONN_HEALTH_CHECKS": True,
+}
 if read_flag("DATABASE_POOL", default=False):
     DATABASES["default"]["OPTIONS"]["pool"] = True
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = read_whole_number(
-        "DATABASE_CONN_MAX_AGE_SECONDS", default=60
-    )
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"] |= _KEPT
+# Where auditors read (evidence/database/replica.py); None: from the primary. It is no
+# database of Django's: nothing migrates it, and tests and commands never meet it.
+REPLICA_DATABASE = read_replica("REPLICA_DATABASE_URL")
+if REPLICA_DATABASE is not None:
+    REPLICA_DATABASE |= _KEPT
+    if not DATABASE_READ_ROLE:
+        refuse(
+            "REPLICA_DATABASE_URL is for who reads under DATABASE_READ_ROLE, which is "
+            "none: name a role, or unset the replica",
+            *("REPLICA_DATABASE_URL", "DATABASE_READ_ROLE"),
+        )
+REPLICA_MAX_LAG_SECONDS = read_whole_number(
+    "REPLICA_MAX_LAG_SECONDS", default=30, least=1, most=86_400
+)
 
 # How long the queue's and the cache's server may take to answer: both are near.
 SERVER_SECONDS = 2.0
@@ -220,7 +237,11 @@ ARCHIVE_BUCKET = read_pattern(
     rf"(\?lock_days={_DAYS})?",
     expected="a bucket as s3://bucket/prefix?lock_days=3650, of up to 36500 days",
 )
-READINESS_PARTS = (*PARTS, *((ARCHIVE_COPIES,) if ARCHIVE_BUCKET else ()))
+READINESS_PARTS = (
+    *PARTS,
+    *((ARCHIVE_COPIES,) if ARCHIVE_BUCKET else ()),
+    *((REPLICA,) if REPLICA_DATABASE is not None else ()),
+)
 # How many days after closing a case may be pruned; 0: never.
 CASE_RETENTION_DAYS = read_whole_number("CASE_RETENTION_DAYS", default=0, most=36_500)
 
@@ -382,6 +403,7 @@ LOGGING = make_logging(
 READINESS_SECONDS = read_whole_number("READINESS_SECONDS", default=2)
 METRICS_COLLECTORS = [
     "evidence.metrics.HistoryCollector",
+    *(("evidence.metrics.ReplicaCollector",) if REPLICA_DATABASE is not None else ()),
     "evidence.metrics.StoreCollector",
     "incidents.notification_metrics.NotificationCollector",
 ]

@@ -9,6 +9,8 @@ from django.db import DatabaseError
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from evidence.database.replica import read_standing
+from evidence.database.standing import Use
 from evidence.models import (
     FaultKind,
     HistoryCheck,
@@ -90,4 +92,25 @@ class HistoryCollector(Collector):
             "casefile_history_last_check_timestamp_seconds",
             "When the audit history was last checked; 0 if never.",
             value=check.finished_at.timestamp() if check else 0,
+        )
+
+
+class ReplicaCollector(Collector):
+    """Gives Prometheus whether auditors read from the replica, and how old that is."""
+
+    def describe(self) -> list[Metric]:
+        """Name nothing in advance, so that registering asks no database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        found = read_standing()
+        yield GaugeMetricFamily(
+            "casefile_replica_in_use",
+            "1 while auditors read from the replica, 0 while from the primary instead.",
+            value=int(found.use is Use.IN_USE),
+        )
+        yield GaugeMetricFamily(
+            "casefile_replica_lag_seconds",
+            "How old at most is what the replica has. NaN: nobody can tell.",
+            value=math.nan if found.lag is None else found.lag,
         )

@@ -30,6 +30,7 @@ from config.environment.servers import (
     read_database,
     read_email,
     read_redis,
+    read_replica,
 )
 from config.environment.values import (
     FROM_FILES,
@@ -73,6 +74,7 @@ __all__ = (
     "read_pattern",
     "read_places",
     "read_redis",
+    "read_replica",
     "read_required",
     "read_required_folder",
     "read_schemes",

@@ -21,6 +21,8 @@ from config.environment.values import (
 
 # A server that does not answer must not hold a request for minutes.
 CONNECT_SECONDS = 10
+# Where another answers instead, one does not wait for long; libpq waits no shorter.
+REPLICA_CONNECT_SECONDS = 2
 
 # The database asks after a silent connection, so that a machine that is gone without a
 # word holds its locks, and with them its claims, for a minute and not for two hours.
@@ -87,7 +89,9 @@ def make_cache_url(redis_url: str) -> str:
 
 
 @gathered(example="postgres://casefile@db.example.org/casefile")
-def read_database(name: str) -> dict[str, Any]:
+def read_database(
+    name: str, *, connect_seconds: int = CONNECT_SECONDS
+) -> dict[str, Any]:
     """Return Django's database settings for a libpq-style URL.
 
     A socket folder is given as libpq spells it: `postgres://user@/name?host=/folder`.
@@ -111,9 +115,9 @@ def read_database(name: str) -> dict[str, Any]:
     database["ENGINE"] = "evidence.database"
     options = database.setdefault("OPTIONS", {})
     _require_options(name, options)
-    options.setdefault("connect_timeout", CONNECT_SECONDS)
+    options.setdefault("connect_timeout", connect_seconds)
     # A server that is gone without a word; sockets of this machine know no such thing.
-    options.setdefault("tcp_user_timeout", 1000 * CONNECT_SECONDS)
+    options.setdefault("tcp_user_timeout", 1000 * connect_seconds)
     if limits := _read_limits():
         options.setdefault("options", limits)
     # What the database notes of each row as its writer: verify_records tells other
@@ -122,6 +126,13 @@ def read_database(name: str) -> dict[str, Any]:
     if "host" in options:
         database["HOST"] = options.pop("host")
     return database
+
+
+def read_replica(name: str) -> dict[str, Any] | None:
+    """Return Django's settings for the replica of the database; None without one."""
+    if not read_text(name):
+        return None
+    return read_database(name, connect_seconds=REPLICA_CONNECT_SECONDS)
 
 
 @gathered()

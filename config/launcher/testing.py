@@ -16,7 +16,9 @@ from config.launcher.servers import running_servers
 from config.launcher.stopping import on_stop_signals
 
 # Set for this machine's own services, they must not reach the tests.
-SERVER_VARIABLES = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+SERVER_VARIABLES = (
+    *("DATABASE_URL", "REPLICA_DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"),
+)
 
 
 def run_tests(arguments: Sequence[str]) -> int:

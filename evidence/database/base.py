@@ -122,6 +122,8 @@ class DatabaseOperations(operations.DatabaseOperations):
 class DatabaseWrapper(base.DatabaseWrapper):
     SchemaEditorClass = SchemaEditor
     ops_class = DatabaseOperations
+    denials: tuple[type[Exception], ...] = (psycopg.errors.InsufficientPrivilege,)
+    """What a statement of who only reads is refused by."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -130,6 +132,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """The role that is taken; empty where it is the application's own."""
         self.writes_for = ""
         """For which purpose a request that only reads writes now."""
+        self.replica: Any = None
+        """This thread's connection to the replica (evidence/database/replica.py)."""
         self.used_until = float("-inf")
         """When the last request was done with it, by the monotonic clock."""
 
@@ -239,8 +243,8 @@ def _answer(
     try:
         return execute(sql, params, many, context)
     except DatabaseError as error:
-        is_denied = isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege)
-        if is_denied and context["connection"].reads_as:
+        reader = context["connection"]
+        if reader.reads_as and isinstance(error.__cause__, reader.denials):
             log.error("refused to who only reads: %s", error)
             raise ReadsOnly(READS_ONLY) from error
         for kind, refusal, message in REFUSALS:

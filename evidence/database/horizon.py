@@ -4,7 +4,8 @@ A moment in a column is taken before its transaction commits: who asks for what 
 newer than the last reading misses what was begun before it and committed after. Every
 row carries the number of the transaction that wrote it (`xmin`), and a snapshot knows
 the lowest number that was still under way. What is at or above it, the reading may
-have missed; all else it has seen. A row may so come twice, and none is lost.
+have missed; all else it has seen. A row may so come twice, and none is lost. A replica
+has its primary's numbers, and its snapshots know what it has not got yet.
 """
 
 from __future__ import annotations
@@ -19,18 +20,22 @@ from django.db import connection
 from django.db.models import F, Func, IntegerField, Model, QuerySet, Value
 from django.db.models.lookups import LessThanOrEqual
 
+from evidence.database.reading import leave_replica
+from evidence.database.standing import TIMELINE
+
 Row = TypeVar("Row", bound=Model)
 LONGEST_TEXT = 200
 COMPARABLE = 2**31 - 10_000_000
 """How far apart two numbers may be: rows keep their lowest 32 bits."""
-READ = """
+READ = f"""
     SELECT system_identifier::text || '-' ||
-           left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
+           CASE WHEN pg_is_in_recovery() THEN {TIMELINE}
+                ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END,
            (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
            pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
            pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-      FROM pg_control_system()
-"""
+      FROM pg_control_system(), pg_control_recovery()
+"""  # noqa: S608  (nothing of anybody's is in it)
 
 
 class HorizonUnknown(Exception):
@@ -55,8 +60,19 @@ class Horizon:
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read_horizon() -> Horizon:
-    """Return how far a reading that begins now sees. Read it before the rows."""
+def read_horizon(*passed: Horizon) -> Horizon:
+    """Return how far a reading that begins now sees. Read it before the rows.
+
+    A replica that is not as far as horizons that were given out has not got all that a
+    reader takes for seen by then: the request goes on at the primary.
+    """
+    now = _read_horizon()
+    if any(now.number < other.number for other in passed) and leave_replica():
+        now = _read_horizon()
+    return now
+
+
+def _read_horizon() -> Horizon:
     with connection.cursor() as cursor:
         cursor.execute(READ)
         server, database, number, newest = cursor.fetchone()

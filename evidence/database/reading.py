@@ -5,6 +5,9 @@ request lasts (PostgreSQL's SET ROLE). Casefile has its sessions to itself, and 
 a pooler that shares them out, so nobody else meets the role. A connection that is made
 anew in between takes the role again; one that goes back to a pool gives it up first.
 
+With REPLICA_DATABASE_URL such a request may read from the replica instead, under the
+same role (evidence/database/replica.py).
+
 What is still written for such a request is written by the application's own role, in
 a block that names its Purpose. There is no other way to write.
 """
@@ -14,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any, cast
+from typing import cast
 
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from evidence.database.base import DatabaseWrapper
+from evidence.database.replica import ReplicaWrapper, take_replica
 
 
 class Purpose(StrEnum):
@@ -34,27 +38,45 @@ class Purpose(StrEnum):
     SENT_FORM = "that a form was sent, so that it is carried out once"
 
 
-def begin_reading() -> None:
+def begin_reading(*, may_lag: bool = False) -> None:
     """Have this thread's connection read only, until `end_reading`.
 
+    What may lag is read from the replica, where there is one that can be used.
     Raise ReadingRoleMissing where the role is not there: nothing is read by another.
     Without DATABASE_READ_ROLE nothing changes, and the page System says so.
     """
     role = settings.DATABASE_READ_ROLE
-    if role and not own().reads_as:
+    if not role or own().reads_as:
+        return
+    if not (may_lag and take_replica(own(), role)):
         own().begin_reading(role)
 
 
 def end_reading() -> None:
     """Have this thread's connection work with the application's own role again."""
-    if own().reads_as:
-        own().end_reading()
+    held = own()
+    if isinstance(held, ReplicaWrapper):
+        held.leave()
+    elif held.reads_as:
+        held.end_reading()
+
+
+def leave_replica() -> bool:
+    """Read the rest of this request from the primary; return whether it did not yet."""
+    held = own()
+    if not isinstance(held, ReplicaWrapper):
+        return False
+    held.leave_for_good()
+    return True
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """Read only in this block."""
-    begin_reading()
+def reading(over: DatabaseWrapper | None = None) -> Iterator[None]:
+    """Read only in this block, and over the connection that an answer began with."""
+    if over is None:
+        begin_reading()
+    elif not own().reads_as:
+        _read_on(over, settings.DATABASE_READ_ROLE)
     try:
         yield
     finally:
@@ -68,21 +90,29 @@ def written_for_reader(purpose: Purpose, *, reads_on: bool = True) -> Iterator[N
     Who has read all that there is to read keeps that role: taking the other again costs
     as much as a write.
     """
-    role = own().reads_as
+    held = own()
+    role = held.reads_as
     if not role:
         yield
         return
-    own().end_reading()
+    end_reading()
     own().writes_for = purpose
     try:
         yield
     finally:
         own().writes_for = ""
         if reads_on:
-            own().begin_reading(role)
+            _read_on(held, role)
+
+
+def _read_on(held: DatabaseWrapper, role: str) -> None:
+    """Read where the request has read so far: never behind what it was shown."""
+    if isinstance(held, ReplicaWrapper) and not held.is_left:
+        held.take()
+    else:
+        own().begin_reading(role)
 
 
 def own() -> DatabaseWrapper:
-    # Django's handle stands for this thread's wrapper, which settings make ours.
-    handle: Any = connection
-    return cast(DatabaseWrapper, handle)
+    # This thread's, which settings make ours; the replica's while that is read from.
+    return cast(DatabaseWrapper, connections[DEFAULT_DB_ALIAS])

@@ -40,6 +40,10 @@ VALUES = {
         "postgres://app:from-file@db.example.org/casefile",
         "'postgres://app:{PASSWORD}@{HOST}/{NAME}'.format(**s.DATABASES['default'])",
     ),
+    "REPLICA_DATABASE_URL": (
+        "postgres://app:other@db2.example.org/casefile",
+        "'postgres://app:{PASSWORD}@{HOST}/{NAME}'.format(**s.REPLICA_DATABASE)",
+    ),
     "REDIS_URL": ("redis://other:6379/0", "s.REDIS_URL"),
     "CELERY_BROKER_URL": ("amqp://u:p@rabbit//", "s.CELERY_BROKER_URL"),
     "CACHE_URL": ("redis://cache:6379/0", "s.CACHES['default']['LOCATION']"),

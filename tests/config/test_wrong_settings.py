@@ -69,7 +69,7 @@ WRONG: dict[str, tuple[str, ...]] = {
             *("LOGIN_FAILURE_LIMIT", "SESSION_HOURS", "TASK_MEMORY_MB"),
             *("TASK_TIME_LIMIT_SECONDS", "WEB_CONCURRENCY", "WEB_THREADS"),
             *("WORKER_CLOCKS", "WORKER_DELIVERY", "WORKER_FOLLOWUPS", "WORKER_LARGE"),
-            *("WORKER_SMALL", "NOTIFICATION_SENDERS"),
+            *("WORKER_SMALL", "NOTIFICATION_SENDERS", "REPLICA_MAX_LAG_SECONDS"),
         ),
         COUNTS,
     ),
@@ -78,7 +78,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "CASEFILE_BASE_URL": (*SITES, "https://a.example.org/casefile", "https://a b.org"),
     "CELERY_BROKER_URL": ("rabbit:5672", "amqp://", "kafka://h", "amqp://h:port//"),
     "CSRF_TRUSTED_ORIGINS": (*SITES, "https://a.example.org/path", "*"),
-    "DATABASE_URL": DATABASES,
+    **dict.fromkeys(("DATABASE_URL", "REPLICA_DATABASE_URL"), DATABASES),
     "DEFAULT_FROM_EMAIL": ("casefile", "a@b@c", "Casefile <casefile>"),
     "EMAIL_URL": (
         *("mail.example.org:587", "smtp://", "smtps+tls://h", "smtp://u:p@h:port"),
@@ -209,6 +209,7 @@ def test_a_refusal_says_what_is_expected(evaluate: Evaluate) -> None:
 
 SECRETS = {
     "DATABASE_URL": "postgres://casefile:hidden/word@db.example.org/casefile",
+    "REPLICA_DATABASE_URL": "postgres://casefile:hidden/word@db2.example.org/casefile",
     "REDIS_URL": "redis://:hidden/word@h:6379/0",
     "CACHE_URL": "redis://:hidden#word@h:6379/0",
     "CELERY_BROKER_URL": "amqp://u:hidden/word@h//",
@@ -246,6 +247,8 @@ RIGHT = {
     "METRICS_ALLOWED": "10.0.0.0/8, fd00::/8",
     "PLAYBOOK_FOLDERS": "/tmp, /usr",
     "REDIS_URL": "unix:///run/valkey/valkey.sock?db=4",
+    "REPLICA_DATABASE_URL": "postgres://u:p%2Fw@db2.example.org/casefile",
+    "REPLICA_MAX_LAG_SECONDS": "5",
     "LOG_PLACES": "file:///mnt/a?every=300, mailto:auditor@example.org",
     "ARCHIVE_BUCKET": "s3://kept-2/of/casefile?lock_days=36500",
     "CASE_RETENTION_DAYS": "365",
@@ -269,6 +272,15 @@ def test_half_of_a_bucket_does_not_mean_the_disk(tmp_path: Path) -> None:
         "''", EVIDENCE_S3_BUCKET="evidence", EVIDENCE_S3_ACCESS_KEY="a"
     )
     assert "belong together" in told.stderr
+
+
+def test_a_replica_is_for_a_role_that_only_reads() -> None:
+    from tests.config.test_settings import read_settings
+
+    told = read_settings(
+        "''", REPLICA_DATABASE_URL="postgres://u@h/d", DATABASE_READ_ROLE="none"
+    )
+    assert "REPLICA_DATABASE_URL is for who reads under" in told.stderr
 
 
 OF_THE_WEB = ("PROMETHEUS_MULTIPROC_DIR", "WEB_CONCURRENCY", "WEB_THREADS")

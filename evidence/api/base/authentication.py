@@ -21,6 +21,7 @@ from evidence.accounts.token_networks import (
 )
 from evidence.accounts.tokens import note_use
 from evidence.database.reading import begin_reading, end_reading
+from evidence.database.replica import may_lag
 from evidence.models import ApiToken
 
 SCHEMES = (b"bearer", b"token")
@@ -54,7 +55,7 @@ class ApiTokenAuthentication(TokenAuthentication):
         read_rights(user)
         if only_read(token.scopes):
             # Until the request ends (config/reading.py).
-            begin_reading()
+            begin_reading(may_lag=may_lag(request.method, user.pk))
         return user, token
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, ApiToken]:

@@ -117,9 +117,9 @@ class KeysetPagination(BasePagination):
         self.as_of = ""
         if "modified_since" not in request.query_params:
             return queryset
-        now = read_horizon()
-        since, self.as_of = _read_since(request, has_cursor=self.cursor is not None)
-        self.as_of = self.as_of or now.encode()
+        since, first = _read_since(request, has_cursor=self.cursor is not None)
+        now = read_horizon(*filter(None, (since, first)))
+        self.as_of = (first or now).encode()
         return queryset if since is None else _written_since(queryset, since, now)
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -251,16 +251,17 @@ def _read_ordering(request: Request, view: Any, names: tuple[str, ...]) -> str:
     return str(ordering)
 
 
-def _read_since(request: Request, *, has_cursor: bool) -> tuple[Horizon | None, str]:
+def _read_since(
+    request: Request, *, has_cursor: bool
+) -> tuple[Horizon | None, Horizon | None]:
     """Return what to read from (None: all), and what the first page was as of."""
     text = request.query_params["modified_since"]
     as_of = request.query_params.get("as_of", "")
     if bool(as_of) != has_cursor:
         raise ValidationError({"as_of": FIRST_PAGE}, code="invalid_as_of")
     try:
-        if as_of:
-            decode_horizon(as_of)
-        return decode_horizon(text) if text else None, as_of
+        first = decode_horizon(as_of) if as_of else None
+        return decode_horizon(text) if text else None, first
     except HorizonUnknown as error:
         raise _bad_since() from error
 
