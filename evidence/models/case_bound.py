@@ -24,6 +24,63 @@ Rows = TypeVar("Rows", bound=QuerySet[Any])
 Person = AbstractBaseUser | AnonymousUser
 Hidden = tuple[QuerySet[Any], ...]
 """Querysets of cases; a case in any of them is hidden."""
+REFERENCE_PATTERN = "SEC-INC-[0-9]{4}-[0-9]{4,10}"
+
+
+class NamedIn(models.Func):
+    """Whether a case's reference, given first, stands in any of the texts after it.
+
+    The references are taken out of the texts and looked up. To look for each case's
+    reference in each text instead takes time for every hidden case at every row.
+    """
+
+    output_field = models.BooleanField()
+
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, Any]:  # type: ignore[override]
+        column, *texts = (compiler.compile(part) for part in self.source_expressions)
+        joined = ", ".join(sql for sql, _ in texts)
+        found = f"regexp_matches(concat_ws(' ', {joined}), '{REFERENCE_PATTERN}', 'g')"
+        sql = f"({column[0]} = ANY (ARRAY(SELECT ({found})[1])))"
+        return sql, [one for _, params in (column, *texts) for one in params]
+
+
+class KeyIn(models.Func):
+    """The key that a text of such a form holds after so many colons; null otherwise.
+
+    Matching and cutting take a tenth of the time that a group of the pattern takes.
+    """
+
+    output_field = models.BigIntegerField()
+    template = (
+        "CASE WHEN %(expressions)s ~ '%(form)s'"
+        " THEN split_part(%(expressions)s, ':', %(place)s)::bigint END"
+    )
+
+    def __init__(self, text: Any, *, form: str, colons: int) -> None:
+        super().__init__(text, form=form, place=colons + 1)
+
+    def as_sql(self, *given: Any, **more: Any) -> tuple[str, Any]:
+        sql, params = super().as_sql(*given, **more)
+        return sql, [*params, *params]  # the text stands there twice
+
+
+class AskedOfEachRow(models.Func):
+    """A condition that always holds, and keeps an EXISTS beside it from being joined.
+
+    PostgreSQL takes what it joins for a single row where it cannot estimate it, and
+    compares each row with each. It joins no condition that may change as it reads.
+    """
+
+    output_field = models.BooleanField()
+    template = "(clock_timestamp() IS NOT NULL)"
+
+
+class KeyAmong(models.Func):
+    """Whether a case's key is in an array; looked up, as NamedIn does."""
+
+    output_field = models.BooleanField()
+    template = "(%(expressions)s))"
+    arg_joiner = " = ANY ("
 
 
 class Viewer:

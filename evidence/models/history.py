@@ -7,21 +7,23 @@ from typing import Any
 
 import pgtrigger
 from django.apps import apps
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
 from django.db.models import (
     Exists,
     ExpressionWrapper,
     F,
     OuterRef,
-    Q,
     QuerySet,
-    Value,
 )
-from django.db.models.functions import Cast, Concat
 
 from evidence.models.append_only import AppendOnlyModel
-from evidence.models.case_bound import CaseBound
+from evidence.models.case_bound import (
+    AskedOfEachRow,
+    CaseBound,
+    KeyAmong,
+    KeyIn,
+    NamedIn,
+)
 from evidence.models.columns import optional_person_field
 from evidence.models.fault_checks import FaultCheck
 from evidence.models.indexes import part_index
@@ -51,15 +53,10 @@ OF_CASES = ("incident", "reads")
 """Kinds of streams that a case has: of what was done to it, and of who read it."""
 
 
-def _streams_of(cases: QuerySet[Any], kind: str = "incident") -> QuerySet[Any]:
-    """Name each case's stream of a kind, as `stream`."""
-    return cases.annotate(stream=Concat(Value(f"{kind}:"), "pk", **TEXT))
-
-
-def _found_by_stream(cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
-    """Yield what finds rows that name a stream of these cases."""
-    for kind in OF_CASES:
-        yield _streams_of(cases, kind).filter(stream=OuterRef("stream"))
+def _named_by_stream(cases: QuerySet[Any], *kinds: str) -> QuerySet[Any]:
+    """Return which of these cases a row's stream is of, if it is of such a kind."""
+    form = f"^(?:{'|'.join(kinds)}):[0-9]{{1,18}}$"
+    return cases.filter(pk=KeyIn(OuterRef("stream"), form=form, colons=1))
 
 
 class AuditEntry(AppendOnlyModel, CaseBound):
@@ -146,34 +143,32 @@ class AuditEntry(AppendOnlyModel, CaseBound):
         read a list is told with the keys of the cases that were in it. An alert may
         have come before it was one of a case.
         """
-        yield from _found_by_stream(cases)
+        yield _named_by_stream(cases, *OF_CASES)
+        alert = KeyIn(OuterRef("object_id"), form="^[0-9]{1,18}$", colons=0)
         yield cases.annotate(
-            entry_type=ExpressionWrapper(OuterRef("object_type"), **TEXT),
-            alert_key=Cast("alerts__pk", **TEXT),
-        ).filter(entry_type=ALERT, alert_key=OuterRef("object_id"))
-        yield cls._twins_in(_streams_of(cases).values("stream"))
+            entry_type=ExpressionWrapper(OuterRef("object_type"), **TEXT)
+        ).filter(entry_type=ALERT, alerts__pk=alert)
+        yield cls._twins_in(_named_by_stream(cases, "incident"))
         lists = apps.get_model("evidence", "RecordedRead").everything
-        shown = ArraySubquery(cases.values("pk"))
-        yield lists.filter(entry=OuterRef("pk"), cases__overlap=shown)
-        named = Q(pk__in=())
-        for column in ("object_label", "reason", "before", "after"):
-            cases = cases.annotate(
-                **{f"outer_{column}": Cast(OuterRef(column), **TEXT)}
-            )
-            named |= Q(**{f"outer_{column}__contains": F("reference")})
-        yield cases.filter(named)
+        in_list = cases.filter(KeyAmong(F("pk"), OuterRef("cases")))
+        yield lists.filter(Exists(in_list), entry=OuterRef("pk"))
+        told = ("object_label", "reason", "before", "after")
+        yield cases.filter(NamedIn(F("reference"), *map(OuterRef, told)))
 
     @classmethod
-    def _twins_in(cls, streams: QuerySet[Any]) -> QuerySet[Any]:
-        """Return what finds an act in another stream that is told in these alone."""
+    def _twins_in(cls, named: QuerySet[Any]) -> QuerySet[Any]:
+        """Return what finds an act in another stream that is told in these alone.
+
+        `named` finds the hidden case that a row's stream is of.
+        """
         columns = ("recorded_at", "action", "object_type", "object_id")
         twin = {name: OuterRef(name) for name in columns}
         elsewhere = cls.everything.filter(
-            **twin, stream__startswith="incident:"
-        ).exclude(stream__in=streams)
+            ~Exists(named), **twin, stream__startswith="incident:"
+        )
         own = ExpressionWrapper(OuterRef("stream"), **TEXT)
         return (
-            cls.everything.filter(**twin, stream__in=streams)
+            cls.everything.filter(Exists(named), AskedOfEachRow(), **twin)
             .annotate(own_stream=own)
             .exclude(own_stream__startswith="incident:")
             .exclude(Exists(elsewhere))
@@ -269,4 +264,4 @@ class NotedHead(AppendOnlyModel, CaseBound):
     @classmethod
     def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
         """Yield what finds the heads of these cases' streams."""
-        yield from _found_by_stream(cases)
+        yield _named_by_stream(cases, *OF_CASES)

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import ExpressionWrapper, F, OuterRef, QuerySet
+from django.db.models import F, OuterRef, QuerySet
 
 from evidence.models.append_only import AppendOnlyModel
-from evidence.models.case_bound import CaseBound
+from evidence.models.case_bound import CaseBound, KeyAmong
 from evidence.models.columns import known, person_field
 from evidence.models.history import AuditEntry
 from evidence.models.tokens import ApiToken
@@ -117,6 +117,4 @@ class RecordedRead(ReadingColumns, AppendOnlyModel, CaseBound):
     def found_in(cls, cases: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
         """Yield what finds readings of these cases, and lists that showed one."""
         yield from super().found_in(cases)
-        keys = ArrayField(models.BigIntegerField())
-        shown = ExpressionWrapper(OuterRef("cases"), output_field=keys)
-        yield cases.annotate(shown=shown).filter(shown__contains=[F("pk")])
+        yield cases.filter(KeyAmong(F("pk"), OuterRef("cases")))

@@ -20,6 +20,7 @@ from evidence.api.base.permissions import require_scope
 from evidence.api.base.views import ReadOnlyViewSet, person_of
 from evidence.loading import listed
 from evidence.models import ApiToken, TokenScope
+from evidence.models.case_bound import REFERENCE_PATTERN
 from incidents.api import filters, serializers
 from incidents.api.holds import HoldReasonSerializer, HoldSerializer
 from incidents.api.picture import (
@@ -51,7 +52,6 @@ from incidents.workflow.incident_states import IncidentStatus, Severity
 from incidents.workflow.outcomes import read_outcome
 from policy.models import KillSwitch
 
-REFERENCE_PATTERN = "SEC-INC-[0-9]{4}-[0-9]{4,10}"
 OUTCOME_FIELDS = (
     "resolution",
     "functional_impact",

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import ExpressionWrapper, F, OuterRef, Q, QuerySet
 
 from evidence.models import AppendOnlyModel
-from evidence.models.case_bound import CaseBound
+from evidence.models.case_bound import CaseBound, NamedIn
 from evidence.models.columns import known, optional_person_field
 from evidence.stored_moments import EARLIEST
 from incidents.models.cases import Cycle, Incident
@@ -76,6 +76,6 @@ class TimelineEntry(AppendOnlyModel, CaseBound):
         What people wrote in a note of their own stays: it is of the case they wrote in.
         """
         yield from super().found_in(cases)
-        told = cases.annotate(body=ExpressionWrapper(OuterRef("body"), **TEXT))
-        told = told.annotate(kind=ExpressionWrapper(OuterRef("kind"), **TEXT))
-        yield told.exclude(kind=TimelineKind.NOTE).filter(body__contains=F("reference"))
+        told = cases.annotate(kind=ExpressionWrapper(OuterRef("kind"), **TEXT))
+        named = NamedIn(F("reference"), OuterRef("body"))
+        yield told.exclude(kind=TimelineKind.NOTE).filter(named)

@@ -15,6 +15,8 @@ from django.db import DatabaseError, connection, transaction
 ROUNDS = 2
 ENOUGH_SECONDS = 1.0
 """What takes as long once is not asked again to see whether it was the first time."""
+LONGEST_SECONDS = 20
+"""A statement that takes longer is given up, and its plan told without its figures."""
 LONGEST_SQL = 4_000
 EXPLAINED = 3
 
