@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -23,6 +24,9 @@ from config.launcher.processes import Process
 from config.launcher.users import ServerUser, find_server_user
 
 START_SECONDS = 60.0
+COPIES = 3
+TOLD = 3_000
+"""So many of the last characters of its log are told where it does not come up."""
 CONFIGURED = """
 # The tests wait for nobody whose reading stands in the way of the replay.
 max_standby_streaming_delay = '500ms'
@@ -39,10 +43,30 @@ class Replica:
     process: Process | None = None
 
     def start(self) -> None:
-        self.process = postgres._start_server(
-            find_postgres(), self.home, self.sockets, self.user, durable=False
-        )
-        wait_for(self._answers)
+        """Copy the tests' server, and follow it; once more where that does not come up.
+
+        It is copied anew each time: what other tests did to databases meanwhile, and
+        to those they were made from, cannot always be replayed from an older place.
+        """
+        for _ in range(COPIES):
+            shutil.rmtree(self.home / "cluster", ignore_errors=True)
+            _copy(self.home / "cluster", self.user, connection.settings_dict)
+            self.process = postgres._start_server(
+                find_postgres(), self.home, self.sockets, self.user, durable=False
+            )
+            if self._comes_up(self.process):
+                return
+            self.stop()
+        told = (self.home / "server.log").read_text(errors="replace")
+        raise AssertionError(f"the replica did not come up:\n{told[-TOLD:]}")
+
+    def _comes_up(self, process: Process) -> bool:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and process.popen.poll() is None:
+            if self._answers():
+                return True
+            time.sleep(0.05)
+        return False
 
     def stop(self) -> None:
         if self.process is not None:
@@ -133,7 +157,6 @@ def primary_url() -> str:
 def running_replica() -> Iterator[Replica]:
     """Copy the tests' server while it runs, and have the copy follow it."""
     binaries = find_postgres()
-    known = connection.settings_dict
     with tempfile.TemporaryDirectory(prefix="cf-replica-") as name:
         folder = Path(name)
         user = find_server_user(folder, binaries.postgres)
@@ -142,7 +165,6 @@ def running_replica() -> Iterator[Replica]:
             made.mkdir(mode=0o700)
             user.take(made)
         user.take(folder)
-        _copy(home / "cluster", user, known)
         replica = Replica(home, sockets, user)
         try:
             replica.start()

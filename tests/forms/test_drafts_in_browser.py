@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from evidence.accounts.access import Role
 from incidents.models import Incident
-from tests.browser.people import follows
+from tests.browser.people import follows, wait_until
 from tests.conftest import sign_in
 from tests.factories import make_incident, make_user
 
@@ -95,7 +95,7 @@ def test_refused_form_is_in_sight_with_the_cursor_at_its_fault(
     with follows(page):
         card.get_by_role("button", name="Write to the timeline").click()
     zone = card.locator("input[name=zone]")
-    assert zone.evaluate("field => field === document.activeElement")
+    wait_until(page, "document.activeElement.name === 'zone'")
     assert zone.input_value() == "CEST"
     assert card.locator("textarea[name=body]").input_value() == "It began in the night."
     box = zone.bounding_box()

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from incidents.models import Incident
-from tests.browser.people import follows
+from tests.browser.people import follows, wait_until
 from tests.conftest import sign_in
 from tests.factories import make_evidence, make_incident
 
@@ -92,9 +92,10 @@ def test_form_opens_and_closes_by_keyboard(
     opener.focus()
     page.keyboard.press("Enter")
     page.locator("select[name=version]").wait_for(state="visible")
-    assert page.evaluate("document.activeElement.name") == "version"
+    wait_until(page, "document.activeElement.name === 'version'")
     page.keyboard.press("Escape")
     page.locator("select[name=version]").wait_for(state="hidden")
+    wait_until(page, "document.activeElement.textContent.includes('Reclassify')")
     assert opener.evaluate("one => one === document.activeElement")
 
 

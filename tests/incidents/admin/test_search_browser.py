@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from incidents.models import Incident
-from tests.browser.people import SCREENSHOTS
+from tests.browser.people import SCREENSHOTS, wait_until
 from tests.conftest import sign_in
 from tests.factories import make_evidence, make_incident
 
@@ -54,7 +54,7 @@ def test_a_key_a_reference_and_enter_open_the_case(
 ) -> None:
     browser_page.goto(home)
     browser_page.keyboard.press(key)
-    assert browser_page.evaluate("document.activeElement.id") == BOX[1:]
+    wait_until(browser_page, f"document.activeElement.id === {BOX[1:]!r}")
     assert browser_page.input_value(BOX) == ""
     browser_page.keyboard.type(incident.reference.lower())
     browser_page.keyboard.press("Enter")
