@@ -363,14 +363,19 @@ def test_a_replica_that_hangs_is_not_waited_for(
     wait_for(lambda: readiness()[0] == "ok")
 
 
-def test_session_that_is_ended_within_a_request_goes_on_at_the_primary(
-    replica: Replica, settings: Settings
-) -> None:
+def read_until_the_session_ends(replica: Replica) -> None:
+    """Begin to read one case from the replica, and have it end that session."""
     make_incident()
     replica.catch_up()
     begin_reading(may_lag=True)
     number = ask("SELECT pg_backend_pid()")
     replica.ask(f"SELECT pg_terminate_backend({number})")
+
+
+def test_session_that_is_ended_within_a_request_goes_on_at_the_primary(
+    replica: Replica, settings: Settings
+) -> None:
+    read_until_the_session_ends(replica)
     assert Incident.objects.count() == 1
     assert not ask("SELECT pg_is_in_recovery()")
     assert ask("SELECT current_user") == settings.DATABASE_READ_ROLE
@@ -386,11 +391,7 @@ def test_session_that_is_ended_within_a_request_goes_on_at_the_primary(
 def test_rows_that_are_read_in_chunks_are_asked_of_the_primary_too(
     replica: Replica,
 ) -> None:
-    make_incident()
-    replica.catch_up()
-    begin_reading(may_lag=True)
-    number = ask("SELECT pg_backend_pid()")
-    replica.ask(f"SELECT pg_terminate_backend({number})")
+    read_until_the_session_ends(replica)
     assert len(list(Incident.objects.iterator(chunk_size=1))) == 1
 
 
