@@ -44,6 +44,7 @@ from policy.scanner.folding.state import (
     MAX_SITE_STEPS,
     STEPS_BETWEEN_LOOKS,
     Budget,
+    Loops,
 )
 from policy.scanner.parsing.scopes import (
     Binding,
@@ -84,6 +85,7 @@ class Folder:
     tries: dict[int, int] = field(default_factory=dict)
     call_depth: int = 0
     allowance: int = 0
+    loops: Loops = field(default_factory=Loops)
     # Values of the function or loop being interpreted; None outside of one.
     frame: dict[Binding, Value] | None = None
     this: Value | None = None
@@ -95,6 +97,9 @@ class Folder:
     children: dict[int, list[Node]] = field(default_factory=dict)
     targets: dict[int, Target] = field(default_factory=dict)
     compared: dict[int, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.loops.size = self.program.root.node.end_byte
 
     def fold(self, node: Node | None, scope: Scope) -> Value:
         """Return the value of an expression."""

@@ -138,6 +138,26 @@ def run_loop(folder: Folder, binding: Binding, current: Value, write: Write) -> 
     """Return a binding's value after the loop that builds it up."""
     loop = write.loop
     assert loop is not None
+    room = folder.loops.room(loop.id)
+    if room == 0:
+        return unknown(current, via=("decoder-loop",))
+    # What the loop may not have, is left for the rest of the site.
+    kept = max(folder.allowance - room, 0)
+    folder.allowance -= kept
+    steps, is_vain = folder.budget.steps, False
+    folder.loops.nesting += 1
+    try:
+        return _run(folder, binding, current, loop)
+    except (GiveUpError, Return, Break, Continue):
+        is_vain = True
+        return unknown(current, via=("decoder-loop",))
+    finally:
+        folder.allowance += kept
+        folder.loops.leave(loop.id, steps - folder.budget.steps, is_vain=is_vain)
+
+
+def _run(folder: Folder, binding: Binding, current: Value, loop: Node) -> Value:
+    """Return a binding's value after a loop, which may end the attempt."""
     outer = folder.frame
     # A copy: what the loop sets is nothing to the function around it.
     folder.frame = dict(outer or {})
@@ -148,8 +168,6 @@ def run_loop(folder: Folder, binding: Binding, current: Value, write: Write) -> 
             return UNKNOWN
         follow_statement(folder, loop, scope.parent)
         value = folder.frame[binding]
-    except (GiveUpError, Return, Break, Continue):
-        return unknown(current, via=("decoder-loop",))
     finally:
         folder.frame = outer
     return add_via(value, "decoder-loop") if isinstance(value, Text) else value

@@ -32,10 +32,11 @@ from policy.scanner.semantics.values import Constant, Number, Text, Value
 _PUSH = rb"(?:push|\\x70\\x75\\x73\\x68)"
 _SHIFT = rb"(?:shift|\\x73\\x68\\x69\\x66\\x74)"
 _NAME = rb"[A-Za-z_$][\w$]*"
-# names.push(names.shift()): the array is turned by one.
-TURNING = re.compile(
-    rb"(%b)(?:\[['\"]%b['\"]\]|\.push)\(\1(?:\[['\"]%b['\"]\]|\.shift)\(\)\)"
-    % (_NAME, _PUSH, _SHIFT)
+# names.push(names.shift()): the array is turned by one. From what follows the first
+# name on, which is looked for backwards: else every name of the file is tried.
+_TURNED = re.compile(
+    rb"(?:\[['\"]%b['\"]\]|\.push)\((%b)(?:\[['\"]%b['\"]\]|\.shift)\(\)\)"
+    % (_PUSH, _NAME, _SHIFT)
 )
 # function names() { …; names = function () …
 # Literal first, with the name looked for backwards: else every name is tried.
@@ -98,9 +99,9 @@ def find_decoders(root: Node, source: bytes, clock: Clock) -> Decoders:
 
 def _places(root: Node, source: bytes) -> Iterator[Node]:
     """Yield places where an array is turned, or a function makes itself anew."""
-    turning = TURNING.finditer(source) if _may_turn(source) else iter(())
-    for match in islice(turning, _MAX_PLACES):
-        node = root.descendant_for_byte_range(match.start(), match.start() + 1)
+    turning = _turnings(source) if _may_turn(source) else iter(())
+    for start in islice(turning, _MAX_PLACES):
+        node = root.descendant_for_byte_range(start, start + 1)
         statement = _statement_of(node)
         if statement is not None:
             yield statement
@@ -111,6 +112,18 @@ def _places(root: Node, source: bytes) -> Iterator[Node]:
             node = root.descendant_for_byte_range(*match.span(1))
             if node is not None and node.parent is not None:
                 yield node.parent
+
+
+def _turnings(source: bytes) -> Iterator[int]:
+    """Yield where an array is turned: the places of its name."""
+    for match in _TURNED.finditer(source):
+        if source.endswith(match[1], 0, match.start()):
+            yield match.start() - len(match[1])
+
+
+def _turns(source: bytes) -> bool:
+    """Return whether an array is turned anywhere in a stretch of source."""
+    return next(_turnings(source), None) is not None
 
 
 def _may_turn(source: bytes) -> bool:
@@ -173,7 +186,7 @@ def _turning_calls(block: Node) -> list[Node]:
         if statement.type == "expression_statement"
         and statement.end_byte - statement.start_byte <= _MAX_CODE_BYTES
         for call in _calls_of(statement)
-        if _called(call) is not None and TURNING.search(call.text or b"")
+        if _called(call) is not None and _turns(call.text or b"")
     ]
 
 

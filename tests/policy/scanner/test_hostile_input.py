@@ -23,6 +23,7 @@ pytestmark = pytest.mark.long
 
 MOST_CALLS = 20_000_000  # the worst of these takes a third of it
 MOST_CALLS_DEEP = 5_000_000
+MOST_CALLS_OF_LOOP = 1_000_000  # it takes half of it, and took ten times as many
 DEEP = {
     "calls": b"a(" * 5_000 + b"b" + b")" * 5_000,
     "parentheses": b"(" * 25_000,
@@ -57,6 +58,7 @@ STEEP = {
     "loop-of-blanks": b"for(" + b" " * 300_000 + b"a[b]=c",
     "long-string": b"x='" + b"a" * 2_000_000 + b"'",
     "signs": b"$" * 200_000,
+    "long-name": b"x.shift());" + b"a" * 1_000_000,
 }
 HUNGRY = {
     "replace-bomb": b"require('x'.repeat(2e4).replace(/x/g,'y'.repeat(2e5)))",
@@ -114,6 +116,40 @@ def test_source_that_costs_the_square_of_its_length_does_not(name: str):
     with at_most(MOST_CALLS):
         report = scan_source(STEEP[name], "a.js")
     assert report.refused is None
+
+
+def _fill(names: str) -> bytes:
+    """Return a loop that builds up each of some names."""
+    body = "".join(f"{name}+='v';" for name in names)
+    return b"for(let i=0;i<900;i++){%b}" % body.encode()
+
+
+def test_loop_that_builds_up_many_names_is_not_followed_for_each():
+    names = "abcdefghjklmnopqrstuvwxyz"
+    empty = ",".join(f"{name}=''" for name in names)
+    loads = "".join(f"require({name});" for name in names)
+    source = b"let %b;%b%b" % (empty.encode(), _fill(names), loads.encode())
+
+    with at_most(MOST_CALLS_OF_LOOP):
+        report = scan_source(source, "a.js")
+
+    assert report.classification is Classification.FLAGGED
+
+
+def test_short_decoder_is_followed_after_loops_that_took_the_files_steps():
+    decoder = b"let m='';for(const c of 'ul')m+=String.fromCharCode(c.charCodeAt(0)+1);"
+    source = b"let a='',b='';%b%brequire(a);require(b);%brequire(m)" % (
+        _fill("a"),
+        _fill("b").replace(b"900", b"4000"),
+        decoder,
+    )
+
+    entries = scan_source(source, "a.js").files[0].entries
+
+    assert {entry.rule for entry in entries} >= {
+        "not-fully-analysed",
+        "forbidden-module",
+    }
 
 
 MANIFESTS = {
