@@ -35,6 +35,7 @@ from policy.scanner.parsing.scopes import (
     FUNCTIONS,
     Scope,
     arguments_of,
+    is_number,
     text_of,
     unwrap,
 )
@@ -162,7 +163,7 @@ def told_arguments(detector: Detector, node: Node, scope: Scope) -> list[Value]:
         return detector.folder.arguments(node, scope)
     return [
         UNKNOWN
-        if argument.type in _NEVER_TOLD
+        if argument.type in _NEVER_TOLD or is_number(argument)
         else detector.folder.fold(argument, scope)
         for argument in given
     ]

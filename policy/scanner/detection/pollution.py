@@ -20,11 +20,13 @@ from policy.scanner.parsing.scopes import (
     FUNCTIONS,
     Scope,
     arguments_of,
+    is_number,
     text_of,
     unwrap,
 )
 from policy.scanner.semantics.coercion import to_text
 from policy.scanner.semantics.values import (
+    PLAIN,
     UNKNOWN,
     Array,
     Host,
@@ -142,22 +144,30 @@ def judge_assignment(detector: Detector, node: Node, scope: Scope) -> None:
     """Flag an assignment that reaches a prototype through its chain of members."""
     left = unwrap(node.child_by_field_name("left"))
     keys: list[tuple[str | None, Via]] = []
+    counted: list[Node] = []
     target = left
     while target is not None and target.type in (
         "member_expression",
         "subscript_expression",
     ):
-        key, via = detector.folder.member_key(target, scope)
-        keys.append((key, frozenset(via)))
+        if is_number(target.child_by_field_name("index")):
+            # No name that counts; how it is made matters only to a prototype's.
+            counted.append(target)
+            keys.append((None, PLAIN))
+        else:
+            key, via = detector.folder.member_key(target, scope)
+            keys.append((key, frozenset(via)))
         target = unwrap(target.child_by_field_name("object"))
     if not keys or left is None:
         return
     names = [key for key, _ in reversed(keys)]
     judge_options(detector, node, names[-1])
-    hidden = frozenset().union(*(via for _, via in keys)) & _HIDING
     owner = detector.folder.fold(left.child_by_field_name("object"), scope)
     if not writes_prototype(names, owner, target):
         return
+    made = [via for _, via in keys]
+    made += [frozenset(detector.folder.member_key(n, scope)[1]) for n in counted]
+    hidden = frozenset().union(*made) & _HIDING
     classification = FORBIDDEN if hidden else FLAGGED
     why = "A write to a prototype that everything inherits"
     techniques = hidden | {"prototype-pollution"}

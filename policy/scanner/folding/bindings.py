@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 _MAX_WRITES = 64
 _MAX_ITSELF_BYTES = 200
+_WORD = re.compile(rb"[\w$]+")
 _NAMED = frozenset((Host, Module, Method, Bound))
 
 
@@ -209,7 +211,7 @@ def source_of_itself(
         return None
     if node.type not in ("binary_expression", "template_string", "call_expression"):
         return None
-    if binding.name.encode() not in (node.text or b"")[:_MAX_ITSELF_BYTES]:
+    if not _may_name(node, binding.name):
         return None
     frame = folder.frame
     folder.frame = {**(frame or {}), binding: current}
@@ -217,6 +219,15 @@ def source_of_itself(
         return folder.fold(node, write.scope)
     finally:
         folder.frame = frame
+
+
+def _may_name(node: Node, name: str) -> bool:
+    """Return whether the beginning of an expression may use a name."""
+    text, sought = (node.text or b"")[:_MAX_ITSELF_BYTES], name.encode()
+    if sought not in text:
+        return False
+    # `e` stands in nearly every text; a name may be spelled with escapes.
+    return not name.isascii() or b"\\" in text or sought in _WORD.findall(text)
 
 
 def source_of(folder: Folder, write: Write) -> Value:

@@ -14,6 +14,7 @@ from policy.scanner.parsing.scopes import (
     Scope,
     Site,
     find_binding,
+    is_number,
     text_of,
     unwrap,
 )
@@ -76,6 +77,8 @@ def fold_member(folder: Folder, node: Node, scope: Scope) -> Value:
     owner = folder.fold(node.child_by_field_name("object"), scope)
     if type(owner) is Value and node.type == "subscript_expression":
         # The key of an unknown owner matters only on the way to Function.
+        if is_number(node.child_by_field_name("index")):
+            return unknown(owner)
         key, via = member_key(folder, node, scope)
         if key not in ("constructor", "__proto__"):
             return unknown(owner)

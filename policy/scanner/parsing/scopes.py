@@ -156,6 +156,29 @@ def unwrap(node: Node | None) -> Node | None:
     return node
 
 
+# What they give is a number, or a BigInt, whatever stands beside them.
+_COUNTING = frozenset(("-", "*", "/", "%", "**", "<<", ">>", ">>>", "&", "|", "^"))
+
+
+def is_number(node: Node | None) -> bool:
+    """Return whether an expression is surely a number, by its form alone."""
+    inner = unwrap(node)
+    if inner is None or inner.type not in _MAY_COUNT:
+        return False
+    if inner.type in ("number", "update_expression"):
+        return True
+    operator = inner.child_by_field_name("operator")
+    sign = operator.type if operator is not None else ""
+    if inner.type == "unary_expression":
+        return sign in ("-", "+", "~")
+    return sign in _COUNTING
+
+
+_MAY_COUNT = frozenset(
+    ("number", "update_expression", "unary_expression", "binary_expression")
+)
+
+
 def arguments_of(call: Node) -> list[Node]:
     """Return a call's argument nodes; a template for a tagged one."""
     arguments = call.child_by_field_name("arguments")

@@ -17,6 +17,7 @@ from policy.scanner.parsing.scopes import (
     CLASSES,
     FUNCTIONS,
     arguments_of,
+    is_number,
     text_of,
     unwrap,
 )
@@ -108,6 +109,8 @@ def doubt_computed(prover: Prover) -> None:
 
 def _subscript(prover: Prover, node: Node) -> None:
     """Judge one computed read; a write gives nothing away."""
+    if _is_plain_key(node.child_by_field_name("index")):
+        return
     use = Use(node, prover.source.path_of(node))
     owner = child_use(use, node.child_by_field_name("object"))
     if owner is None or _is_written(use):
@@ -119,6 +122,14 @@ def _subscript(prover: Prover, node: Node) -> None:
         _read(prover, use, owner)
     elif "constructor" in keys:
         prover.follow("constructor", use)
+
+
+def _is_plain_key(index: Node | None) -> bool:
+    """Return whether an index surely is a number, or a text that is spelled out."""
+    if index is not None and index.type == "string":
+        text = index.text or b"\\"
+        return b"\\" not in text and text[1:-1] != b"constructor"
+    return is_number(index)
 
 
 def _is_idle(flow: Flow) -> bool:

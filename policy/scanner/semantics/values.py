@@ -28,6 +28,20 @@ def _kind(made: type[Made]) -> type[Made]:
     return dataclass(unsafe_hash=True)(made)
 
 
+def _keep_hash(made: type[Made]) -> type[Made]:
+    """Have a kind of value that holds many others count its hash once."""
+    count = made.__hash__
+
+    def kept(value: Made) -> int:
+        found: int | None = value.__dict__.get("_hash")
+        if found is None:
+            found = value.__dict__["_hash"] = count(value)
+        return found
+
+    made.__hash__ = kept  # type: ignore[assignment, method-assign]
+    return made
+
+
 @_kind
 class Value:
     """Any value; by itself, one that is not known."""
@@ -54,11 +68,13 @@ class Constant(Value):
     constant: Any
 
 
+@_keep_hash
 @_kind
 class Array(Value):
     items: tuple[Value, ...]
 
 
+@_keep_hash
 @_kind
 class Object(Value):
     members: dict[str, Value] = field(hash=False)
@@ -181,6 +197,7 @@ def add_via(value: Value, *names: str) -> Value:
     # dataclasses.replace calls __init__, which is most of the time spent here.
     changed = object.__new__(type(value))
     changed.__dict__.update(value.__dict__, via=value.via.union(names))
+    changed.__dict__.pop("_hash", None)
     return changed
 
 
