@@ -15,6 +15,7 @@ from tree_sitter import Node
 from policy.scanner.detection.findings import FORBIDDEN, Detector
 from policy.scanner.families import ASSEMBLIES, ENCODINGS
 from policy.scanner.modules import FORBIDDEN_MODULES, builtin_name
+from policy.scanner.parsing.scopes import arguments_of
 from policy.scanner.proof import Doubt, Proof
 from policy.scanner.semantics.values import Text
 
@@ -50,7 +51,8 @@ def name_doubts(detector: Detector, proof: Proof) -> None:
     loading = [doubt for doubt in proof.doubts if doubt.rule in _MAY_LOAD]
     if not loading:
         return
-    places = list(_places(detector))
+    spelled = {a.id for load in proof.loads for a in arguments_of(load.node)[:1]}
+    places = list(_places(detector, spelled))
     names = {name for name, _ in places} | set(_assembled(detector))
     modules = sorted(names & FORBIDDEN_MODULES)
     internals = sorted(names & _INTERNALS)
@@ -97,15 +99,19 @@ def _given(text: Node) -> Iterator[Node]:
         yield inside.parent
 
 
-def _places(detector: Detector) -> Iterator[tuple[str, Node]]:
-    """Yield the texts of a file that are forbidden names, and nothing else."""
+def _places(detector: Detector, spelled: set[int]) -> Iterator[tuple[str, Node]]:
+    """Yield the texts of a file that are forbidden names, and nothing else.
+
+    `spelled` are the arguments, by id, of loads that are found for what they load: such
+    a text waits for no other.
+    """
     root = detector.syntax.root
     for match in _QUOTED.finditer(detector.syntax.source):
         node = root.descendant_for_byte_range(*match.span())
         if node is None or node.byte_range != match.span():
             continue
         text = match[0][1:-1].decode()
-        if node.type not in ("string", "template_string"):
+        if node.type not in ("string", "template_string") or node.id in spelled:
             continue
         if _is_elsewhere(node) and not _is_asked_for(node, text):
             continue
