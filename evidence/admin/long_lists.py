@@ -4,6 +4,9 @@ A count of everything, and a page far from the first, cost as much as the table 
 So a list counts up to COUNTED rows, and says "more than" beyond it. Its pages reach so
 far; the last of them links on to the rows after its own, which are found by their place
 in the order and not by counting: every page costs what the first one does.
+
+Where most rows are hidden from who is looking, counting up to a bound may read all of
+them. There a page is counted and no more: what is read to count is what is shown.
 """
 
 from __future__ import annotations
@@ -25,12 +28,14 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
+from evidence.models.case_bound import is_sparse, listed
 from evidence.storable_values import safe_bigint
 from evidence.text import is_storable
 
 COUNTED = 1000
 """So many rows are counted, and paged through by number."""
 AFTER_VAR = "after"
+GO_ON = "Go on from its end, or narrow the list by a filter."
 LONGEST_CURSOR = 2000
 UNREADABLE = (
     *(ValueError, TypeError, OverflowError, RecursionError),
@@ -38,29 +43,41 @@ UNREADABLE = (
 )
 
 
+def counted_to(model: Any, per_page: int) -> int:
+    """Return how many rows of a list are counted for who is looking."""
+    return min(per_page, COUNTED) if is_sparse(model) else COUNTED
+
+
 class CountedPaginator(Paginator):
-    """Counts no further than COUNTED rows; `is_more` says that there are more."""
+    """Counts no further than `most` rows; `is_more` says that there are more."""
 
     template_name = "evidence/list_pages.html"
 
     @cached_property
-    def counted(self) -> int:
-        """Count the rows; COUNTED + 1 stands for any more."""
+    def most(self) -> int:
         rows: Any = self.object_list
-        return int(rows.order_by()[: COUNTED + 1].count())
+        return counted_to(rows.model, self.per_page)
+
+    @cached_property
+    def counted(self) -> int:
+        """Count the rows; one more than `most` stands for any more."""
+        rows: Any = self.object_list
+        # In their order, where what the page reads is all that may be read.
+        counted = rows.order_by() if self.most == COUNTED else rows
+        return int(counted[: self.most + 1].count())
 
     @property
     def is_more(self) -> bool:
-        return self.counted > COUNTED
+        return self.counted > self.most
 
     @cached_property
     def count(self) -> int:
-        return min(self.counted, COUNTED)
+        return min(self.counted, self.most)
 
     @property
     def said_count(self) -> str:
         """The count in words: "more than 1,000" beyond what is counted."""
-        return f"more than {COUNTED:,}" if self.is_more else f"{self.count:,}"
+        return f"more than {self.most:,}" if self.is_more else f"{self.count:,}"
 
 
 class LongChangeList(ChangeList):
@@ -84,21 +101,24 @@ class LongChangeList(ChangeList):
         return str(super().get_query_string(new_params, [*(remove or ()), AFTER_VAR]))
 
     def get_queryset(self, request: HttpRequest, *args: Any) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request, *args)
+        rows: QuerySet[Any] = listed(super().get_queryset(request, *args))
         return go_on_after(rows, self.after) if self.after else rows
 
     def get_results(self, request: HttpRequest) -> None:
-        last = -(-COUNTED // self.list_per_page)
+        last = -(-counted_to(self.model, self.list_per_page) // self.list_per_page)
         is_beyond = self.page_num > last
         self.page_num = min(self.page_num, last)
         super().get_results(request)
         if is_beyond:
             messages.warning(
                 request,
-                f"A list has {last} numbered pages, of which this is the last. Go on "
-                "from its end, or narrow the list by a filter.",
+                f"{_numbered(last)} {GO_ON}",
             )
         if self.paginator.is_more:
+            if self.paginator.num_pages == 1:
+                # The admin takes what it counted for all there is.
+                self.result_list = self.queryset[: self.list_per_page]
+                self.can_show_all, self.multi_page = False, True
             # What is told of all rows, or offered for all of them, would be untrue.
             self.result_count = len(self.result_list)
         if self.paginator.is_more or not (self.query or self.has_active_filters):
@@ -118,6 +138,12 @@ class LongChangeList(ChangeList):
             return ""
         cursor = place_of(self.queryset, rows[-1])
         return self.get_query_string({AFTER_VAR: cursor})
+
+
+def _numbered(last: int) -> str:
+    if last == 1:
+        return "This list has one numbered page."
+    return f"A list has {last} numbered pages, of which this is the last."
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,15 @@ from typing import Any, ClassVar, TypeVar
 from django.apps import apps
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 M = TypeVar("M", bound=models.Model)
 Rows = TypeVar("Rows", bound=QuerySet[Any])
 Person = AbstractBaseUser | AnonymousUser
 Hidden = tuple[QuerySet[Any], ...]
 """Querysets of cases; a case in any of them is hidden."""
+FEW = 1000
+"""Up to so many cases that are shown, the rows of lists are looked for from them."""
 REFERENCE_PATTERN = "SEC-INC-[0-9]{4}-[0-9]{4,10}"
 
 
@@ -89,6 +91,7 @@ class Viewer:
     def __init__(self, find_person: Callable[[], Person]) -> None:
         self._find_person = find_person
         self._hidden: dict[object, Hidden] = {}
+        self._few: dict[object, list[int] | None] = {}
 
     @property
     def person(self) -> Person:
@@ -100,6 +103,29 @@ class Viewer:
         if person.pk not in self._hidden:
             self._hidden[person.pk] = case_model().everything.hidden_from(person)
         return self._hidden[person.pk]
+
+    def is_bound(self) -> bool:
+        """Tell whether they see only cases of their own: most of all is hidden."""
+        return self._own() is not None
+
+    def few(self) -> list[int] | None:
+        """Return the keys of the cases they see, where those are few; else None.
+
+        As they were when first asked for: only to find rows by, which are shown or
+        hidden by what holds then.
+        """
+        keys = self._own()
+        return keys if keys is not None and len(keys) <= FEW else None
+
+    def _own(self) -> list[int] | None:
+        person = self.person
+        if person.pk not in self._few:
+            cases = case_model().everything
+            found = (
+                cases.shown_if_bound(person, most=FEW + 1) if self.hidden() else None
+            )
+            self._few[person.pk] = found
+        return self._few[person.pk]
 
 
 _viewer: ContextVar[Viewer | None] = ContextVar("viewer", default=None)
@@ -139,6 +165,14 @@ def hidden_from(person: Person) -> Hidden:
     return Viewer(lambda: person).hidden()
 
 
+def is_bound(person: Person) -> bool:
+    """Tell whether a person sees only cases of their own."""
+    viewer = _viewer.get()
+    if viewer is not None and viewer.person.pk == person.pk:
+        return viewer.is_bound()
+    return Viewer(lambda: person).is_bound()
+
+
 def shown_to(actor: Person | None, rows: Rows) -> Rows:
     """Return what an actor may see of rows; for None, the system, all."""
     return rows if actor is None else leave_out(rows, hidden_from(actor))
@@ -173,10 +207,38 @@ def shown(rows: Rows) -> Rows:
     return leave_out(rows, hidden_cases())
 
 
+def listed(rows: Rows) -> Rows:
+    """Return the same rows, looked for among few cases where who is looking sees few.
+
+    For lists. What is hidden is left out all the same; but to find fifty rows that are
+    not, nearly all of a table is read where nearly all of it is hidden. Here an index
+    leads from the cases that are shown to their rows.
+    """
+    viewer = _viewer.get()
+    model: Any = rows.model
+    if viewer is None or not issubclass(model, CaseBound):
+        return rows
+    keys = viewer.few()
+    if keys is None:
+        return rows
+    return rows.filter(*model.led_to_by(keys))
+
+
 def shown_reference(text: str) -> str:
     """Return a case's reference, or "" where it is of one that is hidden."""
     found = (rows.filter(reference=text).exists() for rows in hidden_cases())
     return "" if any(found) else text
+
+
+def is_sparse(model: Any) -> bool:
+    """Tell whether so much of a table is hidden that to count it reads too much.
+
+    From who sees only cases of their own, and cannot be led by these to their rows.
+    """
+    viewer = _viewer.get()
+    if viewer is None or not issubclass(model, CaseBound) or not viewer.is_bound():
+        return False
+    return model.is_dear_to_count or viewer.few() is None
 
 
 def _on_the_way(model: Any, path: str, cases: QuerySet[Any]) -> QuerySet[Any]:
@@ -192,6 +254,36 @@ def _on_the_way(model: Any, path: str, cases: QuerySet[Any]) -> QuerySet[Any]:
         return cases.filter(pk=OuterRef(column.attname))
     towards: Any = column.related_model._base_manager
     return towards.filter(pk=OuterRef(column.attname), **{f"{rest}__in": cases})
+
+
+def _led_to(model: Any, path: str, keys: list[int]) -> Q | None:
+    """Return the rows whose path leads to a case with one of these keys, or to none.
+
+    None where more than the path's first step may lead nowhere: no index finds that.
+    """
+    if path == "pk":
+        return Q(pk__in=keys)
+    first, _, rest = path.partition("__")
+    column = model._meta.get_field(first)
+    found: Any = keys
+    if rest:
+        towards = column.related_model
+        if not _always_leads(towards, rest):
+            return None
+        rows = towards._base_manager.filter(**{f"{rest}__in": keys})
+        found = rows.order_by().values("pk")
+    among = Q(**{f"{first}__in": found})
+    return among | Q(**{f"{first}__isnull": True}) if column.null else among
+
+
+def _always_leads(model: Any, path: str) -> bool:
+    """Tell whether none of the columns of a path may be null."""
+    for name in path.split("__"):
+        column = model._meta.get_field(name)
+        if column.null:
+            return False
+        model = column.related_model
+    return True
 
 
 class CaseBoundManager(models.Manager[M]):
@@ -210,6 +302,8 @@ class CaseBound(models.Model):
     """
 
     case_paths: ClassVar[tuple[str, ...]]
+    is_dear_to_count: ClassVar[bool] = False
+    """Whether what hides a row is not its own columns alone."""
 
     objects: Any = CaseBoundManager()
     everything: Any = models.Manager()
@@ -222,3 +316,14 @@ class CaseBound(models.Model):
         """Yield subqueries, one of which has a row where a row hangs from the cases."""
         for path in cls.case_paths:
             yield _on_the_way(cls, path, cases)
+
+    @classmethod
+    def led_to_by(cls, keys: list[int]) -> Iterator[Q]:
+        """Yield conditions that every row fulfils which only hangs from these cases.
+
+        Other rows may, too: what is hidden is left out by `found_in`.
+        """
+        for path in cls.case_paths:
+            condition = _led_to(cls, path, keys)
+            if condition is not None:
+                yield condition

@@ -13,6 +13,7 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     OuterRef,
+    Q,
     QuerySet,
 )
 
@@ -67,6 +68,7 @@ class AuditEntry(AppendOnlyModel, CaseBound):
     """
 
     case_paths = ()
+    is_dear_to_count = True
 
     stream = models.CharField(max_length=300)
     sequence = models.PositiveBigIntegerField()
@@ -154,6 +156,18 @@ class AuditEntry(AppendOnlyModel, CaseBound):
         yield lists.filter(Exists(in_list), entry=OuterRef("pk"))
         told = ("object_label", "reason", "before", "after")
         yield cases.filter(NamedIn(F("reference"), *map(OuterRef, told)))
+
+    @classmethod
+    def led_to_by(cls, keys: list[int]) -> Iterator[Q]:
+        """Yield what leads to entries of these cases' streams, and of no case's."""
+        own = [f"{kind}:{key}" for kind in OF_CASES for key in keys]
+        yield Q(stream__in=own) | ~Q(stream__regex=f"^(?:{'|'.join(OF_CASES)}):")
+        alerts: Any = apps.get_model("incidents", "Alert").everything.order_by()
+        key = KeyIn(OuterRef("object_id"), form="^[0-9]{1,18}$", colons=0)
+        # Looked up for each entry of an alert, and not for all alerts there are.
+        foreign = alerts.filter(AskedOfEachRow(), pk=key, incident__isnull=False)
+        foreign = foreign.exclude(incident__in=keys)
+        yield ~Q(object_type=ALERT) | Q(~Exists(foreign))
 
     @classmethod
     def _twins_in(cls, named: QuerySet[Any]) -> QuerySet[Any]:

@@ -19,6 +19,7 @@ from evidence.models.case_bound import (
     CaseBound,
     CaseBoundManager,
     hidden_from,
+    is_bound,
     leave_out,
 )
 from evidence.models.choices import choices_of
@@ -118,7 +119,10 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
     def visible_to(self, user: AbstractUser | AnonymousUser) -> IncidentQuerySet:
         """Return the incidents this person may see: the single gate to cases."""
         if user.is_active and user.has_perm("incidents.view_incident"):
-            return leave_out(self, hidden_from(user))
+            from incidents.models.restrictions import among_shown
+
+            rows: IncidentQuerySet = leave_out(self, hidden_from(user))
+            return among_shown(rows, user) if is_bound(user) else rows
         return self.none()
 
     def hidden_from(
@@ -132,6 +136,14 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
         from incidents.models.restrictions import hidden_cases_of
 
         return hidden_cases_of(person, self)
+
+    def shown_if_bound(
+        self, person: AbstractBaseUser | AnonymousUser, *, most: int
+    ) -> list[int] | None:
+        """Return up to so many keys of what is there for who sees a team's cases."""
+        from incidents.models.restrictions import shown_if_bound
+
+        return shown_if_bound(person, most=most)
 
     def open(self) -> IncidentQuerySet:
         return self.filter(status=IncidentStatus.OPEN)

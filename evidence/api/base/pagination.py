@@ -28,6 +28,7 @@ from evidence.database.horizon import (
     written_since,
 )
 from evidence.keyset import take_slice
+from evidence.models.case_bound import listed
 from evidence.storable_values import BIGINT_MAX
 from evidence.text import is_storable
 
@@ -115,6 +116,7 @@ class KeysetPagination(BasePagination):
         self.lookup = lookup_of(view, self.ordering.lstrip("-"))
         self.cursor = self._read_cursor()
         self.as_of = ""
+        queryset = listed(queryset)
         if "modified_since" not in request.query_params:
             return queryset
         since, first = _read_since(request, has_cursor=self.cursor is not None)
