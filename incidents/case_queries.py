@@ -9,6 +9,7 @@ from evidence.models import (
     EvidenceItem,
     ReplayStep,
 )
+from evidence.models.case_bound import few_shown, listed
 from evidence.text import drop_unstorable
 from incidents.models import Alert, CaseHold, Cycle, Incident, IncidentPhase
 from incidents.models.case_orders import WORST_FIRST
@@ -70,14 +71,17 @@ def search_cases(incidents: QuerySet[Incident], term: str) -> QuerySet[Incident]
     if not text:
         return incidents
     # One query for each, put together: an index answers each, and none an "or" of them.
-    named = Incident.objects.filter(
-        Q(reference__icontains=text) | Q(title__icontains=text)
+    named = listed(
+        Incident.objects.filter(Q(reference__icontains=text) | Q(title__icontains=text))
     )
     extensions = Incident.extensions.through.objects.filter(
         extension__extension_id__icontains=text
     )
-    steps = ReplayStep.objects.filter(call_id=text)
-    alerts = Alert.objects.filter(call_id=text, incident__isnull=False)
+    few = few_shown()
+    if few is not None:
+        extensions = extensions.filter(incident__in=few)
+    steps = listed(ReplayStep.objects.filter(call_id=text))
+    alerts = listed(Alert.objects.filter(call_id=text, incident__isnull=False))
     found = (
         named.order_by().values("pk"),
         extensions.values("incident"),

@@ -214,14 +214,15 @@ def listed(rows: Rows) -> Rows:
     not, nearly all of a table is read where nearly all of it is hidden. Here an index
     leads from the cases that are shown to their rows.
     """
-    viewer = _viewer.get()
     model: Any = rows.model
-    if viewer is None or not issubclass(model, CaseBound):
-        return rows
-    keys = viewer.few()
-    if keys is None:
-        return rows
-    return rows.filter(*model.led_to_by(keys))
+    keys = few_shown() if issubclass(model, CaseBound) else None
+    return rows if keys is None else rows.filter(*model.led_to_by(keys))
+
+
+def few_shown() -> list[int] | None:
+    """Return the keys of the cases that who is looking sees, where those are few."""
+    viewer = _viewer.get()
+    return viewer.few() if viewer is not None else None
 
 
 def shown_reference(text: str) -> str:

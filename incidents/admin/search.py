@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 from evidence.admin.base import person_of
 from evidence.admin.drawing import draw_page
 from evidence.models import CustodyEvent, CustodyKind, EvidenceItem, ReplayStep
+from evidence.models.case_bound import listed
 from evidence.text import is_storable
 from incidents.case_queries import search_cases
 from incidents.models import Alert, Incident
@@ -114,7 +115,7 @@ def _kinds_for(user: User) -> list[Kind]:
 
 def _first(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Cut a query at one more than is shown, which tells that there are more."""
-    return rows[: SHOWN + 1]
+    return listed(rows)[: SHOWN + 1]
 
 
 def _page(name: str, pk: int, **query: str) -> str:

@@ -25,6 +25,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Greatest, TruncMonth, TruncWeek
 from django.utils import timezone
 
+from evidence.models.case_bound import listed
 from incidents.models import Incident, IncidentPhase
 from incidents.models.phases import is_late
 from incidents.workflow.incident_states import IncidentStatus
@@ -196,7 +197,7 @@ def _measured_phases(
     incidents: QuerySet[Incident], since: dt.datetime | None, now: dt.datetime
 ) -> QuerySet[IncidentPhase]:
     """Return the phases that are complete, or past their limit without being so."""
-    rows = IncidentPhase.objects.filter(
+    rows = listed(IncidentPhase.objects.all()).filter(
         COMPLETED | is_late(now),
         ~Q(phase=Phase.DETECT.value, cycle__number__gt=1),
         cycle__incident__in=incidents.order_by(),

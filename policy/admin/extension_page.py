@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 
 from evidence.models import Outcome
+from evidence.models.case_bound import listed
 from evidence.plots import draw_risk
 from policy.admin.kill_orders import order_views
 from policy.models import (
@@ -69,10 +70,11 @@ def trust_table() -> dict[str, Any]:
 def extension_context(request: HttpRequest, extension: Extension) -> dict[str, Any]:
     """Return everything that the page of an extension shows."""
     incidents: Any = extension.incidents
-    alerts: Any = extension.alerts
+    alerts: Any = listed(extension.alerts.all())
     visible = incidents.model.objects.visible_to(request.user)
     appearances = list(
-        extension.appearances.filter(item__incident__in=visible)
+        listed(extension.appearances.all())
+        .filter(item__incident__in=visible)
         .select_related("item")
         .annotate(latest_outcome=F("item__latest_outcome"))
         .order_by("-last_at", "-id")[: SHOWN + 1]

@@ -27,7 +27,7 @@ from evidence.admin.form_fields import PageForm
 from evidence.admin.methods import takes_forms
 from evidence.admin.telling import Waiting
 from evidence.lookalikes import show_hidden
-from evidence.models.case_bound import case_model
+from evidence.models.case_bound import case_model, listed
 from evidence.templatetags.casefile import badge
 from evidence.text import is_storable
 from policy.admin import forms
@@ -293,8 +293,8 @@ class ExtensionAdmin(PageAdmin):
                 open_count=Count(
                     "incidents",
                     filter=Q(
-                        incidents__in=case_model().objects.filter(
-                            closed_at__isnull=True
+                        incidents__in=listed(
+                            case_model().objects.filter(closed_at__isnull=True)
                         )
                     ),
                 ),
