@@ -105,7 +105,7 @@ class Viewer:
         return self._hidden[person.pk]
 
     def is_bound(self) -> bool:
-        """Tell whether they see only cases of their own: most of all is hidden."""
+        """Return whether they see only cases of their own: most of all is hidden."""
         return self._own() is not None
 
     def few(self) -> list[int] | None:
@@ -166,7 +166,7 @@ def hidden_from(person: Person) -> Hidden:
 
 
 def is_bound(person: Person) -> bool:
-    """Tell whether a person sees only cases of their own."""
+    """Return whether a person sees only cases of their own."""
     viewer = _viewer.get()
     if viewer is not None and viewer.person.pk == person.pk:
         return viewer.is_bound()
@@ -232,7 +232,7 @@ def shown_reference(text: str) -> str:
 
 
 def is_sparse(model: Any) -> bool:
-    """Tell whether so much of a table is hidden that to count it reads too much.
+    """Return whether so much of a table is hidden that to count it reads too much.
 
     From who sees only cases of their own, and cannot be led by these to their rows.
     """
@@ -278,7 +278,7 @@ def _led_to(model: Any, path: str, keys: list[int]) -> Q | None:
 
 
 def _always_leads(model: Any, path: str) -> bool:
-    """Tell whether none of the columns of a path may be null."""
+    """Return whether none of the columns of a path may be null."""
     for name in path.split("__"):
         column = model._meta.get_field(name)
         if column.null:
