@@ -18,6 +18,7 @@ from unfold.admin import ModelAdmin
 from evidence.admin.long_lists import CountedPaginator, LongChangeList
 from evidence.admin.methods import takes_forms
 from evidence.admin.moment_columns import moment_column
+from evidence.admin.searching import find_words
 from evidence.admin.telling import tell
 from evidence.errors import CasefileError, PermissionRefused
 
@@ -38,6 +39,11 @@ class CasefileAdmin(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         return LongChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return find_words(queryset, self.get_search_fields(request), search_term), False
 
     def page(self, route: str, view: Callable[..., Any], name: str) -> URLPattern:
         """Return the address of one more page of this table, for who is signed in."""
