@@ -16,7 +16,12 @@ from incidents.models import Alert, AlertDecision, ChecklistItem, Incident
 from incidents.phase_views import PhaseView, running_clock
 from incidents.services.changes import REVIEW
 from incidents.services.notifications.reachability import list_hard_to_reach
-from incidents.services.notifications.waiting import returned_to, waiting_for
+from incidents.services.notifications.waiting import (
+    SIGNATURES,
+    Waiting,
+    returned_to,
+    waiting_for,
+)
 from incidents.services.policy_records import standing_kill_all
 from incidents.workflow.phases import PHASE_ORDER, Phase
 from policy.admin.kill_orders import OrderView, order_views
@@ -56,6 +61,7 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
     tiles = [(case, running_clock(case, now)) for case in cases]
     items = _my_items(user)
     evidence = _worrying_evidence(visible.open())
+    waiting = waiting_for(user, now=now) if isinstance(user, User) else []
     late_count, evidence_count = breached(visible.open()).count(), evidence.count()
     return {
         "open_count": visible.open().count(),
@@ -77,9 +83,16 @@ def read_dashboard(user: User | AnonymousUser, now: dt.datetime) -> dict[str, An
         "hard_to_reach": list_hard_to_reach(),
         **_alerts_without_case(user),
         "is_reviewer": user.has_perm(REVIEW),
-        "waiting": waiting_for(user, now=now) if isinstance(user, User) else [],
+        "waiting": waiting,
+        "first_signatures": _first_signatures(waiting),
         "returned": returned_to(user) if isinstance(user, User) else [],
     }
+
+
+def _first_signatures(waiting: list[Waiting]) -> int:
+    """Return how many postmortems to sign are listed where there may be more."""
+    count = sum(1 for each in waiting if each.kind == "signature")
+    return count if count == SIGNATURES else 0
 
 
 def _alerts_without_case(user: User | AnonymousUser) -> dict[str, int]:

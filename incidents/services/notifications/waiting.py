@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import Model, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from incidents.models import (
@@ -43,6 +43,8 @@ WORDS = {
     "pruning": "Pruning a case",
 }
 """What waits, as messages and pages name it."""
+SIGNATURES = 50
+"""Of the postmortems that wait for a person, so many are listed: the oldest."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,12 @@ class Returned:
 def list_all_waiting(*, now: dt.datetime | None = None) -> list[Waiting]:
     """Return what waits for a reviewer, oldest first. The queries do not grow
     with how much that is."""
+    return _list_waiting(_postmortems(PostmortemState.SUBMITTED), now=now)
+
+
+def _list_waiting(
+    submitted: QuerySet[Postmortem], *, now: dt.datetime | None
+) -> list[Waiting]:
     decisions = list_waiting(now=now)
     cases = Incident.objects.in_bulk(
         {
@@ -96,17 +104,25 @@ def list_all_waiting(*, now: dt.datetime | None = None) -> list[Waiting]:
         }
     )
     found = [_of_policy(decision, cases) for decision in decisions]
-    found += _signatures()
+    found += _signatures(submitted)
     found += _loosenings(now or timezone.now())
     found += _prunings(now or timezone.now())
     return sorted(found, key=lambda waiting: waiting.since)
 
 
 def waiting_for(person: User, *, now: dt.datetime | None = None) -> list[Waiting]:
-    """Return what this person may decide, of the cases that they may see."""
+    """Return what this person may decide, of the cases that they may see.
+
+    Of postmortems to sign the first SIGNATURES.
+    """
     if not (person.has_perm(REVIEW) or person.has_perm(REVIEW_POLICY)):
         return []
-    mine = [waiting for waiting in list_all_waiting(now=now) if waiting.is_for(person)]
+    submitted = _postmortems(PostmortemState.SUBMITTED).order_by("pk")
+    written = Q(drafts__saved_by=person) | Q(versions__submitted_by=person)
+    own = Postmortem.everything.filter(written, state=PostmortemState.SUBMITTED)
+    signable = submitted.exclude(pk__in=own.order_by().values("pk"))[:SIGNATURES]
+    found = _list_waiting(signable, now=now)
+    mine = [waiting for waiting in found if waiting.is_for(person)]
     visible = set(
         Incident.objects.visible_to(person)
         .filter(pk__in={waiting.incident.pk for waiting in mine if waiting.incident})
@@ -190,8 +206,8 @@ def _of_policy(decision: WaitingDecision, cases: dict[int, Incident]) -> Waiting
     )
 
 
-def _signatures() -> Iterator[Waiting]:
-    for row in _postmortems(PostmortemState.SUBMITTED):
+def _signatures(submitted: QuerySet[Postmortem]) -> Iterator[Waiting]:
+    for row in submitted:
         version = _newest(row)
         yield Waiting(
             kind="signature",

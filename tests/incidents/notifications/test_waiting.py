@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from evidence.models import AuditEntry
+from incidents.admin import dashboard
 from incidents.models import (
     Incident,
     LooseningRequest,
@@ -21,6 +22,7 @@ from incidents.models import (
 )
 from incidents.notification_texts import path_of
 from incidents.services.lifecycle.editing import assign_lead
+from incidents.services.notifications import waiting as waiting_services
 from incidents.services.notifications.waiting import (
     WORDS,
     notify_waiting,
@@ -185,6 +187,23 @@ class TestDashboard:
             f"/admin/incidents/postmortem/{version.postmortem_id}/change/",
         ):
             assert f'<a href="{path}">' in page, path
+
+    def test_of_postmortems_to_sign_the_first_are_read_and_it_says_so(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, _ = (submit(write(make_postmortem())) for _ in range(2))
+        reviewer, author = make_user("reviewer"), first.submitted_by
+        client.force_login(reviewer)
+        said = "of postmortems to sign the first"
+        assert len(waiting_for(reviewer)) == 2
+        assert said not in client.get(DASHBOARD).content.decode()
+        monkeypatch.setattr(waiting_services, "SIGNATURES", 1)
+        monkeypatch.setattr(dashboard, "SIGNATURES", 1)
+        (waiting,) = waiting_for(reviewer)
+        assert waiting.about == first.postmortem
+        assert f"{said} 1" in client.get(DASHBOARD).content.decode()
+        author.groups.add(reviewer.groups.get())
+        assert waiting_for(User.objects.get(pk=author.pk)) == []
 
     def test_it_says_how_long_it_waits_and_has_left_with_utc_on_hover(
         self, client: Client
