@@ -42,8 +42,22 @@ COVERED_BUILTINS = frozenset(
         "util",
     ]
 )
+# Parts of built-ins that have a name of their own: these are all of tls.
+_PARTS = {"_tls_common": "tls", "_tls_wrap": "tls"}
 UNCOVERED_BUILTINS = frozenset(
     [
+        "_http_agent",
+        "_http_client",
+        "_http_common",
+        "_http_incoming",
+        "_http_outgoing",
+        "_http_server",
+        "_stream_duplex",
+        "_stream_passthrough",
+        "_stream_readable",
+        "_stream_transform",
+        "_stream_wrap",
+        "_stream_writable",
         "async_hooks",
         "diagnostics_channel",
         "dns",
@@ -67,11 +81,28 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
+# An import is a URL: its scheme in any case, blanks and control characters around
+# it, tabs and line ends inside of it are all the same to the runtime.
+_AROUND_URL = "".join(map(chr, range(0x21)))
+_IN_URL = str.maketrans("", "", "\t\r\n")
+
+
+def _plain(specifier: str) -> str:
+    """Return a specifier as the runtime reads it where it is a URL."""
+    cleaned = specifier.strip(_AROUND_URL).translate(_IN_URL)
+    found = _SCHEME.match(cleaned)
+    if found is None:
+        return specifier.strip()
+    return found[0].lower() + cleaned[found.end() :]
+
+
 def builtin_name(specifier: str) -> str | None:
     """Return the built-in that a specifier means, without `node:` and sub-path."""
-    name = specifier.strip().removeprefix("node:").partition("/")[0]
+    plain = _plain(specifier)
+    name = plain.removeprefix("node:").partition("/")[0]
+    name = _PARTS.get(name, name)
     known = FORBIDDEN_MODULES | COVERED_BUILTINS | UNCOVERED_BUILTINS
-    if name in known or specifier.strip().startswith("node:"):
+    if name in known or plain.startswith("node:"):
         return name
     return None
 
@@ -83,13 +114,13 @@ def is_native_addon(specifier: str) -> bool:
 
 def is_outside(specifier: str) -> bool:
     """Return whether a specifier is a file by its whole path, wherever that is."""
-    path = specifier.strip().removeprefix("file:")
+    path = _plain(specifier).removeprefix("file:")
     return path.startswith(("/", "\\\\")) or _DRIVE.match(path) is not None
 
 
 def scheme_of(specifier: str) -> str | None:
     """Return `data`, `http` … for a URL, or None."""
-    found = _SCHEME.match(specifier.strip())
+    found = _SCHEME.match(_plain(specifier))
     return found[0][:-1].lower() if found else None
 
 

@@ -8,6 +8,7 @@ read stays in the tree as ERROR nodes, which are reported.
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -94,11 +95,27 @@ def to_utf8(data: bytes) -> bytes:
     return data.removeprefix(codecs.BOM_UTF8)
 
 
+# These end a line as well, and with it what stands after `#!`.
+_OTHER_ENDS = re.compile(rb"\r(?!\n)|\xe2\x80[\xa8\xa9]")
+
+
+def _plain_first_line(source: bytes) -> bytes:
+    """Return a source whose `#!` line ends where the runtime lets it end.
+
+    The grammar takes it to the next line feed; a comment it ends at any line's end.
+    """
+    if not source.startswith(b"#!"):
+        return source
+    first = source[: source.find(b"\n") if b"\n" in source else None]
+    return b"//" + source[2:] if _OTHER_ENDS.search(first) else source
+
+
 def parse(source: bytes, language: str, clock: Clock | None = None) -> Syntax:
     """Parse with the grammar given, or with a fallback that reads it better.
 
     Raise OverTimeError where not even the first is done in PARSE_SECONDS.
     """
+    source = _plain_first_line(source)
     limit = Clock(min(PARSE_SECONDS, (clock or Clock()).seconds))
     best = Syntax(_read(source, language, limit), source, language)
     if not best.root.has_error or len(source) > _MAX_FALLBACK_BYTES:

@@ -64,6 +64,7 @@ _OF_GLOBAL = {
     "Function": "Function",
     "execScript": "eval",
     "importScripts": "eval",
+    "Reflect": "Reflect",
     "WebAssembly": "WebAssembly",
     "Worker": "Worker",
     "SharedWorker": "Worker",
@@ -152,8 +153,16 @@ CAPABILITIES = {
     ),
     "process": Capability(
         "process",
-        {"getBuiltinModule": "require", "mainModule": "module"},
-        closed=_ANY | {"binding", "_linkedBinding", "dlopen"},
+        {
+            "getBuiltinModule": "require",
+            "mainModule": "module",
+            # What import * as p from 'process' gives, and import('process') in time.
+            "default": "process",
+            "module.exports": "process",
+        },
+        closed=_ANY
+        | {"binding", "_linkedBinding", "dlopen", "_debugProcess"}
+        | {"then", "catch", "finally"},
         returning=_EMITTER,
     ),
     "global": Capability(
@@ -174,12 +183,18 @@ CAPABILITIES = {
     "caller": Capability("Function.call", {}, only=frozenset(("bind",))),
     "Function.prototype": Capability(
         "Function.prototype",
-        {"constructor": "Function"},
+        {"constructor": "Function", "prototype": "inherited"},
         only=frozenset(
-            ("constructor", "call", "apply", "bind", "toString", "hasOwnProperty")
+            [
+                *("constructor", "prototype", "call", "apply", "bind", "toString"),
+                "hasOwnProperty",
+            ]
         ),
     ),
     "eval": Capability("eval", {}, only=frozenset()),
+    # Followed only to who reads members by it, under whatever name.
+    "Reflect": Capability("Reflect", {"get": "Reflect.get"}),
+    "Reflect.get": Capability("Reflect.get", {}, only=frozenset()),
     "WebAssembly": Capability("WebAssembly", {}, only=frozenset()),
     "Worker": Capability("Worker", {}, only=frozenset()),
     # What `x.constructor` is: Function, where x is a function.

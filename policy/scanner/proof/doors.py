@@ -18,9 +18,10 @@ from policy.scanner.proof.flow import (
     is_target,
     is_type,
 )
-from policy.scanner.proof.prover import Prover
+from policy.scanner.proof.prover import Prover, leads_to_process
 from policy.scanner.proof.source import VALUE_IDENTIFIERS, Use
 from policy.scanner.proof.strings import keys_of
+from policy.scanner.semantics.literals import unescape
 
 _TAKEN = "A constructor is taken, which may be Function"
 _ESCAPED = re.compile(rb"\\u(?=[0-9a-fA-F{])")
@@ -39,19 +40,30 @@ def _imports(prover: Prover) -> None:
         call = use.up() if use.parent.type == "import" else use
         if call.node.type == "import" and call.parent.type == "call_expression":
             prover.load_call(call.up(), "dynamic import")
-    for word in ("process", "node:process"):
-        _import_of_process(prover, word)
+        elif use.parent.type == "import_statement":
+            _import_of_process(prover, use.parent)
+    for use in prover.source.tokens("export"):
+        if use.parent.type == "export_statement" and _names_process(use.parent):
+            why = "process is handed on to whoever imports this"
+            prover.proof.doubt(use.parent, "escaping-capability", why)
 
 
-def _import_of_process(prover: Prover, word: str) -> None:
+def _names_process(statement: Node) -> bool:
+    """Return whether an import or export statement names the module of process."""
+    named = statement.child_by_field_name("source")
+    for clause in statement.named_children:
+        if clause.type == "import_require_clause":
+            named = clause.child_by_field_name("source")
+    return named is not None and leads_to_process(unescape(text_of(named)[1:-1]))
+
+
+def _import_of_process(prover: Prover, statement: Node) -> None:
     """Follow process where an import statement names its module."""
-    for use in prover.source.tokens(word):
-        if not any(n.type == "import_statement" for n in use.path):
-            continue
-        statement = next(n for n in use.path if n.type == "import_statement")
-        for clause in statement.named_children:
-            if clause.type in ("import_clause", "import_require_clause"):
-                _imported_process(prover, clause)
+    if not _names_process(statement):
+        return
+    for clause in statement.named_children:
+        if clause.type in ("import_clause", "import_require_clause"):
+            _imported_process(prover, clause)
 
 
 def _imported_process(prover: Prover, clause: Node) -> None:
@@ -64,11 +76,8 @@ def _imported_process(prover: Prover, clause: Node) -> None:
                 alias = item.child_by_field_name("alias") or name
                 if name is None or alias is None:
                     continue
-                key = frozenset((text_of(name).strip("'\""),))
+                key = frozenset((unescape(text_of(name)).strip("'\""),))
                 bound = Use(alias, source.path_of(alias))
-                kinds = ("process",) if text_of(name) == "default" else ()
-                for kind in kinds:
-                    prover.named(kind, Flow(Way.NAME, bound))
                 prover.member_named("process", key, bound, bound=bound)
         elif child.type in ("identifier", "namespace_import"):
             name = child if child.type == "identifier" else child.named_children[0]
@@ -108,7 +117,14 @@ def _named_in_text(prover: Prover, text: Use) -> None:
 def _arguments(prover: Prover) -> None:
     """`arguments` outside of every function: the wrapper's, require among them."""
     for use in prover.source.uses("arguments"):
-        inside = [n for n in use.path if n.type in FUNCTIONS - {"arrow_function"}]
+        # The name of a method, where it is computed, stands outside of it.
+        below = (*use.path[1:], use.node)
+        inside = [
+            node
+            for node, child in zip(use.path, below, strict=True)
+            if node.type in FUNCTIONS - {"arrow_function"}
+            and child.type != "computed_property_name"
+        ]
         if inside or is_type(use) or not prover.source.is_free(use, "arguments"):
             continue
         why = "The arguments of a module hold require"
@@ -165,7 +181,16 @@ def _options(prover: Prover) -> None:
             prover.proof.doubt(member.node, "runtime-options", why)
 
 
+def _engines(prover: Prover) -> None:
+    """Doubt crypto's `setEngine`, which loads compiled code."""
+    for use in prover.source.tokens("setEngine"):
+        if use.node.type in _NAMES and not prover.source.declarations("setEngine"):
+            why = "setEngine loads compiled code"
+            prover.proof.doubt(use.parent, "native-addon", why)
+
+
 _RULES = (
+    _engines,
     _imports,
     _constructors,
     _arguments,

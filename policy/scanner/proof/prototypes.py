@@ -91,5 +91,7 @@ def _asked(prover: Prover, use: Use) -> None:
 
 def _kind(owner: Node | None) -> str:
     """Return what a value inherits from: the runtime's own, or it is not known."""
+    if owner is not None and owner.type in FUNCTIONS | CLASSES:
+        return "Function.prototype"
     is_literal = owner is not None and owner.type in _LITERALS
     return "inherited" if is_literal else "prototype"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from policy.scanner.parsing.scopes import FUNCTIONS, arguments_of, text_of
+from policy.scanner.modules import builtin_name
+from policy.scanner.parsing.scopes import FUNCTIONS, arguments_of, text_of, unwrap
 from policy.scanner.proof.capabilities import CAPABILITIES, FREE_NAMES, Capability
+from policy.scanner.proof.computed import read_by_call
 from policy.scanner.proof.doubts import Load, Proof
 from policy.scanner.proof.flow import (
     Flow,
@@ -40,6 +42,8 @@ class Prover:
         self.proof = Proof()
         self.seen: set[tuple[str, int]] = set()
         self.plain_calls: dict[int, bool] = {}
+        # Names that are called where no call is to be seen.
+        self.called_unseen: set[str] = set()
 
     def run(self) -> None:
         """Follow every free use of a capability."""
@@ -104,6 +108,8 @@ class Prover:
             if name not in FREE_NAMES:
                 self.escape(kind, flow.use)
             return
+        if name in self.called_unseen:
+            self.escape(kind, flow.use)
         for use in self.uses_of_name(kind, flow.use, name):
             self.free(kind, use)
 
@@ -203,6 +209,28 @@ class Prover:
                 self.proof.doubt(use.node, "closed-member", why)
             elif key in capability.returning:
                 self.returned(kind, use)
+            elif kind in _OWNERS:
+                self.given_method(kind, key, use)
+
+    def given_method(self, kind: str, key: str, use: Use) -> None:
+        """Doubt a function that becomes a member, and so gets the owner as `this`.
+
+        What a module exports is mostly called by others, with something else.
+        """
+        is_called = any(flow.way is Way.CALL for flow in flows_of(use))
+        if key == "exports" and is_called:
+            own = [u.up() for u in self.source.tokens("exports") if u.up().parent]
+            given = [u for u in own if is_assigned(u)]
+        else:
+            given = [use] if is_assigned(use) and key != "exports" else []
+        for target in given:
+            value = unwrap(target.parent.child_by_field_name("right"))
+            function = value and (function_of(self.source, value) or value)
+            if function is None or function.type not in FUNCTIONS:
+                continue
+            is_arrow = function.type == "arrow_function"
+            if not is_arrow and b"this" in (function.text or b""):
+                self.escape(kind, use)
 
     def door(self, kind: str, use: Use, bound: Use | None) -> None:
         """Follow a member that leads to another capability."""
@@ -256,6 +284,10 @@ class Prover:
         if handler is not None:
             handler(self, kind, flow)
 
+    def reads_member(self, kind: str, flow: Flow) -> None:
+        """Follow what Reflect.get(…) gives, under whatever name it is called."""
+        read_by_call(self, flow.use)
+
     def load(self, kind: str, flow: Flow) -> None:
         """Note a call of require."""
         self.load_call(flow.use, "require")
@@ -274,7 +306,7 @@ class Prover:
             self.proof.doubt(call.node, "dynamic-module", why)
             return
         self.proof.loads.append(Load(call.node, how, texts))
-        if texts & _MODULES_THAT_ARE_DOORS:
+        if any(map(leads_to_process, texts)):
             self.follow("process", call)
 
     def makes_code(self, kind: str, flow: Flow) -> None:
@@ -293,8 +325,8 @@ class Prover:
         """Pass over `require = …`: what was there is gone."""
 
 
+_OWNERS = frozenset(("process", "module", "require"))
 _INHERITED = frozenset(("inherited", "Function.prototype", "prototype"))
-_MODULES_THAT_ARE_DOORS = frozenset(("process", "node:process"))
 _EXTENDED = "A class extends what may be Function"
 _WAYS = {
     Way.HARMLESS: Prover.harmless,
@@ -315,7 +347,13 @@ _CALLS = {
     "WebAssembly": Prover.makes_code,
     "Worker": Prover.makes_code,
     "constructor": Prover.constructed,
+    "Reflect.get": Prover.reads_member,
 }
+
+
+def leads_to_process(specifier: str) -> bool:
+    """Return whether a module is process itself."""
+    return builtin_name(specifier) == "process" and "/" not in specifier
 
 
 def source_path(source: Source, node: Node) -> tuple[Node, ...]:

@@ -9,6 +9,7 @@ from policy.scanner.proof.doors import follow_doors
 from policy.scanner.proof.doubts import Proof
 from policy.scanner.proof.prototypes import follow_prototypes
 from policy.scanner.proof.prover import Prover
+from policy.scanner.proof.readings import doubt_readings
 from policy.scanner.proof.source import Source, TooManyUsesError
 from policy.scanner.proof.this import doubt_this
 
@@ -21,6 +22,7 @@ def prove(syntax: Syntax) -> Proof:
     clock = Clock(PROOF_SECONDS)
     prover = Prover(Source(syntax.root, syntax.source, clock))
     try:
+        doubt_readings(prover)
         prover.run()
         follow_doors(prover)
         follow_prototypes(prover)

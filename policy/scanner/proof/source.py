@@ -48,6 +48,9 @@ _PATTERNS = frozenset(("object_pattern", "array_pattern", "rest_pattern"))
 _DEFAULTS = frozenset(("assignment_pattern", "object_assignment_pattern"))
 _PARAMETERS = frozenset(("required_parameter", "optional_parameter"))
 _IMPORTS = frozenset(("import_clause", "namespace_import", "import_require_clause"))
+# Nothing of these may be left when the file runs: no name is hidden by them.
+_ERASED = frozenset(("erased", "other"))
+_BRANCHES = frozenset(("if_statement", "else_clause"))
 _OTHER_NAMED = frozenset(("enum_declaration", "module", "internal_module"))
 _DECLARING = (
     _PATTERNS
@@ -226,13 +229,16 @@ class Source:
 
     def resolve(self, use: Use, name: str) -> list[Declaration]:
         """Return the declarations that a use surely means; none for a free name."""
+        below: Node = use.node
         for scope in reversed(use.path):
             key = (name, scope.id)
             found = self._own.get(key)
             if found is None and scope.type in _SCOPES:
                 found = self._own[key] = self._declared_in(name, scope)
-            if found:
+            # The name of a method stands beside its parameters, not among them.
+            if found and below.type != "computed_property_name":
                 return found
+            below = scope
         return []
 
     def _declared_in(self, name: str, scope: Node) -> list[Declaration]:
@@ -245,7 +251,7 @@ class Source:
 
     def is_free(self, use: Use, name: str) -> bool:
         """Return whether a use may mean the runtime's own name."""
-        return not self.resolve(use, name)
+        return all(d.kind in _ERASED for d in self.resolve(use, name))
 
     def uses_of(self, declaration: Declaration, name: str) -> list[Use]:
         """Return all uses that mean what a declaration declares."""
@@ -259,8 +265,19 @@ class Source:
         return [
             use
             for use in self.uses(name, scope)
-            if not hidden or not any(node.id in hidden for node in use.path[depth:])
+            if not hidden or not _is_hidden(use, hidden, depth)
         ]
+
+
+def _is_hidden(use: Use, hidden: set[int], depth: int) -> bool:
+    """Return whether another declaration holds for a use, inside of a scope."""
+    path = use.path
+    for index in range(depth, len(path)):
+        if path[index].id in hidden:
+            below = path[index + 1] if index + 1 < len(path) else use.node
+            if below.type != "computed_property_name":
+                return True
+    return False
 
 
 def _keeps_value(declaration: Declaration, name: str) -> bool:
@@ -330,6 +347,8 @@ def _declared(
         if not is_in_field(parent, "name", child):
             return None
         is_declared = kind.endswith("declaration")
+        # `if (x) function f() {}`: known nowhere else, as if in a block of its own.
+        is_declared = is_declared and above[-1].type not in _BRANCHES
         scope = _block(above) if is_declared else parent
         return Declaration("function", scope, use, parent, is_pattern=False)
     if kind in CLASSES:
@@ -346,17 +365,26 @@ def _imported(
     """Return the declaration that an import, a class or the like makes."""
     kind = parent.type
     if kind in _IMPORTS:
-        return Declaration("import", _block(above), use, parent, is_pattern=False)
+        found = "erased" if _is_of_types(above[-1]) else "import"
+        return Declaration(found, _block(above), use, parent, is_pattern=False)
     if kind == "import_specifier":
         alias = parent.child_by_field_name("alias")
         if alias is not None and alias.id != child.id:
             return None
-        return Declaration("import", _block(above), use, parent, is_pattern=False)
+        is_erased = _is_of_types(parent) or any(map(_is_of_types, above[-3:]))
+        found = "erased" if is_erased else "import"
+        return Declaration(found, _block(above), use, parent, is_pattern=False)
     if kind in _OTHER_NAMED and is_in_field(parent, "name", child):
         if any(node.type == "ambient_declaration" for node in above):
             return None
         return Declaration("other", _block(above), use, parent, is_pattern=False)
     return None
+
+
+def _is_of_types(node: Node) -> bool:
+    """Return whether an import says `type`: compilers leave nothing of it."""
+    kinds = [child.type for child in node.children[:2]]
+    return "type" in kinds or "typeof" in kinds
 
 
 def _variable(

@@ -116,7 +116,7 @@ def _identifier(source: Source, use: Use, depth: int) -> Texts | None:
 def texts_of_name(source: Source, use: Use, name: str, depth: int) -> Texts | None:
     """Return all texts that a name may stand for: the union of all its writes."""
     declared = source.resolve(use, name)
-    if not declared or "\\" in name:
+    if not declared or "\\" in name or _is_member_too(use, declared[0]):
         return None
     uses = source.uses_of(declared[0], name)
     if len(uses) > _MAX_TEXT_USES or not _is_plain(source, declared):
@@ -137,6 +137,16 @@ def texts_of_name(source: Source, use: Use, name: str, depth: int) -> Texts | No
                 return None
             found |= texts
     return found or None
+
+
+def _is_member_too(use: Use, declared: Declaration) -> bool:
+    """Return whether an enum or a namespace around a name may have it as well."""
+    own = {node.id for node in declared.use.path}
+    return any(
+        node.type in ("enum_body", "internal_module", "module")
+        for node in use.path
+        if node.id not in own
+    )
 
 
 def _is_plain(source: Source, declared: list[Declaration]) -> bool:
@@ -185,9 +195,14 @@ def _written(use: Use) -> list[Use] | None:
         return None
     if parent.type in ("rest_pattern", "object_pattern", "parenthesized_expression"):
         return _written_in_wrapper(use)
-    if parent.type in ("non_null_expression", "as_expression", "satisfies_expression"):
+    if parent.type in _CASTS:
         return _written_in_wrapper(use)
     return []
+
+
+_CASTS = frozenset(
+    ("non_null_expression", "as_expression", "satisfies_expression", "type_assertion")
+)
 
 
 def is_written(use: Use) -> bool:
@@ -233,7 +248,9 @@ def keys_of(source: Source, use: Use, depth: int = 0) -> Texts | None:
     index = use.node.child_by_field_name("index")
     if index is not None and index.type == "number":
         text = text_of(index)
-        return frozenset((text,)) if text.isdecimal() else None
+        # With a zero in front it is an octal number, or else a mistake.
+        is_plain = text.isdecimal() and (text == "0" or not text.startswith("0"))
+        return frozenset((text,)) if is_plain else None
     return _field(source, use, "index", depth)
 
 
@@ -309,16 +326,17 @@ def _own_value(literal: Use, key: str) -> Use | None:
 
 def _item(literal: Use, key: str) -> Use | None:
     """Return an array literal's item; None where a hole or a spread moves places."""
-    items = [c for c in literal.node.named_children if c.type != "comment"]
-    commas = sum(child.type == "," for child in literal.node.children)
-    if not key.isdecimal() or int(key) >= len(items) or commas > len(items):
+    if not key.isdecimal() or (key != "0" and key.startswith("0")):
         return None
-    # A hole or a spread moves what comes after it.
-    if commas < len(items) - 1 or any(c.type == "spread_element" for c in items):
-        return None
-    if ",," in text_of(literal.node).replace(" ", ""):
-        return None
-    return Use(items[int(key)], (*literal.path, literal.node))
+    place, found = 0, None
+    for child in literal.node.children:
+        if child.type == "spread_element":
+            return None
+        if child.type == ",":
+            place += 1
+        elif child.is_named and child.type != "comment" and place == int(key):
+            found = child
+    return None if found is None else Use(found, (*literal.path, literal.node))
 
 
 _PROVERS = {

@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING
 
 from tree_sitter import Node
 
-from policy.scanner.parsing.scopes import CLASSES, FUNCTIONS, text_of
+from policy.scanner.parsing.scopes import (
+    CLASSES,
+    FUNCTIONS,
+    arguments_of,
+    text_of,
+    unwrap,
+)
 from policy.scanner.proof.capabilities import CAPABILITIES
+from policy.scanner.proof.computed import doubt_results
 from policy.scanner.proof.flow import Way, flows_of
+from policy.scanner.proof.passing import parameter_of
 from policy.scanner.proof.source import Use
 from policy.scanner.proof.strings import keys_of
 
@@ -26,6 +34,7 @@ def doubt_this(prover: Prover) -> None:
     root = prover.source.root
     if _is_strict(root) or any(c.type in _MODULE for c in root.named_children):
         return
+    is_lost = False
     for use in prover.source.tokens("this"):
         if use.node.type != "this":
             continue
@@ -36,6 +45,22 @@ def doubt_this(prover: Prover) -> None:
             _follow_plain(prover, use)
         else:
             _follow(prover, use)
+            is_lost = is_lost or any(f.way is Way.ESCAPE for f in flows_of(use))
+    if is_lost:
+        _doubt_members(prover)
+
+
+def _doubt_members(prover: Prover) -> None:
+    """Follow what is called as the global object's members are, of whatever object.
+
+    A function may lose its owner anywhere, and then gives the global object away.
+    """
+    for name in ("eval", "Function", "process", "globalThis"):
+        for use in prover.source.tokens(name):
+            is_member = use.parent.type == "member_expression"
+            if is_member and use.node.type == "property_identifier":
+                prover.member_named("global", frozenset((name,)), use.up(), bound=None)
+    doubt_results(prover)
 
 
 def _is_strict(node: Node) -> bool:
@@ -86,13 +111,73 @@ def _called(prover: Prover, function: Use) -> bool:
     if name is not None:
         named = Use(name, (*function.path, function.node))
         uses += prover.uses_of_name("call", named, text_of(name))
+    if _gets_no_owner(prover, function):
+        return True
     for use in tuple(uses[:1]):
         for flow in flows_of(use):
-            if flow.way is Way.NAME:
+            if flow.way in (Way.NAME, Way.PARAMETER):
                 uses += prover.uses_of_name("call", flow.use, text_of(flow.use.node))
     if function.node.type.endswith("declaration"):
         uses = uses[1:]
+    if any(_gets_no_owner(prover, use) for use in uses):
+        return True
     return any(f.way is Way.CALL for use in uses for f in flows_of(use))
+
+
+def _gets_no_owner(prover: Prover, function: Use) -> bool:
+    """Return whether a function is handed to what calls it without an owner."""
+    parent = function.parent
+    if parent.type == "parenthesized_expression":
+        return _gets_no_owner(prover, function.up())
+    if parent.type == "member_expression":
+        name = parent.child_by_field_name("property")
+        call = function.up().up() if len(function.path) > 1 else function
+        given = arguments_of(call.node)
+        is_one = name is not None and text_of(name) in ("call", "apply", "bind")
+        is_called = call.node.type == "call_expression"
+        return is_one and is_called and (not given or _is_nothing(given[0]))
+    if parent.type != "arguments" or len(function.path) < 2:
+        return False
+    call = function.up().up()
+    callee = unwrap(call.node.child_by_field_name("function"))
+    if callee is None:
+        callee = unwrap(call.node.child_by_field_name("constructor"))
+    if callee is None:
+        return False
+    given, called = arguments_of(call.node), text_of(callee)
+    index = next(i for i, a in enumerate(given) if a.id == function.node.id)
+    if called == "Reflect.apply":
+        return index == 0 and len(given) > 1 and _is_nothing(given[1])
+    if called == "Array.from":
+        return index == 1 and len(given) == 2
+    method = called.rpartition(".")[2]
+    if method in _WITHOUT_OWNER:
+        return True
+    if method in _OWNER_ASKED:
+        return len(given) == 1 or _is_nothing(given[1])
+    return parameter_of(prover.source, function) is not None
+
+
+def _is_nothing(node: Node) -> bool:
+    """Return whether an argument gives no owner."""
+    return text_of(node) in ("null", "undefined", "void 0")
+
+
+# What calls functions that it is given without an owner; the others may be given one.
+_WITHOUT_OWNER = frozenset(
+    [
+        *("Promise", "catch", "finally", "nextTick", "queueMicrotask", "reduce"),
+        *("reduceRight", "replace", "replaceAll", "sort", "then"),
+    ]
+)
+_OWNER_ASKED = frozenset(
+    [
+        *("every", "filter", "find", "findIndex", "findLast", "flatMap", "forEach"),
+        *("map", "some"),
+    ]
+)
+# Of these every callback has an element as its owner, and asks for it so.
+_JQUERY = frozenset(("$", "jQuery"))
 
 
 def _follow_plain(prover: Prover, use: Use) -> None:
@@ -102,14 +187,26 @@ def _follow_plain(prover: Prover, use: Use) -> None:
         operator = parent.child_by_field_name("operator")
         if operator is not None and operator.type == "instanceof":
             return
+    if parent.type == "arguments" and parameter_of(prover.source, use) is None:
+        callee = use.up().up().node.child_by_field_name("function")
+        if callee is not None and text_of(callee) in _JQUERY:
+            return
     prover.follow("global", use)
 
 
 def _follow(prover: Prover, use: Use) -> None:
     """Doubt only what nothing but the global object has."""
     for flow in flows_of(use):
-        if flow.way is not Way.MEMBER:
-            continue
-        keys = keys_of(prover.source, flow.use)
-        if keys is not None and keys & _TELLING:
-            prover.member_named("global", keys & _TELLING, flow.use, bound=None)
+        if flow.way is Way.MEMBER:
+            keys = keys_of(prover.source, flow.use)
+            if keys is not None and keys & _TELLING:
+                prover.member_named("global", keys & _TELLING, flow.use, bound=None)
+        elif flow.way is Way.PATTERN:
+            for part in flow.use.node.named_children:
+                key = part.child_by_field_name("key") or part
+                if text_of(key) in _TELLING:
+                    prover.part("global", part, flow.use)
+        elif flow.way is Way.NAME:
+            name = text_of(flow.use.node)
+            for read in prover.uses_of_name("this", flow.use, name):
+                _follow(prover, read)

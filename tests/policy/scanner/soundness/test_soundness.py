@@ -66,6 +66,17 @@ HARMLESS = {
     "a factory": "(function (root, make) { root.Lib = make(); })(globalThis, f);",
     "a class of the same kind": "class A { a() { return this.constructor.b(); } }",
     "own names": "function f(require) { return require; } const eval2 = 1;",
+    "a symbol": "function f(x) { let t = x[Symbol.iterator]; t = t.call(x); g(t()); }",
+    "an element": "$('a').map(function () { return $(this).text(); });",
+    "kinds of functions": "const A = Object.getPrototypeOf(async () => {}).constructor;"
+    "module.exports = x => x instanceof A;",
+    "a copy": "Object.defineProperties(a, Object.getOwnPropertyDescriptors(b));",
+    "a trap": "new Proxy(a, {get(t, k, r) { return Reflect.get(t, k, r); }});",
+    "Reflect if any": "const R = typeof Reflect === 'object' ? Reflect : null;"
+    "const apply = R && R.apply; R.ownKeys(x);",
+    "an own way": "const o = {set(k) { this[k] = 1; return this; }}; o.set('a').b();",
+    "a place in an array": "const a = ['fs', 'os',]; require(a[1]);",
+    "a type": "/** @jsx h */ const await_ = 1; declare_\n(x); // <!-- no",
     "callbacks by name": "const t = {a() {}, b() {}}; t[process.argv[2]]('x');",
 }
 
