@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from policy.scanner.archive import SourceFile
 from policy.scanner.limits import PACKAGING_SECONDS, Clock, OverTimeError
+from policy.scanner.modules import FORBIDDEN_MODULES, builtin_name
+from policy.scanner.report_entries import Classification
 
 _ENTRY_MEMBERS = (
     *("main", "module", "browser", "exports", "imports", "bin"),
@@ -23,6 +25,8 @@ _ENTRY_MEMBERS = (
 )
 # What npm runs by itself when a package is installed.
 INSTALL_SCRIPTS = ("preinstall", "install", "postinstall")
+# What it runs where a package is installed from its folder or its repository.
+_PREPARING = ("preprepare", "prepare", "postprepare", "prepublish", "dependencies")
 _GAP = rb"(?:\s|/\*[^*]{0,200}\*/)*"
 # require(path.join(__dirname, 'x')), import(new URL('./x', …)), require.resolve('./x'):
 # what stands inside of a load, and no text beside one.
@@ -40,8 +44,15 @@ _RUNNER = re.compile(
 )
 _OTHER_CODE = (".sh", ".bash", ".py", ".ps1", ".bat", ".cmd", ".yml", ".yaml", ".toml")
 _NODE = re.compile(r"\bnode\s")
-_INLINE = re.compile(r"""(?:-e|--eval|-p|--print)[\s=]++(?:"(.*)"|'(.*)')""", re.S)
-_TRIED_SUFFIXES = ("", ".js", ".json", ".node", ".mjs", ".cjs", "/index.js")
+_INLINE = re.compile(
+    r"""(?:\s-[pe]{1,2}|--eval|--print)[\s=]++"""
+    r"""(?:"((?:\\.|[^"\\])*)"|'([^']*)'|([^\s"'][^\s;&|]*))""",
+    re.S,
+)
+_TRIED_SUFFIXES = (
+    *("", ".js", ".json", ".node", ".mjs", ".cjs"),
+    *("/index.js", "/index.json", "/index.node"),
+)
 _NEVER_CODE = (".json", ".node", ".wasm")
 # What a pattern of names takes along with code.
 _BESIDE_CODE = (*_NEVER_CODE, ".map", ".md", ".css", ".html", ".txt", ".d.ts")
@@ -58,23 +69,74 @@ class InstallScript:
     code: str = ""
 
 
+Note = tuple[str, Classification, str]
+
+
 @dataclass
 class Packaging:
     """What an archive's manifests and imports say about its files."""
 
     code_paths: set[str] = field(default_factory=set)
     scripts: list[InstallScript] = field(default_factory=list)
+    # By file: a rule, a word and a reason each.
+    notes: dict[str, list[Note]] = field(default_factory=dict)
 
 
 def read_packaging(files: Iterable[SourceFile]) -> Packaging:
     """Return the files that are run, and the commands of installation."""
     by_path = {file.path: file for file in files}
     try:
-        return _read(by_path, Clock(PACKAGING_SECONDS))
+        found = _read(by_path, Clock(PACKAGING_SECONDS))
     except OverTimeError:
         # Then any may be run, and each is read as code.
         scripts = [s for path in by_path for s in _scripts_of(by_path[path])]
-        return Packaging(set(by_path), scripts)
+        found = Packaging(set(by_path), scripts)
+    for path, file in by_path.items():
+        notes = list(_notes(file))
+        if notes:
+            found.notes[path] = notes
+    return found
+
+
+def loaded_files(
+    path: str, names: Iterable[str], files: Container[str]
+) -> Iterator[str]:
+    """Yield the files that a file loads, by the names that it gives them."""
+    folder = posixpath.dirname(path)
+    for name in names:
+        for file in _resolve(folder, name, files):
+            if not file.endswith(_NEVER_CODE):
+                yield file
+
+
+def _notes(file: SourceFile) -> Iterator[Note]:
+    """Yield what a manifest, or npm's settings, do to what is loaded and run."""
+    name = posixpath.basename(file.path)
+    if name == ".npmrc" and _RUNS_OTHER.search(file.data):
+        yield "runtime-options", Classification.FLAGGED, _OTHER_OPTIONS
+    if name != "package.json":
+        return
+    if len(file.data) > MAX_MANIFEST_BYTES or _document(file) is _UNREAD:
+        yield "not-fully-analysed", Classification.FLAGGED, _NOT_READ
+    manifest = _manifest(file)
+    for member in ("imports", "browser"):
+        for target in _leaves(manifest.get(member)):
+            if builtin_name(target) in FORBIDDEN_MODULES:
+                why = f"A name of {member} stands for the forbidden module {target}."
+                yield "forbidden-module", Classification.FORBIDDEN, why
+            elif member == "imports" and "*" in target and target[0] != ".":
+                yield "dynamic-module", Classification.FLAGGED, _ANY_MODULE
+    for member in ("dependencies", "optionalDependencies"):
+        if any(map(_FROM_ELSEWHERE.match, _leaves(manifest.get(member)))):
+            yield "remote-module", Classification.FLAGGED, _ELSEWHERE
+
+
+_RUNS_OTHER = re.compile(rb"^\s*(?:node-options|script-shell)\s*=", re.M)
+_OTHER_OPTIONS = "npm runs every script with other options, or by another shell."
+_NOT_READ = "The manifest is too large or too deep to be read, but npm reads it."
+_ANY_MODULE = "A name of imports stands for whatever module is asked for."
+_FROM_ELSEWHERE = re.compile(r"(?:https?:|git[+:@]|github:|gitlab:|bitbucket:|gist:)")
+_ELSEWHERE = "A package that it depends on comes from no registry."
 
 
 def _scripts_of(file: SourceFile) -> list[InstallScript]:
@@ -111,11 +173,23 @@ def _manifest(file: SourceFile) -> Mapping[str, Any]:
     """Return a package's manifest; empty where it is no object, or too large."""
     if len(file.data) > MAX_MANIFEST_BYTES:
         return {}
-    try:
-        document = json.loads(file.data)
-    except (ValueError, RecursionError):
-        return {}
+    document = _document(file)
     return document if isinstance(document, dict) else {}
+
+
+_UNREAD = object()
+
+
+def _document(file: SourceFile) -> Any:
+    """Return what a manifest holds, as npm reads it; _UNREAD where it is too deep."""
+    text = file.data.decode("utf-8", "replace").removeprefix("\ufeff")
+    try:
+        # Python refuses numbers of many digits; nobody asks for one here.
+        return json.loads(text, parse_int=float)
+    except RecursionError:
+        return _UNREAD
+    except ValueError:
+        return None
 
 
 def _entries(
@@ -177,10 +251,10 @@ def _leaves(value: Any, depth: int = 0) -> Iterator[str]:
             yield from _leaves(inner, depth + 1)
 
 
-def _resolve(folder: str, name: str, files: Mapping[str, SourceFile]) -> Iterator[str]:
+def _resolve(folder: str, name: str, files: Container[str]) -> Iterator[str]:
     """Yield the file that a path means, as the runtime looks for it."""
     path = posixpath.normpath(posixpath.join(folder, name))
-    if "*" in path:
+    if "*" in path and isinstance(files, Mapping):
         head, _, tail = path.partition("*")
         yield from (
             p
@@ -223,10 +297,12 @@ def _built(
 def _scripts(path: str, manifest: Mapping[str, Any]) -> Iterator[InstallScript]:
     """Yield the scripts that an installation runs, with their inline code."""
     scripts = manifest.get("scripts")
-    for name in INSTALL_SCRIPTS:
+    for name in (*INSTALL_SCRIPTS, *_PREPARING):
         command = scripts.get(name) if isinstance(scripts, dict) else None
         if isinstance(command, str) and command.strip():
             node = _NODE.search(command)
-            inline = _INLINE.search(command, node.end()) if node else None
-            code = (inline[1] or inline[2] or "") if inline else ""
-            yield InstallScript(path, name, command, code.replace('\\"', '"'))
+            inline = _INLINE.finditer(command, node.end() - 1) if node else ()
+            pieces = [one[1] or one[2] or one[3] or "" for one in inline]
+            code = ";\n".join(pieces).replace('\\"', '"')
+            if code or name in INSTALL_SCRIPTS:
+                yield InstallScript(path, name, command, code)

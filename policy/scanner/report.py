@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,8 @@ class FileReport:
     line_findings: tuple[LineFinding, ...]
     misses: tuple[Miss, ...]
     is_complete: bool = True
+    # The files that it loads, by the names that it gives them; no part of the report.
+    loads: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the file's report as plain JSON values."""
@@ -120,6 +123,7 @@ def make_report(
     line_findings: list[LineFinding],
     *,
     is_complete: bool = True,
+    loads: Iterable[str] = (),
 ) -> FileReport:
     """Return a file's report, classified as its worst entry."""
     return FileReport(
@@ -131,4 +135,5 @@ def make_report(
         line_findings=tuple(line_findings),
         misses=tuple(compare_scanners(entries, line_findings)),
         is_complete=is_complete,
+        loads=tuple(loads),
     )

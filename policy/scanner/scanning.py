@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from dataclasses import replace
 from typing import Protocol
+
+from tree_sitter import Node
 
 from policy.scanner.archive import ArchiveLimits, SourceFile, unpack_source
 from policy.scanner.collecting import rare_collection
@@ -15,14 +18,18 @@ from policy.scanner.families import DIRECT, FAMILIES
 from policy.scanner.folding import Budget
 from policy.scanner.limits import ARCHIVE_SECONDS, Clock, OverTimeError
 from policy.scanner.line_scanner import LineFinding, scan_lines
-from policy.scanner.packaging import Packaging, read_packaging
+from policy.scanner.packaging import (
+    INSTALL_SCRIPTS,
+    Packaging,
+    loaded_files,
+    read_packaging,
+)
 from policy.scanner.parsing.syntax import MAX_FILE_BYTES, language_of, parse, to_utf8
 from policy.scanner.report import FileReport, SourceReport, make_note, make_report
 from policy.scanner.report_entries import Classification, Entry
 from policy.scanner.stack import on_own_stack
 
 MAX_UNREACHED_BYTES = 512 * 1024
-_DATA_SUFFIXES = (".json", ".md", ".html", ".css", ".map", ".svg", ".xml", ".yml")
 _CODE_WORDS = re.compile(
     rb"\b(?:require|import|eval|Function|process)\b[^\n]{0,80}[(.]"
 )
@@ -76,12 +83,33 @@ def _scan_files(files: list[SourceFile], scan_one: ScanOne) -> tuple[FileReport,
             reports.append(leave_out(file))
         else:
             is_run = len(files) == 1 or file.path in packaging.code_paths
-            report = scan_one(file, is_run=is_run)
-            report = _without_addons(file, report, paths)
-            if file.path in scripts:
-                report = _with_scripts(file, report, packaging, scan_one)
-            reports.append(report)
+            reports.append(scan_one(file, is_run=is_run))
+    _read_what_is_loaded(files, reports, packaging, scan_one, clock)
+    for index, file in enumerate(files):
+        reports[index] = _without_addons(file, reports[index], paths)
+        if file.path in packaging.notes or file.path in scripts:
+            noted = _with_scripts(file, reports[index], packaging, scan_one)
+            reports[index] = noted
     return tuple(reports)
+
+
+def _read_what_is_loaded(
+    files: list[SourceFile],
+    reports: list[FileReport],
+    packaging: Packaging,
+    scan_one: ScanOne,
+    clock: Clock,
+) -> None:
+    """Read as code what others load by names that only their scan made out."""
+    places = {file.path: index for index, file in enumerate(files)}
+    pending = list(range(len(files)))
+    while pending and not clock.is_over():
+        index = pending.pop()
+        for path in loaded_files(files[index].path, reports[index].loads, places):
+            if path not in packaging.code_paths:
+                packaging.code_paths.add(path)
+                reports[places[path]] = scan_one(files[places[path]], is_run=True)
+                pending.append(places[path])
 
 
 def _without_addons(
@@ -113,7 +141,7 @@ def _with_scripts(
     file: SourceFile, report: FileReport, packaging: Packaging, scan_one: ScanOne
 ) -> FileReport:
     """Add the commands that run at installation, and what their code does."""
-    entries = list(report.entries)
+    entries = [*report.entries, *_noted(file, packaging)]
     for script in packaging.scripts:
         if script.file != file.path:
             continue
@@ -128,7 +156,8 @@ def _with_scripts(
             excerpt=script.command[:160],
             why=f"This command {why}.",
         )
-        entries.append(note)
+        if script.name in INSTALL_SCRIPTS:
+            entries.append(note)
         inline = SourceFile(file.path, script.code.encode("utf-8", "replace"))
         if script.code:
             found = scan_one(inline, is_run=True).entries
@@ -136,6 +165,14 @@ def _with_scripts(
                 replace(entry, line=line, end_line=line, column=1) for entry in found
             ]
     return make_report(file, None, entries, [])
+
+
+def _noted(file: SourceFile, packaging: Packaging) -> list[Entry]:
+    """Return what a manifest or the settings beside it do to what is run."""
+    return [
+        replace(make_note(file, rule, ""), classification=word, why=why)
+        for rule, word, why in packaging.notes.get(file.path, ())
+    ]
 
 
 def _was_read(file: SourceFile, report: FileReport) -> bool:
@@ -179,7 +216,7 @@ def scan_file(file: SourceFile, *, is_run: bool = False) -> FileReport:
         return give_up(file, "it takes too long to parse")
     entries = found.entries
     if file.path.lower().endswith(_DECLARATIONS):
-        entries = _declared(_read_types(data, entries))
+        entries = _declared(_read_types(data, entries), syntax.root)
     if not found.is_complete:
         entries = [
             *entries,
@@ -191,6 +228,7 @@ def scan_file(file: SourceFile, *, is_run: bool = False) -> FileReport:
         entries,
         scan_lines(data),
         is_complete=found.is_complete,
+        loads=found.loads,
     )
 
 
@@ -239,7 +277,7 @@ def _unreached(file: SourceFile, data: bytes) -> FileReport | None:
     """
     if len(data) > MAX_UNREACHED_BYTES or file.is_archive or b"\x00" in data:
         return None
-    if file.path.lower().endswith(_DATA_SUFFIXES) or not _CODE_WORDS.search(data):
+    if not _CODE_WORDS.search(data) or _is_json(file, data):
         return None
     try:
         if parse(data, "javascript").root.has_error:
@@ -261,6 +299,19 @@ def _unreached(file: SourceFile, data: bytes) -> FileReport | None:
     )
 
 
+def _is_json(file: SourceFile, data: bytes) -> bool:
+    """Return whether a file is the data that its name says: no program is JSON."""
+    if file.path.lower().endswith(".json"):
+        return True
+    if not data.lstrip().startswith((b"{", b"[")):
+        return False
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _read_types(data: bytes, entries: list[Entry]) -> list[Entry]:
     """Take back errors of grammar that are its own: types of the form import("x").T.
 
@@ -271,25 +322,36 @@ def _read_types(data: bytes, entries: list[Entry]) -> list[Entry]:
         return entries
     plain = _TYPE_IMPORT.sub(lambda m: m[1] + b"T".ljust(len(m[0]) - len(m[1])), data)
     root = parse(plain, "typescript").root
-    pending = [root]
-    while pending:
-        node = pending.pop()
-        if node.type in ("call_expression", "new_expression", "ERROR"):
-            return entries
-        pending += node.named_children
-    if root.has_error:
+    if root.has_error or _runs(root):
         return entries
     return [entry for entry in entries if entry.rule != "syntax-error"]
 
 
-def _declared(entries: list[Entry]) -> list[Entry]:
+def _runs(root: Node) -> bool:
+    """Return whether a file calls anything: what only declares does not.
+
+    import("x") is a type there, and what is not read is flagged for itself.
+    """
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        callee = node.child_by_field_name("function")
+        if callee is not None and callee.type != "import":
+            return True
+        if node.type == "new_expression":
+            return True
+        pending += node.named_children
+    return False
+
+
+def _declared(entries: list[Entry], root: Node) -> list[Entry]:
     """Take back imports of a file of declarations, which nothing runs.
 
     Only where the file has nothing but imports: one call makes it code like any other.
     """
     imports = ("forbidden-module", "uncovered-builtin", "covered-builtin")
     is_plain = all(entry.rule in imports and not entry.techniques for entry in entries)
-    if not is_plain:
+    if not entries or not is_plain or _runs(root):
         return entries
     why = "An import in a file of declarations, which is erased before it runs."
     safe = Classification.SAFE

@@ -48,6 +48,7 @@ def _answer(asked: dict[str, Any], source: IO[bytes]) -> dict[str, Any]:
             "language": found.language,
             "is_complete": found.is_complete,
             "entries": [entry.as_dict() for entry in found.entries],
+            "loads": found.loads,
             "lines": [line.as_dict() for line in found.line_findings],
         }
     except MemoryError:

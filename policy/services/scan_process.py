@@ -156,7 +156,12 @@ def _read(file: SourceFile, report: dict[str, Any]) -> FileReport:
         for line in report["lines"]
     ]
     return make_report(
-        file, report["language"], entries, lines, is_complete=report["is_complete"]
+        file,
+        report["language"],
+        entries,
+        lines,
+        is_complete=report["is_complete"],
+        loads=report["loads"],
     )
 
 

@@ -134,7 +134,7 @@ def _conclude(detector: Detector) -> Findings:
     ordered = sorted(
         detector.entries.values(), key=lambda e: (e.line, e.column, e.rule)
     )
-    return Findings(ordered, not reason, reason)
+    return Findings(ordered, not reason, reason, tuple(sorted(detector.loads)))
 
 
 def _scan_nested(detector: Detector, node: Node, code: str, via: Via) -> None:
@@ -148,6 +148,7 @@ def _scan_nested(detector: Detector, node: Node, code: str, via: Via) -> None:
         budget=detector.folder.budget,
         nesting=detector.folder.nesting + 1,
     )
+    detector.loads.update(inner.loads)
     for entry in inner.entries:
         if entry.classification is SAFE or entry.rule == "syntax-error":
             continue

@@ -45,6 +45,7 @@ class Findings:
     entries: list[Entry] = field(default_factory=list)
     is_complete: bool = True
     incomplete_because: str = ""
+    loads: tuple[str, ...] = ()
 
 
 class Detector:
@@ -64,6 +65,8 @@ class Detector:
         self.entries: dict[_Key, Entry] = {}
         self.nodes: dict[_Key, Node] = {}
         self.callees: set[int] = set()
+        # Files that are loaded, as the source names them.
+        self.loads: set[str] = set()
         self.is_full = False
         self.may_merge = may_hold_merge(syntax.source)
         # The last place that was counted: a line may be as long as the file.

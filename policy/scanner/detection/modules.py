@@ -98,6 +98,8 @@ def judge_named_module(
 ) -> None:
     """Judge a module by its name: built-in, compiled, a URL, or a file."""
     name = builtin_name(text)
+    if text.startswith("."):
+        detector.loads.add(text)
     if name in FORBIDDEN_MODULES:
         why = f"This {how} loads the forbidden module {name}"
         detector.add(node, "forbidden-module", FORBIDDEN, why, via)

@@ -44,7 +44,7 @@ def _imports(prover: Prover) -> None:
             _import_of_process(prover, use.parent)
     for use in prover.source.tokens("export"):
         if use.parent.type == "export_statement" and _names_process(use.parent):
-            why = "process is handed on to whoever imports this"
+            why = "process is handed on to each file that imports this"
             prover.proof.doubt(use.parent, "escaping-capability", why)
 
 

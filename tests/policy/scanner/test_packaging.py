@@ -86,6 +86,17 @@ REACHED = {
             "import(new URL('./run.dat', import.meta.url))",
             "export * from './run.dat'",
             "new Worker(new URL('./run.dat', import.meta.url))",
+            # By names that only the scan makes out.
+            "const p = './run.dat'; require(p)",
+            "require('./run' + '.dat')",
+            "require(`./${'run'}.dat`)",
+            "require('./r\\x75n.dat')",
+            "require(('./run.dat'))",
+            "require(// a\n'./run.dat')",
+            "require?.('./run.dat')",
+            "(0, require)('./run.dat')",
+            "const r = require; r('./run.dat')",
+            "require(process.env.X ? './none.dat' : './run.dat')",
         )
     },
     "old suffix": ("lib.es6", {"index.js": ""}),
@@ -104,6 +115,91 @@ def test_file_that_is_run_is_read_as_code_whatever_it_is_called(way: str):
 def test_code_that_nothing_is_seen_to_run_is_named():
     found = _scan({"index.js": "", "notes.txt": LOAD})["notes.txt"]
     assert {"unreached-code", "forbidden-module"} <= {e.rule for e in found.entries}
+
+
+def test_file_that_is_loaded_is_read_though_the_grammar_cannot_read_all_of_it():
+    load = {"index.js": "const p = './x.txt'; require(p)"}
+    found = _scan({**load, "x.txt": "0 <!-- )(\n" + LOAD})["x.txt"]
+    assert {"forbidden-module", "syntax-error"} <= {e.rule for e in found.entries}
+
+
+def test_files_that_load_each_other_are_read_once():
+    first = {"index.js": "const p = './a.txt'; require(p)"}
+    second = {"a.txt": "const p = './b.txt'; require(p)", "b.txt": "require('./a.txt')"}
+    found = _scan({**first, **second, "c.txt": LOAD})
+    assert found["b.txt"].language == "javascript"
+
+
+@pytest.mark.parametrize("suffix", [".md", ".css", ".html", ".yml", ".map", ".svg"])
+def test_code_that_nothing_is_seen_to_run_is_named_whatever_its_suffix(suffix: str):
+    found = _scan({"index.js": "", f"x{suffix}": LOAD})[f"x{suffix}"]
+    assert {"unreached-code", "forbidden-module"} <= {e.rule for e in found.entries}
+
+
+@pytest.mark.parametrize("name", ["x.map", "x.json", "x.dat"])
+def test_json_is_no_code(name: str):
+    text = json.dumps({"sourcesContent": [LOAD, "eval(x)"]})
+    assert _scan({"index.js": "", name: text})[name].entries == ()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "rule"),
+    [
+        ({"imports": {"#x": "dgram"}}, "forbidden-module"),
+        ({"imports": {"#x": {"node": "node:vm"}}}, "forbidden-module"),
+        ({"browser": {"./a.js": "net"}}, "forbidden-module"),
+        ({"imports": {"#x/*": "*"}}, "dynamic-module"),
+        ({"dependencies": {"x": "https://a.example/x.tgz"}}, "remote-module"),
+        ({"optionalDependencies": {"x": "github:a/b"}}, "remote-module"),
+        ({"scripts": {"prepare": "node -e \"require('net')\""}}, "forbidden-module"),
+        ({"scripts": {"install": "node -pe require('net')"}}, "forbidden-module"),
+        (
+            {"scripts": {"install": "node -e 1 && node -e \"require('net')\""}},
+            "forbidden-module",
+        ),
+        ({"x": "x" * 1_100_000, "scripts": {"install": "x"}}, "not-fully-analysed"),
+    ],
+)
+def test_manifest_that_leads_elsewhere_is_named(manifest: dict[str, object], rule: str):
+    files = {"index.js": "", "package.json": json.dumps(manifest)}
+    assert rule in {e.rule for e in _scan(files)["package.json"].entries}
+
+
+def test_preparing_and_ranges_of_versions_are_no_findings():
+    manifest = {
+        "scripts": {"prepare": "husky", "prepublish": "node -e \"require('fs')\""},
+        "dependencies": {"a": "^1.0.0", "b": "npm:c@2", "c": "file:../c"},
+        "imports": {"#x": "./x.js", "#y/*": "./y/*.js", "#z": "fs"},
+    }
+    found = _scan({"index.js": "", "package.json": json.dumps(manifest)})
+    assert found["package.json"].classification is Classification.SAFE
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        '\ufeff{"scripts": {"install": "x"}',
+        '{"n": ' + "1" * 5_000 + ', "scripts": {"install": "x"}',
+        '{"scripts": {"install": "x"}, "n": ' + "[" * 20_000 + "]" * 20_000,
+    ],
+    ids=["byte order mark", "digits", "depth"],
+)
+def test_manifest_that_npm_can_read_is_read_or_flagged(start: str):
+    found = _scan({"index.js": "", "package.json": start + "}"})["package.json"]
+    rules = {entry.rule for entry in found.entries}
+    assert rules & {"install-script", "not-fully-analysed"}
+
+
+@pytest.mark.parametrize("setting", ["node-options=-r ./x.md", "script-shell = ./x"])
+def test_settings_of_npm_that_run_other_code_are_flagged(setting: str):
+    found = _scan({"index.js": "", ".npmrc": f"save=false\n{setting}\n"})[".npmrc"]
+    assert {entry.rule for entry in found.entries} == {"runtime-options"}
+
+
+def test_declarations_that_call_something_are_code():
+    found = _scan({"a.d.ts": LOAD, "b.d.ts": "import {Script} from 'vm';\n"})
+    assert found["a.d.ts"].classification is Classification.FORBIDDEN
+    assert found["b.d.ts"].classification is Classification.SAFE
 
 
 def test_prose_beside_the_code_is_not_taken_for_code():

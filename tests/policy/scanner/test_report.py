@@ -16,7 +16,7 @@ ARCHIVE_FILES = {
     "lib/hidden.js": "const r = require;\n\n  r('v' + 'm');\n",
     "lib/clean.ts": "export const one: number = 1;\n",
     "lib/maybe.mjs": "await import(name);\n",
-    "readme.md": "require('vm')\n",
+    "readme.md": "Beware of require('vm').\n",
     "bin/tool": "#!/usr/bin/env node\nprocess.binding('fs');\n",
     "native/addon.node": "\x7fELF",
     "more.zip": "PK\x03\x04",

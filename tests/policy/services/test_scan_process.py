@@ -32,6 +32,13 @@ def test_a_file_says_the_same_in_a_process_of_its_own() -> None:
     assert apart.as_dict() == scan_source(source, "a.js").as_dict()
 
 
+def test_what_a_file_loads_is_read_as_code_in_a_process_of_its_own_too() -> None:
+    files = {"a.js": b"const p = './x.md'; require(p)", "x.md": FORBIDDEN}
+    with ScanProcess() as process:
+        report = scan_source(make_zip(files), "ext.zip", scan_one=process.scan)
+    assert rules(report.files[1]) == {"forbidden-module"}
+
+
 @pytest.mark.live
 def test_a_file_that_takes_too_much_memory_is_flagged_and_the_next_is_read() -> None:
     files = {"a.js": b"require('vm');" + HUNGRY, "b.js": b"require('net')"}
