@@ -13,8 +13,10 @@ from django.db.models import (
     OuterRef,
     Q,
     QuerySet,
+    Subquery,
     When,
 )
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
@@ -282,6 +284,12 @@ class ExtensionAdmin(PageAdmin):
         lifted = Q(lift__isnull=True)
         named = KillSwitch.everything.filter(lifted, extension=OuterRef("pk"))
         general = KillSwitch.everything.filter(lifted, extension__isnull=True)
+        cases = listed(case_model().objects.filter(closed_at__isnull=True)).order_by()
+        opened = (
+            cases.filter(extensions=OuterRef("pk"))
+            .values("extensions")
+            .annotate(count=Count("pk"))
+        )
         return (
             super()
             .get_queryset(request)
@@ -290,14 +298,8 @@ class ExtensionAdmin(PageAdmin):
                 is_killed=Exists(named) | Exists(general),
                 is_confirmed=Exists(named.filter(confirmation__isnull=False))
                 | Exists(general.filter(confirmation__isnull=False)),
-                open_count=Count(
-                    "incidents",
-                    filter=Q(
-                        incidents__in=listed(
-                            case_model().objects.filter(closed_at__isnull=True)
-                        )
-                    ),
-                ),
+                # Of the rows of a page, each for itself: a join counts all cases.
+                open_count=Coalesce(Subquery(opened.values("count")), 0),
             )
         )
 

@@ -80,6 +80,7 @@ class QuotaBreach(AppendOnlyModel, CaseBound):
             models.Index(
                 fields=("extension", "-breached_at"), name="quota_breach_by_extension"
             ),
+            models.Index(fields=("-breached_at", "-id"), name="quota_breach_newest"),
         )
 
     def __str__(self) -> str:

@@ -19,7 +19,8 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from incidents.models import Incident
+from evidence.accounts.access import Role
+from incidents.models import Incident, Team
 from tests.bench.scale.asked import Question, choose_case, list_pages, tabs
 from tests.bench.scale.copies import ENTRIES, copy_cases
 from tests.bench.scale.measuring import (
@@ -29,6 +30,7 @@ from tests.bench.scale.measuring import (
     rows_of,
     seen_statements,
 )
+from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -49,14 +51,19 @@ WHOLE = {
     "list evidence.evidenceitem: first page: evidence_evidenceitem": COUNTED,
 }
 """What may read a table whole, by question and table, and why."""
+WHOLE_TO_BOUND: set[str] = set()
+"""The same, asked by somebody whose team sees only its own cases."""
 MANY = {"list evidence.evidenceitem: first page": 32}
 """What sends more queries for a full page than for a few rows, and how many at most."""
 
 
-def ask(browser: Client, question: Question) -> list[Statement]:
+def ask(
+    browser: Client, question: Question, *, may_refuse: tuple[int, ...] = ()
+) -> list[Statement]:
     """Return what a page sends to the database; what it writes is taken back."""
     with transaction.atomic(), seen_statements() as seen:
-        assert browser.get(question.url).status_code == 200, question.name
+        status = browser.get(question.url).status_code
+        assert status in (200, *may_refuse), question.name
         transaction.set_rollback(True)
     return seen.statements
 
@@ -127,3 +134,26 @@ def test_pages_cost_the_same_for_many_cases(everything: Incident) -> None:
         tables = read_whole(statements, growing, known)
         whole |= {f"{question.name}: {table}" for table in tables}
     assert (more, whole - set(WHOLE)) == ({}, set())
+
+
+def test_pages_of_who_sees_few_cases_read_no_table_whole(everything: Incident) -> None:
+    person = make_user(Role.REVIEWER, "bound")
+    team = Team.objects.create(name="Sees only its own", sees_only_own_cases=True)
+    team.members.add(person)
+    browser = Client()
+    browser.force_login(person)
+    plan = copy_cases(cases=CASES, say=lambda text: None, bulk=False)
+    own = list(Incident.everything.order_by("pk").values_list("pk", flat=True)[::50])
+    Incident.everything.filter(pk__in=own).update(team=team)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    growing, whole, known = {*plan.expressions, ENTRIES}, set(), {}
+    asked = 0
+    for question in first_pages():
+        if question.name.startswith("case: "):
+            continue
+        asked += 1
+        statements = ask(browser, question, may_refuse=(403,))
+        tables = read_whole(statements, growing, known)
+        whole |= {f"{question.name}: {table}" for table in tables}
+    assert (asked > 30, whole - WHOLE_TO_BOUND) == (True, set())
