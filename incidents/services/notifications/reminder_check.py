@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Prefetch
 from django.utils import timezone
 
 from evidence.errors import HealthFailure
+from evidence.loading import listed, read_listed
 from evidence.queue.sending import queue_on_commit
 from incidents.models import (
+    Cycle,
     Incident,
     IncidentPhase,
     Notification,
@@ -153,17 +156,16 @@ def _require_nothing_due(now: dt.datetime) -> None:
 
 def _open_cases() -> Iterator[list[Incident]]:
     """Yield the open cases with their clocks, some at a time."""
+    held = listed("waivers"), listed("acknowledgements")
+    phases = IncidentPhase.objects.prefetch_related(*held)
+    cycles = Cycle.objects.prefetch_related(listed("phases", phases))
     last = 0
     while True:
         cases = list(
             Incident.objects.open()
             .filter(pk__gt=last)
             .select_related("lead", "team")
-            .prefetch_related(
-                "team__members",
-                "cycles__phases__waivers",
-                "cycles__phases__acknowledgements",
-            )
+            .prefetch_related("team__members", Prefetch("cycles", cycles))
             .order_by("pk")[:CASES_AT_ONCE]
         )
         if not cases:
@@ -220,7 +222,7 @@ def _check_kill_all(now: dt.datetime) -> CheckResult:
 def _owed_of(
     case: Incident, plan: ReminderPlan, now: dt.datetime
 ) -> Iterator[tuple[IncidentPhase, Reminder]]:
-    for phase in case.current_cycle.phases.all():
+    for phase in read_listed(case.current_cycle, "phases"):
         for reminder in owed_reminders(phase, plan, now=now):
             yield phase, reminder
 

@@ -17,6 +17,7 @@ from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 
 from evidence.accounts.access import require_permission
+from evidence.loading import read_listed
 from evidence.queue.sending import queue_on_commit
 from incidents.errors import TransitionError
 from incidents.models import (
@@ -185,7 +186,7 @@ def held_until(phase: IncidentPhase, at: dt.datetime) -> dt.datetime | None:
     """Return until when an acknowledgement holds repeats back at `at`, if one does."""
     ends = [
         acknowledgement.holds_until
-        for acknowledgement in phase.acknowledgements.all()
+        for acknowledgement in read_listed(phase, "acknowledgements")
         if acknowledgement.acknowledged_at <= at < acknowledgement.holds_until
     ]
     return max(ends, default=None)
