@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -40,6 +40,8 @@ class Replica:
     home: Path
     sockets: Path
     user: ServerUser
+    primary: dict[str, Any] = field(default_factory=lambda: connection.settings_dict)
+    """Where the server is that it follows: the tests' own, unless named."""
     process: Process | None = None
 
     def start(self) -> None:
@@ -50,7 +52,7 @@ class Replica:
         """
         for _ in range(COPIES):
             shutil.rmtree(self.home / "cluster", ignore_errors=True)
-            _copy(self.home / "cluster", self.user, connection.settings_dict)
+            _copy(self.home / "cluster", self.user, self.primary)
             self.process = postgres._start_server(
                 find_postgres(), self.home, self.sockets, self.user, durable=False
             )
@@ -75,7 +77,7 @@ class Replica:
 
     def url(self, name: str = "") -> str:
         """Return the address of a database there: the test's own, unless named."""
-        known = connection.settings_dict
+        known = self.primary
         secret = f"{quote(known['USER'])}:{quote(known['PASSWORD'])}"
         place = quote(str(self.sockets))
         return f"postgres://{secret}@/{name or known['NAME']}?host={place}"
@@ -156,6 +158,14 @@ def primary_url() -> str:
 @contextmanager
 def running_replica() -> Iterator[Replica]:
     """Copy the tests' server while it runs, and have the copy follow it."""
+    with place_for_replica() as replica:
+        replica.start()
+        yield replica
+
+
+@contextmanager
+def place_for_replica() -> Iterator[Replica]:
+    """Make room for a replica that is yet to be started, and stop it at the end."""
     binaries = find_postgres()
     with tempfile.TemporaryDirectory(prefix="cf-replica-") as name:
         folder = Path(name)
@@ -167,7 +177,6 @@ def running_replica() -> Iterator[Replica]:
         user.take(folder)
         replica = Replica(home, sockets, user)
         try:
-            replica.start()
             yield replica
         finally:
             replica.stop()

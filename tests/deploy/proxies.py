@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from config.launcher.folders import ROOT
-from config.launcher.processes import start_process
+from config.launcher.processes import Process, start_process
 from tests.config.launching import find_free_port, wait_until
 
 HOST = "casefile.example.org"
@@ -87,14 +87,18 @@ def check_configuration(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+def start_proxy(folder: Path) -> Process:
+    """Start nginx as it was placed there."""
+    command = [require_nginx(), "-p", str(folder), "-c", f"{folder}/nginx.conf"]
+    with (folder / "nginx.log").open("ab") as output:
+        return start_process("nginx", command, output=output)
+
+
 @contextmanager
 def running_proxy(folder: Path, webs: list[int]) -> Iterator[int]:
     """Run nginx before these webs; yield its port."""
-    program = require_nginx()
     port = place_configuration(folder, webs)
-    command = [program, "-p", str(folder), "-c", f"{folder}/nginx.conf"]
-    with (folder / "nginx.log").open("ab") as output:
-        proxy = start_process("nginx", command, output=output)
+    proxy = start_proxy(folder)
     try:
         wait_until((folder / "nginx.pid").exists)
         yield port

@@ -39,6 +39,8 @@ class ObjectStore:
     fails_every: int = 0
     """Every n-th call fails: by turns nothing is done, or only the answer is lost."""
     delay_seconds: float = 0.0
+    is_away: bool = False
+    """Connections are broken off without an answer, and nothing is done."""
     asked: int = 0
     failed: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -77,6 +79,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self._read_body()
+        if self.store.is_away:
+            self.close_connection = True
+            return
         failure = self.store.count_call()
         time.sleep(self.store.delay_seconds)
         if failure % 2 == 1:
