@@ -20,7 +20,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from kombu import Queue
 
-from evidence.models import QueuedWork, WorkState
+from evidence.database.states import find_in_states
+from evidence.models import UNFINISHED_STATES, QueuedWork, WorkState
 from evidence.queue.claiming import UNSENT
 from evidence.queue.holding import is_held, lock_name
 from evidence.queue.names import LARGE_FROM_BYTES, UNPACKED_FACTOR, QueueName
@@ -35,6 +36,7 @@ RUNNING_IS_LOST_AFTER = dt.timedelta(seconds=15)
 QUEUED_IS_LOST_AFTER = dt.timedelta(seconds=20)
 PUT_BACK_IS_LOST_AFTER = dt.timedelta(minutes=6)
 """Longer than a task pauses before its next try (retry_backoff_max)."""
+Kinds = Sequence[WorkKind[Any, Any]]
 SWEEP_SIZE = 500
 """Of each queue, in one run; the next comes in seconds."""
 
@@ -51,8 +53,9 @@ class Waiting:
 def requeue_lost_work(*, now: dt.datetime | None = None) -> int:
     """Queue again what was asked for and has been lost; return how much."""
     moment = now or timezone.now()
-    lost = [work for kind in registered_kinds() for work in _find_broken(kind, moment)]
-    lost += _find_missing(moment)
+    kinds = find_unfinished_kinds()
+    lost = [work for kind in kinds for work in _find_broken(kind, moment)]
+    lost += _find_missing(kinds, moment)
     for work in lost:
         rows = type(work)._default_manager.filter(pk=work.pk)
         rows.filter(last_problem=UNSENT).update(last_problem="")
@@ -64,10 +67,17 @@ def requeue_lost_work(*, now: dt.datetime | None = None) -> int:
     return len(lost)
 
 
+def find_unfinished_kinds() -> Kinds:
+    """Return the kinds of which some piece waits or runs: mostly there are none."""
+    kinds = registered_kinds()
+    found = find_in_states({kind.model: UNFINISHED_STATES for kind in kinds})
+    return [kind for kind in kinds if kind.model in found]
+
+
 def find_oldest_waiting() -> dict[QueueName, dt.datetime]:
     """Return when the oldest piece was asked for that waits in each queue."""
     oldest: dict[QueueName, dt.datetime] = {}
-    for kind in registered_kinds():
+    for kind in find_unfinished_kinds():
         rows = kind.model._default_manager.filter(state=WorkState.QUEUED)
         rows = rows.select_related(*kind.follows).order_by("requested_at")
         for part in _by_load(kind, rows):
@@ -139,11 +149,11 @@ def _by_queue(kind: WorkKind[Any, Any], condition: Q) -> Iterator[Waiting]:
         yield Waiting(work, kind.find_queue(work))
 
 
-def _find_missing(now: dt.datetime) -> list[QueuedWork]:
+def _find_missing(kinds: Kinds, now: dt.datetime) -> list[QueuedWork]:
     """Return of each queue as many rows, the quietest first, as it has too few."""
     is_quiet = _is_quiet(now)
     quiet: dict[QueueName, list[tuple[dt.datetime, type[QueuedWork], int]]] = {}
-    for kind in registered_kinds():
+    for kind in kinds:
         for waiter in _by_queue(kind, is_quiet):
             place = (waiter.work.touched_at, kind.model, waiter.work.pk)
             quiet.setdefault(waiter.queue, []).append(place)

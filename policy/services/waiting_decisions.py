@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import Model
 from django.utils import timezone
 
 from policy.models import (
@@ -24,6 +25,13 @@ from policy.services.lifts import LIFTS
 from policy.services.promotions import PROMOTIONS
 from policy.services.requests import REQUEST_LIFETIME, RequestKind, lapses_at
 from policy.services.rollbacks import ROLLBACKS
+
+UNDECIDED: dict[type[Model], tuple[str, ...]] = {
+    LiftRequest: (RequestState.PENDING,),
+    PromotionRequest: (RequestState.PENDING,),
+    Rollback: (RollbackState.PROPOSED,),
+}
+"""In which states a reviewer owes a decision, or did until it lapsed."""
 
 
 class DecisionKind(StrEnum):

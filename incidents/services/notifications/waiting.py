@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.db.models import Model, Prefetch, Q, QuerySet
 from django.utils import timezone
 
+from evidence.database.states import find_in_states
 from incidents.models import (
     Incident,
     LooseningRequest,
@@ -31,6 +32,7 @@ from incidents.workflow.postmortem import PostmortemState
 from policy.models import RequestState
 from policy.services.changes import REVIEW_POLICY
 from policy.services.requests import REQUEST_LIFETIME, lapses_at
+from policy.services.waiting_decisions import UNDECIDED as UNDECIDED_POLICY
 from policy.services.waiting_decisions import WaitingDecision, list_waiting
 
 WORDS = {
@@ -45,6 +47,13 @@ WORDS = {
 """What waits, as messages and pages name it."""
 SIGNATURES = 50
 """Of the postmortems that wait for a person, so many are listed: the oldest."""
+UNDECIDED: dict[type[Model], tuple[str, ...]] = {
+    **UNDECIDED_POLICY,
+    Postmortem: (PostmortemState.SUBMITTED,),
+    LooseningRequest: (RequestState.PENDING,),
+    PruneRequest: (RequestState.PENDING,),
+}
+"""In which states something waits for a reviewer, or did until it lapsed."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +164,8 @@ def notify_waiting(*, now: dt.datetime | None = None) -> int:
     Not those who asked, nor who may not decide it. Harmless to run twice, or late.
     """
     moment = now or timezone.now()
+    if not find_in_states(UNDECIDED):
+        return 0
     waiting = {f"waiting:{entry.key}": entry for entry in list_all_waiting(now=moment)}
     known = Notification.objects.filter(key__in=waiting).values_list("key", flat=True)
     new = set(waiting) - set(known)
