@@ -17,9 +17,9 @@ from evidence.admin.sent_forms import SESSION_NAME, keep_unsent, typed_texts
 from evidence.api.base.problems import (
     NOT_FOUND,
     RETRY_SECONDS,
-    UNAVAILABLE,
     UNUSABLE,
     problem_response,
+    tell_away,
 )
 from evidence.database.errors import DatabaseRefusal
 from evidence.errors import CasefileError, as_refusal
@@ -104,9 +104,10 @@ def refused(request: HttpRequest, error: CasefileError) -> HttpResponse:
 
 def unavailable(request: HttpRequest) -> HttpResponse:
     """Answer for a database that is away."""
+    message = tell_away(request.method)
     if _is_api(request):
-        return problem_response(request, 503, "unavailable", UNAVAILABLE)
-    return _not_now(request, DatabaseRefusal.heading, UNAVAILABLE)
+        return problem_response(request, 503, "unavailable", message)
+    return _not_now(request, DatabaseRefusal.heading, message)
 
 
 def _not_now(request: HttpRequest, heading: str, message: str) -> HttpResponse:

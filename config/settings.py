@@ -276,6 +276,7 @@ HOURS_OF_A_YEAR = 366 * 24
 SESSION_COOKIE_AGE = 3600 * read_whole_number(
     "SESSION_HOURS", default=12, least=1, most=HOURS_OF_A_YEAR
 )
+SESSION_ENGINE = "config.sessions"
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 # How long a sign-in lasts that nobody uses; 0: as long as any.
 SESSION_IDLE_MINUTES = read_whole_number(

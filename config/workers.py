@@ -166,6 +166,8 @@ def _run_worker(app: Celery, name: str, keeper: int) -> int:
         # What workers tell each other, nobody here asks for.
         without_gossip=True,
         without_mingle=True,
+        # Nor for events: readiness has signs of life of its own (config/heartbeat.py).
+        without_heartbeat=True,
     )
     own = os.getpid()
 

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
@@ -45,7 +46,15 @@ def end_own_session(request: HttpRequest, **how: str) -> HttpResponse:
     return HttpResponse("done")
 
 
+def work(request: HttpRequest, **how: str) -> HttpResponse:
+    """Do something, and note it in the session of who asks."""
+    request.session["worked"] = True
+    return HttpResponse("done")
+
+
 urlpatterns = [
+    path("pages/worked/", takes_forms(work)),
+    path("api/v1/outside/worked/", work),
     path("pages/ended/", takes_forms(end_own_session)),
     path("api/v1/outside/ended/", end_own_session),
     path("pages/<slug:how>/", refuse),
@@ -196,3 +205,30 @@ def test_session_that_ends_under_way_is_told_without_a_promise(
     answer = pages.get("/api/v1/outside/ended/")
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
     assert "may have been done" in answer.json()["detail"]
+
+
+@pytest.mark.django_db
+def test_database_that_goes_away_at_the_end_of_a_page_ends_no_session(
+    pages: Client, responder: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Django tells any error in keeping a session as a session that is gone."""
+
+    def fail(*given: object, **named: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    pages.force_login(responder)
+    monkeypatch.setattr(Session, "save", fail)
+    read = require_page(pages.get("/pages/worked/"), 503)
+    assert b"The database does not answer" in read
+    assert b"session has ended" not in read
+    # The view was done by then, and what it committed stays.
+    sent = pages.post("/pages/worked/", {"reason": "<b>what I typed</b>"})
+    content = require_page(sent, 503)
+    assert sent["Retry-After"]
+    assert b"may have been done" in content
+    assert b"Nothing was changed" not in content
+    assert b"&lt;b&gt;what I typed" in content
+    for method in ("get", "post"):
+        answer = getattr(pages, method)("/api/v1/outside/worked/")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert ("may have been done" in answer.json()["detail"]) == (method == "post")

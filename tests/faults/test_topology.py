@@ -118,7 +118,7 @@ def test_what_was_acknowledged_outlives_each_part(
     require_no_odd_answers(notes)
     late = [note for note in notes if note.who == "people" and note.at > fault.well]
     assert late
-    assert {note.status for note in late} == {200}, odd(late)
+    assert not odd(late)
     casefile.wait(
         lambda: count_verified(casefile, reference) == len(stored), seconds=240
     )
@@ -181,11 +181,11 @@ def require_sent_to_the_end(notes: Iterable[Note]) -> None:
 
 def require_no_odd_answers(notes: Iterable[Note]) -> None:
     """Nobody is signed out, refused, or shown a fault of ours."""
-    assert {note.status for note in notes} <= TAKEN | TOLD_TO_COME_BACK, odd(notes)
+    assert not [note for note in odd(notes) if note.status not in TOLD_TO_COME_BACK]
 
 
 def odd(notes: Iterable[Note]) -> list[Note]:
-    return [note for note in notes if not is_taken(note)][:5]
+    return [note for note in notes if not is_taken(note)]
 
 
 def tell(

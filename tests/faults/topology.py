@@ -41,7 +41,8 @@ MAKE_PEOPLE = """
 from django.contrib.auth.models import Group, User
 roles = %r
 for number in range(%r):
-    user = User.objects.create_user(f"person-{number}", password=%r, is_staff=True)
+    name = f"person-{number}"
+    user = User.objects.create_user(name, f"{name}@example.org", %r, is_staff=True)
     user.groups.add(Group.objects.get(name=roles[number %% len(roles)]))
 """
 

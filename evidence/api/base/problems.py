@@ -18,6 +18,7 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
@@ -31,7 +32,7 @@ UNUSABLE = (
     "A value that was sent cannot be used: it is out of range, or holds a character "
     "that no text here can hold."
 )
-UNAVAILABLE = "The database does not answer. Nothing was changed; try again."
+AWAY = "The database does not answer."
 RETRY_SECONDS = 5
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, (SuspiciousOperation, UnreadablePostError)):
         return _respond(HTTPStatus.BAD_REQUEST, *MALFORMED, path)
     if isinstance(error, (OperationalError, InterfaceError)):
-        return _respond_unavailable(path)
+        return _respond_unavailable(path, context["request"].method)
     if isinstance(error, DataError):
         logger.warning("api_unusable_value", exc_info=error)
         return _respond(HTTPStatus.BAD_REQUEST, "unusable_value", UNUSABLE, path)
@@ -155,12 +156,25 @@ def _flatten(details: Any, field: str = "") -> Iterator[dict[str, str]]:
             yield from _flatten(inner, field)
 
 
-def _respond_unavailable(path: str) -> Response:
+def _respond_unavailable(path: str, method: str | None) -> Response:
     logger.exception("api_unavailable")
     response = _respond(
-        HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", UNAVAILABLE, path
+        HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", tell_away(method), path
     )
     return _with_retry(response)
+
+
+def tell_away(method: str | None) -> str:
+    """Return what is said where the database went away under a request.
+
+    Where it went with the commit, or after it, nobody here knows whether it has it.
+    """
+    if method in SAFE_METHODS:
+        return f"{AWAY} Try again."
+    return (
+        f"{AWAY} What was sent may have been done all the same: look before it is sent "
+        "once more. Alerts and evidence can be sent once more as they are."
+    )
 
 
 def _with_retry(response: Response) -> Response:
