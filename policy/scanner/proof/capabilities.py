@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-GLOBAL_NAMES = frozenset(("globalThis", "global", "window", "self", "top", "frames"))
+GLOBAL_NAMES = ("globalThis", "global", "window", "self", "top", "frames")
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ class Prover:
     ) -> None:
         """Judge a member of known names; `bound` is the pattern that it fills."""
         capability = CAPABILITIES[kind]
-        for key in keys:
+        for key in sorted(keys):
             door = capability.doors.get(key)
             if kind == "inherited" and key in CHANGING_METHODS:
                 self.changed_by_call(use)

@@ -229,7 +229,7 @@ def _member(source: Source, use: Use, depth: int) -> Texts | None:
     if keys is None or literal is None:
         return None
     found: Texts = frozenset()
-    for key in keys:
+    for key in sorted(keys):
         value = _own_value(literal, key)
         texts = None if value is None else prove_texts(source, value, depth)
         if texts is None:
