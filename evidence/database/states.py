@@ -38,11 +38,12 @@ def _statement(*wanted: tuple[str, tuple[str, ...]]) -> str:
 
     These are written out: an index of the rows in some states serves only so.
     """
-    each = sql.SQL("SELECT {} WHERE EXISTS (SELECT 1 FROM {} WHERE state IN ({}))")
     return (
         sql.SQL(" UNION ALL ")
         .join(
-            each.format(
+            sql.SQL(
+                "SELECT {} WHERE EXISTS (SELECT 1 FROM {} WHERE state IN ({}))"
+            ).format(
                 sql.Literal(place),
                 sql.Identifier(table),
                 sql.SQL(", ").join(map(sql.Literal, states)),
