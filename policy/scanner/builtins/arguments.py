@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from policy.scanner.semantics.coercion import (
-    to_int,
+    to_position,
     to_text,
 )
 from policy.scanner.semantics.values import (
+    Constant,
     Value,
 )
 
@@ -21,13 +22,23 @@ class Caller(Protocol):
 
 
 def integers_of(arguments: list[Value]) -> list[int | None]:
-    """Return each argument as an integer; None for those that are none."""
-    return [to_int(argument) for argument in arguments]
+    """Return each argument as a place; None for undefined, as if it were not given.
+
+    Raise ValueError for one that is not known.
+    """
+    found: list[int | None] = []
+    for argument in arguments:
+        is_given = type(argument) is not Constant or argument.constant is not ...
+        place = to_position(argument) if is_given else None
+        if is_given and place is None:
+            raise ValueError
+        found.append(place)
+    return found
 
 
 def bounds_of(arguments: list[Value]) -> slice:
     """Return the part that slice(start, end) takes; Python's rules are the same."""
-    numbers = [*integers_of(arguments)[:2], None, None]
+    numbers = [*integers_of(arguments[:2]), None, None]
     return slice(numbers[0], numbers[1])
 
 

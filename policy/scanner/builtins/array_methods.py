@@ -7,9 +7,12 @@ from policy.scanner.limits import MAX_ITEMS, MAX_TEXT
 from policy.scanner.semantics.coercion import (
     join_items,
     to_int,
+    to_position,
     to_text,
     to_truth,
+    units,
 )
+from policy.scanner.semantics.operators import binary
 from policy.scanner.semantics.values import (
     UNKNOWN,
     Array,
@@ -31,29 +34,53 @@ def call_array(
     if name in ("reverse", "toReversed"):
         return Array(items[::-1], via=frozenset({"reversed-string"}))
     if name in ("sort", "toSorted") and not arguments:
-        keys = [to_text(item) for item in items]
-        if None in keys:
+        # What is undefined comes last, whatever it is called.
+        last = [item for item in items if _is_undefined(item)]
+        first = [item for item in items if not _is_undefined(item)]
+        if None in [to_text(item) for item in first]:
             return None
-        ordered = sorted(items, key=lambda item: to_text(item) or "")
-        return Array(tuple(ordered))
+        first.sort(key=lambda item: units(to_text(item) or ""))
+        return Array((*first, *last))
     if name == "concat":
         return _concat_array(owner, arguments)
     if name == "slice":
-        return Array(items[bounds_of(arguments)])
+        try:
+            return Array(items[bounds_of(arguments)])
+        except ValueError:
+            return None
     if name in ("at", "pop", "shift"):
         return _item(items, name, arguments)
+    if name == "flat" and arguments and to_int(arguments[0]) != 1:
+        return None
     if name in ("flat", "values", "entries", "keys"):
         return _reshape(items, name)
-    if name == "indexOf" and arguments:
-        return Number(items.index(arguments[0]) if arguments[0] in items else -1)
+    if name == "indexOf" and len(arguments) == 1:
+        return _place_of(items, arguments[0])
     if arguments and name in _CALLBACKS:
         return _call_back(items, name, arguments, caller)
     return None
 
 
+def _is_undefined(item: Value) -> bool:
+    """Return whether an item is undefined."""
+    return type(item) is Constant and item.constant is ...
+
+
+def _place_of(items: tuple[Value, ...], wanted: Value) -> Value | None:
+    """Return where an array has a plain value; None where one may be equal to it."""
+    for index, item in enumerate(items):
+        same = binary("===", item, wanted)
+        if type(same) is not Constant:
+            return None
+        if same.constant is True and not _is_undefined(item):
+            return Number(index)
+    return None if _is_undefined(wanted) else Number(-1)
+
+
 def _join(owner: Array, arguments: list[Value]) -> Value | None:
     """Return the items joined; text of unknown letters where one is unknown."""
-    separator = to_text(arguments[0]) if arguments else ","
+    is_given = bool(arguments) and not _is_undefined(arguments[0])
+    separator = to_text(arguments[0]) if is_given else ","
     via = frozenset({"array-join"})
     if separator is None:
         return None
@@ -75,13 +102,15 @@ def _item(items: tuple[Value, ...], name: str, arguments: list[Value]) -> Value 
     """Return the item that `at`, `pop` or `shift` gives; undefined outside."""
     index = {"pop": -1, "shift": 0}.get(name)
     if index is None:
-        index = to_int(arguments[0]) if arguments else 0
-    if index is None or not -len(items) <= index < len(items):
+        index = to_position(arguments[0]) if arguments else 0
+    if index is None:
+        return None
+    if not -len(items) <= index < len(items):
         return Constant(...)
     return items[index]
 
 
-def _reshape(items: tuple[Value, ...], name: str) -> Value:
+def _reshape(items: tuple[Value, ...], name: str) -> Value | None:
     """Return keys, entries, values, or the items with nested arrays unrolled."""
     if name == "keys":
         return Array(tuple(Number(index) for index in range(len(items))))
@@ -91,9 +120,12 @@ def _reshape(items: tuple[Value, ...], name: str) -> Value:
     if name == "values":
         return Array(items)
     flat: list[Value] = []
+    if any(type(item) is Value for item in items):
+        # It may be an array itself, or a hole, which is passed over.
+        return None
     for item in items:
         flat.extend(item.items if isinstance(item, Array) else (item,))
-    return Array(tuple(flat[:MAX_ITEMS]))
+    return Array(tuple(flat)) if len(flat) <= MAX_ITEMS else None
 
 
 _CALLBACKS = frozenset(
@@ -121,14 +153,11 @@ def _call_back(
         return _reshape(tuple(results), "flat")
     if name == "forEach":
         return Constant(...)
-    kept = [
-        item
-        for item, keep in zip(items, results, strict=True)
-        if to_truth(keep) is not False
-    ]
-    if name == "filter":
-        return Array(tuple(kept))
-    return one_of(kept) if kept else UNKNOWN
+    truths = [to_truth(keep) for keep in results]
+    kept = [item for item, keep in zip(items, truths, strict=True) if keep is not False]
+    if name == "find":
+        return one_of(kept) if kept else UNKNOWN
+    return UNKNOWN if None in truths else Array(tuple(kept))
 
 
 def _reduce(
@@ -142,6 +171,9 @@ def _reduce(
         total = ordered.pop(0)
     else:
         return None
-    for index, item in enumerate(ordered):
-        total = caller.apply(arguments[0], [total, item, Number(index)])
+    # Without a first total the item at the end that it begins from is that.
+    skipped = len(items) - len(ordered)
+    for index, item in enumerate(ordered, skipped):
+        place = index if name == "reduce" else len(items) - 1 - index
+        total = caller.apply(arguments[0], [total, item, Number(place)])
     return total

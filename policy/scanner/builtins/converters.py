@@ -7,7 +7,15 @@ import re
 from collections.abc import Callable
 
 from policy.scanner.builtins.arguments import Caller, Native, first_text
-from policy.scanner.semantics.coercion import to_int, to_number, to_text, to_truth
+from policy.scanner.semantics.coercion import (
+    DECIMAL,
+    SPACES,
+    decimal_number,
+    to_number,
+    to_position,
+    to_text,
+    to_truth,
+)
 from policy.scanner.semantics.values import (
     Array,
     Blob,
@@ -30,15 +38,31 @@ def _string(arguments: list[Value], _: Caller) -> Value | None:
 def _parse_int(arguments: list[Value], _: Caller) -> Value | None:
     """Return the integer at a text's beginning; NaN where there is none."""
     text = first_text(arguments)
-    base = to_int(arguments[1]) if len(arguments) > 1 else 10
+    base = to_position(arguments[1]) if len(arguments) > 1 else 0
     if text is None or base is None or not (2 <= base <= 36 or base == 0):
         return None
-    text = text.strip().lower()
+    text = text.strip(SPACES)
+    if text.isascii():
+        text = text.lower()
+    sign = -1.0 if text.startswith("-") else 1.0
+    text = text[1:] if text[:1] in ("+", "-") else text
     if text.startswith("0x") and base in (0, 16):
         text, base = text[2:], 16
     digits = "0123456789abcdefghijklmnopqrstuvwxyz"[: base or 10]
-    found = re.match(rf"[+-]?[{digits}]+", text)
-    return Number(float(int(found[0], base or 10))) if found else Number(math.nan)
+    found = re.match(f"[{digits}]{{1,{_MOST_DIGITS}}}", text)
+    return Number(sign * int(found[0], base or 10)) if found else Number(math.nan)
+
+
+_MOST_DIGITS = 128
+
+
+def _parse_float(arguments: list[Value], _: Caller) -> Value | None:
+    """Return the number at a text's beginning; NaN where there is none."""
+    text = first_text(arguments)
+    if text is None:
+        return None
+    found = DECIMAL.match(text.lstrip(SPACES))
+    return Number(math.nan if found is None else decimal_number(found))
 
 
 def _math(function: Callable[[float], float]) -> Native:
@@ -51,6 +75,12 @@ def _math(function: Callable[[float], float]) -> Native:
         return Number(float(function(number)))
 
     return call
+
+
+def _rounded(number: float) -> float:
+    """Return the nearest whole number, the greater of two."""
+    below = math.floor(number)
+    return below + (number - below >= 0.5)
 
 
 def _number(arguments: list[Value], _: Caller) -> Value | None:
@@ -117,13 +147,14 @@ CONVERTERS: dict[str, Native] = {
     "Boolean": _boolean,
     "parseInt": _parse_int,
     "Number.parseInt": _parse_int,
-    "parseFloat": _number,
+    "parseFloat": _parse_float,
+    "Number.parseFloat": _parse_float,
     "Math.floor": _math(math.floor),
     "Math.ceil": _math(math.ceil),
     "Math.trunc": _math(math.trunc),
-    "Math.round": _math(lambda number: math.floor(number + 0.5)),
+    "Math.round": _math(_rounded),
     "Math.abs": _math(abs),
-    "Math.sqrt": _math(lambda number: math.sqrt(number)),
+    "Math.sqrt": _math(lambda n: math.nan if n < 0 else math.sqrt(n)),
     "RegExp": _regexp,
     "Error": _error,
     "TypeError": _error,

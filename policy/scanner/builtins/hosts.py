@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from policy.scanner.semantics.coercion import is_wide, units
 from policy.scanner.semantics.values import (
     UNKNOWN,
     Array,
@@ -179,7 +180,10 @@ def _indexed_member(value: Text | Array | Bytes, key: str) -> Value:
     """Return an item, a length, or a method of what has places."""
     if isinstance(value, Text):
         items: tuple[Value, ...] = ()
-        size = len(value.text)
+        is_short = not is_wide(value.text)
+        size = len(value.text) if is_short else len(units(value.text)) // 2
+        if key.isdecimal() and not is_short:
+            return UNKNOWN
         if key.isdecimal() and int(key) < size:
             return Text(value.text[int(key)], via=frozenset({"string-rewrite"}))
     elif isinstance(value, Bytes):

@@ -12,6 +12,7 @@ from policy.scanner.semantics.coercion import (
 from policy.scanner.semantics.values import (
     Array,
     Constant,
+    Number,
     Pattern,
     Text,
     Value,
@@ -23,9 +24,16 @@ _MAX_PATTERN = 200
 _MAX_PATTERN_TEXT = 20_000
 
 
-def compile_pattern(pattern: Pattern) -> re.Pattern[str] | None:
-    """Return Python's form of a simple regular expression, or None."""
+def compile_pattern(pattern: Pattern, text: str) -> re.Pattern[str] | None:
+    """Return Python's form of a simple regular expression, or None.
+
+    None as well where Python would find something else in the text.
+    """
     source = pattern.source
+    if not text.isascii() and ("\\" in source or "i" in pattern.flags):
+        return None
+    if ("." in source and "\r" in text) or ("$" in source and text.endswith("\n")):
+        return None
     if len(source) > _MAX_PATTERN or len(_QUANTIFIER.findall(source)) > 2:
         return None
     # Python reads these as set operations to come, and warns.
@@ -33,11 +41,19 @@ def compile_pattern(pattern: Pattern) -> re.Pattern[str] | None:
         return None
     if _RISKY.search(source.replace("]+", "]").replace("]*", "]")):
         return None
-    flags = re.IGNORECASE if "i" in pattern.flags else 0
+    # What these mean, Python has no flags for that mean just the same.
+    if set(pattern.flags) - set("gi"):
+        return None
+    flags = (re.IGNORECASE if "i" in pattern.flags else 0) | _ascii(source)
     try:
         return re.compile(source.replace(r"\/", "/").replace("(?<", "(?P<"), flags)
     except (re.error, OverflowError, RecursionError):
         return None
+
+
+def _ascii(source: str) -> int:
+    """Return the flag by which \\w and \\d are what they are in JavaScript."""
+    return re.ASCII if "\\" in source else 0
 
 
 _QUANTIFIER = re.compile(r"(?<!\\)[*+{]")
@@ -50,7 +66,7 @@ def replace_in_text(
     wanted, new = arguments
     via = frozenset({"string-rewrite"})
     if isinstance(wanted, Pattern):
-        pattern = compile_pattern(wanted)
+        pattern = compile_pattern(wanted, text)
         everywhere = "g" in wanted.flags
     else:
         plain = to_text(wanted)
@@ -59,6 +75,8 @@ def replace_in_text(
     if pattern is None or len(text) > _MAX_PATTERN_TEXT:
         return None
     replacement = new.text if isinstance(new, Text) else None
+    if replacement is not None and _UNFOLLOWED.search(replacement):
+        return None
     failed = False
 
     def substitute(match: re.Match[str]) -> str:
@@ -66,7 +84,7 @@ def replace_in_text(
         if replacement is not None:
             return _expand(replacement, match)
         groups: list[Value] = [Text(match[0])]
-        groups += [Text(group or "") for group in match.groups()]
+        groups += [*_groups(list(match.groups())).items, Number(match.start())]
         result = to_text(caller.apply(new, groups))
         failed = failed or result is None
         return result or ""
@@ -86,6 +104,10 @@ def replace_in_text(
     return None if len(result) > MAX_TEXT else Text(result, via=via)
 
 
+# References to what is around a match, to two figures, and to names.
+_UNFOLLOWED = re.compile(r"\$(?:[`'<0]|[1-9][0-9])")
+
+
 def _expand(replacement: str, match: re.Match[str]) -> str:
     """Return a replacement with its `$` references resolved."""
     if "$" not in replacement:
@@ -103,19 +125,32 @@ def _expand(replacement: str, match: re.Match[str]) -> str:
     return re.sub(r"\$([$&]|[1-9])", group, replacement)
 
 
-def match_pattern(subject: Value, wanted: Value) -> Value | None:
+def match_pattern(
+    subject: Value, wanted: Value, *, every: bool = False
+) -> Value | None:
     """Return what a regular expression finds in a text."""
     text = to_text(subject)
     if text is None or len(text) > _MAX_PATTERN_TEXT or not isinstance(wanted, Pattern):
         return None
-    pattern = compile_pattern(wanted)
+    pattern = compile_pattern(wanted, text)
     if pattern is None:
         return None
     via = frozenset({"string-rewrite"})
+    if every:
+        matches = pattern.finditer(text)
+        return Array(tuple(_groups([m[0], *m.groups()]) for m in matches), via=via)
     if "g" in wanted.flags:
+        if pattern.search(text) is None:
+            return Constant(None)
         return Array(tuple(Text(m[0]) for m in pattern.finditer(text)), via=via)
     found = pattern.search(text)
     if found is None:
         return Constant(None)
-    groups = (found[0], *(group or "" for group in found.groups()))
-    return Array(tuple(Text(group) for group in groups), via=via)
+    return Array(_groups([found[0], *found.groups()]).items, via=via)
+
+
+def _groups(groups: list[str | None]) -> Array:
+    """Return what a match found; undefined for a group that took no part."""
+    return Array(
+        tuple(Constant(...) if group is None else Text(group) for group in groups)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from policy.scanner.builtins.arguments import Caller, Native, first_text
 from policy.scanner.builtins.hosts import get_member
@@ -88,9 +89,19 @@ def items_of(value: Value) -> tuple[Value, ...] | None:
 
 
 def _members(arguments: list[Value]) -> dict[str, Value] | None:
-    """Return the members of the first argument, an object."""
+    """Return the members of the first argument, an object, in the order they have."""
     first = arguments[0] if arguments else None
-    return first.members if isinstance(first, Object) else None
+    if not isinstance(first, Object):
+        return None
+    places = [key for key in first.members if _PLACE.fullmatch(key)]
+    if not places:
+        return first.members
+    # Names that are places come first, and in order.
+    ordered = dict.fromkeys(sorted(places, key=int))
+    return {key: first.members[key] for key in (*ordered, *first.members)}
+
+
+_PLACE = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def _keys(arguments: list[Value], _: Caller) -> Value | None:

@@ -12,11 +12,14 @@ from policy.scanner.builtins.patterns import (
 )
 from policy.scanner.limits import MAX_ITEMS, MAX_TEXT
 from policy.scanner.semantics.coercion import (
-    to_int,
+    SPACES,
+    is_wide,
+    to_position,
     to_text,
 )
 from policy.scanner.semantics.values import (
     Array,
+    Constant,
     Number,
     Pattern,
     Text,
@@ -28,10 +31,13 @@ def call_text(
     owner: Text, name: str, arguments: list[Value], caller: Caller
 ) -> Value | None:
     """Return what a method of a string gives back."""
+    if name not in _WHOLE and is_wide(owner.text):
+        # Places are counted in units of which such letters have two.
+        return None
     if name in ("replace", "replaceAll") and len(arguments) == 2:
         return replace_in_text(owner.text, name, arguments, caller)
     if name in ("match", "matchAll") and arguments:
-        return match_pattern(owner, arguments[0])
+        return match_pattern(owner, arguments[0], every=name == "matchAll")
     if name == "split":
         return _split(owner.text, arguments)
     if name == "concat":
@@ -60,8 +66,10 @@ def _slice(text: str, arguments: list[Value]) -> str:
 
 def _substring(text: str, arguments: list[Value]) -> str:
     """Return `substring` of a text: its bounds are put in order."""
-    bounds = [max(0, min(n or 0, len(text))) for n in integers_of(arguments)[:2]]
-    bounds += [len(text)] * (2 - len(bounds))
+    start, end = [*integers_of(arguments[:2]), None, None][:2]
+    size = len(text)
+    bounds = [max(0, min(start or 0, size)), size if end is None else end]
+    bounds[1] = max(0, min(bounds[1], size))
     return text[min(bounds) : max(bounds)]
 
 
@@ -82,6 +90,7 @@ def _char_at(text: str, arguments: list[Value]) -> str:
 
 def _at(text: str, arguments: list[Value]) -> str:
     """Return `at` of a text; a negative place counts from the end."""
+    # Outside of it that raises, and the result is not told.
     return text[(integers_of(arguments) or [0])[0] or 0]
 
 
@@ -96,13 +105,22 @@ def _repeat(text: str, arguments: list[Value]) -> str | None:
 def _pad(text: str, arguments: list[Value], *, at_start: bool) -> str | None:
     """Return a text padded to a width; None above `MAX_TEXT` characters."""
     width = integers_of(arguments)[0] or 0
-    fill = to_text(arguments[1]) if len(arguments) > 1 else " "
+    is_given = len(arguments) > 1 and arguments[1] != Constant(...)
+    fill = to_text(arguments[1]) if is_given else " "
+    if width <= len(text) or fill == "":
+        return text
     if not fill or width > MAX_TEXT:
         return None
     padding = (fill * width)[: max(0, width - len(text))]
     return padding + text if at_start else text + padding
 
 
+_WHOLE = frozenset(
+    [
+        *("replaceAll", "concat", "repeat", "toLowerCase", "toUpperCase"),
+        *("toLocaleLowerCase", "toLocaleUpperCase", "trim", "trimStart", "trimEnd"),
+    ]
+)
 _TEXT_METHODS: dict[str, Callable[[str, list[Value]], str | None]] = {
     "slice": _slice,
     "substring": _substring,
@@ -116,12 +134,12 @@ _TEXT_METHODS: dict[str, Callable[[str, list[Value]], str | None]] = {
     "toUpperCase": lambda text, _: text.upper(),
     "toLocaleLowerCase": lambda text, _: text.lower(),
     "toLocaleUpperCase": lambda text, _: text.upper(),
-    "trim": lambda text, _: text.strip(),
-    "trimStart": lambda text, _: text.lstrip(),
-    "trimLeft": lambda text, _: text.lstrip(),
-    "trimEnd": lambda text, _: text.rstrip(),
-    "trimRight": lambda text, _: text.rstrip(),
-    "normalize": lambda text, _: text,
+    "trim": lambda text, _: text.strip(SPACES),
+    "trimStart": lambda text, _: text.lstrip(SPACES),
+    "trimLeft": lambda text, _: text.lstrip(SPACES),
+    "trimEnd": lambda text, _: text.rstrip(SPACES),
+    "trimRight": lambda text, _: text.rstrip(SPACES),
+    "normalize": lambda text, _: text if text.isascii() else None,
 }
 
 
@@ -139,8 +157,11 @@ def _number_of(text: str, name: str, arguments: list[Value]) -> Value | None:
     """Return the code of a letter, or the place of a text in another."""
     if name == "indexOf":
         wanted = to_text(arguments[0]) if arguments else None
-        return None if wanted is None else Number(text.find(wanted))
-    index = to_int(arguments[0]) if arguments else 0
+        start = to_position(arguments[1]) if len(arguments) > 1 else 0
+        if wanted is None or start is None:
+            return None
+        return Number(text.find(wanted, max(0, min(start, len(text)))))
+    index = to_position(arguments[0]) if arguments else 0
     if index is None or not 0 <= index < len(text):
         return None
     return Number(ord(text[index]), via=frozenset({"character-codes"}))
@@ -148,12 +169,20 @@ def _number_of(text: str, name: str, arguments: list[Value]) -> Value | None:
 
 def _split(text: str, arguments: list[Value]) -> Value | None:
     """Return the pieces of a text; None above `MAX_ITEMS`."""
-    if not arguments:
-        return Array((Text(text),))
+    limit = to_position(arguments[1]) if len(arguments) > 1 else None
+    if len(arguments) > 1 and (limit is None or not 0 <= limit <= MAX_ITEMS):
+        return None
+    if not arguments or arguments[0] == Constant(...):
+        return Array((Text(text),)) if limit is None else None
     separator = arguments[0]
     if isinstance(separator, Pattern):
-        pattern = compile_pattern(separator)
-        pieces = None if pattern is None else pattern.split(text)
+        pattern = compile_pattern(separator, text)
+        # What matches nothing, or lets a group out, is split otherwise in Python.
+        if pattern is None or pattern.groups or pattern.search(""):
+            return None
+        pieces = pattern.split(text)
+        if "" in [match[0] for match in pattern.finditer(text)]:
+            return None
     else:
         plain = to_text(separator)
         if plain is None:
@@ -161,4 +190,4 @@ def _split(text: str, arguments: list[Value]) -> Value | None:
         pieces = list(text) if plain == "" else text.split(plain)
     if pieces is None or len(pieces) > MAX_ITEMS:
         return None
-    return Array(tuple(Text(piece or "") for piece in pieces))
+    return Array(tuple(Text(piece or "") for piece in pieces[:limit]))

@@ -104,9 +104,19 @@ def fold_word(folder: Folder, node: Node, scope: Scope) -> Value:
 def fold_array(folder: Folder, node: Node, scope: Scope) -> Value:
     """Return an array, its spread parts unrolled; unknown above `MAX_ITEMS`."""
     items: list[Value] = []
-    for child in node.named_children:
+    # One sign for each comma, and two brackets: with more there may be a hole.
+    may_have_hole = node.child_count >= 2 * node.named_child_count + 2
+    is_after_comma = True
+    for child in node.children if may_have_hole else node.named_children:
+        if not child.is_named:
+            if child.type == "," and is_after_comma:
+                # Methods pass it over, and what is asked for it may be inherited.
+                items.append(UNKNOWN)
+            is_after_comma = child.type in ("[", ",")
+            continue
         if child.type == "comment":
             continue
+        is_after_comma = False
         if child.type == "spread_element":
             spread = items_of(folder.fold(child.named_children[0], scope))
             items.extend(spread if spread is not None else (UNKNOWN,))

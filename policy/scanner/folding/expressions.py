@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from tree_sitter import Node
@@ -128,8 +127,7 @@ def fold_unary(folder: Folder, node: Node, scope: Scope) -> Value:
     if number is None:
         return unknown(value)
     if sign == "~":
-        # JavaScript takes NaN and the infinities for 0 here.
-        return Number(float(~int(number))) if math.isfinite(number) else Number(-1.0)
+        return binary("^", Number(number), Number(-1.0))
     return Number(-number if sign == "-" else number)
 
 

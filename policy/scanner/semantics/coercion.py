@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from decimal import Decimal
 
 from policy.scanner.semantics.values import (
     Array,
@@ -72,9 +74,19 @@ def number_text(number: float) -> str:
         return "NaN"
     if math.isinf(number):
         return "Infinity" if number > 0 else "-Infinity"
-    if number == int(number) and abs(number) < 1e21:
+    if abs(number) < _EXACT and number == int(number):
         return str(int(number))
-    return repr(number)
+    sign, figures, shift = Decimal(repr(number)).normalize().as_tuple()
+    digits, place = "".join(map(str, figures)), len(figures) + int(shift)
+    if 0 < place <= 21:
+        whole = digits[:place].ljust(place, "0")
+        text = f"{whole}.{digits[place:]}" if digits[place:] else whole
+    elif -6 < place <= 0:
+        text = f"0.{'0' * -place}{digits}"
+    else:
+        rest = f".{digits[1:]}" if digits[1:] else ""
+        text = f"{digits[0]}{rest}e{place - 1:+d}"
+    return f"-{text}" if sign else text
 
 
 def to_number(value: Value) -> float | None:
@@ -88,19 +100,37 @@ def to_number(value: Value) -> float | None:
     if type(value) in _NAN:
         return math.nan
     text = to_text(value)
-    return None if text is None else _text_number(text.strip())
+    return None if text is None else _text_number(text.strip(SPACES))
 
 
 def _text_number(text: str) -> float:
     """Return the number that JavaScript reads in trimmed text; NaN for none."""
     if not text:
         return 0.0
-    try:
-        if text[:2].lower() in ("0x", "0o", "0b"):
-            return float(int(text, 0))
-        return math.nan if "_" in text or "n" in text.lower() else float(text)
-    except (ValueError, OverflowError):
-        return math.inf if text == "Infinity" else math.nan
+    if _BASED.fullmatch(text):
+        return float(int(text, 0)) if len(text) < _MOST_DIGITS else math.inf
+    found = DECIMAL.fullmatch(text)
+    return math.nan if found is None else decimal_number(found)
+
+
+# What JavaScript takes for a blank.
+SPACES = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
+    "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+_EXACT = 2.0**53
+_MOST_DIGITS = 256
+_BASED = re.compile(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+")
+DECIMAL = re.compile(
+    r"([+-]?)(?:(Infinity)|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+)
+
+
+def decimal_number(found: re.Match[str]) -> float:
+    """Return the number that a match of DECIMAL stands for."""
+    if found[2]:
+        return -math.inf if found[1] == "-" else math.inf
+    return float(found[0])
 
 
 def to_int(value: Value) -> int | None:
@@ -109,6 +139,24 @@ def to_int(value: Value) -> int | None:
     if number is None or not math.isfinite(number):
         return None
     return int(number)
+
+
+def to_position(value: Value) -> int | None:
+    """Return the value as a place: 0 for NaN, far away for what is endless."""
+    number = to_number(value)
+    if number is None or math.isnan(number):
+        return None if number is None else 0
+    return int(max(-_EXACT, min(_EXACT, number)))
+
+
+def units(text: str) -> bytes:
+    """Return the units of a text as JavaScript counts and orders them."""
+    return text.encode("utf-16-be", "surrogatepass")
+
+
+def is_wide(text: str) -> bool:
+    """Return whether letters take more than one unit, so that places differ."""
+    return not text.isascii() and max(text) > "\uffff"
 
 
 def to_truth(value: Value) -> bool | None:
@@ -129,7 +177,7 @@ def to_base(number: float, base: int) -> str | None:
     if not math.isfinite(number) or number != int(number) or not 2 <= base <= 36:
         return None
     whole, digits = abs(int(number)), ""
-    if whole > 2**64:
+    if whole > _EXACT:
         return None
     while whole:
         whole, digit = divmod(whole, base)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from policy.scanner.limits import MAX_TEXT
-from policy.scanner.semantics.coercion import to_number, to_text
+from policy.scanner.semantics.coercion import to_number, to_text, units
 from policy.scanner.semantics.values import (
     Constant,
     Number,
@@ -23,6 +23,11 @@ def binary(sign: str, left: Value, right: Value) -> Value:
         return _add(left, right)
     if sign in ("===", "==", "!==", "!="):
         return _compare(sign, left, right)
+    if sign in _ORDER:
+        if type(left) not in _SCALARS or type(right) not in _SCALARS:
+            return unknown(left, right)
+        if type(left) is Text and type(right) is Text:
+            return _ordered(sign, left, right)
     operator = _NUMERIC.get(sign)
     first = left.number if type(left) is Number else to_number(left)
     second = right.number if type(right) is Number else to_number(right)
@@ -30,7 +35,9 @@ def binary(sign: str, left: Value, right: Value) -> Value:
         return unknown(left, right)
     try:
         result = operator(first, second)
-    except (ZeroDivisionError, OverflowError, ValueError):
+    except OverflowError:
+        return unknown(left, right)
+    except (ZeroDivisionError, ValueError):
         result = math.nan
     via = merge_via(left, right)
     if isinstance(result, bool):
@@ -65,7 +72,12 @@ def _compare(sign: str, left: Value, right: Value) -> Value:
         return unknown(left, right)
     if type(left) is not type(right) and len(sign) == 2:
         return unknown(left, right)
+    if type(left) is Constant and type(right) is Constant and len(sign) == 2:
+        # Nothing and nothing known are equal where kinds do not count.
+        left, right = _loosely(left), _loosely(right)
     same = type(left) is type(right) and to_text(left) == to_text(right)
+    if type(left) is Number and math.isnan(left.number):
+        same = False
     return Constant(same is (sign[0] == "="))
 
 
@@ -89,14 +101,48 @@ def _bits(operator: Callable[[int, int], int]) -> Callable[[float, float], float
 
 
 def _power(base: float, exponent: float) -> float:
-    """Return a power; NaN for exponents that would take long."""
-    return math.nan if abs(exponent) > 64 else base**exponent
+    """Return a power. Raise OverflowError where Python does not say what it is."""
+    if math.isnan(exponent):
+        return math.nan
+    if abs(exponent) > 64 or (base == 0 and exponent < 0):
+        raise OverflowError
+    result = base**exponent
+    if isinstance(result, complex):
+        return math.nan
+    return result
+
+
+def _divided(left: float, right: float) -> float:
+    """Return a quotient: endless where it is divided by nothing."""
+    if right == 0 and left != 0 and not math.isnan(left):
+        return math.copysign(math.inf, left) * math.copysign(1.0, right)
+    return left / right
+
+
+_ORDER = frozenset(("<", ">", "<=", ">="))
+
+
+def _ordered(sign: str, left: Text, right: Text) -> Value:
+    """Return which of two texts comes first, by the units that JavaScript counts."""
+    first, second = units(left.text), units(right.text)
+    orders = {
+        "<": first < second,
+        ">": first > second,
+        "<=": first <= second,
+        ">=": first >= second,
+    }
+    return Constant(orders[sign], via=merge_via(left, right))
+
+
+def _loosely(value: Constant) -> Constant:
+    """Return undefined as null: they are equal."""
+    return Constant(None) if value.constant is ... else value
 
 
 _NUMERIC: dict[str, Callable[[float, float], float]] = {
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
+    "/": _divided,
     "%": math.fmod,
     "**": _power,
     "^": _bits(lambda a, b: a ^ b),
