@@ -36,7 +36,7 @@ def _load(expression: str) -> Classification:
         "Object.keys({vm: 1, 1: 1})[1]",
     ],
 )
-def test_value_is_the_one_that_javascript_comes_to(expression: str):
+def test_value_is_the_one_that_javascript_comes_to(expression: str) -> None:
     assert _load(expression) is Classification.FORBIDDEN
 
 
@@ -50,5 +50,5 @@ def test_value_is_the_one_that_javascript_comes_to(expression: str):
         "[1, [2, [3]]].flat(2).join('')",
     ],
 )
-def test_value_that_is_not_followed_is_not_known(expression: str):
+def test_value_that_is_not_followed_is_not_known(expression: str) -> None:
     assert _load(expression) is not Classification.FORBIDDEN
