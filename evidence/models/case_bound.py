@@ -159,18 +159,20 @@ def hidden_cases() -> Hidden:
 
 def hidden_from(person: Person) -> Hidden:
     """Return the cases that are hidden from a person, not from who is looking."""
-    viewer = _viewer.get()
-    if viewer is not None and viewer.person.pk == person.pk:
-        return viewer.hidden()
-    return Viewer(lambda: person).hidden()
+    return _as(person).hidden()
 
 
 def is_bound(person: Person) -> bool:
     """Return whether a person sees only cases of their own."""
+    return _as(person).is_bound()
+
+
+def _as(person: Person) -> Viewer:
+    """Return a person as a viewer: who is looking, where that is the same."""
     viewer = _viewer.get()
     if viewer is not None and viewer.person.pk == person.pk:
-        return viewer.is_bound()
-    return Viewer(lambda: person).is_bound()
+        return viewer
+    return Viewer(lambda: person)
 
 
 def shown_to(actor: Person | None, rows: Rows) -> Rows:
@@ -269,7 +271,7 @@ def _led_to(model: Any, path: str, keys: list[int]) -> Q | None:
     found: Any = keys
     if rest:
         towards = column.related_model
-        if not _always_leads(towards, rest):
+        if may_lead_nowhere(towards, rest):
             return None
         rows = towards._base_manager.filter(**{f"{rest}__in": keys})
         found = rows.order_by().values("pk")
@@ -277,14 +279,14 @@ def _led_to(model: Any, path: str, keys: list[int]) -> Q | None:
     return among | Q(**{f"{first}__isnull": True}) if column.null else among
 
 
-def _always_leads(model: Any, path: str) -> bool:
-    """Return whether none of the columns of a path may be null."""
+def may_lead_nowhere(model: Any, path: str) -> bool:
+    """Return whether a row can be without what this path leads to."""
     for name in path.split("__"):
         column = model._meta.get_field(name)
         if column.null:
-            return False
+            return True
         model = column.related_model
-    return True
+    return False
 
 
 class CaseBoundManager(models.Manager[M]):

@@ -21,6 +21,7 @@ from evidence.api.base import filters
 from evidence.api.base.orderings import NATURAL_KEYS
 from evidence.api.base.rows import RowSerializer
 from evidence.api.base.views import ReadOnlyViewSet
+from evidence.models.case_bound import may_lead_nowhere
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def make_viewset(kind: RecordKind) -> type[ReadOnlyViewSet]:
         "filterset_class": _make_filterset(kind),
         "read_permission": kind.read_permission,
         "incident_lookup": lookup,
-        "is_shown_without_case": bool(lookup) and _is_optional(kind.model, lookup),
+        "is_shown_without_case": bool(lookup) and may_lead_nowhere(kind.model, lookup),
         "ordering_fields": ("id", *_orderings(kind)),
         "also_ordered_by": kind.also_ordered_by,
     }
@@ -133,7 +134,7 @@ def _make_serializer(kind: RecordKind) -> type[RecordSerializer]:
         members["incident"] = serializers.CharField(
             source=f"{kind.incident_lookup.replace('__', '.')}.reference",
             read_only=True,
-            allow_null=_is_optional(kind.model, kind.incident_lookup),
+            allow_null=may_lead_nowhere(kind.model, kind.incident_lookup),
             default=None,
         )
     return type(f"{kind.model.__name__}RecordSerializer", (RecordSerializer,), members)
@@ -189,13 +190,3 @@ def _natural_key(column: Any) -> str:
     if not column.is_relation:
         return ""
     return NATURAL_KEYS.get(column.related_model._meta.label, "")
-
-
-def _is_optional(model: Any, lookup: str) -> bool:
-    """Return whether a row can be without what this path leads to."""
-    for name in lookup.split("__"):
-        column = model._meta.get_field(name)
-        if column.null:
-            return True
-        model = column.related_model
-    return False
