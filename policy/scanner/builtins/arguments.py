@@ -10,8 +10,8 @@ from policy.scanner.semantics.coercion import (
     to_text,
 )
 from policy.scanner.semantics.values import (
-    Constant,
     Value,
+    is_undefined,
 )
 
 
@@ -28,7 +28,7 @@ def integers_of(arguments: list[Value]) -> list[int | None]:
     """
     found: list[int | None] = []
     for argument in arguments:
-        is_given = type(argument) is not Constant or argument.constant is not ...
+        is_given = not is_undefined(argument)
         place = to_position(argument) if is_given else None
         if is_given and place is None:
             raise ValueError

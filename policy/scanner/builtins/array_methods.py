@@ -20,6 +20,7 @@ from policy.scanner.semantics.values import (
     Number,
     Text,
     Value,
+    is_undefined,
     one_of,
 )
 
@@ -35,8 +36,8 @@ def call_array(
         return Array(items[::-1], via=frozenset({"reversed-string"}))
     if name in ("sort", "toSorted") and not arguments:
         # What is undefined comes last, whatever it is called.
-        last = [item for item in items if _is_undefined(item)]
-        first = [item for item in items if not _is_undefined(item)]
+        last = [item for item in items if is_undefined(item)]
+        first = [item for item in items if not is_undefined(item)]
         if None in [to_text(item) for item in first]:
             return None
         first.sort(key=lambda item: units(to_text(item) or ""))
@@ -61,25 +62,20 @@ def call_array(
     return None
 
 
-def _is_undefined(item: Value) -> bool:
-    """Return whether an item is undefined."""
-    return type(item) is Constant and item.constant is ...
-
-
 def _place_of(items: tuple[Value, ...], wanted: Value) -> Value | None:
     """Return where an array has a plain value; None where one may be equal to it."""
     for index, item in enumerate(items):
         same = binary("===", item, wanted)
         if type(same) is not Constant:
             return None
-        if same.constant is True and not _is_undefined(item):
+        if same.constant is True and not is_undefined(item):
             return Number(index)
-    return None if _is_undefined(wanted) else Number(-1)
+    return None if is_undefined(wanted) else Number(-1)
 
 
 def _join(owner: Array, arguments: list[Value]) -> Value | None:
     """Return the items joined; text of unknown letters where one is unknown."""
-    is_given = bool(arguments) and not _is_undefined(arguments[0])
+    is_given = bool(arguments) and not is_undefined(arguments[0])
     separator = to_text(arguments[0]) if is_given else ","
     via = frozenset({"array-join"})
     if separator is None:

@@ -10,6 +10,7 @@ from policy.scanner.semantics.coercion import (
     to_text,
 )
 from policy.scanner.semantics.values import (
+    UNDEFINED,
     Array,
     Constant,
     Number,
@@ -151,6 +152,4 @@ def match_pattern(
 
 def _groups(groups: list[str | None]) -> Array:
     """Return what a match found; undefined for a group that took no part."""
-    return Array(
-        tuple(Constant(...) if group is None else Text(group) for group in groups)
-    )
+    return Array(tuple(UNDEFINED if group is None else Text(group) for group in groups))

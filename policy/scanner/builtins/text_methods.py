@@ -19,11 +19,11 @@ from policy.scanner.semantics.coercion import (
 )
 from policy.scanner.semantics.values import (
     Array,
-    Constant,
     Number,
     Pattern,
     Text,
     Value,
+    is_undefined,
 )
 
 
@@ -105,7 +105,7 @@ def _repeat(text: str, arguments: list[Value]) -> str | None:
 def _pad(text: str, arguments: list[Value], *, at_start: bool) -> str | None:
     """Return a text padded to a width; None above `MAX_TEXT` characters."""
     width = integers_of(arguments)[0] or 0
-    is_given = len(arguments) > 1 and arguments[1] != Constant(...)
+    is_given = len(arguments) > 1 and not is_undefined(arguments[1])
     fill = to_text(arguments[1]) if is_given else " "
     if width <= len(text) or fill == "":
         return text
@@ -172,7 +172,7 @@ def _split(text: str, arguments: list[Value]) -> Value | None:
     limit = to_position(arguments[1]) if len(arguments) > 1 else None
     if len(arguments) > 1 and (limit is None or not 0 <= limit <= MAX_ITEMS):
         return None
-    if not arguments or arguments[0] == Constant(...):
+    if not arguments or is_undefined(arguments[0]):
         return Array((Text(text),)) if limit is None else None
     separator = arguments[0]
     if isinstance(separator, Pattern):

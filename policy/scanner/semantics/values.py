@@ -163,6 +163,11 @@ UNDEFINED = Constant(...)
 _PLAIN_UNKNOWN = Value()
 
 
+def is_undefined(value: Value) -> bool:
+    """Return whether a value is undefined, by whatever way it came about."""
+    return type(value) is Constant and value.constant is ...
+
+
 def unknown(*sources: Value, via: Iterable[str] = ()) -> Value:
     """Return an unknown value that remembers how its sources were made."""
     made_by = merge_via(*sources).union(via)
