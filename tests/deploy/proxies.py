@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +94,15 @@ def start_proxy(folder: Path) -> Process:
     command = [require_nginx(), "-p", str(folder), "-c", f"{folder}/nginx.conf"]
     with (folder / "nginx.log").open("ab") as output:
         return start_process("nginx", command, output=output)
+
+
+def connect(port: int, *, seconds: float) -> http.client.HTTPSConnection:
+    """Return a connection to the proxy, whose certificate nobody has signed."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection(
+        "127.0.0.1", port, timeout=seconds, context=context
+    )
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import json
 import signal
-import ssl
 import sys
 import threading
 from collections import Counter
@@ -20,6 +19,7 @@ from tests.config.launching import find_free_port
 from tests.deploy.proxies import (
     HOST,
     check_configuration,
+    connect,
     place_configuration,
     require_nginx,
     running_proxy,
@@ -47,12 +47,8 @@ def ask(
     headers: dict[str, str] | None = None,
 ) -> tuple[int, bytes]:
     """Ask the proxy as a client of the site would; 0 where nothing came back."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     # Longer than the proxy waits: who gives up before it has lost the request itself.
-    client = http.client.HTTPSConnection(
-        "127.0.0.1", port, timeout=PATIENCE_SECONDS, context=context
-    )
+    client = connect(port, seconds=PATIENCE_SECONDS)
     try:
         client.request(method, path, body, {"Host": HOST, **(headers or {})})
         answer = client.getresponse()

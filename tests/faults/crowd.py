@@ -13,7 +13,6 @@ import itertools
 import json
 import random
 import signal
-import ssl
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.bench_alerts import ALERTS, encode, make_alert
+from tests.deploy.proxies import connect
 
 EVERY_SECONDS = 1.0
 PAUSE_SECONDS = (3.0, 7.0)
@@ -31,7 +31,8 @@ AGAIN_SECONDS = 1.0
 PATIENCE_SECONDS = 180.0
 GROUPS = 2
 """So many extensions each sender tells of: a case is opened for each."""
-ALERTS_TAKEN = {"accepted"}
+TAKEN = (200, 201, 207)
+"""The statuses by which something is acknowledged, or a page shown."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,18 @@ def read_notes(path: Path) -> list[Note]:
     return [Note(**json.loads(line)) for line in whole.splitlines()]
 
 
+@dataclass(frozen=True)
+class Request:
+    """What one of the crowd asks for, and under which name it is noted."""
+
+    who: str
+    name: str
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+
 @dataclass
 class Line:
     """A connection that one of the crowd keeps, and makes anew where it breaks."""
@@ -85,13 +98,12 @@ class Line:
     plan: Plan
     client: http.client.HTTPSConnection | None = None
 
-    def ask(
-        self, method: str, path: str, body: bytes, headers: dict[str, str]
-    ) -> tuple[int, bytes, dict[str, str]]:
-        self.client = self.client or _connect(self.plan.port)
+    def ask(self, request: Request) -> tuple[int, bytes, dict[str, str]]:
+        self.client = self.client or connect(self.plan.port, seconds=PATIENCE_SECONDS)
         try:
-            told = {"Host": self.plan.host, **headers}
-            self.client.request(method, path, body or None, told)
+            told = {"Host": self.plan.host, **request.headers}
+            body = request.body or None
+            self.client.request(request.method, request.path, body, told)
             answer = self.client.getresponse()
             content = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -99,14 +111,6 @@ class Line:
             self.client = None
             return 0, type(error).__name__.encode(), {}
         return answer.status, content, dict(answer.getheaders())
-
-
-def _connect(port: int) -> http.client.HTTPSConnection:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return http.client.HTTPSConnection(
-        "127.0.0.1", port, timeout=PATIENCE_SECONDS, context=context
-    )
 
 
 @dataclass
@@ -140,20 +144,27 @@ class Crowd:
                 make_alert(f"{name}-{place}", f"{plan.mark}.{number}.{place % GROUPS}")
                 for place in range(plan.alerts_at_once)
             ]
-            kind = {"Content-Type": "application/json"}
-            self.send(line, "alerts", name, "POST", ALERTS, encode(alerts), kind)
+            headers = self.headers("application/json")
+            body = encode(alerts)
+            self.send(line, Request("alerts", name, "POST", ALERTS, headers, body))
 
     def send_evidence(self, number: int) -> None:
         line, plan = Line(self.plan), self.plan
         document = Path(plan.document).read_bytes()
-        kind = {"Content-Type": "application/octet-stream"}
+        headers = self.headers("application/octet-stream")
         for turn in self.turns(number / plan.evidence_senders):
             name = f"{plan.mark}-{number}-{turn}.json"
             path = f"/api/v1/evidence/{name}?incident={plan.reference}"
             # The same document in bytes that nobody sent before.
             place = plan.evidence_senders * plan.number + number
             body = document + b" " * (place + 1) + b"\n" * (turn + 1)
-            self.send(line, "evidence", name, "PUT", path, body, kind)
+            self.send(line, Request("evidence", name, "PUT", path, headers, body))
+
+    def headers(self, kind: str) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self.plan.secret}",
+            "Content-Type": kind,
+        }
 
     def turns(self, first: float) -> Iterable[int]:
         """Yield numbers, one a second; at once where the last one took longer."""
@@ -164,22 +175,11 @@ class Crowd:
             due = max(due + EVERY_SECONDS, time.monotonic())
             yield turn
 
-    def send(
-        self,
-        line: Line,
-        who: str,
-        name: str,
-        method: str,
-        path: str,
-        body: bytes,
-        kind: dict[str, str],
-    ) -> None:
+    def send(self, line: Line, request: Request) -> None:
         """Send it until it is acknowledged; give up where that takes minutes."""
-        headers = {"Authorization": f"Bearer {self.plan.secret}", **kind}
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:
-            status = self.note(line, who, name, method, path, body, headers)
-            if status in (200, 201, 207):
+            if self.note(line, request) in TAKEN:
                 return
             time.sleep(AGAIN_SECONDS)
 
@@ -188,26 +188,19 @@ class Crowd:
         headers = self.plan.sessions[number]
         while not self.ended.wait(choice.uniform(*PAUSE_SECONDS)):
             page = choice.choice(self.plan.pages)
-            self.note(line, "people", page, "GET", page, b"", headers)
+            self.note(line, Request("people", page, "GET", page, headers))
 
-    def note(
-        self,
-        line: Line,
-        who: str,
-        name: str,
-        method: str,
-        path: str,
-        body: bytes,
-        headers: dict[str, str],
-    ) -> int:
+    def note(self, line: Line, request: Request) -> int:
+        """Ask, and write down what came back; return its status."""
         at, started = time.time(), time.monotonic()
-        status, content, told = line.ask(method, path, body, headers)
+        status, content, told = line.ask(request)
         said = told.get("Location", "") if status in (301, 302) else ""
         if status == 207:
             status, said = _read_batch(content)
         elif status not in (200, 201):
             said = said or content[:200].decode(errors="replace")
-        note = Note(who, name, at, time.monotonic() - started, status, said)
+        seconds = time.monotonic() - started
+        note = Note(request.who, request.name, at, seconds, status, said)
         with self.lock, Path(self.plan.notes).open("a") as notes:
             notes.write(json.dumps(asdict(note)) + "\n")
         return status
@@ -216,7 +209,7 @@ class Crowd:
 def _read_batch(content: bytes) -> tuple[int, str]:
     """Return 207 where all of a batch was taken; else 422, and what was said."""
     results = json.loads(content)["results"]
-    other = [one for one in results if one["result"] not in ALERTS_TAKEN]
+    other = [one for one in results if one["result"] != "accepted"]
     return (422, str(other[:2])) if other else (207, "")
 
 

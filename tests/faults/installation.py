@@ -121,6 +121,9 @@ class Installation:
 
     def restart_postgres(self) -> None:
         self.postgres.stop()
+        self.start_postgres()
+
+    def start_postgres(self) -> None:
         self.postgres, _ = start_postgres(self.folders, durable=True)
 
     def stop_valkey(self) -> None:

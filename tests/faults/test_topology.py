@@ -23,7 +23,7 @@ from tests.faults.counting import (
     require_history_holds,
     stored_names,
 )
-from tests.faults.crowd import Note
+from tests.faults.crowd import TAKEN, Note
 from tests.faults.installation import Installation
 from tests.faults.topology import Crowd, Topology, crowd_at_work, running_topology
 
@@ -43,7 +43,6 @@ PARTS = (
     "the bucket",
     "PostgreSQL",
 )
-TAKEN = {200, 201, 207}
 # What a proxy, or a web without its database, says; 0: nobody answered at all.
 TOLD_TO_COME_BACK = {0, 502, 503, 504}
 BATCHES = """

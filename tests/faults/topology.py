@@ -17,7 +17,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from config.launcher.folders import ROOT
-from config.launcher.postgres import start_postgres
 from config.launcher.processes import Process, start_process
 from tests.config.launching import find_free_port
 from tests.deploy.proxies import HOST, place_configuration, start_proxy
@@ -62,7 +61,8 @@ class Topology:
     casefile: Installation
     webs: list[Installation]
     workers: list[Installation]
-    beats: list[Installation]
+    beat: Installation
+    """One of the two; the other is the installation's second."""
     replica: Replica
     store: ObjectStore
     proxy_folder: Path
@@ -79,7 +79,7 @@ class Topology:
             "the workers of evidence": self._workers(len(WORKERS) - 1),
             "the workers of follow-ups": self._workers(1),
             "a beat": Part(
-                self.beats[0].kill_workers, lambda: self.beats[0].start_workers("beat")
+                self.beat.kill_workers, lambda: self.beat.start_workers("beat")
             ),
             "the replica": Part(
                 lambda: _kill(self.replica.process), self.replica.start
@@ -89,7 +89,7 @@ class Topology:
             ),
             "the bucket": Part(self._leave_bucket, self._return_bucket),
             "PostgreSQL": Part(
-                lambda: _kill(self.casefile.postgres), self._start_postgres
+                lambda: _kill(self.casefile.postgres), self.casefile.start_postgres
             ),
         }
 
@@ -99,9 +99,6 @@ class Topology:
 
     def start_proxy(self) -> None:
         self.proxy = start_proxy(self.proxy_folder)
-
-    def _start_postgres(self) -> None:
-        self.casefile.postgres, _ = start_postgres(self.casefile.folders, durable=True)
 
     def _leave_bucket(self) -> None:
         self.store.is_away = True
@@ -123,7 +120,7 @@ class Topology:
         )
 
     def stop(self) -> None:
-        for keeper in (*self.workers, *self.beats):
+        for keeper in (*self.workers, self.beat):
             keeper.kill_workers()
         for part in (self.webs[1].web, self.proxy):
             if part is not None:
@@ -166,18 +163,11 @@ def running_topology(folder: Path) -> Iterator[Topology]:
         _follow(casefile, replica)
         other = find_free_port()
         second = casefile.environment | {"GUNICORN_BIND": f"127.0.0.1:{other}"}
-        schedule = str(casefile.folders.data / "beat-schedule-2")
         made = Topology(
             casefile,
             [casefile, replace(casefile, port=other, environment=second, web=None)],
             [replace(casefile) for _ in WORKERS],
-            [
-                replace(casefile),
-                replace(
-                    casefile,
-                    environment=casefile.environment | {"BEAT_SCHEDULE_FILE": schedule},
-                ),
-            ],
+            replace(casefile),
             replica,
             store,
             folder,
@@ -192,8 +182,8 @@ def _start(made: Topology) -> None:
     made.webs[1].start_web()
     for keeper, names in zip(made.workers, WORKERS, strict=True):
         keeper.start_workers(*names)
-    for beat in made.beats:
-        beat.start_workers("beat")
+    made.beat.start_workers("beat")
+    made.casefile.start_second_beat()
     made.start_proxy()
     made.casefile.manage(
         "shell", "-v", "0", "-c", code=MAKE_PEOPLE % (ROLES, PEOPLE, PASSWORD)
